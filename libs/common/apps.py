@@ -1,0 +1,176 @@
+"""
+Apps: the tenants of a deployment, their keys, secrets and switches.
+
+`Apps` is the port, `MemoryApps` (the apps of the configuration file) its reference implementation;
+`apps_postgres` is the other.
+"""
+
+import base64
+import binascii
+from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Protocol
+
+import msgspec
+
+from libs.common.errors import Denied, Forbidden, Misconfigured
+from libs.common.secret import Secret
+
+
+class App(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    One app.
+
+    Attributes:
+        id: Numeric by custom: the Python SDK refuses other ids.
+        key: Public; clients name their app by it.
+        secrets: The first signs, all verify: a secret is rotated without downtime.
+        name: For people.
+        enabled: Whether clients may connect and back ends may publish.
+        client_events: Whether clients may send events to each other.
+        watchlists: Whether a signed-in client may watch whether others are online.
+        subscription_counts: Whether subscribers are told how many they are.
+        encryption_master_key: 32 bytes as base64, for ``private-encrypted-`` channels; empty: none.
+        topic: The event log's topic that takes what is posted to ``/events``; empty: ``fanfare.events.<id>``.
+        max_members: Users in a presence channel; 0 or -1: no limit.
+        leave_grace: Seconds in which a member whose connection closed may return without having left.
+        allowed_origins: Whose pages may use the app, such as ``https://www.example.org``; empty: anybody's.
+    """
+
+    id: str
+    key: str
+    secrets: tuple[Secret, ...]
+    name: str = ""
+    enabled: bool = True
+    client_events: bool = False
+    watchlists: bool = False
+    subscription_counts: bool = False
+    encryption_master_key: Secret = Secret("")
+    topic: str = ""
+    max_members: int = 100
+    leave_grace: float = 1.5
+    allowed_origins: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.id or not self.key:
+            raise ValueError("an app needs an id and a key")
+        if not self.secrets or not all(secret.reveal() for secret in self.secrets):
+            raise ValueError(f"app {self.id} needs at least one secret, and none may be empty")
+        if self.leave_grace < 0:
+            raise ValueError(f"app {self.id}: leave_grace is less than 0")
+        _check_master_key(self)
+
+    @property
+    def events_topic(self) -> str:
+        """The topic that takes what is posted to ``/events``."""
+        return self.topic or f"fanfare.events.{self.id}"
+
+
+def _check_master_key(app: App) -> None:
+    text = app.encryption_master_key.reveal()
+    try:
+        size = len(base64.b64decode(text, validate=True))
+    except binascii.Error:
+        size = -1
+    if text and size != 32:
+        raise ValueError(f"app {app.id}: encryption_master_key is not 32 bytes as base64")
+
+
+class UnknownApp(Denied):
+    """No app has this key or id."""
+
+    code = 4001  # Pusher, "Error codes": application does not exist.
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no app {name[:64]!r} here")
+
+
+class AppDisabled(Forbidden):
+    """The app exists and is switched off."""
+
+    code = 4003  # Pusher, "Error codes": application disabled.
+
+    def __init__(self, app_id: str) -> None:
+        super().__init__(f"app {app_id} is disabled")
+
+
+class Apps(Protocol):
+    """
+    The apps of a deployment.
+
+    Looking up never waits: an adapter keeps all apps at hand, follows their changes while it is open, and
+    goes on with what it knows while its backend is away.
+    """
+
+    def by_key(self, key: str) -> App:
+        """
+        Find an app by its key.
+
+        Raises:
+            UnknownApp: There is none.
+            AppDisabled: It is switched off.
+            Unavailable: The apps were never read yet.
+        """
+
+    def by_id(self, app_id: str) -> App:
+        """Find an app by its id; raises as `by_key` does."""
+
+    def all(self) -> tuple[App, ...]:
+        """
+        Return every app, in order of id; switched off ones too.
+
+        Raises:
+            Unavailable: The apps were never read yet.
+        """
+
+    def opened(self) -> AbstractAsyncContextManager[None]:
+        """Follow changes while the context is open."""
+
+
+class MemoryApps:
+    """
+    Apps that are given once.  See `Apps`.
+
+    Raises:
+        Misconfigured: Two have the same id or key.
+    """
+
+    def __init__(self, apps: Iterable[App]) -> None:
+        self._by_id: dict[str, App] = {}
+        self._by_key: dict[str, App] = {}
+        self.replace(apps)
+
+    def replace(self, apps: Iterable[App]) -> None:
+        """Put other apps in the place of all: those of a file that was read again."""
+        apps = tuple(apps)
+        by_id = {app.id: app for app in apps}
+        by_key = {app.key: app for app in apps}
+        if len(by_id) < len(apps):
+            raise Misconfigured("apps: two apps have the same id")
+        if len(by_key) < len(apps):
+            raise Misconfigured("apps: two apps have the same key")
+        self._by_id, self._by_key = by_id, by_key
+
+    def by_key(self, key: str) -> App:
+        """See `Apps.by_key`."""
+        return _enabled(self._by_key.get(key), key)
+
+    def by_id(self, app_id: str) -> App:
+        """See `Apps.by_id`."""
+        return _enabled(self._by_id.get(app_id), app_id)
+
+    def all(self) -> tuple[App, ...]:
+        """See `Apps.all`."""
+        return tuple(sorted(self._by_id.values(), key=lambda app: app.id))
+
+    def opened(self) -> AbstractAsyncContextManager[None]:
+        """See `Apps.opened`."""
+        return nullcontext()
+
+
+def _enabled(app: App | None, name: str) -> App:
+    if app is None:
+        raise UnknownApp(name)
+    if not app.enabled:
+        raise AppDisabled(app.id)
+    return app

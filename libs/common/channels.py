@@ -1,0 +1,143 @@
+"""
+Channel names and what their prefixes mean.
+
+Pure.  Prefixes are anchored and exact: ``private-x`` is private, ``my-private-x`` and ``privatex`` are
+public.  Source: Pusher, "Channels", and docs/protocol.md, "Channel types by prefix".
+"""
+
+import re
+from enum import Enum
+from functools import lru_cache
+from typing import NamedTuple
+
+from libs.common.errors import Invalid
+
+MAX_NAME = 164  # Characters, prefix included (Pusher, "Channel naming conventions").
+MAX_EVENT = 200  # Characters of an event name.
+USER_PREFIX = "#server-to-user-"
+RESERVED_EVENTS = ("pusher:", "pusher_internal:", "fanfare:")
+
+_NAME = re.compile(r"[-a-zA-Z0-9_=@,.;]+")
+_SOCKET_ID = re.compile(r"[0-9]{1,20}\.[0-9]{1,20}")
+
+
+class Kind(Enum):
+    """What a channel's prefix makes of it."""
+
+    PUBLIC = "public"
+    PRIVATE = "private"
+    ENCRYPTED = "encrypted"
+    PRESENCE = "presence"
+    USER = "user"
+
+
+class Channel(NamedTuple):
+    """A channel of an app: the key of every port."""
+
+    app: str
+    name: str
+
+    @property
+    def kind(self) -> Kind:
+        """What the prefix of the name says."""
+        return kind_of(self.name)
+
+    @property
+    def is_presence(self) -> bool:
+        """Whether the channel has members."""
+        return self.name.startswith("presence-")
+
+    @property
+    def is_cache(self) -> bool:
+        """Whether the channel keeps its last event."""
+        return self.name.startswith(("cache-", "private-cache-", "presence-cache-")) or (
+            self.name.startswith("private-encrypted-cache-")
+        )
+
+
+class BadChannelName(Invalid):
+    """A channel's name is empty, too long, or has a character that is not allowed."""
+
+    def __init__(self, name: str, rule: str) -> None:
+        super().__init__(f"invalid channel name {name[:MAX_NAME]!r}: {rule}")
+        self.name = name
+        self.rule = rule
+
+
+class BadEventName(Invalid):
+    """An event's name is empty, too long, or reserved."""
+
+    def __init__(self, name: str, rule: str) -> None:
+        super().__init__(f"invalid event name {name[:MAX_EVENT]!r}: {rule}")
+        self.name = name
+        self.rule = rule
+
+
+class BadSocketId(Invalid):
+    """A socket id is not two numbers joined by a full stop."""
+
+    def __init__(self, socket_id: str) -> None:
+        super().__init__(
+            f"invalid socket_id {socket_id[:64]!r}: expected digits, a full stop, digits"
+        )
+
+
+@lru_cache(maxsize=8192)
+def kind_of(name: str) -> Kind:
+    """Tell a channel's kind from its name."""
+    if name.startswith("private-encrypted-"):
+        return Kind.ENCRYPTED
+    if name.startswith("private-"):
+        return Kind.PRIVATE
+    if name.startswith("presence-"):
+        return Kind.PRESENCE
+    if name.startswith(USER_PREFIX):
+        return Kind.USER
+    return Kind.PUBLIC
+
+
+def check_channel(name: str, *, longest: int = MAX_NAME) -> None:
+    """
+    Check a channel's name.
+
+    Args:
+        name: As received.  ``#`` is allowed only as the start of ``#server-to-user-``.
+        longest: The most characters allowed.
+
+    Raises:
+        BadChannelName: It breaks a rule; the error says which.
+    """
+    plain = name.removeprefix(USER_PREFIX)
+    if not plain:
+        raise BadChannelName(name, "it is empty")
+    if len(name) > longest:
+        raise BadChannelName(name, f"it is longer than {longest} characters")
+    if not _NAME.fullmatch(plain):
+        raise BadChannelName(name, "allowed are letters, digits and _ - = @ , . ;")
+
+
+def check_event(name: str, *, longest: int = MAX_EVENT) -> None:
+    """
+    Check the name of an event that comes from outside.
+
+    Raises:
+        BadEventName: It is empty, longer than ``longest`` characters, or begins with a reserved prefix.
+    """
+    if not name:
+        raise BadEventName(name, "it is empty")
+    if len(name) > longest:
+        raise BadEventName(name, f"it is longer than {longest} characters")
+    for prefix in RESERVED_EVENTS:
+        if name.startswith(prefix):
+            raise BadEventName(name, f"names that begin with {prefix} are reserved")
+
+
+def check_socket_id(socket_id: str) -> None:
+    """
+    Check a socket id, so that it cannot smuggle a separator into a string to sign.
+
+    Raises:
+        BadSocketId: It does not match ``digits.digits`` (Pusher, "Generating the authentication string").
+    """
+    if not _SOCKET_ID.fullmatch(socket_id):
+        raise BadSocketId(socket_id)

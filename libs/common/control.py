@@ -1,0 +1,118 @@
+"""
+Control: orders to every gateway, announced at once and remembered for a while.
+
+`Control` is the port, `MemoryControl` its reference implementation for a single process; `control_redis` is
+the other.
+"""
+
+import asyncio
+import itertools
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Protocol
+
+import msgspec
+
+
+class Order(msgspec.Struct, frozen=True, omit_defaults=True):
+    """
+    Something that every gateway must do, and must go on to hold to.
+
+    Attributes:
+        verb: ``terminate`` (close what a user has open) or ``revoke`` (refuse a token, and end its sessions).
+            A reader ignores verbs it does not know.
+        app: The app's id.
+        subject: Whom or what: a user id, or a token's ``jti``.
+        issued_at: UTC epoch seconds.
+        expires_at: Until when it is remembered, UTC epoch seconds.
+        kind: What the subject is: ``user``, ``jti`` or ``token``.
+    """
+
+    verb: str
+    app: str
+    subject: str
+    issued_at: float
+    expires_at: float
+    kind: str = "user"
+
+
+class OrderListener(Protocol):
+    """Receives orders, each at least once, those of one sender in the sender's order."""
+
+    async def receive(self, timeout: float) -> list[Order]:
+        """
+        Wait up to ``timeout`` seconds for orders, and take all that have arrived.
+
+        After an interruption it goes on where it was; nothing that is still remembered is skipped.
+
+        Raises:
+            Unavailable: Control is away; call again.
+        """
+
+
+class Control(Protocol):
+    """
+    Orders to every gateway.
+
+    An order that was sent is received by every listener, also by one that begins or comes back later, as
+    long as the order has not expired.
+    """
+
+    async def send(self, order: Order) -> None:
+        """
+        Announce an order, and remember it until it expires.
+
+        Raises:
+            Unavailable: Control is away; the order may have been sent.
+        """
+
+    def listen(self) -> AbstractAsyncContextManager[OrderListener]:
+        """Receive the orders in force, and then those to come."""
+
+
+class MemoryControl:
+    """Control for one process.  See `Control`."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._orders: deque[tuple[int, Order]] = deque()
+        self._numbers = itertools.count(1)
+        self._sent = asyncio.Condition()
+
+    async def send(self, order: Order) -> None:
+        """See `Control.send`."""
+        now = self._clock()
+        async with self._sent:
+            self._orders = deque(item for item in self._orders if item[1].expires_at > now)
+            self._orders.append((next(self._numbers), order))
+            self._sent.notify_all()
+
+    @asynccontextmanager
+    async def listen(self) -> AsyncIterator[OrderListener]:
+        """See `Control.listen`."""
+        yield MemoryOrderListener(self)
+
+    async def after(self, number: int, timeout: float) -> list[tuple[int, Order]]:
+        """Wait for orders with a higher number than this, and return those in force."""
+        async with self._sent:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout):
+                    await self._sent.wait_for(lambda: self._orders and self._orders[-1][0] > number)
+        now = self._clock()
+        return [item for item in self._orders if item[0] > number and item[1].expires_at > now]
+
+
+class MemoryOrderListener:
+    """An `OrderListener` of a `MemoryControl`."""
+
+    def __init__(self, control: MemoryControl) -> None:
+        self._control = control
+        self._number = 0
+
+    async def receive(self, timeout: float) -> list[Order]:
+        """See `OrderListener.receive`."""
+        orders = await self._control.after(self._number, timeout)
+        self._number = max((number for number, _ in orders), default=self._number)
+        return [order for _, order in orders]

@@ -1,0 +1,170 @@
+"""
+What travels over the bus: finished frames, and what gateways must know of them.
+
+Pure.  A frame is the whole text of a Pusher message, produced once by whoever publishes it and written to
+sockets as it is.  Its envelope carries the rest in a JSON header: readers ignore header fields they do not
+know, and a reader that meets a newer `VERSION` of the envelope than its own still reads what it knows.
+"""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from libs.common.channels import Channel
+
+VERSION = 1
+
+
+class _Header(msgspec.Struct, frozen=True, omit_defaults=True):
+    at: float
+    v: int = VERSION
+    x: tuple[str, ...] = ()
+    t: str = ""
+
+
+_encode_header = msgspec.json.Encoder().encode
+_decode_header = msgspec.json.Decoder(_Header).decode
+_encode_text = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Broadcast:
+    """
+    An event for a channel, ready to be written.
+
+    Attributes:
+        frame: The text of the Pusher message, UTF-8.
+        published_at: When it was published, UTC epoch seconds.
+        excluded: Socket ids that must not receive it: its originators.
+        trace: W3C ``traceparent``, or empty.
+    """
+
+    frame: bytes
+    published_at: float
+    excluded: tuple[str, ...] = ()
+    trace: str = ""
+
+
+class Position(msgspec.Struct, frozen=True, array_like=True):
+    """
+    A place in a channel's history.
+
+    Attributes:
+        epoch: Which life of the history: another epoch means that offsets start anew.
+        offset: How many entries the history has seen; 0 before the first.
+    """
+
+    epoch: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """
+    Where a broadcast comes from, so that a repeated publish is recognised.
+
+    Attributes:
+        name: The ordered log it was read from, such as ``kafka/orders/3``.
+        sequence: Its place there; of one source and channel, published in ascending order.
+        timestamp: When the log took it, UTC epoch seconds.  A lower sequence with a newer timestamp means
+            that the log was made anew, and is not a repetition.
+    """
+
+    name: str
+    sequence: int
+    timestamp: float
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A broadcast, its channel, and where it comes from if a log was its source."""
+
+    channel: Channel
+    broadcast: Broadcast
+    source: Source | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A broadcast of the history as it reaches a listener."""
+
+    channel: Channel
+    position: Position
+    broadcast: Broadcast
+
+
+@dataclass(frozen=True, slots=True)
+class Whisper:
+    """A broadcast that is in no history: sent at most once, to who listens now."""
+
+    channel: Channel
+    broadcast: Broadcast
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """
+    A user's first connection joined a presence channel, or the last one left.
+
+    Attributes:
+        version: The version of the channel's members after it; each transition raises it by one.
+        user_id: Whose.
+        info: ``user_info`` as JSON text where the user joined; None where it left.
+    """
+
+    channel: Channel
+    version: int
+    user_id: str
+    info: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The listener was cut off or overrun: of the channels it follows, anything may have been missed."""
+
+
+Delivery = Entry | Whisper | Transition | Interrupted
+
+
+def event_frame(
+    channel: str, event: str, data: str | None, *, user_id: str | None = None
+) -> bytes:
+    """
+    Serialise an event for subscribers.
+
+    Args:
+        channel: Its channel's name.
+        event: Its name.
+        data: The publisher's text, passed on unchanged as a JSON string (Pusher, "Double encoding"); None
+            leaves it out.
+        user_id: Who sent it; only for client events on presence channels.
+    """
+    message = {"event": event, "channel": channel}
+    if data is not None:
+        message["data"] = data
+    if user_id is not None:
+        message["user_id"] = user_id
+    return _encode_text(message)
+
+
+def pack(broadcast: Broadcast) -> bytes:
+    """Put a broadcast into its envelope: a JSON header, a line feed, the frame."""
+    header = _Header(at=broadcast.published_at, x=broadcast.excluded, t=broadcast.trace)
+    return _encode_header(header) + b"\n" + broadcast.frame
+
+
+def unpack(envelope: bytes) -> Broadcast:
+    """
+    Take a broadcast out of its envelope.
+
+    Raises:
+        ValueError: The bytes are no envelope.
+    """
+    header, found, frame = envelope.partition(b"\n")
+    if not found:
+        raise ValueError("an envelope without a line feed")
+    try:
+        known = _decode_header(header)
+    except msgspec.DecodeError as error:
+        raise ValueError("an envelope with an unreadable header") from error
+    return Broadcast(frame, known.at, known.x, known.t)

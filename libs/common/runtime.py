@@ -1,0 +1,160 @@
+"""
+The life of a process: start its services in order, say how they are, drain them, stop.
+
+A service names its routes, runs until it is cancelled, and drains when it is told to.  `serve` holds them
+together: a service that crashes ends the process, and `stop`, an event that the caller owns, ends it in order.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+from aiohttp import web
+
+from libs.common import web as http
+from libs.common.address import Address
+
+log = structlog.get_logger()
+
+MAX_BODY = 1 << 20  # Bytes of a request that any handler may read; most read less.
+BACKLOG = (
+    4096  # Connections that may wait to be accepted; the kernel caps it at net.core.somaxconn.
+)
+
+
+class Service(Protocol):
+    """A part of the program that can be served."""
+
+    name: str
+
+    def routes(self) -> Iterable[web.AbstractRouteDef]:
+        """Return what it answers on the public address."""
+
+    async def run(self) -> None:
+        """Do its background work until cancelled."""
+
+    async def drain(self) -> None:
+        """Let go of clients and of work; the caller's deadline cancels it."""
+
+    def health(self) -> dict[str, str]:
+        """Tell the state of what it depends on: a name, and ``ok`` or what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """
+    The times of a stop, in seconds.
+
+    Attributes:
+        lb_delay: How long clients are still accepted after readiness is off, for load balancers to notice.
+        drain_timeout: How long all services together may drain.
+    """
+
+    lb_delay: float = 0.0
+    drain_timeout: float = 30.0
+
+
+@dataclass(slots=True)
+class Server:
+    """
+    A process that serves.
+
+    Attributes:
+        services: In the order of their start.
+        public: Where clients and back ends come.
+        internal: Where operators come: health.
+        schedule: The times of its stop.
+        bound: Where it listens in fact: the public and the internal address, once it does.
+    """
+
+    services: Sequence[Service]
+    public: Address
+    internal: Address
+    schedule: Schedule = field(default_factory=Schedule)
+    ready: bool = False
+    bound: tuple[Address, Address] | None = None
+
+    async def serve(self, stop: asyncio.Event, *, started: Callable[[], None]) -> None:
+        """
+        Serve until ``stop`` is set, then drain and end.
+
+        Args:
+            stop: Set by the caller to end.
+            started: Called once when all is up.
+
+        Raises:
+            OSError: An address cannot be listened on.
+            ExceptionGroup: A service crashed.
+        """
+        async with self._listening(), asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(service.run()) for service in self.services]
+            self.ready = True
+            started()
+            await stop.wait()
+            self.ready = False
+            await asyncio.sleep(self.schedule.lb_delay)
+            await self._drain()
+            for task in running:
+                task.cancel()
+
+    async def _drain(self) -> None:
+        try:
+            async with asyncio.timeout(self.schedule.drain_timeout), asyncio.TaskGroup() as tasks:
+                for service in self.services:
+                    tasks.create_task(service.drain())
+        except TimeoutError:
+            log.warning("drain.timed_out", seconds=self.schedule.drain_timeout)
+
+    @contextlib.asynccontextmanager
+    async def _listening(self) -> AsyncIterator[None]:
+        public, internal = self._public_app(), self._internal_app()
+        async with _site(public, self.public) as outer, _site(internal, self.internal) as inner:
+            self.bound = (outer, inner)
+            yield
+
+    def _public_app(self) -> web.Application:
+        app = web.Application(middlewares=[http.errors], client_max_size=MAX_BODY)
+        for service in self.services:
+            app.add_routes(service.routes())
+        return app
+
+    def _internal_app(self) -> web.Application:
+        app = web.Application(middlewares=[http.errors])
+        app.add_routes(
+            [
+                web.get("/health/live", self._live),
+                web.get("/health/ready", self._ready),
+                web.get("/health/deps", self._deps),
+            ]
+        )
+        return app
+
+    async def _live(self, _: web.Request) -> web.Response:
+        return http.answer({"status": "ok"})
+
+    async def _ready(self, _: web.Request) -> web.Response:
+        if self.ready:
+            return http.answer({"status": "ok"})
+        return http.answer({"status": "draining"}, status=503)
+
+    async def _deps(self, _: web.Request) -> web.Response:
+        states = {service.name: service.health() for service in self.services}
+        ok = all(state == "ok" for health in states.values() for state in health.values())
+        return http.answer(states, status=200 if ok else 503)
+
+
+@contextlib.asynccontextmanager
+async def _site(app: web.Application, address: Address) -> AsyncIterator[Address]:
+    """Listen with an application, and stop at once when the context ends: draining came before."""
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, address.host, address.port, backlog=BACKLOG)
+        await site.start()
+        host, port = runner.addresses[0][:2]
+        yield Address(host, port)
+    finally:
+        await runner.cleanup()

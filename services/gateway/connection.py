@@ -1,0 +1,119 @@
+"""
+One connection: read what its client sends, and perform what its session answers.
+
+A connection has one reader, `Connection.run`, and everybody may write to its socket, because writing never
+waits.  It holds no rules.
+"""
+
+import time
+from collections.abc import Iterable
+from typing import Protocol
+
+from aiohttp import WSMsgType, web
+
+from libs.common.channels import Channel
+from services.gateway import frames
+from services.gateway.frames import Member
+from services.gateway.session import Ask, Close, Effect, Leave, Ping, Relay, Send, Session
+from services.gateway.socket import Socket
+
+_ENDS = {WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR}
+_BINARY = frames.error(4300, "binary frames are not supported")
+
+
+class Surroundings(Protocol):
+    """What a connection asks its gateway to do; nothing of it waits."""
+
+    def ask(self, connection: "Connection", channel: Channel, member: Member | None) -> None:
+        """Find out whether it may join, and answer with `Connection.perform`."""
+
+    def leave(self, connection: "Connection", channel: Channel, *, returns: bool) -> None:
+        """Take it off a channel."""
+
+    def relay(self, channel: Channel, frame: bytes, *, socket_id: str) -> None:
+        """Pass a client event on to all but its sender."""
+
+
+class Connection:
+    """
+    A client's connection.
+
+    Attributes:
+        session: Its side of the protocol.
+        socket: Its writing side.
+        is_open: Until its reader has ended.
+    """
+
+    __slots__ = ("_surroundings", "is_open", "session", "socket")
+
+    def __init__(self, session: Session, socket: Socket, surroundings: Surroundings) -> None:
+        self.session = session
+        self.socket = socket
+        self.is_open = True
+        self._surroundings = surroundings
+
+    @property
+    def socket_id(self) -> str:
+        """The connection's name."""
+        return self.session.socket_id
+
+    async def run(self, websocket: web.WebSocketResponse[bool]) -> None:
+        """Greet the client, and serve it until it goes or is sent away."""
+        try:
+            self.perform(self.session.opened())
+            while await self._read(websocket):
+                pass
+        finally:
+            self.is_open = False
+            self.perform(self.session.closed())
+            self.socket.finish()
+
+    async def _read(self, websocket: web.WebSocketResponse[bool]) -> bool:
+        """Take one frame; tell whether there may be more."""
+        message = await websocket.receive()
+        now = time.monotonic()
+        if message.type is WSMsgType.TEXT:
+            self.perform(self.session.received(message.data, now))
+            return True
+        if message.type in _ENDS:
+            self.socket.close(_echoed(message.data), "")
+            return False
+        self.session.heard(now)
+        if message.type is WSMsgType.PING:
+            self.socket.pong(message.data)
+        elif message.type is WSMsgType.BINARY:
+            self.socket.send(_BINARY)
+        return True
+
+    def perform(self, effects: Iterable[Effect]) -> None:
+        """Do what the session answered, in order."""
+        for effect in effects:
+            match effect:
+                case Send(frame):
+                    self.socket.send(frame)
+                case Ask(name, member):
+                    self._surroundings.ask(self, self._channel(name), member)
+                case Leave(name, returns):
+                    self._surroundings.leave(self, self._channel(name), returns=returns)
+                case Relay(name, frame):
+                    channel = self._channel(name)
+                    self._surroundings.relay(channel, frame, socket_id=self.socket_id)
+                case Ping():
+                    self.socket.ping()
+                case Close(code, reason):
+                    self.close(code, reason)
+
+    def close(self, code: int, reason: str) -> None:
+        """Say why in a ``pusher:error``, and close with the same code."""
+        self.socket.send(frames.error(code, reason))
+        self.socket.close(code, reason)
+
+    def _channel(self, name: str) -> Channel:
+        return Channel(self.session.app.id, name)
+
+
+def _echoed(data: object) -> int:
+    """Return the code to answer a Close frame with (RFC 6455, 5.5.1)."""
+    return (
+        data if isinstance(data, int) and 1000 <= data < 5000 and data not in {1005, 1006} else 1000
+    )

@@ -1,0 +1,29 @@
+"""What a gateway counts: plain numbers, read by whoever exports them."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Counters:
+    """
+    Counts since the start.
+
+    Attributes:
+        opened: Connections greeted.
+        refused: Connections closed before they were greeted, by code.
+        closed: Connections ended, by the code that we closed with; 0 where the client went.
+        broadcasts: Frames fanned out, each counted once.
+        deliveries: Frames written, counted for each subscriber.
+        gaps: Times that entries were missing.
+        gaps_unrepaired: Times that they could not be had.
+        whispers_dropped: Client events that found the bus away or the queue full.
+    """
+
+    opened: int = 0
+    refused: dict[int, int] = field(default_factory=dict)
+    closed: dict[int, int] = field(default_factory=dict)
+    broadcasts: int = 0
+    deliveries: int = 0
+    gaps: int = 0
+    gaps_unrepaired: int = 0
+    whispers_dropped: int = 0

@@ -1,0 +1,281 @@
+"""
+From the bus to the hub and on to sockets: follow what somebody here is subscribed to, fan out, repair gaps.
+
+One task takes deliveries in their order, so that whatever it awaits, the order of a channel is kept.
+"""
+
+import asyncio
+import time
+from collections.abc import Collection, Iterable
+
+import structlog
+
+from libs.common.bus import Bus, Listener
+from libs.common.channels import Channel, Kind
+from libs.common.errors import Unavailable
+from libs.common.messages import (
+    Broadcast,
+    Delivery,
+    Entry,
+    Interrupted,
+    Transition,
+    Whisper,
+    event_frame,
+)
+from libs.common.roster import Roster
+from services.gateway import socket
+from services.gateway.connection import Connection
+from services.gateway.counters import Counters
+from services.gateway.hub import Fanout, Hub, Room, Verdict, announcements
+from services.gateway.settings import GatewaySettings
+
+log = structlog.get_logger()
+
+POLL = 1.0  # Seconds that the loop waits for deliveries before it looks after the rest.
+SLICE = 256  # Subscribers that are written to before others get a turn.
+JOINED_BYTES = (
+    65_536  # Frames are joined up to this size, so that a write stays small beside its bound.
+)
+REPAIR_LIMIT = 500  # Entries that one reading of the history asks for.
+CHECK_BATCH = 512  # Channels whose positions are compared in one round trip.
+
+Batch = dict[Channel, list[Broadcast]]
+
+
+class Feed:
+    """
+    Keeps the hub's rooms in step with the bus.
+
+    Args:
+        bus: Where entries come from.
+        roster: Where members are read again after a gap.
+        hub: Who is subscribed to what.
+        settings: Timers.
+        counters: What is counted.
+        unseated: Set when the roster may have lost our members.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        roster: Roster,
+        hub: Hub[Connection],
+        *,
+        settings: GatewaySettings,
+        counters: Counters,
+        unseated: asyncio.Event,
+    ) -> None:
+        self._bus = bus
+        self._roster = roster
+        self._hub = hub
+        self._settings = settings
+        self._counters = counters
+        self._listener: Listener | None = None
+        self._switching = asyncio.Lock()  # One change of what is followed at a time, in order.
+        self._writing = asyncio.Lock()  # One fan-out at a time, in order.
+        self._early: dict[Channel, list[Delivery]] = {}
+        self._doubtful = False
+        self._next_check = time.monotonic() + settings.position_check
+        self._unseated = unseated
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether the bus was heard of since it was last in doubt."""
+        return self._listener is not None and not self._doubtful
+
+    async def follow(self, channels: Collection[Channel]) -> None:
+        """
+        Open rooms for channels that are not followed yet.
+
+        Raises:
+            Unavailable: The bus is away.
+        """
+        async with self._switching:
+            missing = [channel for channel in channels if self._hub.room(channel) is None]
+            if not missing:
+                return
+            if self._listener is None:
+                raise Unavailable("bus")
+            self._early.update((channel, []) for channel in missing)
+            try:
+                positions = await self._listener.follow(missing)
+                for channel, position in positions.items():
+                    self._hub.open(channel, position, now=time.monotonic())
+                self._catch_up(missing)
+            finally:
+                for channel in missing:
+                    del self._early[channel]
+
+    def _catch_up(self, channels: Iterable[Channel]) -> None:
+        """Place what came while the channels were being followed; nobody is subscribed to them yet."""
+        for channel in channels:
+            for delivery in self._early[channel]:
+                if isinstance(delivery, Entry):
+                    self._hub.judge(delivery)
+                elif isinstance(delivery, Transition):
+                    self._hub.transition(delivery)
+
+    async def run(self) -> None:
+        """Deliver until cancelled."""
+        async with self._bus.listen() as self._listener:
+            while True:
+                await self._take(await self._listener.receive(POLL))
+                await self._look_after()
+
+    async def _take(self, deliveries: Iterable[Delivery]) -> None:
+        batch: Batch = {}
+        for delivery in deliveries:
+            if isinstance(delivery, Interrupted):
+                self._doubtful = True
+            elif (early := self._early.get(delivery.channel)) is not None:
+                early.append(delivery)
+            elif isinstance(delivery, Whisper):
+                batch.setdefault(delivery.channel, []).append(delivery.broadcast)
+            elif isinstance(delivery, Entry):
+                batch = await self._take_entry(delivery, batch)
+            else:
+                batch = await self._take_transition(delivery, batch)
+        await self._fan_out(batch)
+
+    async def _take_entry(self, entry: Entry, batch: Batch) -> Batch:
+        verdict = self._hub.judge(entry)
+        if verdict is Verdict.REPAIR:
+            await self._fan_out(batch)
+            await self._repair(entry.channel)
+            return {}
+        if verdict is Verdict.DELIVER:
+            batch.setdefault(entry.channel, []).append(entry.broadcast)
+        return batch
+
+    async def _take_transition(self, transition: Transition, batch: Batch) -> Batch:
+        diff = self._hub.transition(transition)
+        if diff is None:
+            await self._fan_out(batch)
+            await self._read_members(transition.channel)
+            return {}
+        frames = announcements(transition.channel.name, diff, now=time.time())
+        if frames:
+            batch.setdefault(transition.channel, []).extend(frames)
+        return batch
+
+    async def announce(self, channel: Channel, broadcasts: list[Broadcast]) -> None:
+        """Fan out what no delivery brought: the difference that a snapshot showed."""
+        await self._fan_out({channel: broadcasts})
+
+    async def _fan_out(self, batch: Batch) -> None:
+        # All recipients are named before the first await: who comes later has not missed these.
+        fanouts = [self._hub.fanout(channel, broadcasts) for channel, broadcasts in batch.items()]
+        async with self._writing:
+            for fanout in fanouts:
+                if fanout is not None:
+                    await self._write(fanout)
+
+    async def _write(self, fanout: Fanout[Connection]) -> None:
+        shared = _runs(fanout.broadcasts)
+        own = fanout.excluded()
+        self._counters.broadcasts += len(fanout.broadcasts)
+        self._counters.deliveries += len(fanout.broadcasts) * len(fanout.subscribers)
+        for start in range(0, len(fanout.subscribers), SLICE):
+            if start:
+                await asyncio.sleep(0)
+            for subscriber in fanout.subscribers[start : start + SLICE]:
+                for data in _runs(own[subscriber]) if subscriber in own else shared:
+                    subscriber.socket.write(data)
+
+    async def _repair(self, channel: Channel) -> None:
+        """Read what is missing in a channel, and deliver it; announce what cannot be had."""
+        room = self._hub.room(channel)
+        if room is None:
+            return
+        self._counters.gaps += 1
+        try:
+            while await self._read_on(room):
+                pass
+        except Unavailable:
+            self._doubtful = True
+
+    async def _read_on(self, room: Room[Connection]) -> bool:
+        """Deliver the next part of a room's history; tell whether there is more."""
+        history = await self._bus.history(room.channel, room.position, limit=REPAIR_LIMIT)
+        if history.entries is None:
+            await self._resync(room, history.top.epoch)
+            room.position = history.top
+            return False
+        if history.entries:
+            room.position = history.entries[-1].position
+            await self._fan_out({room.channel: [entry.broadcast for entry in history.entries]})
+        return room.position != history.top and bool(history.entries)
+
+    async def _resync(self, room: Room[Connection], epoch: str) -> None:
+        """Tell a channel's subscribers that they missed something which is gone."""
+        self._counters.gaps_unrepaired += 1
+        reason = "expired" if epoch == room.position.epoch else "epoch"
+        log.warning("gap.unrepaired", app=room.channel.app, channel=room.channel.name, why=reason)
+        # pusher-js tries to decrypt all that does not begin with pusher: (architecture.md, 7).
+        encrypted = room.channel.kind is Kind.ENCRYPTED
+        event = "pusher:fanfare-resync" if encrypted else "fanfare:resync"
+        frame = event_frame(room.channel.name, event, f'{{"reason":"{reason}"}}')
+        await self._fan_out({room.channel: [Broadcast(frame, time.time())]})
+
+    async def _read_members(self, channel: Channel) -> None:
+        try:
+            (members,) = await self._roster.members([channel])
+        except Unavailable:
+            self._doubtful = True
+            return
+        if self._hub.room(channel) is not None:
+            diff = self._hub.snapshot(channel, members, restarted=True)
+            await self.announce(channel, announcements(channel.name, diff, now=time.time()))
+
+    async def _look_after(self) -> None:
+        now = time.monotonic()
+        await self._unfollow_idle(now)
+        if self._doubtful or now >= self._next_check:
+            doubtful, self._doubtful = self._doubtful, False
+            self._next_check = now + self._settings.position_check
+            await self._check(everything=doubtful)
+
+    async def _unfollow_idle(self, now: float) -> None:
+        async with self._switching:
+            idle = self._hub.idle(since=now - self._settings.linger)
+            if idle and self._listener is not None:
+                for channel in idle:
+                    self._hub.close(channel)
+                await self._listener.unfollow(idle)
+
+    async def _check(self, *, everything: bool) -> None:
+        """Compare positions with the bus, so that also a lost last entry is found."""
+        if everything:
+            self._unseated.set()
+        rooms = [room for room in self._hub.rooms() if everything or not room.active]
+        for room in self._hub.rooms():
+            room.active = False
+        try:
+            for start in range(0, len(rooms), CHECK_BATCH):
+                await self._compare(rooms[start : start + CHECK_BATCH])
+        except Unavailable:
+            self._doubtful = True
+
+    async def _compare(self, rooms: list[Room[Connection]]) -> None:
+        tops = await self._bus.tops([room.channel for room in rooms])
+        for room, top in zip(rooms, tops, strict=True):
+            if top.epoch != room.position.epoch:
+                self._unseated.set()
+            if top != room.position:
+                await self._repair(room.channel)
+
+
+def _runs(broadcasts: Iterable[Broadcast]) -> list[bytes]:
+    """Join frames into writes of a bounded size."""
+    runs: list[bytes] = []
+    waiting: list[bytes] = []
+    size = 0
+    for broadcast in broadcasts:
+        waiting.append(broadcast.frame)
+        size += len(broadcast.frame)
+        if size >= JOINED_BYTES:
+            runs.append(socket.join(waiting))
+            waiting, size = [], 0
+    if waiting:
+        runs.append(socket.join(waiting))
+    return runs

@@ -1,0 +1,207 @@
+"""
+Pusher messages as they stand on the wire: parse, validate, serialise.
+
+Pure.  Nothing here knows a connection.  Source: Pusher, "Channels protocol", version 7; docs/protocol.md.
+"""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from libs.common.errors import Invalid
+
+PREFIX = "pusher:"
+CLIENT_PREFIX = "client-"
+PING = b'{"event":"pusher:ping","data":"{}"}'
+PONG = b'{"event":"pusher:pong","data":"{}"}'
+MAX_USER_ID = 128  # Characters (Pusher, "Presence channels").
+
+T = TypeVar("T")
+
+
+class BadMessage(Invalid):
+    """A client's message cannot be understood."""
+
+
+class UnknownEvent(Invalid):
+    """A client sent an event that the protocol does not know, or that is not the client's to send."""
+
+    def __init__(self, event: str) -> None:
+        super().__init__(f"unknown event {event[:64]!r}")
+
+
+class Message(msgspec.Struct, frozen=True):
+    """A client's message; keys that it does not know are dropped, a forged ``user_id`` among them."""
+
+    event: str
+    channel: str | None = None
+    data: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class Subscribe(msgspec.Struct, frozen=True):
+    """The data of ``pusher:subscribe``."""
+
+    channel: str
+    auth: str | None = None
+    channel_data: str | None = None
+
+
+class Unsubscribe(msgspec.Struct, frozen=True):
+    """The data of ``pusher:unsubscribe``."""
+
+    channel: str
+
+
+class Member(msgspec.Struct, frozen=True):
+    """
+    Who joins a presence channel.
+
+    Attributes:
+        user_id: As text, whatever the back end sent.
+        info: ``user_info`` as JSON text.
+    """
+
+    user_id: str
+    info: str
+
+
+class _ChannelData(msgspec.Struct, frozen=True):
+    user_id: str | int
+    user_info: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_message = msgspec.json.Decoder(Message)
+_text = msgspec.json.Decoder(str)
+_subscribe = msgspec.json.Decoder(Subscribe)
+_unsubscribe = msgspec.json.Decoder(Unsubscribe)
+_channel_data = msgspec.json.Decoder(_ChannelData)
+_encode = msgspec.json.Encoder().encode
+
+
+def parse(text: bytes | str) -> Message:
+    """
+    Read a client's message.
+
+    Raises:
+        BadMessage: It is not a JSON object with an ``event``.
+    """
+    return _decode(_message, text, "the message")
+
+
+def parse_subscribe(data: msgspec.Raw) -> Subscribe:
+    """
+    Read the data of ``pusher:subscribe``, an object or a string that holds one.
+
+    Raises:
+        BadMessage: It is neither, or ``channel`` is missing.
+    """
+    return _decode(_subscribe, _unwrapped(data), "the data of pusher:subscribe")
+
+
+def parse_unsubscribe(data: msgspec.Raw) -> Unsubscribe:
+    """Read the data of ``pusher:unsubscribe``; raises as `parse_subscribe` does."""
+    return _decode(_unsubscribe, _unwrapped(data), "the data of pusher:unsubscribe")
+
+
+def parse_member(channel_data: str) -> Member:
+    """
+    Read ``channel_data`` of a presence channel.
+
+    Raises:
+        BadMessage: It is no JSON object with a ``user_id`` of 1 to `MAX_USER_ID` characters.
+    """
+    data = _decode(_channel_data, channel_data, "channel_data")
+    user_id = str(data.user_id)
+    if not 0 < len(user_id) <= MAX_USER_ID:
+        raise BadMessage(f"user_id must have 1 to {MAX_USER_ID} characters")
+    return Member(user_id, bytes(data.user_info).decode())
+
+
+def client_data(data: msgspec.Raw) -> str | None:
+    """Turn the data of a client event into the text that is passed on: what is no string becomes JSON."""
+    raw = bytes(data)
+    if raw == b"null":
+        return None
+    return _text.decode(raw) if raw.startswith(b'"') else raw.decode()
+
+
+def _decode(decoder: "msgspec.json.Decoder[T]", text: bytes | str, what: str) -> T:
+    try:
+        return decoder.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise BadMessage(f"{what} cannot be read: {error}") from error
+
+
+def _unwrapped(data: msgspec.Raw) -> bytes:
+    """Some SDKs send ``data`` as a string of JSON, as the server does."""
+    raw = bytes(data)
+    if raw.startswith(b'"'):
+        return _decode(_text, raw, "data").encode()
+    return raw
+
+
+def established(socket_id: str, activity_timeout: int) -> bytes:
+    """Greet a connection; ``activity_timeout`` is in whole seconds and above 0."""
+    data = {"socket_id": socket_id, "activity_timeout": activity_timeout}
+    return _message_of("pusher:connection_established", _json(data))
+
+
+def error(code: int, message: str) -> bytes:
+    """Tell what was wrong; the connection stays open unless a Close frame follows."""
+    return _encode({"event": "pusher:error", "data": {"code": code, "message": message}})
+
+
+def succeeded(channel: str) -> bytes:
+    """Confirm a subscription."""
+    return _message_of("pusher_internal:subscription_succeeded", "{}", channel)
+
+
+def joined(channel: str, infos: Mapping[str, str]) -> bytes:
+    """
+    Confirm a subscription to a presence channel.
+
+    Args:
+        channel: Its name.
+        infos: User id to ``user_info`` as JSON text, the new member included.
+    """
+    hashed = {user_id: msgspec.Raw(info.encode()) for user_id, info in infos.items()}
+    presence = {"ids": list(infos), "hash": hashed, "count": len(infos)}
+    data = _json({"presence": presence})
+    return _message_of("pusher_internal:subscription_succeeded", data, channel)
+
+
+def refused(channel: str, kind: str, message: str, *, status: int) -> bytes:
+    """
+    Refuse a subscription.
+
+    Args:
+        channel: As the client named it.
+        kind: ``AuthError``, ``LimitReached`` or ``InvalidChannel``.
+        message: Which rule forbids it.
+        status: An HTTP status, as pusher-js reports those of its own requests.
+    """
+    data = {"type": kind, "error": message, "status": status}
+    return _encode({"event": "pusher:subscription_error", "channel": channel, "data": data})
+
+
+def member_added(channel: str, user_id: str, info: str) -> bytes:
+    """Announce a member."""
+    data = _json({"user_id": user_id, "user_info": msgspec.Raw(info.encode())})
+    return _message_of("pusher_internal:member_added", data, channel)
+
+
+def member_removed(channel: str, user_id: str) -> bytes:
+    """Announce that a member left."""
+    return _message_of("pusher_internal:member_removed", _json({"user_id": user_id}), channel)
+
+
+def _message_of(event: str, data: str, channel: str | None = None) -> bytes:
+    message = {"event": event, "data": data}
+    if channel is not None:
+        message["channel"] = channel
+    return _encode(message)
+
+
+def _json(data: Any) -> str:
+    return _encode(data).decode()

@@ -1,0 +1,74 @@
+"""
+The gateway's lease: under which name its members are seated, and for how long that name holds.
+
+A lost name is never used again: whoever cleared its seats may still be at it.  The gateway takes another, and
+seats all its members again under that.
+"""
+
+import asyncio
+import secrets
+
+import structlog
+
+from libs.common.channels import Channel
+from libs.common.errors import Unavailable
+from libs.common.roster import LeaseLost, Roster, Seat
+
+log = structlog.get_logger()
+
+
+class Lease:
+    """
+    A name on the roster, renewed while the gateway lives.
+
+    Args:
+        roster: Keeps the lease.
+        ttl: Seconds for which a renewal holds.
+        interval: Seconds between renewals.
+        unseated: Set when the name was changed: all members must be seated again.
+
+    Attributes:
+        name: The present name.
+    """
+
+    def __init__(
+        self, roster: Roster, *, ttl: float, interval: float, unseated: asyncio.Event
+    ) -> None:
+        self._roster = roster
+        self._ttl = ttl
+        self._interval = interval
+        self.name = secrets.token_hex(8)
+        self._unseated = unseated
+
+    def seat(self, channel: Channel, socket_id: str) -> Seat:
+        """Name a connection's seat."""
+        return Seat(channel, socket_id, self.name)
+
+    def lose(self, name: str) -> None:
+        """Give up a name, unless that was done before; its seats will be cleared."""
+        if name == self.name:
+            self.name = secrets.token_hex(8)
+            self._unseated.set()
+            log.warning("lease.lost", gateway=name, now=self.name)
+
+    async def run(self) -> None:
+        """Renew until cancelled."""
+        while True:
+            await self._renew()
+            await asyncio.sleep(self._interval)
+
+    async def _renew(self) -> None:
+        name = self.name
+        try:
+            await self._roster.renew(name, ttl=self._ttl)
+        except LeaseLost:
+            self.lose(name)
+        except Unavailable:
+            log.debug("lease.not_renewed", gateway=name)
+
+    async def release(self) -> None:
+        """End the lease: the gateway goes, and its members may return elsewhere within the grace period."""
+        try:
+            await self._roster.release(self.name)
+        except Unavailable:
+            log.debug("lease.not_released", gateway=self.name)

@@ -1,0 +1,251 @@
+"""
+The gateway: holds clients' sockets, speaks the protocol of each, and fans out what the bus brings.
+
+This is its shell: it accepts connections, keeps the loops running, and drains.
+"""
+
+import asyncio
+import random
+import secrets
+import time
+from collections.abc import Iterable
+
+import structlog
+from aiohttp import web
+
+from libs.common.apps import App, Apps
+from libs.common.bus import Bus
+from libs.common.channels import Channel
+from libs.common.errors import Denied, Invalid, Unavailable
+from libs.common.messages import Broadcast, Whisper
+from libs.common.roster import Roster
+from services.gateway import frames
+from services.gateway.admission import Admission, Departure, Follow, Join
+from services.gateway.connection import Connection
+from services.gateway.counters import Counters
+from services.gateway.feed import Feed
+from services.gateway.frames import Member
+from services.gateway.handshake import check_version
+from services.gateway.hub import Hub
+from services.gateway.lease import Lease
+from services.gateway.relay import Relay
+from services.gateway.session import Session
+from services.gateway.settings import GatewaySettings
+from services.gateway.socket import Socket
+from services.gateway.wheel import Wheel
+
+log = structlog.get_logger()
+
+TICK = 1.0  # Seconds between two looks at who is silent.
+DRAIN_SLICE = 0.1  # Seconds between two handfuls of connections that are sent away.
+
+
+class OverCapacity(Invalid):
+    """The gateway holds as many connections as it may, or is going."""
+
+    code = 4100  # Pusher, "Error codes": over capacity; clients return after a second.
+
+
+class Gateway:
+    """
+    The socket tier.
+
+    Args:
+        settings: Limits and timers.
+        apps: Whose clients may connect.
+        bus: Brings events.
+        roster: Knows members.
+        drain_spread: Seconds over which connections are sent away when the gateway drains.
+    """
+
+    name = "gateway"
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        apps: Apps,
+        *,
+        bus: Bus,
+        roster: Roster,
+        drain_spread: float = 10.0,
+    ) -> None:
+        self._settings = settings
+        self._apps = apps
+        self._drain_spread = drain_spread
+        self._draining = False
+        self._emptied = (
+            asyncio.Event()
+        )  # Set whenever the last connection went; read while draining.
+        self._connections: set[Connection] = set()
+        self._wheel: Wheel[Connection] = Wheel()
+        self.counters = Counters()
+        self._hub: Hub[Connection] = Hub()
+        self._unseated = asyncio.Event()
+        self._lease = Lease(
+            roster,
+            ttl=settings.lease_ttl,
+            interval=settings.lease_renew,
+            unseated=self._unseated,
+        )
+        self._relay = Relay(bus, self.counters)
+        self._feed = Feed(
+            bus,
+            roster,
+            self._hub,
+            settings=settings,
+            counters=self.counters,
+            unseated=self._unseated,
+        )
+        self._admission = Admission(
+            self._feed, roster, self._hub, lease=self._lease, limit=settings.max_waiting
+        )
+
+    def routes(self) -> Iterable[web.AbstractRouteDef]:
+        """Serve ``/app/{key}`` under any prefix."""
+        return [web.get(r"/{prefix:(?:.+/)?}app/{key}", self._connect)]
+
+    async def run(self) -> None:
+        """Keep the loops running until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._feed.run())
+            tasks.create_task(self._admission.run())
+            tasks.create_task(self._relay.run())
+            tasks.create_task(self._lease.run())
+            tasks.create_task(self._tick())
+            tasks.create_task(self._seat_again())
+
+    def health(self) -> dict[str, str]:
+        """See `runtime.Service.health`."""
+        return {"bus": "ok" if self._feed.is_listening else "away"}
+
+    async def _connect(self, request: web.Request) -> web.StreamResponse:
+        """
+        Accept a client, whoever it is; one that may not stay learns why before it is closed.
+
+        Every client understands this, while few show the status of a refused upgrade.
+        """
+        websocket = web.WebSocketResponse(
+            compress=False,
+            autoping=False,
+            autoclose=False,
+            max_msg_size=self._settings.max_message,
+            decode_text=False,
+        )
+        await websocket.prepare(request)
+        transport = request.transport
+        if transport is None:
+            return websocket
+        socket = Socket(transport, max_unsent=self._settings.max_unsent)
+        try:
+            app = self._examine(request)
+        except (Invalid, Denied, Unavailable) as error:
+            self._refuse(socket, error)
+            return websocket
+        await self._serve(app, socket, websocket)
+        return websocket
+
+    def _examine(self, request: web.Request) -> App:
+        check_version(request.query)
+        app = self._apps.by_key(request.match_info["key"])
+        if self._draining:
+            raise OverCapacity("this gateway is going")
+        if 0 < self._settings.max_connections <= len(self._connections):
+            raise OverCapacity("this gateway holds as many connections as it may")
+        return app
+
+    def _refuse(self, socket: Socket, error: Invalid | Denied | Unavailable) -> None:
+        self.counters.refused[error.code] = self.counters.refused.get(error.code, 0) + 1
+        log.info("connection.refused", code=error.code, reason=str(error))
+        socket.send(frames.error(error.code, str(error)))
+        socket.close(error.code, str(error))
+        socket.finish()
+
+    async def _serve(
+        self, app: App, socket: Socket, websocket: "web.WebSocketResponse[bool]"
+    ) -> None:
+        now = time.monotonic()
+        session = Session(app, _new_socket_id(), self._settings, now=now)
+        connection = Connection(session, socket, self)
+        self._connections.add(connection)
+        self._wheel.put(connection, session.next_tick)
+        self.counters.opened += 1
+        try:
+            await connection.run(websocket)
+        finally:
+            self._connections.discard(connection)
+            if not self._connections:
+                self._emptied.set()
+            code, reason = socket.closed_with or (0, "")
+            self.counters.closed[code] = self.counters.closed.get(code, 0) + 1
+            log.info(
+                "connection.closed",
+                app=app.id,
+                socket_id=session.socket_id,
+                code=code,
+                reason=reason,
+                seconds=round(time.monotonic() - now, 3),
+            )
+
+    def ask(self, connection: Connection, channel: Channel, member: Member | None) -> None:
+        """See `connection.Surroundings.ask`."""
+        if member is None:
+            self._admission.ask(Follow(connection, channel))
+        else:
+            self._admission.ask(Join(connection, channel, member))
+
+    def leave(self, connection: Connection, channel: Channel, *, returns: bool) -> None:
+        """See `connection.Surroundings.leave`."""
+        self._hub.unsubscribe(channel, connection, now=time.monotonic())
+        if channel.is_presence:
+            seat = self._lease.seat(channel, connection.socket_id)
+            grace = connection.session.app.leave_grace if returns else 0.0
+            self._admission.depart(Departure(seat, grace))
+
+    def relay(self, channel: Channel, frame: bytes, *, socket_id: str) -> None:
+        """See `connection.Surroundings.relay`."""
+        broadcast = Broadcast(frame, time.time(), excluded=(socket_id,))
+        self._relay.put(Whisper(channel, broadcast))
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK)
+            now = time.monotonic()
+            for connection in self._wheel.take(now):
+                if connection.is_open:
+                    connection.perform(connection.session.ticked(now))
+                    self._wheel.put(connection, max(now, connection.session.next_tick))
+
+    async def _seat_again(self) -> None:
+        """Seat all members anew when the roster may have lost them, or knows us no longer."""
+        while True:
+            await self._unseated.wait()
+            self._unseated.clear()
+            for connection in tuple(self._connections):
+                for name, member in connection.session.members():
+                    channel = Channel(connection.session.app.id, name)
+                    self._admission.ask(Join(connection, channel, member, again=True))
+
+    async def drain(self) -> None:
+        """
+        Send everybody away, spread over time and in no order, so that they return elsewhere bit by bit.
+
+        Members leave with grace: who returns in time never left.
+        """
+        self._draining = True
+        leaving = list(self._connections)
+        random.shuffle(leaving)
+        rounds = max(1, int(self._drain_spread / DRAIN_SLICE))
+        size = -(-len(leaving) // rounds) or 1
+        for start in range(0, len(leaving), size):
+            for connection in leaving[start : start + size]:
+                connection.close(4200, "this gateway is going, connect again")
+            await asyncio.sleep(DRAIN_SLICE if len(leaving) > size else 0)
+        if self._connections:
+            await self._emptied.wait()
+        await self._admission.settled()
+        await self._lease.release()
+
+
+def _new_socket_id() -> str:
+    """Make a name that is unique among all gateways and cannot be guessed (Pusher: ``digits.digits``)."""
+    return f"{secrets.randbits(53)}.{secrets.randbits(53)}"

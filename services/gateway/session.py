@@ -1,0 +1,320 @@
+"""
+The protocol of one connection: what a client sent, and what is to be done about it.
+
+Pure.  A session is told what happened and the time, in monotonic seconds, and answers with effects; who runs
+it performs them in order.  A subscribe is a question (`Ask`): its answer re-enters as `admitted` or `refused`,
+so that a client which left while we were asking is a plain test.  Source: docs/protocol.md.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+from libs.common.apps import App
+from libs.common.channels import Kind, check_channel, check_event, kind_of
+from libs.common.errors import Denied, Invalid
+from libs.common.messages import event_frame
+from libs.common.signing import channel_text, check_token
+from services.gateway import frames
+from services.gateway.frames import Member, Message
+from services.gateway.limits import TokenBucket
+from services.gateway.settings import GatewaySettings
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Write a frame to the client."""
+
+    frame: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Write a WebSocket ping: it is answered by every client, whatever its SDK."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Find out whether the client may join; `Session.admitted` or `Session.refused` takes the answer."""
+
+    channel: str
+    member: Member | None
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """
+    Take the client off a channel.
+
+    Attributes:
+        channel: Which.
+        returns: Whether the client may come back: its connection closed, it did not unsubscribe.
+    """
+
+    channel: str
+    returns: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """Pass a client event on to the channel's other subscribers."""
+
+    channel: str
+    frame: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close the connection; the code decides whether the client returns (Pusher, "Connection closure")."""
+
+    code: int
+    reason: str
+
+
+Effect = Send | Ping | Ask | Leave | Relay | Close
+
+PONG_NOT_RECEIVED = Close(4201, "pong reply not received in time")
+
+
+class TooManyChannels(Invalid):
+    """The connection is subscribed to as many channels as one may be."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"a connection may subscribe to {limit} channels")
+
+
+class TooManyClientEvents(Invalid):
+    """The connection sent client events faster than it may."""
+
+    code = 4301  # Pusher, "Error codes": client event rejected due to rate limit.
+
+    def __init__(self, limit: float) -> None:
+        super().__init__(f"a connection may send {limit:g} client events a second")
+
+
+class ClientEventRefused(Invalid):
+    """A client event breaks a rule other than the rate."""
+
+    code = 4301  # As Soketi and Reverb do; the connection stays open.
+
+
+class Refusal(NamedTuple):
+    """Why a question was answered with no, in the terms of ``pusher:subscription_error``."""
+
+    kind: str
+    message: str
+    status: int
+
+
+class State(Enum):
+    """What a connection is to a channel; a channel that it is nothing to is absent."""
+
+    JOINING = "joining"
+    JOINED = "joined"
+    LEFT_WHILE_JOINING = "left while joining"
+
+
+class Session:
+    """
+    One connection's side of the protocol.
+
+    Args:
+        app: Whose client it is.
+        socket_id: The connection's name.
+        settings: Limits and timers.
+        now: When it was opened.
+    """
+
+    __slots__ = (
+        "_bucket",
+        "_channels",
+        "_heard_at",
+        "_members",
+        "_pinged_at",
+        "_settings",
+        "app",
+        "socket_id",
+    )
+
+    def __init__(self, app: App, socket_id: str, settings: GatewaySettings, *, now: float) -> None:
+        self.app = app
+        self.socket_id = socket_id
+        self._settings = settings
+        self._channels: dict[str, State] = {}
+        self._members: dict[str, Member] = {}
+        self._bucket: TokenBucket | None = None
+        self._heard_at = now
+        self._pinged_at: float | None = None
+
+    def opened(self) -> list[Effect]:
+        """Greet the client."""
+        timeout = max(1, int(self._settings.activity_timeout))
+        return [Send(frames.established(self.socket_id, timeout))]
+
+    def heard(self, now: float) -> None:
+        """Note that something came from the client: any frame is a sign of life."""
+        self._heard_at = now
+        self._pinged_at = None
+
+    def received(self, text: bytes | str, now: float) -> list[Effect]:
+        """Take a text frame."""
+        self.heard(now)
+        try:
+            return self._handle(frames.parse(text), now)
+        except Invalid as error:
+            return [Send(frames.error(error.code, str(error)))]
+
+    def ticked(self, now: float) -> list[Effect]:
+        """Judge the client's silence; due at `next_tick`."""
+        if self._pinged_at is not None:
+            overdue = now >= self._pinged_at + self._settings.pong_timeout
+            return [PONG_NOT_RECEIVED] if overdue else []
+        if now < self._heard_at + self._settings.activity_timeout:
+            return []
+        self._pinged_at = now
+        return [Ping()]
+
+    @property
+    def next_tick(self) -> float:
+        """When silence must be judged next."""
+        if self._pinged_at is not None:
+            return self._pinged_at + self._settings.pong_timeout
+        return self._heard_at + self._settings.activity_timeout
+
+    def closed(self) -> list[Effect]:
+        """Give up everything: the client is gone."""
+        channels = [name for name, state in self._channels.items() if state is State.JOINED]
+        self._channels.clear()
+        self._members.clear()
+        return [Leave(name, returns=True) for name in channels]
+
+    def members(self) -> list[tuple[str, Member]]:
+        """Name the presence channels that the client has joined, and as whom."""
+        return [
+            (name, member)
+            for name, member in self._members.items()
+            if self._channels.get(name) is State.JOINED
+        ]
+
+    def admitted(self, channel: str, infos: Mapping[str, str] | None) -> list[Effect]:
+        """
+        Take the answer that the client may join, and has joined.
+
+        Args:
+            channel: Which.
+            infos: The members of a presence channel: user id to ``user_info`` as JSON text.
+        """
+        if self._channels.get(channel) not in {State.JOINING, State.JOINED}:
+            self._forget(channel)
+            return [Leave(channel)]
+        self._channels[channel] = State.JOINED
+        frame = frames.succeeded(channel) if infos is None else frames.joined(channel, infos)
+        return [Send(frame)]
+
+    def refused(self, channel: str, refusal: Refusal) -> list[Effect]:
+        """Take the answer that the client may not join."""
+        wanted = self._channels.get(channel) is State.JOINING
+        self._forget(channel)
+        if not wanted:
+            return []
+        return [Send(frames.refused(channel, refusal.kind, refusal.message, status=refusal.status))]
+
+    def _forget(self, channel: str) -> None:
+        self._channels.pop(channel, None)
+        self._members.pop(channel, None)
+
+    def _handle(self, message: Message, now: float) -> list[Effect]:
+        match message.event:
+            case "pusher:ping":
+                return [Send(frames.PONG)]
+            case "pusher:pong":
+                return []
+            case "pusher:subscribe":
+                return self._subscribe(frames.parse_subscribe(message.data))
+            case "pusher:unsubscribe":
+                return self._unsubscribe(frames.parse_unsubscribe(message.data).channel)
+        if message.event.startswith(frames.CLIENT_PREFIX):
+            return self._client_event(message, now)
+        raise frames.UnknownEvent(message.event)
+
+    def _subscribe(self, data: frames.Subscribe) -> list[Effect]:
+        name = data.channel
+        try:
+            check_channel(name, longest=self._settings.channel_name_length)
+            self._check_room(name)
+            member = self._authorise(data)
+        except Denied as error:
+            return [Send(frames.refused(name, "AuthError", str(error), status=error.status))]
+        except TooManyChannels as error:
+            return [Send(frames.refused(name, "LimitReached", str(error), status=error.status))]
+        except Invalid as error:
+            return [Send(frames.refused(name, "InvalidChannel", str(error), status=error.status))]
+        return self._ask(name, member)
+
+    def _check_room(self, name: str) -> None:
+        limit = self._settings.max_channels
+        if 0 < limit <= len(self._channels) and name not in self._channels:
+            raise TooManyChannels(limit)
+
+    def _authorise(self, data: frames.Subscribe) -> Member | None:
+        """Check the token that the kind of channel asks for; return who joins a presence channel."""
+        kind = kind_of(data.channel)
+        if kind is Kind.PUBLIC:
+            return None
+        if kind is Kind.USER:
+            raise Denied("the connection is not signed in as this user")
+        if kind is not Kind.PRESENCE:
+            text = channel_text(self.socket_id, data.channel, data.channel_data)
+            check_token(self.app, data.auth or "", text)
+            return None
+        if data.channel_data is None:
+            raise frames.BadMessage("a presence channel needs channel_data")
+        text = channel_text(self.socket_id, data.channel, data.channel_data)
+        check_token(self.app, data.auth or "", text)
+        return frames.parse_member(data.channel_data)
+
+    def _ask(self, name: str, member: Member | None) -> list[Effect]:
+        state = self._channels.get(name)
+        if state is State.JOINED:  # Subscribing twice is subscribing once, and is confirmed twice.
+            return [Ask(name, self._members[name])] if member else [Send(frames.succeeded(name))]
+        self._channels[name] = State.JOINING
+        if state is not None:
+            return []  # The question is under way; its answer is for this request too.
+        if member is not None:
+            self._members[name] = member
+        return [Ask(name, member)]
+
+    def _unsubscribe(self, name: str) -> list[Effect]:
+        state = self._channels.get(name)
+        if state is State.JOINED:
+            self._forget(name)
+            return [Leave(name)]
+        if state is State.JOINING:
+            self._channels[name] = State.LEFT_WHILE_JOINING
+        return []
+
+    def _client_event(self, message: Message, now: float) -> list[Effect]:
+        name = message.channel or ""
+        self._check_client_event(message, name)
+        if self._bucket is None:
+            self._bucket = TokenBucket(self._settings.client_events_per_second, now=now)
+        if not self._bucket.allow(now):
+            raise TooManyClientEvents(self._settings.client_events_per_second)
+        data = frames.client_data(message.data)
+        member = self._members.get(name)
+        user_id = member.user_id if member else None
+        return [Relay(name, event_frame(name, message.event, data, user_id=user_id))]
+
+    def _check_client_event(self, message: Message, name: str) -> None:
+        if not self.app.client_events:
+            raise ClientEventRefused("client events are switched off for this app")
+        check_event(message.event, longest=self._settings.event_name_length)
+        if kind_of(name) not in {Kind.PRIVATE, Kind.PRESENCE}:
+            raise ClientEventRefused("client events need a private or a presence channel")
+        if self._channels.get(name) is not State.JOINED:
+            raise ClientEventRefused(f"not subscribed to {name[:200]}")
+        if len(bytes(message.data)) > self._settings.client_event_bytes:
+            raise ClientEventRefused(
+                f"the data of a client event may have {self._settings.client_event_bytes} bytes"
+            )

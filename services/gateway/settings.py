@@ -1,0 +1,57 @@
+"""
+Limits and timers of the gateway.
+
+Pure.  The section ``[gateway]``; docs/configuration.md tells what a client gets at each limit.
+"""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from libs.common.channels import MAX_EVENT, MAX_NAME
+
+Seconds = Annotated[float, Meta(gt=0)]
+
+
+class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    Limits and timers of the gateway.
+
+    Attributes:
+        max_connections: Sockets of one gateway process; 0 or -1: no limit.
+        max_unsent: Bytes that may wait in a connection's write buffer; a client with more is too slow.
+        max_message: Bytes of a frame from a client.
+        activity_timeout: Seconds without a word from a client until it is asked for one.
+        pong_timeout: Seconds that it then has to answer.
+        max_channels: Channels of one connection; 0 or -1: no limit.
+        channel_name_length: Characters of a channel's name.
+        event_name_length: Characters of a client event's name.
+        client_event_bytes: Bytes of a client event's data.
+        client_events_per_second: Client events of one connection; 0 or -1: no limit.
+        max_waiting: Subscribes and departures that may wait for the bus or the roster.
+        linger: Seconds that the gateway goes on following a channel which its last client has left.
+        position_check: Seconds after which a silent channel is compared with the bus.
+        lease_ttl: Seconds for which the gateway's lease holds: how long it may be dead unnoticed.
+        lease_renew: Seconds between two renewals of the lease.
+    """
+
+    max_connections: Annotated[int, Meta(ge=-1)] = 0
+    max_unsent: Annotated[int, Meta(ge=1024)] = 1024 * 1024
+    max_message: Annotated[int, Meta(ge=1024)] = 64 * 1024
+    activity_timeout: Annotated[float, Meta(ge=1)] = 30.0
+    pong_timeout: Seconds = 30.0
+    max_channels: Annotated[int, Meta(ge=-1)] = 100
+    channel_name_length: Annotated[int, Meta(ge=1, le=MAX_EVENT)] = MAX_NAME
+    event_name_length: Annotated[int, Meta(ge=1)] = MAX_EVENT
+    client_event_bytes: Annotated[int, Meta(ge=1)] = 10 * 1024
+    client_events_per_second: Annotated[float, Meta(ge=-1)] = 10.0
+    max_waiting: Annotated[int, Meta(ge=1)] = 100_000
+    linger: Annotated[float, Meta(ge=0)] = 5.0
+    position_check: Seconds = 30.0
+    lease_ttl: Seconds = 15.0
+    lease_renew: Seconds = 5.0
+
+    def __post_init__(self) -> None:
+        if self.lease_renew * 2 > self.lease_ttl:
+            raise ValueError("lease_renew is at most half of lease_ttl: one renewal may fail")

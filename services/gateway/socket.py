@@ -1,0 +1,101 @@
+"""
+The one place that touches aiohttp's transport: straight writes, bounds, close, abort.
+
+A WebSocket frame is composed once and the same bytes are written to every subscriber's transport, without
+an await and without aiohttp's writer.  Each write is a run of whole frames, so that they may stand between
+those that aiohttp writes itself.  What this relies on is pinned by tests/service/test_socket.py.
+"""
+
+import asyncio
+import struct
+from collections.abc import Iterable
+
+TEXT, CLOSE, PING, PONG = 0x1, 0x8, 0x9, 0xA
+FINAL = 0x80
+DRAIN_TIMEOUT = 1.0  # Seconds that a closing connection has to take what is left.
+
+
+def frame(payload: bytes, opcode: int = TEXT) -> bytes:
+    """Put a WebSocket header before a payload (RFC 6455, 5.2; a server does not mask)."""
+    size = len(payload)
+    if size < 126:
+        return bytes((FINAL | opcode, size)) + payload
+    if size < 65536:
+        return struct.pack("!BBH", FINAL | opcode, 126, size) + payload
+    return struct.pack("!BBQ", FINAL | opcode, 127, size) + payload
+
+
+def join(payloads: Iterable[bytes]) -> bytes:
+    """Put several text frames into one write."""
+    return b"".join(map(frame, payloads))
+
+
+class Socket:
+    """
+    The writing side of one connection.
+
+    Args:
+        transport: Of the upgraded connection.
+        max_unsent: Bytes that may wait in the write buffer; one that has more when the next frame comes is
+            too slow and is closed (4100), so that it may return.
+    """
+
+    __slots__ = ("_aborting", "_max_unsent", "_transport", "closed_with")
+
+    def __init__(self, transport: asyncio.Transport, *, max_unsent: int) -> None:
+        self._transport = transport
+        self._max_unsent = max_unsent
+        self._aborting: asyncio.TimerHandle | None = None
+        self.closed_with: tuple[int, str] | None = None
+
+    def write(self, data: bytes) -> bool:
+        """
+        Write whole frames without waiting.
+
+        Returns:
+            Whether they were taken: not by a connection that is closing, nor by one that is too slow, which
+            this closes.
+        """
+        transport = self._transport
+        if self.closed_with is not None or transport.is_closing():
+            return False
+        if transport.get_write_buffer_size() > self._max_unsent:
+            self.close(4100, "too slow: the write buffer is full")
+            return False
+        transport.write(data)
+        return True
+
+    def send(self, payload: bytes) -> bool:
+        """Write one text frame; see `write`."""
+        return self.write(frame(payload))
+
+    def ping(self) -> bool:
+        """Write a ping; see `write`."""
+        return self.write(frame(b"", PING))
+
+    def pong(self, payload: bytes) -> bool:
+        """Answer a ping; see `write`."""
+        return self.write(frame(payload, PONG))
+
+    def close(self, code: int, reason: str) -> None:
+        """Write a Close frame as the last; the connection is aborted if it does not end in time."""
+        if self.closed_with is not None:
+            return
+        self.closed_with = (code, reason)
+        if not self._transport.is_closing():
+            payload = struct.pack("!H", code) + reason.encode()[:123]
+            self._transport.write(frame(payload, CLOSE))
+            self._abort_later()
+
+    def finish(self) -> None:
+        """End the connection once its reader has ended: what is buffered is still sent, for a second."""
+        if self._transport.get_write_buffer_size() > 0:
+            self._abort_later()
+        elif self._aborting is not None:
+            self._aborting.cancel()
+        self._transport.close()
+
+    def _abort_later(self) -> None:
+        if self._aborting is None:
+            loop = asyncio.get_running_loop()
+            self._aborting = loop.call_later(DRAIN_TIMEOUT, self._transport.abort)
