@@ -1,0 +1,64 @@
+"""
+The command line: ``fanfare COMMAND …``.
+
+Each command is a module with `configure`, which says what it takes, and `execute`, which does it and returns
+the exit status: 0 done, 1 it failed, 2 the settings or the words are wrong.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from libs.common.errors import Misconfigured
+from services import settings
+from services.cli import check, migrate, publish, run, token, trial
+
+COMMANDS = {
+    "run": run,
+    "migrate": migrate,
+    "check": check,
+    "token": token,
+    "publish": publish,
+    "test": trial,
+}
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """
+    Do what the words say.
+
+    Args:
+        words: Those after the program's name; None: the process's own.
+
+    Returns:
+        The exit status.
+    """
+    arguments = _parser().parse_args(words)
+    try:
+        loaded = settings.load(path=arguments.config, environ=os.environ)
+        return COMMANDS[arguments.command].execute(arguments, loaded)
+    except Misconfigured as error:
+        print(f"fanfare: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="fanfare", description="Self-hosted realtime: domain events to every Pusher client."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, module in COMMANDS.items():
+        summary = (module.__doc__ or "").strip().partition("\n")[0]
+        command = commands.add_parser(name, help=summary, description=module.__doc__)
+        command.add_argument(
+            "--config",
+            type=Path,
+            metavar="FILE",
+            help="the settings, in TOML (default: the file that FANFARE_CONFIG names)",
+        )
+        module.configure(command)
+    return parser

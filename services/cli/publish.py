@@ -1,0 +1,40 @@
+"""Publish an event to a channel of a running deployment."""
+
+import argparse
+import asyncio
+import sys
+
+import aiohttp
+
+from services.cli import client
+from services.settings import Settings
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.add_argument("channel", help="the channel's name, prefix included")
+    parser.add_argument("event", help="the event's name")
+    parser.add_argument("data", nargs="?", default="{}", help="its data, as text (default: {})")
+    parser.add_argument("--app", help="the app's id; needed where there are several")
+    parser.add_argument(
+        "--url", help="where the deployment is (default: where the settings listen)"
+    )
+
+
+def execute(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Publish, and say what was answered."""
+    try:
+        asyncio.run(_publish(arguments, settings))
+    except (client.Refused, aiohttp.ClientError, TimeoutError) as error:
+        print(f"fanfare: not published: {error or type(error).__name__}", file=sys.stderr)
+        return 1
+    print("published")
+    return 0
+
+
+async def _publish(arguments: argparse.Namespace, settings: Settings) -> None:
+    app = client.app_of(settings, arguments.app)
+    payload = {"name": arguments.event, "channel": arguments.channel, "data": arguments.data}
+    async with aiohttp.ClientSession(timeout=client.TIMEOUT) as http:
+        url = client.public_url(settings, arguments.url)
+        await client.post(http, url, app, path=f"/apps/{app.id}/events", payload=payload)

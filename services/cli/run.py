@@ -1,0 +1,24 @@
+"""Run services in this process: all four, or those that are named."""
+
+import argparse
+import sys
+
+from libs.common import logs
+from services import __main__ as program
+from services.settings import SERVICES, Settings
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.add_argument("services", nargs="*", metavar="SERVICE", help=f"of {', '.join(SERVICES)}")
+
+
+def execute(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Run until told to stop; raises Misconfigured where these services cannot run."""
+    logs.configure(settings.log)
+    try:
+        program.run(settings, arguments.services or SERVICES)
+    except OSError as error:
+        print(f"fanfare: cannot listen: {error.strerror or error}", file=sys.stderr)
+        return 1
+    return 0

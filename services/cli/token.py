@@ -1,0 +1,83 @@
+"""Make a token (JWT) for trying out, signed with the secret of an issuer in the settings."""
+
+import argparse
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import jwt
+import msgspec
+
+from libs.common.errors import Misconfigured
+from services.auth.settings import Issuer
+from services.settings import Settings
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.add_argument("--user", default="1", help="the user's id (default: 1)")
+    parser.add_argument(
+        "--ttl", type=float, default=3600.0, help="seconds until it expires (default: 3600)"
+    )
+    parser.add_argument(
+        "--claim",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a further claim; the value is JSON, or else text",
+    )
+
+
+def execute(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Print the token."""
+    claims = claims_of(arguments.claim)
+    print(make(settings, arguments.user, ttl=arguments.ttl, claims=claims))
+    return 0
+
+
+def claims_of(texts: Sequence[str]) -> dict[str, Any]:
+    """
+    Read claims, each ``NAME=VALUE``; a value is JSON, or else text.
+
+    Raises:
+        Misconfigured: One is something else.
+    """
+    return dict(_claim(text) for text in texts)
+
+
+def make(settings: Settings, user: str, *, ttl: float, claims: dict[str, Any]) -> str:
+    """
+    Make a token of the first issuer that has a shared secret.
+
+    Raises:
+        Misconfigured: There is none.
+    """
+    issuer = _issuer(settings)
+    now = int(time.time())
+    standard = {
+        "iss": issuer.issuer,
+        "aud": issuer.audience,
+        "iat": now,
+        "exp": now + int(ttl),
+        issuer.user_id: user,
+    }
+    return jwt.encode(
+        {**claims, **standard}, issuer.secret.reveal(), algorithm=issuer.algorithms[0]
+    )
+
+
+def _issuer(settings: Settings) -> Issuer:
+    for issuer in settings.auth.issuers:
+        if issuer.secret.reveal():
+            return issuer
+    raise Misconfigured("auth.issuers: none has a shared secret, so no token can be made here")
+
+
+def _claim(text: str) -> tuple[str, Any]:
+    name, separator, value = text.partition("=")
+    if not separator or not name:
+        raise Misconfigured(f"--claim {text!r}: expected NAME=VALUE")
+    try:
+        return name, msgspec.json.decode(value)
+    except msgspec.DecodeError:
+        return name, value

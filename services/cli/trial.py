@@ -1,0 +1,152 @@
+"""Test a running deployment: connect, authorise, subscribe, publish, receive; each step with its time."""
+
+import argparse
+import asyncio
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from libs.common.apps import App
+from services.cli import client, token
+from services.settings import Settings
+
+EVENT = "fanfare-test"
+STEP_TIMEOUT = 10.0  # Seconds.
+
+
+class Failed(Exception):
+    """A step went wrong."""
+
+
+class Trial:
+    """
+    One journey of one client.
+
+    Args:
+        http: For all requests.
+        url: Where the deployment is.
+        app: Whose client this is.
+        channel: What to subscribe to.
+        bearer: A token (JWT) for the auth endpoint; None: sign with the app's secret, without asking auth.
+    """
+
+    def __init__(
+        self, http: aiohttp.ClientSession, url: str, *, app: App, channel: str, bearer: str | None
+    ) -> None:
+        self._http = http
+        self._url = url
+        self._app = app
+        self._channel = channel
+        self._bearer = bearer
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._socket_id = ""
+        self._auth: dict[str, Any] = {}
+        self._mark = msgspec.json.encode({"at": time.time()}).decode()
+
+    async def run(self) -> None:
+        """Take each step, and print how long it took; raises `Failed` at the first that goes wrong."""
+        steps: list[tuple[str, Callable[[], Awaitable[None]]]] = [
+            ("connect", self._connect),
+            ("authorise", self._authorise),
+            ("subscribe", self._subscribe),
+            ("publish", self._publish),
+            ("receive", self._receive),
+        ]
+        for name, step in steps:
+            began = time.perf_counter()
+            try:
+                async with asyncio.timeout(STEP_TIMEOUT):
+                    await step()
+            except (Failed, client.Refused, aiohttp.ClientError, TimeoutError) as error:
+                raise Failed(f"{name}: {error or 'no answer in time'}") from error
+            print(f"{name:<10} {1000 * (time.perf_counter() - began):8.1f} ms")
+
+    async def _connect(self) -> None:
+        address = f"{self._url}/app/{self._app.key}?protocol=7&client=fanfare&version=1"
+        self._socket = await self._http.ws_connect(address)
+        greeting = await self._next("pusher:connection_established")
+        self._socket_id = msgspec.json.decode(greeting["data"])["socket_id"]
+
+    async def _authorise(self) -> None:
+        if self._bearer is None:
+            return
+        form = {"socket_id": self._socket_id, "channel_name": self._channel}
+        headers = {"Authorization": f"Bearer {self._bearer}"}
+        address = f"{self._url}/broadcasting/auth?app_key={self._app.key}"
+        async with self._http.post(address, data=form, headers=headers) as response:
+            if response.status != 200:
+                raise client.Refused(response.status, await response.text())
+            self._auth = await response.json()
+
+    async def _subscribe(self) -> None:
+        data = {"channel": self._channel, **self._auth}
+        await self._live().send_json({"event": "pusher:subscribe", "data": data})
+        await self._next("pusher_internal:subscription_succeeded")
+
+    async def _publish(self) -> None:
+        payload = {"name": EVENT, "channel": self._channel, "data": self._mark}
+        path = f"/apps/{self._app.id}/events"
+        await client.post(self._http, self._url, self._app, path=path, payload=payload)
+
+    async def _receive(self) -> None:
+        while (await self._next(EVENT))["data"] != self._mark:
+            pass
+
+    def _live(self) -> aiohttp.ClientWebSocketResponse:
+        if self._socket is None:
+            raise Failed("not connected")
+        return self._socket
+
+    async def _next(self, event: str) -> dict[str, Any]:
+        """Wait for an event; an error that comes instead ends the journey."""
+        while True:
+            message = await self._live().receive()
+            if message.type is not aiohttp.WSMsgType.TEXT:
+                raise Failed(f"the connection was closed with {self._live().close_code}")
+            frame: dict[str, Any] = msgspec.json.decode(message.data)
+            if frame["event"] == event:
+                return frame
+            if frame["event"] in {"pusher:error", "pusher:subscription_error"}:
+                raise Failed(str(frame["data"]))
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.add_argument(
+        "--channel", default="fanfare-test", help="what to subscribe to (default: fanfare-test)"
+    )
+    parser.add_argument(
+        "--user", help="authorise as this user, at the deployment's own auth endpoint"
+    )
+    parser.add_argument(
+        "--claim", action="append", default=[], metavar="NAME=VALUE", help="see fanfare token"
+    )
+    parser.add_argument("--app", help="the app's id; needed where there are several")
+    parser.add_argument(
+        "--url", help="where the deployment is (default: where the settings listen)"
+    )
+
+
+def execute(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Make the journey; the exit status is 1 where it does not arrive."""
+    try:
+        asyncio.run(_run(arguments, settings))
+    except Failed as error:
+        print(f"fanfare: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _run(arguments: argparse.Namespace, settings: Settings) -> None:
+    app = client.app_of(settings, arguments.app)
+    bearer = None
+    if arguments.user is not None:
+        claims = token.claims_of(arguments.claim)
+        bearer = token.make(settings, arguments.user, ttl=300.0, claims=claims)
+    async with aiohttp.ClientSession(timeout=client.TIMEOUT) as http:
+        url = client.public_url(settings, arguments.url)
+        await Trial(http, url, app=app, channel=arguments.channel, bearer=bearer).run()

@@ -1,0 +1,169 @@
+"""
+From the event log to the bus: read, route, publish, commit.
+
+A batch is committed once the bus has all its broadcasts and the dead-letter topic all that could not be sent.
+While a backend is away the same batch is tried again, and nothing more is read.  A batch may be published more
+than once; the bus knows each record's broadcasts by their source and appends them once.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+import structlog
+
+from libs.common.bus import Bus
+from libs.common.channels import Channel
+from libs.common.errors import Unavailable
+from libs.common.eventlog import Consumer, EventLog, Partition
+from libs.common.messages import Broadcast, Publication, Source, event_frame
+from libs.common.records import NewRecord, Record
+from libs.common.retry import Backoff
+from services.dispatcher.decoding import decode
+from services.dispatcher.events import DomainEvent, Undecodable
+from services.dispatcher.routing import Router
+from services.dispatcher.rules import Routed, Unroutable
+from services.dispatcher.settings import MAX_BROADCASTS, DispatcherSettings
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+FETCH_TIMEOUT = 1.0  # Seconds.
+MAX_REASON = 500  # Characters of an error that a dead letter carries.
+
+
+class Pipeline:
+    """
+    One consumer of the event log.
+
+    Args:
+        settings: Group, topics and bounds.
+        router: The rules.
+        events: Where records come from, and where dead letters go.
+        bus: Where broadcasts go.
+        counts: What became of records and broadcasts, by name.
+    """
+
+    def __init__(
+        self,
+        settings: DispatcherSettings,
+        router: Router,
+        *,
+        events: EventLog,
+        bus: Bus,
+        counts: Counter[str],
+    ) -> None:
+        self._settings = settings
+        self._router = router
+        self._events = events
+        self._bus = bus
+        self._counts = counts
+        self._is_waiting = False
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a backend is away."""
+        return self._is_waiting
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with self._events.consume(
+            self._router.topics, group=self._settings.group
+        ) as consumer:
+            while True:
+                records = await self._insist(lambda: consumer.fetch(FETCH_TIMEOUT))
+                if records:
+                    await self._process(consumer, records)
+
+    async def _process(self, consumer: Consumer, records: Sequence[Record]) -> None:
+        publications: list[Publication] = []
+        dead: list[NewRecord] = []
+        for record in records:
+            try:
+                publications += self._publications(record)
+            except (Undecodable, Unroutable) as error:
+                dead.append(self._dead_letter(record, error))
+            except Exception as error:
+                # Our own fault; yet one record must not stop all that come after it.
+                log.exception("record.failed", topic=record.topic, offset=record.offset)
+                dead.append(self._dead_letter(record, error))
+        if publications:
+            await self._insist(lambda: self._bus.publish(publications))
+            self._counts["broadcasts"] += len(publications)
+        if dead:
+            await self._insist(lambda: self._events.append(dead))
+        offsets = {Partition(r.topic, r.partition): r.offset + 1 for r in records}
+        await self._insist(lambda: consumer.commit(offsets))
+
+    def _publications(self, record: Record) -> list[Publication]:
+        """Decode and route a record."""
+        event = decode(record)
+        if event is None:
+            self._counts["records.empty"] += 1
+            return []
+        routing = self._router.route(record.topic, event, now=time.time())
+        for skipped in routing.skipped:
+            self._counts[f"routes.{skipped.reason}"] += 1
+        self._counts["records.routed" if routing.broadcasts else "records.unrouted"] += 1
+        return [
+            _publication(record, event, routed, index)
+            for index, routed in enumerate(routing.broadcasts)
+        ]
+
+    def _dead_letter(self, record: Record, error: Exception) -> NewRecord:
+        reason = type(error).__name__
+        self._counts[f"records.dead.{reason}"] += 1
+        log.warning(
+            "record.dead_lettered",
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            reason=reason,
+            error=str(error)[:MAX_REASON],
+        )
+        headers = (
+            *record.headers,
+            ("fanfare-dlq-topic", record.topic.encode()),
+            ("fanfare-dlq-partition", str(record.partition).encode()),
+            ("fanfare-dlq-offset", str(record.offset).encode()),
+            ("fanfare-dlq-timestamp", f"{record.timestamp:.3f}".encode()),
+            ("fanfare-dlq-reason", reason.encode()),
+            ("fanfare-dlq-error", str(error)[:MAX_REASON].encode()),
+        )
+        return NewRecord(self._settings.dead_letter_topic, record.value, record.key, headers)
+
+    async def _insist(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Try until a backend is back; it is said once that it is away, and once that it is back."""
+        backoff = Backoff(self._settings.retry_min, self._settings.retry_max)
+        while True:
+            try:
+                result = await attempt()
+            except Unavailable as error:
+                self._note(error)
+                await asyncio.sleep(backoff.delay())
+            else:
+                self._note(None)
+                return result
+
+    def _note(self, error: Unavailable | None) -> None:
+        if (error is not None) != self._is_waiting:
+            self._is_waiting = error is not None
+            state = {"backend": error.backend, "error": str(error.__cause__)} if error else {}
+            log.warning("pipeline.waiting" if error else "pipeline.going_on", **state)
+
+
+def _publication(record: Record, event: DomainEvent, routed: Routed, index: int) -> Publication:
+    source = Source(
+        f"{record.topic}/{record.partition}",
+        record.offset * MAX_BROADCASTS + index,
+        record.timestamp,
+    )
+    broadcast = Broadcast(
+        event_frame(routed.channel, routed.event, routed.data),
+        time.time(),
+        (event.socket_id,) if event.socket_id else (),
+        event.trace,
+    )
+    return Publication(Channel(routed.app, routed.channel), broadcast, source)

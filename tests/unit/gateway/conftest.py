@@ -1,0 +1,25 @@
+"""What tests of the gateway's cores begin with."""
+
+import pytest
+
+from libs.common.apps import App
+from libs.common.secret import Secret
+from services.gateway.session import Session
+from services.gateway.settings import GatewaySettings
+
+SOCKET_ID = "1234.1234"
+
+
+@pytest.fixture
+def app() -> App:
+    return App(id="1", key="app-key", secrets=(Secret("app-secret"),), client_events=True)
+
+
+@pytest.fixture
+def settings() -> GatewaySettings:
+    return GatewaySettings(max_channels=3, client_events_per_second=2)
+
+
+@pytest.fixture
+def session(app: App, settings: GatewaySettings) -> Session:
+    return Session(app, SOCKET_ID, settings, now=0.0)
