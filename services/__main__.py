@@ -15,6 +15,7 @@ import structlog
 from libs.common.backends import Backends, Plan, opened
 from libs.common.errors import Misconfigured
 from libs.common.runtime import Schedule, Server, Service
+from services.auth.policy import Policies
 from services.auth.service import Auth
 from services.dispatcher.service import Dispatcher
 from services.gateway.service import Gateway
@@ -35,7 +36,7 @@ def build(settings: Settings, names: Sequence[str], backends: Backends) -> list[
     """
     makers: dict[str, Callable[[], Service]] = {
         "presence": lambda: Presence(settings.presence, roster=backends.roster),
-        "auth": lambda: Auth(settings.auth, backends.apps, settings.channels),
+        "auth": lambda: Auth(backends.apps, settings.auth, policies=Policies(settings.channels)),
         "dispatcher": lambda: Dispatcher(
             settings.dispatcher,
             backends.apps,

@@ -8,7 +8,6 @@ the other.
 import asyncio
 import itertools
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Protocol
@@ -77,15 +76,14 @@ class MemoryControl:
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._orders: deque[tuple[int, Order]] = deque()
+        self._orders: list[tuple[int, Order]] = []
         self._numbers = itertools.count(1)
         self._sent = asyncio.Condition()
 
     async def send(self, order: Order) -> None:
         """See `Control.send`."""
-        now = self._clock()
         async with self._sent:
-            self._orders = deque(item for item in self._orders if item[1].expires_at > now)
+            self._forget_expired()
             self._orders.append((next(self._numbers), order))
             self._sent.notify_all()
 
@@ -95,13 +93,20 @@ class MemoryControl:
         yield MemoryOrderListener(self)
 
     async def after(self, number: int, timeout: float) -> list[tuple[int, Order]]:
-        """Wait for orders with a higher number than this, and return those in force."""
+        """Wait for orders in force with a higher number than this, and return them with theirs."""
         async with self._sent:
             with suppress(TimeoutError):
                 async with asyncio.timeout(timeout):
-                    await self._sent.wait_for(lambda: self._orders and self._orders[-1][0] > number)
+                    await self._sent.wait_for(lambda: self._newer(number))
+            return self._newer(number)
+
+    def _newer(self, number: int) -> list[tuple[int, Order]]:
+        self._forget_expired()
+        return [item for item in self._orders if item[0] > number]
+
+    def _forget_expired(self) -> None:
         now = self._clock()
-        return [item for item in self._orders if item[0] > number and item[1].expires_at > now]
+        self._orders = [item for item in self._orders if item[1].expires_at > now]
 
 
 class MemoryOrderListener:

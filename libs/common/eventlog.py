@@ -12,7 +12,25 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from libs.common.errors import Invalid
 from libs.common.records import NewRecord, Record
+
+MAX_RECORD = 1_000_000  # Bytes.  With its framing a record stays below what Kafka takes by default.
+
+
+class RecordTooLarge(Invalid):
+    """A record has more bytes than the log takes."""
+
+    status = 413
+
+    def __init__(self) -> None:
+        super().__init__("the record is larger than the event log allows")
+
+
+def size_of(record: NewRecord) -> int:
+    """Count the bytes of a record: key, value and headers."""
+    headers = sum(len(name) + len(value) for name, value in record.headers)
+    return len(record.key or b"") + len(record.value or b"") + headers
 
 
 class Partition(NamedTuple):
@@ -26,16 +44,20 @@ class Consumer(Protocol):
     """
     A member of a consumer group.
 
-    Records of one partition come in order of offset.  What was fetched and not committed comes again to
-    whoever gets the partition next: after a restart, or when the group is rebalanced.
+    A partition belongs to one member of the group at a time, and its records come in order of offset.  What
+    was fetched and not committed comes again to whoever gets the partition next: after a restart, or when
+    members come and go.
     """
 
     async def fetch(self, timeout: float) -> list[Record]:
         """
         Wait up to ``timeout`` seconds for records, and take a bounded batch.
 
+        An empty list may come before the time is over: partitions are about to go to another member, and
+        what was done with and is not committed should be committed now.
+
         Raises:
-            Unavailable: The log is away; call again.
+            Unavailable: The log is away, and was so for the whole timeout; call again.
         """
 
     async def commit(self, offsets: Mapping[Partition, int]) -> None:
@@ -63,6 +85,7 @@ class EventLog(Protocol):
 
         Raises:
             Unavailable: The log is away or refused; some may have been stored.
+            RecordTooLarge: One is.  None was stored, unless it is but its topic that takes no more.
         """
 
     def consume(
@@ -71,7 +94,8 @@ class EventLog(Protocol):
         """
         Join a consumer group; leaving the context leaves it.
 
-        A group that is new to a topic reads it from its beginning.
+        A group that is new to a topic reads it from its beginning; a topic that does not exist yet is read
+        when it does.
         """
 
 
@@ -90,21 +114,28 @@ class MemoryEventLog:
     Args:
         retained: Records kept a topic; the oldest tenth is forgotten when there are more, read or not.
         batch: The most records that one fetch returns.
+        max_record: The most bytes of a record.
     """
 
-    def __init__(self, *, retained: int = 100_000, batch: int = 500) -> None:
+    def __init__(
+        self, *, retained: int = 100_000, batch: int = 500, max_record: int = MAX_RECORD
+    ) -> None:
         self._retained = retained
         self._batch = batch
+        self._max_record = max_record
         self._topics: dict[str, _Topic] = {}
         self._committed: dict[tuple[str, str], int] = {}
-        self._appended = asyncio.Condition()
+        self._members: dict[str, list[MemoryConsumer]] = {}
+        self._changed = asyncio.Condition()
 
     async def append(self, records: Sequence[NewRecord]) -> None:
         """See `EventLog.append`."""
-        async with self._appended:
+        if any(size_of(record) > self._max_record for record in records):
+            raise RecordTooLarge
+        async with self._changed:
             for record in records:
                 self._append(record)
-            self._appended.notify_all()
+            self._changed.notify_all()
 
     def _append(self, new: NewRecord) -> None:
         topic = self._topics.setdefault(new.topic, _Topic())
@@ -120,19 +151,31 @@ class MemoryEventLog:
     @asynccontextmanager
     async def consume(self, topics: Collection[str], *, group: str) -> AsyncIterator[Consumer]:
         """See `EventLog.consume`."""
-        yield MemoryConsumer(self, sorted(topics), group)
+        consumer = MemoryConsumer(self, sorted(topics), group)
+        self._members.setdefault(group, []).append(consumer)
+        try:
+            yield consumer
+        finally:
+            self._members[group].remove(consumer)
+            async with self._changed:
+                self._changed.notify_all()
 
-    async def wait(self, positions: Mapping[str, int], timeout: float) -> list[Record]:
-        """Wait for records at or after these offsets, and return a batch of them."""
-        async with self._appended:
+    def owner(self, group: str, topic: str) -> "MemoryConsumer | None":
+        """Return the member of a group that reads a topic: of those that want to, who joined first."""
+        wanting = (member for member in self._members[group] if topic in member.topics)
+        return next(wanting, None)
+
+    async def read(self, consumer: "MemoryConsumer", timeout: float) -> list[Record]:
+        """Wait for records that a consumer has not read, and return a batch of them."""
+        async with self._changed:
             with suppress(TimeoutError):
                 async with asyncio.timeout(timeout):
-                    await self._appended.wait_for(lambda: self._from(positions))
-            return self._from(positions)
+                    await self._changed.wait_for(lambda: self._unread(consumer))
+            return self._unread(consumer)
 
-    def _from(self, positions: Mapping[str, int]) -> list[Record]:
+    def _unread(self, consumer: "MemoryConsumer") -> list[Record]:
         found: list[Record] = []
-        for name, offset in positions.items():
+        for name, offset in consumer.positions().items():
             topic = self._topics.get(name, _Topic())
             start = max(0, offset - topic.base)
             found += topic.records[start : start + self._batch - len(found)]
@@ -142,27 +185,38 @@ class MemoryEventLog:
         """Return the first offset of a topic that the group is not done with."""
         return self._committed.get((group, topic), 0)
 
-    def commit(self, group: str, offsets: Mapping[Partition, int]) -> None:
+    def commit(self, group: str, topic: str, offset: int) -> None:
         """Note how far a group is."""
-        for partition, offset in offsets.items():
-            self._committed[group, partition.topic] = offset
+        self._committed[group, topic] = offset
 
 
 class MemoryConsumer:
-    """A `Consumer` of a `MemoryEventLog`; a group has one member at a time."""
+    """A `Consumer` of a `MemoryEventLog`."""
 
     def __init__(self, log: MemoryEventLog, topics: list[str], group: str) -> None:
         self._log = log
         self._group = group
-        self._positions = {topic: log.committed(group, topic) for topic in topics}
+        self._positions: dict[str, int] = {}
+        self.topics = topics
+
+    def positions(self) -> dict[str, int]:
+        """Return the next offset of each topic that it owns."""
+        owned = [topic for topic in self.topics if self._log.owner(self._group, topic) is self]
+        return {
+            topic: self._positions.get(topic, self._log.committed(self._group, topic))
+            for topic in owned
+        }
 
     async def fetch(self, timeout: float) -> list[Record]:
         """See `Consumer.fetch`."""
-        records = await self._log.wait(self._positions, timeout)
+        records = await self._log.read(self, timeout)
         for record in records:
             self._positions[record.topic] = record.offset + 1
+        self.topics = self.topics[1:] + self.topics[:1]  # None shall always be the last.
         return records
 
     async def commit(self, offsets: Mapping[Partition, int]) -> None:
         """See `Consumer.commit`."""
-        self._log.commit(self._group, offsets)
+        for partition, offset in offsets.items():
+            if self._log.owner(self._group, partition.topic) is self:
+                self._log.commit(self._group, partition.topic, offset)

@@ -1,6 +1,6 @@
 """HTTP as all services speak it: JSON answers, errors with their status."""
 
-
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -16,6 +16,60 @@ log = structlog.get_logger()
 _encode = msgspec.json.Encoder().encode
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class BodyTooLarge(Invalid):
+    """The body of a request is longer than its endpoint reads."""
+
+    status = 413
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the body is longer than {limit} bytes")
+        self.limit = limit
+
+
+class SlowBody(Invalid):
+    """The body of a request did not arrive in time."""
+
+    status = 408
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the body took longer than {seconds:g} s to arrive")
+
+
+class BrokenBody(Invalid):
+    """The body of a request is not encoded as its headers say."""
+
+    def __init__(self) -> None:
+        super().__init__("the body is not encoded as the headers say")
+
+
+async def read_body(request: web.Request, *, limit: int, timeout: float) -> bytes:
+    """
+    Read the body of a request.
+
+    Args:
+        request: Whose.
+        limit: Bytes, after decompression.
+        timeout: Seconds in which all of it must have arrived.
+
+    Raises:
+        BodyTooLarge: It is longer.
+        SlowBody: It took longer.
+        BrokenBody: Its chunks or its compression are malformed.
+    """
+    body = bytearray()
+    try:
+        async with asyncio.timeout(timeout):
+            async for chunk in request.content.iter_any():
+                body += chunk
+                if len(body) > limit:
+                    raise BodyTooLarge(limit)
+    except TimeoutError as error:
+        raise SlowBody(timeout) from error
+    except web.RequestPayloadError as error:
+        raise BrokenBody from error
+    return bytes(body)
 
 
 def answer(

@@ -10,12 +10,24 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 from libs.common.errors import Misconfigured
 from services import settings
 from services.cli import check, migrate, publish, run, token, trial
 
-COMMANDS = {
+
+class Command(Protocol):
+    """What each module here offers."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Say what the command takes."""
+
+    def execute(self, arguments: argparse.Namespace, settings: settings.Settings) -> int:
+        """Do it, and return the exit status."""
+
+
+COMMANDS: dict[str, Command] = {
     "run": run,
     "migrate": migrate,
     "check": check,

@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from libs.common import logs
+from libs.common.errors import Misconfigured
 from services import __main__ as program
 from services.settings import SERVICES, Settings
 
@@ -21,4 +22,13 @@ def execute(arguments: argparse.Namespace, settings: Settings) -> int:
     except OSError as error:
         print(f"fanfare: cannot listen: {error.strerror or error}", file=sys.stderr)
         return 1
+    except ExceptionGroup as group:
+        # With apps of a database, a rule may show to be wrong only once they are read.
+        if (wrong := group.subgroup(Misconfigured)) is None:
+            raise
+        raise _leaf(wrong) from group
     return 0
+
+
+def _leaf(error: BaseException) -> BaseException:
+    return _leaf(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error

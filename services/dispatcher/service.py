@@ -7,6 +7,7 @@ This is its shell: it keeps the pipeline running and answers HTTP.
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 import structlog
 from aiohttp import web
@@ -58,6 +59,8 @@ class Dispatcher:
         self.counts: Counter[str] = Counter()
         self._api = Api(settings, apps, bus=bus, events=events, counts=self.counts)
         self._pipeline: Pipeline | None = None
+        with suppress(Unavailable):  # Of apps that are not known yet, routes are compiled in `run`.
+            compiled(routes, apps.all(), settings)
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """Serve the back ends' API."""

@@ -1,0 +1,46 @@
+#!lua
+-- Append a broadcast to its channel's history and announce it, unless its source brought it before.
+--
+-- KEYS  1  meta, a hash: e epoch, o offset, s:<source> "<sequence> <newest timestamp>" of what was appended
+--       2  entries, a stream: the ids are <offset>-0, field d is the envelope
+-- ARGV  1  envelope               2  feed to announce it on    3  epoch, should the channel have none
+--       4  most entries to keep   5  ms to keep entries        6  ms to keep meta
+--       7  source, or empty       8  its sequence              9  its timestamp
+--       10 sequence of the source's publication before this one for the channel, or empty
+--       11 timestamp of that one
+-- Returns {1 appended, 0 repeated or -1 the one before is missing; epoch; offset}.
+--
+-- Without that last check, a publication that failed in the middle of a pipeline would count as repeated
+-- when it is sent again, because a later one had raised the source's sequence meanwhile.  With the shebang,
+-- a server that is out of memory, read-only or without its replicas refuses the whole script at its start.
+
+local source = 's:' .. ARGV[7]
+local meta = redis.call('HMGET', KEYS[1], 'e', 'o', source)
+local epoch, offset = meta[1], tonumber(meta[2] or 0)
+local watermark = {}
+
+if ARGV[7] ~= '' then
+  local sequence, newest = string.match(meta[3] or '-1 0', '^(%S+) (%S+)$')
+  sequence, newest = tonumber(sequence), tonumber(newest)
+  if epoch and tonumber(ARGV[8]) <= sequence and tonumber(ARGV[9]) <= newest then
+    return {0, epoch, offset}
+  end
+  if ARGV[10] ~= '' and (tonumber(ARGV[10]) > sequence or tonumber(ARGV[11]) > newest) then
+    return {-1, epoch or '', offset}
+  end
+  -- A lower sequence with a newer timestamp belongs to a log that was made anew: it starts over.
+  newest = math.max(newest, tonumber(ARGV[9]))
+  watermark = {source, ARGV[8] .. ' ' .. string.format('%.17g', newest)}
+end
+
+if not epoch then
+  epoch, offset = ARGV[3], 0
+  redis.call('DEL', KEYS[2])
+end
+offset = offset + 1
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], offset .. '-0', 'd', ARGV[1])
+redis.call('HSET', KEYS[1], 'e', epoch, 'o', offset, unpack(watermark))
+redis.call('PEXPIRE', KEYS[2], ARGV[5])
+redis.call('PEXPIRE', KEYS[1], ARGV[6])
+redis.call('PUBLISH', ARGV[2], 'e1 ' .. epoch .. ' ' .. offset .. '\n' .. ARGV[1])
+return {1, epoch, offset}

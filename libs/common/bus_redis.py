@@ -1,0 +1,193 @@
+"""
+The bus on Redis.
+
+A channel's history is a stream, and its epoch, offset and sources are a hash beside it; ``bus_publish.lua``
+and ``bus_history.lua`` are the only ones to touch them.  Publishing is one pipeline per server.  Listeners
+are in `listener_redis`, and what is said on the feeds in `wire`.
+"""
+
+import asyncio
+import itertools
+import secrets
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+
+from libs.common.bus import History, Inbox, Listener, Window
+from libs.common.channels import Channel
+from libs.common.connection_redis import Call, RedisConnection, Script
+from libs.common.errors import Unavailable
+from libs.common.listener_redis import RedisListener
+from libs.common.messages import Broadcast, Entry, Position, Publication, Source, pack, unpack
+from libs.common.partitions import Keys
+from libs.common.wire import encode_whisper
+
+META_TTL = 30 * 86_400.0  # Seconds.  Far above any window: with it go epoch and sources.
+PROBE_INTERVAL = (
+    30.0  # Seconds without a message after which a listener asks whether it still hears.
+)
+
+_PUBLISH = Script.read("bus_publish.lua")
+_HISTORY = Script.read("bus_history.lua")
+
+log = structlog.get_logger()
+
+
+class PredecessorMissing(Exception):
+    """A publication was held back because the one before it, of its channel and source, was not applied."""
+
+
+class RedisBus:
+    """
+    A bus for many processes.  See `Bus`.
+
+    Args:
+        connection: To Redis; the caller opens and closes it.
+        keys: The deployment's names.
+        window: How much of each channel is remembered.
+        backlog: Deliveries that a listener may leave untaken; see `Inbox`.
+        probe_interval: See `RedisListener`.
+    """
+
+    def __init__(
+        self,
+        connection: RedisConnection,
+        keys: Keys,
+        window: Window | None = None,
+        *,
+        backlog: int = 65_536,
+        probe_interval: float = PROBE_INTERVAL,
+    ) -> None:
+        self._redis = connection
+        self._keys = keys
+        self._window = window or Window()
+        self._backlog = backlog
+        self._probe_interval = probe_interval
+
+    async def publish(self, publications: Sequence[Publication]) -> list[Position]:
+        """See `Bus.publish`."""
+        latest: dict[tuple[Channel, str], Source] = {}
+        epochs = _new_epochs()
+        calls = []
+        for publication in publications:
+            source, before = publication.source, None
+            if source:
+                key = publication.channel, source.name
+                before, latest[key] = latest.get(key), source
+            calls.append(self._append(publication, before, next(epochs)))
+        return _positions(await self._redis.ask_all(calls))
+
+    def _append(self, publication: Publication, before: Source | None, epoch: str) -> Call:
+        channel, source = publication.channel, publication.source
+        return _PUBLISH.call(
+            (self._keys.of("meta", channel), self._keys.of("history", channel)),
+            pack(publication.broadcast),
+            self._keys.of("feed", channel),
+            epoch,
+            self._window.max_entries,
+            round(self._window.max_age * 1000),
+            round(META_TTL * 1000),
+            source.name if source else "",
+            source.sequence if source else "",
+            repr(source.timestamp) if source else "",
+            before.sequence if before else "",
+            repr(before.timestamp) if before else "",
+        )
+
+    async def whisper(self, channel: Channel, broadcast: Broadcast) -> None:
+        """See `Bus.whisper`."""
+        feed = self._keys.of("feed", channel)
+        await self._redis.ask(Call(feed, ("PUBLISH", feed, encode_whisper(broadcast))))
+
+    async def history(self, channel: Channel, after: Position, *, limit: int) -> History:
+        """See `Bus.history`."""
+        epoch, offset, items = await self._redis.ask(
+            self._read(channel, after, limit, next(_new_epochs()))
+        )
+        top = Position(epoch.decode(), offset)
+        if after.epoch != top.epoch or after.offset > offset:
+            return History(top, None)
+        try:
+            entries = tuple(_entries(channel, top.epoch, items))
+        except ValueError:
+            log.exception("bus.history_unreadable", app=channel.app, channel=channel.name)
+            return History(top, None)
+        reaches = after.offset == offset or (
+            entries and entries[0].position.offset == after.offset + 1
+        )
+        return History(top, entries[:limit] if reaches else None)
+
+    async def tops(self, channels: Sequence[Channel]) -> list[Position]:
+        """See `Bus.tops`."""
+        nothing = Position("", 0)
+        epochs = _new_epochs()
+        calls = [self._read(channel, nothing, 1, next(epochs)) for channel in channels]
+        replies = await self._redis.ask_all(calls)
+        _raise_first(replies)
+        return [Position(epoch.decode(), offset) for epoch, offset, _ in replies]
+
+    def _read(self, channel: Channel, after: Position, limit: int, epoch: str) -> Call:
+        return _HISTORY.call(
+            (self._keys.of("meta", channel), self._keys.of("history", channel)),
+            epoch,
+            round(META_TTL * 1000),
+            after.epoch,
+            after.offset,
+            max(limit, 1),
+        )
+
+    @asynccontextmanager
+    async def listen(self) -> AsyncIterator[Listener]:
+        """See `Bus.listen`.  While Redis is away the listener is there, and refuses to follow."""
+        listener = RedisListener(
+            self._redis,
+            self._keys.single(f"listener:{secrets.token_hex(8)}"),
+            lambda channel: self._keys.of("feed", channel),
+            inbox=Inbox(self._backlog),
+            read_tops=self.tops,
+            probe_interval=self._probe_interval,
+        )
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                running = tasks.create_task(listener.run())
+                await listener.wait_for_attempt()
+                yield listener
+                running.cancel()
+        except BaseExceptionGroup as group:
+            if len(group.exceptions) > 1:
+                raise
+            raise group.exceptions[0] from None  # What the caller's own block raised, as it was.
+
+
+def _new_epochs() -> Iterator[str]:
+    """Name epochs for channels that have none, each another: no life of a history is like a former one."""
+    seed = secrets.token_hex(4)
+    return (f"{seed}{number}" for number in itertools.count())
+
+
+def _positions(replies: Sequence[Any]) -> list[Position]:
+    """Read the replies to a publish."""
+    _raise_first(replies)
+    positions = []
+    for state, epoch, offset in replies:
+        if state < 0:
+            raise Unavailable("bus") from PredecessorMissing
+        positions.append(Position(epoch.decode(), offset))
+    return positions
+
+
+def _raise_first(replies: Iterable[Any]) -> None:
+    """Raise the first error among replies; one publication's trouble is the whole call's."""
+    for reply in replies:
+        if isinstance(reply, Unavailable):
+            raise reply
+        if isinstance(reply, Exception):
+            raise Unavailable("bus") from reply
+
+
+def _entries(channel: Channel, epoch: str, items: Sequence[Any]) -> Iterable[Entry]:
+    for number, (_, envelope) in items:
+        position = Position(epoch, int(number.partition(b"-")[0]))
+        yield Entry(channel, position, unpack(envelope))

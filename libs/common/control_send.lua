@@ -1,0 +1,27 @@
+#!lua flags=allow-oom
+-- Announce an order, remember it until it expires, and forget some that have.
+--
+-- KEYS  1  orders, a stream: field o is the order
+--       2  expiries, a sorted set: id in the stream -> when the order is forgotten
+-- ARGV  1  order   2  when it is forgotten, epoch milliseconds
+--
+-- Orders live differently long, so the stream cannot be trimmed from its beginning.  Each call brings one
+-- order and removes up to a hundred: their number is that of the orders in force, and a few more.
+
+local id = redis.call('XADD', KEYS[1], '*', 'o', ARGV[1])
+redis.call('ZADD', KEYS[2], ARGV[2], id)
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+for _, expired in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, 100)) do
+  redis.call('XDEL', KEYS[1], expired)
+  redis.call('ZREM', KEYS[2], expired)
+end
+
+local last = redis.call('ZRANGE', KEYS[2], -1, -1, 'WITHSCORES')[2]
+if last then
+  redis.call('PEXPIREAT', KEYS[1], last)
+  redis.call('PEXPIREAT', KEYS[2], last)
+else
+  redis.call('DEL', KEYS[1])
+end

@@ -1,0 +1,74 @@
+-- What the scripts about seats have in common; `roster_redis` puts it before each of them.
+--
+-- All keys are those of one channel, of its partition and of one gateway:
+--   seats    HASH  socket id -> "<gateway> <user id>": who sits in the channel
+--   counts   HASH  user id -> how many seats it has
+--   infos    HASH  user id -> user_info, as the user's first connection gave it
+--   version  how many transitions there were, and a beginning; outlives the last member by an hour
+--   leaving  ZSET  seat -> when its grace is over
+--   held     SET   the seats of the gateway
+--   cleared  ZSET  gateway -> when it was cleared; it is refused
+--   leases   ZSET  gateway -> when its lease lapses
+--
+-- A seat stands in leaving and held as "<gateway> <socket id> <app>/<name of the channel>".
+-- Instants are milliseconds by the clock of the server.
+
+local SEATS, COUNTS, INFOS, VERSION = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local LEAVING, HELD, CLEARED, LEASES = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local CHANNEL, FEED, GATEWAY = ARGV[1], ARGV[2], ARGV[3]
+local EMPTY_FOR = 3600
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local function seat_of(gateway, socket_id)
+  return gateway .. ' ' .. socket_id .. ' ' .. CHANNEL
+end
+
+local function occupant_of(socket_id)
+  local occupant = redis.call('HGET', SEATS, socket_id)
+  if not occupant then
+    return nil, nil
+  end
+  return string.match(occupant, '^(%S*) (.*)$')
+end
+
+-- A channel without a version begins at the present instant in microseconds: above any version that it had
+-- before it was forgotten or lost, as no channel has a million transitions a second.
+local function beginning()
+  return string.format('%.0f', time[1] * 1000000 + time[2])
+end
+
+local function announce(sign, user_id, info)
+  redis.call('SET', VERSION, beginning(), 'NX')
+  local version = string.format('%.0f', redis.call('INCR', VERSION))
+  local header = 'm1 ' .. version .. ' ' .. sign .. ' ' .. #user_id
+  redis.call('PUBLISH', FEED, header .. '\n' .. user_id .. info)
+end
+
+-- A seat that passed to GATEWAY from another one stays in that one's set until it is cleared.
+local function let_go(gateway, socket_id)
+  local seat = seat_of(gateway, socket_id)
+  redis.call('ZREM', LEAVING, seat)
+  if gateway == GATEWAY then
+    redis.call('SREM', HELD, seat)
+  end
+end
+
+local function rise(gateway, socket_id, user_id)
+  let_go(gateway, socket_id)
+  redis.call('HDEL', SEATS, socket_id)
+  if redis.call('HINCRBY', COUNTS, user_id, -1) > 0 then
+    return
+  end
+  redis.call('HDEL', COUNTS, user_id)
+  redis.call('HDEL', INFOS, user_id)
+  announce('-', user_id, '')
+  if redis.call('EXISTS', COUNTS) == 0 then
+    redis.call('EXPIRE', VERSION, EMPTY_FOR)
+  end
+end
+
+local function members()
+  return { redis.call('GET', VERSION) or beginning(), redis.call('HGETALL', INFOS) }
+end

@@ -1,0 +1,7 @@
+-- Read who is in one channel.
+--
+-- KEYS: as roster.lua, the channel's four
+-- ARGV: channel
+-- Reply: version, [user id, info, ...]
+
+return members()

@@ -1,0 +1,230 @@
+"""
+The roster on Redis.  See `roster.Roster`; `roster.lua` says which keys there are.
+
+Each partition of the channels is a roster of its own, leases and all, so that every decision is one script
+on one server: a gateway renews as many leases as there are partitions, in one pipeline.  Where part of a
+cluster is away, the rest goes on.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from math import ceil
+from typing import Any, NamedTuple, TypeVar
+
+from libs.common.channels import Channel
+from libs.common.connection_redis import Call, RedisConnection, Script
+from libs.common.errors import Unavailable
+from libs.common.node_redis import Word
+from libs.common.partitions import Keys
+from libs.common.roster import JoinAnswer, JoinRequest, LeaseLost, Members, Seat, TooManyMembers
+
+MOST_SEATS = 256  # Seats that one script handles, so that others need not wait long for the server.
+SHARE = 64  # Seats and gateways of a partition that one sweep handles.
+
+
+def _script(*names: str, flags: str = "") -> Script:
+    """
+    Join files into a script with a shebang, so that Redis refuses it as a whole or not at all.
+
+    Without memory left it still runs what may free some, and what keeps the gateways' leases.
+    """
+    return Script(f"#!lua {flags}\n{Script.read(*names).text}")
+
+
+JOIN = _script("roster.lua", "roster_join.lua")
+LEAVE = _script("roster.lua", "roster_leave.lua", flags="flags=allow-oom")
+CLEAR = _script("roster.lua", "roster_clear.lua", flags="flags=allow-oom")
+MEMBERS = _script("roster.lua", "roster_members.lua", flags="flags=no-writes")
+SWEEP = _script("roster_sweep.lua", flags="flags=allow-oom")
+RENEW = _script("roster_renew.lua", flags="flags=allow-oom")
+RELEASE = _script("roster_release.lua", flags="flags=allow-oom")
+
+_Item = TypeVar("_Item")
+
+
+class _Bench(NamedTuple):
+    """What one script about seats works on."""
+
+    channel: Channel
+    gateway: str
+
+
+class _Ended(NamedTuple):
+    """A gateway that is cleared, in a partition where it may still hold seats."""
+
+    partition: int
+    gateway: str
+
+
+class RedisRoster:
+    """
+    A roster that all processes of a deployment share.  See `Roster`.
+
+    Args:
+        connection: To Redis; of this roster alone.
+        keys: The deployment's.
+    """
+
+    def __init__(self, connection: RedisConnection, keys: Keys) -> None:
+        self._connection = connection
+        self._keys = keys
+
+    async def join(self, requests: Sequence[JoinRequest]) -> list[JoinAnswer]:
+        """See `Roster.join`."""
+        groups = list(_grouped(enumerate(requests), lambda item: item[1].seat))
+        calls = [
+            self._call(JOIN, bench, *(word for _, request in group for word in _words(request)))
+            for bench, group in groups
+        ]
+        replies = await self._connection.ask_all(calls)
+        answers: dict[int, JoinAnswer] = {}
+        for (bench, group), reply in zip(groups, replies, strict=True):
+            given = _answers(bench, [request for _, request in group], reply)
+            answers.update(zip((place for place, _ in group), given, strict=True))
+        return [answers[place] for place in range(len(requests))]
+
+    async def leave(self, seats: Sequence[Seat], *, grace: float) -> None:
+        """See `Roster.leave`."""
+        await self._perform(
+            [
+                self._call(LEAVE, bench, _milliseconds(grace), *(seat.socket_id for seat in group))
+                for bench, group in _grouped(seats, lambda seat: seat)
+            ]
+        )
+
+    async def members(self, channels: Sequence[Channel]) -> list[Members]:
+        """See `Roster.members`."""
+        replies = await self._perform(
+            [MEMBERS.call(self._channel_keys(channel), _name(channel)) for channel in channels]
+        )
+        return [_members(*reply) for reply in replies]
+
+    async def renew(self, gateway: str, *, ttl: float) -> None:
+        """See `Roster.renew`."""
+        replies = await self._everywhere(
+            RENEW, ("leases", "lapsed", "cleared"), gateway, _milliseconds(ttl)
+        )
+        if 0 in replies:
+            raise LeaseLost(gateway)
+        _raise_first(replies)
+
+    async def release(self, gateway: str) -> None:
+        """See `Roster.release`."""
+        _raise_first(await self._everywhere(RELEASE, ("leases", "lapsed"), gateway))
+
+    async def sweep(self, *, grace: float) -> int:
+        """See `Roster.sweep`."""
+        judged = await self._everywhere(
+            SWEEP, ("leases", "lapsed", "cleared", "leaving"), _milliseconds(grace), SHARE
+        )
+        reports = [(place, reply) for place, reply in enumerate(judged) if _is_answer(reply)]
+        due = [_seat(text) for _, (_, seats) in reports for text in seats]
+        ended = [_Ended(place, text.decode()) for place, (names, _) in reports for text in names]
+        held = await self._connection.ask_all([self._held_by(gateway) for gateway in ended])
+        due += [_seat(text) for reply in held if _is_answer(reply) for text in reply]
+        done = [gateway for gateway, reply in zip(ended, held, strict=True) if reply == []]
+        cleared = await self._connection.ask_all([*self._clear(due), *map(self._settle, done)])
+        _raise_first([*judged, *held, *cleared])
+        return sum(cleared[: len(cleared) - len(done)])
+
+    def _held_by(self, ended: _Ended) -> Call:
+        key = self._keys.partition(f"roster.held:{ended.gateway}", ended.partition)
+        return Call(key, ("SRANDMEMBER", key, SHARE))
+
+    def _clear(self, seats: Iterable[Seat]) -> list[Call]:
+        return [
+            self._call(CLEAR, bench, *(seat.socket_id for seat in group))
+            for bench, group in _grouped(dict.fromkeys(seats), lambda seat: seat)
+        ]
+
+    def _settle(self, ended: _Ended) -> Call:
+        """Strike out a gateway that holds no seat any more, and gets none, as it is refused."""
+        key = self._keys.partition("roster.lapsed", ended.partition)
+        return Call(key, ("ZREM", key, ended.gateway))
+
+    def _call(self, script: Script, bench: _Bench, *args: Word) -> Call:
+        partition = self._keys.index(bench.channel)
+        shared = ("leaving", f"held:{bench.gateway}", "cleared", "leases")
+        keys = [
+            *self._channel_keys(bench.channel),
+            *(self._keys.partition(f"roster.{kind}", partition) for kind in shared),
+        ]
+        feed = self._keys.of("feed", bench.channel)
+        return script.call(keys, _name(bench.channel), feed, bench.gateway, *args)
+
+    def _channel_keys(self, channel: Channel) -> list[str]:
+        kinds = ("seats", "counts", "infos", "version")
+        return [self._keys.of(f"roster.{kind}", channel) for kind in kinds]
+
+    async def _everywhere(self, script: Script, kinds: Sequence[str], *args: Word) -> list[Any]:
+        """Run a script in every partition; errors are among the replies."""
+        calls = []
+        for partition in range(len(self._keys.tags)):
+            keys = [self._keys.partition(f"roster.{kind}", partition) for kind in kinds]
+            calls.append(script.call(keys, *args))
+        return await self._connection.ask_all(calls)
+
+    async def _perform(self, calls: Sequence[Call]) -> list[Any]:
+        replies = await self._connection.ask_all(calls)
+        _raise_first(replies)
+        return replies
+
+
+def _grouped(
+    items: Iterable[_Item], seat_of: Callable[[_Item], Seat]
+) -> Iterator[tuple[_Bench, list[_Item]]]:
+    """Put together what one script handles, in order, and not too much of it."""
+    groups: dict[_Bench, list[_Item]] = {}
+    for item in items:
+        seat = seat_of(item)
+        groups.setdefault(_Bench(seat.channel, seat.gateway), []).append(item)
+    for bench, group in groups.items():
+        for start in range(0, len(group), MOST_SEATS):
+            yield bench, group[start : start + MOST_SEATS]
+
+
+def _words(request: JoinRequest) -> tuple[Word, ...]:
+    return request.seat.socket_id, request.user_id, request.info, request.limit
+
+
+def _answers(bench: _Bench, requests: Sequence[JoinRequest], reply: Any) -> list[JoinAnswer]:
+    if isinstance(reply, Unavailable):
+        return [reply] * len(requests)
+    _raise_first([reply])
+    if not reply:
+        return [LeaseLost(bench.gateway)] * len(requests)
+    version, infos, refused = reply
+    members = _members(version, infos)
+    return [
+        TooManyMembers(request.limit) if is_refused else members
+        for request, is_refused in zip(requests, refused, strict=True)
+    ]
+
+
+def _members(version: bytes, infos: Sequence[bytes]) -> Members:
+    texts = [text.decode() for text in infos]
+    return Members(int(version), dict(zip(texts[::2], texts[1::2], strict=True)))
+
+
+def _name(channel: Channel) -> str:
+    return f"{channel.app}/{channel.name}"
+
+
+def _seat(text: bytes) -> Seat:
+    """Read a seat as the scripts write it."""
+    gateway, socket_id, channel = text.decode().split(" ", 2)
+    app, _, name = channel.rpartition("/")
+    return Seat(Channel(app, name), socket_id, gateway)
+
+
+def _milliseconds(seconds: float) -> int:
+    return ceil(seconds * 1000)  # A short grace must not become none.
+
+
+def _is_answer(reply: Any) -> bool:
+    return not isinstance(reply, Exception)
+
+
+def _raise_first(replies: Iterable[Any]) -> None:
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise reply

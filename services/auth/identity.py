@@ -1,0 +1,201 @@
+"""
+From a bearer token to a user.
+
+Pure.  A token is a JWT of an issuer that the settings name: signed with one of that issuer's algorithms and
+its key, made for its audience, and not expired by the ``now`` that the caller passes.  What a token says of
+itself chooses among the issuers of the settings and nothing else; its ``jku``, ``jwk`` and ``x5u`` are not
+read.  Source: RFC 7519 and RFC 8725 (JSON Web Token Best Current Practices).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+import msgspec
+from jwt.algorithms import get_default_algorithms
+from jwt.types import SigOptions
+
+from libs.common.errors import Denied, Misconfigured
+from services.auth.settings import Issuer
+
+LEEWAY = 30.0  # Seconds that two clocks may differ.
+MAX_TOKEN = 8000  # Characters; a header line above 8,190 bytes never reaches us.
+MAX_USER_ID = 128  # Characters (Pusher, "Presence channels", "Limits").
+
+Key = Any  # Bytes, or one of cryptography's public keys: what PyJWT prepares.
+
+_MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_UNVERIFIED: SigOptions = {"verify_signature": False}
+_VERIFIED: SigOptions = {"verify_signature": True, "enforce_minimum_key_length": True}
+_signatures = jwt.PyJWS()
+_decode_claims = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class _Registered(msgspec.Struct, frozen=True):
+    """The claims that we judge ourselves (RFC 7519, 4.1), as far as they are there."""
+
+    iss: str = ""
+    aud: str | list[str] = ""
+    exp: float | None = None
+    nbf: float | None = None
+
+
+_decode_registered = msgspec.json.Decoder(_Registered).decode
+
+
+class MissingToken(Denied):
+    """A request carries no bearer token."""
+
+    def __init__(self) -> None:
+        super().__init__("a bearer token is required")
+
+
+class BadToken(Denied):
+    """A bearer token is not believed; the reason quotes nothing of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """
+    Who is calling.
+
+    Attributes:
+        id: The user's id as text.
+        info: What others may see: ``user_info``.
+        claims: All that the token says.
+        issuer: Who vouches for it.
+    """
+
+    id: str
+    info: Mapping[str, Any]
+    claims: Mapping[str, Any]
+    issuer: Issuer
+
+
+class Issuers:
+    """The issuers whose tokens are believed."""
+
+    def __init__(self, issuers: Iterable[Issuer]) -> None:
+        self._by_name = {issuer.issuer: issuer for issuer in issuers}
+
+    def of(self, token: str) -> Issuer:
+        """
+        Tell whose a token claims to be.  Nothing of it is verified yet.
+
+        Raises:
+            BadToken: It is no JWT, or of an issuer that is not known.
+        """
+        payload = _opened(token, _UNVERIFIED)
+        issuer = self._by_name.get(_registered(payload).iss)
+        if issuer is None:
+            raise BadToken("the token's issuer is missing or not known here")
+        return issuer
+
+
+def bearer(header: str | None) -> str:
+    """
+    Take the token out of an ``Authorization`` header.
+
+    Raises:
+        MissingToken: There is no header, or one of another scheme.
+    """
+    scheme, _, token = (header or "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise MissingToken
+    return token.strip()
+
+
+def prepared_key(issuer: Issuer) -> Key:
+    """
+    Read the key that an issuer's settings hold.
+
+    Raises:
+        Misconfigured: One of the issuer's algorithms cannot use it.
+    """
+    text = issuer.secret.reveal() or issuer.key
+    known = get_default_algorithms()
+    try:
+        keys = [known[name].prepare_key(text) for name in issuer.algorithms]
+    except (jwt.PyJWTError, TypeError, ValueError) as error:
+        algorithms = ", ".join(issuer.algorithms)
+        reason = f'issuer "{issuer.issuer}": its key cannot be used with {algorithms}'
+        raise Misconfigured(reason) from error
+    return keys[0]
+
+
+def verify(token: str, issuer: Issuer, *, key: Key, now: float) -> User:
+    """
+    Verify a token.
+
+    Args:
+        token: A JWT.
+        issuer: Whose it claims to be, see `Issuers.of`.
+        key: That issuer's key, see `prepared_key`.
+        now: UTC epoch seconds.
+
+    Raises:
+        BadToken: Its signature, algorithm, audience, time or user is not as it must be.
+    """
+    payload = _opened(token, _VERIFIED, key=key, algorithms=issuer.algorithms)
+    _check(_registered(payload), issuer, now)
+    claims = _claims(payload)
+    info = {field: claims[claim] for field, claim in issuer.user_info.items() if claim in claims}
+    return User(_user_id(claims.get(issuer.user_id)), info, claims, issuer)
+
+
+def _opened(
+    token: str, options: SigOptions, *, key: Key = "", algorithms: Sequence[str] = ()
+) -> bytes:
+    """Return a token's payload, verified if the options say so."""
+    if len(token) > MAX_TOKEN:
+        raise BadToken(f"the token is longer than {MAX_TOKEN} characters")
+    try:
+        parts = _signatures.decode_complete(token, key, algorithms=algorithms, options=options)
+    except jwt.InvalidAlgorithmError as error:
+        raise BadToken("the token is signed with an algorithm that is not allowed") from error
+    except jwt.InvalidSignatureError as error:
+        raise BadToken("the token's signature does not match") from error
+    except (jwt.PyJWTError, RecursionError, ValueError) as error:
+        raise BadToken("the token is malformed") from error
+    payload: bytes = parts["payload"]
+    return payload
+
+
+def _registered(payload: bytes) -> _Registered:
+    try:
+        return _decode_registered(payload)
+    except _MALFORMED as error:
+        raise BadToken("the token's claims are malformed") from error
+
+
+def _claims(payload: bytes) -> dict[str, Any]:
+    try:
+        return _decode_claims(payload)
+    except _MALFORMED as error:
+        raise BadToken("the token's claims are malformed") from error
+
+
+def _check(claims: _Registered, issuer: Issuer, now: float) -> None:
+    if claims.iss != issuer.issuer:
+        raise BadToken("the token is of another issuer")
+    audience = [claims.aud] if isinstance(claims.aud, str) else claims.aud
+    if issuer.audience not in audience:
+        raise BadToken("the token is not made for this audience")
+    if claims.exp is None:
+        raise BadToken("the token does not say when it expires")
+    if now >= claims.exp + LEEWAY:
+        raise BadToken("the token has expired")
+    if claims.nbf is not None and now < claims.nbf - LEEWAY:
+        raise BadToken("the token is not valid yet")
+
+
+def _user_id(value: Any) -> str:
+    """Spell a user's id: identity providers know texts and numbers, Pusher only texts."""
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**64:
+        value = str(value)
+    if not isinstance(value, str) or not value:
+        raise BadToken("the token does not name its user")
+    if len(value) > MAX_USER_ID or not value.isprintable():
+        raise BadToken(f"the token's user id is longer than {MAX_USER_ID} characters, or no text")
+    return value

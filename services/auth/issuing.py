@@ -1,0 +1,93 @@
+"""
+What a client is given to prove its right: Pusher's tokens, with what they sign.
+
+Pure.  Source: Pusher, "Authorizing users" and "Authenticating users", docs/protocol.md, "Signatures".
+"""
+
+import base64
+import hashlib
+from typing import Any
+
+import msgspec
+
+from libs.common.apps import App
+from libs.common.channels import Kind, kind_of
+from libs.common.errors import Forbidden
+from libs.common.signing import channel_text, token, user_text
+from services.auth.identity import User
+
+
+class EncryptionOff(Forbidden):
+    """An encrypted channel was asked for in an app without a master key."""
+
+    def __init__(self, app_id: str) -> None:
+        super().__init__(f"app {app_id} has no encryption_master_key")
+
+
+class ChannelGrant(msgspec.Struct, frozen=True, omit_defaults=True):
+    """
+    The right of one connection to subscribe to one channel.
+
+    Attributes:
+        auth: ``key:signature``.
+        channel_data: Presence channels: the member, as the JSON text that is signed.
+        shared_secret: Encrypted channels: the channel's key as base64.
+    """
+
+    auth: str
+    channel_data: str | msgspec.UnsetType = msgspec.UNSET
+    shared_secret: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class UserGrant(msgspec.Struct, frozen=True):
+    """
+    The right of one connection to sign in as a user.
+
+    Attributes:
+        auth: ``key:signature``.
+        user_data: The user, as the JSON text that is signed.
+    """
+
+    auth: str
+    user_data: str
+
+
+def grant_channel(app: App, socket_id: str, *, channel: str, user: User) -> ChannelGrant:
+    """
+    Grant a channel.  The caller has decided that the user may have it.
+
+    Raises:
+        BadSocketId: The socket id could smuggle a separator.
+        EncryptionOff: The channel is encrypted and the app has no master key.
+    """
+    kind = kind_of(channel)
+    if kind is Kind.PRESENCE:
+        member = _text({"user_id": user.id, "user_info": user.info})
+        return ChannelGrant(token(app, channel_text(socket_id, channel, member)), member)
+    auth = token(app, channel_text(socket_id, channel))
+    if kind is Kind.ENCRYPTED:
+        return ChannelGrant(auth, shared_secret=_shared_secret(app, channel))
+    return ChannelGrant(auth)
+
+
+def grant_user(app: App, socket_id: str, *, user: User) -> UserGrant:
+    """
+    Grant a sign-in.
+
+    Raises:
+        BadSocketId: The socket id could smuggle a separator.
+    """
+    user_data = _text({"id": user.id, "user_info": user.info})
+    return UserGrant(token(app, user_text(socket_id, user_data)), user_data)
+
+
+def _text(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _shared_secret(app: App, channel: str) -> str:
+    """Derive a channel's key: SHA-256 over its name and the master key (Pusher, "Encrypted channels")."""
+    master = base64.b64decode(app.encryption_master_key.reveal())
+    if not master:
+        raise EncryptionOff(app.id)
+    return base64.b64encode(hashlib.sha256(channel.encode() + master).digest()).decode()

@@ -1,0 +1,269 @@
+"""
+The whole file: the sections of all services, and what must hold between them.
+
+Pure, but for the reading of the file.  What one section can check alone, its struct checks; here stands what
+needs several.  docs/configuration.md is the operator's view.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+from libs.common import kafka_settings, loader, postgres_address, redis_address
+from libs.common.address import Url
+from libs.common.apps import App, MemoryApps
+from libs.common.errors import Misconfigured
+from libs.common.kafka_settings import KafkaSettings
+from libs.common.secret import Secret
+from libs.common.settings import (
+    BackendSettings,
+    HistorySettings,
+    LogSettings,
+    PostgresSettings,
+    ServerSettings,
+)
+from services.auth.settings import AuthSettings, ChannelPolicy
+from services.dispatcher.settings import DispatcherSettings, Route
+from services.gateway.settings import GatewaySettings
+from services.presence.settings import PresenceSettings
+
+SERVICES = ("gateway", "auth", "dispatcher", "presence")
+
+DEVELOPMENT_SECRETS = frozenset(
+    {
+        Secret("app-secret"),
+        Secret("fanfare-development-secret-0123456789"),
+        Secret("nxzvbGF+f8FGhk/jOaZvgMle1tqxzF/VfUZLBLhhaH0="),
+    }
+)
+
+_REDIS = ("redis", "rediss", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
+_POSTGRES = postgres_address.SCHEMES
+_SCHEMES: Mapping[str, tuple[str, ...]] = {
+    "bus": ("memory", *_REDIS),
+    "events": ("memory", "kafka"),
+    "apps": ("memory", *_POSTGRES),
+    "roster": ("memory", *_REDIS),
+    "sessions": ("memory", *_REDIS),
+    "control": ("memory", *_REDIS),
+    "memberships": ("memory", *_POSTGRES),
+    "sightings": ("memory", *_POSTGRES),
+}
+
+# What a service meets other processes at.  Apps on memory:// are those of the file, which all can read.
+_MEETING_POINTS: Mapping[str, tuple[str, ...]] = {
+    "gateway": ("bus", "roster", "control"),
+    "auth": ("control",),
+    "dispatcher": ("bus", "events", "roster", "control"),
+    "presence": ("bus", "roster"),
+}
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    The file.  Where only one app exists, routes and policies that named none name it when `load` returns.
+
+    Attributes:
+        server: Where the process listens, and how it stops.
+        log: What is logged, and how.
+        backends: Where the backends are.
+        kafka: How Kafka is reached and used.
+        postgres: How PostgreSQL is used.
+        history: How much of each channel is remembered.
+        apps: The tenants, if they are not in PostgreSQL.
+        channels: Who may join what; the first policy that matches decides.
+        routes: From domain events to channels; every route that matches applies.
+        gateway: The socket tier's limits and timers.
+        auth: Who is believed.
+        dispatcher: How domain events are read.
+        presence: The timers of presence.
+    """
+
+    server: ServerSettings = ServerSettings()
+    log: LogSettings = LogSettings()
+    backends: BackendSettings = BackendSettings()
+    kafka: KafkaSettings = KafkaSettings()
+    postgres: PostgresSettings = PostgresSettings()
+    history: HistorySettings = HistorySettings()
+    apps: tuple[App, ...] = ()
+    channels: tuple[ChannelPolicy, ...] = ()
+    routes: tuple[Route, ...] = ()
+    gateway: GatewaySettings = GatewaySettings()
+    auth: AuthSettings = AuthSettings()
+    dispatcher: DispatcherSettings = DispatcherSettings()
+    presence: PresenceSettings = PresenceSettings()
+
+
+def load(*, path: Path | None, environ: Mapping[str, str]) -> Settings:
+    """
+    Read the settings of a process.
+
+    Args:
+        path: The file; None: the one that ``FANFARE_CONFIG`` names, or none.
+        environ: The environment variables.
+
+    Raises:
+        Misconfigured: They cannot work; the error names all that is wrong, a line each.
+    """
+    settings = loader.load(Settings, path=path, environ=environ)
+    _refuse(
+        [
+            *_backend_problems(settings.backends),
+            *_app_problems(settings),
+            *_rule_problems(settings),
+            *_exposed_secrets(settings),
+        ]
+    )
+    return _with_apps_named(settings)
+
+
+def check_services(settings: Settings, names: Collection[str]) -> None:
+    """
+    Check that the services of this process meet the others of their deployment.
+
+    Args:
+        settings: As loaded.
+        names: Which services run in this process.
+
+    Raises:
+        Misconfigured: Some of them run elsewhere, and a backend is memory, which no other process sees.
+    """
+    _refuse([f"there is no service {name!r}" for name in names if name not in SERVICES])
+    if set(names) == set(SERVICES):
+        return
+    alone = [
+        f"backends.{backend}"
+        for backend in dict.fromkeys(backend for name in names for backend in _MEETING_POINTS[name])
+        if _is_memory(getattr(settings.backends, backend))
+    ]
+    if alone:
+        raise Misconfigured(
+            f"{_listed(names)} cannot meet the other services on memory://, which no other process sees: "
+            f"name real servers in {_listed(alone)}, or run all four services in one process"
+        )
+
+
+def _backend_problems(backends: BackendSettings) -> Iterator[str]:
+    for backend, schemes in _SCHEMES.items():
+        url: Url = getattr(backends, backend)
+        if url.scheme not in schemes:
+            allowed = ", ".join(f"{scheme}://" for scheme in schemes)
+            yield f"backends.{backend}: expected a URL that begins with one of {allowed}; found {url}"
+        else:
+            yield from _url_problems(backend, url)
+    if _redis_place(backends.bus) != _redis_place(backends.roster):
+        # The roster's scripts announce on the bus, in the same step as they decide.
+        yield "backends.roster must be on the same servers as backends.bus"
+
+
+def _url_problems(backend: str, url: Url) -> Iterator[str]:
+    try:
+        if url.scheme in _REDIS:
+            redis_address.parse(url.reveal())
+        elif url.scheme in _POSTGRES:
+            postgres_address.options(url.reveal())
+        elif url.scheme == "kafka":
+            kafka_settings.servers(url.reveal())
+    except Misconfigured as error:
+        yield f"backends.{backend}: {error}"
+
+
+def _redis_place(url: Url) -> object:
+    """Tell where a Redis is, so that two places can be compared; None for all that is none."""
+    try:
+        address = redis_address.parse(url.reveal())
+    except Misconfigured:
+        return None
+    return address.layout, frozenset(address.hosts), address.service
+
+
+def _app_problems(settings: Settings) -> Iterator[str]:
+    if not _is_memory(settings.backends.apps):
+        if settings.apps:
+            yield "apps come from the file or from PostgreSQL: remove [[apps]] or backends.apps"
+    elif not settings.apps:
+        yield (
+            "there are no apps: add [[apps]] to the configuration, name a PostgreSQL in backends.apps, "
+            "or try the example with --config deploy/dev.toml"
+        )
+    try:
+        MemoryApps(settings.apps)
+    except Misconfigured as error:
+        yield str(error)
+
+
+def _rule_problems(settings: Settings) -> Iterator[str]:
+    ids = {app.id for app in settings.apps}
+    for place, named in _named_apps(settings):
+        if named and ids and named not in ids:
+            yield f"{place} names the app {named!r}, which does not exist"
+        if not named and len(ids) != 1 and (ids or not _is_memory(settings.backends.apps)):
+            yield f"{place} must name its app: only where the file has a single app it may be left out"
+    for issuer in settings.auth.issuers:
+        if issuer.app and ids and issuer.app not in ids:
+            yield f'issuer "{issuer.issuer}" names the app {issuer.app!r}, which does not exist'
+    names = [route.name for route in settings.routes]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f'two routes have the name "{name}"'
+
+
+def _named_apps(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield each rule in words, and the app that it names."""
+    yield from ((f'the policy for "{rule.pattern}"', rule.app) for rule in settings.channels)
+    yield from ((f'the route "{rule.name}"', rule.app) for rule in settings.routes)
+
+
+def _exposed_secrets(settings: Settings) -> Iterator[str]:
+    server = settings.server
+    exposed = [
+        f"server.{name} ({address})"
+        for name, address in (
+            ("listen", server.listen),
+            ("internal_listen", server.internal_listen),
+        )
+        if not address.is_loopback
+    ]
+    if not exposed:
+        return
+    for place, secret in _secrets(settings):
+        if secret in DEVELOPMENT_SECRETS:
+            yield (
+                f"{place} is the development secret, which everybody knows: with it "
+                f"{_listed(exposed)} must be a loopback address such as 127.0.0.1"
+            )
+
+
+def _secrets(settings: Settings) -> Iterator[tuple[str, Secret]]:
+    """Yield every secret, and its place in words."""
+    for app in settings.apps:
+        yield from ((f"a secret of app {app.id}", secret) for secret in app.secrets)
+        yield f"the encryption_master_key of app {app.id}", app.encryption_master_key
+    for issuer in settings.auth.issuers:
+        yield f'the secret of issuer "{issuer.issuer}"', issuer.secret
+
+
+def _with_apps_named(settings: Settings) -> Settings:
+    if len(settings.apps) != 1:
+        return settings
+    (only,) = settings.apps
+    named = msgspec.structs.replace
+    return named(
+        settings,
+        channels=tuple(named(rule, app=rule.app or only.id) for rule in settings.channels),
+        routes=tuple(named(rule, app=rule.app or only.id) for rule in settings.routes),
+    )
+
+
+def _listed(words: Iterable[str]) -> str:
+    *most, last = words
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _is_memory(url: Url) -> bool:
+    return url.scheme == "memory"
+
+
+def _refuse(problems: list[str]) -> None:
+    if problems:
+        raise Misconfigured("\n".join(problems))

@@ -1,0 +1,121 @@
+"""Buses for tests: opened by URL, spoken to in short, listened to with a deadline."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from libs.common.bus import Bus, Listener, MemoryBus, Window
+from libs.common.bus_redis import PROBE_INTERVAL, RedisBus
+from libs.common.channels import Channel
+from libs.common.connection_redis import RedisConnection
+from libs.common.messages import (
+    Broadcast,
+    Delivery,
+    Entry,
+    Interrupted,
+    Position,
+    Publication,
+    Source,
+)
+from libs.common.partitions import Keys
+from tests.support.servers.process import eventually
+
+MEMORY = "memory://"
+DEADLINE = 20.0  # Seconds, for what takes a moment.
+BACKLOG = 65_536
+
+
+@asynccontextmanager
+async def processes(
+    url: str,
+    prefix: str,
+    *,
+    count: int = 2,
+    window: Window | None = None,
+    backlog: int = BACKLOG,
+    probe_interval: float = PROBE_INTERVAL,
+) -> AsyncIterator[Sequence[Bus]]:
+    """Open the same bus as so many processes would; on memory there is one process."""
+    if url == MEMORY:
+        yield [MemoryBus(window, backlog=backlog)] * count
+        return
+    async with AsyncExitStack() as stack:
+        connections = [
+            await stack.enter_async_context(RedisConnection(url, "bus")) for _ in range(count)
+        ]
+        yield [
+            RedisBus(
+                connection, Keys(prefix), window, backlog=backlog, probe_interval=probe_interval
+            )
+            for connection in connections
+        ]
+
+
+def event(channel: Channel, text: str, source: tuple[str, int, float] | None = None) -> Publication:
+    """Make a publication; a source is its name, the sequence and the timestamp."""
+    return Publication(
+        channel, Broadcast(text.encode(), 1_763_640_000.25), Source(*source) if source else None
+    )
+
+
+def texts(deliveries: Iterable[Delivery], channel: Channel | None = None) -> list[str]:
+    """Read the frames of entries, of one channel or of all."""
+    return [
+        delivery.broadcast.frame.decode()
+        for delivery in deliveries
+        if isinstance(delivery, Entry) and channel in {None, delivery.channel}
+    ]
+
+
+async def kept(bus: Bus, channel: Channel, *, limit: int = 10_000) -> list[str]:
+    """Read the frames of a channel's whole history."""
+    (top,) = await bus.tops([channel])
+    history = await bus.history(channel, Position(top.epoch, 0), limit=limit)
+    assert history.entries is not None
+    return texts(history.entries)
+
+
+async def reached(bus: Bus, channel: Channel, offset: int) -> None:
+    """Wait until a channel has come to this offset."""
+
+    async def has_come() -> bool:
+        (top,) = await bus.tops([channel])
+        return top.offset >= offset
+
+    await eventually(has_come, timeout=DEADLINE)
+
+
+async def heard(listener: Listener, count: int) -> list[Delivery]:
+    """Receive until there are so many deliveries."""
+    deliveries: list[Delivery] = []
+    async with asyncio.timeout(DEADLINE):
+        while len(deliveries) < count:
+            deliveries += await listener.receive(1.0)
+    return deliveries
+
+
+async def heard_up_to(listener: Listener, channel: Channel, offset: int) -> list[Delivery]:
+    """Receive until an entry of the channel has this offset."""
+    deliveries: list[Delivery] = []
+    async with asyncio.timeout(DEADLINE):
+        while offset not in {position.offset for position in positions(deliveries, channel)}:
+            deliveries += await listener.receive(1.0)
+    return deliveries
+
+
+async def heard_until_interrupted(listener: Listener) -> list[Delivery]:
+    """Receive until the listener says that it was cut off."""
+    deliveries: list[Delivery] = []
+    async with asyncio.timeout(DEADLINE):
+        while Interrupted() not in deliveries:
+            deliveries += await listener.receive(1.0)
+    return deliveries
+
+
+def positions(deliveries: Iterable[Delivery], channel: Channel) -> list[Position]:
+    """Read the positions of a channel's entries."""
+    return [
+        delivery.position
+        for delivery in deliveries
+        if isinstance(delivery, Entry) and delivery.channel == channel
+    ]

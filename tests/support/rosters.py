@@ -1,0 +1,120 @@
+"""Rosters on any backend, and an ear on the bus for what they announce."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from libs.common.bus import Bus, Listener, MemoryBus
+from libs.common.bus_redis import RedisBus
+from libs.common.channels import Channel
+from libs.common.connection_redis import RedisConnection
+from libs.common.messages import Broadcast, Transition, Whisper
+from libs.common.partitions import PARTITIONS, Keys
+from libs.common.roster import JoinRequest, Members, MemoryRoster, Roster, Seat
+from libs.common.roster_redis import RedisRoster
+
+DEADLINE = 10.0
+MEMORY = "memory://"
+
+
+class Ear:
+    """Hears what is announced in some channels."""
+
+    def __init__(self, bus: Bus, listener: Listener, channels: Sequence[Channel]) -> None:
+        self._bus = bus
+        self._listener = listener
+        self._channels = channels
+        self._numbers = itertools.count()
+
+    async def heard(self) -> list[Transition]:
+        """Return all that was announced since the last time: what was said before a whisper of ours."""
+        frame = str(next(self._numbers)).encode()
+        awaited = set(self._channels)
+        for channel in awaited:
+            await self._bus.whisper(channel, Broadcast(frame, time.time()))
+        transitions: list[Transition] = []
+        async with asyncio.timeout(DEADLINE):
+            while awaited:
+                for delivery in await self._listener.receive(DEADLINE):
+                    match delivery:
+                        case Transition():
+                            transitions.append(delivery)
+                        case Whisper() if delivery.broadcast.frame == frame:
+                            awaited.discard(delivery.channel)
+        return transitions
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """
+    Processes that share a roster.
+
+    Attributes:
+        roster: Of one process.
+        other: Of another one.
+        bus: Where both announce.
+    """
+
+    roster: Roster
+    other: Roster
+    bus: Bus
+
+    @asynccontextmanager
+    async def ear(self, *channels: Channel) -> AsyncIterator[Ear]:
+        """Listen to channels."""
+        async with self.bus.listen() as listener:
+            await listener.follow(channels)
+            yield Ear(self.bus, listener, channels)
+
+
+@asynccontextmanager
+async def deployment(
+    url: str, prefix: str, *, partitions: int = PARTITIONS
+) -> AsyncIterator[Deployment]:
+    """Set up a deployment on memory or on a Redis."""
+    if url == MEMORY:
+        memory = MemoryBus()
+        roster = MemoryRoster(memory.announce)
+        yield Deployment(roster, roster, memory)
+        return
+    keys = Keys(prefix, partitions)
+    async with AsyncExitStack() as stack:
+        first, second, third = [
+            await stack.enter_async_context(RedisConnection(url, backend))
+            for backend in ("roster", "roster", "bus")
+        ]
+        yield Deployment(RedisRoster(first, keys), RedisRoster(second, keys), RedisBus(third, keys))
+
+
+def request(
+    channel: Channel,
+    user_id: str,
+    *,
+    socket_id: str,
+    gateway: str = "g1",
+    info: str = "{}",
+    limit: int = 0,
+) -> JoinRequest:
+    """Ask for a seat."""
+    return JoinRequest(Seat(channel, socket_id, gateway), user_id, info, limit)
+
+
+async def seated(roster: Roster, *requests: JoinRequest) -> list[Members]:
+    """Join, and see that nobody is refused."""
+    answers = await roster.join(requests)
+    members = [answer for answer in answers if isinstance(answer, Members)]
+    assert len(members) == len(requests)
+    return members
+
+
+async def sweep_away(roster: Roster, count: int, *, grace: float = 0.0) -> None:
+    """Sweep until so many seats have been cleared, and see that it is not one more."""
+    cleared = 0
+    async with asyncio.timeout(DEADLINE):
+        while cleared < count:
+            cleared += await roster.sweep(grace=grace)
+            await asyncio.sleep(0)  # For the deadline: a roster in memory never waits.
+    assert cleared + await roster.sweep(grace=grace) == count

@@ -1,0 +1,28 @@
+"""What Linux tells about processes (proc(5)): whether one still runs, and its children."""
+
+from pathlib import Path
+
+
+def started(pid: int) -> int | None:
+    """
+    Return when a process was started, in the kernel's ticks since boot.
+
+    With its id that identifies a process, since ids are used again.  None if it has ended, even
+    when nobody has asked for its status yet.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    # The program's name is in parentheses and may hold anything; the state is what follows it.
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] in {"X", "Z"} else int(fields[19])
+
+
+def children(pid: int) -> list[int]:
+    """Return the ids of a process's children; all of them only while it is stopped."""
+    try:
+        listed = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except OSError:
+        return []
+    return [int(child) for child in listed.split()]
