@@ -113,10 +113,9 @@ def prepared_key(issuer: Issuer) -> Key:
     Raises:
         Misconfigured: One of the issuer's algorithms cannot use it.
     """
-    text = issuer.secret.reveal() or issuer.key
     known = get_default_algorithms()
     try:
-        keys = [known[name].prepare_key(text) for name in issuer.algorithms]
+        keys = [known[name].prepare_key(issuer.verifying_key) for name in issuer.algorithms]
     except (jwt.PyJWTError, TypeError, ValueError) as error:
         algorithms = ", ".join(issuer.algorithms)
         reason = f'issuer "{issuer.issuer}": its key cannot be used with {algorithms}'

@@ -5,7 +5,6 @@ What is posted to the Pusher API is on the bus when the answer leaves; what is p
 in the event log, and routed from there like every other domain event.
 """
 
-import asyncio
 import base64
 import binascii
 import hmac
@@ -19,9 +18,10 @@ from aiohttp import web
 from libs.common import web as http
 from libs.common.apps import App, Apps
 from libs.common.bus import Bus
-from libs.common.errors import Denied, Invalid
+from libs.common.errors import Denied
 from libs.common.eventlog import EventLog
 from libs.common.messages import Publication
+from libs.common.runtime import MAX_BODY
 from libs.common.signing import check_request
 from services.dispatcher.cloudevents import records_of
 from services.dispatcher.requests import read_batch, read_event
@@ -35,15 +35,6 @@ class BadCredentials(Denied):
 
     def __init__(self) -> None:
         super().__init__("/events needs Authorization: Basic with an app's key and secret")
-
-
-class SlowBody(Invalid):
-    """The body of a request did not arrive in time."""
-
-    status = 408
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"the body took longer than {seconds:g} s to arrive")
 
 
 class Api:
@@ -135,11 +126,8 @@ class Api:
         return app
 
     async def _body(self, request: web.Request) -> bytes:
-        try:
-            async with asyncio.timeout(self._settings.read_timeout):
-                return await request.read()
-        except TimeoutError as error:
-            raise SlowBody(self._settings.read_timeout) from error
+        timeout = self._settings.read_timeout
+        return await http.read_body(request, limit=MAX_BODY, timeout=timeout)
 
 
 def _paths(request: web.Request) -> list[str]:

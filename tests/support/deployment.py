@@ -28,10 +28,12 @@ from tests.support.pusherjs import options
 KEY, SECRET = "app-key", "app-secret"
 RULES = """
 [[channels]]
+app = "1"
 pattern = "private-company.{company_id}"
 allow = "company_id in claims.companies"
 
 [[channels]]
+app = "1"
 pattern = "presence-room.{room}"
 allow = "true"
 
