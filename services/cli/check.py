@@ -2,6 +2,7 @@
 
 import argparse
 
+from services.auth.identity import prepared_key
 from services.auth.policy import Policies
 from services.dispatcher.service import compiled
 from services.settings import SERVICES, Settings, check_services
@@ -21,6 +22,8 @@ def execute(arguments: argparse.Namespace, settings: Settings) -> int:
     """Compile all rules; raises Misconfigured where one cannot work."""
     check_services(settings, arguments.services or SERVICES)
     Policies(settings.channels)
+    for issuer in settings.auth.issuers:
+        prepared_key(issuer)
     if settings.apps:
         compiled(settings.routes, settings.apps, settings.dispatcher)
     counts = f"{len(settings.apps)} apps, {len(settings.channels)} policies, {len(settings.routes)} routes"

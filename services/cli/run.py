@@ -5,7 +5,7 @@ import sys
 
 from libs.common import logs
 from libs.common.errors import Misconfigured
-from services import __main__ as program
+from services import program
 from services.settings import SERVICES, Settings
 
 

@@ -171,16 +171,19 @@ class Feed:
                     await self._write(fanout)
 
     async def _write(self, fanout: Fanout[Connection]) -> None:
-        shared = _runs(fanout.broadcasts)
-        own = fanout.excluded()
         self._counters.broadcasts += len(fanout.broadcasts)
         self._counters.deliveries += len(fanout.broadcasts) * len(fanout.subscribers)
-        for start in range(0, len(fanout.subscribers), SLICE):
+        excluded = fanout.excluded()
+        for subscriber, broadcasts in excluded.items():
+            for data in _runs(broadcasts):
+                subscriber.socket.write(data)
+        shared = _runs(fanout.broadcasts)
+        sockets = [each.socket for each in fanout.subscribers if each not in excluded]
+        for start in range(0, len(sockets), SLICE):
             if start:
                 await asyncio.sleep(0)
-            for subscriber in fanout.subscribers[start : start + SLICE]:
-                for data in _runs(own[subscriber]) if subscriber in own else shared:
-                    subscriber.socket.write(data)
+            for data in shared:
+                socket.write_all(sockets[start : start + SLICE], data)
 
     async def _repair(self, channel: Channel) -> None:
         """Read what is missing in a channel, and deliver it; announce what cannot be had."""

@@ -1,0 +1,129 @@
+"""
+The composition root: settings, backends, the named services, serve.
+
+The only place that picks concrete classes.  Which services run in this process is a list of names.
+"""
+
+import asyncio
+import resource
+import signal
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from libs.common.backends import Backends, Plan, opened
+from libs.common.errors import Misconfigured
+from libs.common.runtime import Schedule, Server, Service
+from services.auth.policy import Policies
+from services.auth.service import Auth
+from services.dispatcher.service import Dispatcher
+from services.gateway.service import Gateway
+from services.presence.service import Presence
+from services.settings import Settings, check_services
+
+log = structlog.get_logger()
+
+SPARE_FILES = 200  # File descriptors beside those of clients: backends, listeners, logs.
+
+
+def build(settings: Settings, names: Sequence[str], backends: Backends) -> list[Service]:
+    """
+    Make the named services, in the order in which they start.
+
+    Raises:
+        Misconfigured: A setting that only its service understands cannot work.
+    """
+    makers: dict[str, Callable[[], Service]] = {
+        "presence": lambda: Presence(settings.presence, roster=backends.roster),
+        "auth": lambda: Auth(backends.apps, settings.auth, policies=Policies(settings.channels)),
+        "dispatcher": lambda: Dispatcher(
+            settings.dispatcher,
+            backends.apps,
+            routes=settings.routes,
+            bus=backends.bus,
+            events=backends.events,
+        ),
+        "gateway": lambda: Gateway(
+            settings.gateway, backends.apps, bus=backends.bus, roster=backends.roster
+        ),
+    }
+    return [make() for name, make in makers.items() if name in names]
+
+
+def plan(settings: Settings) -> Plan:
+    """Say what the backends are made from."""
+    return Plan(
+        settings.backends, settings.history, settings.kafka, settings.postgres, settings.apps
+    )
+
+
+async def serve(
+    settings: Settings,
+    names: Sequence[str],
+    *,
+    stop: asyncio.Event,
+    started: Callable[[Server], None],
+) -> None:
+    """
+    Run the named services in this process until ``stop`` is set.
+
+    Args:
+        settings: As loaded.
+        names: Of `services.settings.SERVICES`.
+        stop: Set by the caller to end.
+        started: Called once when all is up, with the server, which knows where it listens.
+
+    Raises:
+        Misconfigured: These services cannot run with these settings.
+        OSError: An address cannot be listened on.
+        ExceptionGroup: A service crashed.
+    """
+    check_services(settings, names)
+    _raise_file_limit(settings.gateway.max_connections if "gateway" in names else 0)
+    async with opened(plan(settings)) as backends:
+        server = Server(
+            build(settings, names, backends),
+            settings.server.listen,
+            settings.server.internal_listen,
+            Schedule(settings.server.lb_delay, settings.server.drain_timeout),
+        )
+        await server.serve(stop, started=lambda: started(server))
+
+
+def run(settings: Settings, names: Sequence[str]) -> None:
+    """Run the named services until SIGTERM or SIGINT; raises as `serve` does."""
+    asyncio.run(_run(settings, names))
+
+
+async def _run(settings: Settings, names: Sequence[str]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await serve(settings, names, stop=stop, started=_started)
+    log.info("process.stopped")
+
+
+def _started(server: Server) -> None:
+    public, internal = server.bound or (server.public, server.internal)
+    names = [service.name for service in server.services]
+    log.info("process.started", services=names, listen=str(public), internal=str(internal))
+
+
+def _raise_file_limit(connections: int) -> None:
+    """
+    Allow as many files as the system lets us.
+
+    Raises:
+        Misconfigured: That is less than the connections that the settings promise.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    log.debug("files.limited", limit=hard)
+    if hard != resource.RLIM_INFINITY and hard < connections + SPARE_FILES:
+        raise Misconfigured(
+            f"gateway.max_connections is {connections}, and this process may open {hard} files: "
+            f"allow it {connections + SPARE_FILES} (ulimit -n), or fewer connections"
+        )
+
