@@ -149,7 +149,9 @@ class Server:
 @contextlib.asynccontextmanager
 async def _site(app: web.Application, address: Address) -> AsyncIterator[Address]:
     """Listen with an application, and stop at once when the context ends: draining came before."""
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+    runner = web.AppRunner(
+        app, access_log=None, handle_signals=False, shutdown_timeout=1.0, auto_decompress=False
+    )
     await runner.setup()
     try:
         site = web.TCPSite(runner, address.host, address.port, backlog=BACKLOG)

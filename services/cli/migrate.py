@@ -2,8 +2,11 @@
 
 import argparse
 import asyncio
+import sys
 
-from libs.common.errors import Misconfigured
+from libs.common.address import Url
+from libs.common.connection_postgres import reason
+from libs.common.errors import Misconfigured, Unavailable
 from libs.common.migrations_postgres import migrate
 from services.settings import Settings
 
@@ -27,7 +30,14 @@ def execute(arguments: argparse.Namespace, settings: Settings) -> int:
     )
     if not urls:
         raise Misconfigured("no backend is in PostgreSQL: there is nothing to migrate")
-    for url in urls:
+    return max(_migrate(url) for url in urls)
+
+
+def _migrate(url: Url) -> int:
+    try:
         applied = asyncio.run(migrate(url))
-        print(f"{url}: {', '.join(applied) or 'up to date'}")
+    except Unavailable as error:
+        print(f"fanfare: {url}: {error}: {reason(error)}", file=sys.stderr)
+        return 1
+    print(f"{url}: {', '.join(applied) or 'up to date'}")
     return 0

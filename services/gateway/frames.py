@@ -11,9 +11,7 @@ import msgspec
 
 from libs.common.errors import Invalid
 
-PREFIX = "pusher:"
 CLIENT_PREFIX = "client-"
-PING = b'{"event":"pusher:ping","data":"{}"}'
 PONG = b'{"event":"pusher:pong","data":"{}"}'
 MAX_USER_ID = 128  # Characters (Pusher, "Presence channels").
 
@@ -119,11 +117,21 @@ def parse_member(channel_data: str) -> Member:
 
 
 def client_data(data: msgspec.Raw) -> str | None:
-    """Turn the data of a client event into the text that is passed on: what is no string becomes JSON."""
+    """
+    Turn the data of a client event into the text that is passed on: what is no string becomes JSON.
+
+    Raises:
+        BadMessage: It is not UTF-8.
+    """
     raw = bytes(data)
     if raw == b"null":
         return None
-    return _text.decode(raw) if raw.startswith(b'"') else raw.decode()
+    if raw.startswith(b'"'):
+        return _decode(_text, raw, "data")
+    try:
+        return raw.decode()
+    except UnicodeError as error:
+        raise BadMessage(f"data cannot be read: {error}") from error
 
 
 def _decode(decoder: "msgspec.json.Decoder[T]", text: bytes | str, what: str) -> T:

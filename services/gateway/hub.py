@@ -51,7 +51,7 @@ class Room(Generic[S]):
         subscribers: In the order of their coming.
         mirror: Its members, if it is a presence channel that was joined.
         early: Transitions that came before the first snapshot, in order; the newest `MAX_EARLY`.
-        active: Whether an entry came since the last position check.
+        active: Whether an entry was delivered since the last position check.
         empty_at: Since when it has no subscriber, monotonic seconds.
     """
 
@@ -135,13 +135,13 @@ class Hub(Generic[S]):
         room = self._rooms.get(entry.channel)
         if room is None:
             return Verdict.IGNORE
-        room.active = True
         known, new = room.position, entry.position
         if new.epoch != known.epoch or new.offset > known.offset + 1:
             return Verdict.REPAIR
         if new.offset <= known.offset:
             return Verdict.IGNORE
         room.position = new
+        room.active = True
         return Verdict.DELIVER
 
     def transition(self, transition: Transition) -> Diff | None:
@@ -162,15 +162,28 @@ class Hub(Generic[S]):
         except Gap:
             return None
 
-    def snapshot(self, channel: Channel, members: Members, *, restarted: bool = False) -> Diff:
-        """Take the members of a presence channel as read from the roster; tell what changed."""
+    def version(self, channel: Channel) -> int:
+        """Return the version of a presence channel's members; 0 if they are not known yet."""
+        room = self._rooms.get(channel)
+        return room.mirror.version if room and room.mirror else 0
+
+    def snapshot(self, channel: Channel, members: Members, *, known: int) -> Diff:
+        """
+        Take the members of a presence channel as read from the roster.
+
+        Args:
+            channel: Which; it is followed.
+            members: What was read.
+            known: The `version` when the roster was asked.
+
+        Returns:
+            What changed; nothing the first time.
+        """
         room = self._rooms[channel]
         if room.mirror is not None:
-            return room.mirror.reconcile(members, restarted=restarted)
+            return room.mirror.reconcile(members, known=known)
         room.mirror = Mirror(members)
-        with suppress(
-            Gap
-        ):  # One that was pushed out of `early` shows again with the next transition.
+        with suppress(Gap):  # What is missing now is missing again at the next transition.
             for transition in room.early:
                 room.mirror.apply(transition)
         room.early.clear()

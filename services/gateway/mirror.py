@@ -56,25 +56,28 @@ class Mirror:
         if transition.version > self.version + 1:
             raise Gap
         self.version = transition.version
-        if transition.info is not None:
-            self.infos[transition.user_id] = transition.info
-            return Diff({transition.user_id: transition.info}, [])
-        if self.infos.pop(transition.user_id, None) is None:
-            return UNCHANGED
-        return Diff({}, [transition.user_id])
+        user_id, info = transition.user_id, transition.info
+        if (info is not None) == (user_id in self.infos):
+            return UNCHANGED  # The roster lost data, and tells what is known here.
+        if info is None:
+            del self.infos[user_id]
+            return Diff({}, [user_id])
+        self.infos[user_id] = info
+        return Diff({user_id: info}, [])
 
-    def reconcile(self, members: Members, *, restarted: bool = False) -> Diff:
+    def reconcile(self, members: Members, *, known: int) -> Diff:
         """
         Take a snapshot.
 
         Args:
             members: As read from the roster.
-            restarted: Take it even if its version is lower: the roster lost its data.
+            known: The version here when the roster was asked.  An answer below it means that the roster lost
+                data; one that was merely overtaken by transitions is not below it.
 
         Returns:
-            What changed since; nothing if the snapshot is older.
+            What changed since; nothing if the snapshot was overtaken.
         """
-        if members.version < self.version and not restarted:
+        if known <= members.version < self.version:
             return UNCHANGED
         joins = {user: info for user, info in members.infos.items() if user not in self.infos}
         leaves = [user for user in self.infos if user not in members.infos]

@@ -214,11 +214,15 @@ class Session:
 
     def refused(self, channel: str, refusal: Refusal) -> list[Effect]:
         """Take the answer that the client may not join."""
-        wanted = self._channels.get(channel) is State.JOINING
+        state = self._channels.get(channel)
         self._forget(channel)
-        if not wanted:
-            return []
-        return [Send(frames.refused(channel, refusal.kind, refusal.message, status=refusal.status))]
+        answer = frames.refused(channel, refusal.kind, refusal.message, status=refusal.status)
+        match state:
+            case State.JOINING:
+                return [Send(answer)]
+            case State.JOINED:  # It was asked for anew, and is lost.
+                return [Leave(channel), Send(answer)]
+        return []
 
     def _forget(self, channel: str) -> None:
         self._channels.pop(channel, None)
@@ -279,7 +283,7 @@ class Session:
         if state is State.JOINED:  # Subscribing twice is subscribing once, and is confirmed twice.
             return [Ask(name, self._members[name])] if member else [Send(frames.succeeded(name))]
         self._channels[name] = State.JOINING
-        if state is not None:
+        if state is not None and member == self._members.get(name):
             return []  # The question is under way; its answer is for this request too.
         if member is not None:
             self._members[name] = member
@@ -310,10 +314,10 @@ class Session:
         if not self.app.client_events:
             raise ClientEventRefused("client events are switched off for this app")
         check_event(message.event, longest=self._settings.event_name_length)
-        if kind_of(name) not in {Kind.PRIVATE, Kind.PRESENCE}:
-            raise ClientEventRefused("client events need a private or a presence channel")
         if self._channels.get(name) is not State.JOINED:
             raise ClientEventRefused(f"not subscribed to {name[:200]}")
+        if kind_of(name) not in {Kind.PRIVATE, Kind.PRESENCE}:
+            raise ClientEventRefused("client events need a private or a presence channel")
         if len(bytes(message.data)) > self._settings.client_event_bytes:
             raise ClientEventRefused(
                 f"the data of a client event may have {self._settings.client_event_bytes} bytes"

@@ -6,18 +6,22 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from libs.common.bus import Bus, Listener, MemoryBus
 from libs.common.bus_redis import RedisBus
 from libs.common.channels import Channel
-from libs.common.connection_redis import RedisConnection
+from libs.common.connection_redis import Call, RedisConnection
 from libs.common.messages import Broadcast, Transition, Whisper
 from libs.common.partitions import PARTITIONS, Keys
 from libs.common.roster import JoinRequest, Members, MemoryRoster, Roster, Seat
-from libs.common.roster_redis import RedisRoster
+from libs.common.roster_redis import SHARE, SWEEP, RedisRoster
 
 DEADLINE = 10.0
 MEMORY = "memory://"
+CHANNEL = Channel("1", "presence-room")
+LONG = 3600.0  # Seconds that do not pass in a test.
+SHORT = 0.005  # Seconds that do.
 
 
 class Ear:
@@ -118,3 +122,37 @@ async def sweep_away(roster: Roster, count: int, *, grace: float = 0.0) -> None:
             cleared += await roster.sweep(grace=grace)
             await asyncio.sleep(0)  # For the deadline: a roster in memory never waits.
     assert cleared + await roster.sweep(grace=grace) == count
+
+
+async def read(site: Deployment) -> Members:
+    """Read the members of `CHANNEL` as another process does."""
+    (members,) = await site.other.members([CHANNEL])
+    return members
+
+
+@dataclass(frozen=True, slots=True)
+class RedisProcess:
+    """A roster on Redis, and the connection and keys that it uses."""
+
+    roster: RedisRoster
+    connection: RedisConnection
+    keys: Keys
+
+    async def ask(self, key: str, command: str, *words: str | float) -> Any:
+        """Perform a command on a key."""
+        return await self.connection.ask(Call(key, (command, key, *words)))
+
+    async def judge(self) -> None:
+        """Do the first step of a sweep, and no more."""
+        kinds = ("leases", "lapsed", "cleared", "leaving")
+        for index in range(len(self.keys.tags)):
+            names = [self.keys.partition(f"roster.{kind}", index) for kind in kinds]
+            await self.connection.ask(SWEEP.call(names, 0, SHARE))
+
+
+@asynccontextmanager
+async def redis_process(url: str, prefix: str) -> AsyncIterator[RedisProcess]:
+    """Set up a process."""
+    async with RedisConnection(url, "roster") as connection:
+        keys = Keys(prefix)
+        yield RedisProcess(RedisRoster(connection, keys), connection, keys)

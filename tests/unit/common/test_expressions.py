@@ -12,6 +12,7 @@ from libs.common.expressions import (
     MAX_SOURCE,
     AbsentField,
     BadRule,
+    Expression,
     Unevaluable,
 )
 from services.dispatcher.expressions import compiled
@@ -321,3 +322,43 @@ class TestShortcuts:
     def test_only_named_fields_are_converted(self) -> None:
         """A value that CEL cannot take does no harm where it is not asked for."""
         assert evaluate("data.a + 1", {"a": 1, "b": object()}) == 2
+
+
+class TestNames:
+    """An expression sees the names that its place offers, and no others."""
+
+    def allowed(self, source: str, **captures: str) -> Any:
+        claims = {"roles": ["admin"], "tenant": "acme", "odd": object()}
+        expression = Expression(source, {"claims", "user", *captures})
+        return expression.evaluate({"claims": claims, "user": {"id": "7"}, **captures})
+
+    def test_names(self) -> None:
+        """Only the names that an expression uses are asked for."""
+        expression = Expression("user.id == user_id", {"claims", "user", "user_id"})
+
+        assert expression.names == {"user", "user_id"}
+        assert expression.evaluate({"user": {"id": "7"}, "user_id": "7"}) is True
+
+    @pytest.mark.parametrize(
+        "source",
+        [
+            "'admin' in claims.roles",
+            "claims.tenant == tenant && user.id == '7'",
+            "claims.roles.exists(role, role == 'admin')",
+            "has(claims.tenant) && !has(claims.absent)",
+            "claims . tenant == tenant",
+        ],
+    )
+    def test_fields_of_each(self, source: str) -> None:
+        """Of every variable only the fields that are named are converted."""
+        assert self.allowed(source, tenant="acme") is True
+
+    def test_whole_variable(self) -> None:
+        """Where the text does not show which fields it needs, all are."""
+        with pytest.raises(Unevaluable):
+            self.allowed("claims[tenant] == 'acme'", tenant="tenant")
+
+    def test_other_names(self) -> None:
+        """The names of another place are unknown here."""
+        with pytest.raises(BadRule, match="unknown name 'data'"):
+            Expression("data.id == '7'", {"claims"})

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from libs.common.apps import App
+from libs.common.channels import kind_of
 from libs.common.secret import Secret
 from services.gateway.frames import Member
 from services.gateway.session import (
@@ -222,6 +223,21 @@ class TestSubscribe:
         assert refusal(effects) == {"type": "LimitReached", "error": "full", "status": 4100}
         assert session.received(subscribe("news"), now=1) == [Ask("news", None)]
 
+    def test_refused_while_joined(self, session: Session) -> None:
+        """
+        A client that asks anew for a channel and is refused is off that channel, for its session and for the hub.
+        """
+        session.received(
+            subscribe_presence(session.app, SOCKET_ID, "presence-x", user_id="1"), now=0
+        )
+        session.admitted("presence-x", {"1": "null"})
+
+        effects = session.refused("presence-x", Refusal("LimitReached", "full", 4100))
+
+        assert effects[0] == Leave("presence-x")
+        assert refusal(effects[1:])["type"] == "LimitReached"
+        assert session.closed() == []
+
     def test_refused_after_leaving(self, session: Session) -> None:
         """
         Who left while joining hears nothing of the refusal.
@@ -318,6 +334,18 @@ class TestPresence:
         session.admitted("presence-x", {"1": "null"})
 
         assert session.received(frame, now=1) == [Ask("presence-x", Member("1", "null"))]
+
+
+    def test_returning_as_another_while_joining(self, session: Session) -> None:
+        """
+        Who leaves while joining, and returns as somebody else, is asked for as the latter.
+        """
+        first = subscribe_presence(session.app, SOCKET_ID, "presence-x", user_id="1")
+        second = subscribe_presence(session.app, SOCKET_ID, "presence-x", user_id="2")
+        session.received(first, now=0)
+        session.received(unsubscribe("presence-x"), now=0)
+
+        assert session.received(second, now=0) == [Ask("presence-x", Member("2", "null"))]
 
 
 class TestUnsubscribe:
@@ -424,6 +452,26 @@ class TestClientEvents:
 
         assert errors(session.received(client_event("private-1", "client-" + "x" * 200), now=0))
         assert errors(session.received(client_event("private-1", data="x" * 10_240), now=0))
+
+    @pytest.mark.parametrize("data", [b'"\xff"', b'{"a":"\xff"}', b'"\xed\xa0\x80"'])
+    def test_not_text(self, session: Session, data: bytes) -> None:
+        """
+        Data that is not UTF-8 is a fault of the client, told like any other.
+        """
+        joined(session, "private-1")
+
+        frame = b'{"event":"client-x","channel":"private-1","data":' + data + b"}"
+
+        assert errors(session.received(frame, now=0)) == [4300]
+
+    def test_unbounded_name(self, session: Session) -> None:
+        """
+        The name of a channel that was not joined is not kept anywhere, however long it is.
+        """
+        known = kind_of.cache_info().currsize
+
+        assert errors(session.received(client_event("private-" + "x" * 10_000), now=0)) == [4301]
+        assert kind_of.cache_info().currsize == known
 
     def test_null_channel(self, session: Session) -> None:
         """

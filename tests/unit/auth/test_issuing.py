@@ -1,0 +1,115 @@
+"""What a client is given to prove its right."""
+
+import base64
+from typing import Any
+
+import msgspec
+import pytest
+
+from libs.common.apps import App
+from libs.common.channels import BadSocketId
+from libs.common.secret import Secret
+from libs.common.signing import channel_text, check_token, user_text
+from services.auth.identity import User
+from services.auth.issuing import EncryptionOff, grant_channel, grant_user
+from services.auth.settings import Issuer
+
+# Pusher's own test vectors (docs/protocol.md, "Signatures").
+KEY = "278d425bdf160c739803"
+APP = App(
+    id="3",
+    key=KEY,
+    secrets=(Secret("7ad3773142a6692b25b8"), Secret("an older one")),
+    encryption_master_key=Secret(base64.b64encode(b"A" * 32).decode()),
+)
+ISSUER = Issuer(issuer="i", audience="a", secret=Secret("s" * 32))
+
+
+def user(user_id: str = "10", **info: Any) -> User:
+    return User(user_id, info, {}, ISSUER)
+
+
+def fields(grant: Any) -> dict[str, Any]:
+    """Return what a client reads."""
+    answer: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(grant))
+    return answer
+
+
+class TestChannel:
+    """Pusher, "Authorizing users"."""
+
+    def test_private(self) -> None:
+        """A private channel's grant is the signature alone."""
+        grant = grant_channel(APP, "1234.1234", channel="private-foobar", user=user())
+
+        signature = "58df8b0c36d6982b82c3ecf6b4662e34fe8c25bba48f5369f135bf843651c3a4"
+        assert fields(grant) == {"auth": f"{KEY}:{signature}"}
+
+    def test_presence(self) -> None:
+        """A presence channel's grant says who joins, and signs exactly that text."""
+        grant = fields(
+            grant_channel(APP, "1234.1234", channel="presence-foobar", user=user(name="Ann"))
+        )
+
+        assert grant.keys() == {"auth", "channel_data"}
+        assert msgspec.json.decode(grant["channel_data"]) == {
+            "user_id": "10",
+            "user_info": {"name": "Ann"},
+        }
+        text = channel_text("1234.1234", "presence-foobar", grant["channel_data"])
+        check_token(APP, grant["auth"], text)
+
+    @pytest.mark.parametrize("channel", ["presence-foobar", "presence-cache-foobar"])
+    def test_presence_without_info(self, channel: str) -> None:
+        """Members are objects even where nothing is known of them."""
+        grant = fields(grant_channel(APP, "1.1", channel=channel, user=user()))
+
+        assert grant["channel_data"] == '{"user_id":"10","user_info":{}}'
+
+    def test_encrypted(self) -> None:
+        """An encrypted channel's grant has the channel's key, derived from the app's."""
+        channel = "private-encrypted-foo"
+
+        grant = fields(grant_channel(APP, "1.1", channel=channel, user=user()))
+
+        assert grant.keys() == {"auth", "shared_secret"}
+        assert grant["shared_secret"] == "UNrH6UuUfhcQDubTA5C0ho87UhJD7LzXdOu2FTAD9Hg="
+        check_token(APP, grant["auth"], channel_text("1.1", channel))
+
+    def test_encryption_off(self) -> None:
+        """Without a master key nothing is derived from nothing."""
+        app = msgspec.structs.replace(APP, encryption_master_key=Secret(""))
+
+        with pytest.raises(EncryptionOff):
+            grant_channel(app, "1.1", channel="private-encrypted-foo", user=user())
+
+    def test_only_encrypted_needs_a_master_key(self) -> None:
+        app = msgspec.structs.replace(APP, encryption_master_key=Secret(""))
+
+        assert fields(grant_channel(app, "1.1", channel="private-foo", user=user())).keys() == {
+            "auth"
+        }
+
+    def test_socket_id(self) -> None:
+        """A socket id cannot smuggle a separator into what is signed."""
+        with pytest.raises(BadSocketId):
+            grant_channel(APP, "1.1:private-x", channel="private-foo", user=user())
+
+
+class TestUser:
+    """Pusher, "Authenticating users"."""
+
+    def test_user(self) -> None:
+        """A sign-in's grant says who the user is, and signs exactly that text."""
+        grant = fields(grant_user(APP, "1234.1234", user=user("12345", name="Ann")))
+
+        assert grant.keys() == {"auth", "user_data"}
+        assert msgspec.json.decode(grant["user_data"]) == {
+            "id": "12345",
+            "user_info": {"name": "Ann"},
+        }
+        check_token(APP, grant["auth"], user_text("1234.1234", grant["user_data"]))
+
+    def test_socket_id(self) -> None:
+        with pytest.raises(BadSocketId):
+            grant_user(APP, "1234", user=user())
