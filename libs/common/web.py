@@ -38,10 +38,19 @@ class SlowBody(Invalid):
 
 
 class BrokenBody(Invalid):
-    """The body of a request is not encoded as its headers say."""
+    """The body of a request is not sent as HTTP asks."""
 
     def __init__(self) -> None:
-        super().__init__("the body is not encoded as the headers say")
+        super().__init__("the body is broken off or malformed")
+
+
+class CompressedBody(Invalid):
+    """The body of a request is compressed; what it grows to would have to be bounded too."""
+
+    status = 415
+
+    def __init__(self, encoding: str) -> None:
+        super().__init__(f"Content-Encoding {encoding[:32]!r} is not supported: send the body plain")
 
 
 async def read_body(request: web.Request, *, limit: int, timeout: float) -> bytes:
@@ -50,14 +59,18 @@ async def read_body(request: web.Request, *, limit: int, timeout: float) -> byte
 
     Args:
         request: Whose.
-        limit: Bytes, after decompression.
+        limit: Bytes.
         timeout: Seconds in which all of it must have arrived.
 
     Raises:
         BodyTooLarge: It is longer.
         SlowBody: It took longer.
-        BrokenBody: Its chunks or its compression are malformed.
+        BrokenBody: Its chunks are malformed.
+        CompressedBody: It is compressed.
     """
+    encoding = request.headers.get("Content-Encoding", "identity")
+    if encoding.lower() != "identity":
+        raise CompressedBody(encoding)
     body = bytearray()
     try:
         async with asyncio.timeout(timeout):

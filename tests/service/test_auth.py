@@ -207,7 +207,7 @@ class TestBadRequest:
             (b"[]", {"Content-Type": "application/json; charset=utf-8"}, 400),
             (b"\xff\xfe", {"Content-Type": "application/x-www-form-urlencoded"}, 400),
             (b"hello", {"Content-Type": "text/plain"}, 415),
-            (b"not gzip", {"Content-Encoding": "gzip"}, 400),
+            (b"not gzip", {"Content-Encoding": "gzip"}, 415),
             (b"x" * (64 * 1024 + 1), {}, 413),
         ],
     )
