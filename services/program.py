@@ -8,6 +8,7 @@ import asyncio
 import resource
 import signal
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import structlog
 
@@ -19,11 +20,26 @@ from services.auth.service import Auth
 from services.dispatcher.service import Dispatcher
 from services.gateway.service import Gateway
 from services.presence.service import Presence
+from services.reload import adopt
 from services.settings import Settings, check_services
 
 log = structlog.get_logger()
 
 SPARE_FILES = 200  # File descriptors beside those of clients: backends, listeners, logs.
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """
+    How rules are read again.
+
+    Attributes:
+        wanted: Set to have it done.
+        read: Loads the settings; may raise Misconfigured, and then nothing changes.
+    """
+
+    wanted: asyncio.Event
+    read: Callable[[], Settings]
 
 
 def build(settings: Settings, names: Sequence[str], backends: Backends) -> list[Service]:
@@ -63,6 +79,7 @@ async def serve(
     *,
     stop: asyncio.Event,
     started: Callable[[Server], None],
+    reload: Reload | None = None,
 ) -> None:
     """
     Run the named services in this process until ``stop`` is set.
@@ -72,6 +89,7 @@ async def serve(
         names: Of `services.settings.SERVICES`.
         stop: Set by the caller to end.
         started: Called once when all is up, with the server, which knows where it listens.
+        reload: When to read the rules again, and from where; None: never.
 
     Raises:
         Misconfigured: These services cannot run with these settings.
@@ -87,20 +105,47 @@ async def serve(
             settings.server.internal_listen,
             Schedule(settings.server.lb_delay, settings.server.drain_timeout),
         )
-        await server.serve(stop, started=lambda: started(server))
+        await server.serve(
+            stop,
+            started=lambda: started(server),
+            beside=lambda: _keep_reloading(reload, server, backends),
+        )
 
 
-def run(settings: Settings, names: Sequence[str]) -> None:
-    """Run the named services until SIGTERM or SIGINT; raises as `serve` does."""
-    asyncio.run(_run(settings, names))
+async def _keep_reloading(reload: Reload | None, server: Server, backends: Backends) -> None:
+    while reload is not None:
+        await reload.wanted.wait()
+        reload.wanted.clear()
+        try:
+            adopt(reload.read(), server.services, backends.apps)
+        except Misconfigured as error:
+            log.error("rules.refused", reason=str(error))  # noqa: TRY400 - the sentence says it all
+        else:
+            log.info("rules.reloaded")
 
 
-async def _run(settings: Settings, names: Sequence[str]) -> None:
-    stop = asyncio.Event()
+def run(settings: Settings, names: Sequence[str], read: Callable[[], Settings]) -> None:
+    """
+    Run the named services until SIGTERM or SIGINT; SIGHUP reads the rules again.
+
+    Args:
+        settings: As loaded.
+        names: Of `services.settings.SERVICES`.
+        read: Loads the settings again; may raise Misconfigured, and then nothing changes.
+
+    Raises:
+        Misconfigured, OSError, ExceptionGroup: As `serve`.
+    """
+    asyncio.run(_run(settings, names, read))
+
+
+async def _run(settings: Settings, names: Sequence[str], read: Callable[[], Settings]) -> None:
+    stop, wanted = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await serve(settings, names, stop=stop, started=_started)
+    loop.add_signal_handler(signal.SIGHUP, wanted.set)
+    await serve(settings, names, stop=stop, started=_started, reload=Reload(wanted, read))
     log.info("process.stopped")
 
 
@@ -126,4 +171,3 @@ def _raise_file_limit(connections: int) -> None:
             f"gateway.max_connections is {connections}, and this process may open {hard} files: "
             f"allow it {connections + SPARE_FILES} (ulimit -n), or fewer connections"
         )
-

@@ -7,7 +7,7 @@ together: a service that crashes ends the process, and `stop`, an event that the
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -77,13 +77,20 @@ class Server:
     ready: bool = False
     bound: tuple[Address, Address] | None = None
 
-    async def serve(self, stop: asyncio.Event, *, started: Callable[[], None]) -> None:
+    async def serve(
+        self,
+        stop: asyncio.Event,
+        *,
+        started: Callable[[], None],
+        beside: Callable[[], Coroutine[None, None, None]] | None = None,
+    ) -> None:
         """
         Serve until ``stop`` is set, then drain and end.
 
         Args:
             stop: Set by the caller to end.
             started: Called once when all is up.
+            beside: What runs while the services do, and is cancelled with them.
 
         Raises:
             OSError: An address cannot be listened on.
@@ -91,6 +98,8 @@ class Server:
         """
         async with self._listening(), asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(service.run()) for service in self.services]
+            if beside is not None:
+                running.append(tasks.create_task(beside()))
             self.ready = True
             started()
             await stop.wait()

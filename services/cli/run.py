@@ -1,12 +1,13 @@
 """Run services in this process: all four, or those that are named."""
 
 import argparse
+import os
 import sys
 
 from libs.common import logs
 from libs.common.errors import Misconfigured
 from services import program
-from services.settings import SERVICES, Settings
+from services.settings import SERVICES, Settings, load
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +19,11 @@ def execute(arguments: argparse.Namespace, settings: Settings) -> int:
     """Run until told to stop; raises Misconfigured where these services cannot run."""
     logs.configure(settings.log)
     try:
-        program.run(settings, arguments.services or SERVICES)
+        program.run(
+            settings,
+            arguments.services or SERVICES,
+            lambda: load(path=arguments.config, environ=os.environ),
+        )
     except OSError as error:
         print(f"fanfare: cannot listen: {error.strerror or error}", file=sys.stderr)
         return 1

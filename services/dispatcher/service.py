@@ -59,6 +59,7 @@ class Dispatcher:
         self.counts: Counter[str] = Counter()
         self._api = Api(settings, apps, bus=bus, events=events, counts=self.counts)
         self._pipeline: Pipeline | None = None
+        self._changed = asyncio.Event()
         with suppress(Unavailable):  # Of apps that are not known yet, routes are compiled in `run`.
             compiled(routes, apps.all(), settings)
 
@@ -66,8 +67,21 @@ class Dispatcher:
         """Serve the back ends' API."""
         return self._api.routes()
 
+    def replace(self, routes: Sequence[Route]) -> None:
+        """Put other routes in the place of all; records that were read and not committed meet the new ones."""
+        self._routes = routes
+        self._changed.set()
+
     async def run(self) -> None:
         """Read and route domain events until cancelled."""
+        while True:
+            self._changed.clear()
+            async with asyncio.TaskGroup() as tasks:
+                working = tasks.create_task(self._work())
+                await self._changed.wait()
+                working.cancel()
+
+    async def _work(self) -> None:
         router = compiled(self._routes, await self._known_apps(), self._settings)
         if not router.topics:
             log.info("pipeline.idle", reason="there are no routes")
