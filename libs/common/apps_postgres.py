@@ -72,15 +72,20 @@ class PostgresApps:
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """Follow changes while the context is open; it opens when a first reading succeeded or failed."""
-        async with self._connection, asyncio.TaskGroup() as tasks:
-            following = tasks.create_task(self._follow())
-            try:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(self._settings.connect_timeout):
-                        await self._tried.wait()
-                yield
-            finally:
-                following.cancel()
+        try:
+            async with self._connection, asyncio.TaskGroup() as tasks:
+                following = tasks.create_task(self._follow())
+                try:
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(self._settings.connect_timeout):
+                            await self._tried.wait()
+                    yield
+                finally:
+                    following.cancel()
+        except ExceptionGroup as group:
+            if len(group.exceptions) > 1:
+                raise
+            raise group.exceptions[0]  # noqa: B904 - what the caller raised, with its own cause
 
     async def _follow(self) -> None:
         backoff = Backoff()

@@ -35,7 +35,7 @@ class Window:
 
     Attributes:
         max_age: Seconds after the channel's last entry at which the whole history is forgotten.
-        max_entries: Entries of one channel; about 1 % more may be kept for a while.
+        max_entries: Entries of one channel; up to 100 more may be kept.
     """
 
     max_age: float = 120.0

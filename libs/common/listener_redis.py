@@ -15,7 +15,7 @@ from libs.common.bus import Inbox
 from libs.common.channels import Channel
 from libs.common.connection_redis import Call, RedisConnection
 from libs.common.errors import Unavailable
-from libs.common.messages import Delivery, Interrupted, Position
+from libs.common.messages import Delivery, Entry, Interrupted, Position
 from libs.common.node_redis import TROUBLE
 from libs.common.retry import Backoff
 from libs.common.subscription_redis import Subscription
@@ -41,10 +41,36 @@ _BREAKS = (*TROUBLE, Unavailable, Deaf)
 
 @dataclass(slots=True)
 class _Followed:
-    """A channel, and how many calls of `follow` are under way or have succeeded."""
+    """
+    A channel that is followed.
+
+    Attributes:
+        channel: Which.
+        claims: How many calls of `follow` are under way or have succeeded.
+        epoch: Of the last entry heard.
+        offset: Of the last entry heard.
+    """
 
     channel: Channel
     claims: int = 0
+    epoch: str = ""
+    offset: int = 0
+
+    def passes(self, position: Position) -> bool:
+        """
+        Note an entry, unless one with a higher offset came over the same connection before.
+
+        While a slot of a cluster moves, what the former node published can arrive last.  Then it counts as
+        missing, which the higher offset told.
+        """
+        if position.epoch == self.epoch and position.offset <= self.offset:
+            return False
+        self.epoch, self.offset = position.epoch, position.offset
+        return True
+
+    def begin_anew(self) -> None:
+        """Forget what was heard: after a failover, offsets may have gone back."""
+        self.epoch, self.offset = "", 0
 
 
 class RedisListener:
@@ -155,6 +181,8 @@ class RedisListener:
         connection = await self._redis.dedicated()
         subscription = Subscription(connection, "bus", self._hear)
         self._subscription = subscription
+        for followed in self._followed.values():
+            followed.begin_anew()
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(subscription.read())
@@ -190,7 +218,8 @@ class RedisListener:
         except ValueError:
             delivery = None
         if delivery is not None:
-            self._inbox.put(delivery)
+            if not isinstance(delivery, Entry) or followed.passes(delivery.position):
+                self._inbox.put(delivery)
             return
         self.unreadable += 1
         if self.unreadable == 1:

@@ -179,8 +179,7 @@ class _Reader:
         return value if finite else self._wrong(kind, raw, place)
 
     def _wrong(self, kind: Any, raw: Any, place: Place) -> Any:
-        concealed = place.concealed or kind in {Secret, Url}
-        seen = sort_of(raw) if concealed else found(raw)
+        seen = sort_of(raw) if place.concealed or _may_be_secret(kind) else found(raw)
         return self._problem(place, f"expected {expected(kind)}, found {seen}")
 
     def _problem(self, place: Place, sentence: str) -> Any:
@@ -209,8 +208,10 @@ def _document(file: Path | None) -> dict[str, Any]:
         raise Misconfigured(f"{file}: not TOML: {error}") from error
 
 
-def _reason(error: OSError | UnicodeDecodeError) -> str:
-    return "not text in UTF-8" if isinstance(error, UnicodeDecodeError) else str(error.strerror)
+def _may_be_secret(kind: Any) -> bool:
+    """Tell whether what stands in a place of this type may be, or hold, a secret."""
+    base = base_of(member_of(kind) or kind)
+    return base in {Secret, Url} or is_struct(base) or get_origin(base) is dict
 
 
 def _fits(members: list[Any], meta: msgspec.Meta) -> bool:

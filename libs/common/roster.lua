@@ -46,13 +46,11 @@ local function announce(sign, user_id, info)
   redis.call('PUBLISH', FEED, header .. '\n' .. user_id .. info)
 end
 
--- A seat that passed to GATEWAY from another one stays in that one's set until it is cleared.
+-- The seat of another gateway stays in that one's set, which is no key of this call, until it is cleared.
 local function let_go(gateway, socket_id)
   local seat = seat_of(gateway, socket_id)
   redis.call('ZREM', LEAVING, seat)
-  if gateway == GATEWAY then
-    redis.call('SREM', HELD, seat)
-  end
+  redis.call('SREM', HELD, seat)
 end
 
 local function rise(gateway, socket_id, user_id)

@@ -6,6 +6,7 @@ other.  A *member* is a user in a channel, held there by one connection or more.
 the bus (`messages.Transition`) by whoever decides them, in the same atomic step.
 """
 
+import math
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from libs.common.errors import Invalid, Unavailable
 from libs.common.messages import Transition
 
 CLEARED_FOR = 86_400.0  # Seconds that a cleared gateway is remembered, and refused.
+
+_NEVER = -math.inf  # When the lease of a gateway that never took one lapsed.
 
 _Key = TypeVar("_Key", bound=Hashable)
 
@@ -138,9 +141,13 @@ class Roster(Protocol):
             Unavailable: The roster is away for at least one.
         """
 
-    async def renew(self, gateway: str, *, ttl: float) -> None:
+    async def renew(self, gateway: str, *, ttl: float) -> bool:
         """
         Take or renew a gateway's lease for ``ttl`` seconds.
+
+        Returns:
+            Whether the gateway had a lease.  If not, it is new, or a sweep found its lease lapsed, or the
+            roster lost data, and perhaps the gateway's seats: it should join again with all that it has.
 
         Raises:
             LeaseLost: It was cleared.
@@ -228,7 +235,7 @@ class MemoryRoster:
         seat = request.seat
         if seat.gateway in self._cleared:
             return LeaseLost(seat.gateway)
-        self._leases.setdefault(seat.gateway, self._clock())
+        self._leases.setdefault(seat.gateway, _NEVER)
         if (occupant := self._occupant(seat)) is not None:
             former = Seat(seat.channel, seat.socket_id, occupant.gateway)
             if occupant.user_id == request.user_id:
@@ -302,12 +309,14 @@ class MemoryRoster:
         room = self._rooms.get(channel)
         return Members(room.version, dict(room.infos)) if room else Members(self._highest, {})
 
-    async def renew(self, gateway: str, *, ttl: float) -> None:
+    async def renew(self, gateway: str, *, ttl: float) -> bool:
         """See `Roster.renew`."""
         if gateway in self._cleared:
             raise LeaseLost(gateway)
+        had_lease = self._leases.get(gateway, _NEVER) != _NEVER
         self._lapsed.pop(gateway, None)
         self._leases[gateway] = self._clock() + ttl
+        return had_lease
 
     async def release(self, gateway: str) -> None:
         """See `Roster.release`."""

@@ -45,8 +45,8 @@ end
 if redis.call('ZSCORE', CLEARED, GATEWAY) then
   return {}
 end
--- Who joins without a lease must not stay for ever: it gets one that lapses now.
-redis.call('ZADD', LEASES, 'NX', now, GATEWAY)
+-- Who joins without a lease must not stay for ever: it gets one that lapsed long ago.
+redis.call('ZADD', LEASES, 'NX', 0, GATEWAY)
 
 local refused = {}
 for i = 4, #ARGV, 4 do

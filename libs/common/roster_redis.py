@@ -18,6 +18,7 @@ from libs.common.partitions import Keys
 from libs.common.roster import JoinAnswer, JoinRequest, LeaseLost, Members, Seat, TooManyMembers
 
 MOST_SEATS = 256  # Seats that one script handles, so that others need not wait long for the server.
+REFUSED = -1  # The reply of ``roster_renew.lua`` to a gateway that was cleared.
 SHARE = 64  # Seats and gateways of a partition that one sweep handles.
 
 
@@ -98,14 +99,15 @@ class RedisRoster:
         )
         return [_members(*reply) for reply in replies]
 
-    async def renew(self, gateway: str, *, ttl: float) -> None:
+    async def renew(self, gateway: str, *, ttl: float) -> bool:
         """See `Roster.renew`."""
         replies = await self._everywhere(
             RENEW, ("leases", "lapsed", "cleared"), gateway, _milliseconds(ttl)
         )
-        if 0 in replies:
+        if REFUSED in replies:
             raise LeaseLost(gateway)
         _raise_first(replies)
+        return all(replies)
 
     async def release(self, gateway: str) -> None:
         """See `Roster.release`."""

@@ -2,15 +2,17 @@
 --
 -- KEYS: leases, lapsed, cleared
 -- ARGV: gateway, milliseconds
--- Reply: 1, or 0 if the gateway was cleared
+-- Reply: 1 if the gateway had a lease, 0 if it takes one now, -1 if it was cleared
 
 local LEASES, LAPSED, CLEARED = KEYS[1], KEYS[2], KEYS[3]
 local gateway, ttl = ARGV[1], ARGV[2]
 
 if redis.call('ZSCORE', CLEARED, gateway) then
-  return 0
+  return -1
 end
+-- 0 is what a join without a lease leaves.
+local lapses_at = tonumber(redis.call('ZSCORE', LEASES, gateway) or 0)
 local time = redis.call('TIME')
 redis.call('ZADD', LEASES, time[1] * 1000 + math.floor(time[2] / 1000) + ttl, gateway)
 redis.call('ZREM', LAPSED, gateway)
-return 1
+return lapses_at > 0 and 1 or 0

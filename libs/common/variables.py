@@ -122,7 +122,9 @@ def read(
             continue
         path = paths.get(name) or paths.get(name.removesuffix(FILE))
         if path is None:
-            problems.append(f"{name} is unknown{did_you_mean(name, [*paths, CONFIG])}")
+            # All of them begin alike, so they must be very much so.
+            hint = did_you_mean(name, [*paths, CONFIG], likeness=0.85)
+            problems.append(f"{name} is unknown{hint}")
         elif path in variables:
             problems.append(f"{name} and {variables[path].place} are both set; one of them may be")
         else:
@@ -130,9 +132,9 @@ def read(
     return variables
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Suggest what an unknown name may stand for; empty if nothing is like it."""
-    close = get_close_matches(name, list(known), n=1)
+def did_you_mean(name: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
+    """Suggest what an unknown name may stand for; empty if nothing is like it (1: the same)."""
+    close = get_close_matches(name, list(known), n=1, cutoff=likeness)
     return f"; did you mean {close[0]}?" if close else ""
 
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from libs.common.apps import App, AppDisabled, UnknownApp
+from libs.common.errors import Misconfigured
 from libs.common.secret import Secret
 from tests.support.tenants import MEMORY, Tenants, tenants
 
@@ -112,3 +113,13 @@ class TestChanges:
         assert held.apps.by_key("renamed").id == "2"
         with pytest.raises(UnknownApp):
             held.apps.by_key("plain")
+
+
+class TestOpening:
+    """Opening starts to follow; closing ends it and nothing else."""
+
+    async def test_error_of_the_caller(self, url: str) -> None:
+        """What the caller raises while it is open comes out as it is."""
+        with pytest.raises(Misconfigured, match="mine"):
+            async with tenants(url):
+                raise Misconfigured("mine")

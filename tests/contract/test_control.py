@@ -321,7 +321,7 @@ class TestRedis:
 
 
 async def received_until(listener: OrderListener, subject: str) -> list[str]:
-    """Wait for an order, and name the subjects up to it, each at its last place."""
+    """Wait for an order, and name the subjects up to it."""
     subjects: list[str] = []
     while subject not in subjects:
         subjects += await received(listener, 1)

@@ -1,45 +1,49 @@
 """The contract of the event log, on memory and on Kafka."""
 
 import asyncio
+import itertools
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from typing import Any
 
+import msgspec
 import pytest
 
 from libs.common.errors import Invalid
-from libs.common.eventlog import Consumer, EventLog, MemoryEventLog, Partition, RecordTooLarge
+from libs.common.eventlog import EventLog, MemoryEventLog, Partition, RecordTooLarge
 from libs.common.eventlog_kafka import KafkaEventLog
-from libs.common.kafka_settings import KafkaSettings
 from libs.common.records import NewRecord, Record
+from tests.support.eventlogs import (
+    DEADLINE,
+    SETTINGS,
+    after,
+    fetched,
+    numbered,
+    values,
+    values_of,
+)
 
-# A group finds its members' changes by their heartbeats, so these are what the tests wait for.
-FAST = {
-    "session_timeout": 2.0,
-    "heartbeat_interval": 0.2,
-    "rebalance_timeout": 3.0,
-    "release_timeout": 0.5,
-    "request_timeout": 5.0,
-    "metadata_interval": 0.5,
-}
-DEADLINE = 30.0  # Seconds until a test gives up waiting.
-
-Opens = Callable[..., AbstractAsyncContextManager[EventLog]]
+Builds = Callable[..., EventLog]
 
 
 @pytest.fixture(params=["memory", "kafka"])
-def opens(request: pytest.FixtureRequest) -> Callable[..., EventLog]:
-    """Return what builds an event log with a certain size of batches."""
+def builds(request: pytest.FixtureRequest) -> Builds:
+    """Return what builds an event log with limits of one's own."""
     if request.param == "memory":
         return MemoryEventLog
     url = request.getfixturevalue("kafka_url")
-    return lambda **limits: KafkaEventLog(url, KafkaSettings(**FAST, **limits))
+
+    def build(**limits: Any) -> EventLog:
+        return KafkaEventLog(url, msgspec.structs.replace(SETTINGS, **limits))
+
+    return build
 
 
 @pytest.fixture
-async def log(opens: Callable[..., EventLog]) -> AsyncIterator[EventLog]:
+async def log(builds: Builds) -> AsyncIterator[EventLog]:
     async with AsyncExitStack() as stack:
-        yield await opened(opens(), stack)
+        yield await opened(builds(), stack)
 
 
 async def opened(log: EventLog, stack: AsyncExitStack) -> EventLog:
@@ -48,30 +52,8 @@ async def opened(log: EventLog, stack: AsyncExitStack) -> EventLog:
     return log
 
 
-async def fetched(consumer: Consumer, count: int) -> list[Record]:
-    """Fetch until there are this many records."""
-    records: list[Record] = []
-    async with asyncio.timeout(DEADLINE):
-        while len(records) < count:
-            records += await consumer.fetch(1.0)
-    return records
-
-
-def after(records: Sequence[Record]) -> dict[Partition, int]:
-    """Return the offsets that say that these records are done with."""
-    return {Partition(r.topic, r.partition): r.offset + 1 for r in records}
-
-
-def values(records: Sequence[Record]) -> list[bytes | None]:
-    return [record.value for record in records]
-
-
-def numbered(topic: str, numbers: range, key: bytes | None = None) -> list[NewRecord]:
-    return [NewRecord(topic, b"%d" % number, key) for number in numbers]
-
-
 class TestAppend:
-    """"What `append` has accepted … is read at least once by each consumer group, in order"."""
+    """What `append` has accepted is read by each consumer group, in order within a partition."""
 
     async def test_record_comes_back_as_it_was(self, log: EventLog, prefix: str) -> None:
         """Topic, key, value and headers are read as they were appended, and the time is in seconds."""
@@ -88,7 +70,9 @@ class TestAppend:
 
     async def test_tombstone(self, log: EventLog, prefix: str) -> None:
         """A record without value is read as one, even without key, as a dead letter may be."""
-        await log.append([NewRecord(prefix, None, b"key"), NewRecord(prefix, None), NewRecord(prefix, b"")])
+        await log.append(
+            [NewRecord(prefix, None, b"key"), NewRecord(prefix, None), NewRecord(prefix, b"")]
+        )
         async with log.consume([prefix], group=prefix) as consumer:
             records = await fetched(consumer, 3)
 
@@ -117,7 +101,9 @@ class TestAppend:
         async with log.consume([f"{prefix}-{n}" for n in range(3)], group=prefix) as consumer:
             records = await fetched(consumer, 3)
 
-        assert {(r.topic, r.value) for r in records} == {(f"{prefix}-{n}", b"%d" % n) for n in range(3)}
+        assert {(r.topic, r.value) for r in records} == {
+            (f"{prefix}-{n}", b"%d" % n) for n in range(3)
+        }
 
     async def test_nothing(self, log: EventLog) -> None:
         """To append nothing is no error."""
@@ -139,7 +125,7 @@ class TestAppend:
 
 
 class TestFetch:
-    """"Wait up to ``timeout`` seconds for records, and take a bounded batch"."""
+    """A fetch waits up to its timeout for records, and takes a bounded batch."""
 
     async def test_nothing_to_read(self, log: EventLog, prefix: str) -> None:
         """A fetch from an empty topic ends with nothing."""
@@ -154,10 +140,10 @@ class TestFetch:
         async with log.consume([], group=prefix) as consumer:
             assert await consumer.fetch(0.01) == []
 
-    async def test_batch(self, opens: Callable[..., EventLog], prefix: str) -> None:
+    async def test_batch(self, builds: Builds, prefix: str) -> None:
         """No batch is larger than allowed, and none leaves a record out."""
         async with AsyncExitStack() as stack:
-            log = await opened(opens(batch=7), stack)
+            log = await opened(builds(batch=7), stack)
             await log.append(numbered(prefix, range(30)))
             consumer = await stack.enter_async_context(log.consume([prefix], group=prefix))
             batches: list[list[Record]] = []
@@ -166,7 +152,7 @@ class TestFetch:
                     batches.append(await consumer.fetch(1.0))
 
         assert max(map(len, batches)) == 7
-        assert values(sum(batches, [])) == values_of(range(30))
+        assert values([*itertools.chain(*batches)]) == values_of(range(30))
 
     async def test_waits_for_a_record(self, log: EventLog, prefix: str) -> None:
         """A fetch that waits returns when a record is appended."""
@@ -194,7 +180,7 @@ class TestFetch:
             assert values(await fetched(consumer, 1)) == [b"second"]
 
     async def test_topic_that_comes_later(self, log: EventLog, prefix: str) -> None:
-        """"A topic that does not exist yet is read when it does", and keeps no other waiting."""
+        """A topic that does not exist yet is read when it does, and keeps no other waiting."""
         early, late = f"{prefix}-early", f"{prefix}-late"
         await log.append([NewRecord(early, b"early")])
         async with log.consume([early, late], group=prefix) as consumer:
@@ -208,7 +194,7 @@ class TestFetch:
 
 
 class TestGroups:
-    """"A group that is new to a topic reads it from its beginning"."""
+    """What was fetched and not committed comes again to whoever gets the partition next."""
 
     async def test_each_group_reads_everything(self, log: EventLog, prefix: str) -> None:
         """A second group begins at the beginning, whatever the first has committed."""
@@ -260,7 +246,3 @@ class TestGroups:
             left = await fetched(consumer, 1)
 
         assert values(left) == [b"foreign"]
-
-
-def values_of(numbers: range) -> list[bytes]:
-    return [b"%d" % number for number in numbers]

@@ -85,6 +85,15 @@ class TestSteps:
         assert await tables(operator) == {"one", "fanfare_migrations"}
         assert await migrate(url, steps=[ONE, TWO]) == ["0002_two.sql"]
 
+    async def test_cut_off(self, url: Url, operator: Any) -> None:
+        """A connection that breaks half-way is no fault of the migration, and nothing of it is kept."""
+        fatal = Migration(TWO.name, f"{TWO.sql}; SELECT pg_terminate_backend(pg_backend_pid())")
+
+        with pytest.raises(Unavailable):
+            await migrate(url, steps=[ONE, fatal])
+
+        assert await tables(operator) == {"one", "fanfare_migrations"}
+
 
 class TestRefusals:
     """What does not fit the files is left alone, and named."""

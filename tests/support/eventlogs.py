@@ -1,0 +1,127 @@
+"""What the tests of the event log share: quick settings, and ways to fetch, append and wait."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from libs.common.errors import Unavailable
+from libs.common.eventlog import Consumer, EventLog, Partition
+from libs.common.kafka_settings import KafkaSettings
+from libs.common.records import NewRecord, Record
+from tests.support.servers.process import POLL_INTERVAL, eventually
+
+DEADLINE = 30.0  # Seconds until a test gives up waiting.
+
+# A group finds out by its heartbeats that its members change, so these are what the tests wait for.
+SETTINGS = KafkaSettings(
+    session_timeout=2.0,
+    heartbeat_interval=0.2,
+    rebalance_timeout=3.0,
+    release_timeout=0.5,
+    request_timeout=5.0,
+    delivery_timeout=2.0,
+    commit_timeout=1.0,
+    silence_timeout=0.45,
+    stall_timeout=2.0,
+    metadata_interval=0.5,
+)
+
+AIOKAFKA = ("AIOKafka", "Accumulator", "Coordinator", "Fetcher", "Sender")  # Where its tasks are.
+
+
+async def fetched(consumer: Consumer, count: int) -> list[Record]:
+    """Fetch until there are this many records."""
+    records: list[Record] = []
+    async with asyncio.timeout(DEADLINE):
+        while len(records) < count:
+            records += await consumer.fetch(1.0)
+    return records
+
+
+async def endured(consumer: Consumer, count: int) -> list[Record]:
+    """Fetch until there are this many different values, whatever happens in between."""
+    seen: dict[bytes | None, Record] = {}
+    async with asyncio.timeout(DEADLINE):
+        while len(seen) < count:
+            try:
+                seen |= {record.value: record for record in await consumer.fetch(0.2)}
+            except Unavailable:
+                continue
+    return [*seen.values()]
+
+
+async def refused(consumer: Consumer) -> Unavailable:
+    """Fetch until the log is said to be away."""
+    async with asyncio.timeout(DEADLINE):
+        while True:
+            try:
+                await consumer.fetch(0.2)
+            except Unavailable as error:
+                return error
+
+
+async def appended(log: EventLog, records: Sequence[NewRecord]) -> None:
+    """Append, again and again until all is stored."""
+    async with asyncio.timeout(DEADLINE):
+        while True:
+            try:
+                return await log.append(records)
+            except Unavailable:
+                await asyncio.sleep(POLL_INTERVAL)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds that no event tells."""
+
+    async def asked() -> bool:
+        return holds()
+
+    await eventually(asked, timeout=DEADLINE)
+
+
+async def create(url: str, topic: str, *, partitions: int = 1, **configs: str) -> None:
+    """Create a topic on a Kafka."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=url.removeprefix("kafka://"))
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(topic, partitions, 1, topic_configs=configs)])
+    finally:
+        await admin.close()
+
+
+@asynccontextmanager
+async def upstream(url: str, **options: Any) -> AsyncIterator[AIOKafkaProducer]:
+    """Open somebody else's producer."""
+    servers = url.removeprefix("kafka://")
+    async with AIOKafkaProducer(bootstrap_servers=servers, **options) as producer:
+        yield producer
+
+
+def numbered(topic: str, numbers: range) -> list[NewRecord]:
+    """Make records whose values are numbers."""
+    return [NewRecord(topic, value) for value in values_of(numbers)]
+
+
+def values_of(numbers: range) -> list[bytes]:
+    """Return the values of `numbered`."""
+    return [b"%d" % number for number in numbers]
+
+
+def values(records: Sequence[Record]) -> list[bytes | None]:
+    """Return the values of records."""
+    return [record.value for record in records]
+
+
+def after(records: Sequence[Record]) -> dict[Partition, int]:
+    """Return the offsets that say that these records are done with."""
+    return {Partition(r.topic, r.partition): r.offset + 1 for r in records}
+
+
+def left_behind() -> list[str]:
+    """Name the tasks of aiokafka that run."""
+    tasks = [str(task.get_coro()) for task in asyncio.all_tasks()]
+    return [task for task in tasks if any(part in task for part in AIOKAFKA)]

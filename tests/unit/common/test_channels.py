@@ -1,0 +1,164 @@
+"""Names of channels, events and sockets."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.common.channels import (
+    MAX_EVENT,
+    MAX_NAME,
+    BadChannelName,
+    BadEventName,
+    BadSocketId,
+    Channel,
+    Kind,
+    check_channel,
+    check_event,
+    check_socket_id,
+    kind_of,
+)
+
+
+class TestKind:
+    """Prefixes are anchored and exact."""
+
+    @pytest.mark.parametrize(
+        ("name", "kind"),
+        [
+            ("orders", Kind.PUBLIC),
+            ("my-private-x", Kind.PUBLIC),
+            ("privatex", Kind.PUBLIC),
+            ("Private-x", Kind.PUBLIC),
+            ("presence", Kind.PUBLIC),
+            ("cache-x", Kind.PUBLIC),
+            ("private-x", Kind.PRIVATE),
+            ("private-", Kind.PRIVATE),
+            ("private-cache-x", Kind.PRIVATE),
+            ("private-encryptedx", Kind.PRIVATE),
+            ("private-encrypted-x", Kind.ENCRYPTED),
+            ("private-encrypted-cache-x", Kind.ENCRYPTED),
+            ("presence-x", Kind.PRESENCE),
+            ("presence-cache-x", Kind.PRESENCE),
+            ("#server-to-user-7", Kind.USER),
+        ],
+    )
+    def test_prefixes(self, name: str, kind: Kind) -> None:
+        """A prefix makes a channel what it is."""
+        assert kind_of(name) is kind
+        assert Channel("1", name).kind is kind
+        assert Channel("1", name).is_presence == (kind is Kind.PRESENCE)
+
+    @pytest.mark.parametrize(
+        ("name", "is_cache"),
+        [
+            ("cache-x", True),
+            ("private-cache-x", True),
+            ("private-encrypted-cache-x", True),
+            ("presence-cache-x", True),
+            ("cachex", False),
+            ("private-x-cache-", False),
+            ("my-cache-x", False),
+        ],
+    )
+    def test_cache(self, name: str, *, is_cache: bool) -> None:
+        """A channel that keeps its last event says so after its other prefix."""
+        assert Channel("1", name).is_cache == is_cache
+
+
+class TestCheckChannel:
+    """Pusher, "Channel naming conventions"."""
+
+    @pytest.mark.parametrize(
+        "name",
+        ["a", "private-a", "A_b-c=@,.;9", "#server-to-user-7", "x" * MAX_NAME],
+    )
+    def test_allowed(self, name: str) -> None:
+        """Letters, digits and a few signs, up to the longest."""
+        check_channel(name)
+
+    @pytest.mark.parametrize(
+        ("name", "rule"),
+        [
+            ("", "empty"),
+            ("#server-to-user-", "empty"),
+            ("x" * (MAX_NAME + 1), "longer than 164"),
+            ("#server-to-user-" + "x" * MAX_NAME, "longer than 164"),
+            ("a b", "allowed are"),
+            ("a\n", "allowed are"),
+            ("#a", "allowed are"),
+            ("a#server-to-user-b", "allowed are"),
+            ("größe", "allowed are"),
+            ("a:b", "allowed are"),
+            ("a{b}", "allowed are"),
+            ("a/b", "allowed are"),
+            ("١", "allowed are"),
+        ],
+    )
+    def test_forbidden(self, name: str, rule: str) -> None:
+        """The error names the rule."""
+        with pytest.raises(BadChannelName, match=rule) as caught:
+            check_channel(name)
+
+        assert caught.value.name == name
+        assert rule in caught.value.rule
+
+    def test_other_bound(self) -> None:
+        """An app may have another longest name."""
+        check_channel("x" * 200, longest=200)
+        with pytest.raises(BadChannelName, match="longer than 10"):
+            check_channel("x" * 11, longest=10)
+
+    @given(st.text(max_size=40))
+    def test_what_passes_fits_into_a_key(self, name: str) -> None:
+        """No name that passes has a sign with a meaning in keys, URLs or strings to sign."""
+        try:
+            check_channel(name)
+        except BadChannelName:
+            return
+
+        assert not set(name.removeprefix("#")) & set(":{}/\n\r\0 #")
+        assert name.isascii()
+
+
+class TestCheckEvent:
+    """Names of events that come from outside."""
+
+    @pytest.mark.parametrize("name", ["a", "low stock!", "client-x", "pusherx", "x" * MAX_EVENT])
+    def test_allowed(self, name: str) -> None:
+        """Any text up to the longest."""
+        check_event(name)
+
+    @pytest.mark.parametrize(
+        ("name", "rule"),
+        [
+            ("", "empty"),
+            ("x" * (MAX_EVENT + 1), "longer than 200"),
+            ("pusher:error", "pusher: are reserved"),
+            ("pusher_internal:x", "pusher_internal: are reserved"),
+            ("fanfare:resync", "fanfare: are reserved"),
+        ],
+    )
+    def test_forbidden(self, name: str, rule: str) -> None:
+        """The error names the rule."""
+        with pytest.raises(BadEventName, match=rule) as caught:
+            check_event(name)
+
+        assert caught.value.name == name
+
+
+class TestCheckSocketId:
+    """Pusher, "Generating the authentication string"."""
+
+    @pytest.mark.parametrize("socket_id", ["1.2", "123456.7890", f"{'9' * 20}.{'9' * 20}"])
+    def test_allowed(self, socket_id: str) -> None:
+        """Two numbers joined by a full stop."""
+        check_socket_id(socket_id)
+
+    @pytest.mark.parametrize(
+        "socket_id",
+        ["", "1", "1.", ".2", "1.2.3", "1.2\n", "1.2:private-x", "a.b", " 1.2", "9" * 21 + ".1"],
+    )
+    def test_forbidden(self, socket_id: str) -> None:
+        """Anything else could smuggle a separator into a string to sign."""
+        with pytest.raises(BadSocketId):
+            check_socket_id(socket_id)
