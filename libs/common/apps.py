@@ -6,7 +6,6 @@ Apps: the tenants of a deployment, their keys, secrets and switches.
 """
 
 import base64
-import binascii
 from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Protocol
@@ -70,7 +69,7 @@ def _check_master_key(app: App) -> None:
     text = app.encryption_master_key.reveal()
     try:
         size = len(base64.b64decode(text, validate=True))
-    except binascii.Error:
+    except ValueError:
         size = -1
     if text and size != 32:
         raise ValueError(f"app {app.id}: encryption_master_key is not 32 bytes as base64")

@@ -58,16 +58,23 @@ class Servers(Protocol):
 
 
 class OneServer:
-    """One server has all keys.  See `Servers`."""
+    """
+    One server has all keys.  See `Servers`.
 
-    def __init__(self, address: RedisAddress) -> None:
+    Args:
+        address: Of the server, or of the sentinels that name it.
+        backend: The name of the port that uses it, for the log.
+    """
+
+    def __init__(self, address: RedisAddress, backend: str) -> None:
         host, port = address.hosts[0]
         self._sentinels = None
         if address.layout is Layout.SENTINEL:
             self._sentinels = sentinels_of(address)
-            self._node = Node(pool_of_master(address, self._sentinels), address.service)
+            pool, host = pool_of_master(address, self._sentinels), address.service
         else:
-            self._node = Node(pool_of(address, host, port), host)
+            pool = pool_of(address, host, port)
+        self._node = Node(pool, host, backend)
 
     async def locate(self) -> None:
         """See `Servers.locate`."""
@@ -95,10 +102,17 @@ class OneServer:
 
 
 class Cluster:
-    """The masters of a Redis Cluster share the slots.  See `Servers`."""
+    """
+    The masters of a Redis Cluster share the slots.  See `Servers`.
 
-    def __init__(self, address: RedisAddress) -> None:
+    Args:
+        address: Of some nodes.
+        backend: The name of the port that uses it, for the log.
+    """
+
+    def __init__(self, address: RedisAddress, backend: str) -> None:
         self._address = address
+        self._backend = backend
         self._nodes: dict[Place, Node] = {}
         self._masters: list[Node | None] = []  # By slot.
         self._is_known = False
@@ -158,7 +172,7 @@ class Cluster:
 
     def _node(self, place: Place) -> Node:
         if place not in self._nodes:
-            self._nodes[place] = Node(pool_of(self._address, *place), place[0])
+            self._nodes[place] = Node(pool_of(self._address, *place), place[0], self._backend)
         return self._nodes[place]
 
     def doubt(self) -> None:

@@ -171,6 +171,8 @@ async def discard_producer(producer: AIOKafkaProducer) -> None:
     for batch in batches:
         batch._drain_waiter.exception()  # noqa: SLF001 - asyncio complains of errors that nobody looked at.
     if sender is not None:
+        # All has failed already, and this would fail too: it believes in a transaction.
+        sender.remove_done_callback(producer._sender._fail_all)  # noqa: SLF001
         sender.cancel()
     await _ends(producer.client.close(), FORCE_TIMEOUT)
     if sender is not None:
@@ -178,18 +180,16 @@ async def discard_producer(producer: AIOKafkaProducer) -> None:
 
 
 async def _ends(work: Coroutine[Any, Any, None] | asyncio.Task[None], timeout: float) -> bool:
-    """Wait for the end of work, good or bad; cancel it after ``timeout`` seconds."""
+    """Wait until work has come to its end, and tell if it has; cancel it after ``timeout`` seconds."""
     task = work if isinstance(work, asyncio.Task) else asyncio.ensure_future(work)
     try:
         done, _ = await asyncio.wait([task], timeout=timeout)
     finally:
         task.cancel()
     if not done:
-        await asyncio.wait([task], timeout=FORCE_TIMEOUT)
-    if task.done() and not task.cancelled() and task.exception() is not None:
-        log.debug("events.close_failed", reason=_reason(task.exception()))
-        return False
-    return bool(done)
+        done, _ = await asyncio.wait([task], timeout=FORCE_TIMEOUT)
+    # aiokafka's `stop` may break off with the CancelledError of a task of its own, halfway.
+    return bool(done) and not task.cancelled() and task.exception() is None
 
 
 def _tasks(consumer: AIOKafkaConsumer) -> list[asyncio.Task[Any]]:

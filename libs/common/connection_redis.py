@@ -114,9 +114,8 @@ class RedisConnection:
         address = parse(url)
         check_authority(address)
         self._backend = backend
-        self._servers: Servers = (
-            Cluster(address) if address.layout is Layout.CLUSTER else OneServer(address)
-        )
+        servers = Cluster if address.layout is Layout.CLUSTER else OneServer
+        self._servers: Servers = servers(address, backend)
 
     async def __aenter__(self) -> Self:
         return self

@@ -21,6 +21,7 @@ from libs.common.connection_kafka import TROUBLE, KafkaClients, Link, close_cons
 from libs.common.errors import Unavailable
 from libs.common.eventlog import Partition
 from libs.common.handover import Handover
+from libs.common.kafka_settings import KafkaSettings
 from libs.common.pump_kafka import Pump, Unreadable
 from libs.common.records import Record
 from libs.common.retry import Backoff
@@ -31,7 +32,7 @@ log = structlog.get_logger()
 CLOSE_TIMEOUT = (
     8.0  # Seconds.  To leave a group that is being rebalanced, its other members are waited for.
 )
-FIRST_DELAY, LONGEST_DELAY = 0.5, 10.0  # Seconds between two clients.
+FIRST_DELAY, LONGEST_DELAY = 0.5, 5.0  # Seconds between two clients.
 POSITIONS_TIMEOUT = 1.0  # Seconds.  They are known, but for those that are just being reset.
 LONG_LIFE = (
     60.0  # Seconds after which the death of a client is no longer taken for the same trouble.
@@ -122,7 +123,7 @@ class KafkaConsumer:
         records = await self._handover.take(timeout)
         if not records and self._link.error is not None:
             raise Unavailable("events") from self._link.error
-        return [*records]
+        return records
 
     async def commit(self, offsets: Mapping[Partition, int]) -> None:
         """See `Consumer.commit`."""
@@ -186,17 +187,10 @@ class KafkaConsumer:
                     pump.exception()  # Looked at, or asyncio complains.
 
     async def _watch(self, client: AIOKafkaConsumer, pump: asyncio.Task[None]) -> None:
-        settings, now = self._settings, asyncio.get_running_loop().time
-        self._vitals = vitals = Vitals(
-            now(),
-            silence_timeout=settings.silence_timeout,
-            stall_timeout=settings.stall_timeout,
-            join_timeout=settings.request_timeout
-            + settings.rebalance_timeout
-            + settings.stall_timeout,
-        )
+        now = asyncio.get_running_loop().time
+        self._vitals = vitals = _vitals(now(), self._settings)
         while True:
-            await asyncio.wait([pump], timeout=settings.silence_timeout / 3)
+            await asyncio.wait([pump], timeout=self._settings.silence_timeout / 3)
             if pump.done():
                 pump.result()
             vitals.observe(await self._look(client), now())
@@ -213,19 +207,21 @@ class KafkaConsumer:
         if not self._is_joined:
             return Reading(None)
         self._tell_missing(client)
-        polls, positions, ends, highs = {}, {}, {}, {}
+        polls: dict[tuple[str, int], int | None] = {}
+        positions: dict[tuple[str, int], int] = {}
+        ends: dict[tuple[str, int], int] = {}
+        highs: dict[tuple[str, int], int] = {}
         for partition in client.assignment() - client.paused():
-            key = Partition(*partition)
-            polls[key] = client.last_poll_timestamp(partition)
+            polls[partition] = client.last_poll_timestamp(partition)
             high, stable = client.highwater(partition), client.last_stable_offset(partition)
             if high is not None:
-                highs[key] = high
-                ends[key] = high if stable is None or stable < 0 else min(high, stable)
+                highs[partition] = high
+                ends[partition] = high if stable is None or stable < 0 else min(high, stable)
         with suppress(IllegalStateError, TimeoutError):
             async with asyncio.timeout(POSITIONS_TIMEOUT):
-                for key in ends:
-                    positions[key] = await client.position(TopicPartition(*key))
-        self.lag = {key: max(0, highs[key] - position) for key, position in positions.items()}
+                for partition in ends:
+                    positions[partition] = await client.position(partition)
+        self.lag = {Partition(*key): max(0, highs[key] - positions[key]) for key in positions}
         return Reading(polls, positions, ends, held_up=not self._handover.is_vacant)
 
     async def _ask(self, client: AIOKafkaConsumer, vitals: Vitals) -> None:
@@ -234,6 +230,7 @@ class KafkaConsumer:
             async with asyncio.timeout(self._settings.silence_timeout):
                 await client.topics()
         except TROUBLE as error:
+            vitals.unheard()
             self._link.lost(error)
         else:
             vitals.heard(asyncio.get_running_loop().time())
@@ -263,6 +260,18 @@ class KafkaConsumer:
         self._is_joined = True
         self.assigned = frozenset(Partition(*partition) for partition in partitions)
         self.rebalances += 1
+
+
+def _vitals(now: float, settings: KafkaSettings) -> Vitals:
+    return Vitals(
+        now,
+        silence_timeout=settings.silence_timeout,
+        stall_timeout=settings.stall_timeout,
+        # The longest that others can keep us waiting for the group, and some more.
+        join_timeout=settings.request_timeout + settings.rebalance_timeout + settings.stall_timeout,
+        # Longer than our place in the group is kept, there is nothing to be patient for.
+        away_timeout=max(3 * settings.session_timeout, settings.stall_timeout),
+    )
 
 
 class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]  # It has no types.

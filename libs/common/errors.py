@@ -39,7 +39,7 @@ class Unavailable(Exception):
         backend: Which port failed: ``bus``, ``roster``, ``events``, ``apps``, ``control``.
     """
 
-    code = 4200  # Pusher, "Error codes": 4200-4299 mean reconnect at once.
+    code = 4100  # Pusher, "Error codes": 4100-4199 mean come back after a second, not at once.
     status = 503
 
     def __init__(self, backend: str) -> None:

@@ -6,7 +6,7 @@ committed, so that a member of a group can release its partitions without leavin
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 
 from libs.common.eventlog import Partition
@@ -17,7 +17,7 @@ class Handover:
     """A place for one batch, between one reader and one worker."""
 
     def __init__(self) -> None:
-        self._waiting: Sequence[Record] = []
+        self._waiting: list[Record] = []
         self._ends: Mapping[Partition, int] = {}
         self._taken: dict[Partition, int] = {}
         self._called = asyncio.Event()  # The worker shall look.
@@ -35,13 +35,13 @@ class Handover:
         """Wait until a batch may be offered."""
         await self._vacant.wait()
 
-    def offer(self, records: Sequence[Record], ends: Mapping[Partition, int]) -> None:
+    def offer(self, records: list[Record], ends: Mapping[Partition, int]) -> None:
         """Put a batch into the vacant place; ``ends`` are the offsets after its last records."""
         self._waiting, self._ends = records, ends
         self._vacant.clear()
         self._called.set()
 
-    async def take(self, timeout: float) -> Sequence[Record]:
+    async def take(self, timeout: float) -> list[Record]:
         """
         Wait up to ``timeout`` seconds for a batch.
 

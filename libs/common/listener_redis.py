@@ -6,7 +6,7 @@ The connection itself, with its subscriptions and their confirmations, is `subsc
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -126,22 +126,29 @@ class RedisListener:
             raise Unavailable("bus")
         asked = list(dict.fromkeys(channels))
         claims = {self._name_feed(channel).encode(): channel for channel in asked}
-        for feed, channel in claims.items():
-            self._followed.setdefault(feed, _Followed(channel)).claims += 1
+        claimed = [self._claim(feed, channel) for feed, channel in claims.items()]
         try:
             await subscription.subscribe(claims)
             return dict(zip(asked, await self._read_tops(asked), strict=True))
         except BaseException:
-            self._give_up(claims)
+            self._give_up(dict(zip(claims, claimed, strict=True)))
             raise
 
-    def _give_up(self, feeds: Collection[bytes]) -> None:
-        """Take back claims; a feed without any is not followed any more."""
-        for feed in feeds:
-            if feed in self._followed:
-                self._followed[feed].claims -= 1
+    def _claim(self, feed: bytes, channel: Channel) -> _Followed:
+        followed = self._followed.setdefault(feed, _Followed(channel))
+        followed.claims += 1
+        return followed
+
+    def _give_up(self, claimed: Mapping[bytes, _Followed]) -> None:
+        """Take back claims; what has none any more is not followed."""
+        for followed in claimed.values():
+            followed.claims -= 1
         self._drop(
-            [feed for feed in feeds if feed in self._followed and not self._followed[feed].claims]
+            [
+                feed
+                for feed, followed in claimed.items()
+                if not followed.claims and self._followed.get(feed) is followed
+            ]
         )
 
     async def unfollow(self, channels: Collection[Channel]) -> None:

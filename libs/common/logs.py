@@ -49,6 +49,7 @@ def _adopt(
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(max(level, logging.WARNING))
-    # What they say of a backend that is away is said better, and once, by our adapters.
-    for name in ("aiokafka", "asyncio", "redis"):
+    # What they say of a backend that is away is said better, and once, by our adapters.  The adapter of Kafka
+    # takes aiokafka's complaints itself, for as long as nobody sets the level of its logger.
+    for name in ("asyncio", "redis"):
         logging.getLogger(name).setLevel(logging.ERROR)

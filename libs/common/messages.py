@@ -17,7 +17,7 @@ VERSION = 1
 
 class _Header(msgspec.Struct, frozen=True, omit_defaults=True):
     at: float
-    v: int = VERSION
+    v: int
     x: tuple[str, ...] = ()
     t: str = ""
 
@@ -126,9 +126,7 @@ class Interrupted:
 Delivery = Entry | Whisper | Transition | Interrupted
 
 
-def event_frame(
-    channel: str, event: str, data: str | None, *, user_id: str | None = None
-) -> bytes:
+def event_frame(channel: str, event: str, data: str | None, *, user_id: str | None = None) -> bytes:
     """
     Serialise an event for subscribers.
 
@@ -149,7 +147,7 @@ def event_frame(
 
 def pack(broadcast: Broadcast) -> bytes:
     """Put a broadcast into its envelope: a JSON header, a line feed, the frame."""
-    header = _Header(at=broadcast.published_at, x=broadcast.excluded, t=broadcast.trace)
+    header = _Header(broadcast.published_at, VERSION, x=broadcast.excluded, t=broadcast.trace)
     return _encode_header(header) + b"\n" + broadcast.frame
 
 
@@ -165,6 +163,6 @@ def unpack(envelope: bytes) -> Broadcast:
         raise ValueError("an envelope without a line feed")
     try:
         known = _decode_header(header)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ValueError("an envelope with an unreadable header") from error
     return Broadcast(frame, known.at, known.x, known.t)

@@ -47,11 +47,13 @@ class Node:
     Args:
         pool: Where connections come from; opened when they are first needed.
         host: Where the server was said to be; for referrals that leave it out.
+        backend: The name of the port that uses it, for the log.
     """
 
-    def __init__(self, pool: ConnectionPool, host: str) -> None:
+    def __init__(self, pool: ConnectionPool, host: str, backend: str) -> None:
         self.host = host
         self._pool = pool
+        self._backend = backend
         self._free = asyncio.Semaphore(POOL_SIZE)
         self._is_away = False
 
@@ -93,9 +95,9 @@ class Node:
             return
         self._is_away = away
         if away:
-            log.warning("redis.lost", host=self.host, reason=str(error))
+            log.warning("redis.lost", backend=self._backend, host=self.host, reason=str(error))
         else:
-            log.info("redis.returned", host=self.host)
+            log.info("redis.returned", backend=self._backend, host=self.host)
 
     async def _wait_for_place(self) -> None:
         try:

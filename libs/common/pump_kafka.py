@@ -83,6 +83,7 @@ class Pump:
                 )
         except Unreadable:
             self._is_careful = True
+            self._retry_at = _now() + RETRY_INTERVAL
             raise
         return batches
 
@@ -99,7 +100,9 @@ class Pump:
                     found |= await client.getmany(partition, timeout_ms=0, max_records=most)
             except Unreadable as error:
                 await self._blame(client, partition, error)
-            free -= len(found.get(partition, ()))
+            if partition in found:
+                self.blocked.pop(Partition(*partition), None)
+                free -= len(found[partition])
             if not free:
                 break
         if not found:
@@ -107,10 +110,15 @@ class Pump:
         return found
 
     def _retry(self, client: AIOKafkaConsumer) -> None:
-        now = asyncio.get_running_loop().time()
-        if now >= self._retry_at:
-            self._retry_at = now + RETRY_INTERVAL
-            client.resume(*client.paused())
+        """Trust all partitions anew from time to time, and be careful no more when none has failed since."""
+        if _now() < self._retry_at:
+            return
+        self._retry_at = _now() + RETRY_INTERVAL
+        self._is_careful = bool(self._suspects)
+        self._suspects.clear()
+        client.resume(*client.paused())
+        ours = client.assignment()
+        self.blocked = {key: offset for key, offset in self.blocked.items() if key in ours}
 
     async def _blame(
         self, client: AIOKafkaConsumer, partition: TopicPartition, error: Unreadable
@@ -131,6 +139,10 @@ class Pump:
                 offset=offset,
                 exc_info=error,
             )
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 @contextmanager

@@ -83,11 +83,12 @@ def parse(url: str) -> RedisAddress:
     authority, _, path = rest.partition("/")
     login, _, hosts = authority.rpartition("@")
     user, _, password = login.partition(":")
+    places = _hosts(layout, hosts)
     service, database = _path(layout, path)
     options = _options(layout, query, tls=tls)
     return RedisAddress(
         layout,
-        _hosts(layout, hosts),
+        places,
         tls,
         user=unquote(user),
         password=unquote(password),

@@ -38,7 +38,7 @@ class BadBodyDigest(Denied):
 
 def sign(secret: str, text: str) -> str:
     """Sign a text."""
-    return hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
+    return hmac.new(secret.encode(), _bytes(text), hashlib.sha256).hexdigest()
 
 
 def channel_text(socket_id: str, channel: str, channel_data: str | None = None) -> str:
@@ -77,7 +77,7 @@ def check_token(app: App, received: str, text: str) -> None:
         BadSignature: It is not one that any of the app's secrets makes over this text.
     """
     key, _, signature = received.partition(":")
-    if not hmac.compare_digest(key.encode(), app.key.encode()):
+    if not hmac.compare_digest(_bytes(key), app.key.encode()):
         raise BadSignature("the token is made for another app key")
     check_signature(app, signature, text)
 
@@ -89,7 +89,7 @@ def check_signature(app: App, signature: str, text: str) -> None:
     Raises:
         BadSignature: None of them makes it.
     """
-    received = signature.encode()
+    received = _bytes(signature)
     expected = [sign(secret.reveal(), text).encode() for secret in app.secrets]
     # All are compared, so that the time does not tell which secret matched.
     if sum(hmac.compare_digest(received, known) for known in expected) == 0:
@@ -139,7 +139,7 @@ def check_request(
     params = {name.lower(): value for name, value in query}
     if params.get("auth_version") != "1.0":
         raise BadSignature("auth_version must be 1.0")
-    if not hmac.compare_digest(params.get("auth_key", "").encode(), app.key.encode()):
+    if not hmac.compare_digest(_bytes(params.get("auth_key", "")), app.key.encode()):
         raise BadSignature("auth_key is not the app's key")
     _check_timestamp(params.get("auth_timestamp", ""), now)
     _check_digest(params.get("body_md5"), body)
@@ -160,7 +160,7 @@ def _check_digest(received: str | None, body: bytes) -> None:
     if received is None and not body:
         return
     digest = hashlib.md5(body, usedforsecurity=False).hexdigest()
-    if not hmac.compare_digest((received or "").encode(), digest.encode()):
+    if not hmac.compare_digest(_bytes(received or ""), digest.encode()):
         raise BadBodyDigest
 
 
@@ -171,3 +171,8 @@ def _check_any(app: App, signature: str, texts: Sequence[str]) -> None:
         except BadSignature:
             continue
     return check_signature(app, signature, texts[-1])
+
+
+def _bytes(text: str) -> bytes:
+    """Encode any text: HTTP parsers make lone surrogates of what is not UTF-8, and they have bytes too."""
+    return text.encode(errors="surrogatepass")

@@ -1,7 +1,7 @@
 """
 A subscribed connection to Redis, until it breaks.
 
-redis-py's ``PubSub`` takes seven times as long for a message as reading a connection's replies does, and it
+redis-py's ``PubSub`` takes eight times as long for a message as reading a connection's replies does, and it
 reconnects without a word.  This one tells what it hears, and ends when the connection does.
 """
 

@@ -50,7 +50,9 @@ class CompressedBody(Invalid):
     status = 415
 
     def __init__(self, encoding: str) -> None:
-        super().__init__(f"Content-Encoding {encoding[:32]!r} is not supported: send the body plain")
+        super().__init__(
+            f"Content-Encoding {encoding[:32]!r} is not supported: send the body plain"
+        )
 
 
 async def read_body(request: web.Request, *, limit: int, timeout: float) -> bytes:

@@ -62,11 +62,6 @@ def decode(channel: Channel, message: bytes) -> Entry | Whisper | Transition | N
     return None
 
 
-def is_known(message: bytes) -> bool:
-    """Whether this version knows the message's kind."""
-    return message[:1] in {b"e", b"w", b"m", b"p"}
-
-
 def _position(fields: list[bytes]) -> Position:
     if len(fields) < 2:
         raise ValueError("an entry without a position")

@@ -58,6 +58,7 @@ def _customise(launch: Launch, certificates: Certificates) -> None:
     settings["listener.security.protocol.map"] += ",MUTUAL:SSL"
     settings |= {
         "auto.create.topics.enable": "false",
+        "broker.session.timeout.ms": "1500",  # So long is a killed broker kept from coming back.
         f"{listener}.ssl.keystore.type": "PEM",
         f"{listener}.ssl.keystore.location": str(keys),
         f"{listener}.ssl.truststore.type": "PEM",
@@ -94,7 +95,7 @@ class TestBroker:
                         await log.append([NewRecord(prefix, b"lost")])
                 await broker.start()
                 await appended(log, numbered(prefix, range(5, 10)))
-                await endured(consumer, 5)
+                await endured(consumer, values_of(range(5, 10)))
                 await until(lambda: not consumer.trouble)
             async with log.consume([prefix], group=prefix) as consumer:
                 rest = await fetched(consumer, 7)
@@ -125,7 +126,7 @@ class TestBroker:
         await create(broker.url, prefix)
         await log.append([NewRecord(prefix, b"before")])
         async with log.consume([prefix], group=prefix) as consumer:
-            await fetched(consumer, 1)
+            await consumer.commit(after(await fetched(consumer, 1)))
             broker.pause()
             try:
                 with pytest.raises(Unavailable):
@@ -134,10 +135,9 @@ class TestBroker:
             finally:
                 broker.resume()
             await appended(log, [NewRecord(prefix, b"after")])
-            records = await endured(consumer, 2)
+            records = await endured(consumer, [b"after"])
 
-        assert values(records)[0] == b"before"
-        assert b"after" in values(records)
+        assert b"before" not in values(records)
 
     async def test_leaving_in_silence(self, broker: Server, prefix: str) -> None:
         """Consumer and producer end in time while the broker is silent, and leave nothing running."""
@@ -170,7 +170,7 @@ class TestBroker:
             await broker.start()
             await appended(log, [NewRecord(prefix, b"stored")])
 
-            assert values(await endured(consumer, 1)) == [b"stored"]
+            assert values(await endured(consumer, [b"stored"])) == [b"stored"]
             assert error.backend == "events"
             assert error.__cause__ is not None
 

@@ -159,6 +159,47 @@ async def test_slot_moves(cluster: RedisCluster, prefix: str) -> None:
         assert offsets == sorted(set(offsets))
 
 
+async def test_seeds(redis_cluster_url: str, redis_url: str, prefix: str) -> None:
+    """Any node that answers will do, under whatever name; without one the bus is `Unavailable`."""
+    _, _, hosts = redis_cluster_url.partition("://")
+    _, _, stranger = redis_url.partition("://")
+    alias = hosts.partition(",")[0].replace("127.0.0.1", "localhost")
+    stranger = stranger.partition("/")[0]
+    async with (
+        processes(f"redis+cluster://127.0.0.1:1,{stranger},{alias}", prefix, count=1) as (bus,),
+        bus.listen() as listener,
+    ):
+        await listener.follow([CHANNEL])
+        await bus.publish([event(CHANNEL, "a")])
+        assert texts(await heard(listener, 1)) == ["a"]
+    for useless in ("127.0.0.1:1", stranger):
+        async with processes(f"redis+cluster://{useless}", prefix, count=1) as (bus,):
+            with pytest.raises(Unavailable):
+                await bus.publish([event(CHANNEL, "a")])
+
+
+async def test_slot_without_node(cluster: RedisCluster, prefix: str) -> None:
+    """While no node has a slot its channels are `Unavailable`, for who knew it and who did not."""
+    number = slot(Keys(prefix).of("meta", CHANNEL))
+    owner = cluster.nodes[owner_index(number)]
+    only_owner = f"redis+cluster://{urlsplit(owner.url).netloc}"
+    async with (
+        processes(cluster.url, prefix, count=1) as (one,),
+        processes(only_owner, prefix, count=1) as (two,),
+    ):
+        await one.publish([event(CHANNEL, "a")])
+        await _tell(owner, "CLUSTER", "DELSLOTS", number)
+        for bus in (one, two):
+            with pytest.raises(Unavailable):
+                await bus.publish([event(CHANNEL, "lost")])
+        await _tell(owner, "CLUSTER", "ADDSLOTS", number)
+        for bus in (one, two):
+            await becomes_available(bus, [CHANNEL])
+        await two.publish([event(CHANNEL, "b")])
+
+        assert (await kept(one, CHANNEL))[-1] == "b"
+
+
 async def test_node_fails(cluster: RedisCluster, prefix: str) -> None:
     """A listener whose node fails goes to another; what the node had is `Unavailable` until it is back."""
     keys = Keys(prefix)

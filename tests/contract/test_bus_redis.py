@@ -1,9 +1,14 @@
 """What only Redis can do wrong to `bus_redis`: refusals, lost data, strange messages."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 import structlog
 
+from libs.common.bus_redis import PredecessorMissing, RedisBus
 from libs.common.channels import Channel
+from libs.common.connection_redis import Call, RedisConnection
 from libs.common.errors import Unavailable
 from libs.common.messages import (
     Broadcast,
@@ -29,6 +34,16 @@ from tests.support.servers.redis_server import connect
 
 CHANNEL = Channel("1", "private-company.7")
 OTHER = Channel("1", "private-company.8")
+
+
+class Interfering(RedisConnection):
+    """A connection that loses a channel's hash after the first publication of a call."""
+
+    async def ask_all(self, calls: Sequence[Call]) -> list[Any]:
+        first = await super().ask_all(calls[:1])
+        meta = str(calls[0].command[3])
+        await super().ask_all([Call(meta, ("DEL", meta))])
+        return [*first, *await super().ask_all(calls[1:])]
 
 
 class TestRefusals:
@@ -70,6 +85,20 @@ class TestRefusals:
 
             assert await bus.tops([CHANNEL]) == [before]
             assert marks == {"e": before.epoch, "o": "1", "s:k": "1 5"}
+
+    async def test_successor_of_a_missing_one(self, redis_url: str, prefix: str) -> None:
+        """What follows a publication that Redis lost in the middle of the call is held back."""
+        call = [event(CHANNEL, str(number), ("k", number, 5.0)) for number in range(3)]
+        async with (
+            Interfering(redis_url, "bus") as interfering,
+            processes(redis_url, prefix, count=1) as (bus,),
+        ):
+            with pytest.raises(Unavailable) as caught:
+                await RedisBus(interfering, Keys(prefix)).publish(call)
+            await bus.publish(call)
+
+            assert isinstance(caught.value.__cause__, PredecessorMissing)
+            assert await kept(bus, CHANNEL) == ["0", "1", "2"]
 
     async def test_out_of_memory(self, prefix: str) -> None:
         """Without memory a call fails; repeated later, each stands there once.  Reading goes on."""

@@ -3,13 +3,15 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 import structlog
 
 from libs.common.bus import Bus, Listener
 from libs.common.channels import Channel
-from libs.common.errors import Unavailable
+from libs.common.connection_redis import RedisConnection
+from libs.common.errors import Misconfigured, Unavailable
 from libs.common.messages import (
     Broadcast,
     Interrupted,
@@ -143,13 +145,17 @@ class TestOutage:
         async with (
             redis_server() as server,
             processes(server.url, prefix, count=1) as (bus,),
+            bus.listen() as listener,
         ):
             await bus.publish([event(CHANNEL, "a", ("k", 1, 5.0))])
             server.pause()
             try:
                 publishing = bus.publish([event(CHANNEL, "b", ("k", 2, 5.0))])
                 waiting = [bus.tops([CHANNEL]) for _ in range(2 * POOL_SIZE)]
-                failures = await asyncio.gather(publishing, *waiting, return_exceptions=True)
+                following = listener.follow([CHANNEL])
+                failures = await asyncio.gather(
+                    publishing, following, *waiting, return_exceptions=True
+                )
             finally:
                 server.resume()
             assert {type(failure) for failure in failures} == {Unavailable}
@@ -212,6 +218,16 @@ class TestSecurity:
                 await bus.publish([event(CHANNEL, "a")])
             with pytest.raises(Unavailable):
                 await listener.follow([CHANNEL])
+
+    @pytest.mark.parametrize("content", [None, "no certificate"])
+    def test_authority_that_cannot_be_read(self, content: str | None, tmp_path: Path) -> None:
+        """A certificate file that is missing or empty stops the start, with its name."""
+        file = tmp_path / "ca.pem"
+        if content:
+            file.write_text(content)
+
+        with pytest.raises(Misconfigured, match=r"ca\.pem"):
+            RedisConnection(f"rediss://user:secret@127.0.0.1?ca={file}", "bus")
 
     async def test_unknown_authority(self, rediss_url: str, prefix: str) -> None:
         """A certificate of an authority that is not named is not accepted."""

@@ -175,7 +175,7 @@ class TestExpiry:
 
         assert await in_force() == ["short", "long"]
         async with asyncio.timeout(DEADLINE):
-            while await in_force() != ["long"]:  # noqa: ASYNC110 - nothing but time ends it.
+            while await in_force() != ["long"]:
                 await asyncio.sleep(0)
 
     async def test_long_outlives_short(self, site: Deployment) -> None:

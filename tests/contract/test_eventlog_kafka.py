@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.record.util import calc_crc32c
 from structlog.testing import capture_logs
 
+from libs.common import pump_kafka
 from libs.common.errors import Unavailable
 from libs.common.eventlog import Partition, RecordTooLarge
 from libs.common.eventlog_kafka import KafkaEventLog
@@ -21,6 +22,7 @@ from libs.common.secret import Secret
 from tests.support.eventlogs import (
     SETTINGS,
     create,
+    delete,
     endured,
     fetched,
     left_behind,
@@ -134,28 +136,37 @@ class TestRecords:
 
         assert [len(record.value or b"") for record in records] == [900_000, 5]
 
-    async def test_unreadable_record(self, log: KafkaEventLog, kafka_url: str, prefix: str) -> None:
+    async def test_unreadable_record(
+        self, log: KafkaEventLog, kafka_url: str, prefix: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """
-        A record that cannot be decoded blocks its partition: all before it and all other partitions are read.
+        A record that cannot be decoded blocks its partition, until an operator deletes it.
+
+        All that is before it is read, and so are all other partitions.
         """
+        monkeypatch.setattr(pump_kafka, "RETRY_INTERVAL", 0.5)
         await create(kafka_url, prefix, partitions=2)
         bad, good = Partition(prefix, 0), Partition(prefix, 1)
+        readable = [b"before 0", b"before 1", b"before 2", b"first"]
         async with upstream(kafka_url) as producer:
-            for n in range(3):
-                await producer.send_and_wait(prefix, b"before %d" % n, partition=bad.number)
+            for value in readable[:3]:
+                await producer.send_and_wait(prefix, value, partition=bad.number)
             await _send_undecodable(producer, bad)
             await producer.send_and_wait(prefix, b"behind", partition=bad.number)
             await producer.send_and_wait(prefix, b"first", partition=good.number)
             with capture_logs() as logs:
                 async with log.consume([prefix], group=prefix) as consumer:
-                    first = await endured(consumer, 4)
+                    first = await endured(consumer, readable)
                     await until(lambda: bool(consumer.blocked))
                     await producer.send_and_wait(prefix, b"second", partition=good.number)
                     second = await fetched(consumer, 1)
+                    blocked = dict(consumer.blocked)
+                    await delete(kafka_url, bad, before=4)
+                    third = await fetched(consumer, 1)
 
-        assert sorted(values(first)) == [b"before 0", b"before 1", b"before 2", b"first"]
-        assert values(second) == [b"second"]
-        assert consumer.blocked == {bad: 3}
+        assert {*values(first)} == {*readable}
+        assert (values(second), values(third)) == ([b"second"], [b"behind"])
+        assert (blocked, consumer.blocked) == ({bad: 3}, {})
         assert [
             entry["offset"] for entry in logs if entry["event"] == "events.partition_blocked"
         ] == [3]
@@ -199,7 +210,7 @@ class TestProducer:
         self, log: KafkaEventLog, kafka_url: str, prefix: str
     ) -> None:
         """A record that only its topic refuses is too large too, and the next is stored."""
-        await create(kafka_url, prefix, **{"max.message.bytes": "1000"})
+        await create(kafka_url, prefix, configs={"max.message.bytes": "1000"})
 
         with pytest.raises(RecordTooLarge):
             await log.append([NewRecord(prefix, b"x" * 2000)])
@@ -260,11 +271,8 @@ class TestSecured:
 
     async def test_unknown_authority(self, kafka_secure: Server, prefix: str) -> None:
         """A broker whose certificate is not trusted gets no password."""
-        settings = msgspec.structs.replace(
-            secured(None, "PLAIN"),
-        )
         with capture_logs() as logs:
-            async with KafkaEventLog(kafka_secure.url, settings) as log:
+            async with KafkaEventLog(kafka_secure.url, secured(None, "PLAIN")) as log:
                 with pytest.raises(Unavailable):
                     await log.append([NewRecord(prefix, b"refused")])
 

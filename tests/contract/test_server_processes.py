@@ -126,7 +126,7 @@ class TestDeveloper:
         second = await developer.start()
 
         assert second["redis"].pid != first["redis"].pid
-        assert not Path(first["redis"].directory).exists()  # noqa: ASYNC240 - it is local.
+        assert not Path(first["redis"].directory).exists()
         developer.stop()
 
     async def is_forgotten(self) -> bool:

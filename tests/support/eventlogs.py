@@ -1,12 +1,12 @@
 """What the tests of the event log share: quick settings, and ways to fetch, append and wait."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
 from libs.common.errors import Unavailable
 from libs.common.eventlog import Consumer, EventLog, Partition
@@ -20,9 +20,9 @@ DEADLINE = 30.0  # Seconds until a test gives up waiting.
 SETTINGS = KafkaSettings(
     session_timeout=2.0,
     heartbeat_interval=0.2,
-    rebalance_timeout=3.0,
+    rebalance_timeout=2.5,
     release_timeout=0.5,
-    request_timeout=5.0,
+    request_timeout=3.5,
     delivery_timeout=2.0,
     commit_timeout=1.0,
     silence_timeout=0.45,
@@ -42,16 +42,16 @@ async def fetched(consumer: Consumer, count: int) -> list[Record]:
     return records
 
 
-async def endured(consumer: Consumer, count: int) -> list[Record]:
-    """Fetch until there are this many different values, whatever happens in between."""
-    seen: dict[bytes | None, Record] = {}
+async def endured(consumer: Consumer, wanted: Collection[bytes]) -> list[Record]:
+    """Fetch until all these values have come, whatever happens in between."""
+    records: list[Record] = []
     async with asyncio.timeout(DEADLINE):
-        while len(seen) < count:
+        while not {*values(records)}.issuperset(wanted):
             try:
-                seen |= {record.value: record for record in await consumer.fetch(0.2)}
+                records += await consumer.fetch(0.2)
             except Unavailable:
                 continue
-    return [*seen.values()]
+    return records
 
 
 async def refused(consumer: Consumer) -> Unavailable:
@@ -83,12 +83,27 @@ async def until(holds: Callable[[], bool]) -> None:
     await eventually(asked, timeout=DEADLINE)
 
 
-async def create(url: str, topic: str, *, partitions: int = 1, **configs: str) -> None:
+async def create(
+    url: str, topic: str, *, partitions: int = 1, configs: Mapping[str, str] | None = None
+) -> None:
     """Create a topic on a Kafka."""
+    new = NewTopic(topic, partitions, 1, topic_configs={**(configs or {})})
+    async with _admin(url) as admin:
+        await admin.create_topics([new])
+
+
+async def delete(url: str, partition: Partition, *, before: int) -> None:
+    """Delete records of a Kafka, as an operator can."""
+    async with _admin(url) as admin:
+        await admin.delete_records({TopicPartition(*partition): RecordsToDelete(before)})
+
+
+@asynccontextmanager
+async def _admin(url: str) -> AsyncIterator[AIOKafkaAdminClient]:
     admin = AIOKafkaAdminClient(bootstrap_servers=url.removeprefix("kafka://"))
     await admin.start()
     try:
-        await admin.create_topics([NewTopic(topic, partitions, 1, topic_configs=configs)])
+        yield admin
     finally:
         await admin.close()
 

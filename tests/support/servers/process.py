@@ -230,7 +230,7 @@ async def eventually(holds: Callable[[], Awaitable[bool]], *, timeout: float) ->
         TimeoutError: It did not become so in time.
     """
     async with asyncio.timeout(timeout):
-        while not await _holds_now(holds):  # noqa: ASYNC110 - nobody sets events for us.
+        while not await _holds_now(holds):
             await asyncio.sleep(POLL_INTERVAL)
 
 

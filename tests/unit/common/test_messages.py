@@ -84,3 +84,10 @@ class TestEventFrame:
         frame = event_frame("presence-room", "client-typing", "{}", user_id="7")
 
         assert json.loads(frame)["user_id"] == "7"
+
+    def test_without_data(self) -> None:
+        """An event without data has no such field."""
+        assert json.loads(event_frame("a", "client-x", None)) == {
+            "event": "client-x",
+            "channel": "a",
+        }

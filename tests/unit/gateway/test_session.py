@@ -335,7 +335,6 @@ class TestPresence:
 
         assert session.received(frame, now=1) == [Ask("presence-x", Member("1", "null"))]
 
-
     def test_returning_as_another_while_joining(self, session: Session) -> None:
         """
         Who leaves while joining, and returns as somebody else, is asked for as the latter.
@@ -574,9 +573,9 @@ class TestClosed:
 
     def test_answer_after_the_end(self, session: Session) -> None:
         """
-        An answer that comes after the end is undone.
+        An answer that comes after the end is undone, as for any client that may come back.
         """
         session.received(subscribe("news"), now=0)
         session.closed()
 
-        assert session.admitted("news", None) == [Leave("news")]
+        assert session.admitted("news", None) == [Leave("news", returns=True)]
