@@ -4,10 +4,14 @@ import argparse
 import os
 import sys
 
+import structlog
+
 from libs.common import logs
 from libs.common.errors import Misconfigured
 from services import program
 from services.settings import SERVICES, Settings, load
+
+log = structlog.get_logger()
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -16,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(arguments: argparse.Namespace, settings: Settings) -> int:
-    """Run until told to stop; raises Misconfigured where these services cannot run."""
+    """Run until told to stop, or until a service crashes; raises Misconfigured where they cannot run."""
     logs.configure(settings.log)
     try:
         program.run(
@@ -29,9 +33,10 @@ def execute(arguments: argparse.Namespace, settings: Settings) -> int:
         return 1
     except ExceptionGroup as group:
         # With apps of a database, a rule may show to be wrong only once they are read.
-        if (wrong := group.subgroup(Misconfigured)) is None:
-            raise
-        raise _leaf(wrong) from group
+        if (wrong := group.subgroup(Misconfigured)) is not None:
+            raise _leaf(wrong) from group
+        log.error("process.crashed", exc_info=group)
+        return 1
     return 0
 
 

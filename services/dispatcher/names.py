@@ -41,7 +41,9 @@ class ChannelTemplate:
         self._longest = longest
         self._kind = _kind(self._template.prefix)
         if self._kind[0] is Kind.ENCRYPTED:
-            raise BadChannelName(source, "a route cannot feed an encrypted channel, nothing encrypts")
+            raise BadChannelName(
+                source, "a route cannot feed an encrypted channel, nothing encrypts"
+            )
         self._check(self._template.sample("0"))
 
     def render(self, scope: dict[str, Any]) -> str:

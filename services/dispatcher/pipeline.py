@@ -17,7 +17,7 @@ import structlog
 from libs.common.bus import Bus
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
-from libs.common.eventlog import Consumer, EventLog, Partition
+from libs.common.eventlog import Consumer, EventLog, Partition, RecordTooLarge
 from libs.common.messages import Broadcast, Publication, Source, event_frame
 from libs.common.records import NewRecord, Record
 from libs.common.retry import Backoff
@@ -32,6 +32,7 @@ T = TypeVar("T")
 
 FETCH_TIMEOUT = 1.0  # Seconds.
 MAX_REASON = 500  # Characters of an error that a dead letter carries.
+LETTER_HEADERS = 6  # Those that we add to a record, after its own.
 
 
 class Pipeline:
@@ -93,7 +94,7 @@ class Pipeline:
             await self._insist(lambda: self._bus.publish(publications))
             self._counts["broadcasts"] += len(publications)
         if dead:
-            await self._insist(lambda: self._events.append(dead))
+            await self._bury(dead)
         offsets = {Partition(r.topic, r.partition): r.offset + 1 for r in records}
         await self._insist(lambda: consumer.commit(offsets))
 
@@ -124,7 +125,6 @@ class Pipeline:
             error=str(error)[:MAX_REASON],
         )
         headers = (
-            *record.headers,
             ("fanfare-dlq-topic", record.topic.encode()),
             ("fanfare-dlq-partition", str(record.partition).encode()),
             ("fanfare-dlq-offset", str(record.offset).encode()),
@@ -132,7 +132,23 @@ class Pipeline:
             ("fanfare-dlq-reason", reason.encode()),
             ("fanfare-dlq-error", str(error)[:MAX_REASON].encode()),
         )
-        return NewRecord(self._settings.dead_letter_topic, record.value, record.key, headers)
+        topic = self._settings.dead_letter_topic
+        return NewRecord(topic, record.value, record.key, (*record.headers, *headers))
+
+    async def _bury(self, letters: Sequence[NewRecord]) -> None:
+        """Append dead letters; one that is too large leaves its content behind, and says where it lies."""
+        try:
+            await self._insist(lambda: self._events.append(letters))
+        except RecordTooLarge:
+            for letter in letters:
+                await self._bury_alone(letter)
+
+    async def _bury_alone(self, letter: NewRecord) -> None:
+        try:
+            await self._insist(lambda: self._events.append([letter]))
+        except RecordTooLarge:
+            bare = NewRecord(letter.topic, None, headers=letter.headers[-LETTER_HEADERS:])
+            await self._insist(lambda: self._events.append([bare]))
 
     async def _insist(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Try until a backend is back; it is said once that it is away, and once that it is back."""
@@ -148,10 +164,13 @@ class Pipeline:
                 return result
 
     def _note(self, error: Unavailable | None) -> None:
-        if (error is not None) != self._is_waiting:
-            self._is_waiting = error is not None
-            state = {"backend": error.backend, "error": str(error.__cause__)} if error else {}
-            log.warning("pipeline.waiting" if error else "pipeline.going_on", **state)
+        if (error is not None) == self._is_waiting:
+            return
+        self._is_waiting = error is not None
+        if error:
+            log.warning("pipeline.waiting", backend=error.backend, error=str(error.__cause__))
+        else:
+            log.info("pipeline.going_on")
 
 
 def _publication(record: Record, event: DomainEvent, routed: Routed, index: int) -> Publication:

@@ -121,7 +121,7 @@ class Admission:
                 self._idle.set()
             await self._arrived.wait()
             batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
-            left = await self._handle([item for item in batch if _matters(item)])
+            left = await self._handle([item for item in map(self._present, batch) if item])
             self._waiting.extendleft(reversed(left))
             if left:
                 await asyncio.sleep(backoff.delay())
@@ -130,19 +130,28 @@ class Admission:
             if not self._waiting:
                 self._arrived.clear()
 
+    def _present(self, item: Item) -> Item | None:
+        """Whoever went while waiting need not be admitted; but an earlier try may have taken a seat."""
+        if isinstance(item, Departure) or item.connection.is_open:
+            return item
+        if isinstance(item, Follow):
+            return None
+        connection = item.connection
+        seat = self._lease.seat(item.channel, connection.socket_id)
+        return Departure(seat, connection.session.app.leave_grace)
+
     async def _handle(self, batch: list[Item]) -> list[Item]:
         """Work on a batch, and return what must be tried again: from the first failure on, in order."""
         done = 0
+        wanted = {item.channel for item in batch if not isinstance(item, Departure)}
         try:
-            await self._feed.follow(
-                {item.channel for item in batch if not isinstance(item, Departure)}
-            )
-            for _, group in groupby(batch, key=_alike):
-                items = list(group)
-                left = await self._handle_alike(items)
-                done += len(items)
-                if left:
-                    return left + batch[done:]
+            async with self._feed.following(wanted):
+                for _, group in groupby(batch, key=_alike):
+                    items = list(group)
+                    left = await self._handle_alike(items)
+                    done += len(items)
+                    if left:
+                        return left + batch[done:]
         except Unavailable:
             return batch[done:]
         return []
@@ -160,10 +169,12 @@ class Admission:
     async def _seat(self, joins: Sequence[Join]) -> list[Join]:
         """Seat members; return those who must ask again."""
         left: list[Join] = []
+        known = {join.channel: self._hub.version(join.channel) for join in joins}
         answers = await self._roster.join([self._request(join) for join in joins])
         for join, answer in zip(joins, answers, strict=True):
             if isinstance(answer, Members):
-                await self._introduce(join, answer)
+                await self._introduce(join, answer, known=known[join.channel])
+                known[join.channel] = min(known[join.channel], answer.version)
             elif isinstance(answer, TooManyMembers):
                 refusal = Refusal("LimitReached", str(answer), answer.code)
                 join.connection.perform(join.connection.session.refused(join.channel.name, refusal))
@@ -178,18 +189,18 @@ class Admission:
         limit = 0 if join.again else join.connection.session.app.max_members
         return JoinRequest(seat, join.member.user_id, join.member.info, limit)
 
-    async def _introduce(self, join: Join, members: Members) -> None:
+    async def _introduce(self, join: Join, members: Members, *, known: int) -> None:
         """
         Bring the channel's mirror up to date, show it to the newcomer, and the difference to the others.
 
         The newcomer is admitted before anything is awaited, so that it misses no later difference.
         """
-        diff = self._hub.snapshot(join.channel, members, restarted=join.again)
+        diff = self._hub.snapshot(join.channel, members, known=known)
+        shown: tuple[str, ...] = ()
         if not join.again:
             self._admit(join)
-        news = announcements(
-            join.channel.name, diff, now=time.time(), excluded=(join.connection.socket_id,)
-        )
+            shown = (join.connection.socket_id,)
+        news = announcements(join.channel.name, diff, now=time.time(), excluded=shown)
         if news:
             await self._feed.announce(join.channel, news)
 
@@ -198,11 +209,6 @@ class Admission:
         self._hub.subscribe(channel, connection)
         infos = self._hub.members(channel) if isinstance(question, Join) else None
         connection.perform(connection.session.admitted(channel.name, infos))
-
-
-def _matters(item: Item) -> bool:
-    """Whoever went while waiting need not be admitted any more; a departure always matters."""
-    return isinstance(item, Departure) or item.connection.is_open
 
 
 def _alike(item: Item) -> object:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from typing import Protocol
 
-from aiohttp import WSMsgType, web
+from aiohttp import WebSocketError, WSMsgType, web
 
 from libs.common.channels import Channel
 from services.gateway import frames
@@ -19,6 +19,17 @@ from services.gateway.socket import Socket
 
 _ENDS = {WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR}
 _BINARY = frames.error(4300, "binary frames are not supported")
+
+
+def upgrade(max_message: int) -> "web.WebSocketResponse[bool]":
+    """Make a WebSocket for a `Connection`, which itself answers pings and closes, and reads bytes."""
+    return web.WebSocketResponse(
+        compress=False,
+        autoping=False,
+        autoclose=False,
+        max_msg_size=max_message + 1,  # aiohttp refuses what has this size.
+        decode_text=False,
+    )
 
 
 class Surroundings(Protocol):
@@ -76,7 +87,7 @@ class Connection:
             self.perform(self.session.received(message.data, now))
             return True
         if message.type in _ENDS:
-            self.socket.close(_echoed(message.data), "")
+            self._note_end(message.data)
             return False
         self.session.heard(now)
         if message.type is WSMsgType.PING:
@@ -84,6 +95,13 @@ class Connection:
         elif message.type is WSMsgType.BINARY:
             self.socket.send(_BINARY)
         return True
+
+    def _note_end(self, data: object) -> None:
+        """Answer a Close frame, or note with which one aiohttp answered what is no WebSocket frame."""
+        if isinstance(data, WebSocketError):
+            self.socket.close(data.code, str(data))
+        elif isinstance(data, int):
+            self.socket.close(_echoed(data), "closed by the client")
 
     def perform(self, effects: Iterable[Effect]) -> None:
         """Do what the session answered, in order."""
@@ -112,8 +130,6 @@ class Connection:
         return Channel(self.session.app.id, name)
 
 
-def _echoed(data: object) -> int:
+def _echoed(code: int) -> int:
     """Return the code to answer a Close frame with (RFC 6455, 5.5.1)."""
-    return (
-        data if isinstance(data, int) and 1000 <= data < 5000 and data not in {1005, 1006} else 1000
-    )
+    return code if 1000 <= code < 5000 and code not in {1005, 1006} else 1000

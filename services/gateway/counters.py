@@ -11,7 +11,7 @@ class Counters:
     Attributes:
         opened: Connections greeted.
         refused: Connections closed before they were greeted, by code.
-        closed: Connections ended, by the code that we closed with; 0 where the client went.
+        closed: Connections ended, by the code of our Close frame, first or in answer; 0 where they broke off.
         broadcasts: Frames fanned out, each counted once.
         deliveries: Frames written, counted for each subscriber.
         gaps: Times that entries were missing.

@@ -6,7 +6,8 @@ One task takes deliveries in their order, so that whatever it awaits, the order 
 
 import asyncio
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
+from contextlib import asynccontextmanager
 
 import structlog
 
@@ -18,6 +19,7 @@ from libs.common.messages import (
     Delivery,
     Entry,
     Interrupted,
+    Position,
     Transition,
     Whisper,
     event_frame,
@@ -74,8 +76,10 @@ class Feed:
         self._switching = asyncio.Lock()  # One change of what is followed at a time, in order.
         self._writing = asyncio.Lock()  # One fan-out at a time, in order.
         self._early: dict[Channel, list[Delivery]] = {}
+        self._wanted: Collection[Channel] = ()
         self._doubtful = False
-        self._next_check = time.monotonic() + settings.position_check
+        self._next_look = time.monotonic()
+        self._next_check = self._next_look + settings.position_check
         self._unseated = unseated
 
     @property
@@ -83,13 +87,24 @@ class Feed:
         """Whether the bus was heard of since it was last in doubt."""
         return self._listener is not None and not self._doubtful
 
-    async def follow(self, channels: Collection[Channel]) -> None:
+    @asynccontextmanager
+    async def following(self, channels: Collection[Channel]) -> AsyncIterator[None]:
         """
-        Open rooms for channels that are not followed yet.
+        Open rooms for channels that are not followed yet, and close none of these while the context is open.
+
+        For one caller at a time.
 
         Raises:
             Unavailable: The bus is away.
         """
+        self._wanted = channels
+        try:
+            await self._follow(channels)
+            yield
+        finally:
+            self._wanted = ()
+
+    async def _follow(self, channels: Collection[Channel]) -> None:
         async with self._switching:
             missing = [channel for channel in channels if self._hub.room(channel) is None]
             if not missing:
@@ -201,9 +216,11 @@ class Feed:
         """Deliver the next part of a room's history; tell whether there is more."""
         history = await self._bus.history(room.channel, room.position, limit=REPAIR_LIMIT)
         if history.entries is None:
+            is_another = history.top.epoch != room.position.epoch
             await self._resync(room, history.top.epoch)
-            room.position = history.top
-            return False
+            # Of another life of the history nobody here has heard anything yet: it is read from its beginning.
+            room.position = Position(history.top.epoch, 0) if is_another else history.top
+            return is_another
         if history.entries:
             room.position = history.entries[-1].position
             await self._fan_out({room.channel: [entry.broadcast for entry in history.entries]})
@@ -213,6 +230,8 @@ class Feed:
         """Tell a channel's subscribers that they missed something which is gone."""
         self._counters.gaps_unrepaired += 1
         reason = "expired" if epoch == room.position.epoch else "epoch"
+        if reason == "epoch":  # Where the bus lost its data, so may have the roster.
+            self._unseated.set()
         log.warning("gap.unrepaired", app=room.channel.app, channel=room.channel.name, why=reason)
         # pusher-js tries to decrypt all that does not begin with pusher: (architecture.md, 7).
         encrypted = room.channel.kind is Kind.ENCRYPTED
@@ -221,17 +240,21 @@ class Feed:
         await self._fan_out({room.channel: [Broadcast(frame, time.time())]})
 
     async def _read_members(self, channel: Channel) -> None:
+        known = self._hub.version(channel)
         try:
             (members,) = await self._roster.members([channel])
         except Unavailable:
             self._doubtful = True
             return
         if self._hub.room(channel) is not None:
-            diff = self._hub.snapshot(channel, members, restarted=True)
+            diff = self._hub.snapshot(channel, members, known=known)
             await self.announce(channel, announcements(channel.name, diff, now=time.time()))
 
     async def _look_after(self) -> None:
         now = time.monotonic()
+        if now < self._next_look:
+            return
+        self._next_look = now + POLL
         await self._unfollow_idle(now)
         if self._doubtful or now >= self._next_check:
             doubtful, self._doubtful = self._doubtful, False
@@ -239,8 +262,10 @@ class Feed:
             await self._check(everything=doubtful)
 
     async def _unfollow_idle(self, now: float) -> None:
+        if self._switching.locked():  # Deliveries do not wait for a follow; there is a next time.
+            return
         async with self._switching:
-            idle = self._hub.idle(since=now - self._settings.linger)
+            idle = set(self._hub.idle(since=now - self._settings.linger)).difference(self._wanted)
             if idle and self._listener is not None:
                 for channel in idle:
                     self._hub.close(channel)
@@ -248,8 +273,6 @@ class Feed:
 
     async def _check(self, *, everything: bool) -> None:
         """Compare positions with the bus, so that also a lost last entry is found."""
-        if everything:
-            self._unseated.set()
         rooms = [room for room in self._hub.rooms() if everything or not room.active]
         for room in self._hub.rooms():
             room.active = False
@@ -258,12 +281,13 @@ class Feed:
                 await self._compare(rooms[start : start + CHECK_BATCH])
         except Unavailable:
             self._doubtful = True
+            return
+        if everything:
+            self._unseated.set()
 
     async def _compare(self, rooms: list[Room[Connection]]) -> None:
         tops = await self._bus.tops([room.channel for room in rooms])
         for room, top in zip(rooms, tops, strict=True):
-            if top.epoch != room.position.epoch:
-                self._unseated.set()
             if top != room.position:
                 await self._repair(room.channel)
 

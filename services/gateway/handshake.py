@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from libs.common.errors import Invalid
 
 SUPPORTED = range(4, 8)  # Protocol versions; java and dotnet libraries send 5, swift and js 7.
-_VERSION = re.compile(r"\d{1,4}")
+_VERSION = re.compile(r"[0-9]{1,4}")
 
 
 class MalformedVersion(Invalid):

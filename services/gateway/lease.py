@@ -7,6 +7,7 @@ seats all its members again under that.
 
 import asyncio
 import secrets
+from contextlib import suppress
 
 import structlog
 
@@ -15,6 +16,8 @@ from libs.common.errors import Unavailable
 from libs.common.roster import LeaseLost, Roster, Seat
 
 log = structlog.get_logger()
+
+RETRY = 1.0  # Seconds between two attempts while the roster is away.
 
 
 class Lease:
@@ -38,6 +41,7 @@ class Lease:
         self._ttl = ttl
         self._interval = interval
         self.name = secrets.token_hex(8)
+        self._renamed = asyncio.Event()
         self._unseated = unseated
 
     def seat(self, channel: Channel, socket_id: str) -> Seat:
@@ -48,23 +52,32 @@ class Lease:
         """Give up a name, unless that was done before; its seats will be cleared."""
         if name == self.name:
             self.name = secrets.token_hex(8)
+            self._renamed.set()
             self._unseated.set()
             log.warning("lease.lost", gateway=name, now=self.name)
 
     async def run(self) -> None:
-        """Renew until cancelled."""
+        """Renew until cancelled; a new name at once, for until then its seats are those of a dead gateway."""
         while True:
-            await self._renew()
-            await asyncio.sleep(self._interval)
+            self._renamed.clear()
+            delay = await self._renew()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(delay):
+                    await self._renamed.wait()
 
-    async def _renew(self) -> None:
+    async def _renew(self) -> float:
+        """Renew, and return the seconds after which it must be done again."""
         name = self.name
         try:
-            await self._roster.renew(name, ttl=self._ttl)
+            if not await self._roster.renew(name, ttl=self._ttl):
+                self._unseated.set()  # New, lapsed, or lost with the roster's data: so may be seats.
         except LeaseLost:
             self.lose(name)
         except Unavailable:
             log.debug("lease.not_renewed", gateway=name)
+            # Once the roster is back the grace period runs, and may be no longer than the interval.
+            return min(RETRY, self._interval)
+        return self._interval
 
     async def release(self) -> None:
         """End the lease: the gateway goes, and its members may return elsewhere within the grace period."""

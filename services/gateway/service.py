@@ -21,7 +21,7 @@ from libs.common.messages import Broadcast, Whisper
 from libs.common.roster import Roster
 from services.gateway import frames
 from services.gateway.admission import Admission, Departure, Follow, Join
-from services.gateway.connection import Connection
+from services.gateway.connection import Connection, upgrade
 from services.gateway.counters import Counters
 from services.gateway.feed import Feed
 from services.gateway.frames import Member
@@ -73,9 +73,7 @@ class Gateway:
         self._apps = apps
         self._drain_spread = drain_spread
         self._draining = False
-        self._emptied = (
-            asyncio.Event()
-        )  # Set whenever the last connection went; read while draining.
+        self._emptied = asyncio.Event()  # Set when the last connection went; read while draining.
         self._connections: set[Connection] = set()
         self._wheel: Wheel[Connection] = Wheel()
         self.counters = Counters()
@@ -124,13 +122,7 @@ class Gateway:
 
         Every client understands this, while few show the status of a refused upgrade.
         """
-        websocket = web.WebSocketResponse(
-            compress=False,
-            autoping=False,
-            autoclose=False,
-            max_msg_size=self._settings.max_message,
-            decode_text=False,
-        )
+        websocket = upgrade(self._settings.max_message)
         await websocket.prepare(request)
         transport = request.transport
         if transport is None:
@@ -173,6 +165,7 @@ class Gateway:
             await connection.run(websocket)
         finally:
             self._connections.discard(connection)
+            self._wheel.remove(connection)
             if not self._connections:
                 self._emptied.set()
             code, reason = socket.closed_with or (0, "")
@@ -211,12 +204,15 @@ class Gateway:
             await asyncio.sleep(TICK)
             now = time.monotonic()
             for connection in self._wheel.take(now):
-                if connection.is_open:
-                    connection.perform(connection.session.ticked(now))
-                    self._wheel.put(connection, max(now, connection.session.next_tick))
+                connection.perform(connection.session.ticked(now))
+                self._wheel.put(connection, max(now, connection.session.next_tick))
 
     async def _seat_again(self) -> None:
-        """Seat all members anew when the roster may have lost them, or knows us no longer."""
+        """
+        Seat all members anew when the roster may have lost them, or knows us no longer.
+
+        One round at a time: while a backend is away for long there would be more and more to ask.
+        """
         while True:
             await self._unseated.wait()
             self._unseated.clear()
@@ -224,6 +220,7 @@ class Gateway:
                 for name, member in connection.session.members():
                     channel = Channel(connection.session.app.id, name)
                     self._admission.ask(Join(connection, channel, member, again=True))
+            await self._admission.settled()
 
     async def drain(self) -> None:
         """
@@ -240,6 +237,7 @@ class Gateway:
             for connection in leaving[start : start + size]:
                 connection.close(4200, "this gateway is going, connect again")
             await asyncio.sleep(DRAIN_SLICE if len(leaving) > size else 0)
+        self._emptied.clear()
         if self._connections:
             await self._emptied.wait()
         await self._admission.settled()

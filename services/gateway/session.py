@@ -129,6 +129,7 @@ class Session:
     __slots__ = (
         "_bucket",
         "_channels",
+        "_closed",
         "_heard_at",
         "_members",
         "_pinged_at",
@@ -146,6 +147,7 @@ class Session:
         self._bucket: TokenBucket | None = None
         self._heard_at = now
         self._pinged_at: float | None = None
+        self._closed = False
 
     def opened(self) -> list[Effect]:
         """Greet the client."""
@@ -184,6 +186,7 @@ class Session:
 
     def closed(self) -> list[Effect]:
         """Give up everything: the client is gone."""
+        self._closed = True
         channels = [name for name, state in self._channels.items() if state is State.JOINED]
         self._channels.clear()
         self._members.clear()
@@ -207,7 +210,7 @@ class Session:
         """
         if self._channels.get(channel) not in {State.JOINING, State.JOINED}:
             self._forget(channel)
-            return [Leave(channel)]
+            return [Leave(channel, returns=self._closed)]
         self._channels[channel] = State.JOINED
         frame = frames.succeeded(channel) if infos is None else frames.joined(channel, infos)
         return [Send(frame)]

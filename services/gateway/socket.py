@@ -3,7 +3,8 @@ The one place that touches aiohttp's transport: straight writes, bounds, close, 
 
 A WebSocket frame is composed once and the same bytes are written to every subscriber's transport, without
 an await and without aiohttp's writer.  Each write is a run of whole frames, so that they may stand between
-those that aiohttp writes itself.  What this relies on is pinned by tests/service/test_socket.py.
+those that aiohttp writes itself: its answer to the upgrade, before, and the Close frame by which it ends the
+connection of a client that breaks RFC 6455.  What this relies on is pinned by tests/service/test_socket.py.
 """
 
 import asyncio
@@ -35,26 +36,25 @@ def write_all(sockets: Iterable["Socket"], data: bytes) -> None:
     """
     Write whole frames to many connections without waiting; see `Socket.write`.
 
-    Where nothing waits before them they go straight to the kernel: for one event a transport's own steps take
-    half as long as the kernel's (docs/benchmarks.md).
+    Where nothing waits before them they go straight to the kernel: what a transport does beside would make one
+    event for thousands a fifth dearer (docs/benchmarks.md).
     """
     write, size = os.write, len(data)
     for socket in sockets:
-        transport = socket.transport
-        if (
-            socket.descriptor < 0
-            or socket.closed_with is not None
-            or transport.is_closing()
-            or transport.get_write_buffer_size()
-        ):
+        if socket.straight < 0 or socket.transport.is_closing():
             socket.write(data)
             continue
         try:
-            written = write(socket.descriptor, data)
+            written = write(socket.straight, data)
         except OSError:  # The transport will meet the same, and deal with it.
             written = 0
         if written < size:
-            transport.write(data[written:])
+            socket.write(data[written:])
+
+
+def _shortened(reason: str) -> bytes:
+    """Fit a reason into a Close frame, in whole characters: half a one is a protocol error to clients."""
+    return reason.encode()[:123].decode(errors="ignore").encode()
 
 
 def _descriptor(transport: asyncio.Transport) -> int:
@@ -74,17 +74,18 @@ class Socket:
             too slow and is closed (4100), so that it may return.
 
     Attributes:
-        transport: For `write_all`.
-        descriptor: For `write_all`: its file descriptor, open for as long as the transport is not closing;
-            -1 where bytes may not pass the transport by, as with TLS.
+        transport: As above.
+        straight: The file descriptor, while bytes may pass the transport by: none wait in it, it is not to
+            encrypt them, and no Close frame was written.  Else -1.  It is valid until the transport closes.
         closed_with: The code and the reason that it was closed with.
     """
 
-    __slots__ = ("_aborting", "_max_unsent", "closed_with", "descriptor", "transport")
+    __slots__ = ("_aborting", "_descriptor", "_max_unsent", "closed_with", "straight", "transport")
 
     def __init__(self, transport: asyncio.Transport, *, max_unsent: int) -> None:
         self.transport = transport
-        self.descriptor = _descriptor(transport)
+        self.straight = -1
+        self._descriptor = _descriptor(transport)
         self._max_unsent = max_unsent
         self._aborting: asyncio.TimerHandle | None = None
         self.closed_with: tuple[int, str] | None = None
@@ -104,6 +105,7 @@ class Socket:
             self.close(4100, "too slow: the write buffer is full")
             return False
         transport.write(data)
+        self.straight = -1 if transport.get_write_buffer_size() else self._descriptor
         return True
 
     def send(self, payload: bytes) -> bool:
@@ -123,8 +125,9 @@ class Socket:
         if self.closed_with is not None:
             return
         self.closed_with = (code, reason)
+        self.straight = -1
         if not self.transport.is_closing():
-            payload = struct.pack("!H", code) + reason.encode()[:123]
+            payload = struct.pack("!H", code) + _shortened(reason)
             self.transport.write(frame(payload, CLOSE))
             self._abort_later()
 

@@ -4,22 +4,35 @@ A coarse timer for very many connections: one look a second, at those only whose
 Pure.  Times are monotonic seconds.
 """
 
+from collections.abc import Hashable
 from typing import Generic, TypeVar
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Hashable)
 
 
 class Wheel(Generic[T]):
-    """Things by the second in which they are due."""
+    """Things by the second in which they are due; each once."""
 
     def __init__(self) -> None:
-        self._slots: dict[int, list[T]] = {}
+        self._slots: dict[int, dict[T, None]] = {}
+        self._places: dict[T, int] = {}
 
     def put(self, thing: T, due: float) -> None:
-        """Have a thing come up at the first look after ``due``."""
-        self._slots.setdefault(int(due) + 1, []).append(thing)
+        """Have a thing come up at the first look after ``due``, and not before."""
+        self.remove(thing)
+        slot = self._places[thing] = int(due) + 1
+        self._slots.setdefault(slot, {})[thing] = None
+
+    def remove(self, thing: T) -> None:
+        """Forget a thing, and hold on to nothing of it."""
+        slot = self._places.pop(thing, None)
+        if slot is not None:
+            del self._slots[slot][thing]
 
     def take(self, now: float) -> list[T]:
         """Take what is due."""
-        due = [slot for slot in self._slots if slot <= now]
-        return [thing for slot in sorted(due) for thing in self._slots.pop(slot)]
+        due = sorted(slot for slot in self._slots if slot <= now)
+        things = [thing for slot in due for thing in self._slots.pop(slot)]
+        for thing in things:
+            del self._places[thing]
+        return things

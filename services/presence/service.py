@@ -54,9 +54,13 @@ class Presence:
             await asyncio.sleep(delay)
 
     def _note(self, *, away: bool) -> None:
-        if away != self._roster_is_away:
-            self._roster_is_away = away
-            log.warning("roster.away" if away else "roster.back")
+        if away == self._roster_is_away:
+            return
+        self._roster_is_away = away
+        if away:
+            log.warning("roster.away")
+        else:
+            log.info("roster.back")
 
     async def drain(self) -> None:
         """Stop at once: another instance goes on where this one was."""

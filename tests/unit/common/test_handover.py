@@ -55,6 +55,18 @@ class TestHandover:
         await handover.take(0)
         await waiting
 
+    async def test_worker_who_waits_makes_room(self) -> None:
+        """After a batch was taken back, the next may be offered as soon as the worker asks for one."""
+        handover = Handover()
+        offered(handover, record(1))
+        await handover.release(DEADLINE)
+        taking = asyncio.create_task(handover.take(DEADLINE))
+
+        await handover.vacancy()
+        batch = offered(handover, record(2))
+
+        assert await taking == batch
+
     async def test_cancelled_worker(self) -> None:
         """A worker that gives up takes nothing with it."""
         handover = Handover()
@@ -71,14 +83,16 @@ class TestRelease:
     """A member of a group gives its partitions up."""
 
     async def test_with_nothing_in_work(self) -> None:
-        """What nobody has taken is taken back, and nobody is waited for."""
+        """What nobody has taken is taken back, and nobody is waited for; there is room when somebody comes."""
         handover = Handover()
         offered(handover, record(1))
 
         await handover.release(DEADLINE)
-
-        assert handover.is_vacant
+        states = [handover.is_vacant]
         assert await handover.take(0) == []
+        states.append(handover.is_vacant)
+
+        assert states == [False, True]
 
     async def test_waits_for_the_work(self) -> None:
         """It lasts until all that was taken is settled, in whatever order."""

@@ -89,6 +89,15 @@ class TestAssignment:
 
         assert vitals.complaint(40) == "no assignment"
 
+    def test_is_not_sought_for_a_worker_who_does_not_come(self) -> None:
+        """Who was put out of the group because of its worker is not replaced by another."""
+        vitals = born()
+
+        for now in range(1, 100):
+            vitals.heard(now)
+            vitals.observe(Reading(None, held_up=True), now)
+            assert vitals.complaint(now) is None
+
     def test_may_be_empty(self) -> None:
         """A member without partitions is well as long as Kafka answers."""
         vitals = born()

@@ -1,0 +1,30 @@
+"""What tests of services begin with."""
+
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from services.gateway import feed, service
+from services.gateway import socket as sockets
+from tests.support.gateways import POLL
+from tests.support.listener import Listener, listening
+
+
+@pytest.fixture
+async def listener() -> AsyncIterator[Listener]:
+    async with listening() as listener:
+        yield listener
+
+
+@pytest.fixture
+def drain_timeout(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Set the time that closing connections have."""
+    return lambda seconds: monkeypatch.setattr(sockets, "DRAIN_TIMEOUT", seconds)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a gateway look after things often, so that nobody waits for it."""
+    monkeypatch.setattr(feed, "POLL", POLL)
+    monkeypatch.setattr(service, "TICK", POLL)
+    monkeypatch.setattr(service, "DRAIN_SLICE", POLL)

@@ -1,0 +1,111 @@
+"""What back ends do: sign and post to the Pusher HTTP API, and post CloudEvents."""
+
+import base64
+import hashlib
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+import aiohttp
+
+from libs.common.apps import App
+from libs.common.signing import request_text, sign
+
+TIMEOUT = aiohttp.ClientTimeout(total=30.0)
+
+
+class Answer(NamedTuple):
+    """What a back end got."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+
+class BackEnd:
+    """
+    A back end of an app.
+
+    Args:
+        http: For its requests.
+        app: Whose events it posts.
+    """
+
+    def __init__(self, http: aiohttp.ClientSession, app: App) -> None:
+        self._http = http
+        self._app = app
+
+    async def publish(self, url: str, channel: str, data: Any, *, event: str = "step") -> Answer:
+        """Trigger an event on a channel."""
+        body = {"name": event, "channels": [channel], "data": json.dumps(data)}
+        return await self.post(url, f"/apps/{self._app.id}/events", json.dumps(body).encode())
+
+    async def post(self, url: str, path: str, body: bytes, **params: str | None) -> Answer:
+        """Post a body, signed; see `signed` for the parameters."""
+        query = signed(self._app, path, body, **params)
+        headers = {"Content-Type": "application/json"}
+        return await self._ask(f"{url}{path}?{query}", body, headers)
+
+    async def emit(self, url: str, *data: Any) -> Answer:
+        """Post a batch of CloudEvents."""
+        headers = {
+            "Content-Type": "application/cloudevents-batch+json",
+            "Authorization": basic(self._app.key, self._app.secrets[0].reveal()),
+        }
+        body = json.dumps([cloudevent(each) for each in data]).encode()
+        return await self._ask(f"{url}/events", body, headers)
+
+    async def _ask(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        async with self._http.post(url, data=body, headers=headers) as response:
+            return Answer(response.status, response.headers, await response.json())
+
+
+def signed(app: App, path: str, body: bytes, **params: str | None) -> str:
+    """
+    Compose the query of a signed POST.
+
+    Args:
+        app: With whose first secret.
+        path: As it is posted to.
+        body: What is posted.
+        params: Parameters as they shall be signed, in the place of the right ones; None leaves one out.
+            ``auth_signature`` takes the place of the signature.
+    """
+    right: dict[str, str | None] = {
+        "auth_key": app.key,
+        "auth_timestamp": str(int(time.time())),
+        "auth_version": "1.0",
+        "body_md5": hashlib.md5(body, usedforsecurity=False).hexdigest(),
+    }
+    given = {name: value for name, value in (right | params).items() if value is not None}
+    text = request_text("POST", path, list(given.items()))
+    given.setdefault("auth_signature", sign(app.secrets[0].reveal(), text))
+    return urlencode(given)
+
+
+def basic(key: str, secret: str) -> str:
+    """Compose a header of ``Authorization``."""
+    return f"Basic {base64.b64encode(f'{key}:{secret}'.encode()).decode()}"
+
+
+def cloudevent(data: Any, **attributes: Any) -> dict[str, Any]:
+    """Make a CloudEvent of the JSON format; its id is its own."""
+    return {
+        "specversion": "1.0",
+        "id": str(uuid.uuid4()),
+        "source": "/tests",
+        "type": "step.taken",
+        "data": data,
+        **attributes,
+    }
+
+
+@asynccontextmanager
+async def back_end(app: App) -> AsyncIterator[BackEnd]:
+    """Open a back end of an app."""
+    async with aiohttp.ClientSession(timeout=TIMEOUT) as http:
+        yield BackEnd(http, app)

@@ -1,0 +1,197 @@
+"""Ports in memory with the faults of real ones: away, late, forgetful, and dropping what they carry."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
+
+from libs.common.bus import History, MemoryBus, MemoryListener, Window
+from libs.common.channels import Channel
+from libs.common.errors import Unavailable
+from libs.common.messages import Broadcast, Delivery, Interrupted, Position, Publication
+from libs.common.roster import JoinAnswer, JoinRequest, Members, MemoryRoster, Seat
+
+
+class FaultyBus:
+    """
+    A bus for one process, with faults that a test switches on.
+
+    Attributes:
+        inner: The bus itself.
+        is_away: Whether every call fails, and nothing is delivered.
+        loses: Which deliveries never arrive.
+        refusals: How many calls found it away.
+        followed: What is followed by anybody.
+    """
+
+    def __init__(self, window: Window | None = None) -> None:
+        self.inner = MemoryBus(window)
+        self.is_away = False
+        self.loses: Callable[[Delivery], bool] = lambda _: False
+        self.refusals = 0
+        self.followed: set[Channel] = set()
+        self._listeners: list[MemoryListener] = []
+
+    def check(self) -> None:
+        """Fail if it is away."""
+        if self.is_away:
+            self.refusals += 1
+            raise Unavailable("bus")
+
+    async def publish(self, publications: Sequence[Publication]) -> list[Position]:
+        """See `Bus.publish`."""
+        self.check()
+        return await self.inner.publish(publications)
+
+    async def whisper(self, channel: Channel, broadcast: Broadcast) -> None:
+        """See `Bus.whisper`."""
+        self.check()
+        await self.inner.whisper(channel, broadcast)
+
+    async def history(self, channel: Channel, after: Position, *, limit: int) -> History:
+        """See `Bus.history`."""
+        self.check()
+        return await self.inner.history(channel, after, limit=limit)
+
+    async def tops(self, channels: Sequence[Channel]) -> list[Position]:
+        """See `Bus.tops`."""
+        self.check()
+        return await self.inner.tops(channels)
+
+    @asynccontextmanager
+    async def listen(self) -> AsyncIterator["FaultyListener"]:
+        """See `Bus.listen`."""
+        async with self.inner.listen() as listener:
+            assert isinstance(listener, MemoryListener)
+            self._listeners.append(listener)
+            yield FaultyListener(self, listener)
+
+    def interrupt(self) -> None:
+        """Tell all listeners that they were cut off."""
+        for listener in self._listeners:
+            listener.inbox.put(Interrupted())
+
+    def lose_data(self) -> None:
+        """Forget all histories: each channel begins anew, in another epoch."""
+        self.inner._channels.clear()
+
+
+class FaultyListener:
+    """A `Listener` of a `FaultyBus`."""
+
+    def __init__(self, bus: FaultyBus, inner: MemoryListener) -> None:
+        self._bus = bus
+        self._inner = inner
+
+    async def follow(self, channels: Collection[Channel]) -> dict[Channel, Position]:
+        """See `Listener.follow`."""
+        self._bus.check()
+        self._bus.followed.update(channels)
+        return await self._inner.follow(channels)
+
+    async def unfollow(self, channels: Collection[Channel]) -> None:
+        """See `Listener.unfollow`."""
+        self._bus.followed.difference_update(channels)
+        await self._inner.unfollow(channels)
+
+    async def receive(self, timeout: float) -> list[Delivery]:
+        """See `Listener.receive`."""
+        deliveries = await self._inner.receive(timeout)
+        return [each for each in deliveries if not self._is_lost(each)]
+
+    def _is_lost(self, delivery: Delivery) -> bool:
+        if isinstance(delivery, Interrupted):
+            return False
+        return self._bus.is_away or self._bus.loses(delivery)
+
+
+class FaultyRoster:
+    """
+    A roster for one process, with faults that a test switches on.
+
+    Attributes:
+        inner: The roster itself.
+        is_away: Whether every call fails, and changes nothing.
+        loses_answers: Whether joins are done, and answered as if they had failed.
+        answers: Cleared to have answers to joins wait; set again they come, as they were.
+        refusals: How many calls found it away, or lost their answer.
+        joins: How many calls of `join` there were.
+    """
+
+    def __init__(self, bus: FaultyBus) -> None:
+        self.inner = MemoryRoster(bus.inner.announce)
+        self.is_away = False
+        self.loses_answers = False
+        self.answers = asyncio.Event()
+        self.answers.set()
+        self.refusals = 0
+        self.joins = 0
+
+    def _check(self) -> None:
+        if self.is_away:
+            self.refusals += 1
+            raise Unavailable("roster")
+
+    async def join(self, requests: Sequence[JoinRequest]) -> list[JoinAnswer]:
+        """See `Roster.join`."""
+        self.joins += 1
+        answers: list[JoinAnswer] = [Unavailable("roster")] * len(requests)
+        if not self.is_away:
+            given = await self.inner.join(requests)
+            answers = answers if self.loses_answers else given
+        self.refusals += self.is_away or self.loses_answers
+        await self.answers.wait()
+        return answers
+
+    async def leave(self, seats: Sequence[Seat], *, grace: float) -> None:
+        """See `Roster.leave`."""
+        self._check()
+        await self.inner.leave(seats, grace=grace)
+
+    async def members(self, channels: Sequence[Channel]) -> list[Members]:
+        """See `Roster.members`."""
+        self._check()
+        return await self.inner.members(channels)
+
+    async def renew(self, gateway: str, *, ttl: float) -> bool:
+        """See `Roster.renew`."""
+        self._check()
+        return await self.inner.renew(gateway, ttl=ttl)
+
+    async def release(self, gateway: str) -> None:
+        """See `Roster.release`."""
+        self._check()
+        await self.inner.release(gateway)
+
+    async def sweep(self, *, grace: float) -> int:
+        """See `Roster.sweep`."""
+        self._check()
+        return await self.inner.sweep(grace=grace)
+
+    def users(self, channel: Channel) -> set[str]:
+        """Return who is in a channel."""
+        return set(self.inner._read(channel).infos)
+
+    def seats(self, channel: Channel) -> dict[str, str]:
+        """Return the seats that are taken in a channel: socket id to gateway."""
+        room = self.inner._rooms.get(channel)
+        return {name: seat.gateway for name, seat in room.occupants.items()} if room else {}
+
+    def leaving(self) -> set[str]:
+        """Return the socket ids of those whose grace is running."""
+        return {seat.socket_id for seat in self.inner._leaving}
+
+    def leases(self) -> set[str]:
+        """Return the gateways that hold a lease which has not lapsed."""
+        return {name for name, at in self.inner._leases.items() if at > self.inner._clock()}
+
+    def clear(self, gateway: str) -> None:
+        """Refuse a gateway from now on, as a sweep does before it comes to its seats."""
+        self.inner._cleared[gateway] = self.inner._clock()
+
+    def lose_data(self) -> None:
+        """Forget everybody; versions go on above those that were ever given, as on Redis."""
+        roster = self.inner
+        versions = [roster._highest, *(room.version for room in roster._rooms.values())]
+        roster._highest = max(versions) + 1000
+        for each in (roster._rooms, roster._leaving, roster._held, roster._leases, roster._lapsed):
+            each.clear()

@@ -1,0 +1,162 @@
+"""A gateway on faulty ports in memory, behind a real server, and clients of it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp import ClientSession
+
+from libs.common.address import Address
+from libs.common.apps import App, Apps, MemoryApps
+from libs.common.channels import Channel
+from libs.common.messages import Broadcast, Publication, event_frame
+from libs.common.runtime import Schedule, Server
+from libs.common.secret import Secret
+from services.gateway.service import Gateway
+from services.gateway.settings import GatewaySettings
+from services.presence.service import Presence
+from services.presence.settings import PresenceSettings
+from tests.support.client import DEADLINE, Client
+from tests.support.faults import FaultyBus, FaultyRoster
+
+APP = App(
+    id="1",
+    key="app-key",
+    secrets=(Secret("app-secret"),),
+    client_events=True,
+    leave_grace=0.05,
+    max_members=3,
+)
+POLL = 0.02  # Seconds; `quick` in conftest.py sets the gateway's own timers to it.
+LOOPBACK = Address("127.0.0.1", 0)
+
+
+class Place:
+    """
+    A gateway that is served.
+
+    Attributes:
+        gateway: The service.
+        bus: What it listens to.
+        roster: Where it seats members.
+        port: Where clients come.
+    """
+
+    def __init__(
+        self, gateway: Gateway, bus: FaultyBus, roster: FaultyRoster, *, http: ClientSession
+    ) -> None:
+        self.gateway = gateway
+        self.bus = bus
+        self.roster = roster
+        self.port = 0
+        self._http = http
+
+    async def open(
+        self, path: str = "/app/app-key?protocol=7", *, app: App = APP, autoping: bool = True
+    ) -> Client:
+        """Connect, and read nothing yet."""
+        url = f"http://127.0.0.1:{self.port}{path}"
+        async with asyncio.timeout(DEADLINE):
+            return Client(await self._http.ws_connect(url, autoping=autoping), app)
+
+    async def connect(self, path: str = "/app/app-key?protocol=7", *, app: App = APP) -> Client:
+        """Connect, and be greeted."""
+        client = await self.open(path, app=app)
+        await client.greeted()
+        return client
+
+    async def join(self, *channels: str, user: str = "") -> Client:
+        """Connect, and subscribe to channels, as this user where they have members."""
+        client = await self.connect()
+        for channel in channels:
+            await client.subscribe(channel, user=user)
+        return client
+
+    async def get(self, path: str) -> int:
+        """Ask by plain HTTP, and return the status."""
+        async with self._http.get(f"http://127.0.0.1:{self.port}{path}") as response:
+            return response.status
+
+    async def publish(
+        self, channel: str, *data: str, event: str = "news", excluded: Iterable[str] = ()
+    ) -> None:
+        """Publish events, all in one go."""
+        await self.bus.publish([publication(channel, text, event, excluded) for text in data])
+
+
+def publication(
+    channel: str, data: str, event: str = "news", excluded: Iterable[str] = ()
+) -> Publication:
+    """Make an event of the app."""
+    broadcast = Broadcast(event_frame(channel, event, data), 0.0, tuple(excluded))
+    return Publication(Channel(APP.id, channel), broadcast)
+
+
+@asynccontextmanager
+async def place(
+    *,
+    bus: FaultyBus | None = None,
+    roster: FaultyRoster | None = None,
+    apps: Apps | None = None,
+    drain_spread: float = 0.0,
+    lease_grace: float = DEADLINE,
+    **settings: Any,
+) -> AsyncIterator[Place]:
+    """
+    Serve a gateway, and presence, which sweeps its roster.
+
+    Args:
+        bus: To share it between gateways.
+        roster: So too.
+        apps: Instead of `APP` alone.
+        drain_spread: See `Gateway`.
+        lease_grace: See `PresenceSettings`.
+        settings: Of the gateway.
+    """
+    bus = bus or FaultyBus()
+    roster = roster or FaultyRoster(bus)
+    gateway = Gateway(
+        GatewaySettings(**settings),
+        apps or MemoryApps([APP]),
+        bus=bus,
+        roster=roster,
+        drain_spread=drain_spread,
+    )
+    presence = Presence(
+        PresenceSettings(lease_grace=lease_grace, sweep_interval=0.05), roster=roster
+    )
+    server = Server([presence, gateway], LOOPBACK, LOOPBACK, Schedule(drain_timeout=2.0))
+    async with ClientSession() as http, _served(server):
+        here = Place(gateway, bus, roster, http=http)
+        assert server.bound is not None
+        here.port = server.bound[0].port
+        try:
+            yield here
+        finally:
+            await http.close()
+            bus.is_away = roster.is_away = roster.loses_answers = False
+            roster.answers.set()
+
+
+@asynccontextmanager
+async def _served(server: Server) -> AsyncIterator[None]:
+    started, stop = asyncio.Event(), asyncio.Event()
+    serving = asyncio.create_task(server.serve(stop, started=started.set))
+    async with asyncio.timeout(DEADLINE):
+        await started.wait()
+    try:
+        yield
+    finally:
+        stop.set()
+        await serving
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait for what no event tells."""
+    try:
+        async with asyncio.timeout(DEADLINE):
+            while not holds():
+                await asyncio.sleep(POLL / 2)
+    except TimeoutError:
+        raise AssertionError("not in time") from None
