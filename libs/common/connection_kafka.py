@@ -33,7 +33,6 @@ FETCH_WAIT = (
     100  # Milliseconds.  While a broker waits with its answer, other partitions of it are not read.
 )
 RETRY_BACKOFF = 250  # Milliseconds.
-MAX_IDLE = 120_000  # Milliseconds without a fetch after which a member leaves its group.
 FORCE_TIMEOUT = 2.0  # Seconds for what is ended by force.
 
 
@@ -114,7 +113,7 @@ class KafkaClients:
             session_timeout_ms=_milliseconds(settings.session_timeout),
             heartbeat_interval_ms=_milliseconds(settings.heartbeat_interval),
             rebalance_timeout_ms=_milliseconds(settings.rebalance_timeout),
-            max_poll_interval_ms=MAX_IDLE,
+            max_poll_interval_ms=_milliseconds(settings.work_timeout),
             request_timeout_ms=_milliseconds(settings.request_timeout),
             fetch_max_wait_ms=FETCH_WAIT,
             fetch_max_bytes=settings.max_fetch_bytes,
@@ -167,6 +166,7 @@ async def discard_producer(producer: AIOKafkaProducer) -> None:
     producer._closed = True  # noqa: SLF001
     accumulator, sender = producer._message_accumulator, producer._sender.sender_task  # noqa: SLF001
     batches = [batch for queue in accumulator._batches.values() for batch in queue]  # noqa: SLF001
+    accumulator._pending_batches.update(batches)  # noqa: SLF001 - those that wait again for a retry are not there.
     accumulator.fail_all(KafkaConnectionError("the producer was given up"))
     for batch in batches:
         batch._drain_waiter.exception()  # noqa: SLF001 - asyncio complains of errors that nobody looked at.
@@ -177,6 +177,8 @@ async def discard_producer(producer: AIOKafkaProducer) -> None:
     await _ends(producer.client.close(), FORCE_TIMEOUT)
     if sender is not None:
         await _ends(sender, FORCE_TIMEOUT)
+        # What was under way to a broker may have opened a connection again.
+        await _ends(producer.client.close(), FORCE_TIMEOUT)
 
 
 async def _ends(work: Coroutine[Any, Any, None] | asyncio.Task[None], timeout: float) -> bool:

@@ -1,10 +1,10 @@
 """
 A member of a consumer group on Kafka, which outlives the clients that it reads with.
 
-`KafkaConsumer.run` builds a client, lets a pump read with it, watches it, and replaces it when it is beyond help.
+`KafkaConsumer` builds a client, lets a pump read with it, watches it, and replaces it when it is beyond help.
 The pump has a task to itself because ``getmany`` must not be cancelled while its client lives: it would count as
-reading for ever after, and no longer be taken for dead when it is (findings in aiokafka 0.14); while the group is
-rebalanced it does not keep its timeout either.
+reading for ever after, and no longer be taken for dead when it is.  While the group is rebalanced it does not keep
+its timeout either (both seen with aiokafka 0.14).
 """
 
 import asyncio
@@ -29,14 +29,10 @@ from libs.common.vitals import Reading, Vitals
 
 log = structlog.get_logger()
 
-CLOSE_TIMEOUT = (
-    8.0  # Seconds.  To leave a group that is being rebalanced, its other members are waited for.
-)
+CLOSE_TIMEOUT = 8.0  # Seconds.  To leave a group that is being rebalanced takes a while.
 FIRST_DELAY, LONGEST_DELAY = 0.5, 5.0  # Seconds between two clients.
 POSITIONS_TIMEOUT = 1.0  # Seconds.  They are known, but for those that are just being reset.
-LONG_LIFE = (
-    60.0  # Seconds after which the death of a client is no longer taken for the same trouble.
-)
+LONG_LIFE = 60.0  # Seconds.  When such a client dies, it is not of the trouble of the last.
 
 
 class Stuck(Exception):
@@ -204,8 +200,9 @@ class KafkaConsumer:
 
     async def _look(self, client: AIOKafkaConsumer) -> Reading:
         """Take a reading, and what else is worth knowing."""
+        held_up = not self._handover.is_vacant
         if not self._is_joined:
-            return Reading(None)
+            return Reading(None, held_up=held_up)
         self._tell_missing(client)
         polls: dict[tuple[str, int], int | None] = {}
         positions: dict[tuple[str, int], int] = {}
@@ -222,7 +219,7 @@ class KafkaConsumer:
                 for partition in ends:
                     positions[partition] = await client.position(partition)
         self.lag = {Partition(*key): max(0, highs[key] - positions[key]) for key in positions}
-        return Reading(polls, positions, ends, held_up=not self._handover.is_vacant)
+        return Reading(polls, positions, ends, held_up=held_up)
 
     async def _ask(self, client: AIOKafkaConsumer, vitals: Vitals) -> None:
         """Ask whether anybody is there."""

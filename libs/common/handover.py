@@ -1,7 +1,7 @@
 """
 Where a batch of records changes hands: from the task that reads the log to the one that works on them.
 
-One batch waits, at most; who offers the next waits until that was taken.  What was taken is remembered until it is
+One batch waits, at most; who offers the next waits until the worker has come for it.  What was taken is remembered until it is
 committed, so that a member of a group can release its partitions without leaving work half done.
 """
 
@@ -28,11 +28,11 @@ class Handover:
 
     @property
     def is_vacant(self) -> bool:
-        """Whether the worker has taken what was offered."""
+        """Whether the worker has come since the last offer."""
         return self._vacant.is_set()
 
     async def vacancy(self) -> None:
-        """Wait until a batch may be offered."""
+        """Wait until a batch may be offered; a worker who does not come is not read for."""
         await self._vacant.wait()
 
     def offer(self, records: list[Record], ends: Mapping[Partition, int]) -> None:
@@ -48,6 +48,8 @@ class Handover:
         Returns:
             The batch.  It is empty when the time is over, or at once if what was taken shall be settled.
         """
+        if not self._waiting:
+            self._vacant.set()
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 await self._called.wait()
@@ -69,7 +71,7 @@ class Handover:
 
     async def release(self, timeout: float) -> None:
         """Take back the batch that waits, and wait up to ``timeout`` seconds until the rest is settled."""
-        self.withdraw()
+        self._waiting = []
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 if self._taken:
@@ -77,13 +79,9 @@ class Handover:
                     await self._settled.wait()
         self.reset()
 
-    def withdraw(self) -> None:
-        """Take back the batch that waits."""
-        self._waiting = []
-        self._vacant.set()
-
     def reset(self) -> None:
-        """Forget everything."""
-        self.withdraw()
+        """Forget all batches."""
+        self._waiting = []
+        self._called.clear()
         self._taken.clear()
         self._settled.set()

@@ -48,6 +48,7 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         heartbeat_interval: Seconds between two signs of life.
         rebalance_timeout: Seconds that the members of a group wait for each other when it changes.
         release_timeout: Seconds that a change of the group waits for records in work to be committed.
+        work_timeout: Seconds that the work on a batch may take before its partitions go to other members.
         silence_timeout: Seconds without an answer after which Kafka is asked whether it is there.
         stall_timeout: Seconds without an answer, or without progress while there is something to read, after
             which a consumer is replaced by a new one.
@@ -69,11 +70,12 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     max_fetch_bytes: Bytes = 8_388_608
     request_timeout: Seconds = 15.0
     delivery_timeout: Seconds = 10.0
-    commit_timeout: Seconds = 10.0
+    commit_timeout: Seconds = 20.0
     session_timeout: Seconds = 20.0
     heartbeat_interval: Seconds = 3.0
     rebalance_timeout: Seconds = 12.0
     release_timeout: Seconds = 5.0
+    work_timeout: Seconds = 120.0
     silence_timeout: Seconds = 3.0
     stall_timeout: Seconds = 15.0
     metadata_interval: Seconds = 10.0

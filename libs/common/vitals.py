@@ -22,7 +22,8 @@ class Reading:
             group assigns them anew.
         positions: The offset of the next record to read.
         ends: The offset after the last record that may be read.
-        held_up: The worker has not taken the last batch, so nothing is read.
+        held_up: The worker has not come for the last batch, so nothing is read; after a while the group
+            gives the partitions to others until he comes.
     """
 
     polls: Mapping[Partition, int | None] | None
@@ -84,6 +85,7 @@ class Vitals:
             return
         if reading.polls is None:
             self._polled_at = self._moved_at = now
+            self._assigned_at = now if reading.held_up else self._assigned_at
             return
         self._assigned_at = now
         if answered or reading.held_up or not reading.polls:

@@ -35,7 +35,7 @@ def execute(arguments: argparse.Namespace, settings: Settings) -> int:
         # With apps of a database, a rule may show to be wrong only once they are read.
         if (wrong := group.subgroup(Misconfigured)) is not None:
             raise _leaf(wrong) from group
-        log.error("process.crashed", exc_info=group)
+        log.exception("process.crashed")
         return 1
     return 0
 

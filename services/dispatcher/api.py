@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from aiohttp import web
 
 from libs.common import web as http
-from libs.common.apps import App, Apps
+from libs.common.apps import App, Apps, UnknownApp
 from libs.common.bus import Bus
 from libs.common.errors import Denied
 from libs.common.eventlog import EventLog
@@ -117,7 +117,10 @@ class Api:
             AppDisabled: It is switched off.
         """
         key, secret = _basic(request.headers.get("Authorization", ""))
-        app = self._apps.by_key(key)
+        try:
+            app = self._apps.by_key(key)
+        except UnknownApp as error:  # It repeats the key, where a secret may stand by mistake.
+            raise BadCredentials from error
         matches = [
             hmac.compare_digest(secret.encode(), known.reveal().encode()) for known in app.secrets
         ]

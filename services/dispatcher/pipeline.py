@@ -130,7 +130,7 @@ class Pipeline:
             ("fanfare-dlq-offset", str(record.offset).encode()),
             ("fanfare-dlq-timestamp", f"{record.timestamp:.3f}".encode()),
             ("fanfare-dlq-reason", reason.encode()),
-            ("fanfare-dlq-error", str(error)[:MAX_REASON].encode()),
+            ("fanfare-dlq-error", str(error)[:MAX_REASON].encode(errors="replace")),
         )
         topic = self._settings.dead_letter_topic
         return NewRecord(topic, record.value, record.key, (*record.headers, *headers))

@@ -3,27 +3,29 @@ Answers to "may this connection join?", and departures, in batches and in order.
 
 What has already arrived is handled together: one round trip follows all new channels, another seats all new
 members.  While a backend is away questions wait for it, and so do departures, lest a member stays for ever.
+Who does not need that backend, or the part of it that is away, does not wait.
 """
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
-from libs.common.retry import Backoff
 from libs.common.roster import JoinRequest, LeaseLost, Members, Roster, Seat, TooManyMembers
 from services.gateway.connection import Connection
+from services.gateway.desk import Desk
 from services.gateway.feed import Feed
 from services.gateway.frames import Member
 from services.gateway.hub import Hub, announcements
 from services.gateway.lease import Lease
 from services.gateway.session import Refusal
 
-BATCH = 500
+BATCH = 500  # Requests of one round trip.
+
+Place = tuple[Channel, str]  # A channel and a socket id: whose requests keep their order.
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,11 @@ class Join:
     member: Member
     again: bool = False
 
+    @property
+    def place(self) -> Place:
+        """See `Place`."""
+        return self.channel, self.connection.socket_id
+
 
 @dataclass(frozen=True, slots=True)
 class Departure:
@@ -59,21 +66,27 @@ class Departure:
     seat: Seat
     grace: float
 
+    @property
+    def place(self) -> Place:
+        """See `Place`."""
+        return self.seat.channel, self.seat.socket_id
 
-Item = Follow | Join | Departure
+
+Seating = Join | Departure
 
 
 class Admission:
     """
-    The gateway's desk for joining and leaving.
+    The gateway's desks for joining and leaving.
 
     Args:
         feed: Follows channels.
         roster: Seats members.
         hub: Takes who was admitted.
         lease: Under whose name members are seated.
-        limit: What may wait.  When it is full a question closes its connection (4100), and a departure
-            gives up the lease: all who are here are then seated again under a new name.
+        limit: What may wait, beside members who are seated again.  When it is full a question closes its
+            connection (4100), and a departure gives up the lease: all who are here are then seated again under
+            a new name.
     """
 
     def __init__(
@@ -84,87 +97,90 @@ class Admission:
         self._hub = hub
         self._lease = lease
         self._limit = limit
-        self._waiting: deque[Item] = deque()
-        self._arrived = asyncio.Event()
-        self._idle = asyncio.Event()
+        self._follows: Desk[Follow] = Desk(self._follow)
+        self._seatings: Desk[Seating] = Desk(self._settle)
 
     def ask(self, question: Follow | Join) -> None:
         """Take a question; the answer goes to its connection's session."""
         if isinstance(question, Follow) and self._hub.room(question.channel) is not None:
             self._admit(question)
-        elif len(self._waiting) >= self._limit:
+        elif self._is_full:
             question.connection.close(4100, "over capacity: too many wait to join")
+        elif isinstance(question, Follow):
+            self._follows.put(question)
         else:
-            self._put(question)
+            self._seatings.put(question)
+
+    def seat_again(self, join: Join) -> None:
+        """Take a member that was admitted before; the caller takes care that each waits at most once."""
+        self._seatings.put(join)
 
     def depart(self, departure: Departure) -> None:
         """Take a departure."""
-        if len(self._waiting) >= self._limit:
+        if self._is_full:
             self._lease.lose(departure.seat.gateway)
         else:
-            self._put(departure)
+            self._seatings.put(departure)
 
-    def _put(self, item: Item) -> None:
-        self._waiting.append(item)
-        self._idle.clear()
-        self._arrived.set()
+    @property
+    def _is_full(self) -> bool:
+        return len(self._follows) + len(self._seatings) >= self._limit
 
     async def settled(self) -> None:
-        """Return once nothing waits any more; the caller sets the deadline."""
-        await self._idle.wait()
+        """Return once nobody waits to be seated or to leave; the caller sets the deadline."""
+        await self._seatings.settled()
 
     async def run(self) -> None:
         """Answer until cancelled."""
-        backoff = Backoff()
-        while True:
-            if not self._waiting:
-                self._idle.set()
-            await self._arrived.wait()
-            batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
-            left = await self._handle([item for item in map(self._present, batch) if item])
-            self._waiting.extendleft(reversed(left))
-            if left:
-                await asyncio.sleep(backoff.delay())
-            else:
-                backoff.reset()
-            if not self._waiting:
-                self._arrived.clear()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follows.run())
+            tasks.create_task(self._seatings.run())
 
-    def _present(self, item: Item) -> Item | None:
-        """Whoever went while waiting need not be admitted; but an earlier try may have taken a seat."""
-        if isinstance(item, Departure) or item.connection.is_open:
-            return item
-        if isinstance(item, Follow):
-            return None
-        connection = item.connection
-        seat = self._lease.seat(item.channel, connection.socket_id)
-        return Departure(seat, connection.session.app.leave_grace)
-
-    async def _handle(self, batch: list[Item]) -> list[Item]:
-        """Work on a batch, and return what must be tried again: from the first failure on, in order."""
-        done = 0
-        wanted = {item.channel for item in batch if not isinstance(item, Departure)}
-        try:
-            async with self._feed.following(wanted):
-                for _, group in groupby(batch, key=_alike):
-                    items = list(group)
-                    left = await self._handle_alike(items)
-                    done += len(items)
-                    if left:
-                        return left + batch[done:]
-        except Unavailable:
-            return batch[done:]
+    async def _follow(self, questions: list[Follow]) -> list[Follow]:
+        """Admit to channels without members; return who must ask again."""
+        for start in range(0, len(questions), BATCH):
+            batch = questions[start : start + BATCH]
+            try:
+                async with self._feed.following({question.channel for question in batch}):
+                    for question in batch:
+                        if question.connection.is_open:
+                            self._admit(question)
+            except Unavailable:
+                return questions[start:]
         return []
 
-    async def _handle_alike(self, items: list[Item]) -> list[Item]:
-        departures = [item for item in items if isinstance(item, Departure)]
-        if departures:
-            await self._roster.leave([d.seat for d in departures], grace=departures[0].grace)
-        for item in items:
-            if isinstance(item, Follow):
-                self._admit(item)
-        joins = [item for item in items if isinstance(item, Join)]
-        return list(await self._seat(joins)) if joins else []
+    async def _settle(self, seatings: list[Seating]) -> list[Seating]:
+        """Seat members, and let members go; return what must be tried again, in the order of each place."""
+        left: list[Seating] = []
+        stuck: set[Place] = set()
+        for batch in _batches(map(self._present, seatings)):
+            failed = await self._settle_alike([each for each in batch if each.place not in stuck])
+            left += [each for each in batch if each.place in stuck]
+            left += failed
+            stuck.update(each.place for each in failed)
+        return left
+
+    def _present(self, seating: Seating) -> Seating:
+        """Whoever went while waiting need not be admitted; but an earlier try may have taken a seat."""
+        if isinstance(seating, Departure) or seating.connection.is_open:
+            return seating
+        connection = seating.connection
+        seat = self._lease.seat(seating.channel, connection.socket_id)
+        return Departure(seat, connection.session.app.leave_grace)
+
+    async def _settle_alike(self, batch: Sequence[Seating]) -> Sequence[Seating]:
+        joins = [each for each in batch if isinstance(each, Join)]
+        departures = [each for each in batch if isinstance(each, Departure)]
+        try:
+            if departures:
+                seats = [departure.seat for departure in departures]
+                await self._roster.leave(seats, grace=departures[0].grace)
+            if joins:
+                async with self._feed.following({join.channel for join in joins}):
+                    return await self._seat(joins)
+        except Unavailable:
+            return batch
+        return []
 
     async def _seat(self, joins: Sequence[Join]) -> list[Join]:
         """Seat members; return those who must ask again."""
@@ -174,7 +190,6 @@ class Admission:
         for join, answer in zip(joins, answers, strict=True):
             if isinstance(answer, Members):
                 await self._introduce(join, answer, known=known[join.channel])
-                known[join.channel] = min(known[join.channel], answer.version)
             elif isinstance(answer, TooManyMembers):
                 refusal = Refusal("LimitReached", str(answer), answer.code)
                 join.connection.perform(join.connection.session.refused(join.channel.name, refusal))
@@ -211,5 +226,13 @@ class Admission:
         connection.perform(connection.session.admitted(channel.name, infos))
 
 
-def _alike(item: Item) -> object:
-    return (Departure, item.grace) if isinstance(item, Departure) else type(item)
+def _batches(seatings: Iterable[Seating]) -> Iterator[list[Seating]]:
+    """Put together what one call of the roster does: neighbours that are alike, and not too many."""
+    for _, group in groupby(seatings, key=_alike):
+        alike = list(group)
+        for start in range(0, len(alike), BATCH):
+            yield alike[start : start + BATCH]
+
+
+def _alike(seating: Seating) -> object:
+    return (Departure, seating.grace) if isinstance(seating, Departure) else Join

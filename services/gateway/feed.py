@@ -76,7 +76,7 @@ class Feed:
         self._switching = asyncio.Lock()  # One change of what is followed at a time, in order.
         self._writing = asyncio.Lock()  # One fan-out at a time, in order.
         self._early: dict[Channel, list[Delivery]] = {}
-        self._wanted: Collection[Channel] = ()
+        self._wanted: list[Collection[Channel]] = []
         self._doubtful = False
         self._next_look = time.monotonic()
         self._next_check = self._next_look + settings.position_check
@@ -92,17 +92,15 @@ class Feed:
         """
         Open rooms for channels that are not followed yet, and close none of these while the context is open.
 
-        For one caller at a time.
-
         Raises:
             Unavailable: The bus is away.
         """
-        self._wanted = channels
+        self._wanted.append(channels)
         try:
             await self._follow(channels)
             yield
         finally:
-            self._wanted = ()
+            self._wanted.remove(channels)
 
     async def _follow(self, channels: Collection[Channel]) -> None:
         async with self._switching:
@@ -265,7 +263,7 @@ class Feed:
         if self._switching.locked():  # Deliveries do not wait for a follow; there is a next time.
             return
         async with self._switching:
-            idle = set(self._hub.idle(since=now - self._settings.linger)).difference(self._wanted)
+            idle = set(self._hub.idle(since=now - self._settings.linger)).difference(*self._wanted)
             if idle and self._listener is not None:
                 for channel in idle:
                     self._hub.close(channel)

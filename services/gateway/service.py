@@ -219,7 +219,7 @@ class Gateway:
             for connection in tuple(self._connections):
                 for name, member in connection.session.members():
                     channel = Channel(connection.session.app.id, name)
-                    self._admission.ask(Join(connection, channel, member, again=True))
+                    self._admission.seat_again(Join(connection, channel, member, again=True))
             await self._admission.settled()
 
     async def drain(self) -> None:

@@ -1,7 +1,8 @@
 """A broker that goes and comes back, is silent, is not there yet, or wants to know who we are."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import msgspec
@@ -45,6 +46,18 @@ async def broker(certificates: Certificates) -> AsyncIterator[Server]:
 async def log(broker: Server) -> AsyncIterator[KafkaEventLog]:
     async with KafkaEventLog(broker.url, SETTINGS) as log:
         yield log
+
+
+@pytest.fixture(autouse=True)
+def _complains_of_nothing(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """See that no task or callback of a client that was given up fails unseen."""
+    yield
+    asyncio_errors = [
+        entry.getMessage()
+        for entry in caplog.get_records("call")
+        if entry.name == "asyncio" and entry.levelno >= logging.ERROR
+    ]
+    assert asyncio_errors == []
 
 
 def _customise(launch: Launch, certificates: Certificates) -> None:
@@ -142,14 +155,14 @@ class TestBroker:
     async def test_leaving_in_silence(self, broker: Server, prefix: str) -> None:
         """Consumer and producer end in time while the broker is silent, and leave nothing running."""
         await create(broker.url, prefix)
-        async with KafkaEventLog(broker.url, SETTINGS) as log:
-            await log.append([NewRecord(prefix, b"before")])
-            async with log.consume([prefix], group=prefix) as consumer:
-                await fetched(consumer, 1)
-                broker.pause()
-                appending = asyncio.create_task(log.append([NewRecord(prefix, b"unheard")]))
-                await asyncio.sleep(0)
         try:
+            async with KafkaEventLog(broker.url, SETTINGS) as log:
+                await log.append([NewRecord(prefix, b"before")])
+                async with log.consume([prefix], group=prefix) as consumer:
+                    await fetched(consumer, 1)
+                    broker.pause()
+                    appending = asyncio.create_task(log.append([NewRecord(prefix, b"unheard")]))
+                    await asyncio.sleep(0)
             with pytest.raises(Unavailable):
                 await appending
             await until(lambda: not left_behind())

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from libs.common.connection_kafka import close_consumer
 from libs.common.eventlog import Partition
@@ -111,6 +112,29 @@ class TestGroup:
         async with log.consume([prefix], group=prefix) as third:
             assert values(await fetched(third, 5)) == values(again) == values_of(range(5))
 
+    async def test_worker_who_does_not_come_back(
+        self, log: KafkaEventLog, kafka_url: str, prefix: str
+    ) -> None:
+        """The partitions of who works for too long go to others, until he asks for more."""
+        settings = msgspec.structs.replace(SETTINGS, work_timeout=1.0)
+        await create(kafka_url, prefix, partitions=2)
+        await log.append([NewRecord(prefix, b"%d" % n, b"%d" % n) for n in range(50)])
+        async with (
+            KafkaEventLog(kafka_url, settings) as strict,
+            strict.consume([prefix], group=prefix) as lost,
+        ):
+            await fetched(lost, 50)
+            async with log.consume([prefix], group=prefix) as heir:
+                records = await endured(heir, values_of(range(50)))
+                await heir.commit(after(records))
+                assert (len(lost.assigned), len(heir.assigned)) == (0, 2)
+
+                await log.append([NewRecord(prefix, b"new %d" % n, b"%d" % n) for n in range(50)])
+                more = await asyncio.gather(fetched(lost, 1), fetched(heir, 1))
+
+        assert {record.partition for batch in more for record in batch} == {0, 1}
+        assert lost.restarts == 0
+
     async def test_lag(self, log: KafkaEventLog, kafka_url: str, prefix: str) -> None:
         """How far it is behind can be seen, and when it went on last."""
         settings = msgspec.structs.replace(SETTINGS, batch=10)
@@ -145,3 +169,36 @@ class TestGroup:
 
             assert values(records) == [b"after"]
             assert consumer.restarts == 1
+
+    async def test_commit_that_the_group_refuses(self, log: KafkaEventLog, prefix: str) -> None:
+        """A commit of who is no member any more is dropped: the records come again, to whom it may be."""
+        await log.append(numbered(prefix, range(5)))
+        async with log.consume([prefix], group=prefix) as consumer:
+            records = await fetched(consumer, 5)
+            assert consumer._client is not None
+            consumer._client._coordinator.generation += 7
+
+            with capture_logs() as logs:
+                await consumer.commit(after(records))
+            again = await fetched(consumer, 5)
+
+        assert values(again) == values(records)
+        assert [entry["event"] for entry in logs] == ["events.commit_dropped"]
+
+    async def test_fault_of_our_own(
+        self, log: KafkaEventLog, prefix: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What is not Kafka's doing is not tried again: it reaches who fetches, or who leaves."""
+
+        def fail(_: str) -> None:
+            raise LookupError("a fault")
+
+        monkeypatch.setattr(log._clients, "consumer", fail)
+        fetching, leaving = (log.consume([prefix], group=prefix) for _ in range(2))
+
+        with pytest.raises(LookupError):
+            async with fetching as consumer:
+                await fetched(consumer, 1)
+        with pytest.raises(LookupError):
+            async with leaving:
+                await asyncio.sleep(0)
