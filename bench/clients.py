@@ -1,0 +1,140 @@
+"""
+Very many clients in one process: opened on demand, then drained as cheaply as can be.
+
+    python -m bench.clients PORT KEY
+
+reads orders from its standard input and answers each with a line, ``done BYTES``:
+
+    connect COUNT            open plain TCP connections
+    upgrade COUNT            open WebSockets, and wait until each is greeted
+    subscribe COUNT CHANNEL  the same, and subscribe each to a channel
+    receive BYTES            take that many bytes from all connections together
+
+It ends with its input.  The yardstick and the gateway are measured with the same clients.
+"""
+
+import contextlib
+import select
+import socket
+import sys
+from collections.abc import Iterable, Iterator
+
+from bench import websocket
+from bench.websocket import Decoder, Unexpected
+
+TOGETHER = 100  # Connections that are opened at the same time.
+TIMEOUT = 20.0  # Seconds that anything may take.
+
+
+class Client:
+    """A connection that is being opened, read and written one step after the other."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), TIMEOUT)
+        self._decoder = Decoder()
+
+    def send(self, data: bytes) -> None:
+        """Write all of it."""
+        self.socket.sendall(data)
+
+    def expect(self, event: str) -> None:
+        """Wait for a message, which must be this event."""
+        while not (payloads := self._decoder.feed(self.socket.recv(4096))):
+            pass
+        if len(payloads) != 1:
+            raise Unexpected(f"expected {event} alone, received {payloads!r}")
+        websocket.expect(payloads[0], event)
+
+
+class Crowd:
+    """
+    All connections of this process.
+
+    Args:
+        port: Of the server, on loopback.
+        key: Of the app.
+    """
+
+    def __init__(self, port: int, key: str) -> None:
+        self._port = port
+        self._key = key
+        self._poll = select.epoll()
+        self._sockets: dict[int, socket.socket] = {}
+        self._buffer = bytearray(65_536)
+
+    def obey(self, order: str) -> int:
+        """Do what a line of input says, and return how many bytes were received."""
+        match order.split():
+            case ["connect", count]:
+                self._keep(client for clients in self._opened(int(count)) for client in clients)
+            case ["upgrade", count]:
+                self._keep(self._upgraded(int(count)))
+            case ["subscribe", count, channel]:
+                self._keep(self._subscribed(int(count), channel))
+            case ["receive", size]:
+                return self._receive(int(size))
+            case _:
+                raise ValueError(f"what is {order!r}?")
+        return 0
+
+    def _opened(self, count: int) -> Iterator[list[Client]]:
+        for start in range(0, count, TOGETHER):
+            yield [Client(self._port) for _ in range(min(TOGETHER, count - start))]
+
+    def _upgraded(self, count: int) -> Iterator[Client]:
+        for clients in self._opened(count):
+            self._upgrade(clients)
+            yield from clients
+
+    def _subscribed(self, count: int, channel: str) -> Iterator[Client]:
+        frame = websocket.subscribe(channel)
+        for clients in self._opened(count):
+            self._upgrade(clients)
+            for client in clients:
+                client.send(frame)
+            for client in clients:
+                client.expect("pusher_internal:subscription_succeeded")
+            yield from clients
+
+    def _upgrade(self, clients: list[Client]) -> None:
+        for client in clients:
+            client.send(websocket.upgrade(self._key))
+        for client in clients:
+            client.expect("pusher:connection_established")
+
+    def _keep(self, clients: Iterable[Client]) -> None:
+        for client in clients:
+            client.socket.settimeout(0)
+            self._sockets[client.socket.fileno()] = client.socket
+            self._poll.register(client.socket, select.EPOLLIN)
+
+    def _receive(self, size: int) -> int:
+        received = 0
+        while received < size:
+            ready = self._poll.poll(TIMEOUT)
+            if not ready:
+                raise Unexpected(f"received {received} bytes and no more, expected {size}")
+            for number, _ in ready:
+                received += self._take(self._sockets[number])
+        return received
+
+    def _take(self, connection: socket.socket) -> int:
+        with contextlib.suppress(BlockingIOError):
+            if taken := connection.recv_into(self._buffer):
+                return taken
+            raise Unexpected("the server ended a connection")
+        return 0
+
+
+def main() -> None:
+    """Obey until the input ends."""
+    crowd = Crowd(int(sys.argv[1]), sys.argv[2])
+    try:
+        for order in sys.stdin:
+            print("done", crowd.obey(order), flush=True)
+    except (OSError, Unexpected) as error:
+        sys.exit(f"clients: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""What is measured: Fanfare's own processes, started as an operator does, on a Redis of the bench's own."""
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from libs.common.apps import App
+from libs.common.bus import Bus
+from libs.common.bus_redis import RedisBus
+from libs.common.connection_redis import RedisConnection
+from libs.common.partitions import Keys
+from libs.common.secret import Secret
+from tests.support.program import Program, program
+
+APP = App(id="1", key="bench-key", secrets=(Secret("bench-secret"),))
+PREFIX = "bench"
+
+_SETTINGS = """
+[backends]
+prefix = "{prefix}"
+bus = "{redis}"
+roster = "{redis}"
+{more_backends}
+
+[gateway]
+activity_timeout = 300
+
+[[apps]]
+id = "{app.id}"
+key = "{app.key}"
+secrets = ["{secret}"]
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """
+    Where processes meet.
+
+    Attributes:
+        redis: The URL of the bus and the roster.
+        directory: For configurations and logs.
+    """
+
+    redis: str
+    directory: Path
+
+    @asynccontextmanager
+    async def running(
+        self, *services: str, backends: str = "", more: str = ""
+    ) -> AsyncIterator[Program]:
+        """
+        Run services in one process.
+
+        All settings are the defaults, but for pings: on a slow machine they would come within a run, and be
+        counted as deliveries.
+
+        Args:
+            services: Their names.
+            backends: Further lines of the section ``[backends]``.
+            more: Further sections.
+        """
+        name = f"{'-'.join(services)}-{secrets.token_hex(4)}"
+        config = self.directory / f"{name}.toml"
+        settings = _SETTINGS.format(
+            prefix=PREFIX,
+            redis=self.redis,
+            app=APP,
+            secret=APP.secrets[0].reveal(),
+            more_backends=backends,
+        )
+        config.write_text(settings + more)
+        log = self.directory / f"{name}.log"
+        async with program(*services, config=config, log=log) as process:
+            yield process
+
+    @asynccontextmanager
+    async def bus(self) -> AsyncIterator[Bus]:
+        """Open the bus, to publish on it as the dispatcher does."""
+        async with RedisConnection(self.redis, "bus") as connection:
+            yield RedisBus(connection, Keys(PREFIX))

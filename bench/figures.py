@@ -1,0 +1,140 @@
+"""
+What is reported, and what may not be exceeded.
+
+Pure.  A sample is what one run measured, by name; a line of the report is a name's median over all runs with
+the lowest and the highest.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+Sample = Mapping[str, float]
+
+MICROSECONDS = 1e6
+MILLISECONDS = 1e3
+KIBIBYTES = 1 / 1024
+THOUSANDS = 1e-3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """
+    A line of the report.
+
+    Attributes:
+        name: In samples.
+        title: What it is.
+        unit: In which it is printed; empty: none.
+        scale: From the sample's unit, seconds or bytes, to this one.
+        at_most: The most that the median may be, as printed.
+        at_least: The least.
+    """
+
+    name: str
+    title: str
+    unit: str = ""
+    scale: float = 1.0
+    at_most: float | None = None
+    at_least: float | None = None
+
+    def values(self, samples: Sequence[Sample]) -> list[float]:
+        """Return what the runs measured, as printed."""
+        return [sample[self.name] * self.scale for sample in samples]
+
+    def complaint(self, samples: Sequence[Sample]) -> str | None:
+        """Say what is wrong, if it is beyond its bound."""
+        middle = median(self.values(samples))
+        found = (
+            f"{self.title}: the median of {len(samples)} runs is {middle:.2f} {self.unit}".rstrip()
+        )
+        if self.at_most is not None and middle > self.at_most:
+            return f"{found}, more than {self.at_most:g}"
+        if self.at_least is not None and middle < self.at_least:
+            return f"{found}, less than {self.at_least:g}"
+        return None
+
+    def line(self, samples: Sequence[Sample]) -> str:
+        """Print it."""
+        values = self.values(samples)
+        numbers = "".join(f"{value:10.2f}" for value in (median(values), min(values), max(values)))
+        return f"{self.title:<58}{self.unit:<12}{numbers}   {self._bound()}".rstrip()
+
+    def _bound(self) -> str:
+        if self.at_most is not None:
+            return f"at most {self.at_most:g}"
+        return "" if self.at_least is None else f"at least {self.at_least:g}"
+
+
+FANOUT = (
+    Figure(
+        name="single",
+        title="one event at a time: gateway, CPU a delivery",
+        unit="µs",
+        scale=MICROSECONDS,
+    ),
+    Figure(
+        name="single_loop",
+        title="one event at a time: write(2) loop, CPU a frame",
+        unit="µs",
+        scale=MICROSECONDS,
+    ),
+    Figure(name="single_ratio", title="one event at a time: gateway / loop", at_most=1.4),
+    Figure(
+        name="burst",
+        title="bursts of sixteen: gateway, frames a CPU second",
+        unit="thousand",
+        scale=THOUSANDS,
+    ),
+    Figure(
+        name="burst_loop",
+        title="bursts of sixteen: write(2) loop, frames a CPU second",
+        unit="thousand",
+        scale=THOUSANDS,
+    ),
+    Figure(name="burst_ratio", title="bursts of sixteen: gateway / loop", at_least=4.0),
+)
+MEMORY = (
+    Figure(
+        name="idle",
+        title="idle: resident memory a connection",
+        unit="KiB",
+        scale=KIBIBYTES,
+        at_most=20.0,
+    ),
+    Figure(
+        name="idle_subscribed",
+        title="idle: the same, subscribed to a channel",
+        unit="KiB",
+        scale=KIBIBYTES,
+        at_most=20.0,
+    ),
+)
+CONNECTING = (
+    Figure(
+        name="connect_events",
+        title="newcomers: events delivered meanwhile, to each of ten",
+        unit="events/s",
+    ),
+    Figure(
+        name="connect_median",
+        title="newcomers: connect + subscribe, median",
+        unit="ms",
+        scale=MILLISECONDS,
+    ),
+    Figure(
+        name="connect_p99",
+        title="newcomers: connect + subscribe, p99",
+        unit="ms",
+        scale=MILLISECONDS,
+        at_most=1000.0,
+    ),
+)
+JOURNEY = (Figure(name="journey", title="Kafka to socket, one subscriber", unit="events/s"),)
+
+
+def complaints(figures: Sequence[Figure], samples: Sequence[Sample]) -> Iterator[str]:
+    """Name what is beyond its bound, a sentence each."""
+    for figure in figures:
+        if (complaint := figure.complaint(samples)) is not None:
+            yield complaint

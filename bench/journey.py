@@ -1,0 +1,92 @@
+"""
+How many events a second go all the way: Kafka, dispatcher, Redis, gateway, one subscriber.
+
+All records wait in Kafka before the dispatcher starts, so nothing but the way itself sets the pace, and the
+subscriber checks that each event arrives once and in order.
+"""
+
+import asyncio
+import secrets
+import time
+
+import msgspec
+
+from bench import websocket
+from bench.deployment import APP, Deployment
+from bench.figures import Sample
+from bench.stream import Stream
+from bench.websocket import Unexpected
+from libs.common.eventlog_kafka import KafkaEventLog
+from libs.common.kafka_settings import KafkaSettings
+from libs.common.records import NewRecord
+
+EVENTS = 10_000
+WARM_UP = 1000  # Events before the clock starts.
+TEXT = "x" * 185  # Makes the data, {"n":1234,"text":"…"}, some 200 bytes.
+APPENDED = 1000  # Records at a time.
+LIMIT = 60.0  # Seconds for a run.
+CHANNEL = "journey"
+
+_SECTIONS = """
+[dispatcher]
+group = "{topic}"
+
+[[routes]]
+name = "journey"
+topic = "{topic}"
+type = "bench.*"
+channels = ["journey"]
+event = "{{type}}"
+"""
+
+
+async def measure(deployment: Deployment, kafka: str) -> Sample:
+    """Measure one journey of `EVENTS` events, through processes of their own."""
+    topic = f"bench-{secrets.token_hex(4)}"
+    await _fill(kafka, topic)
+    dispatcher = deployment.running(
+        "dispatcher", backends=f'events = "{kafka}"', more=_SECTIONS.format(topic=topic)
+    )
+    async with (
+        asyncio.timeout(LIMIT),
+        deployment.running("gateway") as gateway,
+        Stream.connected(gateway.port) as stream,
+    ):
+        stream.write(websocket.upgrade(APP.key))
+        await stream.expect("pusher:connection_established")
+        stream.write(websocket.subscribe(CHANNEL))
+        await stream.expect("pusher_internal:subscription_succeeded")
+        async with dispatcher:
+            return {"journey": await _rate(stream)}
+
+
+async def _fill(kafka: str, topic: str) -> None:
+    """Append CloudEvents in binary mode, all to one partition."""
+    async with KafkaEventLog(kafka, KafkaSettings()) as log:
+        for start in range(0, EVENTS, APPENDED):
+            await log.append([_record(topic, start + number) for number in range(APPENDED)])
+
+
+def _record(topic: str, number: int) -> NewRecord:
+    attributes = {
+        "content-type": "application/json",
+        "ce_specversion": "1.0",
+        "ce_id": str(number),
+        "ce_source": "/bench",
+        "ce_type": "bench.event",
+    }
+    headers = tuple((name, text.encode()) for name, text in attributes.items())
+    value = msgspec.json.encode({"n": number, "text": TEXT})
+    return NewRecord(topic, value, key=b"one", headers=headers)
+
+
+async def _rate(stream: Stream) -> float:
+    """Receive all events, and return how many a second came after the first `WARM_UP`."""
+    began = 0.0
+    for number in range(EVENTS):
+        message = websocket.read(await stream.expect("bench.event"))
+        if msgspec.json.decode(message["data"])["n"] != number:
+            raise Unexpected(f"event {number} is missing, late or double")
+        if number == WARM_UP - 1:
+            began = time.monotonic()
+    return (EVENTS - WARM_UP) / (time.monotonic() - began)
