@@ -13,6 +13,8 @@ help:              ## Show the targets
 # --- set-up ----------------------------------------------------------------------------------------
 
 $(VENV)/run: requirements.lock pyproject.toml
+	@$(HOST_PYTHON) -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Fanfare needs Python 3.11 or newer with venv (Debian: python3-venv); HOST_PYTHON= names another"; exit 1; }
 	@test -x $(PYTHON) || $(HOST_PYTHON) -m venv $(VENV)
 	@echo "installing what Fanfare needs"
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
@@ -51,7 +53,7 @@ down:              ## End what `make up` started
 	docker compose down
 
 .env:
-	@deploy/secrets.sh > $@
+	@umask 077; deploy/secrets.sh > $@ || { rm -f $@; exit 1; }
 
 .PHONY: image
 image:             ## Build the container image

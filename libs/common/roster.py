@@ -75,7 +75,7 @@ class Members:
 class TooManyMembers(Invalid):
     """A presence channel has as many users as its app allows."""
 
-    code = 4100  # docs/protocol.md, "Subscribing": the status of LimitReached.
+    code = 4100  # docs/protocol.md, "Subscribe / unsubscribe": the status of LimitReached.
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"the channel already has {limit} members")

@@ -26,7 +26,12 @@ PACKAGES = {
     "initdb": "postgresql",
     "java": "default-jre-headless",
     "mvn": "maven",
+    "haproxy": "haproxy",
+    "psql": "postgresql-client",
     "setpriv": "util-linux",
+    "node": "nodejs",
+    "npm": "npm",
+    "cc": "gcc",
 }
 REMEDY = "`make services-install` installs it"
 
@@ -56,7 +61,7 @@ def find_program(name: str) -> Path:
     Raises:
         MissingProgram: It is not installed.
     """
-    found = _in_postgresql(name) or shutil.which(name)
+    found = _in_postgresql(name) or shutil.which(name, path=_search_path())
     if found is None:
         raise MissingProgram(name, PACKAGES.get(name, name))
     return Path(found)
@@ -93,6 +98,11 @@ def _in_postgresql(name: str) -> Path | None:
     """Look where Debian keeps PostgreSQL's programs: not on the PATH, several versions."""
     found = Path("/usr/lib/postgresql").glob(f"*/bin/{name}")
     return max(found, key=lambda path: float(path.parts[-3]), default=None)
+
+
+def _search_path() -> str:
+    """Debian puts servers where the PATH of ordinary accounts does not look."""
+    return os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"])
 
 
 def _is_installed(name: str) -> bool:
