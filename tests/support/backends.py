@@ -50,13 +50,13 @@ class BackEnd:
         headers = {"Content-Type": "application/json"}
         return await self._ask(f"{url}{path}?{query}", body, headers)
 
-    async def emit(self, url: str, *data: Any) -> Answer:
-        """Post a batch of CloudEvents."""
+    async def emit(self, url: str, *data: Any, **attributes: Any) -> Answer:
+        """Post a batch of CloudEvents, which all have these attributes."""
         headers = {
             "Content-Type": "application/cloudevents-batch+json",
             "Authorization": basic(self._app.key, self._app.secrets[0].reveal()),
         }
-        body = json.dumps([cloudevent(each) for each in data]).encode()
+        body = json.dumps([cloudevent(each, **attributes) for each in data]).encode()
         return await self._ask(f"{url}/events", body, headers)
 
     async def _ask(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:

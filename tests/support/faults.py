@@ -1,7 +1,8 @@
 """Ports in memory with the faults of real ones: away, late, forgetful, and dropping what they carry."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from libs.common.bus import History, MemoryBus, MemoryListener, Window
@@ -19,7 +20,10 @@ class FaultyBus:
         inner: The bus itself.
         is_away: Whether every call fails, and nothing is delivered.
         loses: Which deliveries never arrive.
+        follows: Cleared to have answers to follows wait.
+        held: How many of these answers wait.
         refusals: How many calls found it away.
+        comparisons: How many calls of `tops` there were.
         followed: What is followed by anybody.
     """
 
@@ -27,7 +31,11 @@ class FaultyBus:
         self.inner = MemoryBus(window)
         self.is_away = False
         self.loses: Callable[[Delivery], bool] = lambda _: False
+        self.follows = asyncio.Event()
+        self.follows.set()
+        self.held = 0
         self.refusals = 0
+        self.comparisons = 0
         self.followed: set[Channel] = set()
         self._listeners: list[MemoryListener] = []
 
@@ -54,6 +62,7 @@ class FaultyBus:
 
     async def tops(self, channels: Sequence[Channel]) -> list[Position]:
         """See `Bus.tops`."""
+        self.comparisons += 1
         self.check()
         return await self.inner.tops(channels)
 
@@ -86,7 +95,11 @@ class FaultyListener:
         """See `Listener.follow`."""
         self._bus.check()
         self._bus.followed.update(channels)
-        return await self._inner.follow(channels)
+        positions = await self._inner.follow(channels)
+        self._bus.held += 1
+        await self._bus.follows.wait()
+        self._bus.held -= 1
+        return positions
 
     async def unfollow(self, channels: Collection[Channel]) -> None:
         """See `Listener.unfollow`."""
@@ -110,7 +123,9 @@ class FaultyRoster:
 
     Attributes:
         inner: The roster itself.
+        ahead: Seconds by which its clock is fast.
         is_away: Whether every call fails, and changes nothing.
+        away_for: Of which channels calls fail, as where one master of a cluster is away.
         loses_answers: Whether joins are done, and answered as if they had failed.
         answers: Cleared to have answers to joins wait; set again they come, as they were.
         refusals: How many calls found it away, or lost their answer.
@@ -118,38 +133,48 @@ class FaultyRoster:
     """
 
     def __init__(self, bus: FaultyBus) -> None:
-        self.inner = MemoryRoster(bus.inner.announce)
+        self.ahead = 0.0
+        self.inner = MemoryRoster(bus.inner.announce, lambda: time.monotonic() + self.ahead)
         self.is_away = False
+        self.away_for: set[Channel] = set()
         self.loses_answers = False
         self.answers = asyncio.Event()
         self.answers.set()
         self.refusals = 0
         self.joins = 0
 
-    def _check(self) -> None:
-        if self.is_away:
+    def _is_away(self, channels: Iterable[Channel]) -> bool:
+        return self.is_away or not self.away_for.isdisjoint(channels)
+
+    def _check(self, channels: Iterable[Channel] = ()) -> None:
+        if self._is_away(channels):
             self.refusals += 1
             raise Unavailable("roster")
 
     async def join(self, requests: Sequence[JoinRequest]) -> list[JoinAnswer]:
         """See `Roster.join`."""
         self.joins += 1
-        answers: list[JoinAnswer] = [Unavailable("roster")] * len(requests)
-        if not self.is_away:
-            given = await self.inner.join(requests)
-            answers = answers if self.loses_answers else given
-        self.refusals += self.is_away or self.loses_answers
+        answers = [await self._join(request) for request in requests]
         await self.answers.wait()
         return answers
 
+    async def _join(self, request: JoinRequest) -> JoinAnswer:
+        is_away = self._is_away([request.seat.channel])
+        self.refusals += is_away or self.loses_answers
+        if is_away:
+            return Unavailable("roster")
+        (answer,) = await self.inner.join([request])
+        return Unavailable("roster") if self.loses_answers else answer
+
     async def leave(self, seats: Sequence[Seat], *, grace: float) -> None:
         """See `Roster.leave`."""
-        self._check()
-        await self.inner.leave(seats, grace=grace)
+        reached = [seat for seat in seats if not self._is_away([seat.channel])]
+        await self.inner.leave(reached, grace=grace)
+        self._check([seat.channel for seat in seats])
 
     async def members(self, channels: Sequence[Channel]) -> list[Members]:
         """See `Roster.members`."""
-        self._check()
+        self._check(channels)
         return await self.inner.members(channels)
 
     async def renew(self, gateway: str, *, ttl: float) -> bool:

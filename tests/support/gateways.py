@@ -136,6 +136,8 @@ async def place(
         finally:
             await http.close()
             bus.is_away = roster.is_away = roster.loses_answers = False
+            roster.away_for.clear()
+            bus.follows.set()
             roster.answers.set()
 
 

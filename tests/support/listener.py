@@ -5,6 +5,7 @@ The server's side of each is a real `Connection` with a real `Session`; only the
 """
 
 import asyncio
+import gc
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -118,3 +119,9 @@ def fill(line: Line) -> int:
         assert line.socket.send(BLOCK)
         count += 1
     return count
+
+
+def living(*kinds: type) -> int:
+    """Count the objects of some types that are in memory."""
+    gc.collect()
+    return sum(type(each) in kinds for each in gc.get_objects())

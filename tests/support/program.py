@@ -74,32 +74,34 @@ class Program:
 
 @asynccontextmanager
 async def program(
-    *services: str, config: Path, log: Path, environ: Mapping[str, str] | None = None
+    *services: str,
+    config: Path,
+    log: Path,
+    environ: Mapping[str, str] | None = None,
+    host: str = "127.0.0.1",
+    ports: tuple[int, int] | None = None,
 ) -> AsyncIterator[Program]:
     """
-    Run services in a process of their own, on free ports of loopback.
+    Run services in a process of their own, on loopback.
 
     Args:
         services: Their names; none: all four.
         config: The settings.
         log: Where its output goes.
         environ: Settings over those of the file.
+        host: Where it listens.
+        ports: Its public and its internal port; None: free ones.
     """
-    port, internal_port = free_port(), free_port()
+    port, internal_port = ports or (free_port(), free_port())
     settings = {
-        "FANFARE_SERVER_LISTEN": f"127.0.0.1:{port}",
-        "FANFARE_SERVER_INTERNAL_LISTEN": f"127.0.0.1:{internal_port}",
+        "FANFARE_SERVER_LISTEN": f"{host}:{port}",
+        "FANFARE_SERVER_INTERNAL_LISTEN": f"{host}:{internal_port}",
         **(environ or {}),
     }
+    command = ["setpriv", "--pdeathsig=KILL", sys.executable, "-m", "services", "run", *services]
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
-            "setpriv",
-            "--pdeathsig=KILL",
-            sys.executable,
-            "-m",
-            "services",
-            "run",
-            *services,
+            *command,
             "--config",
             str(config),
             cwd=ROOT,
@@ -107,7 +109,7 @@ async def program(
             stdout=output,
             stderr=output,
         )
-    running = Program(process, log, "127.0.0.1", port, internal_port)
+    running = Program(process, log, host, port, internal_port)
     try:
         await running.wait_until_ready()
         yield running

@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
 
 TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
@@ -43,7 +44,9 @@ class RawClient:
         self._received = bytearray()
 
     @classmethod
-    async def connect(cls, port: int, path: str = "/", *, receives: int = 0) -> "RawClient":
+    async def connect(
+        cls, port: int, path: str = "/", *, receives: int = 0, first: bytes = b""
+    ) -> "RawClient":
         """
         Connect to loopback and upgrade.
 
@@ -51,6 +54,7 @@ class RawClient:
             port: Of the server.
             path: What to ask for.
             receives: Bytes that the kernel may keep for us unread; 0 is its own choice.
+            first: What to write at once, without waiting for the upgrade.
         """
         connection = socket.socket()
         connection.settimeout(0)
@@ -59,7 +63,7 @@ class RawClient:
         client = cls(connection)
         async with asyncio.timeout(DEADLINE):
             await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", port))
-            await client.write(REQUEST.format(path=path).encode())
+            await client.write(REQUEST.format(path=path).encode() + first)
             answer = await client._read_until(b"\r\n\r\n")
         assert answer.startswith(b"HTTP/1.1 101 "), answer
         return client
@@ -85,6 +89,12 @@ class RawClient:
             size = struct.unpack("!Q", await self._read(8))[0]
             assert size >= 65_536
         return Frame(first & 0x0F, await self._read(size), bool(first & 0x80))
+
+    def take(self) -> None:
+        """Make room in the kernel's buffers, without giving anybody else a turn."""
+        with suppress(BlockingIOError):
+            while chunk := self._connection.recv(CHUNK):
+                self._received += chunk
 
     async def rest(self) -> bytes:
         """Read until the server ends the connection; a reset ends it too."""

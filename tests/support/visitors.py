@@ -77,7 +77,7 @@ class Visitor:
         """Close the connection, and wait for its end."""
         assert self._socket is not None
         await self._socket.close()
-        await self.until(lambda: not self.is_open)
+        await self.until_closed()
 
     def is_in(self, channel: str) -> bool:
         """Tell whether a subscription succeeded."""
@@ -116,6 +116,11 @@ class Visitor:
             for frame in self._on(channel)
             if frame["event"] in signs
         ]
+
+    async def until_closed(self) -> int | None:
+        """Wait until its present connection has ended, and return with which code."""
+        await self.until(lambda: not self.is_open)
+        return self.closed_with
 
     async def until_heard(self, channel: str, *data: Any) -> None:
         """Wait until it heard events with all of these data on a channel."""

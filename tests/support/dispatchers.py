@@ -1,0 +1,201 @@
+"""A dispatcher on faulty ports in memory, behind a real server."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+
+from libs.common.address import Address
+from libs.common.apps import App, Apps, MemoryApps
+from libs.common.bus import History, Listener, MemoryBus
+from libs.common.channels import Channel
+from libs.common.errors import Unavailable
+from libs.common.eventlog import Consumer, MemoryEventLog, Partition
+from libs.common.messages import Broadcast, Position, Publication
+from libs.common.records import NewRecord, Record
+from libs.common.runtime import Server
+from libs.common.secret import Secret
+from services.dispatcher.service import Dispatcher
+from services.dispatcher.settings import DispatcherSettings
+
+APP = App(id="1", key="app-key", secrets=(Secret("app-secret"),), topic="posted")
+OFF = App(id="2", key="off-key", secrets=(Secret("off-secret"),), enabled=False)
+LOOPBACK = Address("127.0.0.1", 0)
+DEADLINE = 10.0  # Seconds, for what takes a moment.
+
+
+@dataclass(slots=True)
+class Faults:
+    """
+    What fails next.
+
+    Attributes:
+        left: Operation to how many more times it fails.
+        met: Operation to how often it failed.
+    """
+
+    left: Counter[str] = field(default_factory=Counter)
+    met: Counter[str] = field(default_factory=Counter)
+
+    def check(self, operation: str, backend: str) -> None:
+        """
+        Fail if it is time to.
+
+        Raises:
+            Unavailable: It is.
+        """
+        if self.left[operation] > 0:
+            self.left[operation] -= 1
+            self.met[operation] += 1
+            raise Unavailable(backend)
+
+
+class FaultyBus:
+    """
+    A bus of which a test decides what fails: ``publish``.
+
+    Attributes:
+        inner: The bus itself.
+        applied: How many publications of a call that fails are applied nevertheless.
+    """
+
+    def __init__(self, faults: Faults) -> None:
+        self.inner = MemoryBus()
+        self.applied = 0
+        self._faults = faults
+
+    async def publish(self, publications: Sequence[Publication]) -> list[Position]:
+        """See `Bus.publish`."""
+        try:
+            self._faults.check("publish", "bus")
+        except Unavailable:
+            await self.inner.publish(publications[: self.applied])
+            raise
+        return await self.inner.publish(publications)
+
+    async def frames(self, name: str, *, app: App = APP) -> list[bytes]:
+        """Return the frames in a channel's history, in order."""
+        channel = Channel(app.id, name)
+        (top,) = await self.inner.tops([channel])
+        history = await self.inner.history(channel, Position(top.epoch, 0), limit=1000)
+        assert history.entries is not None
+        return [entry.broadcast.frame for entry in history.entries]
+
+    async def whisper(self, channel: Channel, broadcast: Broadcast) -> None:
+        """See `Bus.whisper`."""
+        await self.inner.whisper(channel, broadcast)
+
+    async def history(self, channel: Channel, after: Position, *, limit: int) -> History:
+        """See `Bus.history`."""
+        return await self.inner.history(channel, after, limit=limit)
+
+    async def tops(self, channels: Sequence[Channel]) -> list[Position]:
+        """See `Bus.tops`."""
+        return await self.inner.tops(channels)
+
+    def listen(self) -> AbstractAsyncContextManager[Listener]:
+        """See `Bus.listen`."""
+        return self.inner.listen()
+
+
+class FaultyEventLog:
+    """
+    An event log of which a test decides what fails: ``append``, ``fetch``, ``commit``.
+
+    Attributes:
+        inner: The log itself.
+    """
+
+    def __init__(self, faults: Faults, *, max_record: int = 10_000) -> None:
+        self.inner = MemoryEventLog(batch=10, max_record=max_record)
+        self._faults = faults
+
+    async def append(self, records: Sequence[NewRecord]) -> None:
+        """See `EventLog.append`."""
+        self._faults.check("append", "events")
+        await self.inner.append(records)
+
+    @asynccontextmanager
+    async def consume(self, topics: Collection[str], *, group: str) -> AsyncIterator[Consumer]:
+        """See `EventLog.consume`."""
+        async with self.inner.consume(topics, group=group) as consumer:
+            yield FaultyConsumer(consumer, self._faults)
+
+    async def records(self, topic: str, count: int) -> list[Record]:
+        """Wait for so many records of a topic, and return them."""
+        found: list[Record] = []
+        async with (
+            asyncio.timeout(DEADLINE),
+            self.inner.consume([topic], group="test") as consumer,
+        ):
+            while len(found) < count:
+                found += await consumer.fetch(1.0)
+        return found
+
+
+class FaultyConsumer:
+    """A `Consumer` of a `FaultyEventLog`."""
+
+    def __init__(self, inner: Consumer, faults: Faults) -> None:
+        self._inner = inner
+        self._faults = faults
+
+    async def fetch(self, timeout: float) -> list[Record]:
+        """See `Consumer.fetch`."""
+        self._faults.check("fetch", "events")
+        return await self._inner.fetch(timeout)
+
+    async def commit(self, offsets: Mapping[Partition, int]) -> None:
+        """See `Consumer.commit`."""
+        self._faults.check("commit", "events")
+        await self._inner.commit(offsets)
+
+
+class AwayApps(MemoryApps):
+    """Apps that were never read."""
+
+    def by_id(self, app_id: str) -> App:  # noqa: ARG002 - nothing is known.
+        raise Unavailable("apps")
+
+    def by_key(self, key: str) -> App:  # noqa: ARG002 - nothing is known.
+        raise Unavailable("apps")
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """
+    A dispatcher that is served.
+
+    Attributes:
+        url: Where back ends come.
+        faults: What fails next.
+        bus: Where it publishes.
+        events: Where it appends.
+    """
+
+    url: str
+    faults: Faults
+    bus: FaultyBus
+    events: FaultyEventLog
+
+
+@asynccontextmanager
+async def desk(apps: Apps | None = None) -> AsyncIterator[Desk]:
+    """Serve a dispatcher without routes, for the apps `APP` and `OFF` or others."""
+    faults = Faults()
+    bus, events = FaultyBus(faults), FaultyEventLog(faults)
+    dispatcher = Dispatcher(
+        DispatcherSettings(), apps or MemoryApps([APP, OFF]), routes=(), bus=bus, events=events
+    )
+    server = Server([dispatcher], LOOPBACK, LOOPBACK)
+    started, stop = asyncio.Event(), asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(server.serve(stop, started=started.set))
+        async with asyncio.timeout(DEADLINE):
+            await started.wait()
+        assert server.bound is not None
+        try:
+            yield Desk(f"http://{server.bound[0]}", faults, bus, events)
+        finally:
+            stop.set()

@@ -1,0 +1,278 @@
+"""docker-compose.yml: that Fanfare accepts what it says, that its parts fit each other, and that it is hardened."""
+
+import re
+import time
+from itertools import product
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
+
+import pytest
+
+from libs.common.apps import App
+from libs.common.secret import Secret
+from services.auth.identity import Issuers, prepared_key, verify
+from services.auth.policy import Policies
+from services.cli import COMMANDS, _parser, client, token
+from services.dispatcher.service import compiled
+from services.program import SPARE_FILES
+from services.settings import DEVELOPMENT_SECRETS, SERVICES, Settings, check_services, load
+from tests.support.composition import IMAGE, Service, composition, references, secrets
+from tests.support.program import ROOT
+
+SECRETS = secrets()
+COMPOSITION = composition(SECRETS)
+CONTAINERS: dict[str, Service] = COMPOSITION["services"]
+OURS = sorted(name for name, container in CONTAINERS.items() if container["image"] == IMAGE)
+BACKENDS = ("redis", "kafka", "postgres")
+COMMANDERS = sorted({"migrate", "app", "cli"})  # They do something, and end.
+LASTING = sorted(set(CONTAINERS) - set(COMMANDERS))
+BALANCER = (ROOT / "deploy" / "haproxy" / "haproxy.cfg").read_text()
+
+
+def settings(name: str) -> Settings:
+    """Load the settings of a container as it does: its variables over the file that it mounts."""
+    container = CONTAINERS[name]
+    (mount,) = container["volumes"]
+    source, target, _ = mount.split(":")
+    inside = PurePosixPath(container["environment"]["FANFARE_CONFIG"])
+    return load(path=ROOT / source / inside.relative_to(target), environ=container["environment"])
+
+
+def seconds(text: str) -> float:
+    return float(re.fullmatch(r"(\d+)s", text)[1])  # type: ignore[index]
+
+
+class TestSettings:
+    """Fanfare accepts them."""
+
+    @pytest.mark.parametrize("name", OURS)
+    def test_command(self, name: str) -> None:
+        """The container's command is one of ours, with settings that it can work with."""
+        arguments = _parser().parse_args(CONTAINERS[name]["command"])
+
+        loaded = settings(name)
+
+        assert arguments.command in COMMANDS
+        if arguments.command == "run":
+            check_services(loaded, arguments.services)
+
+    def test_all_services(self) -> None:
+        """Every service runs, alone, and two gateways do."""
+        run = [CONTAINERS[name]["command"][1:] for name in OURS if name not in COMMANDERS]
+
+        assert sorted(run) == sorted([name] for name in SERVICES)
+        assert CONTAINERS["gateway"]["scale"] == 2
+
+    @pytest.mark.parametrize("name", SERVICES)
+    def test_real_backends(self, name: str) -> None:
+        """Nothing is kept in memory, and everything is reached over networks that are shared."""
+        backends = settings(name).backends
+        urls = [backends.bus, backends.roster, backends.control, backends.events, backends.apps]
+
+        hosts = {urlsplit(url.reveal()).hostname for url in urls}
+
+        assert hosts == set(BACKENDS)
+        assert all(share_network(name, str(host)) for host in hosts)
+
+    def test_rules(self) -> None:
+        """Policies and routes compile for the first app."""
+        loaded = settings("dispatcher")
+        apps = [App(id="1", key="key", secrets=(Secret("secret"),))]
+
+        assert Policies(loaded.channels)
+        assert compiled(loaded.routes, apps, loaded.dispatcher).topics == {"fanfare.events.1"}
+
+    def test_users(self) -> None:
+        """Auth believes the tokens that the command line makes, and lets their user into the channel it tests."""
+        words = _parser().parse_args(CONTAINERS["cli"]["command"])
+        text = token.make(settings("cli"), words.user, ttl=60.0, claims={})
+        auth = settings("auth")
+        issuer = Issuers(auth.auth.issuers).of(text)
+
+        user = verify(text, issuer, key=prepared_key(issuer), now=time.time())
+
+        assert Policies(auth.channels).decide("1", words.channel, user).allowed
+
+    def test_where_the_command_line_looks(self) -> None:
+        """It finds the app, and HAProxy."""
+        loaded = settings("cli")
+
+        assert client.app_of(loaded, None).key == SECRETS["APP_KEY"]
+        assert client.public_url(loaded, None) == "http://haproxy:6001"
+        assert share_network("cli", "haproxy")
+
+    def test_no_development_secrets(self) -> None:
+        """What everybody knows is nowhere."""
+        texts = [
+            (ROOT / name).read_text()
+            for name in ("docker-compose.yml", "deploy/compose.toml", "deploy/app.sql")
+        ]
+
+        assert not any(
+            secret.reveal() in text for secret, text in product(DEVELOPMENT_SECRETS, texts)
+        )
+
+
+class TestVariables:
+    """What the file refers to."""
+
+    def test_made(self) -> None:
+        """Every variable without a default is among the secrets that `make up` makes, and each of those is used."""
+        needed = {reference.name for reference in references() if reference.default is None}
+
+        assert needed == set(SECRETS) - {"PUBLISH"}
+
+    def test_missing(self) -> None:
+        """Compose refuses to start without any of them."""
+        text = (ROOT / "docker-compose.yml").read_text()
+
+        for name in set(SECRETS) - {"PUBLISH"}:
+            assert f"${{{name}:?" in text
+
+
+class TestContainers:
+    """Each of them."""
+
+    @pytest.mark.parametrize("name", sorted(CONTAINERS))
+    def test_hardened(self, name: str) -> None:
+        """It runs as nobody special, may gain nothing, and writes only where it must."""
+        container = CONTAINERS[name]
+
+        assert str(container["user"]).partition(":")[0] not in {"", "0", "root"}
+        assert container["cap_drop"] == ["ALL"]
+        assert "no-new-privileges:true" in container["security_opt"]
+        assert container["read_only"] is (name != "kafka")
+        assert "privileged" not in container
+
+    @pytest.mark.parametrize("name", sorted(CONTAINERS))
+    def test_bounded(self, name: str) -> None:
+        """Its memory and its log have bounds."""
+        container = CONTAINERS[name]
+
+        assert re.fullmatch(r"\d+[mg]", container["mem_limit"])
+        assert {"max-size", "max-file"} <= set(container["logging"]["options"])
+
+    @pytest.mark.parametrize("name", sorted(CONTAINERS))
+    def test_pinned(self, name: str) -> None:
+        """Its image is built here, or of a version that is named."""
+        container = CONTAINERS[name]
+
+        if "build" in container:
+            assert container["image"] == IMAGE
+        else:
+            assert re.fullmatch(r"[a-z/]+:\d+(\.\d+)*(-alpine)?", container["image"])
+
+    @pytest.mark.parametrize("name", LASTING)
+    def test_lasting(self, name: str) -> None:
+        """It is asked for its health, by itself or by our image, and started again when it ends."""
+        container = CONTAINERS[name]
+
+        assert container["restart"] == "unless-stopped"
+        if container["image"] == IMAGE:
+            assert "healthcheck" not in container
+        else:
+            assert container["healthcheck"]["test"][0] in {"CMD", "CMD-SHELL"}
+
+    @pytest.mark.parametrize("name", COMMANDERS)
+    def test_commanders(self, name: str) -> None:
+        """What ends by itself is not started again, and has no health."""
+        container = CONTAINERS[name]
+
+        assert container["restart"] == "no"
+        assert container["healthcheck"] == {"disable": True}
+
+    @pytest.mark.parametrize("name", sorted(CONTAINERS))
+    def test_one_port(self, name: str) -> None:
+        """HAProxy alone is reached from outside, at one port; by default from this machine only."""
+        ports = CONTAINERS[name].get("ports", [])
+
+        assert ports == (["127.0.0.1:6001:6001"] if name == "haproxy" else [])
+
+    def test_networks(self) -> None:
+        """Backends are in a network without a way out, where HAProxy is not."""
+        assert COMPOSITION["networks"]["back"] == {"internal": True}
+        assert all(CONTAINERS[name]["networks"] == ["back"] for name in BACKENDS)
+        assert CONTAINERS["haproxy"]["networks"] == ["front"]
+
+    def test_order(self) -> None:
+        """Services start when the tables and the first app are there; HAProxy when all of them are."""
+        ready, done = (
+            {"condition": "service_healthy"},
+            {"condition": "service_completed_successfully"},
+        )
+
+        assert CONTAINERS["migrate"]["depends_on"] == {"postgres": ready}
+        assert CONTAINERS["app"]["depends_on"] == {"migrate": done}
+        for name in SERVICES:
+            assert CONTAINERS[name]["depends_on"] == {"redis": ready, "kafka": ready, "app": done}
+        assert CONTAINERS["haproxy"]["depends_on"] == dict.fromkeys(SERVICES, ready)
+
+    @pytest.mark.parametrize("name", SERVICES)
+    def test_time_to_stop(self, name: str) -> None:
+        """A service is killed only after the time that it gives itself."""
+        server = settings(name).server
+
+        grace = seconds(CONTAINERS[name]["stop_grace_period"])
+        assert grace > server.lb_delay + server.drain_timeout
+
+    def test_files(self) -> None:
+        """A gateway may open as many files as its connections need."""
+        allowed = CONTAINERS["gateway"]["ulimits"]["nofile"]
+
+        assert allowed >= settings("gateway").gateway.max_connections + SPARE_FILES
+
+
+class TestBalancer:
+    """HAProxy's defaults are the names, ports and times of the others."""
+
+    def test_services(self) -> None:
+        """It looks for each service where that listens, and asks for its health there."""
+        for name in SERVICES:
+            server = settings(name).server
+            assert default(name.upper()) == f"{name}:{server.listen.port}"
+            assert default("HEALTH_PORT") == str(server.internal_listen.port)
+            assert not server.listen.is_loopback
+            assert not server.internal_listen.is_loopback
+            assert share_network("haproxy", name)
+
+    def test_itself(self) -> None:
+        """It listens where its port is published, and says how it is where Compose asks."""
+        haproxy = CONTAINERS["haproxy"]
+
+        assert haproxy["ports"][0].endswith(default("LISTEN"))
+        assert haproxy["healthcheck"]["test"][-1] == f"http://{default('MONITOR')}/health/ready"
+
+    def test_files(self) -> None:
+        """It may open two files for each connection, and some more."""
+        allowed = CONTAINERS["haproxy"]["ulimits"]["nofile"]
+
+        assert allowed > 2 * int(default("MAX_CONNECTIONS")) + SPARE_FILES
+
+    def test_notices_in_time(self) -> None:
+        """Who stops accepts clients for longer than HAProxy takes to send it no more."""
+        interval, fall = re.search(r"inter (\d+)s fall (\d+)", BALANCER).groups()  # type: ignore[union-attr]
+
+        assert settings("gateway").server.lb_delay > int(interval) * int(fall)
+
+    def test_silent_sockets(self) -> None:
+        """It never ends a socket which the gateway would keep."""
+        (hours,) = re.findall(r"timeout tunnel (\d+)h", BALANCER)
+        gateway = settings("gateway").gateway
+
+        assert int(hours) * 3600 > 2 * (gateway.activity_timeout + gateway.pong_timeout)
+
+    def test_trusted(self) -> None:
+        """The services believe what it says of clients, from any network that Docker hands out."""
+        networks = {str(network) for network in settings("gateway").server.trusted_proxies}
+
+        assert networks == {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"}
+
+
+def default(name: str) -> str:
+    """Return what HAProxy takes where a variable is not set; the same wherever it stands."""
+    (only,) = set(re.findall(r"\$\{%s-([^}]*)\}" % name, BALANCER))  # noqa: UP031 - braces abound.
+    return str(only)
+
+
+def share_network(one: str, other: str) -> bool:
+    return bool(set(CONTAINERS[one]["networks"]) & set(CONTAINERS[other]["networks"]))
