@@ -8,6 +8,7 @@ import pytest
 from libs.common.apps import App, MemoryApps
 from libs.common.channels import Channel
 from libs.common.messages import Delivery, Transition
+from libs.common.roster import JoinRequest, Seat
 from tests.support.client import ADDED, DEADLINE, REMOVED, SUCCEEDED, Client
 from tests.support.gateways import APP, Place, place, until
 
@@ -174,8 +175,7 @@ class TestLeaving:
         """
         Who returns within the grace never left, for the others.
         """
-        app = msgspec.structs.replace(APP, leave_grace=0.5)
-        async with place(apps=of(app)) as here:
+        async with place(apps=of(PATIENT)) as here:
             ann, bob = await here.join(ROOM, user="ann"), await here.join(ROOM, user="bob")
             await ann.expect(ADDED, ROOM)
             await bob.close()
@@ -183,6 +183,7 @@ class TestLeaving:
 
             back = await here.join(ROOM, user="bob")
 
+            here.roster.ahead = 2 * PATIENT.leave_grace
             await until(lambda: set(here.roster.seats(CHANNEL)) == {ann.socket_id, back.socket_id})
             await expect_no_news(here, ann)
 
@@ -279,6 +280,50 @@ class TestRepair:
 
             told = {(await ann.expect(ADDED, ROOM))["user_id"] for _ in range(2)}
             assert told == {"bob", "cy"}
+            await expect_no_news(here, ann)
+
+    async def test_joining_meanwhile(self) -> None:
+        """
+        Who comes while a channel is being followed is shown to the newcomer, once.
+        """
+        async with place() as here, place(bus=here.bus, roster=here.roster) as there:
+            bob, marker = await there.join(ROOM, user="bob"), await here.join("marker")
+            here.bus.follows.clear()
+            ann, cy = await here.connect(), await there.connect()
+            await ann.ask(ROOM, user="ann")
+            await until(lambda: here.bus.held == 1)
+            await cy.subscribe(ROOM, user="cy")
+            await bob.expect(ADDED, ROOM)
+            await here.publish("marker", "1")
+            await marker.expect("news", "marker")
+
+            here.bus.follows.set()
+
+            seen = set((await ann.expect(SUCCEEDED, ROOM))["presence"]["ids"])
+            assert seen == {"ann", "bob", "cy"}
+            await expect_no_news(here, ann)
+
+    async def test_roster_away(self) -> None:
+        """
+        A gap that cannot be repaired at once is repaired when the roster is back.
+        """
+        async with place() as here:
+            ann = await here.join(ROOM, user="ann")
+            here.bus.loses = lambda each: isinstance(each, Transition) and each.user_id == "bob"
+            here.roster.is_away = True
+            elsewhere = Seat(CHANNEL, "1.1", "elsewhere"), Seat(CHANNEL, "2.2", "elsewhere")
+            await here.roster.inner.join(
+                [
+                    JoinRequest(seat, user, "null")
+                    for seat, user in zip(elsewhere, ("bob", "cy"), strict=True)
+                ]
+            )
+            await until(lambda: here.roster.refusals > 0)
+            await ann.expect_nothing_else()
+
+            here.roster.is_away = False
+
+            assert {(await ann.expect(ADDED, ROOM))["user_id"] for _ in range(2)} == {"bob", "cy"}
             await expect_no_news(here, ann)
 
     async def test_overtaken_snapshot(self) -> None:

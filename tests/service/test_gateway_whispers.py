@@ -3,6 +3,7 @@
 import pytest
 
 from libs.common.channels import Channel
+from services.gateway.relay import Relay
 from tests.support.gateways import APP, place, until
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -68,6 +69,22 @@ class TestWhispers:
             await until(lambda: here.gateway.counters.whispers_dropped == 1)
 
             here.bus.is_away = False
+            await sender.whisper("private-1", "client-n", 2)
+
+            assert await other.expect("client-n", "private-1") == 2
+
+    async def test_too_many(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """
+        What finds the queue full is dropped and counted, and nobody is sent away for it.
+        """
+        async with place() as here:
+            sender, other = await here.join("private-1"), await here.join("private-1")
+            with monkeypatch.context() as patch:
+                patch.setattr(Relay, "LIMIT", 0)
+                await sender.whisper("private-1", "client-n", 1)
+                await sender.expect_nothing_else()
+            assert here.gateway.counters.whispers_dropped == 1
+
             await sender.whisper("private-1", "client-n", 2)
 
             assert await other.expect("client-n", "private-1") == 2

@@ -107,6 +107,20 @@ class TestWriteAll:
         await clients[1].send(b"\x10\x68", CLOSE)
         assert await clients[1].rest() == b""
 
+    async def test_ended(self, listener: Listener) -> None:
+        """
+        Nothing is written to a connection that ended, nor to one that took over its file descriptor.
+        """
+        ended, client = await listener.connect()
+        client.reset()
+        await ended.end()
+        line, client = await listener.connect()
+
+        write_all([ended.socket], join([b"a"]))
+
+        write_all([line.socket], join([b"b"]))
+        assert await client.frame() == Frame(TEXT, b"b")
+
     async def test_backlog(self, listener: Listener) -> None:
         """
         What the kernel takes in part or not at all arrives later, whole and in order.
@@ -119,6 +133,20 @@ class TestWriteAll:
             write_all([line.socket], join([payloads[-1]]))
 
         assert [await client.frame() for _ in payloads] == [Frame(TEXT, each) for each in payloads]
+
+    async def test_behind_a_backlog(self, listener: Listener) -> None:
+        """
+        What waits in the buffer is not overtaken when the kernel has room again.
+        """
+        line, client = await listener.connect(receives=4096)
+        count = fill(line)
+        client.take()
+
+        write_all([line.socket], join([b"last"]))
+
+        for _ in range(count):
+            assert await client.frame() == Frame(TEXT, BLOCK)
+        assert await client.frame() == Frame(TEXT, b"last")
 
     async def test_too_slow(self, listener: Listener) -> None:
         """
