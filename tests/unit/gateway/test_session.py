@@ -313,6 +313,17 @@ class TestPresence:
 
         assert refusal(effects)["type"] == "InvalidChannel"
 
+    def test_without_member(self, session: Session) -> None:
+        """
+        A token alone does not say who joins.
+        """
+        data = refusal(
+            session.received(subscribe_private(session.app, SOCKET_ID, "presence-x"), now=0)
+        )
+
+        assert data["type"] == "InvalidChannel"
+        assert "needs channel_data" in data["error"]
+
     def test_members(self, session: Session) -> None:
         """
         A session knows as whom it is where, for when the roster has lost it.
