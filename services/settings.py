@@ -112,6 +112,7 @@ def load(*, path: Path | None, environ: Mapping[str, str]) -> Settings:
             *_backend_problems(settings.backends),
             *_app_problems(settings),
             *_rule_problems(settings),
+            *_timer_problems(settings),
             *_exposed_secrets(settings),
         ]
     )
@@ -206,6 +207,16 @@ def _rule_problems(settings: Settings) -> Iterator[str]:
     names = [route.name for route in settings.routes]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f'two routes have the name "{name}"'
+
+
+def _timer_problems(settings: Settings) -> Iterator[str]:
+    """After an outage of the roster every lease has lapsed: gateways must come before sweepers."""
+    renew, grace = settings.gateway.lease_renew, settings.presence.lease_grace
+    if grace <= renew:
+        yield (
+            f"presence.lease_grace ({grace:g}) must be longer than gateway.lease_renew ({renew:g}), "
+            "lest an outage of the roster ends the leases of gateways that live"
+        )
 
 
 def _named_apps(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -271,14 +271,12 @@ class Session:
             return None
         if kind is Kind.USER:
             raise Denied("the connection is not signed in as this user")
+        text = channel_text(self.socket_id, data.channel, data.channel_data)
+        check_token(self.app, data.auth or "", text)
         if kind is not Kind.PRESENCE:
-            text = channel_text(self.socket_id, data.channel, data.channel_data)
-            check_token(self.app, data.auth or "", text)
             return None
         if data.channel_data is None:
             raise frames.BadMessage("a presence channel needs channel_data")
-        text = channel_text(self.socket_id, data.channel, data.channel_data)
-        check_token(self.app, data.auth or "", text)
         return frames.parse_member(data.channel_data)
 
     def _ask(self, name: str, member: Member | None) -> list[Effect]:

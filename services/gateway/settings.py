@@ -50,7 +50,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     linger: Annotated[float, Meta(ge=0)] = 5.0
     position_check: Seconds = 30.0
     lease_ttl: Seconds = 15.0
-    lease_renew: Seconds = 5.0
+    lease_renew: Seconds = 4.0
 
     def __post_init__(self) -> None:
         if self.lease_renew * 2 > self.lease_ttl:

@@ -19,5 +19,5 @@ class PresenceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         sweep_interval: Seconds between two looks for what is due: members who left, leases that lapsed.
     """
 
-    lease_grace: Annotated[float, Meta(ge=0)] = 5.0
+    lease_grace: Annotated[float, Meta(ge=0)] = 6.0
     sweep_interval: Annotated[float, Meta(ge=0.05)] = 0.5

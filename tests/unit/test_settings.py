@@ -125,6 +125,17 @@ class TestRules:
         assert problems(file, APP, ROUTE, ROUTE) == ['two routes have the name "r"']
 
 
+class TestTimers:
+    """What must hold between the timers of two services."""
+
+    def test_grace_of_leases(self, file: Path) -> None:
+        """A gateway that lives must have renewed its lease before a sweeper takes it for dead."""
+        (problem,) = problems(file, APP, PRESENCE_LEASE_GRACE="4")
+
+        assert problem.startswith("presence.lease_grace (4) must be longer")
+        assert read(file, APP, PRESENCE_LEASE_GRACE="4.1").presence.lease_grace == 4.1
+
+
 class TestBackends:
     """URLs are checked before anything connects."""
 
