@@ -1,0 +1,111 @@
+"""Dispatchers die and come back from the dead in the middle of a stream: every record is told once, in order."""
+
+import asyncio
+import json
+import signal
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from libs.common.bus_redis import RedisBus
+from libs.common.channels import Channel
+from libs.common.connection_redis import RedisConnection
+from libs.common.messages import Position
+from libs.common.partitions import Keys
+from tests.support.eventlogs import create
+from tests.support.fleet import APP, Fleet, channel, upstream_of
+from tests.support.groups import wait_for_members, wait_until_committed
+from tests.support.visitors import Visitor, visitors
+
+SMALL_BATCHES = {"FANFARE_KAFKA_BATCH": "10"}  # So that the middle of the stream lasts.
+MANY = 5000
+
+
+async def history(fleet: Fleet, room: str) -> list[int]:
+    """Read the whole history of a room's channel."""
+    async with RedisConnection(fleet.redis, "bus") as connection:
+        bus, place = RedisBus(connection, Keys(fleet.prefix)), Channel(APP.id, channel(room))
+        (top,) = await bus.tops([place])
+        read = await bus.history(place, Position(top.epoch, 0), limit=MANY)
+    assert read.entries is not None
+    frames = [json.loads(entry.broadcast.frame) for entry in read.entries]
+    return [json.loads(frame["data"])["n"] for frame in frames]
+
+
+def numbers(visitor: Visitor, room: str) -> list[int]:
+    return [item["n"] for item in visitor.heard(channel(room))]
+
+
+class TestKilled:
+    """A dispatcher is killed, and another takes its place."""
+
+    async def test_in_the_middle(self, tmp_path: Path, redis_url: str, kafka_url: str) -> None:
+        """
+        What was published and not committed is published again, and nobody notices.
+        """
+        fleet = Fleet(tmp_path, redis=redis_url, kafka=kafka_url)
+        await create(kafka_url, fleet.topic)
+        async with (
+            fleet.running("gateway") as gateway,
+            upstream_of(fleet) as upstream,
+            visitors(APP) as visitor,
+        ):
+            ann = visitor()
+            await ann.connect(gateway.url)
+            await ann.join(channel("1"))
+            await upstream.tell("1", range(2000))
+
+            async with fleet.running("dispatcher", **SMALL_BATCHES) as doomed:
+                await ann.until_heard(channel("1"), {"n": 100})
+                doomed.kill()
+            heard = len(numbers(ann, "1"))
+            async with fleet.running("dispatcher"):
+                await ann.until_heard(channel("1"), {"n": 1999})
+                await wait_until_committed(kafka_url, fleet.group, 2000)
+
+            assert heard < 2000
+            assert numbers(ann, "1") == list(range(2000))
+            assert await history(fleet, "1") == list(range(2000))
+
+
+class TestZombie:
+    """A dispatcher stands still for so long that its partitions go to another one, and then goes on."""
+
+    async def test_goes_on(self, tmp_path: Path, redis_url: str, kafka_url: str) -> None:
+        """
+        What it still had in its hands was published by the other one, and is not published again.
+        """
+        fleet = Fleet(tmp_path, redis=redis_url, kafka=kafka_url)
+        await create(kafka_url, fleet.topic, partitions=2)
+        async with AsyncExitStack() as stack:
+            start = stack.enter_async_context
+            gateway = await start(fleet.running("gateway"))
+            zombie = await start(fleet.running("dispatcher", **SMALL_BATCHES))
+            await start(fleet.running("dispatcher", **SMALL_BATCHES))
+            upstream = await start(upstream_of(fleet))
+            visitor = await start(visitors(APP))
+            ann = visitor()
+            await ann.connect(gateway.url)
+            for room in ("0", "1"):
+                await ann.join(channel(room))
+            await wait_for_members(kafka_url, fleet.group, 2)
+
+            async with asyncio.TaskGroup() as telling:
+                for room in ("0", "1"):
+                    telling.create_task(upstream.tell(room, range(1000), partition=int(room)))
+                for room in ("0", "1"):
+                    await ann.until_heard(channel(room), {"n": 10})
+                zombie.send(signal.SIGSTOP)
+            heard = [len(numbers(ann, room)) for room in ("0", "1")]
+            for room in ("0", "1"):
+                await ann.until_heard(channel(room), {"n": 999})
+            zombie.send(signal.SIGCONT)
+            await wait_for_members(kafka_url, fleet.group, 2)
+            for room in ("0", "1"):
+                await upstream.tell(room, range(1000, 1100), partition=int(room))
+                await ann.until_heard(channel(room), {"n": 1099})
+            await wait_until_committed(kafka_url, fleet.group, 2200)
+
+            assert max(heard) < 1000
+            for room in ("0", "1"):
+                assert numbers(ann, room) == list(range(1100))
+                assert await history(fleet, room) == list(range(1100))
