@@ -16,11 +16,11 @@ from tests.support.eventlogs import (
     DEADLINE,
     SETTINGS,
     after,
+    aiokafka_tasks,
     appended,
     create,
     endured,
     fetched,
-    left_behind,
     numbered,
     refused,
     until,
@@ -155,6 +155,7 @@ class TestBroker:
     async def test_leaving_in_silence(self, broker: Server, prefix: str) -> None:
         """Consumer and producer end in time while the broker is silent, and leave nothing running."""
         await create(broker.url, prefix)
+        others = aiokafka_tasks()
         try:
             async with KafkaEventLog(broker.url, SETTINGS) as log:
                 await log.append([NewRecord(prefix, b"before")])
@@ -165,7 +166,7 @@ class TestBroker:
                     await asyncio.sleep(0)
             with pytest.raises(Unavailable):
                 await appending
-            await until(lambda: not left_behind())
+            await until(lambda: aiokafka_tasks() <= others)
         finally:
             broker.resume()
 

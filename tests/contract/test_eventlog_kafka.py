@@ -21,11 +21,11 @@ from libs.common.records import NewRecord
 from libs.common.secret import Secret
 from tests.support.eventlogs import (
     SETTINGS,
+    aiokafka_tasks,
     create,
     delete,
     endured,
     fetched,
-    left_behind,
     refused,
     until,
     upstream,
@@ -228,12 +228,13 @@ class TestProducer:
 
     async def test_closed_log_leaves_nothing_behind(self, kafka_url: str, prefix: str) -> None:
         """When log and consumer are closed, no task of theirs runs on."""
+        others = aiokafka_tasks()
         async with KafkaEventLog(kafka_url, SETTINGS) as log:
             await log.append([NewRecord(prefix, b"")])
             async with log.consume([prefix], group=prefix) as consumer:
                 await fetched(consumer, 1)
 
-        await until(lambda: not left_behind())
+        await until(lambda: aiokafka_tasks() <= others)
 
 
 class TestSecured:

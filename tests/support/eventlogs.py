@@ -136,7 +136,10 @@ def after(records: Sequence[Record]) -> dict[Partition, int]:
     return {Partition(r.topic, r.partition): r.offset + 1 for r in records}
 
 
-def left_behind() -> list[str]:
-    """Name the tasks of aiokafka that run."""
-    tasks = [str(task.get_coro()) for task in asyncio.all_tasks()]
-    return [task for task in tasks if any(part in task for part in AIOKAFKA)]
+def aiokafka_tasks() -> set[asyncio.Task[object]]:
+    """Return the tasks of aiokafka that run: those of other tests' deployments too."""
+    return {
+        task
+        for task in asyncio.all_tasks()
+        if any(part in str(task.get_coro()) for part in AIOKAFKA)
+    }
