@@ -22,6 +22,7 @@ import asyncpg
 from aiokafka import AIOKafkaProducer
 
 from tests.support import tokens
+from tests.support.eventlogs import create
 from tests.support.program import ROOT, Program, program
 from tests.support.pusherjs import options
 
@@ -164,6 +165,8 @@ async def in_many(
     }
     await migrate(config, environ)
     await _add_app(postgres, prefix)
+    for topic in ("bookings", "products"):  # One that comes later is noticed only after a while.
+        await create(kafka, f"{prefix}.{topic}")
     async with AsyncExitStack() as stack:
 
         async def start(name: str, *services: str) -> Program:
