@@ -25,6 +25,7 @@ from services.settings import Settings, check_services
 
 log = structlog.get_logger()
 
+DRAIN_SPREAD = 10.0  # Seconds over which a gateway sends its clients away, if there is time for it.
 SPARE_FILES = 200  # File descriptors beside those of clients: backends, listeners, logs.
 
 
@@ -60,7 +61,11 @@ def build(settings: Settings, names: Sequence[str], backends: Backends) -> list[
             events=backends.events,
         ),
         "gateway": lambda: Gateway(
-            settings.gateway, backends.apps, bus=backends.bus, roster=backends.roster
+            settings.gateway,
+            backends.apps,
+            bus=backends.bus,
+            roster=backends.roster,
+            drain_spread=min(DRAIN_SPREAD, settings.server.drain_timeout / 2),
         ),
     }
     return [make() for name, make in makers.items() if name in names]

@@ -11,7 +11,9 @@ from typing import Protocol
 
 from aiohttp import WebSocketError, WSMsgType, web
 
+from libs.common.apps import App
 from libs.common.channels import Channel
+from libs.common.errors import Denied
 from services.gateway import frames
 from services.gateway.frames import Member
 from services.gateway.session import Ask, Close, Effect, Leave, Ping, Relay, Send, Session
@@ -34,6 +36,9 @@ def upgrade(max_message: int) -> "web.WebSocketResponse[bool]":
 
 class Surroundings(Protocol):
     """What a connection asks its gateway to do; nothing of it waits."""
+
+    def app(self, app_id: str) -> App:
+        """Return an app as it is now; raises Denied if it is switched off or gone."""
 
     def ask(self, connection: "Connection", channel: Channel, member: Member | None) -> None:
         """Find out whether it may join, and answer with `Connection.perform`."""
@@ -84,7 +89,8 @@ class Connection:
         message = await websocket.receive()
         now = time.monotonic()
         if message.type is WSMsgType.TEXT:
-            self.perform(self.session.received(message.data, now))
+            if self.refresh():
+                self.perform(self.session.received(message.data, now))
             return True
         if message.type in _ENDS:
             self._note_end(message.data)
@@ -94,6 +100,20 @@ class Connection:
             self.socket.pong(message.data)
         elif message.type is WSMsgType.BINARY:
             self.socket.send(_BINARY)
+        return True
+
+    def refresh(self) -> bool:
+        """
+        Take the app as it is now: secrets and switches change while clients are connected.
+
+        Returns:
+            Whether the app is still there for the client; else the connection is closed.
+        """
+        try:
+            self.session.app = self._surroundings.app(self.session.app.id)
+        except Denied as error:
+            self.close(error.code, str(error))
+            return False
         return True
 
     def _note_end(self, data: object) -> None:

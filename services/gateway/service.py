@@ -179,6 +179,10 @@ class Gateway:
                 seconds=round(time.monotonic() - now, 3),
             )
 
+    def app(self, app_id: str) -> App:
+        """See `connection.Surroundings.app`."""
+        return self._apps.by_id(app_id)
+
     def ask(self, connection: Connection, channel: Channel, member: Member | None) -> None:
         """See `connection.Surroundings.ask`."""
         if member is None:
@@ -204,7 +208,8 @@ class Gateway:
             await asyncio.sleep(TICK)
             now = time.monotonic()
             for connection in self._wheel.take(now):
-                connection.perform(connection.session.ticked(now))
+                if connection.refresh():
+                    connection.perform(connection.session.ticked(now))
                 self._wheel.put(connection, max(now, connection.session.next_tick))
 
     async def _seat_again(self) -> None:

@@ -112,7 +112,11 @@ class State(Enum):
 
     JOINING = "joining"
     JOINED = "joined"
+    ASKED_ANEW = "joined, and asked for anew"
     LEFT_WHILE_JOINING = "left while joining"
+
+
+_SUBSCRIBED = frozenset({State.JOINED, State.ASKED_ANEW})
 
 
 class Session:
@@ -124,6 +128,9 @@ class Session:
         socket_id: The connection's name.
         settings: Limits and timers.
         now: When it was opened.
+
+    Attributes:
+        app: As it is now; whoever runs the session keeps it up to date.
     """
 
     __slots__ = (
@@ -187,7 +194,7 @@ class Session:
     def closed(self) -> list[Effect]:
         """Give up everything: the client is gone."""
         self._closed = True
-        channels = [name for name, state in self._channels.items() if state is State.JOINED]
+        channels = [name for name, state in self._channels.items() if state in _SUBSCRIBED]
         self._channels.clear()
         self._members.clear()
         return [Leave(name, returns=True) for name in channels]
@@ -197,7 +204,7 @@ class Session:
         return [
             (name, member)
             for name, member in self._members.items()
-            if self._channels.get(name) is State.JOINED
+            if self._channels.get(name) in _SUBSCRIBED
         ]
 
     def admitted(self, channel: str, infos: Mapping[str, str] | None) -> list[Effect]:
@@ -208,7 +215,7 @@ class Session:
             channel: Which.
             infos: The members of a presence channel: user id to ``user_info`` as JSON text.
         """
-        if self._channels.get(channel) not in {State.JOINING, State.JOINED}:
+        if self._channels.get(channel) not in {State.JOINING, *_SUBSCRIBED}:
             self._forget(channel)
             return [Leave(channel, returns=self._closed)]
         self._channels[channel] = State.JOINED
@@ -223,7 +230,7 @@ class Session:
         match state:
             case State.JOINING:
                 return [Send(answer)]
-            case State.JOINED:  # It was asked for anew, and is lost.
+            case State.JOINED | State.ASKED_ANEW:  # It was asked for anew, and is lost.
                 return [Leave(channel), Send(answer)]
         return []
 
@@ -281,8 +288,8 @@ class Session:
 
     def _ask(self, name: str, member: Member | None) -> list[Effect]:
         state = self._channels.get(name)
-        if state is State.JOINED:  # Subscribing twice is subscribing once, and is confirmed twice.
-            return [Ask(name, self._members[name])] if member else [Send(frames.succeeded(name))]
+        if state in _SUBSCRIBED:
+            return self._ask_anew(name)
         self._channels[name] = State.JOINING
         if state is not None and member == self._members.get(name):
             return []  # The question is under way; its answer is for this request too.
@@ -290,9 +297,19 @@ class Session:
             self._members[name] = member
         return [Ask(name, member)]
 
+    def _ask_anew(self, name: str) -> list[Effect]:
+        """Subscribing twice is subscribing once, and is confirmed again; of members there is a new view."""
+        member = self._members.get(name)
+        if member is None:
+            return [Send(frames.succeeded(name))]
+        if self._channels[name] is State.ASKED_ANEW:
+            return []  # The question is under way; its answer is for this request too.
+        self._channels[name] = State.ASKED_ANEW
+        return [Ask(name, member)]
+
     def _unsubscribe(self, name: str) -> list[Effect]:
         state = self._channels.get(name)
-        if state is State.JOINED:
+        if state in _SUBSCRIBED:
             self._forget(name)
             return [Leave(name)]
         if state is State.JOINING:
@@ -315,7 +332,7 @@ class Session:
         if not self.app.client_events:
             raise ClientEventRefused("client events are switched off for this app")
         check_event(message.event, longest=self._settings.event_name_length)
-        if self._channels.get(name) is not State.JOINED:
+        if self._channels.get(name) not in _SUBSCRIBED:
             raise ClientEventRefused(f"not subscribed to {name[:200]}")
         if kind_of(name) not in {Kind.PRIVATE, Kind.PRESENCE}:
             raise ClientEventRefused("client events need a private or a presence channel")

@@ -1,10 +1,12 @@
 """Subscribing and unsubscribing over real WebSockets."""
 
 import pytest
+from msgspec import structs
 
 from libs.common.apps import App, MemoryApps
 from libs.common.secret import Secret
 from tests.support.gateways import APP, place, until
+from tests.support.pusher import subscribe_private
 
 pytestmark = pytest.mark.usefixtures("quick")
 
@@ -104,3 +106,53 @@ class TestSubscribe:
             assert (await client.expect("pusher:subscription_error", "b"))["type"] == "LimitReached"
             await here.publish("a", "1")
             assert await client.expect("news", "a") == 1
+
+
+class TestAppsThatChange:
+    """Secrets and switches of an app reach the clients that are connected."""
+
+    async def test_new_secret(self) -> None:
+        """
+        A connection that was there before a secret was rotated takes tokens of the new one, and no others.
+        """
+        apps = MemoryApps([APP])
+        async with place(apps=apps) as here:
+            client = await here.connect()
+
+            rotated = structs.replace(APP, secrets=(Secret("new"),))
+            apps.replace([rotated])
+
+            await client.send(subscribe_private(rotated, client.socket_id, "private-1"))
+            await client.expect("pusher_internal:subscription_succeeded", "private-1")
+            await client.send(subscribe_private(APP, client.socket_id, "private-2"))
+            refusal = await client.expect("pusher:subscription_error", "private-2")
+            assert refusal["type"] == "AuthError"
+
+    @pytest.mark.parametrize("gone", [True, False])
+    async def test_switched_off(self, *, gone: bool) -> None:
+        """
+        Of an app that was switched off, or taken away, a client that speaks is told so and does not return.
+        """
+        apps = MemoryApps([APP])
+        async with place(apps=apps) as here:
+            client = await here.connect()
+
+            apps.replace([] if gone else [structs.replace(APP, enabled=False)])
+
+            code = 4001 if gone else 4003
+            await client.send({"event": "pusher:ping", "data": {}})
+            await client.expect_error(code)
+            assert await client.expect_close() == code
+
+    async def test_switched_off_in_silence(self) -> None:
+        """
+        A client that says nothing is found when its silence is judged.
+        """
+        apps = MemoryApps([APP])
+        async with place(apps=apps, activity_timeout=1) as here:
+            client = await here.connect()
+
+            apps.replace([structs.replace(APP, enabled=False)])
+
+            await client.expect_error(4003)
+            assert await client.expect_close() == 4003

@@ -33,6 +33,11 @@ APP = App(id="1", key="app-key", secrets=(Secret("app-secret"),))
 class Nowhere:
     """Surroundings of connections that join nothing."""
 
+    def app(self, app_id: str) -> App:
+        """Know one app."""
+        assert app_id == APP.id
+        return APP
+
     def ask(self, connection: Connection, channel: Channel, member: Member | None) -> None:
         """Say nothing."""
 

@@ -345,6 +345,9 @@ class TestPresence:
         session.admitted("presence-x", {"1": "null"})
 
         assert session.received(frame, now=1) == [Ask("presence-x", Member("1", "null"))]
+        assert session.received(frame, now=2) == []
+        assert len(sent(session.admitted("presence-x", {"1": "null"}))) == 1
+        assert session.received(frame, now=3) == [Ask("presence-x", Member("1", "null"))]
 
     def test_returning_as_another_while_joining(self, session: Session) -> None:
         """
