@@ -70,10 +70,11 @@ class Listener(Protocol):
         Hear these channels from now on.
 
         Returns:
-            For each, its position at an instant after hearing began: later entries will be received.
+            Of each, its position at an instant after hearing began: later entries will be received.  A channel
+            whose part of the bus is away is missing here, and counts as not followed.
 
         Raises:
-            Unavailable: The bus is away.  The channels count as not followed.
+            Unavailable: The bus is away for all of them.  The channels count as not followed.
         """
 
     async def unfollow(self, channels: Collection[Channel]) -> None:
@@ -132,12 +133,12 @@ class Bus(Protocol):
             Unavailable: The bus is away.
         """
 
-    async def tops(self, channels: Sequence[Channel]) -> list[Position]:
+    async def tops(self, channels: Collection[Channel]) -> dict[Channel, Position]:
         """
-        Read the present positions of channels.
+        Read the present positions of channels; one whose part of the bus is away is missing in the answer.
 
         Raises:
-            Unavailable: The bus is away.
+            Unavailable: The bus is away for all of them.
         """
 
     def listen(self) -> AbstractAsyncContextManager[Listener]:
@@ -260,9 +261,9 @@ class MemoryBus:
         entries = itertools.islice(memory.entries, start, start + limit)
         return History(memory.position, tuple(entries))
 
-    async def tops(self, channels: Sequence[Channel]) -> list[Position]:
+    async def tops(self, channels: Collection[Channel]) -> dict[Channel, Position]:
         """See `Bus.tops`."""
-        return [self._memory(channel).position for channel in channels]
+        return {channel: self._memory(channel).position for channel in channels}
 
     @asynccontextmanager
     async def listen(self) -> AsyncIterator[Listener]:

@@ -9,7 +9,7 @@ are in `listener_redis`, and what is said on the feeds in `wire`.
 import asyncio
 import itertools
 import secrets
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -119,14 +119,20 @@ class RedisBus:
         )
         return History(top, entries[:limit] if reaches else None)
 
-    async def tops(self, channels: Sequence[Channel]) -> list[Position]:
+    async def tops(self, channels: Collection[Channel]) -> dict[Channel, Position]:
         """See `Bus.tops`."""
         nothing = Position("", 0)
         epochs = _new_epochs()
-        calls = [self._read(channel, nothing, 1, next(epochs)) for channel in channels]
+        asked = list(dict.fromkeys(channels))
+        calls = [self._read(channel, nothing, 1, next(epochs)) for channel in asked]
         replies = await self._redis.ask_all(calls)
-        _raise_first(replies)
-        return [Position(epoch.decode(), offset) for epoch, offset, _ in replies]
+        if all(isinstance(reply, Exception) for reply in replies):
+            _raise_first(replies)
+        return {
+            channel: Position(reply[0].decode(), reply[1])
+            for channel, reply in zip(asked, replies, strict=True)
+            if not isinstance(reply, Exception)
+        }
 
     def _read(self, channel: Channel, after: Position, limit: int, epoch: str) -> Call:
         return _HISTORY.call(

@@ -6,7 +6,7 @@ The connection itself, with its subscriptions and their confirmations, is `subsc
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -24,7 +24,7 @@ from libs.common.wire import PROBE, decode
 STEADY = 10.0  # Seconds that a connection must last before the delay to the next one begins anew.
 MOST_PATIENT = 10  # Probe intervals that the watch waits at most, when reconnecting did not help.
 
-Tops = Callable[[Sequence[Channel]], Awaitable[list[Position]]]
+Tops = Callable[[Collection[Channel]], Awaitable[dict[Channel, Position]]]
 
 log = structlog.get_logger()
 
@@ -124,15 +124,18 @@ class RedisListener:
         subscription = self._subscription
         if subscription is None:
             raise Unavailable("bus")
-        asked = list(dict.fromkeys(channels))
-        claims = {self._name_feed(channel).encode(): channel for channel in asked}
-        claimed = [self._claim(feed, channel) for feed, channel in claims.items()]
+        claims = {self._name_feed(channel).encode(): channel for channel in channels}
+        claimed = {feed: self._claim(feed, channel) for feed, channel in claims.items()}
         try:
             await subscription.subscribe(claims)
-            return dict(zip(asked, await self._read_tops(asked), strict=True))
+            positions = await self._read_tops(claims.values())
         except BaseException:
-            self._give_up(dict(zip(claims, claimed, strict=True)))
+            self._give_up(claimed)
             raise
+        self._give_up(
+            {feed: claimed[feed] for feed, channel in claims.items() if channel not in positions}
+        )
+        return positions
 
     def _claim(self, feed: bytes, channel: Channel) -> _Followed:
         followed = self._followed.setdefault(feed, _Followed(channel))

@@ -99,6 +99,8 @@ class Admission:
         self._limit = limit
         self._follows: Desk[Follow] = Desk(self._follow)
         self._seatings: Desk[Seating] = Desk(self._settle)
+        self._counted = 0  # Of the seatings, those that the limit is for.
+        self._again: set[Place] = set()  # Who waits to be seated again, and is not being so.
 
     def ask(self, question: Follow | Join) -> None:
         """Take a question; the answer goes to its connection's session."""
@@ -109,22 +111,28 @@ class Admission:
         elif isinstance(question, Follow):
             self._follows.put(question)
         else:
-            self._seatings.put(question)
+            self._put(question)
 
     def seat_again(self, join: Join) -> None:
-        """Take a member that was admitted before; the caller takes care that each waits at most once."""
-        self._seatings.put(join)
+        """Take a member that was admitted before, unless it waits for that already."""
+        if join.place not in self._again:
+            self._again.add(join.place)
+            self._seatings.put(join)
 
     def depart(self, departure: Departure) -> None:
         """Take a departure."""
         if self._is_full:
-            self._lease.lose(departure.seat.gateway)
+            self._lease.forsake(departure.seat.gateway)
         else:
-            self._seatings.put(departure)
+            self._put(departure)
+
+    def _put(self, seating: Seating) -> None:
+        self._counted += 1
+        self._seatings.put(seating)
 
     @property
     def _is_full(self) -> bool:
-        return len(self._follows) + len(self._seatings) >= self._limit
+        return len(self._follows) + self._counted >= self._limit
 
     async def settled(self) -> None:
         """Return once nobody waits to be seated or to leave; the caller sets the deadline."""
@@ -138,26 +146,29 @@ class Admission:
 
     async def _follow(self, questions: list[Follow]) -> list[Follow]:
         """Admit to channels without members; return who must ask again."""
+        left: list[Follow] = []
         for start in range(0, len(questions), BATCH):
-            batch = questions[start : start + BATCH]
-            try:
-                async with self._feed.following({question.channel for question in batch}):
-                    for question in batch:
-                        if question.connection.is_open:
-                            self._admit(question)
-            except Unavailable:
-                return questions[start:]
-        return []
+            batch = [each for each in questions[start : start + BATCH] if each.connection.is_open]
+            async with self._feed.following({question.channel for question in batch}) as followed:
+                for question in batch:
+                    if question.channel not in followed:
+                        left.append(question)
+                    elif question.connection.is_open:
+                        self._admit(question)
+        return left
 
     async def _settle(self, seatings: list[Seating]) -> list[Seating]:
         """Seat members, and let members go; return what must be tried again, in the order of each place."""
         left: list[Seating] = []
         stuck: set[Place] = set()
-        for batch in _batches(map(self._present, seatings)):
+        self._again.clear()
+        for batch in _batches(map(self._present, _once(seatings))):
             failed = await self._settle_alike([each for each in batch if each.place not in stuck])
             left += [each for each in batch if each.place in stuck]
             left += failed
             stuck.update(each.place for each in failed)
+        self._again.update(each.place for each in left if _is_again(each))
+        self._counted += _count(left) - _count(seatings)
         return left
 
     def _present(self, seating: Seating) -> Seating:
@@ -176,8 +187,10 @@ class Admission:
                 seats = [departure.seat for departure in departures]
                 await self._roster.leave(seats, grace=departures[0].grace)
             if joins:
-                async with self._feed.following({join.channel for join in joins}):
-                    return await self._seat(joins)
+                async with self._feed.following({join.channel for join in joins}) as followed:
+                    reached = [join for join in joins if join.channel in followed]
+                    others = [join for join in joins if join.channel not in followed]
+                    return [*await self._seat(reached), *others]
         except Unavailable:
             return batch
         return []
@@ -185,16 +198,17 @@ class Admission:
     async def _seat(self, joins: Sequence[Join]) -> list[Join]:
         """Seat members; return those who must ask again."""
         left: list[Join] = []
+        name = self._lease.name
         known = {join.channel: self._hub.version(join.channel) for join in joins}
         answers = await self._roster.join([self._request(join) for join in joins])
         for join, answer in zip(joins, answers, strict=True):
-            if isinstance(answer, Members):
+            if isinstance(answer, Members) and name == self._lease.name:
                 await self._introduce(join, answer, known=known[join.channel])
             elif isinstance(answer, TooManyMembers):
                 refusal = Refusal("LimitReached", str(answer), answer.code)
                 join.connection.perform(join.connection.session.refused(join.channel.name, refusal))
             else:
-                left.append(join)
+                left.append(join)  # Also who has a seat under a lost name: it will be cleared.
                 if isinstance(answer, LeaseLost):
                     self._lease.lose(answer.gateway)
         return left
@@ -232,6 +246,25 @@ def _batches(seatings: Iterable[Seating]) -> Iterator[list[Seating]]:
         alike = list(group)
         for start in range(0, len(alike), BATCH):
             yield alike[start : start + BATCH]
+
+
+def _once(seatings: Iterable[Seating]) -> Iterator[Seating]:
+    """Leave out whom an earlier one seats again: while that was tried it could be asked for once more."""
+    seen: set[Place] = set()
+    for seating in seatings:
+        if _is_again(seating):
+            if seating.place in seen:
+                continue
+            seen.add(seating.place)
+        yield seating
+
+
+def _is_again(seating: Seating) -> bool:
+    return isinstance(seating, Join) and seating.again
+
+
+def _count(seatings: Iterable[Seating]) -> int:
+    return sum(not _is_again(seating) for seating in seatings)
 
 
 def _alike(seating: Seating) -> object:

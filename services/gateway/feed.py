@@ -1,13 +1,14 @@
 """
 From the bus to the hub and on to sockets: follow what somebody here is subscribed to, fan out, repair gaps.
 
-One task takes deliveries in their order, so that whatever it awaits, the order of a channel is kept.
+One task takes deliveries in their order, so that whatever it awaits, the order of a channel is kept.  Another
+compares positions with the bus, which takes long where that is away, and hands over what does not agree.
 """
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Collection, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import structlog
 
@@ -24,6 +25,7 @@ from libs.common.messages import (
     Whisper,
     event_frame,
 )
+from libs.common.retry import Backoff
 from libs.common.roster import Roster
 from services.gateway import socket
 from services.gateway.connection import Connection
@@ -77,7 +79,9 @@ class Feed:
         self._writing = asyncio.Lock()  # One fan-out at a time, in order.
         self._early: dict[Channel, list[Delivery]] = {}
         self._wanted: list[Collection[Channel]] = []
-        self._doubtful = False
+        self._doubts = 0  # Reasons to compare all positions.
+        # Where positions did not agree: what was reached here, and what the bus has.
+        self._tops: dict[Channel, tuple[Position, Position]] = {}
         self._next_look = time.monotonic()
         self._next_check = self._next_look + settings.position_check
         self._unseated = unseated
@@ -85,36 +89,34 @@ class Feed:
     @property
     def is_listening(self) -> bool:
         """Whether the bus was heard of since it was last in doubt."""
-        return self._listener is not None and not self._doubtful
+        return self._listener is not None and not self._doubts
 
     @asynccontextmanager
-    async def following(self, channels: Collection[Channel]) -> AsyncIterator[None]:
+    async def following(self, channels: Collection[Channel]) -> AsyncIterator[set[Channel]]:
         """
         Open rooms for channels that are not followed yet, and close none of these while the context is open.
 
-        Raises:
-            Unavailable: The bus is away.
+        Yields those that are followed: all but the ones for which the bus is away.
         """
         self._wanted.append(channels)
         try:
             await self._follow(channels)
-            yield
+            yield {channel for channel in channels if self._hub.room(channel) is not None}
         finally:
             self._wanted.remove(channels)
 
     async def _follow(self, channels: Collection[Channel]) -> None:
         async with self._switching:
             missing = [channel for channel in channels if self._hub.room(channel) is None]
-            if not missing:
+            if not missing or self._listener is None:
                 return
-            if self._listener is None:
-                raise Unavailable("bus")
             self._early.update((channel, []) for channel in missing)
             try:
-                positions = await self._listener.follow(missing)
-                for channel, position in positions.items():
-                    self._hub.open(channel, position, now=time.monotonic())
-                self._catch_up(missing)
+                with suppress(Unavailable):
+                    positions = await self._listener.follow(missing)
+                    for channel, position in positions.items():
+                        self._hub.open(channel, position, now=time.monotonic())
+                    self._catch_up(positions)
             finally:
                 for channel in missing:
                     del self._early[channel]
@@ -130,16 +132,21 @@ class Feed:
 
     async def run(self) -> None:
         """Deliver until cancelled."""
-        async with self._bus.listen() as self._listener:
-            while True:
-                await self._take(await self._listener.receive(POLL))
-                await self._look_after()
+        async with self._bus.listen() as self._listener, asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._deliver(self._listener))
+            tasks.create_task(self._keep_checking())
+
+    async def _deliver(self, listener: Listener) -> None:
+        while True:
+            await self._take(await listener.receive(POLL))
+            await self._catch_up_with_tops()
+            await self._unfollow_idle()
 
     async def _take(self, deliveries: Iterable[Delivery]) -> None:
         batch: Batch = {}
         for delivery in deliveries:
             if isinstance(delivery, Interrupted):
-                self._doubtful = True
+                self._doubts += 1
             elif (early := self._early.get(delivery.channel)) is not None:
                 early.append(delivery)
             elif isinstance(delivery, Whisper):
@@ -205,17 +212,25 @@ class Feed:
             return
         self._counters.gaps += 1
         try:
-            while await self._read_on(room):
+            former = room.position.epoch
+            while await self._read_on(room, former):
                 pass
         except Unavailable:
-            self._doubtful = True
+            self._doubts += 1
 
-    async def _read_on(self, room: Room[Connection]) -> bool:
-        """Deliver the next part of a room's history; tell whether there is more."""
+    async def _read_on(self, room: Room[Connection], former: str) -> bool:
+        """
+        Deliver the next part of a room's history; tell whether there is more.
+
+        Args:
+            room: Whose.
+            former: The epoch in which its repair began.
+        """
         history = await self._bus.history(room.channel, room.position, limit=REPAIR_LIMIT)
         if history.entries is None:
             is_another = history.top.epoch != room.position.epoch
-            await self._resync(room, history.top.epoch)
+            if room.position.epoch == former:  # Otherwise they were told of this loss already.
+                await self._resync(room, history.top.epoch)
             # Of another life of the history nobody here has heard anything yet: it is read from its beginning.
             room.position = Position(history.top.epoch, 0) if is_another else history.top
             return is_another
@@ -242,24 +257,17 @@ class Feed:
         try:
             (members,) = await self._roster.members([channel])
         except Unavailable:
-            self._doubtful = True
+            self._doubts += 1
             return
         if self._hub.room(channel) is not None:
             diff = self._hub.snapshot(channel, members, known=known)
             await self.announce(channel, announcements(channel.name, diff, now=time.time()))
 
-    async def _look_after(self) -> None:
+    async def _unfollow_idle(self) -> None:
         now = time.monotonic()
         if now < self._next_look:
             return
         self._next_look = now + POLL
-        await self._unfollow_idle(now)
-        if self._doubtful or now >= self._next_check:
-            doubtful, self._doubtful = self._doubtful, False
-            self._next_check = now + self._settings.position_check
-            await self._check(everything=doubtful)
-
-    async def _unfollow_idle(self, now: float) -> None:
         if self._switching.locked():  # Deliveries do not wait for a follow; there is a next time.
             return
         async with self._switching:
@@ -269,25 +277,56 @@ class Feed:
                     self._hub.close(channel)
                 await self._listener.unfollow(idle)
 
-    async def _check(self, *, everything: bool) -> None:
-        """Compare positions with the bus, so that also a lost last entry is found."""
+    async def _keep_checking(self) -> None:
+        backoff = Backoff()
+        while True:
+            await asyncio.sleep(POLL)
+            doubts, now = self._doubts, time.monotonic()
+            if not doubts and now < self._next_check:
+                continue
+            self._next_check = now + self._settings.position_check
+            if await self._check(everything=doubts > 0):
+                self._doubts -= doubts
+                backoff.reset()
+            else:
+                self._doubts += 1
+                await asyncio.sleep(backoff.delay())
+
+    async def _check(self, *, everything: bool) -> bool:
+        """Compare positions with the bus, so that also a lost last entry is found; tell whether all could be."""
         rooms = [room for room in self._hub.rooms() if everything or not room.active]
         for room in self._hub.rooms():
             room.active = False
-        try:
-            for start in range(0, len(rooms), CHECK_BATCH):
-                await self._compare(rooms[start : start + CHECK_BATCH])
-        except Unavailable:
-            self._doubtful = True
-            return
-        if everything:
+        answers = [
+            await self._compare(rooms[start : start + CHECK_BATCH])
+            for start in range(0, len(rooms), CHECK_BATCH)
+        ]
+        if everything and all(answers):
             self._unseated.set()
+        return all(answers)
 
-    async def _compare(self, rooms: list[Room[Connection]]) -> None:
-        tops = await self._bus.tops([room.channel for room in rooms])
-        for room, top in zip(rooms, tops, strict=True):
-            if top != room.position:
-                await self._repair(room.channel)
+    async def _compare(self, rooms: list[Room[Connection]]) -> bool:
+        known = {room.channel: room.position for room in rooms}
+        try:
+            tops = await self._bus.tops(known)
+        except Unavailable:
+            return False
+        for channel, top in tops.items():
+            if top != known[channel]:
+                self._tops[channel] = known[channel], top
+        return len(tops) == len(known)
+
+    async def _catch_up_with_tops(self) -> None:
+        """Repair the channels whose positions did not agree, unless deliveries have brought them there since."""
+        tops, self._tops = self._tops, {}
+        for channel, (known, top) in tops.items():
+            room = self._hub.room(channel)
+            if room is None:
+                continue
+            reached = room.position
+            is_there = reached.epoch == top.epoch and reached.offset >= top.offset
+            if reached == known or not is_there:
+                await self._repair(channel)
 
 
 def _runs(broadcasts: Iterable[Broadcast]) -> list[bytes]:

@@ -43,6 +43,9 @@ class Lease:
         self.name = secrets.token_hex(8)
         self._renamed = asyncio.Event()
         self._unseated = unseated
+        self._is_held = False  # Whether the present name was ever renewed.
+        self._must_go = False  # Whether it is given up as soon as it was.
+        self._was_away = False  # Whether the last renewal failed, perhaps only in part.
 
     def seat(self, channel: Channel, socket_id: str) -> Seat:
         """Name a connection's seat."""
@@ -52,9 +55,19 @@ class Lease:
         """Give up a name, unless that was done before; its seats will be cleared."""
         if name == self.name:
             self.name = secrets.token_hex(8)
+            self._is_held = self._must_go = False
             self._renamed.set()
             self._unseated.set()
             log.warning("lease.lost", gateway=name, now=self.name)
+
+    def forsake(self, name: str) -> None:
+        """Give up a name; one that was never renewed only once it is, lest each departure takes another."""
+        if name != self.name:
+            return
+        if self._is_held:
+            self.lose(name)
+        else:
+            self._must_go = True
 
     async def run(self) -> None:
         """Renew until cancelled; a new name at once, for until then its seats are those of a dead gateway."""
@@ -69,15 +82,26 @@ class Lease:
         """Renew, and return the seconds after which it must be done again."""
         name = self.name
         try:
-            if not await self._roster.renew(name, ttl=self._ttl):
-                self._unseated.set()  # New, lapsed, or lost with the roster's data: so may be seats.
+            was_held = await self._roster.renew(name, ttl=self._ttl)
+            self._renewed(name, was_held=was_held)
         except LeaseLost:
             self.lose(name)
         except Unavailable:
+            self._was_away = True
             log.debug("lease.not_renewed", gateway=name)
             # Once the roster is back the grace period runs, and may be no longer than the interval.
             return min(RETRY, self._interval)
         return self._interval
+
+    def _renewed(self, name: str, *, was_held: bool) -> None:
+        # A renewal that failed in part may have found the lease gone there, and made it anew.
+        if not was_held or self._was_away:
+            self._unseated.set()  # New, lapsed, or lost with the roster's data: so may be seats.
+        self._was_away = False
+        if name == self.name:
+            self._is_held = True
+            if self._must_go:
+                self.lose(name)
 
     async def release(self) -> None:
         """End the lease: the gateway goes, and its members may return elsewhere within the grace period."""

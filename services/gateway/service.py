@@ -9,6 +9,7 @@ import random
 import secrets
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 
 import structlog
 from aiohttp import web
@@ -37,6 +38,7 @@ from services.gateway.wheel import Wheel
 log = structlog.get_logger()
 
 TICK = 1.0  # Seconds between two looks at who is silent.
+SETTLING = 5.0  # Seconds that departures may take before the lease is released without them.
 DRAIN_SLICE = 0.1  # Seconds between two handfuls of connections that are sent away.
 
 
@@ -216,7 +218,7 @@ class Gateway:
         """
         Seat all members anew when the roster may have lost them, or knows us no longer.
 
-        One round at a time: while a backend is away for long there would be more and more to ask.
+        Nobody waits for those whose part of a backend is away, who still wait from the last time.
         """
         while True:
             await self._unseated.wait()
@@ -225,7 +227,6 @@ class Gateway:
                 for name, member in connection.session.members():
                     channel = Channel(connection.session.app.id, name)
                     self._admission.seat_again(Join(connection, channel, member, again=True))
-            await self._admission.settled()
 
     async def drain(self) -> None:
         """
@@ -245,7 +246,9 @@ class Gateway:
         self._emptied.clear()
         if self._connections:
             await self._emptied.wait()
-        await self._admission.settled()
+        with suppress(TimeoutError):  # Departures that are left end with the lease.
+            async with asyncio.timeout(SETTLING):
+                await self._admission.settled()
         await self._lease.release()
 
 

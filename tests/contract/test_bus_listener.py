@@ -51,7 +51,7 @@ class TestFollow:
         for _ in range(5):
             followed.clear()
             async with buses[0].listen() as listener, asyncio.TaskGroup() as tasks:
-                (before,) = await buses[0].tops([CHANNEL])
+                before = (await buses[0].tops([CHANNEL]))[CHANNEL]
                 streaming = tasks.create_task(stream())
                 await reached(buses[0], CHANNEL, before.offset + 20)
                 followed |= await listener.follow([CHANNEL])

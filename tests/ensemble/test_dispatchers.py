@@ -24,7 +24,7 @@ async def history(fleet: Fleet, room: str) -> list[int]:
     """Read the whole history of a room's channel."""
     async with RedisConnection(fleet.redis, "bus") as connection:
         bus, place = RedisBus(connection, Keys(fleet.prefix)), Channel(APP.id, channel(room))
-        (top,) = await bus.tops([place])
+        top = (await bus.tops([place]))[place]
         read = await bus.history(place, Position(top.epoch, 0), limit=MANY)
     assert read.entries is not None
     frames = [json.loads(entry.broadcast.frame) for entry in read.entries]

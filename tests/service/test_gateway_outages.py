@@ -89,7 +89,7 @@ class TestBusAway:
             await ann.expect(ADDED, ROOM)
             here.bus.is_away = here.roster.is_away = True
             here.bus.interrupt()
-            await until(lambda: here.bus.refusals > 10)
+            await until(lambda: here.bus.refusals > 3)
 
             here.bus.is_away = False
             await until(lambda: here.roster.refusals > 0)

@@ -99,5 +99,7 @@ class TestWhispers:
             await sender.whisper("private-1", "client-n", 1)
             await other.expect("client-n", "private-1")
 
-            (top,) = await here.bus.tops([Channel(APP.id, "private-1")])
+            top = (await here.bus.tops([Channel(APP.id, "private-1")]))[
+                Channel(APP.id, "private-1")
+            ]
             assert top.offset == 0

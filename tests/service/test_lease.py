@@ -39,3 +39,60 @@ async def test_renewed_soon_after_an_outage() -> None:
         running.cancel()
 
     assert roster.attempts == 2
+
+
+class CalledRoster(MemoryRoster):
+    """A roster that is away in part until it is told otherwise: it takes the lease, and fails."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda _: None)
+        self.is_away = True
+        self.renewals = 0
+
+    async def renew(self, gateway: str, *, ttl: float) -> bool:
+        self.renewals += 1
+        was_held = await super().renew(gateway, ttl=ttl)
+        if self.is_away:
+            raise Unavailable("roster")
+        return was_held
+
+
+async def test_lost_in_part_of_an_outage() -> None:
+    """
+    What a renewal found that failed elsewhere is not forgotten: members are seated again afterwards.
+    """
+    roster, unseated = CalledRoster(), asyncio.Event()
+    lease = Lease(roster, ttl=AGES, interval=AGES, unseated=unseated)
+    await lease._renew()
+    assert not unseated.is_set()
+    roster.is_away = False
+
+    await lease._renew()
+
+    assert unseated.is_set()
+    unseated.clear()
+    await lease._renew()
+    assert not unseated.is_set()
+
+
+async def test_forsaken() -> None:
+    """
+    A name that was renewed is forsaken at once, and the next not before it was renewed.
+    """
+    roster = CalledRoster()
+    roster.is_away = False
+    lease = Lease(roster, ttl=AGES, interval=AGES, unseated=asyncio.Event())
+    await lease._renew()
+    first = lease.name
+    lease.forsake(first)
+    second = lease.name
+    for name in (first, second, second):
+        lease.forsake(name)
+    assert first != second == lease.name
+
+    await lease._renew()
+
+    third = lease.name
+    assert third != second
+    await lease._renew()
+    assert lease.name == third

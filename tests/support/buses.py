@@ -69,7 +69,7 @@ def texts(deliveries: Iterable[Delivery], channel: Channel | None = None) -> lis
 
 async def kept(bus: Bus, channel: Channel, *, limit: int = 10_000) -> list[str]:
     """Read the frames of a channel's whole history."""
-    (top,) = await bus.tops([channel])
+    top = (await bus.tops([channel]))[channel]
     history = await bus.history(channel, Position(top.epoch, 0), limit=limit)
     assert history.entries is not None
     return texts(history.entries)
@@ -79,7 +79,7 @@ async def reached(bus: Bus, channel: Channel, offset: int) -> None:
     """Wait until a channel has come to this offset."""
 
     async def has_come() -> bool:
-        (top,) = await bus.tops([channel])
+        top = (await bus.tops([channel]))[channel]
         return top.offset >= offset
 
     await eventually(has_come, timeout=DEADLINE)

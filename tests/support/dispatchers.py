@@ -77,7 +77,7 @@ class FaultyBus:
     async def frames(self, name: str, *, app: App = APP) -> list[bytes]:
         """Return the frames in a channel's history, in order."""
         channel = Channel(app.id, name)
-        (top,) = await self.inner.tops([channel])
+        top = (await self.inner.tops([channel]))[channel]
         history = await self.inner.history(channel, Position(top.epoch, 0), limit=1000)
         assert history.entries is not None
         return [entry.broadcast.frame for entry in history.entries]
@@ -90,7 +90,7 @@ class FaultyBus:
         """See `Bus.history`."""
         return await self.inner.history(channel, after, limit=limit)
 
-    async def tops(self, channels: Sequence[Channel]) -> list[Position]:
+    async def tops(self, channels: Collection[Channel]) -> dict[Channel, Position]:
         """See `Bus.tops`."""
         return await self.inner.tops(channels)
 

@@ -19,6 +19,8 @@ class FaultyBus:
     Attributes:
         inner: The bus itself.
         is_away: Whether every call fails, and nothing is delivered.
+        away_for: Of which channels nothing can be read, as where one master of a cluster is away.
+        reads: Cleared to have answers of `tops` wait.
         loses: Which deliveries never arrive.
         follows: Cleared to have answers to follows wait.
         held: How many of these answers wait.
@@ -30,6 +32,9 @@ class FaultyBus:
     def __init__(self, window: Window | None = None) -> None:
         self.inner = MemoryBus(window)
         self.is_away = False
+        self.away_for: set[Channel] = set()
+        self.reads = asyncio.Event()
+        self.reads.set()
         self.loses: Callable[[Delivery], bool] = lambda _: False
         self.follows = asyncio.Event()
         self.follows.set()
@@ -44,6 +49,15 @@ class FaultyBus:
         if self.is_away:
             self.refusals += 1
             raise Unavailable("bus")
+
+    def reachable(self, channels: Collection[Channel]) -> list[Channel]:
+        """Leave out the channels it is away for; fail if it is for all."""
+        self.check()
+        left = [channel for channel in channels if channel not in self.away_for]
+        self.refusals += len(left) < len(channels)
+        if channels and not left:
+            raise Unavailable("bus")
+        return left
 
     async def publish(self, publications: Sequence[Publication]) -> list[Position]:
         """See `Bus.publish`."""
@@ -60,11 +74,12 @@ class FaultyBus:
         self.check()
         return await self.inner.history(channel, after, limit=limit)
 
-    async def tops(self, channels: Sequence[Channel]) -> list[Position]:
+    async def tops(self, channels: Collection[Channel]) -> dict[Channel, Position]:
         """See `Bus.tops`."""
         self.comparisons += 1
-        self.check()
-        return await self.inner.tops(channels)
+        tops = await self.inner.tops(self.reachable(channels))
+        await self.reads.wait()
+        return tops
 
     @asynccontextmanager
     async def listen(self) -> AsyncIterator["FaultyListener"]:
@@ -93,9 +108,9 @@ class FaultyListener:
 
     async def follow(self, channels: Collection[Channel]) -> dict[Channel, Position]:
         """See `Listener.follow`."""
-        self._bus.check()
-        self._bus.followed.update(channels)
-        positions = await self._inner.follow(channels)
+        reachable = self._bus.reachable(channels)
+        self._bus.followed.update(reachable)
+        positions = await self._inner.follow(reachable)
         self._bus.held += 1
         await self._bus.follows.wait()
         self._bus.held -= 1
