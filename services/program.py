@@ -59,12 +59,14 @@ def build(settings: Settings, names: Sequence[str], backends: Backends) -> list[
             routes=settings.routes,
             bus=backends.bus,
             events=backends.events,
+            control=backends.control,
         ),
         "gateway": lambda: Gateway(
             settings.gateway,
             backends.apps,
             bus=backends.bus,
             roster=backends.roster,
+            control=backends.control,
             drain_spread=min(DRAIN_SPREAD, settings.server.drain_timeout / 2),
         ),
     }

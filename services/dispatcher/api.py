@@ -18,6 +18,7 @@ from aiohttp import web
 from libs.common import web as http
 from libs.common.apps import App, Apps, UnknownApp
 from libs.common.bus import Bus
+from libs.common.control import Control, Order
 from libs.common.errors import Denied
 from libs.common.eventlog import EventLog
 from libs.common.messages import Publication
@@ -26,6 +27,8 @@ from libs.common.signing import check_request
 from services.dispatcher.cloudevents import records_of
 from services.dispatcher.requests import read_batch, read_event
 from services.dispatcher.settings import DispatcherSettings
+
+TERMINATE_TTL = 300.0  # Seconds that a gateway may be cut off and still hear of a termination.
 
 Reader = Callable[..., list[Publication]]
 
@@ -46,6 +49,7 @@ class Api:
         apps: Who may post.
         bus: Takes events of the Pusher API.
         events: Takes CloudEvents.
+        control: Takes orders to gateways.
         counts: What was posted, by name.
     """
 
@@ -56,12 +60,14 @@ class Api:
         *,
         bus: Bus,
         events: EventLog,
+        control: Control,
         counts: Counter[str],
     ) -> None:
         self._settings = settings
         self._apps = apps
         self._bus = bus
         self._events = events
+        self._control = control
         self._counts = counts
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
@@ -70,6 +76,9 @@ class Api:
         return [
             web.post(prefix + "/events", self._post_event),
             web.post(prefix + "/batch_events", self._post_batch),
+            web.post(prefix + "/users/{user_id}/terminate_connections", self._terminate),
+            # The Python SDK leaves the app out of the path (docs/protocol.md, "HTTP API").
+            web.post("/users/{user_id}/terminate_connections", self._terminate),
             web.post("/events", self._post_cloudevents),
         ]
 
@@ -79,18 +88,29 @@ class Api:
     async def _post_batch(self, request: web.Request) -> web.Response:
         return await self._publish(request, read_batch)
 
-    async def _publish(self, request: web.Request, read: Reader) -> web.Response:
-        app = self._apps.by_id(request.match_info["app_id"])
+    async def _terminate(self, request: web.Request) -> web.Response:
+        app, _, now = await self._signed(request)
+        user_id = request.match_info["user_id"]
+        order = Order("terminate", app.id, user_id, now, now + TERMINATE_TTL)
+        await self._control.send(order)
+        self._counts["posted.terminations"] += 1
+        return http.answer({})
+
+    async def _signed(self, request: web.Request) -> tuple[App, bytes, float]:
+        """Check a request's signature; return whose it is, its body, and the time in UTC epoch seconds."""
+        app_id = request.match_info.get("app_id")
+        if app_id is None:
+            app = self._apps.by_key(request.query.get("auth_key", ""))
+        else:
+            app = self._apps.by_id(app_id)
         body = await self._body(request)
         now = time.time()
-        check_request(
-            app,
-            request.method,
-            _paths(request),
-            raw_query=request.rel_url.raw_query_string,
-            body=body,
-            now=now,
-        )
+        query = request.rel_url.raw_query_string
+        check_request(app, request.method, _paths(request), raw_query=query, body=body, now=now)
+        return app, body, now
+
+    async def _publish(self, request: web.Request, read: Reader) -> web.Response:
+        app, body, now = await self._signed(request)
         publications = read(app.id, body, settings=self._settings, now=now)
         await self._bus.publish(publications)
         self._counts["posted.events"] += len(publications)

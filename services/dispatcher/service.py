@@ -14,6 +14,7 @@ from aiohttp import web
 
 from libs.common.apps import App, Apps
 from libs.common.bus import Bus
+from libs.common.control import Control
 from libs.common.errors import Unavailable
 from libs.common.eventlog import EventLog
 from libs.common.retry import Backoff
@@ -35,6 +36,7 @@ class Dispatcher:
         routes: The rules.
         bus: Takes broadcasts.
         events: Gives and takes domain events.
+        control: Takes orders to gateways.
 
     Raises:
         BadRoute: A route cannot work.
@@ -50,6 +52,7 @@ class Dispatcher:
         routes: Sequence[Route],
         bus: Bus,
         events: EventLog,
+        control: Control,
     ) -> None:
         self._settings = settings
         self._apps = apps
@@ -57,7 +60,7 @@ class Dispatcher:
         self._bus = bus
         self._events = events
         self.counts: Counter[str] = Counter()
-        self._api = Api(settings, apps, bus=bus, events=events, counts=self.counts)
+        self._api = Api(settings, apps, bus=bus, events=events, control=control, counts=self.counts)
         self._pipeline: Pipeline | None = None
         self._changed = asyncio.Event()
         with suppress(Unavailable):  # Of apps that are not known yet, routes are compiled in `run`.

@@ -16,7 +16,7 @@ from libs.common.channels import Channel
 from libs.common.errors import Denied
 from services.gateway import frames
 from services.gateway.frames import Member
-from services.gateway.session import Ask, Close, Effect, Leave, Ping, Relay, Send, Session
+from services.gateway.session import Ask, Close, Effect, Leave, Ping, Relay, Send, Session, SignedIn
 from services.gateway.socket import Socket
 
 _ENDS = {WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR}
@@ -39,6 +39,9 @@ class Surroundings(Protocol):
 
     def app(self, app_id: str) -> App:
         """Return an app as it is now; raises Denied if it is switched off or gone."""
+
+    def signed_in(self, connection: "Connection") -> None:
+        """Know as whom it is signed in: its session says so."""
 
     def ask(self, connection: "Connection", channel: Channel, member: Member | None) -> None:
         """Find out whether it may join, and answer with `Connection.perform`."""
@@ -136,6 +139,8 @@ class Connection:
                 case Relay(name, frame):
                     channel = self._channel(name)
                     self._surroundings.relay(channel, frame, socket_id=self.socket_id)
+                case SignedIn():
+                    self._surroundings.signed_in(self)
                 case Ping():
                     self.socket.ping()
                 case Close(code, reason):

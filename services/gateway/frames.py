@@ -51,6 +51,28 @@ class Unsubscribe(msgspec.Struct, frozen=True):
     channel: str
 
 
+class SignIn(msgspec.Struct, frozen=True):
+    """The data of ``pusher:signin``."""
+
+    auth: str
+    user_data: str
+
+
+class User(msgspec.Struct, frozen=True):
+    """
+    Who a client is signed in as.
+
+    Attributes:
+        id: Never empty.
+        info: ``user_info`` as JSON text.
+        watchlist: Ids of the users whose coming and going it wants to be told.
+    """
+
+    id: str
+    info: str
+    watchlist: tuple[str, ...]
+
+
 class Member(msgspec.Struct, frozen=True):
     """
     Who joins a presence channel.
@@ -64,6 +86,12 @@ class Member(msgspec.Struct, frozen=True):
     info: str
 
 
+class _UserData(msgspec.Struct, frozen=True):
+    id: str
+    user_info: msgspec.Raw = msgspec.Raw(b"null")
+    watchlist: tuple[str, ...] = ()
+
+
 class _ChannelData(msgspec.Struct, frozen=True):
     user_id: str | int
     user_info: msgspec.Raw = msgspec.Raw(b"null")
@@ -73,6 +101,8 @@ _message = msgspec.json.Decoder(Message)
 _text = msgspec.json.Decoder(str)
 _subscribe = msgspec.json.Decoder(Subscribe)
 _unsubscribe = msgspec.json.Decoder(Unsubscribe)
+_sign_in = msgspec.json.Decoder(SignIn)
+_user_data = msgspec.json.Decoder(_UserData)
 _channel_data = msgspec.json.Decoder(_ChannelData)
 _encode = msgspec.json.Encoder().encode
 
@@ -100,6 +130,24 @@ def parse_subscribe(data: msgspec.Raw) -> Subscribe:
 def parse_unsubscribe(data: msgspec.Raw) -> Unsubscribe:
     """Read the data of ``pusher:unsubscribe``; raises as `parse_subscribe` does."""
     return _decode(_unsubscribe, _unwrapped(data), "the data of pusher:unsubscribe")
+
+
+def parse_sign_in(data: msgspec.Raw) -> SignIn:
+    """Read the data of ``pusher:signin``; raises as `parse_subscribe` does."""
+    return _decode(_sign_in, _unwrapped(data), "the data of pusher:signin")
+
+
+def parse_user(user_data: str) -> User:
+    """
+    Read ``user_data``.
+
+    Raises:
+        BadMessage: It is no JSON object with an ``id`` that is a text of 1 to `MAX_USER_ID` characters.
+    """
+    data = _decode(_user_data, user_data, "user_data")
+    if not 0 < len(data.id) <= MAX_USER_ID:
+        raise BadMessage(f"the id of user_data must have 1 to {MAX_USER_ID} characters")
+    return User(data.id, bytes(data.user_info).decode(), data.watchlist)
 
 
 def parse_member(channel_data: str) -> Member:
@@ -158,6 +206,11 @@ def established(socket_id: str, activity_timeout: int) -> bytes:
 def error(code: int, message: str) -> bytes:
     """Tell what was wrong; the connection stays open unless a Close frame follows."""
     return _encode({"event": "pusher:error", "data": {"code": code, "message": message}})
+
+
+def signed_in(user_data: str) -> bytes:
+    """Confirm a sign-in; ``user_data`` is the text that was signed."""
+    return _message_of("pusher:signin_success", _json({"user_data": user_data}))
 
 
 def succeeded(channel: str) -> bytes:

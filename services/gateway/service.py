@@ -17,6 +17,7 @@ from aiohttp import web
 from libs.common.apps import App, Apps
 from libs.common.bus import Bus
 from libs.common.channels import Channel
+from libs.common.control import Control
 from libs.common.errors import Denied, Invalid, Unavailable
 from libs.common.messages import Broadcast, Whisper
 from libs.common.roster import Roster
@@ -29,6 +30,7 @@ from services.gateway.frames import Member
 from services.gateway.handshake import check_version
 from services.gateway.hub import Hub
 from services.gateway.lease import Lease
+from services.gateway.orders import Orders
 from services.gateway.relay import Relay
 from services.gateway.session import Session
 from services.gateway.settings import GatewaySettings
@@ -56,6 +58,7 @@ class Gateway:
         settings: Limits and timers.
         apps: Whose clients may connect.
         bus: Brings events.
+        control: Brings orders.
         roster: Knows members.
         drain_spread: Seconds over which connections are sent away when the gateway drains.
     """
@@ -69,6 +72,7 @@ class Gateway:
         *,
         bus: Bus,
         roster: Roster,
+        control: Control,
         drain_spread: float = 10.0,
     ) -> None:
         self._settings = settings
@@ -88,6 +92,7 @@ class Gateway:
             unseated=self._unseated,
         )
         self._relay = Relay(bus, self.counters)
+        self._orders = Orders(control)
         self._feed = Feed(
             bus,
             roster,
@@ -110,6 +115,7 @@ class Gateway:
             tasks.create_task(self._feed.run())
             tasks.create_task(self._admission.run())
             tasks.create_task(self._relay.run())
+            tasks.create_task(self._orders.run())
             tasks.create_task(self._lease.run())
             tasks.create_task(self._tick())
             tasks.create_task(self._seat_again())
@@ -168,6 +174,7 @@ class Gateway:
         finally:
             self._connections.discard(connection)
             self._wheel.remove(connection)
+            self._orders.gone(connection)
             if not self._connections:
                 self._emptied.set()
             code, reason = socket.closed_with or (0, "")
@@ -184,6 +191,10 @@ class Gateway:
     def app(self, app_id: str) -> App:
         """See `connection.Surroundings.app`."""
         return self._apps.by_id(app_id)
+
+    def signed_in(self, connection: Connection) -> None:
+        """See `connection.Surroundings.signed_in`."""
+        self._orders.signed_in(connection)
 
     def ask(self, connection: Connection, channel: Channel, member: Member | None) -> None:
         """See `connection.Surroundings.ask`."""

@@ -15,9 +15,8 @@ from libs.common.apps import App
 from libs.common.channels import Kind, check_channel, check_event, kind_of
 from libs.common.errors import Denied, Invalid
 from libs.common.messages import event_frame
-from libs.common.signing import channel_text, check_token
-from services.gateway import frames
-from services.gateway.frames import Member, Message
+from services.gateway import frames, rights
+from services.gateway.frames import Member, Message, User
 from services.gateway.limits import TokenBucket
 from services.gateway.settings import GatewaySettings
 
@@ -65,6 +64,13 @@ class Relay:
 
 
 @dataclass(frozen=True, slots=True)
+class SignedIn:
+    """Know the client as this user from now on."""
+
+    user: User
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """Close the connection; the code decides whether the client returns (Pusher, "Connection closure")."""
 
@@ -72,7 +78,7 @@ class Close:
     reason: str
 
 
-Effect = Send | Ping | Ask | Leave | Relay | Close
+Effect = Send | Ping | Ask | Leave | Relay | SignedIn | Close
 
 PONG_NOT_RECEIVED = Close(4201, "pong reply not received in time")
 
@@ -131,6 +137,7 @@ class Session:
 
     Attributes:
         app: As it is now; whoever runs the session keeps it up to date.
+        user: As whom the client is signed in.
     """
 
     __slots__ = (
@@ -143,12 +150,14 @@ class Session:
         "_settings",
         "app",
         "socket_id",
+        "user",
     )
 
     def __init__(self, app: App, socket_id: str, settings: GatewaySettings, *, now: float) -> None:
         self.app = app
         self.socket_id = socket_id
         self._settings = settings
+        self.user: User | None = None
         self._channels: dict[str, State] = {}
         self._members: dict[str, Member] = {}
         self._bucket: TokenBucket | None = None
@@ -248,16 +257,27 @@ class Session:
                 return self._subscribe(frames.parse_subscribe(message.data))
             case "pusher:unsubscribe":
                 return self._unsubscribe(frames.parse_unsubscribe(message.data).channel)
+            case "pusher:signin":
+                return self._sign_in(frames.parse_sign_in(message.data))
         if message.event.startswith(frames.CLIENT_PREFIX):
             return self._client_event(message, now)
         raise frames.UnknownEvent(message.event)
+
+    def _sign_in(self, data: frames.SignIn) -> list[Effect]:
+        try:
+            self.user = rights.sign_in(self.app, self.socket_id, data, known=self.user)
+        except (
+            Denied
+        ) as error:  # The client may try again; the HTTP status is of no use to it here.
+            return [Send(frames.error(error.code, str(error)))]
+        return [SignedIn(self.user), Send(frames.signed_in(data.user_data))]
 
     def _subscribe(self, data: frames.Subscribe) -> list[Effect]:
         name = data.channel
         try:
             check_channel(name, longest=self._settings.channel_name_length)
             self._check_room(name)
-            member = self._authorise(data)
+            member = rights.join(self.app, self.socket_id, data, user=self.user)
         except Denied as error:
             return [Send(frames.refused(name, "AuthError", str(error), status=error.status))]
         except TooManyChannels as error:
@@ -270,21 +290,6 @@ class Session:
         limit = self._settings.max_channels
         if 0 < limit <= len(self._channels) and name not in self._channels:
             raise TooManyChannels(limit)
-
-    def _authorise(self, data: frames.Subscribe) -> Member | None:
-        """Check the token that the kind of channel asks for; return who joins a presence channel."""
-        kind = kind_of(data.channel)
-        if kind is Kind.PUBLIC:
-            return None
-        if kind is Kind.USER:
-            raise Denied("the connection is not signed in as this user")
-        text = channel_text(self.socket_id, data.channel, data.channel_data)
-        check_token(self.app, data.auth or "", text)
-        if kind is not Kind.PRESENCE:
-            return None
-        if data.channel_data is None:
-            raise frames.BadMessage("a presence channel needs channel_data")
-        return frames.parse_member(data.channel_data)
 
     def _ask(self, name: str, member: Member | None) -> list[Effect]:
         state = self._channels.get(name)

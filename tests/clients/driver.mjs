@@ -30,6 +30,16 @@ function bind({ client, channel, event }) {
   subscription.bind(event, (data, metadata) => tell({ client, channel, bound: event, data, user_id: metadata?.user_id ?? null }));
 }
 
+function signin({ client }) {
+  const pusher = clients.get(client);
+  pusher.user.bind_global((event, data) => tell({ client, user_event: event, data }));
+  pusher.connection.bind("message", ({ event, channel }) => {
+    if (event === "pusher_internal:subscription_succeeded" && channel.startsWith("#")) tell({ client, user_channel: channel });
+  });
+  pusher.signin();
+  pusher.user.signinDonePromise.then(() => tell({ client, signed_in: pusher.user.user_data?.id ?? null }));
+}
+
 function plain(data) {
   // Members of a presence channel are an object of pusher-js's own.
   return data && typeof data.each === "function" ? { members: data.members, me: data.me, count: data.count } : data;
@@ -41,7 +51,7 @@ const commands = {
   bind,
   unsubscribe: ({ client, channel }) => clients.get(client).unsubscribe(channel),
   trigger: ({ client, channel, event, data }) => clients.get(client).channel(channel).trigger(event, data),
-  signin: ({ client }) => clients.get(client).signin(),
+  signin,
   disconnect: ({ client }) => clients.get(client).disconnect(),
 };
 

@@ -79,6 +79,31 @@ class TestPusherApi:
         frames = [json.loads(frame) for frame in await here.bus.frames("a")]
         assert [frame["data"] for frame in frames] == [str(number) for number in range(10)]
 
+    @pytest.mark.parametrize(
+        "path", ["/apps/1/users/ann@x/terminate_connections", "/users/ann@x/terminate_connections"]
+    )
+    async def test_terminate(self, here: Desk, backend: BackEnd, path: str) -> None:
+        """
+        The order goes to every gateway, also where the Python SDK leaves the app out of the path.
+        """
+        answer = await backend.post(here.url, path, b"{}")
+
+        assert (answer.status, answer.body) == (200, {})
+        async with here.control.listen() as listener:
+            (order,) = await listener.receive(0.0)
+        assert (order.verb, order.app, order.subject) == ("terminate", APP.id, "ann@x")
+
+    async def test_terminate_unsigned(self, here: Desk, backend: BackEnd) -> None:
+        """
+        It is for who has the app's secret.
+        """
+        path = "/users/ann/terminate_connections"
+        answer = await backend.post(here.url, path, b"{}", auth_signature="0" * 64)
+
+        assert answer.status == 401
+        async with here.control.listen() as listener:
+            assert await listener.receive(0.0) == []
+
     async def test_behind_a_prefix(self, here: Desk, backend: BackEnd) -> None:
         """
         A proxy may leave its prefix before the path, which the SDK signed with the path or without it.

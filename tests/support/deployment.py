@@ -98,6 +98,7 @@ class Deployment:
         entry = self.gateways[gateway]
         made = options(entry.host, entry.port, bearer=bearer)
         made["channelAuthorization"]["endpoint"] = f"{self.auth.url}/broadcasting/auth"
+        made["userAuthentication"]["endpoint"] = f"{self.auth.url}/broadcasting/user-auth"
         return made
 
     async def tell(self, kind: str, data: Any, **attributes: str) -> None:

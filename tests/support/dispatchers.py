@@ -10,6 +10,7 @@ from libs.common.address import Address
 from libs.common.apps import App, Apps, MemoryApps
 from libs.common.bus import History, Listener, MemoryBus
 from libs.common.channels import Channel
+from libs.common.control import MemoryControl
 from libs.common.errors import Unavailable
 from libs.common.eventlog import Consumer, MemoryEventLog, Partition
 from libs.common.messages import Broadcast, Position, Publication
@@ -178,6 +179,7 @@ class Desk:
     faults: Faults
     bus: FaultyBus
     events: FaultyEventLog
+    control: MemoryControl
 
 
 @asynccontextmanager
@@ -185,8 +187,14 @@ async def desk(apps: Apps | None = None) -> AsyncIterator[Desk]:
     """Serve a dispatcher without routes, for the apps `APP` and `OFF` or others."""
     faults = Faults()
     bus, events = FaultyBus(faults), FaultyEventLog(faults)
+    control = MemoryControl()
     dispatcher = Dispatcher(
-        DispatcherSettings(), apps or MemoryApps([APP, OFF]), routes=(), bus=bus, events=events
+        DispatcherSettings(),
+        apps or MemoryApps([APP, OFF]),
+        routes=(),
+        bus=bus,
+        events=events,
+        control=control,
     )
     server = Server([dispatcher], LOOPBACK, LOOPBACK)
     started, stop = asyncio.Event(), asyncio.Event()
@@ -196,6 +204,6 @@ async def desk(apps: Apps | None = None) -> AsyncIterator[Desk]:
             await started.wait()
         assert server.bound is not None
         try:
-            yield Desk(f"http://{server.bound[0]}", faults, bus, events)
+            yield Desk(f"http://{server.bound[0]}", faults, bus, events, control)
         finally:
             stop.set()

@@ -10,6 +10,7 @@ from aiohttp import ClientSession
 from libs.common.address import Address
 from libs.common.apps import App, Apps, MemoryApps
 from libs.common.channels import Channel
+from libs.common.control import Control, MemoryControl
 from libs.common.messages import Broadcast, Publication, event_frame
 from libs.common.runtime import Schedule, Server
 from libs.common.secret import Secret
@@ -99,6 +100,7 @@ async def place(
     bus: FaultyBus | None = None,
     roster: FaultyRoster | None = None,
     apps: Apps | None = None,
+    control: Control | None = None,
     drain_spread: float = 0.0,
     lease_grace: float = DEADLINE,
     **settings: Any,
@@ -110,6 +112,7 @@ async def place(
         bus: To share it between gateways.
         roster: So too.
         apps: Instead of `APP` alone.
+        control: To give orders.
         drain_spread: See `Gateway`.
         lease_grace: See `PresenceSettings`.
         settings: Of the gateway.
@@ -121,6 +124,7 @@ async def place(
         apps or MemoryApps([APP]),
         bus=bus,
         roster=roster,
+        control=control or MemoryControl(),
         drain_spread=drain_spread,
     )
     presence = Presence(

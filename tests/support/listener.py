@@ -38,6 +38,9 @@ class Nowhere:
         assert app_id == APP.id
         return APP
 
+    def signed_in(self, connection: Connection) -> None:
+        """Say nothing."""
+
     def ask(self, connection: Connection, channel: Channel, member: Member | None) -> None:
         """Say nothing."""
 

@@ -124,5 +124,9 @@ def options(host: str, port: int, *, bearer: str | None = None, **more: Any) -> 
             "endpoint": f"http://{host}:{port}/broadcasting/auth",
             "headers": headers,
         },
+        "userAuthentication": {
+            "endpoint": f"http://{host}:{port}/broadcasting/user-auth",
+            "headers": headers,
+        },
         **more,
     }
