@@ -27,6 +27,11 @@ from libs.common.messages import (
     Whisper,
 )
 
+UNPUBLISHED_TTL = (
+    600.0  # Seconds that a channel without entries keeps its epoch after it was last read.
+)
+TIDY_FROM = 1024  # Channels of a `MemoryBus` below which nothing is forgotten.
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -212,6 +217,7 @@ class MemoryBus:
         self._window = window or Window()
         self._backlog = backlog
         self._channels: dict[Channel, _Memory] = {}
+        self._tidy_at = TIDY_FROM
         self._listeners: dict[Channel, set[MemoryListener]] = {}
 
     async def publish(self, publications: Sequence[Publication]) -> list[Position]:
@@ -237,10 +243,24 @@ class MemoryBus:
     def _memory(self, channel: Channel) -> _Memory:
         memory = self._channels.get(channel)
         if memory is None:
+            self._tidy()
             memory = self._channels[channel] = _Memory()
+        if memory.offset == 0:
+            memory.newest_at = time.monotonic()
         if time.monotonic() - memory.newest_at > self._window.max_age:
             memory.entries.clear()
         return memory
+
+    def _tidy(self) -> None:
+        """Forget what only was listened to, and no longer is: anybody may listen to any name."""
+        if len(self._channels) < self._tidy_at:
+            return
+        silent_since = time.monotonic() - UNPUBLISHED_TTL
+        for channel, memory in list(self._channels.items()):
+            is_old = memory.offset == 0 and memory.newest_at < silent_since
+            if is_old and channel not in self._listeners:
+                del self._channels[channel]
+        self._tidy_at = max(TIDY_FROM, 2 * len(self._channels))
 
     def announce(self, delivery: Entry | Whisper | Transition) -> None:
         """Hand a delivery to all who follow its channel; for the bus and the memory roster."""

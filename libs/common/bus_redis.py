@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from libs.common.bus import History, Inbox, Listener, Window
+from libs.common.bus import UNPUBLISHED_TTL, History, Inbox, Listener, Window
 from libs.common.channels import Channel
 from libs.common.connection_redis import Call, RedisConnection, Script
 from libs.common.errors import Unavailable
@@ -142,6 +142,7 @@ class RedisBus:
             after.epoch,
             after.offset,
             max(limit, 1),
+            round(UNPUBLISHED_TTL * 1000),
         )
 
     @asynccontextmanager

@@ -12,6 +12,19 @@ import structlog
 from libs.common.settings import LogSettings
 
 
+class MalformedRequests(logging.Filter):
+    """
+    Keeps what aiohttp says of requests that are no HTTP out of the logs.
+
+    Its words quote the request, tokens and signatures with it, and anybody could fill the logs with them.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether a record may be written."""
+        error = record.exc_info[1] if record.exc_info else None
+        return not type(error).__module__.startswith("aiohttp.http_exceptions")
+
+
 def configure(settings: LogSettings) -> None:
     """Set up the process's logs; may be called again."""
     level = logging.getLevelNamesMapping()[settings.level.upper()]
@@ -53,3 +66,6 @@ def _adopt(
     # takes aiokafka's complaints itself, for as long as nobody sets the level of its logger.
     for name in ("asyncio", "redis"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    server = logging.getLogger("aiohttp.server")
+    if not any(isinstance(known, MalformedRequests) for known in server.filters):
+        server.addFilter(MalformedRequests())

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import structlog
 
+from libs.common.bus import UNPUBLISHED_TTL
 from libs.common.bus_redis import PredecessorMissing, RedisBus
 from libs.common.channels import Channel
 from libs.common.connection_redis import Call, RedisConnection
@@ -44,6 +45,29 @@ class Interfering(RedisConnection):
         meta = str(calls[0].command[3])
         await super().ask_all([Call(meta, ("DEL", meta))])
         return [*first, *await super().ask_all(calls[1:])]
+
+
+class TestListenedTo:
+    """Anybody may listen to any name."""
+
+    async def test_is_kept_for_a_while(self, redis_url: str, prefix: str) -> None:
+        """What only was listened to is kept for minutes, what was published to for long."""
+        keys = Keys(prefix)
+        async with RedisConnection(redis_url, "bus") as connection, connect(redis_url) as redis:
+            bus = RedisBus(connection, keys)
+            meta = keys.of("meta", CHANNEL)
+
+            (before,) = (await bus.tops([CHANNEL])).values()
+            assert 0 < await redis.ttl(meta) <= UNPUBLISHED_TTL
+            await redis.expire(meta, 5)
+            await bus.tops([CHANNEL])
+            assert await redis.ttl(meta) > 5
+
+            (after,) = await bus.publish([event(CHANNEL, "first")])
+            await bus.tops([CHANNEL])
+
+            assert await redis.ttl(meta) > 10 * UNPUBLISHED_TTL
+            assert after.epoch == before.epoch
 
 
 class TestRefusals:
@@ -210,8 +234,8 @@ class TestServerState:
             await bus.tops([OTHER])
 
             assert 0 < await client.ttl(keys.of("history", CHANNEL)) <= 120
-            for channel in (CHANNEL, OTHER):
-                assert await client.ttl(keys.of("meta", channel)) > 20 * 86_400
+            assert await client.ttl(keys.of("meta", CHANNEL)) > 20 * 86_400
+            assert 60 < await client.ttl(keys.of("meta", OTHER)) <= UNPUBLISHED_TTL
             assert await bus.tops([OTHER]) == {OTHER: read_only}
 
 
