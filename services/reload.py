@@ -31,7 +31,7 @@ def adopt(settings: Settings, services: Iterable[Service], apps: Apps) -> None:
     policies = Policies(settings.channels)
     known = MemoryApps(settings.apps) if isinstance(apps, MemoryApps) else apps
     with suppress(Unavailable):  # Of apps that are not known yet, routes are checked when they are.
-        compiled(settings.routes, known.all(), settings.dispatcher)
+        compiled(settings.routes, known, settings.dispatcher)
     if isinstance(apps, MemoryApps):
         apps.replace(settings.apps)
     for service in services:

@@ -2,6 +2,7 @@
 
 import argparse
 
+from libs.common.apps import MemoryApps
 from services.auth.identity import prepared_key
 from services.auth.policy import Policies
 from services.dispatcher.service import compiled
@@ -25,7 +26,7 @@ def execute(arguments: argparse.Namespace, settings: Settings) -> int:
     for issuer in settings.auth.issuers:
         prepared_key(issuer)
     if settings.apps:
-        compiled(settings.routes, settings.apps, settings.dispatcher)
+        compiled(settings.routes, MemoryApps(settings.apps), settings.dispatcher)
     counts = f"{len(settings.apps)} apps, {len(settings.channels)} policies, {len(settings.routes)} routes"
     print(f"the settings are good: {counts}")
     return 0

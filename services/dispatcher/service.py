@@ -12,7 +12,7 @@ from contextlib import suppress
 import structlog
 from aiohttp import web
 
-from libs.common.apps import App, Apps
+from libs.common.apps import Apps, MemoryApps
 from libs.common.bus import Bus
 from libs.common.control import Control
 from libs.common.errors import Unavailable
@@ -24,6 +24,8 @@ from services.dispatcher.routing import Router
 from services.dispatcher.settings import DispatcherSettings, Route
 
 log = structlog.get_logger()
+
+APPS_INTERVAL = 1.0  # Seconds between two looks at which apps there are.
 
 
 class Dispatcher:
@@ -64,7 +66,7 @@ class Dispatcher:
         self._pipeline: Pipeline | None = None
         self._changed = asyncio.Event()
         with suppress(Unavailable):  # Of apps that are not known yet, routes are compiled in `run`.
-            compiled(routes, apps.all(), settings)
+            compiled(routes, apps, settings)
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """Serve the back ends' API."""
@@ -80,12 +82,17 @@ class Dispatcher:
         while True:
             self._changed.clear()
             async with asyncio.TaskGroup() as tasks:
-                working = tasks.create_task(self._work())
+                working = [
+                    tasks.create_task(self._work()),
+                    tasks.create_task(self._watch_apps()),
+                ]
                 await self._changed.wait()
-                working.cancel()
+                for task in working:
+                    task.cancel()
 
     async def _work(self) -> None:
-        router = compiled(self._routes, await self._known_apps(), self._settings)
+        await self._known_topics()
+        router = compiled(self._routes, self._apps, self._settings)
         if not router.topics:
             log.info("pipeline.idle", reason="there are no routes")
             return
@@ -95,11 +102,19 @@ class Dispatcher:
         )
         await self._pipeline.run()
 
-    async def _known_apps(self) -> Sequence[App]:
+    async def _watch_apps(self) -> None:
+        """Begin anew when apps come, go, or read another topic."""
+        known = await self._known_topics()
+        while True:
+            await asyncio.sleep(APPS_INTERVAL)
+            if topics_of(self._apps) != known:
+                self._changed.set()
+
+    async def _known_topics(self) -> dict[str, str]:
         backoff = Backoff(self._settings.retry_min, self._settings.retry_max)
         while True:
             try:
-                return self._apps.all()
+                return topics_of(self._apps)
             except Unavailable:
                 await asyncio.sleep(backoff.delay())
 
@@ -112,11 +127,27 @@ class Dispatcher:
         return {"pipeline": "waiting for a backend" if waiting else "ok"}
 
 
-def compiled(routes: Sequence[Route], apps: Sequence[App], settings: DispatcherSettings) -> Router:
+def compiled(routes: Sequence[Route], apps: Apps, settings: DispatcherSettings) -> Router:
     """
-    Compile routes for these apps.
+    Compile the routes of the apps that there are.
+
+    Where apps come and go, in a database, a route may name one that is not there: it waits for it.
 
     Raises:
-        BadRoute: A route cannot work.
+        BadRoute: A route cannot work, or names an app that the same file does not have.
+        Unavailable: The apps were never read yet.
     """
-    return Router(routes, topics={app.id: app.events_topic for app in apps}, settings=settings)
+    topics = topics_of(apps)
+    if isinstance(apps, MemoryApps):
+        return Router(routes, topics=topics, settings=settings)
+    absent = {route.app for route in routes} - topics.keys()
+    Router(routes, topics=dict.fromkeys(absent, "absent") | topics, settings=settings)
+    if absent:
+        log.warning("routes.without_app", apps=sorted(absent))
+    there = [route for route in routes if route.app not in absent]
+    return Router(there, topics=topics, settings=settings)
+
+
+def topics_of(apps: Apps) -> dict[str, str]:
+    """Name the topic of each app; raises Unavailable if the apps were never read yet."""
+    return {app.id: app.events_topic for app in apps.all()}

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from libs.common.apps import MemoryApps
 from libs.common.channels import Kind, check_channel, kind_of
 from libs.common.records import Record
 from services.auth.identity import Issuers, User, prepared_key, verify
@@ -24,7 +25,7 @@ FILE = Path(__file__).parents[2] / "deploy" / "dev.toml"
 NOW = 1_700_000_000.0
 SETTINGS = load(path=FILE, environ={})
 POLICIES = Policies(SETTINGS.channels)
-ROUTER = compiled(SETTINGS.routes, SETTINGS.apps, SETTINGS.dispatcher)
+ROUTER = compiled(SETTINGS.routes, MemoryApps(SETTINGS.apps), SETTINGS.dispatcher)
 EVENTS = "fanfare.events.1"
 DEBEZIUM = "bookings.public.reservation"
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from libs.common.apps import App
+from libs.common.apps import App, MemoryApps
 from libs.common.secret import Secret
 from services.auth.identity import Issuers, prepared_key, verify
 from services.auth.policy import Policies
@@ -80,7 +80,9 @@ class TestSettings:
         apps = [App(id="1", key="key", secrets=(Secret("secret"),))]
 
         assert Policies(loaded.channels)
-        assert compiled(loaded.routes, apps, loaded.dispatcher).topics == {"fanfare.events.1"}
+        assert compiled(loaded.routes, MemoryApps(apps), loaded.dispatcher).topics == {
+            "fanfare.events.1"
+        }
 
     def test_users(self) -> None:
         """Auth believes the tokens that the command line makes, and lets their user into the channel it tests."""

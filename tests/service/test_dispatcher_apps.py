@@ -1,0 +1,97 @@
+"""The dispatcher, while apps come and go."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from libs.common.apps import App, Apps, MemoryApps
+from libs.common.bus import MemoryBus
+from libs.common.channels import Channel
+from libs.common.control import MemoryControl
+from libs.common.eventlog import MemoryEventLog
+from libs.common.records import NewRecord
+from libs.common.secret import Secret
+from services.dispatcher.rules import BadRoute
+from services.dispatcher.service import Dispatcher, compiled
+from services.dispatcher.settings import DispatcherSettings, Route
+
+ONE = App(id="1", key="one", secrets=(Secret("s"),))
+TWO = App(id="2", key="two", secrets=(Secret("s"),), topic="second")
+SETTINGS = DispatcherSettings()
+
+
+def route(app: str) -> Route:
+    return Route(name=f"of {app}", app=app, channels=("news",), event="told")
+
+
+class ComingApps:
+    """Apps of a database, as an adapter keeps them."""
+
+    def __init__(self, *apps: App) -> None:
+        self.apps = apps
+
+    def by_key(self, key: str) -> App:
+        return next(app for app in self.apps if app.key == key)
+
+    def by_id(self, app_id: str) -> App:
+        return next(app for app in self.apps if app.id == app_id)
+
+    def all(self) -> tuple[App, ...]:
+        return self.apps
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        yield
+
+
+class TestCompiled:
+    """Routes of apps that are there, and of others."""
+
+    def test_of_a_file(self) -> None:
+        """
+        A route of the file names an app of the file.
+        """
+        with pytest.raises(BadRoute, match="there is no app '2'"):
+            compiled([route("1"), route("2")], MemoryApps([ONE]), SETTINGS)
+
+    def test_of_a_database(self) -> None:
+        """
+        Where apps come and go, a route waits for its app.
+        """
+        apps: Apps = ComingApps(ONE)
+
+        assert compiled([route("1"), route("2")], apps, SETTINGS).topics == {"fanfare.events.1"}
+
+    def test_what_never_works(self) -> None:
+        """
+        A route that cannot work is refused, whether its app is there or not.
+        """
+        broken = Route(name="broken", app="2", channels=("a b",), event="told")
+
+        with pytest.raises(BadRoute):
+            compiled([broken], ComingApps(ONE), SETTINGS)
+
+
+async def test_an_app_that_comes() -> None:
+    """
+    An app that comes while the dispatcher runs has its routes soon, and one that changes its topic too.
+    """
+    apps, bus, events = ComingApps(ONE), MemoryBus(), MemoryEventLog()
+    dispatcher = Dispatcher(
+        SETTINGS, apps, routes=[route("2")], bus=bus, events=events, control=MemoryControl()
+    )
+    news = Channel("2", "news")
+    body = json.dumps({"type": "t"}).encode()
+    async with asyncio.timeout(15), asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(dispatcher.run())
+        for number, topic in enumerate(["second", "third"], start=1):
+            apps.apps = (ONE, App(id="2", key="two", secrets=TWO.secrets, topic=topic))
+            await events.append([NewRecord(topic, body)])
+            while (await bus.tops([news]))[news].offset < number:
+                await asyncio.sleep(0.02)
+        running.cancel()
+
+    assert (await bus.tops([news]))[news].offset == 2
