@@ -122,7 +122,7 @@ class Pipeline:
             partition=record.partition,
             offset=record.offset,
             reason=reason,
-            error=str(error)[:MAX_REASON],
+            route=getattr(error, "route", ""),  # No more: the wording may quote what is in the event.
         )
         headers = (
             ("fanfare-dlq-topic", record.topic.encode()),

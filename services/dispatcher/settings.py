@@ -54,7 +54,6 @@ class DispatcherSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     Attributes:
         group: The consumer group; deployments that share a log need one each.
         dead_letter_topic: Takes records that cannot be read or routed.
-        batch_records: The most records handled together.
         retry_min: Seconds before the first repetition when a backend is away; doubled each time.
         retry_max: Seconds that such a pause is at most.
         max_channel_name: Characters, prefix included.
@@ -68,7 +67,6 @@ class DispatcherSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
 
     group: _Name = "fanfare"
     dead_letter_topic: _Name = "fanfare.dead-letters"
-    batch_records: _Count = 500
     retry_min: Annotated[float, msgspec.Meta(gt=0)] = 0.1
     retry_max: Annotated[float, msgspec.Meta(gt=0)] = 10.0
     max_channel_name: _Count = 164

@@ -71,7 +71,6 @@ class TestDispatcherSettings:
         [
             {"group": ""},
             {"dead_letter_topic": ""},
-            {"batch_records": 0},
             {"retry_min": 0},
             {"retry_min": 20},
             {"retry_max": 0.05},
