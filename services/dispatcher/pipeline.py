@@ -122,7 +122,9 @@ class Pipeline:
             partition=record.partition,
             offset=record.offset,
             reason=reason,
-            route=getattr(error, "route", ""),  # No more: the wording may quote what is in the event.
+            route=getattr(
+                error, "route", ""
+            ),  # No more: the wording may quote what is in the event.
         )
         headers = (
             ("fanfare-dlq-topic", record.topic.encode()),
