@@ -27,9 +27,7 @@ from libs.common.messages import (
     Whisper,
 )
 
-UNPUBLISHED_TTL = (
-    600.0  # Seconds that a channel without entries keeps its epoch after it was last read.
-)
+UNPUBLISHED_TTL = 600.0  # Seconds that a channel without entries keeps its epoch, once it is read.
 TIDY_FROM = 1024  # Channels of a `MemoryBus` below which nothing is forgotten.
 
 

@@ -122,9 +122,8 @@ class Pipeline:
             partition=record.partition,
             offset=record.offset,
             reason=reason,
-            route=getattr(
-                error, "route", ""
-            ),  # No more: the wording may quote what is in the event.
+            # Not the wording: it may quote what is in the event.
+            route=getattr(error, "route", ""),
         )
         headers = (
             ("fanfare-dlq-topic", record.topic.encode()),

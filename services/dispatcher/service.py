@@ -81,20 +81,22 @@ class Dispatcher:
         """Read and route domain events until cancelled."""
         while True:
             self._changed.clear()
+            known = (
+                await self._known_topics()
+            )  # Before the routes are compiled, lest a change is missed.
             async with asyncio.TaskGroup() as tasks:
                 working = [
                     tasks.create_task(self._work()),
-                    tasks.create_task(self._watch_apps()),
+                    tasks.create_task(self._watch_apps(known)),
                 ]
                 await self._changed.wait()
                 for task in working:
                     task.cancel()
 
     async def _work(self) -> None:
-        await self._known_topics()
         router = compiled(self._routes, self._apps, self._settings)
         if not router.topics:
-            log.info("pipeline.idle", reason="there are no routes")
+            log.info("pipeline.idle", reason="no app that is there has routes")
             return
         log.info("pipeline.started", topics=sorted(router.topics), group=self._settings.group)
         self._pipeline = Pipeline(
@@ -102,9 +104,8 @@ class Dispatcher:
         )
         await self._pipeline.run()
 
-    async def _watch_apps(self) -> None:
+    async def _watch_apps(self, known: dict[str, str]) -> None:
         """Begin anew when apps come, go, or read another topic."""
-        known = await self._known_topics()
         while True:
             await asyncio.sleep(APPS_INTERVAL)
             if topics_of(self._apps) != known:
