@@ -13,6 +13,7 @@ from typing import NamedTuple
 from libs.common.errors import Invalid
 
 MAX_NAME = 164  # Characters, prefix included (Pusher, "Channel naming conventions").
+MAX_USER_ID = 128  # Characters (Pusher, "Presence channels").
 MAX_EVENT = 200  # Characters of an event name.
 USER_PREFIX = "#server-to-user-"
 RESERVED_EVENTS = ("pusher:", "pusher_internal:", "fanfare:")

@@ -145,6 +145,7 @@ class Link:
         """Note that it answers."""
         if self.error is not None:
             log.info("events.recovered", **self._facts)
+            _complaints.last = ""  # It explains no later outage.
         self.error = None
 
 

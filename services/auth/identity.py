@@ -16,12 +16,12 @@ import msgspec
 from jwt.algorithms import get_default_algorithms
 from jwt.types import SigOptions
 
+from libs.common.channels import MAX_USER_ID
 from libs.common.errors import Denied, Misconfigured
 from services.auth.settings import Issuer
 
 LEEWAY = 30.0  # Seconds that two clocks may differ.
 MAX_TOKEN = 8000  # Characters; a header line above 8,190 bytes never reaches us.
-MAX_USER_ID = 128  # Characters (Pusher, "Presence channels", "Limits").
 
 Key = Any  # Bytes, or one of cryptography's public keys: what PyJWT prepares.
 

@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from libs.common.channels import MAX_USER_ID
 from libs.common.errors import Invalid
 
 CLIENT_PREFIX = "client-"
 PONG = b'{"event":"pusher:pong","data":"{}"}'
-MAX_USER_ID = 128  # Characters (Pusher, "Presence channels").
 
 T = TypeVar("T")
 

@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jwt.utils import base64url_encode
 
+from libs.common.channels import MAX_USER_ID
 from libs.common.errors import Misconfigured
 from libs.common.secret import Secret
 from services.auth.identity import (
     LEEWAY,
     MAX_TOKEN,
-    MAX_USER_ID,
     BadToken,
     Issuers,
     MissingToken,
