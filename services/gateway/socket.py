@@ -57,6 +57,14 @@ def _shortened(reason: str) -> bytes:
     return reason.encode()[:123].decode(errors="ignore").encode()
 
 
+def _unsent(transport: asyncio.Transport) -> int:
+    """Count the bytes that wait.  Once it is closed twice asyncio's TLS transport has nothing to count them with."""
+    try:
+        return transport.get_write_buffer_size()
+    except AttributeError:
+        return 0
+
+
 def _descriptor(transport: asyncio.Transport) -> int:
     if transport.get_extra_info("sslcontext") is not None:
         return -1
@@ -133,7 +141,7 @@ class Socket:
 
     def finish(self) -> None:
         """End the connection once its reader has ended: what is buffered is still sent, for a second."""
-        if self.transport.get_write_buffer_size() > 0:
+        if _unsent(self.transport) > 0:
             self._abort_later()
         elif self._aborting is not None:
             self._aborting.cancel()

@@ -34,17 +34,27 @@ class TestReceived:
         assert await client.frame() == Frame(PONG, b"mark")
         assert read((await client.frame()).payload)["event"] == "pusher:pong"
 
-    @pytest.mark.parametrize(
-        "payload,opcode",
-        [(b"\xff\xfe", TEXT), (b'{"event":"\xff"}', TEXT), (b"{}", BINARY), (b"", BINARY)],
-    )
-    async def test_told(self, listener: Listener, payload: bytes, opcode: int) -> None:
+    async def test_characters_in_pieces(self, listener: Listener) -> None:
         """
-        What is not UTF-8 or not text is told, and the client stays.
+        Pieces may end within a character, for only the whole message must be UTF-8.
+        """
+        _, client = await listener.connect()
+        text = '{"event":"pusher:ping","data":"\N{SNOWMAN}\N{PILE OF POO}"}'.encode()
+
+        for number, byte in enumerate(text):
+            opcode = TEXT if number == 0 else 0
+            await client.send(bytes([byte]), opcode, final=number == len(text) - 1)
+
+        assert read((await client.frame()).payload)["event"] == "pusher:pong"
+
+    @pytest.mark.parametrize("payload", [b"{}", b""])
+    async def test_binary(self, listener: Listener, payload: bytes) -> None:
+        """
+        What is not text is told, and the client stays.
         """
         _, client = await listener.connect()
 
-        await client.send(payload, opcode)
+        await client.send(payload, BINARY)
         await client.send(b'{"event":"pusher:ping"}')
 
         error = read((await client.frame()).payload)
@@ -80,6 +90,34 @@ class TestReceived:
         assert line.socket.closed_with[0] == 1009
 
     @pytest.mark.parametrize(
+        "pieces",
+        [
+            [b"\xff\xfe"],
+            [b'{"event":"pusher:ping","data":"\xff"}'],
+            [b'{"event":"pusher:ping","more":"\xed\xa0\x80"}'],
+            [b'{"event":"pusher:ping"}', b"\xce"],
+        ],
+        ids=["no JSON", "data", "a surrogate in what is not read", "pieces"],
+    )
+    async def test_no_text(self, listener: Listener, pieces: list[bytes]) -> None:
+        """
+        A text that is not UTF-8 gets one Close frame that says so, after the answers to what came before it.
+        """
+        line, client = await listener.connect()
+
+        await client.send(b'{"event":"pusher:ping"}')
+        for number, piece in enumerate(pieces):
+            opcode = TEXT if number == 0 else 0
+            await client.send(piece, opcode, final=number == len(pieces) - 1)
+
+        assert read((await client.frame()).payload)["event"] == "pusher:pong"
+        assert (await client.frame()).code == 1007
+        assert await client.rest() == b""
+        await line.end()
+        assert line.socket.closed_with is not None
+        assert line.socket.closed_with[0] == 1007
+
+    @pytest.mark.parametrize(
         "data", [b"\x83\x80aaaa", b"\x88\x81aaaax", masked(b"\x00\x01", CLOSE)]
     )
     async def test_no_websocket(self, listener: Listener, data: bytes) -> None:
@@ -110,18 +148,29 @@ class TestEnd:
         assert await client.rest() == b""
         await line.end()
 
-    @pytest.mark.parametrize("payload", [b"", (1006).to_bytes(2, "big"), (5000).to_bytes(2, "big")])
-    async def test_by_the_client_with_no_code_to_echo(
-        self, listener: Listener, payload: bytes
-    ) -> None:
+    async def test_by_the_client_without_a_code(self, listener: Listener) -> None:
         """
-        A code that may not stand in a frame is not repeated.
+        A client that closes without a code is answered with that of an ordinary end.
         """
         _, client = await listener.connect()
 
-        await client.send(payload, CLOSE)
+        await client.send(b"", CLOSE)
 
         assert (await client.frame()).code == 1000
+        assert await client.rest() == b""
+
+    @pytest.mark.parametrize("code", [0, 999, 1004, 1005, 1006, 1015, 2999, 5000, 65535])
+    async def test_by_the_client_with_a_code_for_no_frame(
+        self, listener: Listener, code: int
+    ) -> None:
+        """
+        A code that may not stand in a frame is a fault, and not repeated.
+        """
+        _, client = await listener.connect()
+
+        await client.send(code.to_bytes(2, "big"), CLOSE)
+
+        assert (await client.frame()).code == 1002
         assert await client.rest() == b""
 
     async def test_half_closed(self, listener: Listener) -> None:

@@ -9,7 +9,7 @@ from aiohttp import ClientSession
 
 from services.gateway.socket import join, write_all
 from tests.support.listener import BLOCK, DEADLINE, MAX_UNSENT, Listener, fill, listening
-from tests.support.rawclient import BINARY, CLOSE, PING, PONG, TEXT, Frame, masked
+from tests.support.rawclient import BINARY, CLOSE, PING, PONG, TEXT, Frame
 from tests.support.servers import Certificates
 
 
@@ -200,7 +200,8 @@ class TestClose:
         await line.end()
         assert line.socket.closed_with == (4200, "going")
 
-    async def test_nothing_after_it(self, listener: Listener) -> None:
+    @pytest.mark.parametrize("late", [b"late words", b"no text: \xff"])
+    async def test_nothing_after_it(self, listener: Listener, late: bytes) -> None:
         """
         After a Close frame nothing is written any more, and a second one changes nothing.
         """
@@ -215,7 +216,7 @@ class TestClose:
         assert not line.socket.ping()
         assert not line.socket.pong(b"")
         assert (await client.frame()).code == 4200
-        await client.send(masked(b"late words"))
+        await client.send(late)
         await client.send(b"\x10\x68", CLOSE)
         assert await client.rest() == b""
 
