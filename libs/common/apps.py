@@ -13,6 +13,7 @@ from typing import Protocol
 import msgspec
 
 from libs.common.errors import Denied, Forbidden, Misconfigured
+from libs.common.limits import Limits
 from libs.common.secret import Secret
 
 
@@ -31,9 +32,12 @@ class App(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         subscription_counts: Whether subscribers are told how many they are.
         encryption_master_key: 32 bytes as base64, for ``private-encrypted-`` channels; empty: none.
         topic: The event log's topic that takes what is posted to ``/events``; empty: ``fanfare.events.<id>``.
-        max_members: Users in a presence channel; 0 or -1: no limit.
+        tls_only: Whether clients must connect with TLS.
+        auth_timeout: Seconds in which a connection must sign in or join a channel that needs a token; 0: never.
+        tenant: Which field of a signed-in user's ``user_info`` names its tenant, for the quota; empty: none.
         leave_grace: Seconds in which a member whose connection closed may return without having left.
         allowed_origins: Whose pages may use the app, such as ``https://www.example.org``; empty: anybody's.
+        limits: What the app may use.
     """
 
     id: str
@@ -46,17 +50,21 @@ class App(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     subscription_counts: bool = False
     encryption_master_key: Secret = Secret("")
     topic: str = ""
-    max_members: int = 100
+    tls_only: bool = False
+    auth_timeout: float = 0.0
+    tenant: str = ""
     leave_grace: float = 1.5
     allowed_origins: tuple[str, ...] = ()
+    limits: Limits = Limits()
 
     def __post_init__(self) -> None:
         if not self.id or not self.key:
             raise ValueError("an app needs an id and a key")
         if not self.secrets or not all(secret.reveal() for secret in self.secrets):
             raise ValueError(f"app {self.id} needs at least one secret, and none may be empty")
-        if self.leave_grace < 0:
-            raise ValueError(f"app {self.id}: leave_grace is less than 0")
+        for name in ("leave_grace", "auth_timeout"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"app {self.id}: {name} is less than 0")
         _check_master_key(self)
 
     @property

@@ -11,12 +11,14 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+import msgspec
 import structlog
 
 from libs.common.address import Url
 from libs.common.apps import App, MemoryApps
 from libs.common.connection_postgres import PostgresConnection, reason
 from libs.common.errors import Unavailable
+from libs.common.limits import Limits
 from libs.common.retry import Backoff
 from libs.common.secret import Secret
 from libs.common.settings import PostgresSettings
@@ -155,6 +157,13 @@ class PostgresApps:
         self._tried.set()
 
 
+def _limits(text: str) -> Limits:
+    try:
+        return msgspec.json.decode(text, type=Limits)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"limits: {error}") from error
+
+
 def _app(row: Mapping[str, Any]) -> App:
     """
     Make an app of a row.
@@ -169,5 +178,6 @@ def _app(row: Mapping[str, Any]) -> App:
             "secrets": secrets,
             "encryption_master_key": Secret(row["encryption_master_key"]),
             "allowed_origins": tuple(row["allowed_origins"]),
+            "limits": _limits(row["limits"]),
         }
     )

@@ -25,7 +25,8 @@ class Refused(Exception):
 
 def public_url(settings: Settings, given: str | None) -> str:
     """Return where the deployment is: what was given, else where the settings let it listen."""
-    return (given or f"http://{settings.server.listen}").rstrip("/")
+    scheme = "https" if settings.server.certificate else "http"
+    return (given or f"{scheme}://{settings.server.listen}").rstrip("/")
 
 
 def app_of(settings: Settings, app_id: str | None) -> App:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from libs.common.limits import Limits
 from services.dispatcher.events import DomainEvent
 from services.dispatcher.rules import BadRoute, Reason, Routed, Rule, Unroutable
 from services.dispatcher.settings import DispatcherSettings, Route
@@ -43,14 +44,20 @@ class Router:
     Args:
         routes: As in the settings.
         topics: App id to the topic that takes what is posted to the app's ``/events``.
-        settings: Bounds of what a route may send.
+        settings: Bounds of what a record may cause.
+        limits: App id to the bounds of what its routes may send; an app that is absent has the defaults.
 
     Raises:
         BadRoute: A route cannot work; the error says where.
     """
 
     def __init__(
-        self, routes: Iterable[Route], *, topics: Mapping[str, str], settings: DispatcherSettings
+        self,
+        routes: Iterable[Route],
+        *,
+        topics: Mapping[str, str],
+        settings: DispatcherSettings,
+        limits: Mapping[str, Limits] | None = None,
     ) -> None:
         self._max_broadcasts = settings.max_broadcasts
         self._rules: dict[str, list[Rule]] = {}
@@ -60,7 +67,7 @@ class Router:
                 raise BadRoute(route.name, "name", "another route has the same name")
             names.add(route.name)
             app = _app_of(route, topics)
-            rule = Rule(route, app=app, settings=settings)
+            rule = Rule(route, app=app, limits=(limits or {}).get(app, Limits()))
             self._rules.setdefault(route.topic or topics[app], []).append(rule)
 
     @property

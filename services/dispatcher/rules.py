@@ -16,10 +16,11 @@ import msgspec
 from libs.common.channels import BadChannelName, BadEventName
 from libs.common.errors import Invalid, Misconfigured
 from libs.common.expressions import AbsentField, BadRule, Expression, Unevaluable
+from libs.common.limits import Limits, exceeds
 from services.dispatcher.events import DomainEvent
 from services.dispatcher.expressions import compiled
 from services.dispatcher.names import ChannelTemplate, EventTemplate
-from services.dispatcher.settings import DispatcherSettings, Route
+from services.dispatcher.settings import Route
 
 Reason = Literal["absent", "disabled", "too_old"]
 
@@ -87,18 +88,18 @@ class Rule:
     Args:
         route: As in the settings.
         app: The id of the app whose channels are meant.
-        settings: Bounds of names and payloads.
+        limits: Bounds of names and payloads.
 
     Raises:
         BadRoute: A text of it cannot be compiled, or can never give an allowed name.
     """
 
-    def __init__(self, route: Route, *, app: str, settings: DispatcherSettings) -> None:
+    def __init__(self, route: Route, *, app: str, limits: Limits) -> None:
         self.name = route.name
         self._app = app
         self._enabled = route.enabled
         self._max_age = route.max_age
-        self._max_payload = settings.max_payload
+        self._max_payload = limits.payload_bytes
         with self._compiling("type"):
             self._is_type = _glob(route.type)
         with self._compiling("when"):
@@ -106,9 +107,9 @@ class Rule:
         self._channels: list[ChannelTemplate] = []
         for number, source in enumerate(route.channels):
             with self._compiling(f"channels[{number}]"):
-                self._channels.append(ChannelTemplate(source, longest=settings.max_channel_name))
+                self._channels.append(ChannelTemplate(source, longest=limits.longest_channel_name))
         with self._compiling("event"):
-            self._event = EventTemplate(route.event, longest=settings.max_event_name)
+            self._event = EventTemplate(route.event, longest=limits.longest_event_name)
         self._projection: list[tuple[str, Expression]] = []
         for name, source in route.data.items():
             with self._compiling(f"data.{name}"):
@@ -187,7 +188,7 @@ class Rule:
             text = _encode(value)
         except TypeError as error:  # A map whose keys are true and false, for one.
             raise Unroutable(self.name, f"data cannot be told in JSON: {error}") from error
-        if len(text) > self._max_payload:
+        if exceeds(len(text), self._max_payload):
             raise Unroutable(
                 self.name, f"data has {len(text)} bytes, more than {self._max_payload}"
             )

@@ -17,7 +17,11 @@ from libs.common.bus import Bus
 from libs.common.control import Control
 from libs.common.errors import Unavailable
 from libs.common.eventlog import EventLog
+from libs.common.limits import Limits
+from libs.common.rates import Rates
 from libs.common.retry import Backoff
+from libs.common.roster import Roster
+from libs.common.tally import Tally
 from services.dispatcher.api import Api
 from services.dispatcher.pipeline import Pipeline
 from services.dispatcher.routing import Router
@@ -26,6 +30,8 @@ from services.dispatcher.settings import DispatcherSettings, Route
 log = structlog.get_logger()
 
 APPS_INTERVAL = 1.0  # Seconds between two looks at which apps there are.
+
+Terms = dict[str, tuple[str, Limits]]  # App id to its topic and its limits.
 
 
 class Dispatcher:
@@ -39,6 +45,9 @@ class Dispatcher:
         bus: Takes broadcasts.
         events: Gives and takes domain events.
         control: Takes orders to gateways.
+        roster: Knows users.
+        tally: Knows subscriptions.
+        rates: Counts what apps do.
 
     Raises:
         BadRoute: A route cannot work.
@@ -55,6 +64,9 @@ class Dispatcher:
         bus: Bus,
         events: EventLog,
         control: Control,
+        roster: Roster,
+        tally: Tally,
+        rates: Rates,
     ) -> None:
         self._settings = settings
         self._apps = apps
@@ -62,7 +74,17 @@ class Dispatcher:
         self._bus = bus
         self._events = events
         self.counts: Counter[str] = Counter()
-        self._api = Api(settings, apps, bus=bus, events=events, control=control, counts=self.counts)
+        self._api = Api(
+            settings,
+            apps,
+            bus=bus,
+            events=events,
+            control=control,
+            roster=roster,
+            tally=tally,
+            rates=rates,
+            counts=self.counts,
+        )
         self._pipeline: Pipeline | None = None
         self._changed = asyncio.Event()
         with suppress(Unavailable):  # Of apps that are not known yet, routes are compiled in `run`.
@@ -81,9 +103,8 @@ class Dispatcher:
         """Read and route domain events until cancelled."""
         while True:
             self._changed.clear()
-            known = (
-                await self._known_topics()
-            )  # Before the routes are compiled, lest a change is missed.
+            # Before the routes are compiled, lest a change is missed.
+            known = await self._known_terms()
             async with asyncio.TaskGroup() as tasks:
                 working = [
                     tasks.create_task(self._work()),
@@ -104,18 +125,18 @@ class Dispatcher:
         )
         await self._pipeline.run()
 
-    async def _watch_apps(self, known: dict[str, str]) -> None:
-        """Begin anew when apps come, go, or read another topic."""
+    async def _watch_apps(self, known: Terms) -> None:
+        """Begin anew when apps come, go, read another topic, or get other limits."""
         while True:
             await asyncio.sleep(APPS_INTERVAL)
-            if topics_of(self._apps) != known:
+            if terms_of(self._apps) != known:
                 self._changed.set()
 
-    async def _known_topics(self) -> dict[str, str]:
+    async def _known_terms(self) -> Terms:
         backoff = Backoff(self._settings.retry_min, self._settings.retry_max)
         while True:
             try:
-                return topics_of(self._apps)
+                return terms_of(self._apps)
             except Unavailable:
                 await asyncio.sleep(backoff.delay())
 
@@ -138,17 +159,19 @@ def compiled(routes: Sequence[Route], apps: Apps, settings: DispatcherSettings) 
         BadRoute: A route cannot work, or names an app that the same file does not have.
         Unavailable: The apps were never read yet.
     """
-    topics = topics_of(apps)
+    terms = terms_of(apps)
+    topics = {app: topic for app, (topic, _) in terms.items()}
+    limits = {app: limits for app, (_, limits) in terms.items()}
     if isinstance(apps, MemoryApps):
-        return Router(routes, topics=topics, settings=settings)
+        return Router(routes, topics=topics, settings=settings, limits=limits)
     absent = {route.app for route in routes} - topics.keys()
     Router(routes, topics=dict.fromkeys(absent, "absent") | topics, settings=settings)
     if absent:
         log.warning("routes.without_app", apps=sorted(absent))
     there = [route for route in routes if route.app not in absent]
-    return Router(there, topics=topics, settings=settings)
+    return Router(there, topics=topics, settings=settings, limits=limits)
 
 
-def topics_of(apps: Apps) -> dict[str, str]:
-    """Name the topic of each app; raises Unavailable if the apps were never read yet."""
-    return {app.id: app.events_topic for app in apps.all()}
+def terms_of(apps: Apps) -> Terms:
+    """Tell what routes need to know of each app; raises Unavailable if the apps were never read yet."""
+    return {app.id: (app.events_topic, app.limits) for app in apps.all()}

@@ -11,7 +11,6 @@ import msgspec
 MAX_BROADCASTS = 1024  # Of one record; the bus tells them apart by offset * 1024 + index.
 
 _Name = Annotated[str, msgspec.Meta(min_length=1)]
-_Count = Annotated[int, msgspec.Meta(ge=1)]
 _Seconds = Annotated[float, msgspec.Meta(ge=0)]
 
 
@@ -56,12 +55,7 @@ class DispatcherSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
         dead_letter_topic: Takes records that cannot be read or routed.
         retry_min: Seconds before the first repetition when a backend is away; doubled each time.
         retry_max: Seconds that such a pause is at most.
-        max_channel_name: Characters, prefix included.
-        max_event_name: Characters.
-        max_payload: Bytes of a broadcast's data (Pusher, "HTTP API": 10 KB).
         max_broadcasts: Broadcasts that one record may cause.
-        max_channels: Channels of one event that is posted (Pusher, "HTTP API").
-        max_batch: Events of one batch that is posted (Pusher, "HTTP API").
         read_timeout: Seconds that the body of a request may take to arrive.
     """
 
@@ -69,12 +63,7 @@ class DispatcherSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     dead_letter_topic: _Name = "fanfare.dead-letters"
     retry_min: Annotated[float, msgspec.Meta(gt=0)] = 0.1
     retry_max: Annotated[float, msgspec.Meta(gt=0)] = 10.0
-    max_channel_name: _Count = 164
-    max_event_name: _Count = 200
-    max_payload: _Count = 10 * 1024
     max_broadcasts: Annotated[int, msgspec.Meta(ge=1, le=MAX_BROADCASTS)] = MAX_BROADCASTS
-    max_channels: _Count = 100
-    max_batch: _Count = 10
     read_timeout: Annotated[float, msgspec.Meta(gt=0)] = 10.0
 
     def __post_init__(self) -> None:

@@ -9,8 +9,6 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from libs.common.channels import MAX_EVENT, MAX_NAME
-
 Seconds = Annotated[float, Meta(gt=0)]
 
 
@@ -24,11 +22,6 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         max_message: Bytes of a frame from a client.
         activity_timeout: Seconds without a word from a client until it is asked for one.
         pong_timeout: Seconds that it then has to answer.
-        max_channels: Channels of one connection; 0 or -1: no limit.
-        channel_name_length: Characters of a channel's name.
-        event_name_length: Characters of a client event's name.
-        client_event_bytes: Bytes of a client event's data.
-        client_events_per_second: Client events of one connection; 0 or -1: no limit.
         max_waiting: Subscribes and departures that may wait for the bus or the roster.
         linger: Seconds that the gateway goes on following a channel which its last client has left.
         position_check: Seconds after which a silent channel is compared with the bus.
@@ -41,11 +34,6 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     max_message: Annotated[int, Meta(ge=1024)] = 64 * 1024
     activity_timeout: Annotated[float, Meta(ge=1)] = 30.0
     pong_timeout: Seconds = 30.0
-    max_channels: Annotated[int, Meta(ge=-1)] = 100
-    channel_name_length: Annotated[int, Meta(ge=1, le=MAX_EVENT)] = MAX_NAME
-    event_name_length: Annotated[int, Meta(ge=1)] = MAX_EVENT
-    client_event_bytes: Annotated[int, Meta(ge=1)] = 10 * 1024
-    client_events_per_second: Annotated[float, Meta(ge=-1)] = 10.0
     max_waiting: Annotated[int, Meta(ge=1)] = 100_000
     linger: Annotated[float, Meta(ge=0)] = 5.0
     position_check: Seconds = 30.0

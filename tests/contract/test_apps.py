@@ -6,6 +6,7 @@ import pytest
 
 from libs.common.apps import App, AppDisabled, UnknownApp
 from libs.common.errors import Misconfigured
+from libs.common.limits import Limits
 from libs.common.secret import Secret
 from tests.support.tenants import MEMORY, Tenants, tenants
 
@@ -21,9 +22,12 @@ FULL = App(
     subscription_counts=True,
     encryption_master_key=Secret("nxzvbGF+f8FGhk/jOaZvgMle1tqxzF/VfUZLBLhhaH0="),
     topic="orders",
-    max_members=-1,
+    tls_only=True,
+    auth_timeout=20.5,
+    tenant="company",
     leave_grace=0.25,
     allowed_origins=("https://a.example", "https://b.example"),
+    limits=Limits(connections=1000, members=-1, client_events=0.5, payload_bytes=0),
 )
 
 

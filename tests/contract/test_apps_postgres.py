@@ -172,6 +172,35 @@ class TestRows:
             assert "encryption_master_key" in line["reason"]
             assert "hush" not in str(logs)
 
+    @pytest.mark.parametrize(
+        "limits,reason",
+        [
+            ('{"conections": 5}', "limits: Object contains unknown field `conections`"),
+            ('{"connections": "many"}', "limits: Expected `int`, got `str` - at `$.connections`"),
+            ('{"batch": -2}', "limits: Expected `int` >= -1 - at `$.batch`"),
+        ],
+    )
+    async def test_bad_limits(
+        self, database_url: str, logs: Logs, limits: str, reason: str
+    ) -> None:
+        """A row whose limits cannot be read is skipped, and the log says what is wrong with them."""
+        async with tenants(database_url) as held, operated(database_url) as connection:
+            await held.hold(FIRST, SECOND)
+            await connection.execute("UPDATE fanfare_apps SET limits = $1 WHERE id = '1'", limits)
+            await seen(held.apps, lambda known: known == (SECOND,))
+
+            (line,) = events(logs, "app.skipped")
+            assert (line["app"], line["reason"]) == ("1", reason)
+
+    async def test_limits_that_are_no_object(self, database_url: str) -> None:
+        """PostgreSQL itself refuses limits that are no object."""
+        await migrate(Url(database_url))
+        async with operated(database_url) as connection:
+            await keep(database_url, [FIRST])
+            for limits in ("5", "[]", "null"):
+                with pytest.raises(Exception, match="violates check constraint"):
+                    await connection.execute("UPDATE fanfare_apps SET limits = $1", limits)
+
     async def test_mended(self, database_url: str, logs: Logs) -> None:
         """A bad row that was mended is served again; when it is bad again it is said again."""
         break_it = "UPDATE fanfare_apps SET encryption_master_key = 'hush'"

@@ -23,7 +23,7 @@ from libs.common.migrations_postgres import (
 )
 from tests.support.servers.ports import free_port
 from tests.support.servers.process import eventually
-from tests.support.tenants import operated
+from tests.support.tenants import operated, postgres_apps, seen
 
 DEADLINE = 20.0
 ONE = Migration("0001_one.sql", "CREATE TABLE one (id int); INSERT INTO one VALUES (1)")
@@ -69,6 +69,23 @@ class TestSteps:
             "SELECT column_name FROM information_schema.columns WHERE table_name = 'fanfare_apps'"
         )
         assert {row["column_name"] for row in rows} == set(App.__struct_fields__)
+
+    async def test_limits(self, url: Url, operator: Any) -> None:
+        """What was said of members before there were limits still holds; what was not said is left open."""
+        first, *others = migrations()
+        await migrate(url, steps=[first])
+        await operator.execute(
+            "INSERT INTO fanfare_apps (id, key, secrets, max_members) VALUES "
+            "('1', 'usual', '{s}', 100), ('2', 'few', '{s}', 7), ('3', 'any', '{s}', -1)"
+        )
+
+        await migrate(url, steps=[first, *others])
+
+        rows = await operator.fetch("SELECT limits FROM fanfare_apps ORDER BY id")
+        assert [row["limits"] for row in rows] == ["{}", '{"members": 7}', '{"members": -1}']
+        apps = postgres_apps(url.reveal())
+        async with apps.opened():
+            await seen(apps, lambda known: [app.limits.members for app in known] == [100, 7, -1])
 
     async def test_one_more(self, url: Url, operator: Any) -> None:
         """A database that is behind gets what it lacks, in order."""

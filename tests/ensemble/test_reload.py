@@ -8,9 +8,14 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from libs.common.apps import App
+from libs.common.secret import Secret
 from tests.support import tokens
+from tests.support.backends import back_end
 from tests.support.program import Program, program
+from tests.support.visitors import visitors
 
+APP = App(id="1", key="app-key", secrets=(Secret("app-secret"),))
 ALLOWED = "private-user.7"
 RULES = """
 [[apps]]
@@ -49,11 +54,12 @@ async def running(config: Path, tmp_path: Path) -> AsyncIterator[Program]:
 
 
 async def reload(running: Program, config: Path, rules: str, *, until: str) -> None:
-    """Write other rules, ask for them, and wait until the log says what became of that."""
+    """Write other rules, ask for them, and wait until the log says once more what became of that."""
+    before = running.log.read_text().count(until)
     config.write_text(rules)
     running.send(signal.SIGHUP)
     async with asyncio.timeout(10):
-        while until not in running.log.read_text():
+        while running.log.read_text().count(until) == before:
             await asyncio.sleep(0.02)
 
 
@@ -96,6 +102,28 @@ async def test_other_routes(running: Program, config: Path) -> None:
     Routes may read other topics.
     """
     await reload(running, config, RULES.replace('"told"\nch', '"new"\nch'), until='["new"]')
+
+
+async def test_switched_off_and_on(running: Program, config: Path) -> None:
+    """
+    A route that is switched off tells nothing until it is switched on again; the others do meanwhile.
+    """
+    own = RULES.replace('topic = "told"\n', "")
+    on = own + own[own.index("[[routes]]") :].replace('"told"', '"all"').replace('"news"', '"all"')
+    off = on.replace('name = "told"', 'name = "told"\nenabled = false')
+    async with visitors(APP) as visitor, back_end(APP) as back:
+        ann = visitor()
+        await ann.connect(running.url)
+        await ann.join("news")
+        await ann.join("all")
+
+        for number, rules in enumerate((on, off, on)):
+            await reload(running, config, rules, until="pipeline.started")
+            assert (await back.emit(running.url, number)).status == 202
+            await ann.until_heard("all", number)
+
+        await ann.until_heard("news", 2)
+        assert ann.heard("news") == [0, 2]
 
 
 @pytest.mark.parametrize(

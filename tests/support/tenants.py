@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
+import msgspec
 
 from libs.common.address import Url
 from libs.common.apps import App, Apps, MemoryApps
 from libs.common.apps_postgres import PostgresApps
 from libs.common.errors import Unavailable
+from libs.common.limits import Limits
 from libs.common.migrations_postgres import migrate
 from libs.common.secret import Secret
 from libs.common.settings import PostgresSettings
@@ -112,6 +114,8 @@ def _plain(value: Any) -> Any:
     match value:
         case Secret():
             return value.reveal()
+        case Limits():
+            return msgspec.json.encode(value).decode()
         case tuple():
             return [_plain(item) for item in value]
     return value

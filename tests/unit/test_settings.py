@@ -302,8 +302,16 @@ class TestSections:
     @pytest.mark.parametrize(
         "toml,said",
         [
+            (
+                '[server]\ncertificate = "a"',
+                "server: certificate and certificate_key need each other",
+            ),
+            (
+                '[server]\ncertificate_key = "a"',
+                "server: certificate and certificate_key need each other",
+            ),
             ("[gateway]\nlease_ttl = 5\nlease_renew = 3", "gateway: lease_renew is at most half"),
-            ("[gateway]\nmax_channels = -2", "gateway.max_channels: expected a whole number of"),
+            ("[gateway]\nmax_waiting = 0", "gateway.max_waiting: expected a whole number of"),
             ('[auth]\nprefixes = ["api"]', 'auth: the prefix "api" must be'),
             ('[auth]\nprefixes = ["/api/"]', 'auth: the prefix "/api/" must be'),
             (

@@ -7,6 +7,7 @@ import pytest
 
 from libs.common.apps import App, AppDisabled, MemoryApps, UnknownApp
 from libs.common.errors import Denied, Misconfigured
+from libs.common.limits import Limits
 from libs.common.secret import Secret
 
 
@@ -26,6 +27,8 @@ class TestApp:
         """
         assert ONE.enabled
         assert not any([ONE.client_events, ONE.watchlists, ONE.subscription_counts])
+        assert (ONE.tls_only, ONE.auth_timeout, ONE.tenant) == (False, 0.0, "")
+        assert ONE.limits == Limits()
         assert ONE.events_topic == "fanfare.events.1"
         assert app(topic="orders").events_topic == "orders"
 
@@ -37,6 +40,7 @@ class TestApp:
             ({"secrets": ()}, "app 1 needs at least one secret"),
             ({"secrets": (Secret("s"), Secret(""))}, "app 1 needs at least one secret"),
             ({"leave_grace": -0.1}, "app 1: leave_grace"),
+            ({"auth_timeout": -1.0}, "app 1: auth_timeout"),
         ],
     )
     def test_refused(self, wrong: dict[str, Any], message: str) -> None:

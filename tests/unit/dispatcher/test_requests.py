@@ -1,6 +1,6 @@
 """Bodies of the Pusher HTTP API."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -8,39 +8,57 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
+from libs.common.apps import App
 from libs.common.channels import Channel
 from libs.common.errors import Invalid
+from libs.common.limits import Limits
 from libs.common.messages import Broadcast, Publication
+from libs.common.secret import Secret
 from services.dispatcher import requests
-from services.dispatcher.settings import DispatcherSettings
+from services.dispatcher.requests import Post
 from tests.unit.dispatcher.examples import json_values
 
 NOW = 1_700_000_000.0
-SETTINGS = DispatcherSettings(
-    max_channels=3, max_batch=2, max_payload=10, max_channel_name=12, max_event_name=10
+APP = App(
+    id="1",
+    key="app-key",
+    secrets=(Secret("s"),),
+    limits=Limits(event_channels=3, batch=2, payload_bytes=10, channel_name=12, event_name=10),
 )
+UNBOUNDED = structs.replace(APP, limits=Limits(event_channels=0, batch=-1, payload_bytes=0))
 EVENT = {"name": "moved", "data": "text", "channels": ["a", "b"]}
 ITEM = {"name": "moved", "data": "text", "channel": "a"}
 
 
-def read_event(document: Any) -> list[Publication]:
-    body = document if isinstance(document, bytes) else msgspec.json.encode(document)
-    return requests.read_event("1", body, settings=SETTINGS, now=NOW)
+def body_of(document: Any) -> bytes:
+    return document if isinstance(document, bytes) else msgspec.json.encode(document)
 
 
-def read_batch(document: Any) -> list[Publication]:
-    body = document if isinstance(document, bytes) else msgspec.json.encode(document)
-    return requests.read_batch("1", body, settings=SETTINGS, now=NOW)
+def event(document: Any, app: App = APP, *, token: str = "") -> Post:
+    return requests.read_event(app, body_of(document), now=NOW, token=token)
 
 
-def refusal(read: Callable[[Any], list[Publication]], document: Any) -> Invalid:
+def batch(document: Any, app: App = APP, *, token: str = "") -> Post:
+    return requests.read_batch(app, body_of(document), now=NOW, token=token)
+
+
+def read_event(document: Any, app: App = APP) -> tuple[Publication, ...]:
+    return event(document, app).publications
+
+
+def read_batch(document: Any, app: App = APP) -> tuple[Publication, ...]:
+    return batch(document, app).publications
+
+
+def refusal(read: Callable[[Any], object], document: Any) -> Invalid:
     with pytest.raises(Invalid) as caught:
         read(document)
     return caught.value
 
 
-def frames(publications: list[Publication]) -> list[bytes]:
+def frames(publications: Iterable[Publication]) -> list[bytes]:
     return [publication.broadcast.frame for publication in publications]
 
 
@@ -51,13 +69,13 @@ class TestEvent:
         """
         Each channel gets a frame with its own name, in the order of the request.
         """
-        assert read_event(EVENT) == [
+        assert read_event(EVENT) == tuple(
             Publication(
                 Channel("1", name),
                 Broadcast(b'{"event":"moved","channel":"%s","data":"text"}' % name.encode(), NOW),
             )
             for name in ("a", "b")
-        ]
+        )
 
     def test_for_one_channel(self) -> None:
         (publication,) = read_event({"name": "moved", "data": "text", "channel": "a"})
@@ -94,7 +112,42 @@ class TestEvent:
         """
         What a newer SDK sends besides is no fault.
         """
-        assert len(read_event(EVENT | {"info": "user_count", "tags": {"a": 1}})) == 2
+        assert len(read_event(EVENT | {"tags": {"a": 1}, "expires": None})) == 2
+
+    @pytest.mark.parametrize(
+        "info, asked",
+        [
+            (None, frozenset()),
+            ("", frozenset()),
+            ("user_count", frozenset({"user_count"})),
+            ("subscription_count, user_count,", frozenset({"subscription_count", "user_count"})),
+        ],
+    )
+    def test_what_the_answer_shall_tell(self, info: str | None, asked: frozenset[str]) -> None:
+        """
+        What is asked of an event is asked of each of its channels.
+        """
+        assert event(EVENT | {"info": info}).asked == (asked, asked)
+
+    def test_token(self) -> None:
+        """
+        What the back end calls the request tells its publications apart; without it they have no name.
+        """
+        named = event(EVENT, token="t").publications
+
+        assert [each.token for each in named] == ["t/0", "t/1"]
+        assert [each.token for each in read_event(EVENT)] == ["", ""]
+
+    def test_without_limits(self) -> None:
+        """
+        Where the app has none, any number of channels and any size will do; names keep the protocol's bounds.
+        """
+        names = [f"room-{number}" for number in range(500)]
+
+        assert len(read_event(EVENT | {"channels": names, "data": "x" * 99_999}, UNBOUNDED)) == 500
+        for change in ({"channels": ["n" * 165]}, {"name": "n" * 201}):
+            with pytest.raises(Invalid, match="longer than"):
+                read_event(EVENT | change, UNBOUNDED)
 
     @pytest.mark.parametrize(
         "change, sentence",
@@ -105,13 +158,14 @@ class TestEvent:
             ({"name": "fanfare:x"}, "begin with fanfare: are reserved"),
             ({"name": None}, "Expected `str`, got `null` - at `$.name`"),
             ({"data": {}}, "Expected `str`, got `object` - at `$.data`"),
-            ({"channels": []}, "an event needs 1 to 3 channels"),
-            ({"channels": ["a", "b", "c", "d"]}, "an event needs 1 to 3 channels"),
-            ({"channels": None}, "an event needs 1 to 3 channels"),
+            ({"channels": []}, "an event needs a channel"),
+            ({"channels": ["a", "b", "c", "d"]}, "an event may go to 3 channels at once"),
+            ({"channels": None}, "an event needs a channel"),
             ({"channels": "a"}, "at `$.channels`"),
             ({"channels": ["a", "b c"]}, "invalid channel name 'b c'"),
             ({"channels": [""]}, "it is empty"),
             ({"channels": ["n" * 13]}, "longer than 12 characters"),
+            ({"info": "users"}, "info: there is no attribute 'users'"),
             ({"socket_id": "1"}, "invalid socket_id '1'"),
             ({"socket_id": "1.2:x"}, "invalid socket_id '1.2:x'"),
         ],
@@ -166,10 +220,35 @@ class TestBatch:
         ]
 
     def test_empty(self) -> None:
-        assert read_batch({"batch": []}) == []
+        assert batch({"batch": []}) == Post((), ())
+
+    def test_what_the_answers_shall_tell(self) -> None:
+        """
+        Each event of a batch asks for itself.
+        """
+        asking = ITEM | {"info": "subscription_count"}
+
+        assert batch({"batch": [ITEM, asking]}).asked == (
+            frozenset(),
+            frozenset({"subscription_count"}),
+        )
+
+    def test_token(self) -> None:
+        """
+        Two events of one request for one channel are not taken for one.
+        """
+        tokens = [each.token for each in batch({"batch": [ITEM, ITEM]}, token="t").publications]
+
+        assert tokens == ["t/0", "t/1"]
+
+    def test_without_limits(self) -> None:
+        """
+        Where the app has none, a batch may have any number of events.
+        """
+        assert len(read_batch({"batch": [ITEM] * 100}, UNBOUNDED)) == 100
 
     @pytest.mark.parametrize(
-        "batch, sentence",
+        "items, sentence",
         [
             ([ITEM] * 3, "Batch too large (> 2)"),
             ([ITEM, {"name": "n", "data": "d"}], "an event of a batch needs a channel"),
@@ -178,11 +257,11 @@ class TestBatch:
             ({}, "at `$.batch`"),
         ],
     )
-    def test_refused(self, batch: Any, sentence: str) -> None:
+    def test_refused(self, items: Any, sentence: str) -> None:
         """
         One event that breaks a rule has the whole batch refused.
         """
-        error = refusal(read_batch, {"batch": batch})
+        error = refusal(read_batch, {"batch": items})
 
         assert error.status == 400
         assert sentence in str(error)

@@ -4,17 +4,16 @@ from typing import Any
 
 import pytest
 
+from libs.common.limits import Limits
 from services.dispatcher.events import DomainEvent
 from services.dispatcher.rules import BadRoute, Routed, Rule, Unroutable
-from services.dispatcher.settings import DispatcherSettings
 from tests.unit.dispatcher.examples import event, route, scope
 
-SETTINGS = DispatcherSettings()
 NOW = 1_700_000_100.0
 
 
 def rule(**fields: Any) -> Rule:
-    return Rule(route(**fields), app="1", settings=SETTINGS)
+    return Rule(route(**fields), app="1", limits=Limits())
 
 
 def applies(happened: DomainEvent, **fields: Any) -> object:
@@ -60,13 +59,13 @@ class TestCompile:
         assert (f"at character {position}" in str(caught.value)) is bool(position)
         assert reason in str(caught.value)
 
-    def test_bounds_come_from_the_settings(self) -> None:
-        settings = DispatcherSettings(max_channel_name=5, max_event_name=6)
+    def test_bounds_are_those_of_the_app(self) -> None:
+        limits = Limits(channel_name=5, event_name=6)
 
         with pytest.raises(BadRoute, match=r"channels\[0\].*longer than 5"):
-            Rule(route(channels=("abcdef",), event="e"), app="1", settings=settings)
+            Rule(route(channels=("abcdef",), event="e"), app="1", limits=limits)
         with pytest.raises(BadRoute, match=r"event.*longer than 6"):
-            Rule(route(channels=("abc",), event="abcdefg"), app="1", settings=settings)
+            Rule(route(channels=("abc",), event="abcdefg"), app="1", limits=limits)
 
 
 class TestApplies:
@@ -253,8 +252,7 @@ class TestBroadcasts:
         assert str(caught.value).startswith("route 'low': ")
 
     def test_payload_is_measured_in_bytes(self) -> None:
-        settings = DispatcherSettings(max_payload=8)
-        limited = Rule(route(), app="1", settings=settings)
+        limited = Rule(route(), app="1", limits=Limits(payload_bytes=8))
 
         (broadcast,) = limited.broadcasts(event("ééé"), scope())
 
@@ -268,3 +266,12 @@ class TestBroadcasts:
         assert len(broadcast.data) == 10 * 1024
         with pytest.raises(Unroutable, match="data has 10241 bytes"):
             sent("x" * (10 * 1024 - 1))
+
+    @pytest.mark.parametrize("limit", [0, -1])
+    def test_payload_of_any_size(self, limit: int) -> None:
+        """Where the app has no limit a route may send as much as it likes."""
+        unlimited = Rule(route(), app="1", limits=Limits(payload_bytes=limit))
+
+        (broadcast,) = unlimited.broadcasts(event("x" * 99_998), scope())
+
+        assert len(broadcast.data) == 100_000

@@ -63,8 +63,7 @@ class TestDispatcherSettings:
         settings = DispatcherSettings()
 
         assert (settings.group, settings.dead_letter_topic) == ("fanfare", "fanfare.dead-letters")
-        assert (settings.max_channel_name, settings.max_event_name) == (164, 200)
-        assert (settings.max_payload, settings.max_broadcasts) == (10_240, 1_024)
+        assert settings.max_broadcasts == 1_024
 
     @pytest.mark.parametrize(
         "fields",
@@ -74,11 +73,8 @@ class TestDispatcherSettings:
             {"retry_min": 0},
             {"retry_min": 20},
             {"retry_max": 0.05},
-            {"max_payload": 0},
             {"max_broadcasts": 0},
             {"max_broadcasts": 1025},
-            {"max_channel_name": 0},
-            {"max_event_name": 0},
             {"maximum": 1},
         ],
     )

@@ -1,0 +1,234 @@
+"""Add, list, switch and rotate apps that are in PostgreSQL; a change takes effect at once."""
+
+import argparse
+import asyncio
+import base64
+import math
+import re
+import secrets
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from libs.common import rotation
+from libs.common.apps import App
+from libs.common.connection_postgres import PostgresConnection, reason
+from libs.common.errors import Invalid, Misconfigured, Unavailable
+from libs.common.limits import Limits
+from libs.common.register_postgres import Line, Register
+from libs.common.rotation import Secrets
+from libs.common.secret import Secret
+from libs.common.variables import did_you_mean
+from libs.common.wording import expected, show
+from services.settings import Settings
+
+KEY_BYTES, SECRET_BYTES, MASTER_KEY_BYTES = 10, 32, 32
+
+Action = Callable[[argparse.Namespace, Register], Awaitable[None]]
+
+_ID = re.compile(r"[1-9][0-9]{0,17}")
+_KEY = re.compile(r"[A-Za-z0-9_.-]{1,200}")
+_ROTATION = """
+Three steps put a new secret in the place of the old one without downtime:
+  1. fanfare apps rotate ID            adds a new one, which verifies; the old one still signs
+  2. fanfare apps rotate ID --use      once every process has it: it signs, and the old one still verifies
+  3. fanfare apps rotate ID --finish   once every back end signs with it: the old ones are dropped
+A step that is taken twice does no harm, and one that is taken too early is refused; but step 1 adds one each time.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes: an action, and what that takes."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    add = _action(actions, "add", "add an app, and print its key and secret", _add)
+    add.add_argument("--id", default="", help="a number (default: the one after the highest)")
+    add.add_argument("--key", help="what clients name it by (default: a random one)")
+    add.add_argument("--name", default="", help="for people")
+    add.add_argument(
+        "--client-events", action="store_true", help="clients may send events to each other"
+    )
+    add.add_argument(
+        "--master-key", action="store_true", help="make a key for private-encrypted- channels"
+    )
+    add.add_argument(
+        "--limit",
+        action="append",
+        default=[],
+        metavar="NAME=NUMBER",
+        help="a limit, such as connections=1000, 0 for none; as in [apps.limits], and once for each",
+    )
+    listing = _action(actions, "list", "list the apps, without their secrets", _list)
+    listing.add_argument("--json", action="store_true", help="as JSON")
+    for name, summary, act in (
+        ("disable", "switch an app off: clients get 4003, back ends 403", _disable),
+        ("enable", "switch an app on", _enable),
+        ("rotate", "put a new secret in the place of the old one, in three steps", _rotate),
+    ):
+        action = _action(actions, name, summary, act)
+        action.add_argument("id", metavar="ID", help="the app's id")
+    steps = action.add_mutually_exclusive_group()
+    steps.add_argument("--use", action="store_true", help="the second step: let the newest sign")
+    steps.add_argument("--finish", action="store_true", help="the third step: drop the others")
+    action.epilog = _ROTATION
+    action.formatter_class = argparse.RawDescriptionHelpFormatter
+
+
+def _action(actions: Any, name: str, summary: str, act: Action) -> argparse.ArgumentParser:
+    action: argparse.ArgumentParser = actions.add_parser(name, help=summary, description=summary)
+    # Left out here it must not hide one that stands before the action.
+    action.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        default=argparse.SUPPRESS,
+        help="the settings, in TOML",
+    )
+    action.set_defaults(act=act)
+    return action
+
+
+def execute(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Do it; raises Misconfigured where the apps are not in PostgreSQL, or the words are wrong."""
+    url = settings.backends.apps
+    if url.scheme == "memory":
+        raise Misconfigured(
+            "apps are those of the file: change its [[apps]], and send SIGHUP to the services; "
+            "to have them in PostgreSQL set backends.apps"
+        )
+    try:
+        asyncio.run(_connected(arguments, settings))
+    except Invalid as error:
+        print(f"fanfare: {error}", file=sys.stderr)
+        return 1
+    except Unavailable as error:
+        print(f"fanfare: {url}: {error}: {reason(error)}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _connected(arguments: argparse.Namespace, settings: Settings) -> None:
+    act: Action = arguments.act
+    async with PostgresConnection(settings.backends.apps, "apps", settings.postgres) as connection:
+        await act(arguments, Register(connection))
+
+
+async def _add(arguments: argparse.Namespace, register: Register) -> None:
+    if arguments.id and not _ID.fullmatch(arguments.id):
+        raise Misconfigured(f"--id {arguments.id!r}: expected a number above 0")
+    key = secrets.token_hex(KEY_BYTES) if arguments.key is None else arguments.key
+    if not _KEY.fullmatch(key):
+        raise Misconfigured(f"--key {key[:64]!r}: expected letters, digits and _ . -")
+    secret, master_key = secrets.token_hex(SECRET_BYTES), ""
+    if arguments.master_key:
+        master_key = base64.b64encode(secrets.token_bytes(MASTER_KEY_BYTES)).decode()
+    make = partial(
+        App,
+        key=key,
+        secrets=(Secret(secret),),
+        name=arguments.name,
+        client_events=arguments.client_events,
+        encryption_master_key=Secret(master_key),
+        limits=limits_of(arguments.limit),
+    )
+    app = await register.add(lambda app_id: make(id=app_id), arguments.id)
+    told = {"ID": app.id, "KEY": key, "SECRET": secret, "ENCRYPTION_MASTER_KEY": master_key}
+    for name, text in told.items():
+        if text:
+            print(f"PUSHER_APP_{name}={text}")
+    _say(f"app {app.id} is there. Its secret is shown this once: put the lines into its back end.")
+
+
+async def _list(arguments: argparse.Namespace, register: Register) -> None:
+    lines = await register.lines()
+    if arguments.json:
+        print(msgspec.json.encode(lines).decode())
+    elif lines:
+        print("\n".join(table(lines)))
+    else:
+        _say("there are no apps; fanfare apps add makes one.")
+
+
+async def _disable(arguments: argparse.Namespace, register: Register) -> None:
+    await register.switch(arguments.id, enabled=False)
+    _say(f"app {arguments.id} is switched off: clients get 4003, back ends 403.")
+
+
+async def _enable(arguments: argparse.Namespace, register: Register) -> None:
+    await register.switch(arguments.id, enabled=True)
+    _say(f"app {arguments.id} is switched on.")
+
+
+async def _rotate(arguments: argparse.Namespace, register: Register) -> None:
+    name = f"fanfare apps rotate {arguments.id}"
+    if arguments.use:
+        await register.rotate(arguments.id, rotation.used)
+        _say(
+            f"the newest secret of app {arguments.id} signs, and the others still verify. Give it to all back ends; "
+            f"when none signs with another any more: {name} --finish"
+        )
+    elif arguments.finish:
+        await register.rotate(arguments.id, rotation.finished)
+        _say(f"app {arguments.id} has a single secret, which signs and verifies.")
+    else:
+        new = Secret(secrets.token_hex(SECRET_BYTES))
+        known = await register.rotate(arguments.id, lambda before: rotation.added(before, new))
+        print(f"PUSHER_APP_SECRET={new.reveal()}")
+        _say(_after_adding(known, arguments.id, name))
+
+
+def _after_adding(known: Secrets, app_id: str, name: str) -> str:
+    return (
+        f"app {app_id} has {rotation.count(known)} secrets: all verify, the first one signs. The new one is shown this "
+        "once. Services know it at once; behind a pooler that changes servers between transactions, within a minute. "
+        f"Then: {name} --use"
+    )
+
+
+def limits_of(texts: Sequence[str]) -> Limits:
+    """
+    Read limits, each ``NAME=NUMBER``.
+
+    Raises:
+        Misconfigured: One is something else, unknown, or out of bounds.
+    """
+    kinds = {field.name: field.type for field in msgspec.structs.fields(Limits)}
+    return msgspec.convert(dict(_limit(text, kinds) for text in texts), Limits)
+
+
+def _limit(text: str, kinds: dict[str, Any]) -> tuple[str, float]:
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise Misconfigured(f"--limit {text!r}: expected NAME=NUMBER, such as connections=1000")
+    if name not in kinds:
+        raise Misconfigured(f"--limit {name!r} is unknown{did_you_mean(name, kinds)}")
+    try:
+        number: float = msgspec.convert(value, kinds[name], strict=False)
+    except msgspec.ValidationError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise Misconfigured(
+            f"--limit {name}: expected {expected(kinds[name])}, found {show(value)}"
+        )
+    return name, number
+
+
+def table(lines: Sequence[Line]) -> list[str]:
+    """Write a table of apps."""
+    rows = [("ID", "KEY", "ENABLED", "SECRETS", "NAME")] + [
+        (line.id, line.key, "yes" if line.enabled else "no", str(line.secrets), line.name)
+        for line in lines
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def _say(sentence: str) -> None:
+    """Say it to who sits there, apart from what a program may read."""
+    print(sentence, file=sys.stderr)
