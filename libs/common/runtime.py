@@ -7,15 +7,18 @@ together: a service that crashes ends the process, and `stop`, an event that the
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, cast
 
 import structlog
 from aiohttp import web
 
 from libs.common import web as http
 from libs.common.address import Address
+from libs.common.certificates import Certificate
+from libs.common.proxies import Caller, Proxies
 
 log = structlog.get_logger()
 
@@ -23,6 +26,13 @@ MAX_BODY = 1 << 20  # Bytes of a request that any handler may read; most read le
 BACKLOG = (
     4096  # Connections that may wait to be accepted; the kernel caps it at net.core.somaxconn.
 )
+HANDSHAKE_TIMEOUT = 10.0  # Seconds that a client has to agree on TLS.
+GOODBYE_TIMEOUT = 5.0  # Seconds that it has to take what is left and to end TLS in order.
+GREETING = """\
+This is Fanfare, a realtime server that speaks the Pusher protocol.
+Clients connect to /app/{key} here, by WebSocket.
+"""
+_PROXIES: web.AppKey[Proxies] = web.AppKey("proxies", Proxies)
 
 
 class Service(Protocol):
@@ -41,6 +51,13 @@ class Service(Protocol):
 
     def health(self) -> dict[str, str]:
         """Tell the state of what it depends on: a name, and ``ok`` or what is wrong."""
+
+
+def caller_of(request: web.Request) -> Caller:
+    """Tell who sent a request to the public address, proxies aside."""
+    return request.app[_PROXIES].caller(
+        request.remote or "", request.headers.items(), is_secure=request.secure
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +84,8 @@ class Server:
         public: Where clients and back ends come.
         internal: Where operators come: health.
         schedule: The times of its stop.
+        certificate: What the public address shows; None: it speaks plain HTTP.
+        proxies: Those whose word about their clients is taken.
         bound: Where it listens in fact: the public and the internal address, once it does.
     """
 
@@ -74,6 +93,8 @@ class Server:
     public: Address
     internal: Address
     schedule: Schedule = field(default_factory=Schedule)
+    certificate: Certificate | None = None
+    proxies: Proxies = field(default_factory=Proxies)
     ready: bool = False
     bound: tuple[Address, Address] | None = None
 
@@ -98,6 +119,8 @@ class Server:
         """
         async with self._listening(), asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(service.run()) for service in self.services]
+            if self.certificate is not None:
+                running.append(tasks.create_task(self.certificate.keep()))
             if beside is not None:
                 running.append(tasks.create_task(beside()))
             self.ready = True
@@ -120,14 +143,20 @@ class Server:
     @contextlib.asynccontextmanager
     async def _listening(self) -> AsyncIterator[None]:
         public, internal = self._public_app(), self._internal_app()
-        async with _site(public, self.public) as outer, _site(internal, self.internal) as inner:
+        context = self.certificate.context if self.certificate else None
+        async with (
+            _site(public, self.public, context) as outer,
+            _site(internal, self.internal) as inner,
+        ):
             self.bound = (outer, inner)
             yield
 
     def _public_app(self) -> web.Application:
         app = web.Application(middlewares=[http.errors], client_max_size=MAX_BODY)
+        app[_PROXIES] = self.proxies
         for service in self.services:
             app.add_routes(service.routes())
+        app.add_routes([web.get("/", self._greet), web.get("/up", self._up)])
         return app
 
     def _internal_app(self) -> web.Application:
@@ -140,6 +169,15 @@ class Server:
             ]
         )
         return app
+
+    async def _greet(self, _: web.Request) -> web.Response:
+        return web.Response(text=GREETING)
+
+    async def _up(self, _: web.Request) -> web.Response:
+        """Say whether clients may come, where load balancers before Laravel Reverb ask, and in its words."""
+        if self.ready:
+            return http.answer({"health": "OK"})
+        return http.answer({"health": "draining"}, status=503)
 
     async def _live(self, _: web.Request) -> web.Response:
         return http.answer({"status": "ok"})
@@ -156,16 +194,27 @@ class Server:
 
 
 @contextlib.asynccontextmanager
-async def _site(app: web.Application, address: Address) -> AsyncIterator[Address]:
+async def _site(
+    app: web.Application, address: Address, context: ssl.SSLContext | None = None
+) -> AsyncIterator[Address]:
     """Listen with an application, and stop at once when the context ends: draining came before."""
     runner = web.AppRunner(
         app, access_log=None, handle_signals=False, shutdown_timeout=1.0, auto_decompress=False
     )
     await runner.setup()
-    try:
-        site = web.TCPSite(runner, address.host, address.port, backlog=BACKLOG)
-        await site.start()
-        host, port = runner.addresses[0][:2]
+    server = cast("web.Server", runner.server)  # There is one since `setup`.
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(runner.cleanup)
+        # Not aiohttp's TCPSite: it leaves TLS half a minute to end, and a whole one to begin.
+        listener = await asyncio.get_running_loop().create_server(
+            server,
+            address.host,
+            address.port,
+            backlog=BACKLOG,
+            ssl=context,
+            ssl_handshake_timeout=HANDSHAKE_TIMEOUT if context else None,
+            ssl_shutdown_timeout=GOODBYE_TIMEOUT if context else None,
+        )
+        stack.callback(listener.close)
+        host, port = listener.sockets[0].getsockname()[:2]
         yield Address(host, port)
-    finally:
-        await runner.cleanup()

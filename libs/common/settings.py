@@ -24,6 +24,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     Attributes:
         listen: The public address: clients and back ends.
         internal_listen: The operators' address: health and metrics.
+        certificate: File with the certificate that the public address shows; empty: it speaks plain HTTP.
+        certificate_key: File with its private key.
         lb_delay: Seconds that clients are still accepted after readiness is off, for load balancers to notice.
         drain_timeout: Seconds that all services together may then take to let go of their clients and work.
         trusted_proxies: Networks whose ``X-Forwarded-…`` headers are believed.
@@ -31,9 +33,15 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     listen: Address = Address("127.0.0.1", 6001)
     internal_listen: Address = Address("127.0.0.1", 9601)
+    certificate: str = ""
+    certificate_key: str = ""
     lb_delay: Annotated[float, Meta(ge=0)] = 0.0
     drain_timeout: Seconds = 30.0
     trusted_proxies: tuple[Network, ...] = ()
+
+    def __post_init__(self) -> None:
+        if bool(self.certificate) != bool(self.certificate_key):
+            raise ValueError("certificate and certificate_key need each other")
 
 
 class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -90,10 +98,12 @@ class HistorySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     Attributes:
         max_age: Seconds.
         max_entries: Entries of one channel.
+        cache_ttl: Seconds for which a cache channel keeps its last event, whatever the rest says.
     """
 
     max_age: Seconds = 120.0
     max_entries: Annotated[int, Meta(ge=1)] = 2000
+    cache_ttl: Seconds = 1800.0
 
 
 class PostgresSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

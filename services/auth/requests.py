@@ -12,6 +12,7 @@ import msgspec
 
 from libs.common.apps import App
 from libs.common.errors import Invalid
+from libs.common.origins import allows
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
@@ -93,7 +94,7 @@ def permission(headers: Mapping[str, str], apps: Iterable[App]) -> dict[str, str
     lists = [app.allowed_origins for app in apps]
     if any(not origins for origins in lists):
         return {"Access-Control-Allow-Origin": "*"}
-    if any(origin in origins for origins in lists):
+    if any(allows(origins, origin) for origins in lists):
         return {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
     return {"Vary": "Origin"}
 

@@ -3,12 +3,15 @@
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from ipaddress import ip_network
 from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from libs.common.backends import opened
+from libs.common.proxies import Caller, Proxies
 from services.program import build, plan
 from services.settings import SERVICES, load
 from tests.support.haproxy import Balancer, balancer
@@ -21,6 +24,7 @@ GATEWAYS = ("127.20.0.1", "127.20.0.2")
 OTHERS = {"auth": "127.20.0.3", "dispatcher": "127.20.0.4", "presence": "127.20.0.5"}
 COOKIE = "fanfare_gateway"
 DEADLINE = 10.0  # Seconds.
+TRUSTING = Proxies([ip_network("127.0.0.0/8")])  # As services do that stand behind it.
 
 
 class Stage:
@@ -62,8 +66,8 @@ class Stage:
 
 
 @asynccontextmanager
-async def staged() -> AsyncIterator[Stage]:
-    """Run a stage."""
+async def staged(*trusted: str) -> AsyncIterator[Stage]:
+    """Run a stage; what stands before it comes from these networks."""
     port, health_port = ports = free_port(), free_port()
     hosts = [*(("gateway", host) for host in GATEWAYS), *OTHERS.items()]
     async with AsyncExitStack() as stack:
@@ -74,7 +78,7 @@ async def staged() -> AsyncIterator[Stage]:
             for service, host in hosts
         }
         instances = {"gateway": GATEWAYS, **{name: (host,) for name, host in OTHERS.items()}}
-        before = balancer(instances, port=port, health_port=health_port)
+        before = balancer(instances, port=port, health_port=health_port, trusted=trusted)
         yield Stage(await stack.enter_async_context(before), stubs, ports=ports)
 
 
@@ -118,6 +122,8 @@ class TestPaths:
             ("/users/7/terminate_connections", "dispatcher"),
             ("/events", "dispatcher"),
             ("/presence/online", "presence"),
+            ("/", "gateway"),
+            ("/up", "gateway"),
         ],
     )
     async def test_public(self, stage: Stage, path: str, service: str) -> None:
@@ -134,7 +140,7 @@ class TestPaths:
 
     @pytest.mark.parametrize(
         "path",
-        ["/", "/app", "/app/", "/app/key/more", "/events/1", "/eventsource", "/users/7", "/presence",
+        ["/app", "/up/", "/app/", "/app/key/more", "/events/1", "/eventsource", "/users/7", "/presence",
          "/health/ready", "/health/deps", "/metrics", "/broadcastings/auth"],
     )  # fmt: skip
     async def test_nobody(self, stage: Stage, path: str) -> None:
@@ -148,9 +154,10 @@ class TestPaths:
         settings = load(path=ROOT / "deploy" / "dev.toml", environ={})
         async with opened(plan(settings)) as backends:
             declared = [
-                (service.name, route.path)  # type: ignore[attr-defined]
+                (service.name, route.path)
                 for service in build(settings, SERVICES, backends)
                 for route in service.routes()
+                if isinstance(route, web.RouteDef)
             ]
 
         assert {service for service, _ in declared} >= {"gateway", "auth", "dispatcher"}
@@ -172,6 +179,28 @@ class TestRequests:
 
         assert told["headers"]["X-Forwarded-For"] == "127.0.0.1"
         assert told["headers"]["X-Forwarded-Proto"] == "http"
+
+    @pytest.mark.parametrize("networks", [("127.0.0.1",), ("192.0.2.0/24", "127.0.0.0/8")])
+    async def test_behind_another(self, networks: tuple[str, ...]) -> None:
+        """What stands before it is believed about its clients, and its own address is told after theirs."""
+        said = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https"}
+        async with staged(*networks) as stage:
+            told = await stage.ask("/events", **said)
+            silent = await stage.ask("/events")
+
+        caller = TRUSTING.caller("127.0.0.1", told["pairs"])
+        assert caller == Caller("203.0.113.7", is_secure=True)
+        assert silent["headers"]["X-Forwarded-For"] == "127.0.0.1"
+        assert silent["headers"]["X-Forwarded-Proto"] == "http"
+
+    async def test_not_behind_another(self) -> None:
+        """Where something else stands before it than what asks, that is a client like others."""
+        said = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https"}
+        async with staged("192.0.2.0/24") as stage:
+            told = await stage.ask("/events", **said)
+
+        caller = TRUSTING.caller("127.0.0.1", told["pairs"])
+        assert caller == Caller("127.0.0.1", is_secure=False)
 
     async def test_no_secrets_in_the_log(self, stage: Stage) -> None:
         """A request is logged without its query."""

@@ -119,6 +119,30 @@ class TestSettings:
             assert name in outcome.complaint
 
 
+class TestCertificates:
+    """What the public address would show."""
+
+    async def test_not_there(self, tmp_path: Path) -> None:
+        """
+        A file that cannot be read is named, with its setting.
+        """
+        server = '[server]\ncertificate = "/nowhere.pem"\ncertificate_key = "/nowhere.key"\n'
+
+        outcome = await run(tmp_path, GOOD + server)
+
+        assert outcome.status == 2
+        assert line(outcome).startswith("server.certificate: cannot read /nowhere.pem: ")
+
+    async def test_without_key(self, tmp_path: Path) -> None:
+        """
+        A certificate without its key is half of a setting.
+        """
+        outcome = await run(tmp_path, GOOD, FANFARE_SERVER_CERTIFICATE="/nowhere.pem")
+
+        assert outcome.status == 2
+        assert "server: certificate and certificate_key need each other" in line(outcome)
+
+
 class TestServices:
     """What runs here must meet what runs elsewhere."""
 

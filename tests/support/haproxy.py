@@ -47,7 +47,11 @@ class Balancer:
 
 @asynccontextmanager
 async def balancer(
-    instances: Mapping[str, Sequence[str]], *, port: int, health_port: int
+    instances: Mapping[str, Sequence[str]],
+    *,
+    port: int,
+    health_port: int,
+    trusted: Sequence[str] = (),
 ) -> AsyncIterator[Balancer]:
     """
     Run HAProxy before services, which must be ready soon.
@@ -56,6 +60,7 @@ async def balancer(
         instances: The addresses of each service's instances.
         port: Where all of them serve the public.
         health_port: Where all of them say whether they are ready.
+        trusted: Networks of what stands before it.
     """
     public, monitor = free_port(), f"127.0.0.1:{free_port()}"
     async with names(dict(instances)) as known:
@@ -65,6 +70,7 @@ async def balancer(
             "MONITOR": monitor,
             "RESOLVER": f"127.0.0.1:{known.port}",
             "HEALTH_PORT": str(health_port),
+            **({"TRUSTED_PROXIES": " ".join(trusted)} if trusted else {}),
             **{service.upper(): f"{service}:{port}" for service in SERVICES},
         }
         async with running(_launch(environ)) as server:

@@ -29,6 +29,7 @@ class Stub:
             "instance": self.host,
             "path": request.path_qs,
             "headers": dict(request.headers),
+            "pairs": list(request.headers.items()),
         }
         websocket = web.WebSocketResponse()
         if not websocket.can_prepare(request).ok:

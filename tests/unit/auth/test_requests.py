@@ -108,6 +108,18 @@ class TestPermission:
         """Only exactly what the list says is let in."""
         assert permission({"Origin": origin}, [CLOSED]) == {"Vary": "Origin"}
 
+    def test_below(self) -> None:
+        """A pattern lets in the pages of all hosts below one, and each is named itself."""
+        below = App(
+            id="3", key="below", secrets=(Secret("s"),), allowed_origins=("https://*.example.org",)
+        )
+
+        assert permission({"Origin": SITE}, [below]) == {
+            "Access-Control-Allow-Origin": SITE,
+            "Vary": "Origin",
+        }
+        assert permission({"Origin": "https://example.org"}, [below]) == {"Vary": "Origin"}
+
     def test_several_apps(self) -> None:
         """Where the app is not known yet, one that allows the page is enough."""
         assert permission({"Origin": "https://a.b"}, [CLOSED, OPEN]) == {

@@ -2,15 +2,28 @@
 
 import subprocess
 
+import pytest
+
+from tests.support.composition import composition, secrets
 from tests.support.haproxy import FILE
 from tests.support.servers.packages import find_program
 
+COMPOSED = composition(secrets())["services"]
 
-def test_valid() -> None:
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {},
+        {"TRUSTED_PROXIES": "10.0.0.0/8 192.168.1.1"},
+        {"TRUSTED_PROXIES": COMPOSED["haproxy"]["environment"]["TRUSTED_PROXIES"]},
+    ],
+)
+def test_valid(environ: dict[str, str]) -> None:
     """HAProxy finds nothing wrong, and nothing to warn of."""
     checked = subprocess.run(  # noqa: S603 - our own.
         [find_program("haproxy"), "-c", "-q", "-f", FILE],
-        env={},
+        env=environ,
         check=False,
         capture_output=True,
         text=True,

@@ -1,0 +1,131 @@
+"""
+The certificate that the public address shows, and that of the next months in its place without a restart.
+
+The files are looked at every few seconds: whoever renews a certificate replaces them, or turns a symbolic link, as
+Kubernetes does with mounted secrets.  A new certificate is loaded into a context of its own, outside the event
+loop, and takes the old one's place in one step: new handshakes show it, connections that are open stay as they
+are.  One that cannot be used is complained of once, and the old one stays.
+"""
+
+import asyncio
+import ssl
+from pathlib import Path
+
+import structlog
+
+from libs.common.errors import Misconfigured
+
+INTERVAL = 2.0  # Seconds between two looks; renewals come weeks before the old certificate ends.
+
+log = structlog.get_logger()
+
+Stamp = tuple[int, ...] | None  # Of a file: device, inode, size, time; None: it is not there.
+
+
+class Certificate:
+    """
+    A certificate that may be replaced.
+
+    Args:
+        certificate: File with the server's own certificate and, after it, those between it and its authority; PEM.
+        key: File with its private key, without a pass phrase; PEM.
+
+    Attributes:
+        context: For a listener.
+
+    Raises:
+        Misconfigured: It cannot be used.
+    """
+
+    def __init__(self, certificate: Path, key: Path) -> None:
+        self._certificate = certificate
+        self._key = key
+        self._tried = self._seen = self._stamps()
+        self._newest = loaded(self._certificate, self._key)
+        self.context = loaded(self._certificate, self._key)
+        # Called in every handshake, also where a client names no server.  To load into a context that is in use
+        # would not do: a file that fits no more leaves half of it changed.
+        self.context.sni_callback = self._show_newest
+
+    def _show_newest(self, connection: ssl.SSLObject, _name: str, _context: ssl.SSLContext) -> None:
+        connection.context = self._newest
+
+    async def keep(self) -> None:
+        """Put new files in the place of the old until cancelled."""
+        while True:
+            await asyncio.sleep(INTERVAL)
+            await self.look()
+
+    async def look(self) -> None:
+        """
+        Load the files if they have changed, and were the same when last looked at.
+
+        Whoever writes two files writes one of them first, and between the two they do not fit.
+        """
+        stamps = await asyncio.to_thread(self._stamps)
+        settled, self._seen = stamps == self._seen, stamps
+        if not settled or stamps == self._tried:
+            return
+        self._tried = stamps
+        try:
+            self._newest = await asyncio.to_thread(loaded, self._certificate, self._key)
+        except Misconfigured as error:
+            log.error("certificate.refused", reason=str(error))  # noqa: TRY400 - the sentence says it all
+        else:
+            log.info("certificate.replaced", file=str(self._certificate))
+
+    def _stamps(self) -> tuple[Stamp, Stamp]:
+        return _stamp(self._certificate), _stamp(self._key)
+
+
+def loaded(certificate: Path, key: Path) -> ssl.SSLContext:
+    """
+    Make a context that shows a certificate.
+
+    Raises:
+        Misconfigured: A file cannot be read or used, or they do not fit each other.
+    """
+    _check("certificate", certificate, mark=b"CERTIFICATE-----", what="certificate")
+    _check("certificate_key", key, mark=b"PRIVATE KEY-----", what="private key")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(certificate, key, password=lambda: _no_pass_phrase(key))
+    except ssl.SSLError as error:
+        raise Misconfigured(_wording(error, certificate, key)) from error
+    except OSError as error:
+        raise Misconfigured(f"server.certificate: {error.strerror or error}") from error
+    return context
+
+
+def _check(setting: str, file: Path, *, mark: bytes, what: str) -> None:
+    """Look into a file: OpenSSL does not say which of the two it means."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        reason = error.strerror or error
+        raise Misconfigured(f"server.{setting}: cannot read {file}: {reason}") from error
+    if mark not in content:
+        raise Misconfigured(f"server.{setting}: {file} holds no {what} as PEM")
+
+
+def _no_pass_phrase(key: Path) -> str:
+    """Refuse to answer OpenSSL, which would else ask on the terminal, and wait."""
+    raise Misconfigured(f"server.certificate_key: {key} has a pass phrase; store it without one")
+
+
+def _wording(error: ssl.SSLError, certificate: Path, key: Path) -> str:
+    if error.reason == "KEY_VALUES_MISMATCH":
+        return (
+            f"server.certificate_key: {key} does not fit the first certificate in {certificate}, "
+            "which must be the server's own"
+        )
+    return f"server.certificate: {certificate} with {key} cannot be used: {error.reason or error}"
+
+
+def _stamp(file: Path) -> Stamp:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns

@@ -1,0 +1,165 @@
+"""What the public address says of itself, whichever services run."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from ipaddress import ip_network
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from libs.common.address import Address
+from libs.common.proxies import Proxies
+from libs.common.runtime import Schedule, Server, Service, caller_of
+
+LOOPBACK = Address("127.0.0.1", 0)
+DEADLINE = 10.0  # Seconds.
+
+
+class Mirror:
+    """A service that tells who asks, and stops when it is let go."""
+
+    name = "mirror"
+
+    def __init__(self) -> None:
+        self.draining = asyncio.Event()
+        self.released = asyncio.Event()
+
+    def routes(self) -> Iterable[web.AbstractRouteDef]:
+        return [web.get("/caller", self._answer)]
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()
+
+    async def drain(self) -> None:
+        self.draining.set()
+        await self.released.wait()
+
+    def health(self) -> dict[str, str]:
+        return {}
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        caller = caller_of(request)
+        return web.json_response([caller.address, caller.is_secure])
+
+
+class Public:
+    """
+    The public address of a server.
+
+    Attributes:
+        stop: Set to stop it.
+    """
+
+    def __init__(self, http: aiohttp.ClientSession, url: str, stop: asyncio.Event) -> None:
+        self._http = http
+        self._url = url
+        self.stop = stop
+
+    async def ask(
+        self, path: str, *, method: str = "GET", **headers: str
+    ) -> tuple[int, str, str | None]:
+        """Return an answer's status, text and type."""
+        async with (
+            asyncio.timeout(DEADLINE),
+            self._http.request(method, self._url + path, headers=headers) as response,
+        ):
+            return response.status, await response.text(), response.headers.get("Content-Type")
+
+
+@asynccontextmanager
+async def served(*services: Service, proxies: Sequence[str] = ()) -> AsyncIterator[Public]:
+    """Serve."""
+    trusted = Proxies(map(ip_network, proxies))
+    server = Server(services, LOOPBACK, LOOPBACK, Schedule(drain_timeout=DEADLINE), proxies=trusted)
+    stop, started = asyncio.Event(), asyncio.Event()
+    async with asyncio.TaskGroup() as tasks, aiohttp.ClientSession() as http:
+        tasks.create_task(server.serve(stop, started=started.set))
+        async with asyncio.timeout(DEADLINE):
+            await started.wait()
+        assert server.bound is not None
+        try:
+            yield Public(http, f"http://{server.bound[0]}", stop)
+        finally:
+            stop.set()
+
+
+class TestRoot:
+    """``/``: what this is."""
+
+    async def test_words(self) -> None:
+        """
+        It says what this is and where clients connect, also without any service.
+        """
+        async with served() as public:
+            status, text, kind = await public.ask("/")
+
+            assert (status, kind) == (200, "text/plain; charset=utf-8")
+            assert "Pusher protocol" in text
+            assert "/app/{key}" in text
+
+    async def test_head(self) -> None:
+        """
+        HEAD has no body.
+        """
+        async with served() as public:
+            assert (await public.ask("/", method="HEAD"))[:2] == (200, "")
+
+    async def test_others(self) -> None:
+        """
+        What is nowhere is not found, and what may not be done here is refused.
+        """
+        async with served() as public:
+            assert (await public.ask("/up/"))[0] == 404
+            assert (await public.ask("/", method="POST"))[0] == 405
+
+
+class TestUp:
+    """``/up``: what load balancers before Laravel Reverb ask."""
+
+    async def test_up(self) -> None:
+        """
+        It answers as Reverb does.
+        """
+        async with served() as public:
+            assert await public.ask("/up") == (200, '{"health":"OK"}', "application/json")
+
+    async def test_draining(self) -> None:
+        """
+        A process that is going says so, so that nobody is sent there.
+        """
+        mirror = Mirror()
+        async with served(mirror) as public:
+            public.stop.set()
+            async with asyncio.timeout(DEADLINE):
+                await mirror.draining.wait()
+
+            assert (await public.ask("/up"))[0] == 503
+            mirror.released.set()
+
+
+class TestCaller:
+    """A service is told who asks."""
+
+    @pytest.fixture
+    async def mirror(self) -> Mirror:
+        mirror = Mirror()
+        mirror.released.set()
+        return mirror
+
+    @pytest.mark.parametrize(
+        "proxies,expected",
+        [([], ["127.0.0.1", False]), (["127.0.0.1/32"], ["203.0.113.7", True])],
+    )
+    async def test_headers(self, mirror: Mirror, proxies: list[str], expected: list[Any]) -> None:
+        """
+        Headers are believed where they come from a trusted proxy, and else not.
+        """
+        headers = {"X-Forwarded-For": "::ffff:203.0.113.7", "X-Forwarded-Proto": "https"}
+        async with served(mirror, proxies=proxies) as public:
+            _, text, _ = await public.ask("/caller", **headers)
+
+            assert json.loads(text) == expected

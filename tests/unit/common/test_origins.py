@@ -1,0 +1,93 @@
+"""Whose pages may use an app."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.common.origins import allows
+
+SITE = "https://www.example.org"
+BELOW = "https://*.example.org"
+LABELS = st.lists(st.from_regex(r"[a-z0-9-]{1,8}", fullmatch=True), min_size=1, max_size=4)
+
+
+class TestExact:
+    """A list of origins as browsers write them."""
+
+    @pytest.mark.parametrize("origin", [SITE, "http://a.b:8080", "null", ""])
+    def test_no_list(self, origin: str) -> None:
+        """An app without a list lets in every page."""
+        assert allows((), origin)
+
+    @pytest.mark.parametrize("origin", [SITE, "http://localhost:3000"])
+    def test_listed(self, origin: str) -> None:
+        """A page of the list is let in."""
+        assert allows((SITE, "http://localhost:3000"), origin)
+
+    @pytest.mark.parametrize(
+        "origin",
+        [
+            *(SITE + ".evil.net", SITE + "/", SITE + ":8443", SITE.upper(), "null", ""),
+            *("http://www.example.org", "https://example.org", "https://evil-www.example.org"),
+        ],
+    )
+    def test_unlisted(self, origin: str) -> None:
+        """Only exactly what the list says is let in."""
+        assert not allows((SITE,), origin)
+
+    def test_null(self) -> None:
+        """What has no origin, such as a file or a sandboxed frame, is let in only where the list says so."""
+        assert allows((SITE, "null"), "null")
+        assert not allows((BELOW, "file://*.x"), "null")
+
+
+class TestBelow:
+    """A wildcard for the hosts below one."""
+
+    @pytest.mark.parametrize("origin", [SITE, "https://a.b.example.org", "https://x-1.example.org"])
+    def test_covered(self, origin: str) -> None:
+        """It covers hosts at any depth."""
+        assert allows((BELOW,), origin)
+
+    @pytest.mark.parametrize(
+        "origin",
+        [
+            *("https://example.org", "https://.example.org", "https://a..example.org"),
+            *("https://evilexample.org", "https://a.example.org.evil.net", "null", ""),
+            *("http://a.example.org", "wss://a.example.org", "https://a.example.org:8443"),
+            *("https://evil.net/.example.org", "https://evil.net?.example.org"),
+            *("https://evil.net#.example.org", "https://evil.net:1.example.org"),
+            *("https://evil@a.example.org", "https://a.example.org\n", "https://*.example.org/"),
+            *("https://A.example.org", "https://evil.net\\.example.org"),
+        ],
+    )
+    def test_not_covered(self, origin: str) -> None:
+        """It covers neither the host itself, nor another scheme or port, nor what only looks like a host below."""
+        assert not allows((BELOW,), origin)
+
+    def test_port(self) -> None:
+        """With a port it covers that port alone."""
+        assert allows(("https://*.example.org:8443",), "https://a.example.org:8443")
+        assert not allows(("https://*.example.org:8443",), "https://a.example.org")
+
+    @pytest.mark.parametrize(
+        "pattern", ["https://*.", "*", "*://a.org", "https://*", "https://a.*"]
+    )
+    def test_no_other_wildcards(self, pattern: str) -> None:
+        """A star elsewhere stands for itself."""
+        assert not allows((pattern,), "https://a.org")
+
+    @given(LABELS, LABELS)
+    def test_any_host(self, below: list[str], host: list[str]) -> None:
+        """Whatever the host is, every host below it is covered, and it itself is not."""
+        domain = ".".join(host)
+
+        assert allows((f"https://*.{domain}",), f"https://{'.'.join(below)}.{domain}")
+        assert not allows((f"https://*.{domain}",), f"https://{domain}") or host[0] in below
+
+    @given(st.text(max_size=40))
+    def test_any_text(self, origin: str) -> None:
+        """Of all texts only hosts below are covered."""
+        if allows((BELOW,), origin):
+            assert origin.startswith("https://")
+            assert origin.endswith(".example.org")
