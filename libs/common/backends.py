@@ -21,9 +21,13 @@ from libs.common.eventlog import EventLog, MemoryEventLog
 from libs.common.eventlog_kafka import KafkaEventLog
 from libs.common.kafka_settings import KafkaSettings
 from libs.common.partitions import Keys
+from libs.common.rates import MemoryRates, Rates
+from libs.common.rates_redis import RedisRates
 from libs.common.roster import MemoryRoster, Roster
 from libs.common.roster_redis import RedisRoster
 from libs.common.settings import BackendSettings, HistorySettings, PostgresSettings
+from libs.common.tally import MemoryTally, Tally
+from libs.common.tally_redis import RedisTally
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,8 @@ class Backends:
     apps: Apps
     bus: Bus
     roster: Roster
+    tally: Tally
+    rates: Rates
     control: Control
     events: EventLog
 
@@ -66,12 +72,13 @@ async def opened(plan: Plan) -> AsyncIterator[Backends]:
         Misconfigured: A URL cannot work.
     """
     async with AsyncExitStack() as stack:
-        bus, roster = await _bus_and_roster(plan, stack)
+        bus, roster, tally = await _bus_and_roster(plan, stack)
+        rates = await _rates(plan, stack)
         control = await _control(plan, stack)
         events = await _events(plan, stack)
         apps = _apps(plan)
         await stack.enter_async_context(apps.opened())
-        yield Backends(apps, bus, roster, control, events)
+        yield Backends(apps, bus, roster, tally, rates, control, events)
 
 
 def _is_memory(url: Url) -> bool:
@@ -86,14 +93,23 @@ async def _redis(url: Url, port: str, stack: AsyncExitStack) -> RedisConnection:
     return await stack.enter_async_context(RedisConnection(url.reveal(), port))
 
 
-async def _bus_and_roster(plan: Plan, stack: AsyncExitStack) -> tuple[Bus, Roster]:
-    """The roster announces on the bus: both are of one kind, and on one server."""
-    window = Window(plan.history.max_age, plan.history.max_entries)
+async def _bus_and_roster(plan: Plan, stack: AsyncExitStack) -> tuple[Bus, Roster, Tally]:
+    """Roster and tally announce on the bus: all are of one kind, and on one server."""
+    history = plan.history
+    window = Window(history.max_age, history.max_entries, history.cache_ttl)
     if _is_memory(plan.urls.bus):
         memory = MemoryBus(window)
-        return memory, MemoryRoster(memory.announce)
+        roster = MemoryRoster(memory.announce)
+        return memory, roster, MemoryTally(memory.announce, roster)
     bus = RedisBus(await _redis(plan.urls.bus, "bus", stack), _keys(plan), window)
-    return bus, RedisRoster(await _redis(plan.urls.roster, "roster", stack), _keys(plan))
+    connection = await _redis(plan.urls.roster, "roster", stack)
+    return bus, RedisRoster(connection, _keys(plan)), RedisTally(connection, _keys(plan))
+
+
+async def _rates(plan: Plan, stack: AsyncExitStack) -> Rates:
+    if _is_memory(plan.urls.control):
+        return MemoryRates()
+    return RedisRates(await _redis(plan.urls.control, "rates", stack), _keys(plan))
 
 
 async def _control(plan: Plan, stack: AsyncExitStack) -> Control:

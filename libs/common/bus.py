@@ -5,18 +5,20 @@ The bus: ordered channels with a short memory, shared by every process.
 """
 
 import asyncio
-import itertools
 import secrets
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Protocol
 
 from libs.common.channels import Channel
 from libs.common.messages import (
     Broadcast,
+    Cached,
+    Counted,
     Delivery,
     Entry,
     Interrupted,
@@ -27,6 +29,7 @@ from libs.common.messages import (
     Whisper,
 )
 
+TOKEN_TTL = 3600.0  # Seconds for which a publication's token is remembered.
 UNPUBLISHED_TTL = 600.0  # Seconds that a channel without entries keeps its epoch, once it is read.
 TIDY_FROM = 1024  # Channels of a `MemoryBus` below which nothing is forgotten.
 
@@ -39,10 +42,12 @@ class Window:
     Attributes:
         max_age: Seconds after the channel's last entry at which the whole history is forgotten.
         max_entries: Entries of one channel; up to 100 more may be kept.
+        cache_ttl: Seconds for which a cache channel keeps its last entry, whatever the rest says.
     """
 
     max_age: float = 120.0
     max_entries: int = 2000
+    cache_ttl: float = 1800.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,7 @@ class Listener(Protocol):
     One process's ear on the bus.
 
     For each followed channel it yields entries in order of offset; an entry may come twice, and one that is
-    missing is told by the next offset or by `Interrupted`.  Whispers and transitions come at most once.
+    missing is told by the next offset or by `Interrupted`.  Whispers, transitions and counts come at most once.
     """
 
     async def follow(self, channels: Collection[Channel]) -> dict[Channel, Position]:
@@ -105,14 +110,42 @@ class Bus(Protocol):
         Append broadcasts to their channels, in order, and announce them.
 
         A publication with a source that was applied before is not applied again; its answer is the
-        channel's present position.
+        channel's present position.  Nor is one with a token that its channel has seen within `TOKEN_TTL`.
+        A publication has a source or a token, never both: the source alone would decide.  A cache channel
+        keeps what was applied last, in the same step (`last`).
 
         Returns:
             The position of each.
 
         Raises:
-            Unavailable: At least one was not applied.  Those of a source may all be published again; of one
-                channel and source, none was applied whose predecessor of this call was not.
+            Unavailable: At least one was not applied.  Those of a source or with a token may all be published
+                again; of one channel and source, none was applied whose predecessor of this call was not.
+        """
+
+    async def claim(self, app: str, token: str, digest: str) -> bool:
+        """
+        Let a token of an app stand for a request, for `TOKEN_TTL` seconds from the first time.
+
+        Args:
+            app: The app's id.
+            token: What the publisher calls the request.
+            digest: Of the request.
+
+        Returns:
+            Whether it stands for this one; False: it stands for another.
+
+        Raises:
+            Unavailable: The bus is away.
+        """
+
+    async def last(self, channels: Collection[Channel]) -> dict[Channel, Cached | None]:
+        """
+        Read what cache channels keep; None where nothing was published within the window's ``cache_ttl``.
+
+        A channel whose part of the bus is away is missing in the answer.
+
+        Raises:
+            Unavailable: The bus is away for all of them.
         """
 
     async def whisper(self, channel: Channel, broadcast: Broadcast) -> None:
@@ -183,11 +216,12 @@ class Inbox:
 class _Memory:
     """One channel's history."""
 
+    entries: deque[Entry]
     epoch: str = field(default_factory=lambda: secrets.token_hex(4))
     offset: int = 0
-    entries: deque[Entry] = field(default_factory=deque)
     newest_at: float = 0.0
     watermarks: dict[str, tuple[int, float]] = field(default_factory=dict)
+    cached: Entry | None = None
 
     @property
     def position(self) -> Position:
@@ -209,13 +243,22 @@ class MemoryBus:
     Args:
         window: How much of each channel is remembered.
         backlog: Deliveries that a listener may leave untaken; see `Inbox`.
+        clock: Monotonic seconds.
     """
 
-    def __init__(self, window: Window | None = None, *, backlog: int = 65_536) -> None:
+    def __init__(
+        self,
+        window: Window | None = None,
+        *,
+        backlog: int = 65_536,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._window = window or Window()
         self._backlog = backlog
+        self._clock = clock
         self._channels: dict[Channel, _Memory] = {}
         self._tidy_at = TIDY_FROM
+        self._tokens = OrderedDict[tuple[str, ...], tuple[float, str]]()  # Oldest first.
         self._listeners: dict[Channel, set[MemoryListener]] = {}
 
     async def publish(self, publications: Sequence[Publication]) -> list[Position]:
@@ -223,29 +266,49 @@ class MemoryBus:
         return [self._append(publication) for publication in publications]
 
     def _append(self, publication: Publication) -> Position:
-        channel, source = publication.channel, publication.source
+        channel = publication.channel
         memory = self._memory(channel)
-        if source and memory.has_applied(source):
+        if self._is_repeated(publication, memory):
             return memory.position
-        if source:
-            memory.applied(source)
+        if publication.source:
+            memory.applied(publication.source)
         memory.offset += 1
-        memory.newest_at = time.monotonic()
+        memory.newest_at = self._clock()
         entry = Entry(channel, memory.position, publication.broadcast)
         memory.entries.append(entry)
-        while len(memory.entries) > self._window.max_entries:
-            memory.entries.popleft()
+        if channel.is_cache:
+            memory.cached = entry
         self.announce(entry)
         return memory.position
+
+    def _is_repeated(self, publication: Publication, memory: _Memory) -> bool:
+        """Tell whether it was applied before in this life of the channel; notes its token if not."""
+        if publication.source:
+            return memory.has_applied(publication.source)
+        token = (*publication.channel, memory.epoch, publication.token)
+        return bool(publication.token) and self._recall(token, "") is not None
+
+    async def claim(self, app: str, token: str, digest: str) -> bool:
+        """See `Bus.claim`."""
+        return self._recall((app, token), digest) in {None, digest}
+
+    def _recall(self, token: tuple[str, ...], digest: str) -> str | None:
+        """Return what a token stands for; None if it was not known, and is from now on."""
+        now = self._clock()
+        while self._tokens and next(iter(self._tokens.values()))[0] <= now:
+            self._tokens.popitem(last=False)
+        known = self._tokens.get(token)
+        self._tokens.setdefault(token, (now + TOKEN_TTL, digest))
+        return known and known[1]
 
     def _memory(self, channel: Channel) -> _Memory:
         memory = self._channels.get(channel)
         if memory is None:
             self._tidy()
-            memory = self._channels[channel] = _Memory()
+            memory = self._channels[channel] = _Memory(deque(maxlen=self._window.max_entries))
         if memory.offset == 0:
-            memory.newest_at = time.monotonic()
-        if time.monotonic() - memory.newest_at > self._window.max_age:
+            memory.newest_at = self._clock()
+        if self._clock() - memory.newest_at > self._window.max_age:
             memory.entries.clear()
         return memory
 
@@ -253,14 +316,25 @@ class MemoryBus:
         """Forget what only was listened to, and no longer is: anybody may listen to any name."""
         if len(self._channels) < self._tidy_at:
             return
-        silent_since = time.monotonic() - UNPUBLISHED_TTL
+        silent_since = self._clock() - UNPUBLISHED_TTL
         for channel, memory in list(self._channels.items()):
             is_old = memory.offset == 0 and memory.newest_at < silent_since
             if is_old and channel not in self._listeners:
                 del self._channels[channel]
         self._tidy_at = max(TIDY_FROM, 2 * len(self._channels))
 
-    def announce(self, delivery: Entry | Whisper | Transition) -> None:
+    async def last(self, channels: Collection[Channel]) -> dict[Channel, Cached | None]:
+        """See `Bus.last`."""
+        return {channel: self._kept(channel) for channel in channels}
+
+    def _kept(self, channel: Channel) -> Cached | None:
+        memory = self._channels.get(channel)
+        if memory is None or memory.cached is None:
+            return None
+        ttl = memory.newest_at + self._window.cache_ttl - self._clock()
+        return Cached(memory.cached, ttl) if ttl > 0 else None
+
+    def announce(self, delivery: Entry | Whisper | Transition | Counted) -> None:
         """Hand a delivery to all who follow its channel; for the bus and the memory roster."""
         for listener in self._listeners.get(delivery.channel, ()):
             listener.inbox.put(delivery)
@@ -276,8 +350,7 @@ class MemoryBus:
         if after.epoch != memory.epoch or not 0 <= missing <= len(memory.entries):
             return History(memory.position, None)
         start = len(memory.entries) - missing
-        entries = itertools.islice(memory.entries, start, start + limit)
-        return History(memory.position, tuple(entries))
+        return History(memory.position, tuple(islice(memory.entries, start, start + limit)))
 
     async def tops(self, channels: Collection[Channel]) -> dict[Channel, Position]:
         """See `Bus.tops`."""
@@ -290,8 +363,8 @@ class MemoryBus:
         try:
             yield listener
         finally:
-            for followers in self._listeners.values():
-                followers.discard(listener)
+            for channel in list(self._listeners):
+                self.unfollow(channel, listener)
 
     def follow(self, channel: Channel, listener: "MemoryListener") -> Position:
         """Enter a listener for a channel."""

@@ -1,23 +1,32 @@
 #!lua
--- Append a broadcast to its channel's history and announce it, unless its source brought it before.
+-- Append a broadcast to its channel's history and announce it, unless its source brought it before or its token
+-- is known.  A cache channel keeps it besides.
 --
 -- KEYS  1  meta, a hash: e epoch, o offset, s:<source> "<sequence> <newest timestamp>" of what was appended
 --       2  entries, a stream: the ids are <offset>-0, field d is the envelope
+--       3  cache, "<epoch> <offset>\n<envelope>" of the last entry; only with ARGV 12
+--       the last: token, the epoch in which it was published; only with ARGV 13
 -- ARGV  1  envelope               2  feed to announce it on    3  epoch, should the channel have none
 --       4  most entries to keep   5  ms to keep entries        6  ms to keep meta
 --       7  source, or empty       8  its sequence              9  its timestamp
 --       10 sequence of the source's publication before this one for the channel, or empty
 --       11 timestamp of that one
+--       12 ms to keep cache, empty or left out where the channel is none
+--       13 ms to keep token, empty or left out where there is none; never with a source
 -- Returns {1 appended, 0 repeated or -1 the one before is missing; epoch; offset}.
 --
 -- Without that last check, a publication that failed in the middle of a pipeline would count as repeated
--- when it is sent again, because a later one had raised the source's sequence meanwhile.  With the shebang,
--- a server that is out of memory, read-only or without its replicas refuses the whole script at its start.
+-- when it is sent again, because a later one had raised the source's sequence meanwhile.  A token is a key of
+-- its own, so that with it each publication of a call is judged alone.  It holds for an epoch: a channel that was
+-- lost has seen nothing.  With the shebang, a server that is out of memory, read-only or without its replicas
+-- refuses the whole script at its start.
 
 local source = 's:' .. ARGV[7]
 local meta = redis.call('HMGET', KEYS[1], 'e', 'o', source)
 local epoch, offset = meta[1], tonumber(meta[2] or 0)
 local watermark = {}
+local cache, cache_ttl = KEYS[3], ARGV[12] or ''
+local token, token_ttl = KEYS[#KEYS], ARGV[13] or ''
 
 if ARGV[7] ~= '' then
   local sequence, newest = string.match(meta[3] or '-1 0', '^(%S+) (%S+)$')
@@ -31,6 +40,8 @@ if ARGV[7] ~= '' then
   -- A lower sequence with a newer timestamp belongs to a log that was made anew: it starts over.
   newest = math.max(newest, tonumber(ARGV[9]))
   watermark = {source, ARGV[8] .. ' ' .. string.format('%.17g', newest)}
+elseif token_ttl ~= '' and epoch and redis.call('GET', token) == epoch then
+  return {0, epoch, offset}
 end
 
 if not epoch then
@@ -42,5 +53,11 @@ redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], offset .. '-0', 'd', ARGV[1]
 redis.call('HSET', KEYS[1], 'e', epoch, 'o', offset, unpack(watermark))
 redis.call('PEXPIRE', KEYS[2], ARGV[5])
 redis.call('PEXPIRE', KEYS[1], ARGV[6])
+if cache_ttl ~= '' then
+  redis.call('SET', cache, epoch .. ' ' .. offset .. '\n' .. ARGV[1], 'PX', cache_ttl)
+end
+if token_ttl ~= '' then
+  redis.call('SET', token, epoch, 'PX', token_ttl)
+end
 redis.call('PUBLISH', ARGV[2], 'e1 ' .. epoch .. ' ' .. offset .. '\n' .. ARGV[1])
 return {1, epoch, offset}

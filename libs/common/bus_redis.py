@@ -2,8 +2,9 @@
 The bus on Redis.
 
 A channel's history is a stream, and its epoch, offset and sources are a hash beside it; ``bus_publish.lua``
-and ``bus_history.lua`` are the only ones to touch them.  Publishing is one pipeline per server.  Listeners
-are in `listener_redis`, and what is said on the feeds in `wire`.
+and ``bus_history.lua`` are the only ones to touch them.  The first also sets what ``bus_last.lua`` reads, the
+last entry of a cache channel, and a key for each token.  Publishing is one pipeline per server.  Listeners are
+in `listener_redis`, and what is said on the feeds in `wire`.
 """
 
 import asyncio
@@ -11,26 +12,40 @@ import itertools
 import secrets
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from typing import Any
 
 import structlog
 
-from libs.common.bus import UNPUBLISHED_TTL, History, Inbox, Listener, Window
+from libs.common.bus import TOKEN_TTL, UNPUBLISHED_TTL, History, Inbox, Listener, Window
 from libs.common.channels import Channel
 from libs.common.connection_redis import Call, RedisConnection, Script
 from libs.common.errors import Unavailable
 from libs.common.listener_redis import RedisListener
-from libs.common.messages import Broadcast, Entry, Position, Publication, Source, pack, unpack
+from libs.common.messages import (
+    Broadcast,
+    Cached,
+    Entry,
+    Position,
+    Publication,
+    Source,
+    pack,
+    unpack,
+)
+from libs.common.node_redis import Word
 from libs.common.partitions import Keys
 from libs.common.wire import encode_whisper
 
-META_TTL = 30 * 86_400.0  # Seconds.  Far above any window: with it go epoch and sources.
+META_TTL = 30 * 86_400_000  # Milliseconds.  Far above any window: with it go epoch and sources.
 PROBE_INTERVAL = (
     30.0  # Seconds without a message after which a listener asks whether it still hears.
 )
 
+_NOTHING: tuple[Sequence[str], Sequence[Word]] = ((), ())
+
 _PUBLISH = Script.read("bus_publish.lua")
 _HISTORY = Script.read("bus_history.lua")
+_LAST = Script.read("bus_last.lua")
 
 log = structlog.get_logger()
 
@@ -63,6 +78,7 @@ class RedisBus:
         self._redis = connection
         self._keys = keys
         self._window = window or Window()
+        self._max_age = round(self._window.max_age * 1000)  # Milliseconds.
         self._backlog = backlog
         self._probe_interval = probe_interval
 
@@ -81,20 +97,42 @@ class RedisBus:
 
     def _append(self, publication: Publication, before: Source | None, epoch: str) -> Call:
         channel, source = publication.channel, publication.source
+        needs_more = publication.token or channel.is_cache
+        further, ttls = self._further(publication) if needs_more else _NOTHING
         return _PUBLISH.call(
-            (self._keys.of("meta", channel), self._keys.of("history", channel)),
+            (self._keys.of("meta", channel), self._keys.of("history", channel), *further),
             pack(publication.broadcast),
             self._keys.of("feed", channel),
             epoch,
             self._window.max_entries,
-            round(self._window.max_age * 1000),
-            round(META_TTL * 1000),
+            self._max_age,
+            META_TTL,
             source.name if source else "",
             source.sequence if source else "",
             repr(source.timestamp) if source else "",
             before.sequence if before else "",
             repr(before.timestamp) if before else "",
+            *ttls,
         )
+
+    def _further(self, publication: Publication) -> tuple[Sequence[str], Sequence[Word]]:
+        """Name the keys that only cache channels and tokens need, and their times to live."""
+        channel, token = publication.channel, "" if publication.source else publication.token
+        is_cache = channel.is_cache
+        keys = [self._keys.of("cache", channel)] if is_cache else []
+        if token:
+            keys.append(f"{self._keys.of('token', channel)}:{_digest(token)}")
+        return keys, (
+            _milliseconds(self._window.cache_ttl) if is_cache else "",
+            _milliseconds(TOKEN_TTL) if token else "",
+        )
+
+    async def claim(self, app: str, token: str, digest: str) -> bool:
+        """See `Bus.claim`."""
+        key = self._keys.of("claim", Channel(app, _digest(token)))
+        ttl = _milliseconds(TOKEN_TTL)
+        known = await self._redis.ask(Call(key, ("SET", key, digest, "PX", ttl, "NX", "GET")))
+        return known in {None, digest.encode()}
 
     async def whisper(self, channel: Channel, broadcast: Broadcast) -> None:
         """See `Bus.whisper`."""
@@ -125,20 +163,24 @@ class RedisBus:
         epochs = _new_epochs()
         asked = list(dict.fromkeys(channels))
         calls = [self._read(channel, nothing, 1, next(epochs)) for channel in asked]
-        replies = await self._redis.ask_all(calls)
-        if all(isinstance(reply, Exception) for reply in replies):
-            _raise_first(replies)
+        answered = _answered(asked, await self._redis.ask_all(calls))
         return {
-            channel: Position(reply[0].decode(), reply[1])
-            for channel, reply in zip(asked, replies, strict=True)
-            if not isinstance(reply, Exception)
+            channel: Position(epoch.decode(), offset)
+            for channel, (epoch, offset, _) in answered.items()
         }
+
+    async def last(self, channels: Collection[Channel]) -> dict[Channel, Cached | None]:
+        """See `Bus.last`."""
+        asked = list(dict.fromkeys(channels))
+        calls = [_LAST.call((self._keys.of("cache", channel),)) for channel in asked]
+        answered = _answered(asked, await self._redis.ask_all(calls))
+        return {channel: _cached(channel, *reply) for channel, reply in answered.items()}
 
     def _read(self, channel: Channel, after: Position, limit: int, epoch: str) -> Call:
         return _HISTORY.call(
             (self._keys.of("meta", channel), self._keys.of("history", channel)),
             epoch,
-            round(META_TTL * 1000),
+            META_TTL,
             after.epoch,
             after.offset,
             max(limit, 1),
@@ -192,6 +234,43 @@ def _raise_first(replies: Iterable[Any]) -> None:
             raise reply
         if isinstance(reply, Exception):
             raise Unavailable("bus") from reply
+
+
+def _answered(channels: Sequence[Channel], replies: Sequence[Any]) -> dict[Channel, Any]:
+    """Leave out the channels whose reply is an error; raise the first if all are."""
+    if all(isinstance(reply, Exception) for reply in replies):
+        _raise_first(replies)
+    return {
+        channel: reply
+        for channel, reply in zip(channels, replies, strict=True)
+        if not isinstance(reply, Exception)
+    }
+
+
+def _cached(channel: Channel, value: bytes | None, ttl: int) -> Cached | None:
+    """Read what a cache channel keeps: the position, a line feed, the envelope; ``ttl`` in milliseconds."""
+    if value is None:
+        return None
+    header, _, envelope = value.partition(b"\n")
+    epoch, _, offset = header.partition(b" ")
+    try:
+        broadcast = unpack(envelope)
+        entry = Entry(channel, Position(epoch.decode(), int(offset)), broadcast)
+    except ValueError:
+        log.exception("bus.cache_unreadable", app=channel.app, channel=channel.name)
+        return None
+    return Cached(entry, ttl / 1000)
+
+
+def _digest(token: str) -> str:
+    """Make a token that may be of any length, and have any characters, fit for a key."""
+    # A header that is not UTF-8 comes with lone surrogates.
+    return sha256(token.encode(errors="surrogatepass")).hexdigest()
+
+
+def _milliseconds(seconds: float) -> int:
+    """Convert a time to live; Redis refuses one of 0."""
+    return max(1, round(seconds * 1000))
 
 
 def _entries(channel: Channel, epoch: str, items: Sequence[Any]) -> Iterable[Entry]:

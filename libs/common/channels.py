@@ -18,6 +18,7 @@ MAX_EVENT = 200  # Characters of an event name.
 USER_PREFIX = "#server-to-user-"
 RESERVED_EVENTS = ("pusher:", "pusher_internal:", "fanfare:")
 
+_CACHE = ("cache-", "private-cache-", "private-encrypted-cache-", "presence-cache-")
 _NAME = re.compile(r"[-a-zA-Z0-9_=@,.;]+")
 _SOCKET_ID = re.compile(r"[0-9]{1,20}\.[0-9]{1,20}")
 
@@ -51,9 +52,7 @@ class Channel(NamedTuple):
     @property
     def is_cache(self) -> bool:
         """Whether the channel keeps its last event."""
-        return self.name.startswith(("cache-", "private-cache-", "presence-cache-")) or (
-            self.name.startswith("private-encrypted-cache-")
-        )
+        return self.name.startswith(_CACHE)
 
 
 class BadChannelName(Invalid):
@@ -95,6 +94,11 @@ def kind_of(name: str) -> Kind:
     if name.startswith(USER_PREFIX):
         return Kind.USER
     return Kind.PUBLIC
+
+
+def needs_token(name: str) -> bool:
+    """Tell whether who joins a channel must show a token."""
+    return kind_of(name) in {Kind.PRIVATE, Kind.ENCRYPTED, Kind.PRESENCE}
 
 
 def check_channel(name: str, *, longest: int = MAX_NAME) -> None:

@@ -16,6 +16,7 @@ class Invalid(Exception):
 
     code = 4300  # Pusher, "Error codes": 4300-4399 inform, and the connection stays open.
     status = 400
+    retry_after = 0.0  # Seconds after which the same may be tried again; 0: it will not help.
 
 
 class Denied(Exception):
@@ -23,6 +24,7 @@ class Denied(Exception):
 
     code = 4009  # Pusher, "Error codes": connection is unauthorized.
     status = 401
+    retry_after = 0.0
 
 
 class Forbidden(Denied):
@@ -41,6 +43,7 @@ class Unavailable(Exception):
 
     code = 4100  # Pusher, "Error codes": 4100-4199 mean come back after a second, not at once.
     status = 503
+    retry_after = 1.0  # Seconds; backends are tried again with backoff by us, not by the caller.
 
     def __init__(self, backend: str) -> None:
         super().__init__(f"the {backend} backend is unavailable")

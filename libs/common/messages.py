@@ -77,11 +77,20 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """A broadcast, its channel, and where it comes from if a log was its source."""
+    """
+    A broadcast and its channel.
+
+    Attributes:
+        channel: Where it goes.
+        broadcast: What.
+        source: Where it comes from, if a log was its source.
+        token: What its publisher calls it, to have it published once; empty: each publish is another.
+    """
 
     channel: Channel
     broadcast: Broadcast
     source: Source | None = None
+    token: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +100,20 @@ class Entry:
     channel: Channel
     position: Position
     broadcast: Broadcast
+
+
+@dataclass(frozen=True, slots=True)
+class Cached:
+    """
+    The last entry of a cache channel.
+
+    Attributes:
+        entry: What was published last.
+        ttl: Seconds for which it is still kept.
+    """
+
+    entry: Entry
+    ttl: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +142,19 @@ class Transition:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """The number of a channel's subscriptions changed; `total` is that of all gateways."""
+
+    channel: Channel
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class Interrupted:
     """The listener was cut off or overrun: of the channels it follows, anything may have been missed."""
 
 
-Delivery = Entry | Whisper | Transition | Interrupted
+Delivery = Entry | Whisper | Transition | Counted | Interrupted
 
 
 def event_frame(channel: str, event: str, data: str | None, *, user_id: str | None = None) -> bytes:

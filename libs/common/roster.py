@@ -141,6 +141,14 @@ class Roster(Protocol):
             Unavailable: The roster is away for at least one.
         """
 
+    async def sizes(self, channels: Sequence[Channel]) -> list[int]:
+        """
+        Read how many users each of these channels has.
+
+        Raises:
+            Unavailable: The roster is away for at least one.
+        """
+
     async def renew(self, gateway: str, *, ttl: float) -> bool:
         """
         Take or renew a gateway's lease for ``ttl`` seconds.
@@ -166,13 +174,16 @@ class Roster(Protocol):
         """
         Make final what is due: seats whose grace is over, and those of gateways whose lease lapsed.
 
+        With the seats of such a gateway go its counts (`tally.Tally`).
+
         Several may sweep at once.  A call does a bounded amount of work.
 
         Args:
             grace: Seconds that a lease must have been known as lapsed before its seats are cleared.
 
         Returns:
-            How many seats it cleared; call again at once while it is not 0.
+            How many seats it cleared, and how many counts of a `tally.Tally`; call again at once while it is
+            not 0.
 
         Raises:
             Unavailable: The roster is away, at least in part; the rest was swept.
@@ -221,6 +232,7 @@ class MemoryRoster:
         self._leases: dict[str, float] = {}  # Gateway to when it lapses.
         self._lapsed: dict[str, float] = {}  # Gateway to when a sweep first saw that.
         self._cleared: dict[str, float] = {}  # Gateway to when; swept out after a day.
+        self._watchers: list[Callable[[str], int]] = []
 
     async def join(self, requests: Sequence[JoinRequest]) -> list[JoinAnswer]:
         """See `Roster.join`."""
@@ -235,7 +247,7 @@ class MemoryRoster:
         seat = request.seat
         if seat.gateway in self._cleared:
             return LeaseLost(seat.gateway)
-        self._leases.setdefault(seat.gateway, _NEVER)
+        self.expect(seat.gateway)
         if (occupant := self._occupant(seat)) is not None:
             former = Seat(seat.channel, seat.socket_id, occupant.gateway)
             if occupant.user_id == request.user_id:
@@ -309,6 +321,26 @@ class MemoryRoster:
         room = self._rooms.get(channel)
         return Members(room.version, dict(room.infos)) if room else Members(self._highest, {})
 
+    async def sizes(self, channels: Sequence[Channel]) -> list[int]:
+        """See `Roster.sizes`."""
+        return [len(self._read(channel).infos) for channel in channels]
+
+    def expect(self, gateway: str) -> None:
+        """Take a gateway that has no lease for one whose lease lapsed, so that it does not stay for ever."""
+        self._leases.setdefault(gateway, _NEVER)
+
+    def has_lease(self, gateway: str) -> bool:
+        """Tell whether a gateway's lease holds."""
+        return self._leases.get(gateway, _NEVER) > self._clock()
+
+    def has_cleared(self, gateway: str) -> bool:
+        """Tell whether a gateway was cleared."""
+        return gateway in self._cleared
+
+    def when_cleared(self, tell: Callable[[str], int]) -> None:
+        """Have somebody told of each gateway that is cleared, who says how many counts went with it."""
+        self._watchers.append(tell)
+
     async def renew(self, gateway: str, *, ttl: float) -> bool:
         """See `Roster.renew`."""
         if gateway in self._cleared:
@@ -326,6 +358,7 @@ class MemoryRoster:
     async def sweep(self, *, grace: float) -> int:
         """See `Roster.sweep`."""
         now = self._clock()
+        counts = 0
         for gateway in _due(self._leases, now):
             del self._leases[gateway]
             self._lapsed.setdefault(gateway, now)
@@ -335,10 +368,11 @@ class MemoryRoster:
             del self._lapsed[gateway]
             self._cleared[gateway] = now
             self._leaving.update(dict.fromkeys(self._held.get(gateway, ()), now))
+            counts += sum(tell(gateway) for tell in self._watchers)
         due = _due(self._leaving, now)[: self.SWEEP_LIMIT]
         for seat in due:
             self._rise(seat)
-        return len(due)
+        return len(due) + counts
 
 
 def _due(instants: dict[_Key, float], now: float) -> list[_Key]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import ceil
 from typing import Any, NamedTuple, TypeVar
 
+from libs.common import tally_redis
 from libs.common.channels import Channel
 from libs.common.connection_redis import Call, RedisConnection, Script
 from libs.common.errors import Unavailable
@@ -19,7 +20,7 @@ from libs.common.roster import JoinAnswer, JoinRequest, LeaseLost, Members, Seat
 
 MOST_SEATS = 256  # Seats that one script handles, so that others need not wait long for the server.
 REFUSED = -1  # The reply of ``roster_renew.lua`` to a gateway that was cleared.
-SHARE = 64  # Seats and gateways of a partition that one sweep handles.
+SHARE = 64  # Gateways of a partition that one sweep handles, and seats and counts of each.
 
 
 def _script(*names: str, flags: str = "") -> Script:
@@ -50,7 +51,7 @@ class _Bench(NamedTuple):
 
 
 class _Ended(NamedTuple):
-    """A gateway that is cleared, in a partition where it may still hold seats."""
+    """A gateway that is cleared, in a partition where it may still hold seats or be counted."""
 
     partition: int
     gateway: str
@@ -99,6 +100,11 @@ class RedisRoster:
         )
         return [_members(*reply) for reply in replies]
 
+    async def sizes(self, channels: Sequence[Channel]) -> list[int]:
+        """See `Roster.sizes`."""
+        keys = [self._keys.of("roster.counts", channel) for channel in channels]
+        return await self._perform([Call(key, ("HLEN", key)) for key in keys])
+
     async def renew(self, gateway: str, *, ttl: float) -> bool:
         """See `Roster.renew`."""
         replies = await self._everywhere(
@@ -121,12 +127,26 @@ class RedisRoster:
         reports = [(place, reply) for place, reply in enumerate(judged) if _is_answer(reply)]
         due = [_seat(text) for _, (_, seats) in reports for text in seats]
         ended = [_Ended(place, text.decode()) for place, (names, _) in reports for text in names]
-        held = await self._connection.ask_all([self._held_by(gateway) for gateway in ended])
-        due += [_seat(text) for reply in held if _is_answer(reply) for text in reply]
-        done = [gateway for gateway, reply in zip(ended, held, strict=True) if reply == []]
-        cleared = await self._connection.ask_all([*self._clear(due), *map(self._settle, done)])
-        _raise_first([*judged, *held, *cleared])
-        return sum(cleared[: len(cleared) - len(done)])
+        seated, counted = await self._holdings(ended)
+        due += [_seat(text) for reply in seated if _is_answer(reply) for text in reply]
+        done = [
+            gateway
+            for gateway, seats, counts in zip(ended, seated, counted, strict=True)
+            if seats == counts == []
+        ]
+        calls = [*self._clear(due), *self._clear_counts(ended, counted)]
+        cleared = await self._connection.ask_all([*calls, *map(self._settle, done)])
+        _raise_first([*judged, *seated, *counted, *cleared])
+        return sum(cleared[: len(calls)])
+
+    async def _holdings(self, ended: Sequence[_Ended]) -> tuple[list[Any], list[Any]]:
+        """Read the seats that each gateway holds and the subjects that it has some of, its share of each."""
+        counts = [
+            tally_redis.held_by(self._keys, each.gateway, partition=each.partition, most=SHARE)
+            for each in ended
+        ]
+        replies = await self._connection.ask_all([*map(self._held_by, ended), *counts])
+        return replies[: len(ended)], replies[len(ended) :]
 
     def _held_by(self, ended: _Ended) -> Call:
         key = self._keys.partition(f"roster.held:{ended.gateway}", ended.partition)
@@ -138,8 +158,16 @@ class RedisRoster:
             for bench, group in _grouped(dict.fromkeys(seats), lambda seat: seat)
         ]
 
+    def _clear_counts(self, ended: Iterable[_Ended], counted: Iterable[Any]) -> list[Call]:
+        return [
+            call
+            for each, reply in zip(ended, counted, strict=True)
+            if _is_answer(reply)
+            for call in tally_redis.clear(self._keys, each.gateway, reply)
+        ]
+
     def _settle(self, ended: _Ended) -> Call:
-        """Strike out a gateway that holds no seat any more, and gets none, as it is refused."""
+        """Strike out a gateway that has neither seats nor counts, and gets none, as it is refused."""
         key = self._keys.partition("roster.lapsed", ended.partition)
         return Call(key, ("ZREM", key, ended.gateway))
 

@@ -2,10 +2,10 @@
 --
 -- KEYS: leases, lapsed (gateway -> when a sweep first saw that its lease had lapsed), cleared, leaving
 -- ARGV: grace in milliseconds, the most gateways and seats to return
--- Reply: gateways that are cleared and may still hold seats, seats whose grace is over
+-- Reply: gateways that are cleared and may still hold seats or be counted, seats whose grace is over
 --
--- A gateway is in cleared before its seats are read, so that their number only shrinks.  It stays in lapsed
--- until it holds none: a sweep that ends half-way is continued by the next.
+-- A gateway is in cleared before its seats and counts are read, so that their number only shrinks.  It stays in
+-- lapsed until it has none: a sweep that ends half-way is continued by the next.
 
 local LEASES, LAPSED, CLEARED, LEAVING = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local grace, share = tonumber(ARGV[1]), ARGV[2]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from math import ceil
 from typing import Any
 
 import msgspec
@@ -9,8 +10,6 @@ import structlog
 from aiohttp import web
 
 from libs.common.errors import Denied, Invalid, Unavailable
-
-RETRY_AFTER = "1"  # Seconds; backends are tried again with backoff by us, not by the caller.
 
 log = structlog.get_logger()
 _encode = msgspec.json.Encoder().encode
@@ -98,7 +97,7 @@ def answer(
 
 def refusal(error: Invalid | Denied | Unavailable) -> web.Response:
     """Answer with what is wrong: ``{"error": …}`` and the error's status."""
-    headers = {"Retry-After": RETRY_AFTER} if isinstance(error, Unavailable) else None
+    headers = {"Retry-After": str(ceil(error.retry_after))} if error.retry_after else None
     return answer({"error": str(error)}, status=error.status, headers=headers)
 
 

@@ -9,13 +9,23 @@ a rolling deploy may add both.
     ``w1``                                        an envelope that is in no history
     ``m1 <version> + <bytes of the user's id>``   the id, and at once the ``user_info``: the user joined
     ``m1 <version> - <bytes of the user's id>``   the id: the user left
+    ``c1 <total>``                                nothing: so many subscriptions the channel has
     ``p1``                                        nothing: the sender asks whether its own ear still hears
 
 Scripts write them too (``bus_publish.lua`` and the roster's); this module is where both are described.
 """
 
 from libs.common.channels import Channel
-from libs.common.messages import Broadcast, Entry, Position, Transition, Whisper, pack, unpack
+from libs.common.messages import (
+    Broadcast,
+    Counted,
+    Entry,
+    Position,
+    Transition,
+    Whisper,
+    pack,
+    unpack,
+)
 
 PROBE = b"p1\n"
 
@@ -38,7 +48,12 @@ def encode_transition(transition: Transition) -> bytes:
     return header.encode() + user_id + (transition.info or "").encode()
 
 
-def decode(channel: Channel, message: bytes) -> Entry | Whisper | Transition | None:
+def encode_counted(counted: Counted) -> bytes:
+    """Write a number of subscriptions as the tally's scripts do."""
+    return f"c1 {counted.total}\n".encode()
+
+
+def decode(channel: Channel, message: bytes) -> Entry | Whisper | Transition | Counted | None:
     """
     Read a message of a channel's feed.
 
@@ -59,6 +74,8 @@ def decode(channel: Channel, message: bytes) -> Entry | Whisper | Transition | N
             return Whisper(channel, unpack(body))
         case b"m":
             return _transition(channel, fields, body)
+        case b"c":
+            return Counted(channel, _total(fields))
     return None
 
 
@@ -66,6 +83,12 @@ def _position(fields: list[bytes]) -> Position:
     if len(fields) < 2:
         raise ValueError("an entry without a position")
     return Position(fields[0].decode(), int(fields[1]))
+
+
+def _total(fields: list[bytes]) -> int:
+    if not fields:
+        raise ValueError("a count without a number")
+    return int(fields[0])
 
 
 def _transition(channel: Channel, fields: list[bytes], body: bytes) -> Transition:

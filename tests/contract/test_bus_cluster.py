@@ -159,6 +159,34 @@ async def test_slot_moves(cluster: RedisCluster, prefix: str) -> None:
         assert offsets == sorted(set(offsets))
 
 
+async def test_further_keys_while_a_slot_moves(cluster: RedisCluster, prefix: str) -> None:
+    """
+    Tokens and what cache channels keep move with their slot, and stay in force.
+
+    What needs a key that is on neither side yet is `Unavailable` meanwhile; repeated later, it is applied once.
+    """
+    keys, channel = Keys(prefix), Channel("1", "private-cache-company.7")
+    number = slot(keys.of("meta", channel))
+    source = cluster.nodes[owner_index(number)]
+    move = Move(number, source, next(node for node in cluster.nodes if node is not source))
+    known, fresh = event(channel, "known", token="t/0"), event(channel, "fresh", token="t/1")
+    async with processes(cluster.url, prefix, count=1) as (bus,), connect(source.url) as client:
+        await bus.publish([known])
+        await move.begin()
+        await move.carry(*[key async for key in client.scan_iter(f"{prefix}:*{channel.name}*")])
+        await bus.publish([known, event(channel, "plain")])
+        with pytest.raises(Unavailable):
+            await bus.publish([known, fresh])
+        last = (await bus.last([channel]))[channel]
+        await move.finish()
+        for _ in range(2):
+            await bus.publish([known, fresh])
+
+        assert last is not None
+        assert last.entry.broadcast.frame == b"plain"
+        assert await kept(bus, channel) == ["known", "plain", "fresh"]
+
+
 async def test_seeds(redis_cluster_url: str, redis_url: str, prefix: str) -> None:
     """Any node that answers will do, under whatever name; without one the bus is `Unavailable`."""
     _, _, hosts = redis_cluster_url.partition("://")
@@ -214,10 +242,12 @@ async def test_node_fails(cluster: RedisCluster, prefix: str) -> None:
         away = [c for c in channels if owner_index(slot(keys.of("meta", c))) == index]
         node.kill()
         await heard_until_interrupted(listener)
-        with pytest.raises(Unavailable):
-            await bus.tops(away)
+        for read in (bus.tops, bus.last):
+            with pytest.raises(Unavailable):
+                await read(away)
         reachable = set(channels) - set(away)
         assert set(await bus.tops(channels)) == reachable
+        assert set(await bus.last(channels)) == reachable
         assert set(await listener.follow(channels)) == reachable
         await node.start()
         await cluster.wait_until_ready()

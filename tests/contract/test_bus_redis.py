@@ -13,13 +13,14 @@ from libs.common.connection_redis import Call, RedisConnection
 from libs.common.errors import Unavailable
 from libs.common.messages import (
     Broadcast,
+    Counted,
     Position,
     Publication,
     Transition,
     pack,
 )
 from libs.common.partitions import Keys
-from libs.common.wire import PROBE, encode_entry, encode_transition
+from libs.common.wire import PROBE, encode_counted, encode_entry, encode_transition
 from tests.support.buses import (
     DEADLINE,
     event,
@@ -260,6 +261,21 @@ class TestFeed:
 
         assert deliveries == [joined, left]
 
+    async def test_counts(self, redis_url: str, prefix: str) -> None:
+        """What the tally announces is delivered."""
+        counted = Counted(CHANNEL, 7)
+        async with (
+            processes(redis_url, prefix, count=1) as (bus,),
+            connect(redis_url) as client,
+            bus.listen() as listener,
+        ):
+            await listener.follow([CHANNEL])
+            await client.publish(Keys(prefix).of("feed", CHANNEL), encode_counted(counted))
+            await client.publish(Keys(prefix).of("feed", CHANNEL), b"c2 8 more\nfields")
+            deliveries = await heard(listener, 2)
+
+        assert deliveries == [counted, Counted(CHANNEL, 8)]
+
     async def test_from_a_newer_release(self, redis_url: str, prefix: str) -> None:
         """Kinds and fields that are not known here are ignored, and said once."""
         feed = Keys(prefix).of("feed", CHANNEL)
@@ -272,6 +288,7 @@ class TestFeed:
             b"e1 a b\n{}",
             b"w1\n{",
             b"m1 1 ? 2\nab",
+            b"c1 many\n",
         ]
         async with (
             processes(redis_url, prefix, count=1) as (bus,),

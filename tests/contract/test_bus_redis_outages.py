@@ -81,6 +81,8 @@ class TestOutage:
                     lambda: bus.whisper(CHANNEL, Broadcast(b"{}", 1.0)),
                     lambda: bus.history(CHANNEL, Position("x", 0), limit=1),
                     lambda: bus.tops([CHANNEL]),
+                    lambda: bus.last([CHANNEL]),
+                    lambda: bus.claim("1", "token", "digest"),
                     lambda: listener.follow([CHANNEL]),
                 )
                 for call in calls:

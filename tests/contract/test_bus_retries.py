@@ -107,6 +107,17 @@ async def dispatch(log: Sequence[Publication], bus: Bus, dice: random.Random) ->
     raise AssertionError("the log was not published")
 
 
+async def repeated(request: Sequence[Publication], bus: Bus) -> int:
+    """Publish a request until it succeeds, as a back end does; return how often it failed."""
+    for failures in range(MOST_STEPS):
+        try:
+            await bus.publish(request)
+        except Unavailable:
+            continue
+        return failures
+    raise AssertionError("the request was not published")
+
+
 def rolled(seed: int) -> random.Random:
     """Take dice that fall the same way each time."""
     return random.Random(seed)  # noqa: S311 - for a simulation.
@@ -163,6 +174,23 @@ class TestRetries:
                 await dispatch(new, faulty, dice)
 
                 assert await histories(sound) == expected([*old, *new]), f"seed {seed}"
+
+    @pytest.mark.parametrize("url", ["redis_url", "redis_cluster_url"], indirect=True)
+    async def test_tokens(self, url: str, prefix: str) -> None:
+        """Of requests with tokens, each repeated until it succeeds, every publication stands there once."""
+        for seed in range(20):
+            dice = rolled(seed)
+            requests = [
+                [event(dice.choice(CHANNELS), f"{n}.{i}", token=f"{n}/{i}") for i in range(8)]
+                for n in range(20)
+            ]
+            async with simulation(url, f"{prefix}.{seed}", dice, checked=True) as (faulty, sound):
+                repetitions = [await repeated(request, faulty) for request in requests]
+                told = {of: sorted(frames) for of, frames in (await histories(sound)).items()}
+
+            sent = expected([publication for request in requests for publication in request])
+            assert told == {channel: sorted(frames) for channel, frames in sent.items()}
+            assert sum(repetitions) > 0
 
     @pytest.mark.parametrize("url", ["redis_url"], indirect=True)
     async def test_announced_as_appended(self, url: str, prefix: str) -> None:

@@ -51,11 +51,12 @@ async def processes(
         ]
 
 
-def event(channel: Channel, text: str, source: tuple[str, int, float] | None = None) -> Publication:
+def event(
+    channel: Channel, text: str, source: tuple[str, int, float] | None = None, *, token: str = ""
+) -> Publication:
     """Make a publication; a source is its name, the sequence and the timestamp."""
-    return Publication(
-        channel, Broadcast(text.encode(), 1_763_640_000.25), Source(*source) if source else None
-    )
+    broadcast = Broadcast(text.encode(), 1_763_640_000.25)
+    return Publication(channel, broadcast, Source(*source) if source else None, token)
 
 
 def texts(deliveries: Iterable[Delivery], channel: Channel | None = None) -> list[str]:

@@ -13,10 +13,13 @@ from libs.common.channels import Channel
 from libs.common.control import MemoryControl
 from libs.common.errors import Unavailable
 from libs.common.eventlog import Consumer, MemoryEventLog, Partition
-from libs.common.messages import Broadcast, Position, Publication
+from libs.common.messages import Broadcast, Cached, Position, Publication
+from libs.common.rates import Act, MemoryRates
 from libs.common.records import NewRecord, Record
+from libs.common.roster import MemoryRoster
 from libs.common.runtime import Server
 from libs.common.secret import Secret
+from libs.common.tally import MemoryTally
 from services.dispatcher.service import Dispatcher
 from services.dispatcher.settings import DispatcherSettings
 
@@ -54,7 +57,7 @@ class Faults:
 
 class FaultyBus:
     """
-    A bus of which a test decides what fails: ``publish``.
+    A bus of which a test decides what fails: ``publish``, ``claim``, ``last``.
 
     Attributes:
         inner: The bus itself.
@@ -74,6 +77,16 @@ class FaultyBus:
             await self.inner.publish(publications[: self.applied])
             raise
         return await self.inner.publish(publications)
+
+    async def claim(self, app: str, token: str, digest: str) -> bool:
+        """See `Bus.claim`."""
+        self._faults.check("claim", "bus")
+        return await self.inner.claim(app, token, digest)
+
+    async def last(self, channels: Collection[Channel]) -> dict[Channel, Cached | None]:
+        """See `Bus.last`."""
+        self._faults.check("last", "bus")
+        return await self.inner.last(channels)
 
     async def frames(self, name: str, *, app: App = APP) -> list[bytes]:
         """Return the frames in a channel's history, in order."""
@@ -153,6 +166,28 @@ class FaultyConsumer:
         await self._inner.commit(offsets)
 
 
+class FaultyRates:
+    """
+    Rates of which a test decides what fails: ``take``.
+
+    Attributes:
+        now: The time, in seconds.
+        taken: What was asked for.
+    """
+
+    def __init__(self, faults: Faults) -> None:
+        self.now = 0.0
+        self.taken: list[tuple[Act, float, int]] = []
+        self._inner = MemoryRates(lambda: self.now)
+        self._faults = faults
+
+    async def take(self, act: Act, *, rate: float, cost: int = 1) -> float:
+        """See `Rates.take`."""
+        self.taken.append((act, rate, cost))
+        self._faults.check("take", "rates")
+        return await self._inner.take(act, rate=rate, cost=cost)
+
+
 class AwayApps(MemoryApps):
     """Apps that were never read."""
 
@@ -173,6 +208,10 @@ class Desk:
         faults: What fails next.
         bus: Where it publishes.
         events: Where it appends.
+        control: Where it gives orders.
+        roster: Where it reads users.
+        tally: Where it reads subscriptions.
+        rates: Where it counts what apps do.
     """
 
     url: str
@@ -180,6 +219,9 @@ class Desk:
     bus: FaultyBus
     events: FaultyEventLog
     control: MemoryControl
+    roster: MemoryRoster
+    tally: MemoryTally
+    rates: FaultyRates
 
 
 @asynccontextmanager
@@ -187,7 +229,9 @@ async def desk(apps: Apps | None = None) -> AsyncIterator[Desk]:
     """Serve a dispatcher without routes, for the apps `APP` and `OFF` or others."""
     faults = Faults()
     bus, events = FaultyBus(faults), FaultyEventLog(faults)
-    control = MemoryControl()
+    control, rates = MemoryControl(), FaultyRates(faults)
+    roster = MemoryRoster(bus.inner.announce)
+    tally = MemoryTally(bus.inner.announce, roster)
     dispatcher = Dispatcher(
         DispatcherSettings(),
         apps or MemoryApps([APP, OFF]),
@@ -195,6 +239,9 @@ async def desk(apps: Apps | None = None) -> AsyncIterator[Desk]:
         bus=bus,
         events=events,
         control=control,
+        roster=roster,
+        tally=tally,
+        rates=rates,
     )
     server = Server([dispatcher], LOOPBACK, LOOPBACK)
     started, stop = asyncio.Event(), asyncio.Event()
@@ -204,6 +251,8 @@ async def desk(apps: Apps | None = None) -> AsyncIterator[Desk]:
             await started.wait()
         assert server.bound is not None
         try:
-            yield Desk(f"http://{server.bound[0]}", faults, bus, events, control)
+            yield Desk(
+                f"http://{server.bound[0]}", faults, bus, events, control, roster, tally, rates
+            )
         finally:
             stop.set()

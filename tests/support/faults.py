@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from libs.common.bus import History, MemoryBus, MemoryListener, Window
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
-from libs.common.messages import Broadcast, Delivery, Interrupted, Position, Publication
+from libs.common.messages import Broadcast, Cached, Delivery, Interrupted, Position, Publication
 from libs.common.roster import JoinAnswer, JoinRequest, Members, MemoryRoster, Seat
 
 
@@ -20,7 +20,7 @@ class FaultyBus:
         inner: The bus itself.
         is_away: Whether every call fails, and nothing is delivered.
         away_for: Of which channels nothing can be read, as where one master of a cluster is away.
-        reads: Cleared to have answers of `tops` wait.
+        reads: Cleared to have answers of `tops` and `last` wait.
         loses: Which deliveries never arrive.
         follows: Cleared to have answers to follows wait.
         held: How many of these answers wait.
@@ -63,6 +63,17 @@ class FaultyBus:
         """See `Bus.publish`."""
         self.check()
         return await self.inner.publish(publications)
+
+    async def claim(self, app: str, token: str, digest: str) -> bool:
+        """See `Bus.claim`."""
+        self.check()
+        return await self.inner.claim(app, token, digest)
+
+    async def last(self, channels: Collection[Channel]) -> dict[Channel, Cached | None]:
+        """See `Bus.last`."""
+        last = await self.inner.last(self.reachable(channels))
+        await self.reads.wait()
+        return last
 
     async def whisper(self, channel: Channel, broadcast: Broadcast) -> None:
         """See `Bus.whisper`."""
@@ -191,6 +202,11 @@ class FaultyRoster:
         """See `Roster.members`."""
         self._check(channels)
         return await self.inner.members(channels)
+
+    async def sizes(self, channels: Sequence[Channel]) -> list[int]:
+        """See `Roster.sizes`."""
+        self._check(channels)
+        return await self.inner.sizes(channels)
 
     async def renew(self, gateway: str, *, ttl: float) -> bool:
         """See `Roster.renew`."""

@@ -1,4 +1,4 @@
-"""Rosters on any backend, and an ear on the bus for what they announce."""
+"""Rosters and tallies on any backend, and an ear on the bus for what they announce."""
 
 import asyncio
 import itertools
@@ -12,10 +12,12 @@ from libs.common.bus import Bus, Listener, MemoryBus
 from libs.common.bus_redis import RedisBus
 from libs.common.channels import Channel
 from libs.common.connection_redis import Call, RedisConnection
-from libs.common.messages import Broadcast, Transition, Whisper
+from libs.common.messages import Broadcast, Counted, Delivery, Transition, Whisper
 from libs.common.partitions import PARTITIONS, Keys
 from libs.common.roster import JoinRequest, Members, MemoryRoster, Roster, Seat
 from libs.common.roster_redis import SHARE, SWEEP, RedisRoster
+from libs.common.tally import MemoryTally, Tally
+from libs.common.tally_redis import RedisTally
 
 DEADLINE = 10.0
 MEMORY = "memory://"
@@ -34,37 +36,48 @@ class Ear:
         self._numbers = itertools.count()
 
     async def heard(self) -> list[Transition]:
+        """Return the transitions that were announced since the last time."""
+        return [each for each in await self._heard() if isinstance(each, Transition)]
+
+    async def counted(self) -> list[Counted]:
+        """Return the counts that were announced since the last time."""
+        return [each for each in await self._heard() if isinstance(each, Counted)]
+
+    async def _heard(self) -> list[Delivery]:
         """Return all that was announced since the last time: what was said before a whisper of ours."""
         frame = str(next(self._numbers)).encode()
         awaited = set(self._channels)
         for channel in awaited:
             await self._bus.whisper(channel, Broadcast(frame, time.time()))
-        transitions: list[Transition] = []
+        announced: list[Delivery] = []
         async with asyncio.timeout(DEADLINE):
             while awaited:
                 for delivery in await self._listener.receive(DEADLINE):
-                    match delivery:
-                        case Transition():
-                            transitions.append(delivery)
-                        case Whisper() if delivery.broadcast.frame == frame:
-                            awaited.discard(delivery.channel)
-        return transitions
+                    if isinstance(delivery, Whisper) and delivery.broadcast.frame == frame:
+                        awaited.discard(delivery.channel)
+                    else:
+                        announced.append(delivery)
+        return announced
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
     """
-    Processes that share a roster.
+    Processes that share a roster and a tally.
 
     Attributes:
         roster: Of one process.
         other: Of another one.
         bus: Where both announce.
+        tally: Of the process of `roster`.
+        other_tally: Of the process of `other`.
     """
 
     roster: Roster
     other: Roster
     bus: Bus
+    tally: Tally
+    other_tally: Tally
 
     @asynccontextmanager
     async def ear(self, *channels: Channel) -> AsyncIterator[Ear]:
@@ -82,7 +95,8 @@ async def deployment(
     if url == MEMORY:
         memory = MemoryBus()
         roster = MemoryRoster(memory.announce)
-        yield Deployment(roster, roster, memory)
+        tally = MemoryTally(memory.announce, roster)
+        yield Deployment(roster, roster, memory, tally, tally)
         return
     keys = Keys(prefix, partitions)
     async with AsyncExitStack() as stack:
@@ -90,7 +104,13 @@ async def deployment(
             await stack.enter_async_context(RedisConnection(url, backend))
             for backend in ("roster", "roster", "bus")
         ]
-        yield Deployment(RedisRoster(first, keys), RedisRoster(second, keys), RedisBus(third, keys))
+        yield Deployment(
+            RedisRoster(first, keys),
+            RedisRoster(second, keys),
+            RedisBus(third, keys),
+            RedisTally(first, keys),
+            RedisTally(second, keys),
+        )
 
 
 def request(
@@ -132,9 +152,10 @@ async def read(site: Deployment) -> Members:
 
 @dataclass(frozen=True, slots=True)
 class RedisProcess:
-    """A roster on Redis, and the connection and keys that it uses."""
+    """A roster and a tally on Redis, and the connection and keys that they use."""
 
     roster: RedisRoster
+    tally: RedisTally
     connection: RedisConnection
     keys: Keys
 
@@ -155,4 +176,6 @@ async def redis_process(url: str, prefix: str) -> AsyncIterator[RedisProcess]:
     """Set up a process."""
     async with RedisConnection(url, "roster") as connection:
         keys = Keys(prefix)
-        yield RedisProcess(RedisRoster(connection, keys), connection, keys)
+        yield RedisProcess(
+            RedisRoster(connection, keys), RedisTally(connection, keys), connection, keys
+        )

@@ -16,6 +16,12 @@ from libs.common.secret import Secret
 HUSH = "hush-hush"
 
 
+class Inner(msgspec.Struct, frozen=True, kw_only=True):
+    """A table inside a member of a list."""
+
+    most: Annotated[int, Meta(ge=-1)] = 9
+
+
 class Item(msgspec.Struct, frozen=True, kw_only=True):
     """A member of a list of tables."""
 
@@ -23,6 +29,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     size: int = 0
     secrets: tuple[Secret, ...] = ()
     words: dict[str, str] = {}
+    inner: Inner = Inner()
 
     def __post_init__(self) -> None:
         if self.size < 0:

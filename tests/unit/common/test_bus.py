@@ -2,11 +2,35 @@
 
 import asyncio
 
-from libs.common.bus import Inbox, MemoryBus, Window
+from libs.common.bus import TIDY_FROM, TOKEN_TTL, UNPUBLISHED_TTL, Inbox, MemoryBus, Window
 from libs.common.channels import Channel
-from libs.common.messages import Broadcast, Interrupted, Position, Publication, Transition, Whisper
+from libs.common.messages import (
+    Broadcast,
+    Counted,
+    Interrupted,
+    Position,
+    Publication,
+    Transition,
+    Whisper,
+)
+from tests.support.faults import FaultyBus
 
 CHANNEL = Channel("1", "presence-room")
+CACHE = Channel("1", "presence-cache-room")
+
+
+class Clock:
+    """A clock that stands until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def publication(channel: Channel = CHANNEL, *, token: str = "") -> Publication:
+    return Publication(channel, Broadcast(b"{}", 0.0), token=token)
 
 
 def whisper(number: int) -> Whisper:
@@ -91,6 +115,16 @@ class TestMemoryBus:
 
             assert await listener.receive(0) == [transition]
 
+    async def test_announce_counts(self) -> None:
+        """So do the memory tally's counts."""
+        bus = MemoryBus()
+        async with bus.listen() as listener:
+            await listener.follow([CHANNEL])
+            bus.announce(Counted(CHANNEL, 7))
+            bus.announce(Counted(CACHE, 8))
+
+            assert await listener.receive(0) == [Counted(CHANNEL, 7)]
+
     async def test_closed_listeners_are_forgotten(self) -> None:
         """A listener whose context was left receives nothing more."""
         bus = MemoryBus()
@@ -112,3 +146,122 @@ class TestMemoryBus:
         assert from_first.entries is not None
         assert len(from_first.entries) == 2
         assert from_start.entries is None
+
+
+class TestCache:
+    """What a cache channel keeps, by the clock."""
+
+    async def test_time(self) -> None:
+        """The rest of its time falls to nothing, and begins anew with the next entry."""
+        clock = Clock()
+        bus = MemoryBus(Window(max_age=5, cache_ttl=60), clock=clock)
+        await bus.publish([publication(CACHE)])
+        ttls = []
+        for seconds in (0.0, 59.5, 0.5):
+            clock.now += seconds
+            cached = (await bus.last([CACHE]))[CACHE]
+            ttls.append(cached and cached.ttl)
+        (position,) = await bus.publish([publication(CACHE)])
+        anew = (await bus.last([CACHE]))[CACHE]
+
+        assert ttls == [60.0, 0.5, None]
+        assert anew is not None
+        assert (anew.entry.position, anew.ttl) == (position, 60.0)
+
+    async def test_reading_leaves_its_time_alone(self) -> None:
+        """Neither listeners, nor readers, nor repetitions prolong it."""
+        clock = Clock()
+        bus = MemoryBus(Window(cache_ttl=60), clock=clock)
+        (position,) = await bus.publish([publication(CACHE, token="t")])
+        clock.now += 50
+        await bus.publish([publication(CACHE, token="t")])
+        await bus.tops([CACHE])
+        await bus.history(CACHE, position, limit=1)
+        await bus.last([CACHE])
+
+        cached = (await bus.last([CACHE]))[CACHE]
+
+        assert cached is not None
+        assert cached.ttl == 10
+
+    async def test_tidying(self) -> None:
+        """Tidying takes no channel that keeps something; asking what is kept makes none."""
+        clock = Clock()
+        bus = MemoryBus(Window(cache_ttl=1e9), clock=clock)
+        await bus.publish([publication(CACHE)])
+        await bus.last([Channel("1", f"cache-{number}") for number in range(2 * TIDY_FROM)])
+        asked = len(bus._channels)
+        await bus.tops([Channel("1", f"listened-{number}") for number in range(TIDY_FROM - 1)])
+        clock.now += UNPUBLISHED_TTL + 1
+        await bus.tops([CHANNEL])
+
+        assert asked == 1
+        assert set(bus._channels) == {CACHE, CHANNEL}
+        assert (await bus.last([CACHE]))[CACHE] is not None
+
+
+class TestTidying:
+    """What only was listened to is forgotten."""
+
+    async def test_closed_listeners_hold_nothing(self) -> None:
+        """A channel whose listeners were closed, and did not say that they leave, is nobody's."""
+        clock = Clock()
+        bus = MemoryBus(clock=clock)
+        channels = [Channel("1", f"listened-{number}") for number in range(TIDY_FROM)]
+        async with bus.listen() as listener, bus.listen() as staying:
+            await listener.follow(channels)
+            await staying.follow(channels[:1])
+            clock.now += UNPUBLISHED_TTL + 1
+            await bus.tops([CHANNEL])
+            while_open = len(bus._channels)
+        async with bus.listen() as staying:
+            await staying.follow(channels[:1])
+            clock.now += UNPUBLISHED_TTL + 1
+            others = [Channel("1", f"other-{number}") for number in range(2 * TIDY_FROM)]
+            await bus.tops(others)
+
+            assert while_open == TIDY_FROM + 1
+            assert set(bus._channels) == {channels[0], *others}
+
+
+class TestTokens:
+    """Tokens are remembered for an hour, and no longer."""
+
+    async def test_forgotten(self) -> None:
+        """After that a publication is another, and a token may stand for another request."""
+        clock = Clock()
+        bus = MemoryBus(clock=clock)
+        offsets, claims = [], []
+        for seconds in (0.0, TOKEN_TTL - 1, 1.0):
+            clock.now += seconds
+            (position,) = await bus.publish([publication(token="t")])
+            offsets.append(position.offset)
+            claims.append(await bus.claim("1", "t", f"digest at {clock.now}"))
+
+        assert offsets == [1, 1, 2]
+        assert claims == [True, False, True]
+
+    async def test_channel_lost(self) -> None:
+        """A channel whose life has ended has seen nothing, as on Redis."""
+        bus = FaultyBus()
+        (old,) = await bus.publish([publication(token="t")])
+        bus.lose_data()
+        (new,) = await bus.publish([publication(token="t")])
+        (again,) = await bus.publish([publication(token="t")])
+
+        assert new.epoch != old.epoch
+        assert again == new == Position(new.epoch, 1)
+
+    async def test_memory(self) -> None:
+        """However many there ever were, only those of the last hour are kept, each once."""
+        clock = Clock()
+        bus = MemoryBus(clock=clock)
+        for number in range(5000):
+            clock.now += TOKEN_TTL / 100
+            for _ in range(2):
+                await bus.publish([publication(token=f"{number}")])
+                await bus.claim("1", f"{number}", "digest")
+
+        assert len(bus._tokens) == 2 * 100
+        assert not await bus.claim("1", "4901", "another")
+        assert await bus.claim("1", "4899", "another")

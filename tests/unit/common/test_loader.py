@@ -55,6 +55,14 @@ class TestFile:
             Item(name="a", secrets=(Secret("s"), Secret("t")), words={"b": "c"}),
         )
 
+    def test_tables_in_lists_of_tables(self, tmp_path: Path) -> None:
+        """A table inside a member of a list belongs to the member above it; left out it has its defaults."""
+        toml = '[[items]]\nname = "a"\n[items.inner]\nmost = 1\n[[items]]\nname = "b"'
+
+        assert [item.inner.most for item in read(tmp_path, toml).items] == [1, 9]
+        in_json = '[{"name": "a", "inner": {"most": -1}}, {"name": "b", "inner": {}}]'
+        assert [item.inner.most for item in read(tmp_path, ITEMS=in_json).items] == [-1, 9]
+
     def test_named_by_the_environment(self, tmp_path: Path) -> None:
         """FANFARE_CONFIG names the file; one that is given wins over it."""
         named, given_one = tmp_path / "named.toml", tmp_path / "given.toml"
@@ -108,6 +116,8 @@ class TestUnknown:
         [[items]]
         name = "a"
         nmae = "b"
+        [items.inner]
+        mots = 1
         """
 
         assert problems(tmp_path, toml, ONE_CUONT="1", QQQQQ_VVVV="1") == [
@@ -117,6 +127,7 @@ class TestUnknown:
             "one.cuont is unknown; did you mean count?",
             "one.zzzzzz is unknown",
             "items[0].nmae is unknown; did you mean name?",
+            "items[0].inner.mots is unknown; did you mean most?",
         ]
 
     def test_unlike(self, tmp_path: Path) -> None:

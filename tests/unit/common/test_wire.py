@@ -5,10 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.common.channels import Channel
-from libs.common.messages import Broadcast, Entry, Position, Transition, Whisper, pack
+from libs.common.messages import Broadcast, Counted, Entry, Position, Transition, Whisper, pack
 from libs.common.wire import (
     PROBE,
     decode,
+    encode_counted,
     encode_entry,
     encode_transition,
     encode_whisper,
@@ -40,6 +41,13 @@ class TestThereAndBack:
 
         assert decode(CHANNEL, encode_transition(transition)) == transition
 
+    @given(st.integers(0, 2**53))
+    def test_counted(self, total: int) -> None:
+        """A count: how many subscriptions the channel has."""
+        counted = Counted(CHANNEL, total)
+
+        assert decode(CHANNEL, encode_counted(counted)) == counted
+
     def test_probe(self) -> None:
         """A probe says nothing."""
         assert decode(CHANNEL, PROBE) is None
@@ -59,6 +67,7 @@ class TestForm:
         assert decode(CHANNEL, b"w1\n" + envelope) == Whisper(CHANNEL, broadcast)
         assert decode(CHANNEL, b'm1 8 + 2\nab{"n":1}') == Transition(CHANNEL, 8, "ab", '{"n":1}')
         assert decode(CHANNEL, b"m1 9 - 2\nab") == Transition(CHANNEL, 9, "ab", None)
+        assert decode(CHANNEL, b"c1 12\n") == Counted(CHANNEL, 12)
 
     def test_newer_version(self) -> None:
         """Fields that were added are ignored, and so are kinds."""
@@ -68,6 +77,7 @@ class TestForm:
             CHANNEL, Position("9f3a", 7), Broadcast(b"{}", 1.5)
         )
         assert decode(CHANNEL, b"m3 9 - 2 new\nab") == Transition(CHANNEL, 9, "ab", None)
+        assert decode(CHANNEL, b"c2 12 new\nand more") == Counted(CHANNEL, 12)
         assert decode(CHANNEL, b"z1 what\nis this") is None
 
     @pytest.mark.parametrize(
@@ -87,6 +97,9 @@ class TestForm:
             b"m1 x + 2\nab",
             b"m1 1 + x\nab",
             b"m1 1 + 1\n\xff\xff",
+            b"c1",
+            b"c1\n",
+            b"c1 many\n",
         ],
     )
     def test_unreadable(self, message: bytes) -> None:

@@ -1,0 +1,27 @@
+"""Rates on Redis, by its clock: one key for each act, which expires.  See `rates.Rates`."""
+
+from libs.common.channels import Channel
+from libs.common.connection_redis import RedisConnection, Script
+from libs.common.partitions import Keys
+from libs.common.rates import GRAIN, Act
+
+TAKE = Script.read("rates_take.lua")
+
+
+class RedisRates:
+    """
+    Rates of many processes.  See `Rates`.
+
+    Args:
+        connection: To Redis; the caller opens and closes it.
+        keys: The deployment's names.
+    """
+
+    def __init__(self, connection: RedisConnection, keys: Keys) -> None:
+        self._connection = connection
+        self._keys = keys
+
+    async def take(self, act: Act, *, rate: float, cost: int = 1) -> float:
+        """See `Rates.take`."""
+        key = self._keys.of("rate", Channel(act.app, act.name))
+        return float(await self._connection.ask(TAKE.call([key], rate, cost, GRAIN)))

@@ -1,0 +1,147 @@
+"""
+The tally on Redis.  See `tally.Tally`; `tally.lua` says which keys there are.
+
+Each subject belongs to a partition, a channel's count to that of its feed, and is counted there by one script.
+Leases are those that the roster keeps in the same partition; its sweep takes off what cleared gateways have,
+with `held_by` and `clear`.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, get_args
+
+from libs.common.channels import Channel
+from libs.common.connection_redis import Call, RedisConnection, Script
+from libs.common.errors import Unavailable
+from libs.common.partitions import Keys
+from libs.common.roster import LeaseLost
+from libs.common.tally import Count, Kind, Standing, Subject
+
+PIECE = 256  # Names of channels that one reading of a partition returns.
+
+_KINDS: dict[str, Kind] = {kind: kind for kind in get_args(Kind)}
+
+
+def _script(*names: str, flags: str = "") -> Script:
+    """Join files into a script with a shebang, so that Redis refuses it as a whole or not at all."""
+    return Script(f"#!lua {flags}\n{Script.read('tally.lua', *names).text}")
+
+
+REPORT = _script("tally_report.lua")
+REPORT_NONE = _script("tally_report.lua", flags="flags=allow-oom")  # 0 frees memory.
+CLEAR = _script("tally_clear.lua", flags="flags=allow-oom")
+TOTAL = _script("tally_total.lua", flags="flags=no-writes")
+
+
+class RedisTally:
+    """
+    A tally for many processes.  See `Tally`.
+
+    Args:
+        connection: To Redis; the caller opens and closes it.
+        keys: The deployment's names.
+    """
+
+    def __init__(self, connection: RedisConnection, keys: Keys) -> None:
+        self._connection = connection
+        self._keys = keys
+
+    async def report(self, gateway: str, counts: Sequence[Count]) -> list[Standing | Unavailable]:
+        """See `Tally.report`."""
+        replies = await self._connection.ask_all([self._report(gateway, count) for count in counts])
+        return [_standing(gateway, reply) for reply in replies]
+
+    def _report(self, gateway: str, count: Count) -> Call:
+        script = REPORT if count.number > 0 else REPORT_NONE
+        words = count.number, count.limit, int(count.announced)
+        return _call(script, self._keys, gateway, count.subject, *words)
+
+    async def totals(self, subjects: Sequence[Subject]) -> list[int]:
+        """See `Tally.totals`."""
+        calls = []
+        for subject in subjects:
+            partition = self._keys.index(_place(subject))
+            cleared = self._keys.partition("roster.cleared", partition)
+            calls.append(TOTAL.call([_numbers(self._keys, subject), cleared]))
+        replies = await self._connection.ask_all(calls)
+        _raise_first(replies)
+        return replies
+
+    async def channels(self, app: str, *, prefix: str, limit: int) -> list[str]:
+        """See `Tally.channels`.  Those of a cleared gateway are named until they are swept."""
+        partitions = range(len(self._keys.tags))
+        keys = [self._keys.partition(f"tally.channels:{app}", index) for index in partitions]
+        starts = dict.fromkeys(keys, b"[" + prefix.encode())
+        end = b"(" + prefix.encode() + b"\xff"  # Which no name has, as all are UTF-8.
+        names: list[bytes] = []
+        while starts and len(names) < limit:
+            most = min(PIECE, limit - len(names))
+            replies = await self._connection.ask_all(
+                [
+                    Call(key, ("ZRANGEBYLEX", key, start, end, "LIMIT", 0, most))
+                    for key, start in starts.items()
+                ]
+            )
+            _raise_first(replies)
+            found = dict(zip(starts, replies, strict=True))
+            names += [name for piece in replies for name in piece]
+            starts = {key: b"(" + piece[-1] for key, piece in found.items() if len(piece) == most}
+        return sorted(name.decode() for name in names)[:limit]
+
+
+def held_by(keys: Keys, gateway: str, *, partition: int, most: int) -> Call:
+    """Ask which subjects of a partition a gateway has some of; the answer is for `clear`."""
+    key = keys.partition(f"tally.held:{gateway}", partition)
+    return Call(key, ("SRANDMEMBER", key, most))
+
+
+def clear(keys: Keys, gateway: str, held: Iterable[bytes]) -> list[Call]:
+    """Take off what a cleared gateway has; each answer is how many counts it took off, 1 or 0."""
+    return [_call(CLEAR, keys, gateway, _subject(text)) for text in held]
+
+
+def _call(script: Script, keys: Keys, gateway: str, subject: Subject, *args: int) -> Call:
+    place = _place(subject)
+    shared = ["roster.cleared", "roster.leases", f"tally.held:{gateway}"]
+    if subject.kind == "channel":
+        shared.append(f"tally.channels:{subject.app}")
+    partition = keys.index(place)
+    names = [_numbers(keys, subject), *(keys.partition(kind, partition) for kind in shared)]
+    feed = keys.of("feed", place)
+    return script.call(names, gateway, _text(subject), subject.name, feed, *args)
+
+
+def _numbers(keys: Keys, subject: Subject) -> str:
+    return keys.of(f"tally.{subject.kind}", _place(subject))
+
+
+def _place(subject: Subject) -> Channel:
+    """Tell whose partition a subject belongs to: a channel's own, or that of one of such a name."""
+    return Channel(subject.app, subject.name)
+
+
+def _text(subject: Subject) -> str:
+    """Write a subject; with the length of the app's id, as names may have any characters."""
+    return f"{subject.kind} {len(subject.app)} {subject.app}/{subject.name}"
+
+
+def _subject(text: bytes) -> Subject:
+    """Read a subject as `_text` writes it."""
+    kind, length, rest = text.decode().split(" ", 2)
+    end = int(length)
+    return Subject(_KINDS[kind], rest[:end], rest[end + 1 :])
+
+
+def _standing(gateway: str, reply: Any) -> Standing | Unavailable:
+    if isinstance(reply, Unavailable):
+        return reply
+    _raise_first([reply])
+    if not reply:
+        return LeaseLost(gateway)
+    held, total, in_doubt = reply
+    return Standing(held, total, bool(in_doubt))
+
+
+def _raise_first(replies: Iterable[Any]) -> None:
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise reply
