@@ -9,12 +9,16 @@ import resource
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
 from libs.common.backends import Backends, Plan, opened
+from libs.common.certificates import Certificate
 from libs.common.errors import Misconfigured
+from libs.common.proxies import Proxies
 from libs.common.runtime import Schedule, Server, Service
+from libs.common.settings import ServerSettings
 from services.auth.policy import Policies
 from services.auth.service import Auth
 from services.dispatcher.service import Dispatcher
@@ -52,7 +56,12 @@ def build(settings: Settings, names: Sequence[str], backends: Backends) -> list[
     """
     makers: dict[str, Callable[[], Service]] = {
         "presence": lambda: Presence(settings.presence, roster=backends.roster),
-        "auth": lambda: Auth(backends.apps, settings.auth, policies=Policies(settings.channels)),
+        "auth": lambda: Auth(
+            backends.apps,
+            settings.auth,
+            policies=Policies(settings.channels),
+            rates=backends.rates,
+        ),
         "dispatcher": lambda: Dispatcher(
             settings.dispatcher,
             backends.apps,
@@ -60,13 +69,18 @@ def build(settings: Settings, names: Sequence[str], backends: Backends) -> list[
             bus=backends.bus,
             events=backends.events,
             control=backends.control,
+            roster=backends.roster,
+            tally=backends.tally,
+            rates=backends.rates,
         ),
         "gateway": lambda: Gateway(
             settings.gateway,
             backends.apps,
             bus=backends.bus,
             roster=backends.roster,
+            tally=backends.tally,
             control=backends.control,
+            cache_ttl=settings.history.cache_ttl,
             drain_spread=min(DRAIN_SPREAD, settings.server.drain_timeout / 2),
         ),
     }
@@ -78,6 +92,18 @@ def plan(settings: Settings) -> Plan:
     return Plan(
         settings.backends, settings.history, settings.kafka, settings.postgres, settings.apps
     )
+
+
+def certificate_of(server: ServerSettings) -> Certificate | None:
+    """
+    Load what the public address shows; None where it speaks plain HTTP.
+
+    Raises:
+        Misconfigured: A file cannot be read or used.
+    """
+    if not server.certificate:
+        return None
+    return Certificate(Path(server.certificate), Path(server.certificate_key))
 
 
 async def serve(
@@ -105,12 +131,15 @@ async def serve(
     """
     check_services(settings, names)
     _raise_file_limit(settings.gateway.max_connections if "gateway" in names else 0)
+    certificate = certificate_of(settings.server)
     async with opened(plan(settings)) as backends:
         server = Server(
             build(settings, names, backends),
             settings.server.listen,
             settings.server.internal_listen,
             Schedule(settings.server.lb_delay, settings.server.drain_timeout),
+            certificate=certificate,
+            proxies=Proxies(settings.server.trusted_proxies),
         )
         await server.serve(
             stop,

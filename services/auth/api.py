@@ -13,6 +13,8 @@ from aiohttp import hdrs, web
 from libs.common.apps import App, Apps
 from libs.common.channels import Kind, check_channel, check_socket_id, kind_of
 from libs.common.errors import Denied, Forbidden, Invalid, Unavailable
+from libs.common.rates import Act, Rates
+from libs.common.throttle import Throttle
 from libs.common.web import answer, read_body, refusal
 from services.auth.identity import BadToken, Issuers, User, bearer, prepared_key, verify
 from services.auth.issuing import grant_channel, grant_user
@@ -63,6 +65,7 @@ class Api:
         apps: The tenants.
         settings: Whose tokens are believed, and bounds.
         policies: Who may join what; may be put in another's place at any time.
+        rates: Counts what apps do.
         clock: UTC epoch seconds.
 
     Raises:
@@ -70,13 +73,20 @@ class Api:
     """
 
     def __init__(
-        self, apps: Apps, settings: AuthSettings, *, policies: Policies, clock: Callable[[], float]
+        self,
+        apps: Apps,
+        settings: AuthSettings,
+        *,
+        policies: Policies,
+        rates: Rates,
+        clock: Callable[[], float],
     ) -> None:
         self.policies = policies
         self._apps = apps
         self._settings = settings
         self._issuers = Issuers(settings.issuers)
         self._keys = {issuer.issuer: prepared_key(issuer) for issuer in settings.issuers}
+        self._throttle = Throttle(rates)
         self._clock = clock
 
     async def authorise_channel(self, request: web.Request) -> web.Response:
@@ -109,14 +119,14 @@ class Api:
 
     async def _channel(self, request: web.Request) -> web.Response:
         user = self._caller(request)
-        app = self._app(request, user)
+        app = await self._app(request, user)
         fields = await self._fields(request)
         self._decide(app, fields.channel_name, user)
         return answer(grant_channel(app, fields.socket_id, channel=fields.channel_name, user=user))
 
     async def _user(self, request: web.Request) -> web.Response:
         user = self._caller(request)
-        app = self._app(request, user)
+        app = await self._app(request, user)
         fields = await self._fields(request)
         return answer(grant_user(app, fields.socket_id, user=user))
 
@@ -125,7 +135,14 @@ class Api:
         issuer = self._issuers.of(token)
         return verify(token, issuer, key=self._keys[issuer.issuer], now=self._clock())
 
-    def _app(self, request: web.Request, user: User) -> App:
+    async def _app(self, request: web.Request, user: User) -> App:
+        """Find the app, and count the request."""
+        app = self._found(request, user)
+        act = Act(app.id, "auth_requests")
+        await self._throttle.check(act, rate=app.limits.auth_requests)
+        return app
+
+    def _found(self, request: web.Request, user: User) -> App:
         """Find the app: the one named, else the one that the issuer is bound to, else the only one."""
         key, bound = request.query.get("app_key"), user.issuer.app
         if key:

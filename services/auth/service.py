@@ -13,6 +13,7 @@ from aiohttp import web
 
 from libs.common.apps import Apps
 from libs.common.errors import Unavailable
+from libs.common.rates import Rates
 from services.auth.api import Api
 from services.auth.policy import Policies
 from services.auth.settings import AuthSettings
@@ -30,6 +31,7 @@ class Auth:
         apps: The tenants; opened by the caller.
         settings: Whose tokens are believed, and bounds.
         policies: Who may join what.
+        rates: Counts what apps do.
         clock: UTC epoch seconds.
     """
 
@@ -41,11 +43,12 @@ class Auth:
         settings: AuthSettings,
         *,
         policies: Policies,
+        rates: Rates,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._apps = apps
         self._prefixes = settings.prefixes
-        self._api = Api(apps, settings, policies=policies, clock=clock)
+        self._api = Api(apps, settings, policies=policies, rates=rates, clock=clock)
 
     def replace(self, policies: Policies) -> None:
         """Put other policies in the place of all: those of a file that was read again."""

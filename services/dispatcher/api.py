@@ -1,43 +1,56 @@
 """
-HTTP for back ends: the Pusher API, and CloudEvents at ``/events``.
+HTTP for back ends that tell: the Pusher API, and CloudEvents at ``/events``.
 
 What is posted to the Pusher API is on the bus when the answer leaves; what is posted to ``/events`` is stored
-in the event log, and routed from there like every other domain event.
+in the event log, and routed from there like every other domain event.  What back ends ask is in `reads`.
 """
 
-import base64
-import binascii
-import hmac
-import re
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import partial
+from hashlib import sha256
+from typing import Any
 
 from aiohttp import web
 
 from libs.common import web as http
-from libs.common.apps import App, Apps, UnknownApp
+from libs.common.apps import Apps
 from libs.common.bus import Bus
+from libs.common.channels import Channel
 from libs.common.control import Control, Order
-from libs.common.errors import Denied
+from libs.common.errors import Invalid
 from libs.common.eventlog import EventLog
-from libs.common.messages import Publication
-from libs.common.runtime import MAX_BODY
-from libs.common.signing import check_request
+from libs.common.rates import Act, Rates
+from libs.common.roster import Roster
+from libs.common.tally import Tally
+from libs.common.throttle import Throttle
+from services.dispatcher.callers import Callers
 from services.dispatcher.cloudevents import records_of
-from services.dispatcher.requests import read_batch, read_event
+from services.dispatcher.queries import Attributes
+from services.dispatcher.reads import Reads
+from services.dispatcher.requests import Post, read_batch, read_event, read_former
 from services.dispatcher.settings import DispatcherSettings
 
 TERMINATE_TTL = 300.0  # Seconds that a gateway may be cut off and still hear of a termination.
+LONGEST_TOKEN = 255  # Characters of an ``X-Idempotency-Key``.
 
-Reader = Callable[..., list[Publication]]
+Reader = Callable[..., Post]
 
 
-class BadCredentials(Denied):
-    """``Authorization: Basic`` is missing, malformed, or names no app with this secret."""
+class TokenUsed(Invalid):
+    """An idempotency key was used for another request before."""
+
+    status = 409
 
     def __init__(self) -> None:
-        super().__init__("/events needs Authorization: Basic with an app's key and secret")
+        super().__init__("this X-Idempotency-Key was used for another request")
+
+
+class BadToken(Invalid):
+    """An idempotency key is too long."""
+
+    def __init__(self) -> None:
+        super().__init__(f"X-Idempotency-Key may have {LONGEST_TOKEN} characters")
 
 
 class Api:
@@ -50,6 +63,9 @@ class Api:
         bus: Takes events of the Pusher API.
         events: Takes CloudEvents.
         control: Takes orders to gateways.
+        roster: Knows users.
+        tally: Knows subscriptions.
+        rates: Counts what apps do.
         counts: What was posted, by name.
     """
 
@@ -61,13 +77,17 @@ class Api:
         bus: Bus,
         events: EventLog,
         control: Control,
+        roster: Roster,
+        tally: Tally,
+        rates: Rates,
         counts: Counter[str],
     ) -> None:
-        self._settings = settings
-        self._apps = apps
+        self._callers = Callers(apps, settings.read_timeout)
         self._bus = bus
         self._events = events
         self._control = control
+        self._throttle = Throttle(rates)
+        self._reads = Reads(self._callers, bus, roster, tally=tally, throttle=self._throttle)
         self._counts = counts
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
@@ -76,6 +96,8 @@ class Api:
         return [
             web.post(prefix + "/events", self._post_event),
             web.post(prefix + "/batch_events", self._post_batch),
+            web.post(prefix + "/channels/{channel}/events", self._post_former),
+            *self._reads.routes(prefix),
             web.post(prefix + "/users/{user_id}/terminate_connections", self._terminate),
             # The Python SDK leaves the app out of the path (docs/protocol.md, "HTTP API").
             web.post("/users/{user_id}/terminate_connections", self._terminate),
@@ -83,90 +105,78 @@ class Api:
         ]
 
     async def _post_event(self, request: web.Request) -> web.Response:
-        return await self._publish(request, read_event)
+        post = await self._publish(request, read_event)
+        if not any(post.asked):
+            return http.answer({})
+        return http.answer({"channels": await self._described(post)})
 
     async def _post_batch(self, request: web.Request) -> web.Response:
-        return await self._publish(request, read_batch)
+        post = await self._publish(request, read_batch)
+        if not any(post.asked):
+            return http.answer({})
+        told = await self._described(post)
+        # Index by index: two events for one channel may ask for different things.
+        batch = [
+            {name: fact for name, fact in told[publication.channel.name].items() if name in asked}
+            for publication, asked in zip(post.publications, post.asked, strict=True)
+        ]
+        return http.answer({"batch": batch})
+
+    async def _post_former(self, request: web.Request) -> web.Response:
+        """Publish as the first version of the API did, which Pusher calls deprecated."""
+        await self._publish(
+            request, partial(read_former, request.match_info["channel"], request.query)
+        )
+        return http.answer({}, status=202)
+
+    async def _publish(self, request: web.Request, read: Reader) -> Post:
+        call = await self._callers.signed(request)
+        token = _token(request)
+        post = read(call.app, call.body, now=call.now, token=token)
+        act, cost = Act(call.app.id, "publishes"), len(post.publications)
+        await self._throttle.check(act, rate=call.app.limits.publishes, cost=cost)
+        if token and not await self._bus.claim(call.app.id, token, _digest(request, call.body)):
+            raise TokenUsed
+        await self._bus.publish(post.publications)
+        self._counts["posted.events"] += cost
+        return post
+
+    async def _described(self, post: Post) -> dict[str, dict[str, Any]]:
+        wanted: dict[Channel, Attributes] = {}
+        for publication, asked in zip(post.publications, post.asked, strict=True):
+            wanted[publication.channel] = wanted.get(publication.channel, frozenset()) | asked
+        return await self._reads.descriptions(list(wanted), list(wanted.values()))
 
     async def _terminate(self, request: web.Request) -> web.Response:
-        app, _, now = await self._signed(request)
+        call = await self._callers.signed(request)
         user_id = request.match_info["user_id"]
-        order = Order("terminate", app.id, user_id, now, now + TERMINATE_TTL)
+        order = Order("terminate", call.app.id, user_id, call.now, call.now + TERMINATE_TTL)
         await self._control.send(order)
         self._counts["posted.terminations"] += 1
         return http.answer({})
 
-    async def _signed(self, request: web.Request) -> tuple[App, bytes, float]:
-        """Check a request's signature; return whose it is, its body, and the time in UTC epoch seconds."""
-        app_id = request.match_info.get("app_id")
-        if app_id is None:
-            app = self._apps.by_key(request.query.get("auth_key", ""))
-        else:
-            app = self._apps.by_id(app_id)
-        body = await self._body(request)
-        now = time.time()
-        query = request.rel_url.raw_query_string
-        check_request(app, request.method, _paths(request), raw_query=query, body=body, now=now)
-        return app, body, now
-
-    async def _publish(self, request: web.Request, read: Reader) -> web.Response:
-        app, body, now = await self._signed(request)
-        publications = read(app.id, body, settings=self._settings, now=now)
-        await self._bus.publish(publications)
-        self._counts["posted.events"] += len(publications)
-        return http.answer({})
-
     async def _post_cloudevents(self, request: web.Request) -> web.Response:
-        app = self._authenticated(request)
+        app = self._callers.named(request)
         records = records_of(
             app.events_topic,
             content_type=request.headers.get("Content-Type", ""),
             headers={name.lower(): value for name, value in request.headers.items()},
-            body=await self._body(request),
+            body=await self._callers.body(request),
         )
+        act = Act(app.id, "publishes")
+        await self._throttle.check(act, rate=app.limits.publishes, cost=len(records))
         await self._events.append(records)
         self._counts["posted.cloudevents"] += len(records)
         return http.answer({"accepted": len(records)}, status=202)
 
-    def _authenticated(self, request: web.Request) -> App:
-        """
-        Find the app whose key and secret the request names.
 
-        Raises:
-            BadCredentials: There is none.
-            AppDisabled: It is switched off.
-        """
-        key, secret = _basic(request.headers.get("Authorization", ""))
-        try:
-            app = self._apps.by_key(key)
-        except UnknownApp as error:  # It repeats the key, where a secret may stand by mistake.
-            raise BadCredentials from error
-        matches = [
-            hmac.compare_digest(secret.encode(), known.reveal().encode()) for known in app.secrets
-        ]
-        if not any(matches):
-            raise BadCredentials
-        return app
-
-    async def _body(self, request: web.Request) -> bytes:
-        timeout = self._settings.read_timeout
-        return await http.read_body(request, limit=MAX_BODY, timeout=timeout)
+def _token(request: web.Request) -> str:
+    token = request.headers.get("X-Idempotency-Key", "")
+    if len(token) > LONGEST_TOKEN:
+        raise BadToken
+    return token
 
 
-def _paths(request: web.Request) -> list[str]:
-    """Return what the client may have signed: the path as sent, decoded, and without a proxy's prefix."""
-    raw, plain = request.rel_url.raw_path, request.path
-    stripped = re.sub(r"^/.*?(?=/apps/)", "", plain)
-    return list(dict.fromkeys([raw, plain, stripped]))
-
-
-def _basic(header: str) -> tuple[str, str]:
-    scheme, _, encoded = header.partition(" ")
-    try:
-        text = base64.b64decode(encoded.strip(), validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError, ValueError) as error:
-        raise BadCredentials from error
-    key, colon, secret = text.partition(":")
-    if scheme.lower() != "basic" or not colon:
-        raise BadCredentials
-    return key, secret
+def _digest(request: web.Request, body: bytes) -> str:
+    """Tell requests apart by what they ask for; each repetition is signed anew."""
+    return sha256(request.path.encode() + b"\n" + body).hexdigest()

@@ -3,8 +3,10 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from msgspec import structs
 from structlog.testing import capture_logs
 
+from libs.common.limits import Limits
 from libs.common.signing import channel_text, check_token
 from services.auth.policy import Policies
 from services.auth.settings import AuthSettings, ChannelPolicy
@@ -172,6 +174,19 @@ class TestOperation:
             gone = await client.ask("presence-room")
 
         assert (before.status, after.status, gone.status) == (403, 200, 403)
+
+    async def test_too_often(self) -> None:
+        """Beyond the app's rate pages are told when to ask again, and can read it; other apps go on."""
+        few = structs.replace(TWO, limits=Limits(auth_requests=1))
+        ask = "/pusher/auth?app_key="
+        async with serving(ONE, few) as (client, _):
+            first = await client.ask("private-two", ask + "two", Origin=SITE)
+            second = await client.ask("private-two", ask + "two", Origin=SITE)
+            other = await client.ask("presence-room", ask + "one")
+
+        assert (first.status, second.status, other.status) == (200, 429, 200)
+        assert second.headers["Retry-After"] == "1"
+        assert second.headers["Access-Control-Allow-Origin"] == SITE
 
     async def test_prefixes(self) -> None:
         """The endpoints stand where the settings say, and nowhere else."""

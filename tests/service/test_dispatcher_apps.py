@@ -12,8 +12,11 @@ from libs.common.bus import MemoryBus
 from libs.common.channels import Channel
 from libs.common.control import MemoryControl
 from libs.common.eventlog import MemoryEventLog
+from libs.common.rates import MemoryRates
 from libs.common.records import NewRecord
+from libs.common.roster import MemoryRoster
 from libs.common.secret import Secret
+from libs.common.tally import MemoryTally
 from services.dispatcher.rules import BadRoute
 from services.dispatcher.service import Dispatcher, compiled
 from services.dispatcher.settings import DispatcherSettings, Route
@@ -80,8 +83,17 @@ async def test_an_app_that_comes() -> None:
     An app that comes while the dispatcher runs has its routes soon, and one that changes its topic too.
     """
     apps, bus, events = ComingApps(ONE), MemoryBus(), MemoryEventLog()
+    roster = MemoryRoster(bus.announce)
     dispatcher = Dispatcher(
-        SETTINGS, apps, routes=[route("2")], bus=bus, events=events, control=MemoryControl()
+        SETTINGS,
+        apps,
+        routes=[route("2")],
+        bus=bus,
+        events=events,
+        control=MemoryControl(),
+        roster=roster,
+        tally=MemoryTally(bus.announce, roster),
+        rates=MemoryRates(),
     )
     news = Channel("2", "news")
     body = json.dumps({"type": "t"}).encode()

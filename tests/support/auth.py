@@ -10,6 +10,7 @@ from aiohttp import ClientResponse, ClientSession
 from libs.common.address import Address
 from libs.common.apps import App, MemoryApps
 from libs.common.errors import Unavailable
+from libs.common.rates import MemoryRates
 from libs.common.runtime import Server
 from libs.common.secret import Secret
 from services.auth.policy import Policies
@@ -96,7 +97,9 @@ async def serving(
     """Serve auth for some apps."""
     settings = settings or AuthSettings(issuers=ISSUERS)
     known = AwayApps(apps) if away else MemoryApps(apps)
-    auth = Auth(known, settings, policies=Policies(POLICIES), clock=lambda: NOW)
+    auth = Auth(
+        known, settings, policies=Policies(POLICIES), rates=MemoryRates(), clock=lambda: NOW
+    )
     nowhere = Address("127.0.0.1", 0)
     server = Server([auth], nowhere, nowhere)
     stop, started = asyncio.Event(), asyncio.Event()

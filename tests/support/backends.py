@@ -44,11 +44,25 @@ class BackEnd:
         body = {"name": event, "channels": [channel], "data": json.dumps(data)}
         return await self.post(url, f"/apps/{self._app.id}/events", json.dumps(body).encode())
 
-    async def post(self, url: str, path: str, body: bytes, **params: str | None) -> Answer:
+    async def post(
+        self,
+        url: str,
+        path: str,
+        body: bytes,
+        headers: Mapping[str, str] | None = None,
+        /,
+        **params: str | None,
+    ) -> Answer:
         """Post a body, signed; see `signed` for the parameters."""
         query = signed(self._app, path, body, **params)
-        headers = {"Content-Type": "application/json"}
-        return await self._ask(f"{url}{path}?{query}", body, headers)
+        sent = {"Content-Type": "application/json", **(headers or {})}
+        return await self._ask(f"{url}{path}?{query}", body, sent)
+
+    async def get(self, url: str, path: str, **params: str | None) -> Answer:
+        """Ask, signed; see `signed` for the parameters."""
+        query = signed(self._app, path, b"", "GET", **{"body_md5": None, **params})
+        async with self._http.get(f"{url}{path}?{query}") as response:
+            return Answer(response.status, response.headers, await response.json())
 
     async def emit(self, url: str, *data: Any, **attributes: Any) -> Answer:
         """Post a batch of CloudEvents, which all have these attributes."""
@@ -64,14 +78,15 @@ class BackEnd:
             return Answer(response.status, response.headers, await response.json())
 
 
-def signed(app: App, path: str, body: bytes, **params: str | None) -> str:
+def signed(app: App, path: str, body: bytes, method: str = "POST", /, **params: str | None) -> str:
     """
-    Compose the query of a signed POST.
+    Compose the query of a signed request.
 
     Args:
         app: With whose first secret.
         path: As it is posted to.
         body: What is posted.
+        method: Of HTTP.
         params: Parameters as they shall be signed, in the place of the right ones; None leaves one out.
             ``auth_signature`` takes the place of the signature.
     """
@@ -82,7 +97,7 @@ def signed(app: App, path: str, body: bytes, **params: str | None) -> str:
         "body_md5": hashlib.md5(body, usedforsecurity=False).hexdigest(),
     }
     given = {name: value for name, value in (right | params).items() if value is not None}
-    text = request_text("POST", path, list(given.items()))
+    text = request_text(method, path, list(given.items()))
     given.setdefault("auth_signature", sign(app.secrets[0].reveal(), text))
     return urlencode(given)
 
