@@ -16,6 +16,7 @@ from aiohttp import web
 from libs.common import web as http
 from libs.common.apps import Apps
 from libs.common.bus import Bus
+from libs.common.callers import Callers
 from libs.common.channels import Channel
 from libs.common.control import Control, Order
 from libs.common.errors import Invalid
@@ -24,7 +25,6 @@ from libs.common.rates import Act, Rates
 from libs.common.roster import Roster
 from libs.common.tally import Tally
 from libs.common.throttle import Throttle
-from services.dispatcher.callers import Callers
 from services.dispatcher.cloudevents import records_of
 from services.dispatcher.queries import Attributes
 from services.dispatcher.reads import Reads

@@ -10,13 +10,13 @@ from aiohttp import web
 
 from libs.common import web as http
 from libs.common.bus import Bus
+from libs.common.callers import Call, Callers
 from libs.common.channels import Channel, check_channel
 from libs.common.errors import Unavailable
 from libs.common.rates import Act
 from libs.common.roster import Roster
 from libs.common.tally import Subject, Tally
 from libs.common.throttle import Throttle
-from services.dispatcher.callers import Call, Callers
 from services.dispatcher.queries import (
     CACHE,
     SUBSCRIPTION_COUNT,
