@@ -15,6 +15,7 @@ from itertools import groupby
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
 from libs.common.roster import JoinRequest, LeaseLost, Members, Roster, Seat, TooManyMembers
+from services.gateway.attendance import Attendance
 from services.gateway.connection import Connection
 from services.gateway.desk import Desk
 from services.gateway.feed import Feed
@@ -84,18 +85,27 @@ class Admission:
         roster: Seats members.
         hub: Takes who was admitted.
         lease: Under whose name members are seated.
+        attendance: Is told who was admitted.
         limit: What may wait, beside members who are seated again.  When it is full a question closes its
             connection (4100), and a departure gives up the lease: all who are here are then seated again under
             a new name.
     """
 
     def __init__(
-        self, feed: Feed, roster: Roster, hub: Hub[Connection], *, lease: Lease, limit: int
+        self,
+        feed: Feed,
+        roster: Roster,
+        hub: Hub[Connection],
+        *,
+        lease: Lease,
+        attendance: Attendance,
+        limit: int,
     ) -> None:
         self._feed = feed
         self._roster = roster
         self._hub = hub
         self._lease = lease
+        self._attendance = attendance
         self._limit = limit
         self._follows: Desk[Follow] = Desk(self._follow)
         self._seatings: Desk[Seating] = Desk(self._settle)
@@ -104,7 +114,7 @@ class Admission:
 
     def ask(self, question: Follow | Join) -> None:
         """Take a question; the answer goes to its connection's session."""
-        if isinstance(question, Follow) and self._hub.room(question.channel) is not None:
+        if isinstance(question, Follow) and self._hub.is_ready(question.channel):
             self._admit(question)
         elif self._is_full:
             question.connection.close(4100, "over capacity: too many wait to join")
@@ -202,7 +212,7 @@ class Admission:
         known = {join.channel: self._hub.version(join.channel) for join in joins}
         answers = await self._roster.join([self._request(join) for join in joins])
         for join, answer in zip(joins, answers, strict=True):
-            if isinstance(answer, Members) and name == self._lease.name:
+            if isinstance(answer, Members) and self._is_settled(join.channel, name):
                 await self._introduce(join, answer, known=known[join.channel])
             elif isinstance(answer, TooManyMembers):
                 refusal = Refusal("LimitReached", str(answer), answer.code)
@@ -213,9 +223,13 @@ class Admission:
                     self._lease.lose(answer.gateway)
         return left
 
+    def _is_settled(self, channel: Channel, name: str) -> bool:
+        """Tell whether a seat under a name is one for good, and what newcomers are sent is still known."""
+        return name == self._lease.name and self._hub.is_ready(channel)
+
     def _request(self, join: Join) -> JoinRequest:
         seat = self._lease.seat(join.channel, join.connection.socket_id)
-        limit = 0 if join.again else join.connection.session.app.max_members
+        limit = 0 if join.again else join.connection.session.app.limits.members
         return JoinRequest(seat, join.member.user_id, join.member.info, limit)
 
     async def _introduce(self, join: Join, members: Members, *, known: int) -> None:
@@ -236,8 +250,10 @@ class Admission:
     def _admit(self, question: Follow | Join) -> None:
         connection, channel = question.connection, question.channel
         self._hub.subscribe(channel, connection)
+        self._attendance.changed(channel)
         infos = self._hub.members(channel) if isinstance(question, Join) else None
-        connection.perform(connection.session.admitted(channel.name, infos))
+        greeting = self._hub.greeting(channel, now=time.time())
+        connection.perform(connection.session.admitted(channel.name, infos, greeting))
 
 
 def _batches(seatings: Iterable[Seating]) -> Iterator[list[Seating]]:

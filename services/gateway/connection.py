@@ -14,6 +14,7 @@ from aiohttp import WebSocketError, WSMsgType, web
 from libs.common.apps import App
 from libs.common.channels import Channel
 from libs.common.errors import Denied
+from libs.common.tally import Subject
 from services.gateway import frames
 from services.gateway.frames import Member
 from services.gateway.session import Ask, Close, Effect, Leave, Ping, Relay, Send, Session, SignedIn
@@ -61,14 +62,16 @@ class Connection:
         session: Its side of the protocol.
         socket: Its writing side.
         is_open: Until its reader has ended.
+        counts_for: What its gateway counts it for; see `quotas`.
     """
 
-    __slots__ = ("_surroundings", "is_open", "session", "socket")
+    __slots__ = ("_surroundings", "counts_for", "is_open", "session", "socket")
 
     def __init__(self, session: Session, socket: Socket, surroundings: Surroundings) -> None:
         self.session = session
         self.socket = socket
         self.is_open = True
+        self.counts_for: tuple[Subject, ...] = ()
         self._surroundings = surroundings
 
     @property
@@ -92,9 +95,7 @@ class Connection:
         message = await websocket.receive()
         now = time.monotonic()
         if message.type is WSMsgType.TEXT:
-            if self.refresh():
-                self.perform(self.session.received(message.data, now))
-            return True
+            return self._take(message.data, now)
         if message.type in _ENDS:
             self._note_end(message.data)
             return False
@@ -103,6 +104,15 @@ class Connection:
             self.socket.pong(message.data)
         elif message.type is WSMsgType.BINARY:
             self.socket.send(_BINARY)
+        return True
+
+    def _take(self, text: bytes, now: float) -> bool:
+        """Take a text frame; tell whether there may be more: not after what is no text (RFC 6455, 8.1)."""
+        if not _is_utf8(text):
+            self.socket.close(1007, "the text is not UTF-8")
+            return False
+        if self.refresh():
+            self.perform(self.session.received(text, now))
         return True
 
     def refresh(self) -> bool:
@@ -155,6 +165,21 @@ class Connection:
         return Channel(self.session.app.id, name)
 
 
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _echoed(code: int) -> int:
-    """Return the code to answer a Close frame with (RFC 6455, 5.5.1)."""
-    return code if 1000 <= code < 5000 and code not in {1005, 1006} else 1000
+    """
+    Return the code to answer a Close frame with (RFC 6455, 5.5.1 and 7.4).
+
+    Args:
+        code: As aiohttp has it: 0 if there was none; it refuses codes that no frame may have, but for these.
+    """
+    if code == 0:
+        return 1000
+    return code if code < 5000 and code != 1006 else 1002

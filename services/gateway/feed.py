@@ -7,7 +7,7 @@ compares positions with the bus, which takes long where that is away, and hands 
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import asynccontextmanager, suppress
 
 import structlog
@@ -17,6 +17,7 @@ from libs.common.channels import Channel, Kind
 from libs.common.errors import Unavailable
 from libs.common.messages import (
     Broadcast,
+    Counted,
     Delivery,
     Entry,
     Interrupted,
@@ -27,9 +28,10 @@ from libs.common.messages import (
 )
 from libs.common.retry import Backoff
 from libs.common.roster import Roster
-from services.gateway import socket
+from services.gateway import frames, socket
 from services.gateway.connection import Connection
 from services.gateway.counters import Counters
+from services.gateway.crowds import Crowds
 from services.gateway.hub import Fanout, Hub, Room, Verdict, announcements
 from services.gateway.settings import GatewaySettings
 
@@ -57,6 +59,7 @@ class Feed:
         settings: Timers.
         counters: What is counted.
         unseated: Set when the roster may have lost our members.
+        tells_counts: Whether an app, given by its id, wants its subscribers told how many they are.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class Feed:
         settings: GatewaySettings,
         counters: Counters,
         unseated: asyncio.Event,
+        tells_counts: Callable[[str], bool],
     ) -> None:
         self._bus = bus
         self._roster = roster
@@ -85,6 +89,8 @@ class Feed:
         self._next_look = time.monotonic()
         self._next_check = self._next_look + settings.position_check
         self._unseated = unseated
+        self._tells_counts = tells_counts
+        self._crowds = Crowds()
 
     @property
     def is_listening(self) -> bool:
@@ -96,12 +102,13 @@ class Feed:
         """
         Open rooms for channels that are not followed yet, and close none of these while the context is open.
 
-        Yields those that are followed: all but the ones for which the bus is away.
+        Yields those that are ready: all but the ones for which the bus is away.
         """
         self._wanted.append(channels)
         try:
             await self._follow(channels)
-            yield {channel for channel in channels if self._hub.room(channel) is not None}
+            await self._recall(channels)
+            yield {channel for channel in channels if self._hub.is_ready(channel)}
         finally:
             self._wanted.remove(channels)
 
@@ -120,6 +127,17 @@ class Feed:
             finally:
                 for channel in missing:
                     del self._early[channel]
+
+    async def _recall(self, channels: Collection[Channel]) -> None:
+        """Find out what newcomers to cache channels are sent."""
+        rooms = [room for room in map(self._hub.room, channels) if room is not None]
+        unknown = {
+            room.channel: room.position for room in rooms if not self._hub.is_ready(room.channel)
+        }
+        if unknown:
+            with suppress(Unavailable):
+                for channel, cached in (await self._bus.last(unknown)).items():
+                    self._hub.remember(channel, cached, asked_at=unknown[channel])
 
     def _catch_up(self, channels: Iterable[Channel]) -> None:
         """Place what came while the channels were being followed; nobody is subscribed to them yet."""
@@ -140,6 +158,7 @@ class Feed:
         while True:
             await self._take(await listener.receive(POLL))
             await self._catch_up_with_tops()
+            await self._tell_counts()
             await self._unfollow_idle()
 
     async def _take(self, deliveries: Iterable[Delivery]) -> None:
@@ -153,6 +172,8 @@ class Feed:
                 batch.setdefault(delivery.channel, []).append(delivery.broadcast)
             elif isinstance(delivery, Entry):
                 batch = await self._take_entry(delivery, batch)
+            elif isinstance(delivery, Counted):
+                self._take_count(delivery, batch)
             else:
                 batch = await self._take_transition(delivery, batch)
         await self._fan_out(batch)
@@ -173,10 +194,22 @@ class Feed:
             await self._fan_out(batch)
             await self._read_members(transition.channel)
             return {}
-        frames = announcements(transition.channel.name, diff, now=time.time())
-        if frames:
-            batch.setdefault(transition.channel, []).extend(frames)
+        news = announcements(transition.channel.name, diff, now=time.time())
+        if news:
+            batch.setdefault(transition.channel, []).extend(news)
         return batch
+
+    def _take_count(self, counted: Counted, batch: Batch) -> None:
+        channel, now = counted.channel, time.monotonic()
+        if self._tells_counts(channel.app) and self._crowds.counted(
+            channel, counted.total, now=now
+        ):
+            batch.setdefault(channel, []).append(_count(channel, counted.total))
+
+    async def _tell_counts(self) -> None:
+        """Tell large channels how large they are by now."""
+        due = self._crowds.due(now=time.monotonic())
+        await self._fan_out({channel: [_count(channel, total)] for channel, total in due})
 
     async def announce(self, channel: Channel, broadcasts: list[Broadcast]) -> None:
         """Fan out what no delivery brought: the difference that a snapshot showed."""
@@ -228,21 +261,22 @@ class Feed:
         """
         history = await self._bus.history(room.channel, room.position, limit=REPAIR_LIMIT)
         if history.entries is None:
-            is_another = history.top.epoch != room.position.epoch
-            if room.position.epoch == former:  # Otherwise they were told of this loss already.
-                await self._resync(room, history.top.epoch)
+            known, top = room.position.epoch, history.top
+            is_another = top.epoch != known
             # Of another life of the history nobody here has heard anything yet: it is read from its beginning.
-            room.position = Position(history.top.epoch, 0) if is_another else history.top
+            # This comes first, so that who comes while the others are told gets what the bus keeps.
+            self._hub.skip_to(room, Position(top.epoch, 0) if is_another else top)
+            if known == former:  # Otherwise they were told of this loss already.
+                await self._resync(room, "epoch" if is_another else "expired")
             return is_another
         if history.entries:
-            room.position = history.entries[-1].position
+            self._hub.advance(room, history.entries[-1])
             await self._fan_out({room.channel: [entry.broadcast for entry in history.entries]})
         return room.position != history.top and bool(history.entries)
 
-    async def _resync(self, room: Room[Connection], epoch: str) -> None:
+    async def _resync(self, room: Room[Connection], reason: str) -> None:
         """Tell a channel's subscribers that they missed something which is gone."""
         self._counters.gaps_unrepaired += 1
-        reason = "expired" if epoch == room.position.epoch else "epoch"
         if reason == "epoch":  # Where the bus lost its data, so may have the roster.
             self._unseated.set()
         log.warning("gap.unrepaired", app=room.channel.app, channel=room.channel.name, why=reason)
@@ -327,6 +361,10 @@ class Feed:
             is_there = reached.epoch == top.epoch and reached.offset >= top.offset
             if reached == known or not is_there:
                 await self._repair(channel)
+
+
+def _count(channel: Channel, total: int) -> Broadcast:
+    return Broadcast(frames.subscription_count(channel.name, total), time.time())
 
 
 def _runs(broadcasts: Iterable[Broadcast]) -> list[bytes]:

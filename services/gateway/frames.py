@@ -246,6 +246,17 @@ def refused(channel: str, kind: str, message: str, *, status: int) -> bytes:
     return _encode({"event": "pusher:subscription_error", "channel": channel, "data": data})
 
 
+def cache_miss(channel: str) -> bytes:
+    """Tell that a cache channel keeps no event (Pusher, "Cache channels")."""
+    return _message_of("pusher:cache_miss", "{}", channel)
+
+
+def subscription_count(channel: str, total: int) -> bytes:
+    """Tell how many subscribe to a channel (Pusher, "Subscription counting")."""
+    data = _json({"subscription_count": total})
+    return _message_of("pusher_internal:subscription_count", data, channel)
+
+
 def member_added(channel: str, user_id: str, info: str) -> bytes:
     """Announce a member."""
     data = _json({"user_id": user_id, "user_info": msgspec.Raw(info.encode())})

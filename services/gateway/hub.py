@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Generic, Protocol, TypeVar
 
 from libs.common.channels import Channel
-from libs.common.messages import Broadcast, Entry, Position, Transition
+from libs.common.messages import Broadcast, Cached, Entry, Position, Transition
 from libs.common.roster import Members
 from services.gateway import frames
 from services.gateway.mirror import UNCHANGED, Diff, Gap, Mirror
@@ -40,6 +40,22 @@ class Verdict(Enum):
     REPAIR = "repair"
 
 
+@dataclass(frozen=True, slots=True)
+class Last:
+    """
+    What newcomers to a cache channel are sent.
+
+    Attributes:
+        frame: The last event; None where there is none.
+        expires_at: Until when it is sent, UTC epoch seconds.
+        is_coming: It is on its way to all subscribers, so that newcomers need nothing else.
+    """
+
+    frame: bytes | None = None
+    expires_at: float = 0.0
+    is_coming: bool = False
+
+
 @dataclass(slots=True)
 class Room(Generic[S]):
     """
@@ -51,6 +67,7 @@ class Room(Generic[S]):
         subscribers: In the order of their coming.
         mirror: Its members, if it is a presence channel that was joined.
         early: Transitions that came before the first snapshot, in order; the newest `MAX_EARLY`.
+        last: What newcomers to a cache channel are sent; None where that is not known.
         active: Whether an entry was delivered since the last position check.
         empty_at: Since when it has no subscriber, monotonic seconds.
     """
@@ -60,6 +77,7 @@ class Room(Generic[S]):
     subscribers: dict[S, None] = field(default_factory=dict)
     mirror: Mirror | None = None
     early: deque[Transition] = field(default_factory=lambda: deque(maxlen=MAX_EARLY))
+    last: Last | None = None
     active: bool = False
     empty_at: float = 0.0
 
@@ -90,9 +108,15 @@ class Fanout(Generic[S]):
 
 
 class Hub(Generic[S]):
-    """The rooms of this gateway."""
+    """
+    The rooms of this gateway.
 
-    def __init__(self) -> None:
+    Args:
+        cache_ttl: Seconds for which the last event of a cache channel is sent to newcomers.
+    """
+
+    def __init__(self, cache_ttl: float = 1800.0) -> None:
+        self._cache_ttl = cache_ttl
         self._rooms: dict[Channel, Room[S]] = {}
 
     def room(self, channel: Channel) -> Room[S] | None:
@@ -140,9 +164,64 @@ class Hub(Generic[S]):
             return Verdict.REPAIR
         if new.offset <= known.offset:
             return Verdict.IGNORE
-        room.position = new
         room.active = True
+        self.advance(room, entry)
         return Verdict.DELIVER
+
+    def advance(self, room: Room[S], entry: Entry) -> None:
+        """Note that an entry is delivered now: it is the channel's last."""
+        room.position = entry.position
+        if room.channel.is_cache:
+            room.last = self._last(entry)
+
+    def _last(self, entry: Entry) -> Last:
+        return Last(entry.broadcast.frame, entry.broadcast.published_at + self._cache_ttl)
+
+    def is_ready(self, channel: Channel) -> bool:
+        """Tell whether a channel is followed, and what its newcomers are sent is known."""
+        room = self._rooms.get(channel)
+        return room is not None and (room.last is not None or not channel.is_cache)
+
+    def remember(self, channel: Channel, cached: Cached | None, *, asked_at: Position) -> None:
+        """
+        Take what the bus keeps of a cache channel, unless its position moved meanwhile.
+
+        Args:
+            channel: Which.
+            cached: What is kept; None: nothing.
+            asked_at: The channel's position here when the bus was asked.
+        """
+        room = self._rooms.get(channel)
+        if room is None or room.last is not None or room.position != asked_at:
+            return
+        if cached is None:
+            room.last = Last()
+            return
+        # Of another life of the history nothing was delivered yet, and all will be.
+        is_ahead = cached.entry.position.epoch != asked_at.epoch or (
+            cached.entry.position.offset > asked_at.offset
+        )
+        room.last = Last(is_coming=True) if is_ahead else self._last(cached.entry)
+
+    def skip_to(self, room: Room[S], position: Position) -> None:
+        """Go on from a position although entries before it were not delivered: the last may be among them."""
+        room.position = position
+        room.last = None
+
+    def greeting(self, channel: Channel, *, now: float) -> tuple[bytes, ...]:
+        """
+        Return what a newcomer to a channel is sent after it was admitted.
+
+        Args:
+            channel: Which; it is ready.
+            now: UTC epoch seconds.
+        """
+        last = self._rooms[channel].last
+        if last is None or last.is_coming:
+            return ()
+        if last.frame is None or last.expires_at <= now:
+            return (frames.cache_miss(channel.name),)
+        return (last.frame,)
 
     def transition(self, transition: Transition) -> Diff | None:
         """

@@ -4,12 +4,16 @@ What a client's tokens entitle it to: to be a user, and to join a channel.
 Pure.  Source: Pusher, "Authorizing users" and "Authenticating users"; docs/protocol.md, "Signatures".
 """
 
+import msgspec
+
 from libs.common.apps import App
 from libs.common.channels import USER_PREFIX, Kind, kind_of
 from libs.common.errors import Denied
 from libs.common.signing import channel_text, check_token, user_text
 from services.gateway import frames
 from services.gateway.frames import Member, SignIn, Subscribe, User
+
+_NOTHING = msgspec.Raw(b"null")
 
 
 class NotSignedIn(Denied):
@@ -46,6 +50,23 @@ def sign_in(app: App, socket_id: str, data: SignIn, *, known: User | None) -> Us
     if known is not None and known.id != user.id:
         raise SignedInOtherwise
     return user
+
+
+def tenant_of(user: User, field: str) -> str:
+    """
+    Tell whose a user is, from a field of its ``user_info``, a text or a whole number; empty where it is neither.
+
+    Args:
+        user: Who is signed in.
+        field: Its name, as `App.tenant` has it; empty: none.
+    """
+    if not field:
+        return ""
+    try:
+        value = msgspec.json.decode(user.info, type=dict[str, msgspec.Raw]).get(field, _NOTHING)
+        return str(msgspec.json.decode(value, type=str | int))
+    except msgspec.DecodeError:  # Neither an object, nor one that has such a field.
+        return ""
 
 
 def join(app: App, socket_id: str, data: Subscribe, *, user: User | None) -> Member | None:

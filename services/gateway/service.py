@@ -10,9 +10,10 @@ import secrets
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
 
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from libs.common.apps import App, Apps
 from libs.common.bus import Bus
@@ -21,20 +22,33 @@ from libs.common.control import Control
 from libs.common.errors import Denied, Invalid, Unavailable
 from libs.common.messages import Broadcast, Whisper
 from libs.common.roster import Roster
+from libs.common.runtime import caller_of
+from libs.common.tally import Tally
+from libs.common.web import refusal
 from services.gateway import frames
 from services.gateway.admission import Admission, Departure, Follow, Join
+from services.gateway.attendance import Attendance
 from services.gateway.connection import Connection, upgrade
 from services.gateway.counters import Counters
+from services.gateway.fallback import Otherwise, PathNotFound
 from services.gateway.feed import Feed
 from services.gateway.frames import Member
-from services.gateway.handshake import check_version
+from services.gateway.handshake import (
+    WEBSOCKET_VERSION,
+    check_client,
+    check_version,
+    complaint,
+)
 from services.gateway.hub import Hub
 from services.gateway.lease import Lease
 from services.gateway.orders import Orders
+from services.gateway.quotas import Quota, Verdict, of_connection, of_user
 from services.gateway.relay import Relay
+from services.gateway.rights import tenant_of
 from services.gateway.session import Session
 from services.gateway.settings import GatewaySettings
 from services.gateway.socket import Socket
+from services.gateway.turnstile import Turnstile, check
 from services.gateway.wheel import Wheel
 
 log = structlog.get_logger()
@@ -60,6 +74,8 @@ class Gateway:
         bus: Brings events.
         control: Brings orders.
         roster: Knows members.
+        tally: Knows how many connections all gateways have.
+        cache_ttl: See `Hub`.
         drain_spread: Seconds over which connections are sent away when the gateway drains.
     """
 
@@ -72,7 +88,9 @@ class Gateway:
         *,
         bus: Bus,
         roster: Roster,
+        tally: Tally,
         control: Control,
+        cache_ttl: float = 1800.0,
         drain_spread: float = 10.0,
     ) -> None:
         self._settings = settings
@@ -82,14 +100,19 @@ class Gateway:
         self._emptied = asyncio.Event()  # Set when the last connection went; read while draining.
         self._connections: set[Connection] = set()
         self._wheel: Wheel[Connection] = Wheel()
+        self._signing_in: set[Connection] = set()  # Those for whose user room is being asked.
         self.counters = Counters()
-        self._hub: Hub[Connection] = Hub()
+        self._hub: Hub[Connection] = Hub(cache_ttl)
         self._unseated = asyncio.Event()
         self._lease = Lease(
             roster,
             ttl=settings.lease_ttl,
             interval=settings.lease_renew,
             unseated=self._unseated,
+        )
+        self._turnstile = Turnstile(tally, self._lease)
+        self._attendance = Attendance(
+            tally, self._hub, lease=self._lease, announced=self._tells_counts
         )
         self._relay = Relay(bus, self.counters)
         self._orders = Orders(control)
@@ -100,20 +123,31 @@ class Gateway:
             settings=settings,
             counters=self.counters,
             unseated=self._unseated,
+            tells_counts=self._tells_counts,
         )
         self._admission = Admission(
-            self._feed, roster, self._hub, lease=self._lease, limit=settings.max_waiting
+            self._feed,
+            roster,
+            self._hub,
+            lease=self._lease,
+            attendance=self._attendance,
+            limit=settings.max_waiting,
         )
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
-        """Serve ``/app/{key}`` under any prefix."""
-        return [web.get(r"/{prefix:(?:.+/)?}app/{key}", self._connect)]
+        """Serve ``/app/{key}`` under any prefix, and clients who are elsewhere."""
+        return [
+            web.get(r"/{prefix:(?:.+/)?}app/{key}", self._connect),
+            Otherwise(self._connect),
+        ]
 
     async def run(self) -> None:
         """Keep the loops running until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._feed.run())
             tasks.create_task(self._admission.run())
+            tasks.create_task(self._turnstile.run())
+            tasks.create_task(self._attendance.run())
             tasks.create_task(self._relay.run())
             tasks.create_task(self._orders.run())
             tasks.create_task(self._lease.run())
@@ -131,27 +165,42 @@ class Gateway:
         Every client understands this, while few show the status of a refused upgrade.
         """
         websocket = upgrade(self._settings.max_message)
-        await websocket.prepare(request)
+        try:
+            await websocket.prepare(request)
+        except (web.HTTPBadRequest, ValueError):  # The latter for a key that is no ASCII.
+            return _not_upgraded(request)
         transport = request.transport
         if transport is None:
             return websocket
         socket = Socket(transport, max_unsent=self._settings.max_unsent)
         try:
             app = self._examine(request)
+            quotas = of_connection(app, caller_of(request).address)
+            await self._turnstile.enter(quotas)
         except (Invalid, Denied, Unavailable) as error:
             self._refuse(socket, error)
             return websocket
-        await self._serve(app, socket, websocket)
+        await self._serve(app, socket, websocket, quotas)
         return websocket
 
     def _examine(self, request: web.Request) -> App:
+        if "key" not in request.match_info:
+            raise PathNotFound(request.path)
         check_version(request.query)
         app = self._apps.by_key(request.match_info["key"])
+        caller = caller_of(request)
+        check_client(app, request.headers.get(hdrs.ORIGIN), is_secure=caller.is_secure)
         if self._draining:
             raise OverCapacity("this gateway is going")
         if 0 < self._settings.max_connections <= len(self._connections):
             raise OverCapacity("this gateway holds as many connections as it may")
         return app
+
+    def _check_capacity(self) -> None:
+        if self._draining:
+            raise OverCapacity("this gateway is going")
+        if 0 < self._settings.max_connections <= len(self._connections):
+            raise OverCapacity("this gateway holds as many connections as it may")
 
     def _refuse(self, socket: Socket, error: Invalid | Denied | Unavailable) -> None:
         self.counters.refused[error.code] = self.counters.refused.get(error.code, 0) + 1
@@ -161,11 +210,23 @@ class Gateway:
         socket.finish()
 
     async def _serve(
-        self, app: App, socket: Socket, websocket: "web.WebSocketResponse[bool]"
+        self,
+        app: App,
+        socket: Socket,
+        websocket: "web.WebSocketResponse[bool]",
+        quotas: Iterable[Quota],
     ) -> None:
+        subjects = tuple(subject for subject, _ in quotas)
+        try:  # Again: while it waited for its turn others came, or the gateway began to go.
+            self._check_capacity()
+        except OverCapacity as error:
+            self._turnstile.leave(subjects)
+            self._refuse(socket, error)
+            return
         now = time.monotonic()
         session = Session(app, _new_socket_id(), self._settings, now=now)
         connection = Connection(session, socket, self)
+        connection.counts_for = subjects
         self._connections.add(connection)
         self._wheel.put(connection, session.next_tick)
         self.counters.opened += 1
@@ -175,6 +236,7 @@ class Gateway:
             self._connections.discard(connection)
             self._wheel.remove(connection)
             self._orders.gone(connection)
+            self._turnstile.leave(connection.counts_for)
             if not self._connections:
                 self._emptied.set()
             code, reason = socket.closed_with or (0, "")
@@ -195,6 +257,34 @@ class Gateway:
     def signed_in(self, connection: Connection) -> None:
         """See `connection.Surroundings.signed_in`."""
         self._orders.signed_in(connection)
+        user, app = connection.session.user, connection.session.app
+        if user is None or connection in self._signing_in:
+            return
+        quotas = of_user(app, user.id, tenant_of(user, app.tenant))
+        if quotas[0].subject in connection.counts_for:  # It signs in again, and stays whom it is.
+            return
+        self._signing_in.add(connection)
+        self._turnstile.claim(quotas, partial(self._count, connection, quotas))
+
+    def _count(self, connection: Connection, quotas: tuple[Quota, ...], verdict: Verdict) -> None:
+        """Keep a connection that signed in, if there is room for it."""
+        self._signing_in.discard(connection)
+        subjects = tuple(subject for subject, _ in quotas)
+        try:
+            check(verdict)
+        except (Denied, Unavailable) as error:
+            connection.close(error.code, str(error))
+            return
+        if connection.is_open:
+            connection.counts_for += subjects
+        else:  # It went while this was found out.
+            self._turnstile.leave(subjects)
+
+    def _tells_counts(self, app_id: str) -> bool:
+        try:
+            return self._apps.by_id(app_id).subscription_counts
+        except (Denied, Unavailable):
+            return False
 
     def ask(self, connection: Connection, channel: Channel, member: Member | None) -> None:
         """See `connection.Surroundings.ask`."""
@@ -206,6 +296,7 @@ class Gateway:
     def leave(self, connection: Connection, channel: Channel, *, returns: bool) -> None:
         """See `connection.Surroundings.leave`."""
         self._hub.unsubscribe(channel, connection, now=time.monotonic())
+        self._attendance.changed(channel)
         if channel.is_presence:
             seat = self._lease.seat(channel, connection.socket_id)
             grace = connection.session.app.leave_grace if returns else 0.0
@@ -234,6 +325,8 @@ class Gateway:
         while True:
             await self._unseated.wait()
             self._unseated.clear()
+            self._turnstile.restate()
+            self._attendance.restate()
             for connection in tuple(self._connections):
                 for name, member in connection.session.members():
                     channel = Channel(connection.session.app.id, name)
@@ -260,7 +353,18 @@ class Gateway:
         with suppress(TimeoutError):  # Departures that are left end with the lease.
             async with asyncio.timeout(SETTLING):
                 await self._admission.settled()
+                await self._attendance.settled()
+                await self._turnstile.settled()
         await self._lease.release()
+
+
+def _not_upgraded(request: web.Request) -> web.Response:
+    """Answer in HTTP what is no upgrade (RFC 9110, 15.5.22 asks for ``Upgrade``)."""
+    response = refusal(complaint(request.headers))
+    response.headers[hdrs.UPGRADE] = "websocket"
+    response.headers[hdrs.CONNECTION] = "Upgrade"
+    response.headers[hdrs.SEC_WEBSOCKET_VERSION] = WEBSOCKET_VERSION
+    return response
 
 
 def _new_socket_id() -> str:

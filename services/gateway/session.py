@@ -6,14 +6,16 @@ it performs them in order.  A subscribe is a question (`Ask`): its answer re-ent
 so that a client which left while we were asking is a plain test.  Source: docs/protocol.md.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from math import inf
 from typing import NamedTuple
 
 from libs.common.apps import App
-from libs.common.channels import Kind, check_channel, check_event, kind_of
+from libs.common.channels import Kind, check_channel, check_event, kind_of, needs_token
 from libs.common.errors import Denied, Invalid
+from libs.common.limits import exceeds
 from libs.common.messages import event_frame
 from services.gateway import frames, rights
 from services.gateway.frames import Member, Message, User
@@ -80,6 +82,8 @@ class Close:
 
 Effect = Send | Ping | Ask | Leave | Relay | SignedIn | Close
 
+# As Soketi and Sockudo do it; a subscription that needs a token is as good as a sign-in (Sockudo, issue 130).
+NOT_KNOWN = Close(4009, "neither signed in nor subscribed with a token in time")
 PONG_NOT_RECEIVED = Close(4201, "pong reply not received in time")
 
 
@@ -88,6 +92,15 @@ class TooManyChannels(Invalid):
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"a connection may subscribe to {limit} channels")
+
+
+class TooMuchUserInfo(Invalid):
+    """A member's ``user_info`` is larger than the app allows."""
+
+    code = 4301  # docs/protocol.md, "Subscribe / unsubscribe": the status of LimitReached, as at Soketi.
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the user_info of a member may have {limit} bytes")
 
 
 class TooManyClientEvents(Invalid):
@@ -145,7 +158,9 @@ class Session:
         "_channels",
         "_closed",
         "_heard_at",
+        "_is_known",
         "_members",
+        "_opened_at",
         "_pinged_at",
         "_settings",
         "app",
@@ -161,6 +176,8 @@ class Session:
         self._channels: dict[str, State] = {}
         self._members: dict[str, Member] = {}
         self._bucket: TokenBucket | None = None
+        self._opened_at = now
+        self._is_known = False  # Whether it showed a good token: to sign in, or to subscribe.
         self._heard_at = now
         self._pinged_at: float | None = None
         self._closed = False
@@ -184,7 +201,9 @@ class Session:
             return [Send(frames.error(error.code, str(error)))]
 
     def ticked(self, now: float) -> list[Effect]:
-        """Judge the client's silence; due at `next_tick`."""
+        """Judge the client's silence, and whether it is known; due at `next_tick`."""
+        if now >= self._known_by:
+            return [NOT_KNOWN]
         if self._pinged_at is not None:
             overdue = now >= self._pinged_at + self._settings.pong_timeout
             return [PONG_NOT_RECEIVED] if overdue else []
@@ -195,10 +214,16 @@ class Session:
 
     @property
     def next_tick(self) -> float:
-        """When silence must be judged next."""
+        """When the client must be judged next."""
         if self._pinged_at is not None:
-            return self._pinged_at + self._settings.pong_timeout
-        return self._heard_at + self._settings.activity_timeout
+            return min(self._known_by, self._pinged_at + self._settings.pong_timeout)
+        return min(self._known_by, self._heard_at + self._settings.activity_timeout)
+
+    @property
+    def _known_by(self) -> float:
+        """By when the client must be known."""
+        timeout = self.app.auth_timeout
+        return inf if self._is_known or timeout <= 0 else self._opened_at + timeout
 
     def closed(self) -> list[Effect]:
         """Give up everything: the client is gone."""
@@ -216,20 +241,23 @@ class Session:
             if self._channels.get(name) in _SUBSCRIBED
         ]
 
-    def admitted(self, channel: str, infos: Mapping[str, str] | None) -> list[Effect]:
+    def admitted(
+        self, channel: str, infos: Mapping[str, str] | None, greeting: Sequence[bytes] = ()
+    ) -> list[Effect]:
         """
         Take the answer that the client may join, and has joined.
 
         Args:
             channel: Which.
             infos: The members of a presence channel: user id to ``user_info`` as JSON text.
+            greeting: Frames that are sent after the confirmation.
         """
         if self._channels.get(channel) not in {State.JOINING, *_SUBSCRIBED}:
             self._forget(channel)
             return [Leave(channel, returns=self._closed)]
         self._channels[channel] = State.JOINED
         frame = frames.succeeded(channel) if infos is None else frames.joined(channel, infos)
-        return [Send(frame)]
+        return [Send(frame), *map(Send, greeting)]
 
     def refused(self, channel: str, refusal: Refusal) -> list[Effect]:
         """Take the answer that the client may not join."""
@@ -270,26 +298,36 @@ class Session:
             Denied
         ) as error:  # The client may try again; the HTTP status is of no use to it here.
             return [Send(frames.error(error.code, str(error)))]
+        self._is_known = True
         return [SignedIn(self.user), Send(frames.signed_in(data.user_data))]
 
     def _subscribe(self, data: frames.Subscribe) -> list[Effect]:
         name = data.channel
         try:
-            check_channel(name, longest=self._settings.channel_name_length)
+            check_channel(name, longest=self.app.limits.longest_channel_name)
             self._check_room(name)
             member = rights.join(self.app, self.socket_id, data, user=self.user)
+            self._check_member(member)
         except Denied as error:
             return [Send(frames.refused(name, "AuthError", str(error), status=error.status))]
+        except TooMuchUserInfo as error:
+            return [Send(frames.refused(name, "LimitReached", str(error), status=error.code))]
         except TooManyChannels as error:
             return [Send(frames.refused(name, "LimitReached", str(error), status=error.status))]
         except Invalid as error:
             return [Send(frames.refused(name, "InvalidChannel", str(error), status=error.status))]
+        self._is_known = self._is_known or needs_token(name)  # Backends that are away do not count.
         return self._ask(name, member)
 
     def _check_room(self, name: str) -> None:
-        limit = self._settings.max_channels
+        limit = self.app.limits.channels
         if 0 < limit <= len(self._channels) and name not in self._channels:
             raise TooManyChannels(limit)
+
+    def _check_member(self, member: Member | None) -> None:
+        limit = self.app.limits.member_bytes
+        if member is not None and exceeds(len(member.info.encode()), limit):
+            raise TooMuchUserInfo(limit)
 
     def _ask(self, name: str, member: Member | None) -> list[Effect]:
         state = self._channels.get(name)
@@ -324,10 +362,11 @@ class Session:
     def _client_event(self, message: Message, now: float) -> list[Effect]:
         name = message.channel or ""
         self._check_client_event(message, name)
-        if self._bucket is None:
-            self._bucket = TokenBucket(self._settings.client_events_per_second, now=now)
+        rate = self.app.limits.client_events
+        if self._bucket is None or self._bucket.rate != rate:
+            self._bucket = TokenBucket(rate, now=now)
         if not self._bucket.allow(now):
-            raise TooManyClientEvents(self._settings.client_events_per_second)
+            raise TooManyClientEvents(rate)
         data = frames.client_data(message.data)
         member = self._members.get(name)
         user_id = member.user_id if member else None
@@ -336,12 +375,11 @@ class Session:
     def _check_client_event(self, message: Message, name: str) -> None:
         if not self.app.client_events:
             raise ClientEventRefused("client events are switched off for this app")
-        check_event(message.event, longest=self._settings.event_name_length)
+        check_event(message.event, longest=self.app.limits.longest_event_name)
         if self._channels.get(name) not in _SUBSCRIBED:
             raise ClientEventRefused(f"not subscribed to {name[:200]}")
         if kind_of(name) not in {Kind.PRIVATE, Kind.PRESENCE}:
             raise ClientEventRefused("client events need a private or a presence channel")
-        if len(bytes(message.data)) > self._settings.client_event_bytes:
-            raise ClientEventRefused(
-                f"the data of a client event may have {self._settings.client_event_bytes} bytes"
-            )
+        limit = self.app.limits.client_event_bytes
+        if exceeds(len(bytes(message.data)), limit):
+            raise ClientEventRefused(f"the data of a client event may have {limit} bytes")

@@ -130,7 +130,7 @@ class TestHandshake:
 
             await here.connect()
 
-    @pytest.mark.parametrize("path,status", [("/app/app-key", 400), ("/app/", 404), ("/app", 404)])
+    @pytest.mark.parametrize("path,status", [("/app/app-key", 426), ("/app/", 404), ("/app", 404)])
     async def test_plain_http(self, path: str, status: int) -> None:
         """
         What does not ask for a WebSocket, or for no app, is answered in HTTP.

@@ -7,6 +7,7 @@ import pytest
 
 from libs.common.apps import App, MemoryApps
 from libs.common.channels import Channel
+from libs.common.limits import Limits
 from libs.common.messages import Delivery, Transition
 from libs.common.roster import JoinRequest, Seat
 from tests.support.client import ADDED, DEADLINE, REMOVED, SUCCEEDED, Client
@@ -77,7 +78,7 @@ class TestJourney:
         """
         When many come at once, each view becomes that of the roster: nobody comes twice or leaves unseen.
         """
-        app = msgspec.structs.replace(APP, max_members=0)
+        app = msgspec.structs.replace(APP, limits=Limits(members=0))
         async with (
             place(apps=of(app)) as here,
             place(bus=here.bus, roster=here.roster, apps=of(app)) as there,

@@ -4,6 +4,7 @@ import pytest
 from msgspec import structs
 
 from libs.common.apps import App, MemoryApps
+from libs.common.limits import Limits
 from libs.common.secret import Secret
 from tests.support.gateways import APP, place, until
 from tests.support.pusher import subscribe_private
@@ -16,7 +17,7 @@ OTHER = App(id="2", key="key-2", secrets=(Secret("other"),))
 class TestSubscribe:
     """docs/protocol.md, "Subscribe / unsubscribe"."""
 
-    @pytest.mark.parametrize("channel", ["news", "private-1", "private-encrypted-1", "cache-1"])
+    @pytest.mark.parametrize("channel", ["news", "private-1", "private-encrypted-1"])
     async def test_events(self, channel: str) -> None:
         """
         A subscription is confirmed, and what is published from then on arrives as it was published.
@@ -98,7 +99,8 @@ class TestSubscribe:
         """
         A channel above the limit is refused, those below stay.
         """
-        async with place(max_channels=1) as here:
+        app = structs.replace(APP, limits=Limits(channels=1))
+        async with place(apps=MemoryApps([app])) as here:
             client = await here.join("a")
 
             await client.ask("b")

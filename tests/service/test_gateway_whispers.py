@@ -1,8 +1,11 @@
 """Client events, from one gateway's clients to all others."""
 
 import pytest
+from msgspec import structs
 
+from libs.common.apps import MemoryApps
 from libs.common.channels import Channel
+from libs.common.limits import Limits
 from services.gateway.relay import Relay
 from tests.support.gateways import APP, place, until
 
@@ -48,7 +51,8 @@ class TestWhispers:
         """
         Those of one client arrive in its order.
         """
-        async with place(client_events_per_second=0) as here:
+        app = structs.replace(APP, limits=Limits(client_events=0))
+        async with place(apps=MemoryApps([app])) as here:
             sender, other = await here.join("private-1"), await here.join("private-1")
 
             for number in range(50):

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from libs.common.limits import Limits
 from libs.common.records import NewRecord, Record
 from services.dispatcher import pipeline
 from services.dispatcher.decoding import decode
@@ -21,9 +22,7 @@ from tests.support.dispatchers import APP, DEADLINE, Faults, FaultyBus, FaultyEv
 from tests.support.eventlogs import until
 
 TOPIC, DEAD = "steps", "dead"
-SETTINGS = DispatcherSettings(
-    group="group", dead_letter_topic=DEAD, retry_min=0.01, retry_max=0.02, max_payload=100
-)
+SETTINGS = DispatcherSettings(group="group", dead_letter_topic=DEAD, retry_min=0.01, retry_max=0.02)
 
 
 def _route(name: str, channels: tuple[str, ...]) -> Route:
@@ -58,7 +57,12 @@ class Plant:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Pipeline]:
         """Run a pipeline of the group."""
-        router = Router(ROUTES, topics={APP.id: "posted"}, settings=SETTINGS)
+        router = Router(
+            ROUTES,
+            topics={APP.id: "posted"},
+            settings=SETTINGS,
+            limits={APP.id: Limits(payload_bytes=100)},
+        )
         working = Pipeline(SETTINGS, router, events=self.events, bus=self.bus, counts=self.counts)
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(working.run())

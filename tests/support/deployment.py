@@ -24,9 +24,10 @@ from aiokafka import AIOKafkaProducer
 from tests.support import tokens
 from tests.support.eventlogs import create
 from tests.support.program import ROOT, Program, program
-from tests.support.pusherjs import options
+from tests.support.pusherjs import echo_options, options
 
-KEY, SECRET = "app-key", "app-secret"
+KEY, SECRET, OLD_SECRET = "app-key", "app-secret", "app-secret-of-last-year"
+MASTER_KEY = "nxzvbGF+f8FGhk/jOaZvgMle1tqxzF/VfUZLBLhhaH0="
 RULES = """
 [[channels]]
 app = "1"
@@ -37,6 +38,21 @@ allow = "company_id in claims.companies"
 app = "1"
 pattern = "presence-room.{room}"
 allow = "true"
+
+[[channels]]
+app = "1"
+pattern = "private-{kind}.{room}"
+allow = "kind in ['room', 'cache-room', 'encrypted-room', 'encrypted-cache-room']"
+
+[[channels]]
+app = "1"
+pattern = "presence-cache-room.{room}"
+allow = "true"
+
+[[channels]]
+app = "1"
+pattern = "private-App.Models.User.{user_id}"
+allow = "user.id == user_id"
 
 [[auth.issuers]]
 issuer = "fanfare-dev"
@@ -66,8 +82,10 @@ APP = f"""
 [[apps]]
 id = "1"
 key = "{KEY}"
-secrets = ["{SECRET}"]
+secrets = ["{SECRET}", "{OLD_SECRET}"]
 client_events = true
+subscription_counts = true
+encryption_master_key = "{MASTER_KEY}"
 topic = "@bookings"
 """
 
@@ -98,6 +116,17 @@ class Deployment:
         entry = self.gateways[gateway]
         made = options(entry.host, entry.port, bearer=bearer)
         made["channelAuthorization"]["endpoint"] = f"{self.auth.url}/broadcasting/auth"
+        made["userAuthentication"]["endpoint"] = f"{self.auth.url}/broadcasting/user-auth"
+        return made
+
+    def echo(
+        self, gateway: int, broadcaster: str, *, user: str | None = None, **claims: Any
+    ) -> dict[str, Any]:
+        """Return Laravel Echo's options for a page at one of the gateways."""
+        bearer = tokens.token(sub=user, **claims) if user else None
+        entry = self.gateways[gateway]
+        made = echo_options(entry.host, entry.port, broadcaster=broadcaster, key=KEY, bearer=bearer)
+        made["authEndpoint"] = f"{self.auth.url}/broadcasting/auth"
         made["userAuthentication"]["endpoint"] = f"{self.auth.url}/broadcasting/user-auth"
         return made
 
@@ -137,10 +166,12 @@ class Deployment:
 
 
 @asynccontextmanager
-async def in_one_process(directory: Path, prefix: str) -> AsyncIterator[Deployment]:
-    """Run all services in one process, on memory."""
+async def in_one_process(
+    directory: Path, prefix: str, *, more: str = ""
+) -> AsyncIterator[Deployment]:
+    """Run all services in one process, on memory; `more` are further settings of the app, as TOML."""
     config = directory / "memory.toml"
-    config.write_text((APP + RULES).replace("@", f"{prefix}."))
+    config.write_text((APP + more + RULES).replace("@", f"{prefix}."))
     async with program(config=config, log=directory / "all.log") as all_four:
         yield Deployment((all_four, all_four), all_four, all_four, prefix)
 
@@ -201,10 +232,11 @@ async def _add_app(url: str, prefix: str) -> None:
     connection = await asyncpg.connect(url)
     try:
         await connection.execute(
-            "INSERT INTO fanfare_apps (id, key, secrets, client_events, topic) "
-            "VALUES ('1', $1, $2, true, $3)",
+            "INSERT INTO fanfare_apps (id, key, secrets, client_events, subscription_counts, "
+            "encryption_master_key, topic) VALUES ('1', $1, $2, true, true, $3, $4)",
             KEY,
-            [SECRET],
+            [SECRET, OLD_SECRET],
+            MASTER_KEY,
             f"{prefix}.bookings",
         )
     finally:

@@ -1,17 +1,20 @@
 """A gateway on faulty ports in memory, behind a real server, and clients of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aiohttp import ClientSession
+from aiohttp import ClientResponse, ClientSession, TCPConnector
 
 from libs.common.address import Address
 from libs.common.apps import App, Apps, MemoryApps
+from libs.common.certificates import Certificate
 from libs.common.channels import Channel
 from libs.common.control import Control, MemoryControl
+from libs.common.limits import Limits
 from libs.common.messages import Broadcast, Publication, event_frame
+from libs.common.proxies import Proxies
 from libs.common.runtime import Schedule, Server
 from libs.common.secret import Secret
 from services.gateway.service import Gateway
@@ -20,6 +23,8 @@ from services.presence.service import Presence
 from services.presence.settings import PresenceSettings
 from tests.support.client import DEADLINE, Client
 from tests.support.faults import FaultyBus, FaultyRoster
+from tests.support.servers import Certificates
+from tests.support.tallies import FaultyTally
 
 APP = App(
     id="1",
@@ -27,7 +32,7 @@ APP = App(
     secrets=(Secret("app-secret"),),
     client_events=True,
     leave_grace=0.05,
-    max_members=3,
+    limits=Limits(members=3),
 )
 POLL = 0.02  # Seconds; `quick` in conftest.py sets the gateway's own timers to it.
 LOOPBACK = Address("127.0.0.1", 0)
@@ -41,29 +46,55 @@ class Place:
         gateway: The service.
         bus: What it listens to.
         roster: Where it seats members.
+        tally: Where it counts connections.
         port: Where clients come.
+        scheme: How: ``http``, or ``https`` where it has a certificate.
     """
 
     def __init__(
-        self, gateway: Gateway, bus: FaultyBus, roster: FaultyRoster, *, http: ClientSession
+        self,
+        gateway: Gateway,
+        bus: FaultyBus,
+        roster: FaultyRoster,
+        *,
+        tally: FaultyTally,
+        http: ClientSession,
     ) -> None:
         self.gateway = gateway
         self.bus = bus
         self.roster = roster
+        self.tally = tally
         self.port = 0
+        self.scheme = "http"
         self._http = http
 
+    @property
+    def url(self) -> str:
+        """Where clients come."""
+        return f"{self.scheme}://127.0.0.1:{self.port}"
+
     async def open(
-        self, path: str = "/app/app-key?protocol=7", *, app: App = APP, autoping: bool = True
+        self,
+        path: str = "/app/app-key?protocol=7",
+        *,
+        app: App = APP,
+        autoping: bool = True,
+        headers: Mapping[str, str] | None = None,
     ) -> Client:
         """Connect, and read nothing yet."""
-        url = f"http://127.0.0.1:{self.port}{path}"
+        connecting = self._http.ws_connect(self.url + path, autoping=autoping, headers=headers)
         async with asyncio.timeout(DEADLINE):
-            return Client(await self._http.ws_connect(url, autoping=autoping), app)
+            return Client(await connecting, app)
 
-    async def connect(self, path: str = "/app/app-key?protocol=7", *, app: App = APP) -> Client:
+    async def connect(
+        self,
+        path: str = "/app/app-key?protocol=7",
+        *,
+        app: App = APP,
+        headers: Mapping[str, str] | None = None,
+    ) -> Client:
         """Connect, and be greeted."""
-        client = await self.open(path, app=app)
+        client = await self.open(path, app=app, headers=headers)
         await client.greeted()
         return client
 
@@ -76,8 +107,18 @@ class Place:
 
     async def get(self, path: str) -> int:
         """Ask by plain HTTP, and return the status."""
-        async with self._http.get(f"http://127.0.0.1:{self.port}{path}") as response:
-            return response.status
+        return (await self.ask(path)).status
+
+    async def ask(
+        self, path: str, *, method: str = "GET", headers: Mapping[str, str] | None = None
+    ) -> ClientResponse:
+        """Ask by plain HTTP, and read the answer whole."""
+        async with (
+            asyncio.timeout(DEADLINE),
+            self._http.request(method, self.url + path, headers=headers) as response,
+        ):
+            await response.read()
+            return response
 
     async def publish(
         self, channel: str, *data: str, event: str = "news", excluded: Iterable[str] = ()
@@ -99,10 +140,13 @@ async def place(
     *,
     bus: FaultyBus | None = None,
     roster: FaultyRoster | None = None,
+    tally: FaultyTally | None = None,
     apps: Apps | None = None,
     control: Control | None = None,
     drain_spread: float = 0.0,
     lease_grace: float = DEADLINE,
+    certificates: Certificates | None = None,
+    proxies: Proxies | None = None,
     **settings: Any,
 ) -> AsyncIterator[Place]:
     """
@@ -111,35 +155,50 @@ async def place(
     Args:
         bus: To share it between gateways.
         roster: So too.
+        tally: So too, with the roster.
         apps: Instead of `APP` alone.
         control: To give orders.
         drain_spread: See `Gateway`.
         lease_grace: See `PresenceSettings`.
+        certificates: To speak TLS.
+        proxies: Whose word about clients is taken.
         settings: Of the gateway.
     """
     bus = bus or FaultyBus()
     roster = roster or FaultyRoster(bus)
+    tally = tally or FaultyTally(bus, roster.inner)
     gateway = Gateway(
         GatewaySettings(**settings),
         apps or MemoryApps([APP]),
         bus=bus,
         roster=roster,
+        tally=tally,
         control=control or MemoryControl(),
         drain_spread=drain_spread,
     )
     presence = Presence(
         PresenceSettings(lease_grace=lease_grace, sweep_interval=0.05), roster=roster
     )
-    server = Server([presence, gateway], LOOPBACK, LOOPBACK, Schedule(drain_timeout=2.0))
-    async with ClientSession() as http, _served(server):
-        here = Place(gateway, bus, roster, http=http)
+    shown = Certificate(certificates.certificate, certificates.key) if certificates else None
+    server = Server(
+        [presence, gateway],
+        LOOPBACK,
+        LOOPBACK,
+        Schedule(drain_timeout=2.0),
+        certificate=shown,
+        proxies=proxies or Proxies(),
+    )
+    trust = TCPConnector(ssl=certificates.client_context() if certificates else True)
+    async with ClientSession(connector=trust) as http, _served(server):
+        here = Place(gateway, bus, roster, tally=tally, http=http)
+        here.scheme = "https" if certificates else "http"
         assert server.bound is not None
         here.port = server.bound[0].port
         try:
             yield here
         finally:
             await http.close()
-            bus.is_away = roster.is_away = roster.loses_answers = False
+            bus.is_away = tally.is_away = roster.is_away = roster.loses_answers = False
             roster.away_for.clear()
             bus.follows.set()
             roster.answers.set()

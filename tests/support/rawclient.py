@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import struct
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ DEADLINE = 10.0  # Seconds, for what takes a moment.
 CHUNK = 65_536
 REQUEST = (
     "GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n{headers}\r\n"
 )
 
 
@@ -45,7 +46,13 @@ class RawClient:
 
     @classmethod
     async def connect(
-        cls, port: int, path: str = "/", *, receives: int = 0, first: bytes = b""
+        cls,
+        port: int,
+        path: str = "/",
+        *,
+        receives: int = 0,
+        first: bytes = b"",
+        headers: Mapping[str, str] | None = None,
     ) -> "RawClient":
         """
         Connect to loopback and upgrade.
@@ -55,6 +62,7 @@ class RawClient:
             path: What to ask for.
             receives: Bytes that the kernel may keep for us unread; 0 is its own choice.
             first: What to write at once, without waiting for the upgrade.
+            headers: Others of the request.
         """
         connection = socket.socket()
         connection.settimeout(0)
@@ -63,7 +71,8 @@ class RawClient:
         client = cls(connection)
         async with asyncio.timeout(DEADLINE):
             await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", port))
-            await client.write(REQUEST.format(path=path).encode() + first)
+            others = "".join(f"{name}: {text}\r\n" for name, text in (headers or {}).items())
+            await client.write(REQUEST.format(path=path, headers=others).encode() + first)
             answer = await client._read_until(b"\r\n\r\n")
         assert answer.startswith(b"HTTP/1.1 101 "), answer
         return client

@@ -1,6 +1,7 @@
 """Pusher clients on plain sockets: each keeps all that it hears, in order, and can be waited for."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -37,6 +38,7 @@ class Visitor:
         self._tasks = tasks
         self._stirred = asyncio.Condition()
         self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._texts: list[str] = []
         self.frames: list[dict[str, Any]] = []
         self.socket_id = ""
         self.closed_with: int | None = None
@@ -49,7 +51,8 @@ class Visitor:
     async def connect(self, url: str) -> None:
         """Connect, and wait until it is greeted or sent away."""
         address = f"{url}/app/{self._app.key}?protocol=7&client=test&version=1"
-        self.frames, self.socket_id, self.closed_with = [], "", None
+        self.frames, self._texts = [], []
+        self.socket_id, self.closed_with = "", None
         # With autoclose aiohttp forgets the code if the server does not wait for an answer.
         self._socket = await self._http.ws_connect(address, max_msg_size=LIMIT, autoclose=False)
         self._tasks.create_task(self._read(self._socket))
@@ -71,7 +74,7 @@ class Visitor:
     async def join(self, channel: str, *, user: str = "") -> None:
         """Subscribe, and wait until that succeeded."""
         await self.ask(channel, user=user)
-        await self.until(lambda: self.is_in(channel))
+        await self.until_in(channel)
 
     async def leave(self) -> None:
         """Close the connection, and wait for its end."""
@@ -90,6 +93,20 @@ class Visitor:
             for frame in self._on(channel)
             if not frame["event"].startswith(("pusher", "fanfare:"))
         ]
+
+    def texts(self, channel: str) -> list[str]:
+        """Return the data of the events that it heard on a channel, in order, as they came."""
+        frames = [json.loads(text) for text in self._texts]
+        return [
+            frame["data"]
+            for frame in frames
+            if frame.get("channel") == channel
+            and not frame["event"].startswith(("pusher", "fanfare:"))
+        ]
+
+    def errors(self) -> list[int | None]:
+        """Return the codes of the errors that it was told on its present connection."""
+        return [frame["data"]["code"] for frame in self.frames if frame["event"] == "pusher:error"]
 
     def resyncs(self, channel: str) -> int:
         """Count how often it was told that it missed something in a channel."""
@@ -122,9 +139,17 @@ class Visitor:
         await self.until(lambda: not self.is_open)
         return self.closed_with
 
+    async def until_in(self, channel: str) -> None:
+        """Wait until a subscription succeeded."""
+        await self.until(lambda: self.is_in(channel))
+
     async def until_heard(self, channel: str, *data: Any) -> None:
         """Wait until it heard events with all of these data on a channel."""
         await self.until(lambda: all(each in self.heard(channel) for each in data))
+
+    async def until_number(self, channel: str, count: int) -> None:
+        """Wait until it heard so many events on a channel."""
+        await self.until(lambda: len(self.heard(channel)) >= count)
 
     async def until_members(self, channel: str, *users: str) -> None:
         """Wait until it was told that these are the members of a presence channel, and nobody else."""
@@ -165,6 +190,7 @@ class Visitor:
             self.closed_with = message.data if message.type is WSMsgType.CLOSE else BROKEN_OFF
             return
         frame = pusher.read(message.data)
+        self._texts.append(message.data)
         self.frames.append(frame)
         if frame["event"] == "pusher:connection_established":
             self.socket_id = frame["data"]["socket_id"]

@@ -3,6 +3,7 @@
 import pytest
 
 from libs.common.apps import App
+from libs.common.limits import Limits
 from libs.common.secret import Secret
 from services.gateway.session import Session
 from services.gateway.settings import GatewaySettings
@@ -12,12 +13,18 @@ SOCKET_ID = "1234.1234"
 
 @pytest.fixture
 def app() -> App:
-    return App(id="1", key="app-key", secrets=(Secret("app-secret"),), client_events=True)
+    return App(
+        id="1",
+        key="app-key",
+        secrets=(Secret("app-secret"),),
+        client_events=True,
+        limits=Limits(channels=3, client_events=2),
+    )
 
 
 @pytest.fixture
 def settings() -> GatewaySettings:
-    return GatewaySettings(max_channels=3, client_events_per_second=2)
+    return GatewaySettings()
 
 
 @pytest.fixture

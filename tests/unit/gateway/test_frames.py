@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.common.apps import App
+from libs.common.limits import Limits
 from libs.common.secret import Secret
 from libs.common.signing import channel_text, token
 from services.gateway import frames
@@ -17,8 +18,13 @@ from services.gateway.session import Ask, Close, Effect, Relay, Send, Session
 from services.gateway.settings import GatewaySettings
 from tests.unit.gateway.conftest import SOCKET_ID
 
-APP = App(id="1", key="app-key", secrets=(Secret("app-secret"),), client_events=True)
-NO_LIMITS = GatewaySettings(client_events_per_second=0, max_channels=0)
+APP = App(
+    id="1",
+    key="app-key",
+    secrets=(Secret("app-secret"),),
+    client_events=True,
+    limits=Limits(client_events=0, channels=0),
+)
 
 
 def raw(value: Any) -> msgspec.Raw:
@@ -256,6 +262,26 @@ class TestWritten:
         assert message["channel"] == "presence-x"
         assert json.loads(message["data"]) == {"user_id": "1"}
 
+    def test_cache_miss(self) -> None:
+        """
+        Its data is a string with an empty object, as every event's is a string.
+        """
+        assert json.loads(frames.cache_miss("cache-x")) == {
+            "event": "pusher:cache_miss",
+            "channel": "cache-x",
+            "data": "{}",
+        }
+
+    def test_subscription_count(self) -> None:
+        """
+        The number stands in a string of JSON, as pusher-js reads it.
+        """
+        message = json.loads(frames.subscription_count("news", 7))
+
+        assert message["event"] == "pusher_internal:subscription_count"
+        assert message["channel"] == "news"
+        assert json.loads(message["data"]) == {"subscription_count": 7}
+
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
@@ -331,7 +357,7 @@ class TestAnything:
         self._survive(texts)
 
     def _survive(self, texts: list[bytes]) -> None:
-        session = Session(APP, SOCKET_ID, NO_LIMITS, now=0.0)
+        session = Session(APP, SOCKET_ID, GatewaySettings(), now=0.0)
         for name in ("news", "private-1"):
             session.received(json.dumps(_subscribe(name)), now=0.0)
             session.admitted(name, None)

@@ -8,7 +8,7 @@ from libs.common.apps import App
 from libs.common.errors import Denied
 from libs.common.signing import BadSignature, channel_text, token, user_text
 from services.gateway.frames import BadMessage, Member, SignIn, Subscribe, User
-from services.gateway.rights import NotSignedIn, SignedInOtherwise, join, sign_in
+from services.gateway.rights import NotSignedIn, SignedInOtherwise, join, sign_in, tenant_of
 from tests.unit.gateway.conftest import SOCKET_ID
 
 ANN = User("ann", '{"name": "Ann"}', ())
@@ -113,3 +113,52 @@ class TestJoin:
         """
         with pytest.raises(Denied):
             join(app, SOCKET_ID, Subscribe("private-x"), user=ANN)
+
+
+class TestTenantOf:
+    """docs/configuration.md, "apps[].tenant": which field of ``user_info`` names the tenant."""
+
+    @pytest.mark.parametrize(
+        "info, tenant",
+        [
+            ('{"company":"acme"}', "acme"),
+            ('{"company":7}', "7"),
+            ('{"company":"7"}', "7"),
+            ('{"company":""}', ""),
+            ('{"company":"\\u00fc"}', "ü"),
+            ('{"name":"Ann","company":"a","more":{"company":"b"}}', "a"),
+        ],
+    )
+    def test_named(self, info: str, tenant: str) -> None:
+        """
+        It is a text or a whole number, which count as the same.
+        """
+        assert tenant_of(User("ann", info, ()), "company") == tenant
+
+    @pytest.mark.parametrize(
+        "info",
+        [
+            *("null", '"acme"', "7", '["company"]', "{}", '{"name":"Ann"}'),
+            *('{"company":null}', '{"company":true}', '{"company":1.5}', '{"company":["a"]}'),
+            '{"company":1e999}',
+        ],
+    )
+    def test_not_named(self, info: str) -> None:
+        """
+        What is neither is no tenant, nor is what is not there.
+        """
+        assert tenant_of(User("ann", info, ()), "company") == ""
+
+    def test_beside_what_cannot_be_read(self) -> None:
+        """
+        What stands in other fields does not matter.
+        """
+        info = '{"company":"acme","size":1e999}'
+
+        assert tenant_of(User("ann", info, ()), "company") == "acme"
+
+    def test_no_field(self) -> None:
+        """
+        Without a field nobody has a tenant.
+        """
+        assert tenant_of(User("ann", '{"":"acme"}', ()), "") == ""

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from libs.common.apps import App
+from libs.common.limits import Limits
 from libs.common.secret import Secret
 from services.gateway.frames import Member
 from services.gateway.session import (
@@ -225,6 +226,28 @@ class TestSubscribe:
 
         assert refusal(session.received(subscribe("d"), now=0))["type"] == "LimitReached"
         assert session.received(subscribe("a"), now=0) == []
+
+    @pytest.mark.parametrize("limit", [0, -1])
+    def test_any_number(self, settings: GatewaySettings, limit: int) -> None:
+        """
+        Where the app has no limit a connection may subscribe to any number of channels.
+        """
+        app = App(id="1", key="k", secrets=(Secret("s"),), limits=Limits(channels=limit))
+        session = Session(app, SOCKET_ID, settings, now=0)
+
+        asked = [session.received(subscribe(str(number)), now=0) for number in range(150)]
+
+        assert asked == [[Ask(str(number), None)] for number in range(150)]
+
+    def test_long_name(self, settings: GatewaySettings) -> None:
+        """
+        How long a channel's name may be is the app's to say.
+        """
+        app = App(id="1", key="k", secrets=(Secret("s"),), limits=Limits(channel_name=5))
+        session = Session(app, SOCKET_ID, settings, now=0)
+
+        assert session.received(subscribe("abcde"), now=0) == [Ask("abcde", None)]
+        assert "longer than 5" in refusal(session.received(subscribe("abcdef"), now=0))["error"]
 
 
 class TestPresence:

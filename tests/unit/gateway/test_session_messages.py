@@ -3,9 +3,11 @@
 import json
 
 import pytest
+from msgspec import structs
 
 from libs.common.apps import App
 from libs.common.channels import kind_of
+from libs.common.limits import Limits
 from libs.common.secret import Secret
 from services.gateway.session import (
     PONG_NOT_RECEIVED,
@@ -101,6 +103,34 @@ class TestClientEvents:
 
         assert outcomes == [False, False, True]
         assert errors(session.received(client_event("private-1"), now=1.0)) == []
+
+    def test_another_rate(self, session: Session) -> None:
+        """
+        A limit of the app that was changed counts for connections that are open.
+        """
+        joined(session, "private-1")
+        first = [errors(session.received(client_event("private-1"), now=0.0)) for _ in range(3)]
+        session.app = structs.replace(session.app, limits=Limits(client_events=5))
+
+        more = [errors(session.received(client_event("private-1"), now=0.0)) for _ in range(6)]
+
+        assert first == [[], [], [4301]]
+        assert more == [[], [], [], [], [], [4301]]
+
+    @pytest.mark.parametrize("limit", [0, -1])
+    def test_without_limits(self, session: Session, limit: int) -> None:
+        """
+        Where the app has no limits of rate and size, any number and size will do; names keep a ceiling.
+        """
+        free = Limits(client_events=limit, client_event_bytes=limit, event_name=limit)
+        session.app = structs.replace(session.app, limits=free)
+        joined(session, "private-1")
+        longest = "client-" + "x" * 193
+
+        for _ in range(50):
+            event = client_event("private-1", longest, data="x" * 20_000)
+            assert errors(session.received(event, now=0)) == []
+        assert errors(session.received(client_event("private-1", longest + "x"), now=0)) == [4300]
 
     def test_too_long(self, session: Session) -> None:
         """

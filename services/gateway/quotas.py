@@ -1,0 +1,229 @@
+"""
+How many connections there may be: of an app, a user, a tenant, an address.
+
+Pure.  Quotas hold over all gateways, so what is admitted here is known here, and what may be admitted is asked
+of the tally: a `Round` says what to report, and its answers decide about those who wait.  Connections that
+are admitted are counted whatever the limit says now; only newcomers are refused.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+from typing import NamedTuple
+
+from libs.common.apps import App
+from libs.common.tally import Count, Standing, Subject
+
+
+class Verdict(Enum):
+    """What becomes of a newcomer; the value is the code of the Close frame, 0 where there is none."""
+
+    GRANTED = 0
+    OVER_QUOTA = 4004  # Pusher, "Error codes": clients give up.
+    IN_DOUBT = (
+        4100  # docs/protocol.md: counted are perhaps connections of a dead gateway; clients return.
+    )
+
+
+class Quota(NamedTuple):
+    """What a connection counts for, and how many may; 0 or less: any number."""
+
+    subject: Subject
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """
+    A connection that wants to count for something.
+
+    Attributes:
+        quotas: For what; of all or of nothing.
+        answer: Takes the verdict.
+    """
+
+    quotas: tuple[Quota, ...]
+    answer: Callable[[Verdict], None]
+
+    @property
+    def limited(self) -> tuple[Quota, ...]:
+        """Those of the quotas that have a limit."""
+        return tuple(quota for quota in self.quotas if quota.limit > 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """
+    One report to the tally.
+
+    Attributes:
+        counts: What to report, in order; the last of a subject says what it has.
+        claims: Who waits for the answer.
+        restated: How often everything had been reported anew before; an answer may be older than the next time.
+    """
+
+    counts: tuple[Count, ...]
+    claims: tuple[Claim, ...]
+    restated: int
+
+
+class Quotas:
+    """
+    The connections of this gateway, by what they count for.
+
+    An app's are always reported, the others where they have a limit: then the tally knows them until there
+    are none.
+    """
+
+    def __init__(self) -> None:
+        self._admitted: Counter[Subject] = Counter()
+        self._waiting: list[Claim] = []
+        self._stated: set[Subject] = set()  # Those that the tally knows of.
+        self._changed: set[Subject] = set()
+        self._restated = 0
+
+    def __len__(self) -> int:
+        """Tell how many wait."""
+        return len(self._waiting)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether there is something to report."""
+        return bool(self._waiting or self._changed)
+
+    def claim(self, claim: Claim) -> None:
+        """Take a newcomer; one without limits is granted at once."""
+        if claim.limited:
+            self._waiting.append(claim)
+        else:
+            self._admit(claim)
+            claim.answer(Verdict.GRANTED)
+
+    def release(self, subjects: Iterable[Subject]) -> None:
+        """A connection that was admitted counts no longer."""
+        for subject in subjects:
+            self._admitted[subject] -= 1
+            if self._admitted[subject] <= 0:
+                del self._admitted[subject]
+            self._note(subject)
+
+    def restate(self) -> None:
+        """Report everything anew: the tally may have lost it, or knows us no longer."""
+        self._restated += 1
+        self._changed |= {subject for subject in self._stated if subject in self._admitted}
+        self._stated.intersection_update(self._admitted)
+
+    def round(self, most: int) -> Round:
+        """Take what there is to report: all changes, and up to ``most`` of those who wait."""
+        claims, self._waiting = self._waiting[:most], self._waiting[most:]
+        asked = self._asked(claims)
+        # Where a limit is new, who was here before counts too.
+        self._changed.update(count.subject for count in asked if count.subject not in self._stated)
+        stated = [Count(subject, self._admitted.get(subject, 0)) for subject in self._changed]
+        self._stated.update(count.subject for count in (*stated, *asked))
+        self._changed.clear()
+        return Round((*stated, *asked), tuple(claims), self._restated)
+
+    def _asked(self, claims: Sequence[Claim]) -> list[Count]:
+        """Ask for room for those who can get it, lest what they do not get is missing elsewhere meanwhile."""
+        asked: dict[Subject, Count] = {}
+        for claim in claims:
+            for subject, limit in claim.limited:
+                number = (
+                    asked[subject].number if subject in asked else self._admitted.get(subject, 0)
+                )
+                asked[subject] = Count(subject, number, limit)
+            if all(asked[subject].number < limit for subject, limit in claim.limited):
+                for subject, limit in claim.limited:
+                    asked[subject] = Count(subject, asked[subject].number + 1, limit)
+        return list(asked.values())
+
+    def settle(
+        self, round_: Round, standings: Sequence[Standing | None]
+    ) -> list[tuple[Claim, Verdict]]:
+        """
+        Decide about those who waited, in the order of their coming.
+
+        Args:
+            round_: What was reported.
+            standings: The answers, in order; None where the tally could not be asked.
+
+        Returns:
+            The verdicts.  Who could not be judged gets `Verdict.IN_DOUBT`, and is to return.
+        """
+        known: dict[Subject, Standing | None] = {}
+        for count, standing in zip(round_.counts, standings, strict=True):
+            known[count.subject] = standing
+            if standing is None:
+                self._changed.add(count.subject)
+        verdicts = [(claim, self._judge(claim, known)) for claim in round_.claims]
+        for subject, standing in known.items():
+            if standing is not None:
+                self._compare(subject, standing.held)
+        if round_.restated != self._restated:
+            self._changed.update(known)
+        return verdicts
+
+    def _compare(self, subject: Subject, held: int) -> None:
+        """Report again what is not as the tally has it; forget what is nothing on both sides."""
+        admitted = self._admitted.get(subject, 0)
+        if held != admitted:
+            self._changed.add(subject)
+            return
+        self._changed.discard(subject)
+        if admitted == 0:
+            self._stated.discard(subject)
+
+    def _judge(self, claim: Claim, known: dict[Subject, Standing | None]) -> Verdict:
+        lacking = [
+            (known[subject], limit)
+            for subject, limit in claim.limited
+            if not self._has_room(subject, known[subject])
+        ]
+        if any(_is_full(standing, limit) for standing, limit in lacking):
+            return Verdict.OVER_QUOTA
+        if lacking:
+            return Verdict.IN_DOUBT
+        self._admit(claim)
+        return Verdict.GRANTED
+
+    def _has_room(self, subject: Subject, standing: Standing | None) -> bool:
+        return standing is not None and standing.held > self._admitted.get(subject, 0)
+
+    def _admit(self, claim: Claim) -> None:
+        for subject, _ in claim.quotas:
+            self._admitted[subject] += 1
+            self._note(subject)
+
+    def _note(self, subject: Subject) -> None:
+        if subject.kind == "app" or subject in self._stated:
+            self._changed.add(subject)
+
+
+def _is_full(standing: Standing | None, limit: int) -> bool:
+    """Tell whether there is no room for sure: not where room was not asked for, or somebody counted may be dead."""
+    return standing is not None and standing.total >= limit and not standing.in_doubt
+
+
+@lru_cache
+def _app(app_id: str) -> Subject:
+    """Name an app; one object serves all its connections."""
+    return Subject("app", app_id)
+
+
+def of_connection(app: App, address: str) -> tuple[Quota, ...]:
+    """Tell what a connection of an app counts for from its beginning."""
+    return (
+        Quota(_app(app.id), app.limits.connections),
+        Quota(Subject("address", app.id, address), app.limits.connections_per_address),
+    )
+
+
+def of_user(app: App, user_id: str, tenant: str) -> tuple[Quota, ...]:
+    """Tell what a connection counts for once it is signed in; an empty tenant is none."""
+    user = Quota(Subject("user", app.id, user_id), app.limits.connections_per_user)
+    if not tenant:
+        return (user,)
+    return user, Quota(Subject("tenant", app.id, tenant), app.limits.connections_per_tenant)

@@ -1,0 +1,162 @@
+"""
+The turnstile: counts connections on the tally, and lets newcomers in as their app's quotas allow.
+
+Its shell; the rules are in `quotas`.  What has already arrived is asked together, so that a storm of newcomers
+costs a few round trips.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+
+from libs.common.errors import Denied, Unavailable
+from libs.common.retry import Backoff
+from libs.common.roster import LeaseLost
+from libs.common.tally import Standing, Subject, Tally
+from services.gateway.lease import Lease
+from services.gateway.quotas import Claim, Quota, Quotas, Round, Verdict
+
+BATCH = 500  # Newcomers of one round trip.
+MOST = 10_000  # Newcomers who may wait.
+PATIENCE = 5.0  # Seconds that one waits.
+MOMENT = 0.05  # Seconds in which newcomers are gathered after a report that failed.
+
+
+class OverQuota(Denied):
+    """The app, or whoever the connection counts for, has as many connections as it may."""
+
+    code = Verdict.OVER_QUOTA.value
+
+    def __init__(self) -> None:
+        super().__init__("over quota: there are as many connections as there may be")
+
+
+class QuotaInDoubt(Unavailable):
+    """Whether there is room cannot be told now: counted are perhaps connections of a dead gateway."""
+
+    code = Verdict.IN_DOUBT.value
+
+    def __init__(self) -> None:
+        super().__init__("roster")
+
+
+class Turnstile:
+    """
+    Counts this gateway's connections.
+
+    Args:
+        tally: Where they are counted.
+        lease: Under whose name.
+    """
+
+    def __init__(self, tally: Tally, lease: Lease) -> None:
+        self._tally = tally
+        self._lease = lease
+        self._quotas = Quotas()
+        self._stirred = asyncio.Event()
+        self._came = asyncio.Event()
+        self._settled = asyncio.Event()
+        self._settled.set()
+
+    async def enter(self, quotas: tuple[Quota, ...]) -> None:
+        """
+        Count a newcomer, once there is room for it.  It must leave again, unless this raises.
+
+        Raises:
+            OverQuota: There is no room.
+            QuotaInDoubt: There may be room soon, or it could not be found out within `PATIENCE` seconds.
+        """
+        verdict: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+
+        def answer(given: Verdict) -> None:
+            if not verdict.done():
+                verdict.set_result(given)
+            elif given is Verdict.GRANTED:  # Nobody waits for it any more.
+                self.leave(quota.subject for quota in quotas)
+
+        self.claim(quotas, answer)
+        is_in = False
+        try:
+            async with asyncio.timeout(PATIENCE):
+                given = await verdict
+            check(given)
+            is_in = True
+        except TimeoutError as error:
+            raise QuotaInDoubt from error
+        finally:
+            if not is_in and _is_granted(verdict):  # Its time was over in the same moment.
+                self.leave(quota.subject for quota in quotas)
+
+    def claim(self, quotas: tuple[Quota, ...], answer: Callable[[Verdict], None]) -> None:
+        """Count a connection for more, if there is room; up to `MOST` may wait, others are in doubt at once."""
+        if len(self._quotas) >= MOST:
+            answer(Verdict.IN_DOUBT)
+            return
+        self._quotas.claim(Claim(quotas, answer))
+        self._came.set()
+        self._stir()
+
+    def leave(self, subjects: Iterable[Subject]) -> None:
+        """Count a connection no longer."""
+        self._quotas.release(subjects)
+        self._stir()
+
+    def restate(self) -> None:
+        """Report everything anew: the tally may have lost it, or knows this gateway no longer."""
+        self._quotas.restate()
+        self._stir()
+
+    def _stir(self) -> None:
+        if self._quotas.is_due:
+            self._settled.clear()
+            self._stirred.set()
+
+    async def settled(self) -> None:
+        """Return once the tally knows everything; the caller sets the deadline."""
+        await self._settled.wait()
+
+    async def run(self) -> None:
+        """Ask and report until cancelled."""
+        backoff = Backoff()
+        while True:
+            await self._stirred.wait()
+            self._stirred.clear()
+            while self._quotas.is_due:
+                if await self._report(self._quotas.round(BATCH)):
+                    backoff.reset()
+                else:
+                    await self._pause(backoff.delay())
+            self._settled.set()
+
+    async def _pause(self, delay: float) -> None:
+        """Wait before the next attempt; newcomers hardly wait, who may need a part that is not away."""
+        self._came.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(delay):
+                await self._came.wait()
+                await asyncio.sleep(MOMENT)
+
+    async def _report(self, round_: Round) -> bool:
+        """Report, and tell those who wait; return whether all of the tally could be reached."""
+        name = self._lease.name
+        answers = await self._tally.report(name, round_.counts)
+        lost = [answer for answer in answers if isinstance(answer, LeaseLost)]
+        if lost:
+            self._lease.lose(name)
+        standings = [answer if isinstance(answer, Standing) else None for answer in answers]
+        for claim, verdict in self._quotas.settle(round_, standings):
+            claim.answer(verdict)
+        return None not in standings
+
+
+def _is_granted(verdict: "asyncio.Future[Verdict]") -> bool:
+    is_given = verdict.done() and not verdict.cancelled()
+    return is_given and verdict.result() is Verdict.GRANTED
+
+
+def check(verdict: Verdict) -> None:
+    """Raise what a verdict means to the client, unless it is let in."""
+    if verdict is Verdict.OVER_QUOTA:
+        raise OverQuota
+    if verdict is Verdict.IN_DOUBT:
+        raise QuotaInDoubt
