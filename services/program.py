@@ -16,6 +16,7 @@ import structlog
 from libs.common.backends import Backends, Plan, opened
 from libs.common.certificates import Certificate
 from libs.common.errors import Misconfigured
+from libs.common.key_ring import KeyRing
 from libs.common.proxies import Proxies
 from libs.common.runtime import Schedule, Server, Service
 from libs.common.settings import ServerSettings
@@ -61,6 +62,10 @@ def build(settings: Settings, names: Sequence[str], backends: Backends) -> list[
             settings.auth,
             policies=Policies(settings.channels),
             rates=backends.rates,
+            control=backends.control,
+            memberships=backends.memberships,
+            events=backends.events,
+            ring=KeyRing(settings.tokens),
         ),
         "dispatcher": lambda: Dispatcher(
             settings.dispatcher,
@@ -90,7 +95,12 @@ def build(settings: Settings, names: Sequence[str], backends: Backends) -> list[
 def plan(settings: Settings) -> Plan:
     """Say what the backends are made from."""
     return Plan(
-        settings.backends, settings.history, settings.kafka, settings.postgres, settings.apps
+        settings.backends,
+        settings.history,
+        settings.kafka,
+        settings.postgres,
+        settings.apps,
+        settings.auth.memberships.query,
     )
 
 

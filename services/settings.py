@@ -23,6 +23,8 @@ from libs.common.settings import (
     PostgresSettings,
     ServerSettings,
 )
+from libs.common.signing_keys import jwk_of, public_key, thumbprint
+from libs.common.token_settings import AppTokenKey, TokenKey, TokenSettings
 from services.auth.settings import AuthSettings, ChannelPolicy
 from services.dispatcher.settings import DispatcherSettings, Route
 from services.gateway.settings import GatewaySettings
@@ -35,6 +37,7 @@ DEVELOPMENT_SECRETS = frozenset(
         Secret("app-secret"),
         Secret("fanfare-development-secret-0123456789"),
         Secret("nxzvbGF+f8FGhk/jOaZvgMle1tqxzF/VfUZLBLhhaH0="),
+        Secret("oxIvbYM5DEcKUA3VCbIST514gud3Kzaj2i5X8JVraf4"),  # Of a token key the thumbprint.
     }
 )
 
@@ -74,6 +77,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         apps: The tenants, if they are not in PostgreSQL.
         channels: Who may join what; the first policy that matches decides.
         routes: From domain events to channels; every route that matches applies.
+        tokens: How channel tokens are issued and checked.
         gateway: The socket tier's limits and timers.
         auth: Who is believed.
         dispatcher: How domain events are read.
@@ -89,6 +93,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     apps: tuple[App, ...] = ()
     channels: tuple[ChannelPolicy, ...] = ()
     routes: tuple[Route, ...] = ()
+    tokens: TokenSettings = TokenSettings()
     gateway: GatewaySettings = GatewaySettings()
     auth: AuthSettings = AuthSettings()
     dispatcher: DispatcherSettings = DispatcherSettings()
@@ -112,6 +117,8 @@ def load(*, path: Path | None, environ: Mapping[str, str]) -> Settings:
             *_backend_problems(settings.backends),
             *_app_problems(settings),
             *_rule_problems(settings),
+            *_membership_problems(settings),
+            *_kid_problems(settings),
             *_timer_problems(settings),
             *_exposed_secrets(settings),
         ]
@@ -135,7 +142,9 @@ def check_services(settings: Settings, names: Collection[str]) -> None:
         return
     alone = [
         f"backends.{backend}"
-        for backend in dict.fromkeys(backend for name in names for backend in _MEETING_POINTS[name])
+        for backend in dict.fromkeys(
+            backend for name in names for backend in _meeting_points(settings, name)
+        )
         if _is_memory(getattr(settings.backends, backend))
     ]
     if alone:
@@ -143,6 +152,16 @@ def check_services(settings: Settings, names: Collection[str]) -> None:
             f"{_listed(names)} cannot meet the other services on memory://, which no other process sees: "
             f"name real servers in {_listed(alone)}, or run all four services in one process"
         )
+
+
+def _meeting_points(settings: Settings, name: str) -> Iterator[str]:
+    yield from _MEETING_POINTS[name]
+    if name != "auth":
+        return
+    if any(policy.member_of for policy in settings.channels):
+        yield "memberships"
+    if settings.auth.memberships.topic:
+        yield "events"
 
 
 def _backend_problems(backends: BackendSettings) -> Iterator[str]:
@@ -209,6 +228,25 @@ def _rule_problems(settings: Settings) -> Iterator[str]:
         yield f'two routes have the name "{name}"'
 
 
+def _membership_problems(settings: Settings) -> Iterator[str]:
+    if not _is_memory(settings.backends.memberships):
+        return
+    if settings.auth.memberships.query:
+        yield "auth.memberships.query reads a PostgreSQL: name it in backends.memberships"
+    if settings.auth.memberships.topic and not _is_memory(settings.backends.events):
+        # What was read and committed would be gone with the process.
+        yield "auth.memberships.topic needs a PostgreSQL in backends.memberships, to keep what it tells"
+
+
+def _kid_problems(settings: Settings) -> Iterator[str]:
+    """A token names its key by ``kid`` alone."""
+    kids = {key.kid for key in settings.tokens.keys}
+    for app in settings.apps:
+        for key in app.token_keys:
+            if key.kid in kids:
+                yield f'app {app.id} and tokens both have a token key with the kid "{key.kid}"'
+
+
 def _timer_problems(settings: Settings) -> Iterator[str]:
     """After an outage of the roster every lease has lapsed: gateways must come before sweepers."""
     renew, grace = settings.gateway.lease_renew, settings.presence.lease_grace
@@ -223,6 +261,9 @@ def _named_apps(settings: Settings) -> Iterator[tuple[str, str]]:
     """Yield each rule in words, and the app that it names."""
     yield from ((f'the policy for "{rule.pattern}"', rule.app) for rule in settings.channels)
     yield from ((f'the route "{rule.name}"', rule.app) for rule in settings.routes)
+    yield from (
+        (f"auth.introspection with {rule.url}", rule.app) for rule in settings.auth.introspection
+    )
 
 
 def _exposed_secrets(settings: Settings) -> Iterator[str]:
@@ -246,12 +287,18 @@ def _exposed_secrets(settings: Settings) -> Iterator[str]:
 
 
 def _secrets(settings: Settings) -> Iterator[tuple[str, Secret]]:
-    """Yield every secret, and its place in words."""
+    """Yield every secret, and its place in words; of a key, which can be written in many ways, the thumbprint."""
     for app in settings.apps:
         yield from ((f"a secret of app {app.id}", secret) for secret in app.secrets)
         yield f"the encryption_master_key of app {app.id}", app.encryption_master_key
     for issuer in settings.auth.issuers:
         yield f'the secret of issuer "{issuer.issuer}"', issuer.secret
+    for rule in settings.auth.introspection:
+        yield f"the client_secret of auth.introspection with {rule.url}", rule.client_secret
+    keys: list[TokenKey | AppTokenKey] = [*settings.tokens.keys]
+    for key in keys + [key for app in settings.apps for key in app.token_keys]:
+        jwk = jwk_of(public_key(key.public_key, key.algorithm), key.algorithm)
+        yield f'the token key "{key.kid}"', Secret(thumbprint(jwk))
 
 
 def _with_apps_named(settings: Settings) -> Settings:
@@ -263,6 +310,12 @@ def _with_apps_named(settings: Settings) -> Settings:
         settings,
         channels=tuple(named(rule, app=rule.app or only.id) for rule in settings.channels),
         routes=tuple(named(rule, app=rule.app or only.id) for rule in settings.routes),
+        auth=named(
+            settings.auth,
+            introspection=tuple(
+                named(rule, app=rule.app or only.id) for rule in settings.auth.introspection
+            ),
+        ),
     )
 
 

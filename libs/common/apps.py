@@ -15,6 +15,7 @@ import msgspec
 from libs.common.errors import Denied, Forbidden, Misconfigured
 from libs.common.limits import Limits
 from libs.common.secret import Secret
+from libs.common.token_settings import AppTokenKey, check_kids
 
 
 class App(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -38,6 +39,7 @@ class App(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         leave_grace: Seconds in which a member whose connection closed may return without having left.
         allowed_origins: Whose pages may use the app, such as ``https://www.example.org``; empty: anybody's.
         limits: What the app may use.
+        token_keys: Public keys of an issuer of the app's own: channel tokens that it signs are good for this app.
     """
 
     id: str
@@ -56,6 +58,7 @@ class App(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     leave_grace: float = 1.5
     allowed_origins: tuple[str, ...] = ()
     limits: Limits = Limits()
+    token_keys: tuple[AppTokenKey, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.id or not self.key:
@@ -66,6 +69,7 @@ class App(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             if getattr(self, name) < 0:
                 raise ValueError(f"app {self.id}: {name} is less than 0")
         _check_master_key(self)
+        check_kids(self.token_keys)
 
     @property
     def events_topic(self) -> str:

@@ -22,6 +22,7 @@ from libs.common.limits import Limits
 from libs.common.retry import Backoff
 from libs.common.secret import Secret
 from libs.common.settings import PostgresSettings
+from libs.common.token_settings import AppTokenKey
 
 REREAD = 60.0  # Seconds between two readings when nothing is heard.
 NOTIFICATIONS = "fanfare_apps"
@@ -164,6 +165,13 @@ def _limits(text: str) -> Limits:
         raise ValueError(f"limits: {error}") from error
 
 
+def _token_keys(text: str) -> tuple[AppTokenKey, ...]:
+    try:
+        return msgspec.json.decode(text, type=tuple[AppTokenKey, ...])
+    except msgspec.DecodeError as error:
+        raise ValueError(f"token_keys: {error}") from error
+
+
 def _app(row: Mapping[str, Any]) -> App:
     """
     Make an app of a row.
@@ -179,5 +187,6 @@ def _app(row: Mapping[str, Any]) -> App:
             "encryption_master_key": Secret(row["encryption_master_key"]),
             "allowed_origins": tuple(row["allowed_origins"]),
             "limits": _limits(row["limits"]),
+            "token_keys": _token_keys(row["token_keys"]),
         }
     )

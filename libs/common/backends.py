@@ -14,12 +14,16 @@ from libs.common.apps import App, Apps, MemoryApps
 from libs.common.apps_postgres import PostgresApps
 from libs.common.bus import Bus, MemoryBus, Window
 from libs.common.bus_redis import RedisBus
+from libs.common.connection_postgres import PostgresConnection
 from libs.common.connection_redis import RedisConnection
 from libs.common.control import Control, MemoryControl
 from libs.common.control_redis import RedisControl
 from libs.common.eventlog import EventLog, MemoryEventLog
 from libs.common.eventlog_kafka import KafkaEventLog
 from libs.common.kafka_settings import KafkaSettings
+from libs.common.memberships import Memberships, MemoryMemberships
+from libs.common.memberships_postgres import PostgresMemberships
+from libs.common.memberships_query_postgres import QueriedMemberships
 from libs.common.partitions import Keys
 from libs.common.rates import MemoryRates, Rates
 from libs.common.rates_redis import RedisRates
@@ -41,6 +45,7 @@ class Plan:
         kafka: How Kafka is used.
         postgres: How PostgreSQL is used.
         apps: Those of the file.
+        membership_query: SQL that reads memberships in tables of the operator's; empty: they are in ours.
     """
 
     urls: BackendSettings
@@ -48,6 +53,7 @@ class Plan:
     kafka: KafkaSettings
     postgres: PostgresSettings
     apps: Sequence[App]
+    membership_query: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,7 @@ class Backends:
     rates: Rates
     control: Control
     events: EventLog
+    memberships: Memberships
 
 
 @asynccontextmanager
@@ -76,9 +83,24 @@ async def opened(plan: Plan) -> AsyncIterator[Backends]:
         rates = await _rates(plan, stack)
         control = await _control(plan, stack)
         events = await _events(plan, stack)
+        memberships = await stack.enter_async_context(opened_memberships(plan))
         apps = _apps(plan)
         await stack.enter_async_context(apps.opened())
-        yield Backends(apps, bus, roster, tally, rates, control, events)
+        yield Backends(apps, bus, roster, tally, rates, control, events, memberships)
+
+
+@asynccontextmanager
+async def opened_memberships(plan: Plan) -> AsyncIterator[Memberships]:
+    """Make the adapter of one port alone, and close it; raises as `opened`."""
+    url = plan.urls.memberships
+    if _is_memory(url):
+        yield MemoryMemberships()
+        return
+    async with PostgresConnection(url, "memberships", plan.postgres) as connection:
+        if plan.membership_query:
+            yield QueriedMemberships(connection, plan.membership_query)
+        else:
+            yield PostgresMemberships(connection)
 
 
 def _is_memory(url: Url) -> bool:

@@ -12,29 +12,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Protocol
 
-import msgspec
+from libs.common.orders import Order
 
-
-class Order(msgspec.Struct, frozen=True, omit_defaults=True):
-    """
-    Something that every gateway must do, and must go on to hold to.
-
-    Attributes:
-        verb: ``terminate`` (close what a user has open) or ``revoke`` (refuse a token, and end its sessions).
-            A reader ignores verbs it does not know.
-        app: The app's id.
-        subject: Whom or what: a user id, or a token's ``jti``.
-        issued_at: UTC epoch seconds.
-        expires_at: Until when it is remembered, UTC epoch seconds.
-        kind: What the subject is: ``user``, ``jti`` or ``token``.
-    """
-
-    verb: str
-    app: str
-    subject: str
-    issued_at: float
-    expires_at: float
-    kind: str = "user"
+__all__ = ["Control", "MemoryControl", "MemoryOrderListener", "Order", "OrderListener"]
 
 
 class OrderListener(Protocol):
@@ -44,7 +24,8 @@ class OrderListener(Protocol):
         """
         Wait up to ``timeout`` seconds for orders, and take all that have arrived.
 
-        After an interruption it goes on where it was; nothing that is still remembered is skipped.
+        After an interruption it goes on where it was; nothing that is still remembered is skipped.  Nothing
+        comes only when all orders in force have come before.
 
         Raises:
             Unavailable: Control is away; call again.

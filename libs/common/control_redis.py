@@ -98,6 +98,7 @@ class RedisOrderListener:
         self._clock = clock
         self._last = _BEGINNING
         self._is_interrupted = False
+        self._is_behind = False
 
     async def receive(self, timeout: float) -> list[Order]:
         """See `OrderListener.receive`."""
@@ -106,7 +107,8 @@ class RedisOrderListener:
         while True:
             remaining = deadline - loop.time()
             orders = await self._read(min(remaining, LONGEST_WAIT))
-            if orders or remaining <= 0:
+            # A full batch may hold expired orders alone; silence would say that none is in force.
+            if orders or (remaining <= 0 and not self._is_behind):
                 return orders
 
     async def _read(self, timeout: float) -> list[Order]:
@@ -116,10 +118,12 @@ class RedisOrderListener:
         calls = [Call(self._stream, read), Call(self._stream, ("XINFO", "STREAM", self._stream))]
         streams, info = await self._connection.ask_all(calls)
         self._is_interrupted = isinstance(streams, Exception)
+        self._is_behind = False
         if isinstance(streams, Exception):
             raise streams
         if streams:
             ((_, entries),) = streams
+            self._is_behind = len(entries) == BATCH
             self._last = _Id.parse(entries[-1][0])
             return self._in_force(entries)
         if _newest(info) < self._last:  # The stream was lost, wholly or with its newest orders.

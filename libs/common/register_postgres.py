@@ -155,7 +155,9 @@ def _secrets(row: Mapping[str, Any]) -> Secrets:
 
 
 def _row(app: App) -> list[Any]:
-    return [_plain(getattr(app, column)) for column in _COLUMNS]
+    known = msgspec.structs.asdict(app)
+    known["token_keys"] = msgspec.json.encode(app.token_keys).decode()
+    return [_plain(known[column]) for column in _COLUMNS]
 
 
 def _plain(value: Any) -> Any:

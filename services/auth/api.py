@@ -5,8 +5,11 @@ A client proves who it is with a bearer token, and is given what it shows the ga
 believed and still not allowed, in words that do not tell whether the channel exists; 400: not understood.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
+import msgspec
 import structlog
 from aiohttp import hdrs, web
 
@@ -16,18 +19,25 @@ from libs.common.errors import Denied, Forbidden, Invalid, Unavailable
 from libs.common.rates import Act, Rates
 from libs.common.throttle import Throttle
 from libs.common.web import answer, read_body, refusal
-from services.auth.identity import BadToken, Issuers, User, bearer, prepared_key, verify
-from services.auth.issuing import grant_channel, grant_user
-from services.auth.policy import Decision, Policies
-from services.auth.requests import Fields, parse, permission, preflight
+from services.auth.credentials import shared
+from services.auth.decisions import Decisions
+from services.auth.identity import BadToken, User
+from services.auth.issuing import ChannelGrant, UserGrant, grant_channel, grant_user
+from services.auth.jsonp import MEDIA_TYPE, check_callback, page, script
+from services.auth.policy import Decision
+from services.auth.recognition import Recognition
+from services.auth.requests import FORM, Fields, parse, permission, preflight
 from services.auth.settings import AuthSettings
+from services.auth.tenancy import app_for
 
 _REALM = 'Bearer realm="fanfare"'
 _SIGN_IN = Decision(allowed=False, pattern="", reason="a user's own channel needs a sign-in")
 
 log = structlog.get_logger()
 
-Work = Callable[[web.Request], Awaitable[web.Response]]
+Work = Callable[[web.Request], Awaitable[Any]]  # Returns what is answered, as JSON.
+
+_encode = msgspec.json.Encoder().encode
 
 
 class NotAllowed(Forbidden):
@@ -43,33 +53,16 @@ class NotAllowed(Forbidden):
         self.facts = facts
 
 
-class WrongApp(Forbidden):
-    """A token is used for another app than the one its issuer is bound to."""
-
-    def __init__(self) -> None:
-        super().__init__("the token is not good for this app")
-
-
-class AppUnnamed(Invalid):
-    """A request does not say which app it is for, and there are several."""
-
-    def __init__(self) -> None:
-        super().__init__("name the app with ?app_key=")
-
-
 class Api:
     """
     The endpoints.
 
     Args:
         apps: The tenants.
-        settings: Whose tokens are believed, and bounds.
-        policies: Who may join what; may be put in another's place at any time.
+        settings: Bounds.
+        recognition: Tells who is calling.
+        decisions: Who may join what.
         rates: Counts what apps do.
-        clock: UTC epoch seconds.
-
-    Raises:
-        Misconfigured: An issuer's key cannot be used.
     """
 
     def __init__(
@@ -77,20 +70,18 @@ class Api:
         apps: Apps,
         settings: AuthSettings,
         *,
-        policies: Policies,
+        recognition: Recognition,
+        decisions: Decisions,
         rates: Rates,
-        clock: Callable[[], float],
     ) -> None:
-        self.policies = policies
+        self._decisions = decisions
         self._apps = apps
         self._settings = settings
-        self._issuers = Issuers(settings.issuers)
-        self._keys = {issuer.issuer: prepared_key(issuer) for issuer in settings.issuers}
+        self._recognition = recognition
         self._throttle = Throttle(rates)
-        self._clock = clock
 
     async def authorise_channel(self, request: web.Request) -> web.Response:
-        """Answer ``{"auth", …}`` for a channel, or the reason why not."""
+        """Answer ``{"auth", …}`` for a channel, or the reason why not; of several channels for each."""
         return await self._answered(request, self._channel)
 
     async def authenticate_user(self, request: web.Request) -> web.Response:
@@ -107,7 +98,10 @@ class Api:
     async def _answered(self, request: web.Request, work: Work) -> web.Response:
         # Not left to the server's middleware: a page can read a refusal only with the headers of CORS.
         try:
-            response = await work(request)
+            if request.method == hdrs.METH_GET:
+                response = await _by_script(request, work)
+            else:
+                response = answer(await work(request))
         except (Invalid, Denied, Unavailable) as error:
             log.info("auth.refused", path=request.path, status=error.status, **_facts(error))
             response = refusal(error)
@@ -117,47 +111,48 @@ class Api:
         response.headers[hdrs.CACHE_CONTROL] = "no-store"
         return response
 
-    async def _channel(self, request: web.Request) -> web.Response:
-        user = self._caller(request)
+    async def _channel(self, request: web.Request) -> ChannelGrant | dict[str, Any]:
+        user = await self._recognition.user(request)
         app = await self._app(request, user)
         fields = await self._fields(request)
-        self._decide(app, fields.channel_name, user)
-        return answer(grant_channel(app, fields.socket_id, channel=fields.channel_name, user=user))
+        if not fields.channels:
+            return await self._grant(app, fields.socket_id, channel=fields.channel_name, user=user)
+        async with asyncio.TaskGroup() as tasks:
+            asked = {
+                channel: tasks.create_task(
+                    self._one_of_several(app, fields.socket_id, channel=channel, user=user)
+                )
+                for channel in dict.fromkeys(fields.channels)
+            }
+        return {"channels": {channel: task.result() for channel, task in asked.items()}}
 
-    async def _user(self, request: web.Request) -> web.Response:
-        user = self._caller(request)
+    async def _one_of_several(
+        self, app: App, socket_id: str, *, channel: str, user: User
+    ) -> ChannelGrant | dict[str, Any]:
+        try:
+            return await self._grant(app, socket_id, channel=channel, user=user)
+        except (Invalid, Denied, Unavailable) as error:
+            log.info("auth.refused", status=error.status, **_facts(error))
+            return {"error": str(error), "status": error.status}
+
+    async def _user(self, request: web.Request) -> UserGrant:
+        user = await self._recognition.user(request)
         app = await self._app(request, user)
         fields = await self._fields(request)
-        return answer(grant_user(app, fields.socket_id, user=user))
-
-    def _caller(self, request: web.Request) -> User:
-        token = bearer(request.headers.get(hdrs.AUTHORIZATION))
-        issuer = self._issuers.of(token)
-        return verify(token, issuer, key=self._keys[issuer.issuer], now=self._clock())
+        return grant_user(app, fields.socket_id, user=user)
 
     async def _app(self, request: web.Request, user: User) -> App:
         """Find the app, and count the request."""
-        app = self._found(request, user)
+        app = app_for(self._apps, request.query.get("app_key"), bound=user.issuer.app)
         act = Act(app.id, "auth_requests")
         await self._throttle.check(act, rate=app.limits.auth_requests)
         return app
 
-    def _found(self, request: web.Request, user: User) -> App:
-        """Find the app: the one named, else the one that the issuer is bound to, else the only one."""
-        key, bound = request.query.get("app_key"), user.issuer.app
-        if key:
-            app = self._apps.by_key(key)
-            if bound not in {"", app.id}:
-                raise WrongApp
-            return app
-        if bound:
-            return self._apps.by_id(bound)
-        apps = self._apps.all()
-        if len(apps) != 1:
-            raise AppUnnamed
-        return self._apps.by_id(apps[0].id)
-
     async def _fields(self, request: web.Request) -> Fields:
+        if request.method == hdrs.METH_GET:
+            fields = parse(request.rel_url.raw_query_string.encode(), FORM)
+            check_socket_id(fields.socket_id)
+            return fields
         media_type = request.content_type if hdrs.CONTENT_TYPE in request.headers else ""
         body = await read_body(
             request, limit=self._settings.max_body, timeout=self._settings.read_timeout
@@ -166,15 +161,16 @@ class Api:
         check_socket_id(fields.socket_id)
         return fields
 
-    def _decide(self, app: App, channel: str, user: User) -> None:
+    async def _grant(self, app: App, socket_id: str, *, channel: str, user: User) -> ChannelGrant:
         check_channel(channel)
         decision = _SIGN_IN
         if kind_of(channel) is not Kind.USER:
-            decision = self.policies.decide(app.id, channel, user)
+            decision = await self._decisions.decide(app.id, channel, user)
         facts = {"app": app.id, "channel": channel, "user": user.id, "pattern": decision.pattern}
         if not decision.allowed:
             raise NotAllowed({**facts, "reason": decision.reason})
         log.debug("channel.granted", **facts)
+        return grant_channel(app, socket_id, channel=channel, user=user)
 
     def _permission(self, request: web.Request) -> dict[str, str]:
         """Compose the headers of CORS.  Where no app is named it may be any: the token is not known yet."""
@@ -183,7 +179,24 @@ class Api:
             apps = (self._apps.by_key(key),) if key else self._apps.all()
         except (Denied, Unavailable):
             apps = ()
-        return permission(request.headers, apps)
+        return shared(permission(request.headers, apps), cookie=self._settings.cookie)
+
+
+async def _by_script(request: web.Request, work: Work) -> web.Response:
+    """Answer with a script that calls a function of the page (JSONP)."""
+    callback = request.query.get("callback")
+    if callback is None:
+        raise web.HTTPMethodNotAllowed(request.method, [hdrs.METH_OPTIONS, hdrs.METH_POST])
+    check_callback(callback)
+    headers = request.headers.copy()
+    headers[hdrs.ORIGIN] = page(headers)
+    payload = _encode(await work(request.clone(headers=headers)))
+    return web.Response(
+        body=script(callback, payload),
+        content_type=MEDIA_TYPE,
+        charset="utf-8",
+        headers={"X-Content-Type-Options": "nosniff"},
+    )
 
 
 def _facts(error: Exception) -> dict[str, str]:

@@ -3,10 +3,11 @@ From a bearer token to a user.
 
 Pure.  A token is a JWT of an issuer that the settings name: signed with one of that issuer's algorithms and
 its key, made for its audience, and not expired by the ``now`` that the caller passes.  What a token says of
-itself chooses among the issuers of the settings and nothing else; its ``jku``, ``jwk`` and ``x5u`` are not
-read.  Source: RFC 7519 and RFC 8725 (JSON Web Token Best Current Practices).
+itself chooses among the issuers of the settings and the keys that this issuer publishes, and nothing else; its
+``jku``, ``jwk`` and ``x5u`` are not read.  Source: RFC 7519 and RFC 8725 (JSON Web Token Best Current Practices).
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ from jwt.types import SigOptions
 
 from libs.common.channels import MAX_USER_ID
 from libs.common.errors import Denied, Misconfigured
-from services.auth.settings import Issuer
+from services.auth.settings import Introspection, Issuer
 
 LEEWAY = 30.0  # Seconds that two clocks may differ.
 MAX_TOKEN = 8000  # Characters; a header line above 8,190 bytes never reaches us.
@@ -63,14 +64,30 @@ class User:
     Attributes:
         id: The user's id as text.
         info: What others may see: ``user_info``.
-        claims: All that the token says.
+        claims: All that the token says, or that is said of it.
         issuer: Who vouches for it.
+        expires_at: UTC epoch seconds at which the token ends; infinite: nobody said.
     """
 
     id: str
     info: Mapping[str, Any]
     claims: Mapping[str, Any]
-    issuer: Issuer
+    issuer: Issuer | Introspection
+    expires_at: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """
+    What a token says of its signature; nothing of it is verified.
+
+    Attributes:
+        alg: The algorithm.
+        kid: The name of the key; None: it names none.
+    """
+
+    alg: str
+    kid: str | None
 
 
 class Issuers:
@@ -106,6 +123,20 @@ def bearer(header: str | None) -> str:
     return token.strip()
 
 
+def header_of(token: str, issuer: Issuer) -> Header:
+    """
+    Tell which key a token wants to be verified with.
+
+    Raises:
+        BadToken: It is malformed, or its algorithm is none of the issuer's.
+    """
+    header = _parts(token, _UNVERIFIED)["header"]
+    algorithm = header.get("alg")
+    if algorithm not in issuer.algorithms:
+        raise BadToken("the token is signed with an algorithm that is not allowed")
+    return Header(algorithm, header.get("kid"))
+
+
 def prepared_key(issuer: Issuer) -> Key:
     """
     Read the key that an issuer's settings hold.
@@ -130,35 +161,56 @@ def verify(token: str, issuer: Issuer, *, key: Key, now: float) -> User:
     Args:
         token: A JWT.
         issuer: Whose it claims to be, see `Issuers.of`.
-        key: That issuer's key, see `prepared_key`.
+        key: That issuer's key, see `prepared_key`; or the one it publishes for `header_of` this token.
         now: UTC epoch seconds.
 
     Raises:
         BadToken: Its signature, algorithm, audience, time or user is not as it must be.
     """
     payload = _opened(token, _VERIFIED, key=key, algorithms=issuer.algorithms)
-    _check(_registered(payload), issuer, now)
+    expires_at = _check(_registered(payload), issuer, now)
     claims = _claims(payload)
     info = {field: claims[claim] for field, claim in issuer.user_info.items() if claim in claims}
-    return User(_user_id(claims.get(issuer.user_id)), info, claims, issuer)
+    return User(user_id(claims.get(issuer.user_id)), info, claims, issuer, expires_at)
+
+
+def user_id(value: Any) -> str:
+    """
+    Spell a user's id: identity providers know texts and numbers, Pusher only texts.
+
+    Raises:
+        BadToken: It is neither, or not as an id must be.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**64:
+        value = str(value)
+    if not isinstance(value, str) or not value:
+        raise BadToken("the token does not name its user")
+    if len(value) > MAX_USER_ID or not value.isprintable():
+        raise BadToken(f"the token's user id is longer than {MAX_USER_ID} characters, or no text")
+    return value
 
 
 def _opened(
     token: str, options: SigOptions, *, key: Key = "", algorithms: Sequence[str] = ()
 ) -> bytes:
     """Return a token's payload, verified if the options say so."""
+    payload: bytes = _parts(token, options, key=key, algorithms=algorithms)["payload"]
+    return payload
+
+
+def _parts(
+    token: str, options: SigOptions, *, key: Key = "", algorithms: Sequence[str] = ()
+) -> dict[str, Any]:
     if len(token) > MAX_TOKEN:
         raise BadToken(f"the token is longer than {MAX_TOKEN} characters")
     try:
-        parts = _signatures.decode_complete(token, key, algorithms=algorithms, options=options)
+        return _signatures.decode_complete(token, key, algorithms=algorithms, options=options)
     except jwt.InvalidAlgorithmError as error:
         raise BadToken("the token is signed with an algorithm that is not allowed") from error
     except jwt.InvalidSignatureError as error:
         raise BadToken("the token's signature does not match") from error
     except (jwt.PyJWTError, RecursionError, ValueError) as error:
         raise BadToken("the token is malformed") from error
-    payload: bytes = parts["payload"]
-    return payload
 
 
 def _registered(payload: bytes) -> _Registered:
@@ -175,7 +227,8 @@ def _claims(payload: bytes) -> dict[str, Any]:
         raise BadToken("the token's claims are malformed") from error
 
 
-def _check(claims: _Registered, issuer: Issuer, now: float) -> None:
+def _check(claims: _Registered, issuer: Issuer, now: float) -> float:
+    """Check what a token says of itself, and return when it ends."""
     if claims.iss != issuer.issuer:
         raise BadToken("the token is of another issuer")
     audience = [claims.aud] if isinstance(claims.aud, str) else claims.aud
@@ -187,14 +240,4 @@ def _check(claims: _Registered, issuer: Issuer, now: float) -> None:
         raise BadToken("the token has expired")
     if claims.nbf is not None and now < claims.nbf - LEEWAY:
         raise BadToken("the token is not valid yet")
-
-
-def _user_id(value: Any) -> str:
-    """Spell a user's id: identity providers know texts and numbers, Pusher only texts."""
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**64:
-        value = str(value)
-    if not isinstance(value, str) or not value:
-        raise BadToken("the token does not name its user")
-    if len(value) > MAX_USER_ID or not value.isprintable():
-        raise BadToken(f"the token's user id is longer than {MAX_USER_ID} characters, or no text")
-    return value
+    return claims.exp

@@ -30,12 +30,13 @@ class ChannelGrant(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         auth: ``key:signature``.
-        channel_data: Presence channels: the member, as the JSON text that is signed.
+        channel_data: Who subscribes, as the JSON text that is signed: of presence channels the member, of others the
+            user's id, so that a gateway knows whose subscription it may have to end.  Clients pass it on unread.
         shared_secret: Encrypted channels: the channel's key as base64.
     """
 
     auth: str
-    channel_data: str | msgspec.UnsetType = msgspec.UNSET
+    channel_data: str
     shared_secret: str | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -61,13 +62,14 @@ def grant_channel(app: App, socket_id: str, *, channel: str, user: User) -> Chan
         EncryptionOff: The channel is encrypted and the app has no master key.
     """
     kind = kind_of(channel)
+    who: dict[str, Any] = {"user_id": user.id}
     if kind is Kind.PRESENCE:
-        member = _text({"user_id": user.id, "user_info": user.info})
-        return ChannelGrant(token(app, channel_text(socket_id, channel, member)), member)
-    auth = token(app, channel_text(socket_id, channel))
+        who["user_info"] = user.info
+    data = _text(who)
+    auth = token(app, channel_text(socket_id, channel, data))
     if kind is Kind.ENCRYPTED:
-        return ChannelGrant(auth, shared_secret=_shared_secret(app, channel))
-    return ChannelGrant(auth)
+        return ChannelGrant(auth, data, _shared_secret(app, channel))
+    return ChannelGrant(auth, data)
 
 
 def grant_user(app: App, socket_id: str, *, user: User) -> UserGrant:

@@ -3,24 +3,23 @@ Who may join which channel.
 
 Pure.  Policies stand in an order; the first one whose pattern fits a channel decides, and a channel that none
 fits is refused.  An expression that cannot be evaluated, because a claim is absent or of another type, is a
-no.  A decision carries its reason for the operator's log; the client is told only yes or no.
+no.  A policy may want the user to be a member of a group; whether that is so is asked elsewhere, and only of users
+whom the rest of the policy lets in.  A decision carries its reason for the operator's log; the client is told only
+yes or no.
 """
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from libs.common.errors import Invalid, Misconfigured
 from libs.common.expressions import BadRule, Expression, Unevaluable
+from services.auth.groups import BadTemplate, Template
 from services.auth.identity import User
+from services.auth.patterns import BadPattern, Pattern
 from services.auth.settings import ChannelPolicy
 
 NAMES = frozenset({"claims", "user"})
-
-_CAPTURE = re.compile(r"\{([^{}]*)\}")
-_CAPTURE_NAME = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(\*?)")
-_LITERAL = re.compile(r"[-a-zA-Z0-9_=@,.;]*")
 
 
 class BadPolicy(Misconfigured):
@@ -48,6 +47,36 @@ class Decision:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """
+    A decision that hangs on one thing: whether the user is a member of a group.
+
+    Attributes:
+        group: Such as ``campaign:5``.
+        pattern: The pattern of the policy that wants it.
+    """
+
+    group: str
+    pattern: str
+
+    @property
+    def allowed(self) -> bool:
+        """Not yet: who forgets to ask lets nobody in."""
+        return False
+
+    @property
+    def reason(self) -> str:
+        """What it hangs on."""
+        return f"whether the user is a member of {self.group} must be asked"
+
+    def decided(self, *, is_member: bool) -> Decision:
+        """Decide, now that it is known."""
+        verb = "is" if is_member else "is not"
+        reason = f"the user {verb} a member of {self.group}"
+        return Decision(allowed=is_member, pattern=self.pattern, reason=reason)
+
+
 class Policies:
     """
     The policies of all apps, compiled.
@@ -64,9 +93,9 @@ class Policies:
         for policy in policies:
             self._by_app.setdefault(policy.app, []).append(_Rule(policy))
 
-    def decide(self, app: str, channel: str, user: User) -> Decision:
+    def decide(self, app: str, channel: str, user: User) -> Decision | Needs:
         """
-        Decide whether a user may join a channel.
+        Decide whether a user may join a channel, or tell what must be known for that.
 
         Args:
             app: The app's id.
@@ -79,30 +108,48 @@ class Policies:
                 return rule.decide(captures, user)
         return Decision(allowed=False, pattern="", reason="no policy fits the channel")
 
+    def tried(self, app: str, channel: str) -> Iterator[tuple[str, Mapping[str, str] | None]]:
+        """Yield the pattern of each policy that is tried, and what it captures; None: it does not fit."""
+        for rule in self._by_app.get(app, ()):
+            captures = rule.match(channel)
+            yield rule.pattern.text, captures
+            if captures is not None:
+                return
+
+    def memberships(self, app: str) -> Iterator[tuple[Pattern, Template]]:
+        """Yield what each policy of an app that asks for a membership is made of."""
+        for rule in self._by_app.get(app, ()):
+            if rule.template is not None:
+                yield rule.pattern, rule.template
+
 
 class _Rule:
     """A compiled policy."""
 
-    __slots__ = ("_allow", "_match", "_pattern")
+    __slots__ = ("_allow", "match", "pattern", "template")
 
     def __init__(self, policy: ChannelPolicy) -> None:
-        self._pattern = policy.pattern
-        pattern = _compiled(policy.pattern)
-        self._match = pattern.fullmatch
-        if policy.member_of:
-            raise BadPolicy(policy.pattern, "member_of needs memberships, which no backend holds")
         try:
-            self._allow = Expression(policy.allow, NAMES.union(pattern.groupindex))
+            self.pattern = Pattern(policy.pattern, NAMES)
+            self.match = self.pattern.match
+            member_of = policy.member_of
+            self.template = Template(member_of, self.pattern) if member_of else None
+            self._allow = Expression(policy.allow or "true", NAMES.union(self.pattern.captures))
+        except BadPattern as error:
+            raise BadPolicy(policy.pattern, str(error)) from error
+        except BadTemplate as error:
+            raise BadPolicy(policy.pattern, f"member_of: {error}") from error
         except BadRule as error:
             raise BadPolicy(policy.pattern, f"allow: {error}") from error
 
-    def match(self, channel: str) -> Mapping[str, str] | None:
-        """Return the captures if the pattern fits."""
-        found = self._match(channel)
-        return found.groupdict() if found else None
-
-    def decide(self, captures: Mapping[str, str], user: User) -> Decision:
+    def decide(self, captures: Mapping[str, str], user: User) -> Decision | Needs:
         """Answer for a channel that the pattern fits."""
+        decision = self._allowed(captures, user)
+        if self.template is None or not decision.allowed:
+            return decision
+        return Needs(self.template.render(captures), self.pattern.text)
+
+    def _allowed(self, captures: Mapping[str, str], user: User) -> Decision:
         known: dict[str, Any] = {
             **captures,
             "claims": user.claims,
@@ -120,33 +167,4 @@ class _Rule:
         return self._decision(allowed=answer, reason=f"allow is {str(answer).lower()}")
 
     def _decision(self, *, allowed: bool, reason: str) -> Decision:
-        return Decision(allowed=allowed, pattern=self._pattern, reason=reason)
-
-
-def _compiled(pattern: str) -> re.Pattern[str]:
-    """Turn a channel pattern into a regular expression with named groups."""
-    expression = ""
-    at = 0
-    seen: set[str] = set()
-    for found in _CAPTURE.finditer(pattern):
-        expression += _literal(pattern, pattern[at : found.start()])
-        expression += _group(pattern, found[1], seen)
-        at = found.end()
-    return re.compile(expression + _literal(pattern, pattern[at:]))
-
-
-def _literal(pattern: str, text: str) -> str:
-    if not _LITERAL.fullmatch(text):
-        raise BadPolicy(pattern, f"{text!r} cannot stand in a channel's name")
-    return re.escape(text)
-
-
-def _group(pattern: str, capture: str, seen: set[str]) -> str:
-    found = _CAPTURE_NAME.fullmatch(capture)
-    if not found:
-        raise BadPolicy(pattern, f"{{{capture}}} is no capture such as {{id}} or {{id*}}")
-    name = found[1]
-    if name in seen or name in NAMES:
-        raise BadPolicy(pattern, f"the name {name!r} is taken")
-    seen.add(name)
-    return f"(?P<{name}>.+)" if found[2] else f"(?P<{name}>[^.]+)"
+        return Decision(allowed=allowed, pattern=self.pattern.text, reason=reason)

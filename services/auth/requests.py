@@ -6,9 +6,11 @@ Pure.  Source: pusher-js and Laravel Echo, docs/protocol.md, "Client-side auth e
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
 import msgspec
+from msgspec import Meta
 
 from libs.common.apps import App
 from libs.common.errors import Invalid
@@ -16,7 +18,9 @@ from libs.common.origins import allows
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
-MAX_FIELDS = 100  # Of a form; pages add parameters of their own.
+SEVERAL = "channel_name[]"  # How a form names each of several channels.
+MOST_CHANNELS = 100  # Of one request.
+MAX_FIELDS = 100 + MOST_CHANNELS  # Of a form; pages add parameters of their own.
 
 # Pages add headers of their own, and may: credentials never come by themselves here.
 _USUAL_HEADERS = "Authorization, Content-Type, X-CSRF-TOKEN, X-Requested-With, X-Socket-Id"
@@ -42,11 +46,17 @@ class Fields(msgspec.Struct, frozen=True):
 
     Attributes:
         socket_id: The connection that asks.
-        channel_name: The channel that it asks for; empty where it signs in.
+        channel_name: The channel that it asks for; empty where it signs in, or asks for several.
+        channels: Those that it asks for at once.
     """
 
     socket_id: str
     channel_name: str = ""
+    channels: Annotated[tuple[str, ...], Meta(min_length=1, max_length=MOST_CHANNELS)] = ()
+
+    def __post_init__(self) -> None:
+        if self.channel_name and self.channels:
+            raise ValueError("it asks for a channel, and for several")
 
 
 _decode_fields = msgspec.json.Decoder(Fields).decode
@@ -68,13 +78,20 @@ def parse(body: bytes, media_type: str) -> Fields:
         if media_type == JSON:
             return _decode_fields(body)
         if media_type in {"", FORM}:
-            form = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS)
-            return msgspec.convert(dict(form), Fields)
+            return msgspec.convert(_form(body.decode()), Fields)
     except msgspec.ValidationError as error:
         raise BadBody(f"invalid body: {error}") from error
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
         raise BadBody("the body is malformed") from error
     raise UnknownMediaType
+
+
+def _form(text: str) -> dict[str, Any]:
+    pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS)
+    form: dict[str, Any] = dict(pairs)
+    form.pop("channels", None)
+    several = [value for name, value in pairs if name == SEVERAL]
+    return form | {"channels": several} if several else form
 
 
 def permission(headers: Mapping[str, str], apps: Iterable[App]) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """
 The auth service: who may join what.
 
-A core that decides (`identity`, `policy`, `issuing`) and endpoints around it.  It holds no connections and no
-state of its own; a gateway checks what it has issued without asking.
+A core that decides (`identity`, `policy`, `issuing`) and endpoints around it.  It holds no connections, and of state
+only what it has heard of revocations; a gateway checks what it has issued without asking.
 """
 
 import asyncio
@@ -12,11 +12,25 @@ from collections.abc import Callable, Iterable
 from aiohttp import web
 
 from libs.common.apps import Apps
+from libs.common.callers import Callers
+from libs.common.control import Control
 from libs.common.errors import Unavailable
+from libs.common.eventlog import EventLog
+from libs.common.key_ring import KeyRing
+from libs.common.memberships import Memberships
 from libs.common.rates import Rates
+from libs.common.revocations import Revocations
+from libs.common.throttle import Throttle
 from services.auth.api import Api
+from services.auth.decisions import Decisions
+from services.auth.membership_topic import MembershipTopic
+from services.auth.memberships_api import MembershipsApi
+from services.auth.orders import Orders
 from services.auth.policy import Policies
-from services.auth.settings import AuthSettings
+from services.auth.recognition import Recognition
+from services.auth.removals import Removals
+from services.auth.settings import AuthSettings, MembershipSettings
+from services.auth.tokens_api import TokensApi
 
 # Laravel's names and pusher-js's, for the same two questions.
 CHANNEL_PATHS = ("/broadcasting/auth", "/pusher/auth")
@@ -32,6 +46,10 @@ class Auth:
         settings: Whose tokens are believed, and bounds.
         policies: Who may join what.
         rates: Counts what apps do.
+        control: Announces revocations, and which memberships ended.
+        memberships: Who belongs to what.
+        events: Gives the topic that tells of memberships.
+        ring: The keys of channel tokens.
         clock: UTC epoch seconds.
     """
 
@@ -44,37 +62,90 @@ class Auth:
         *,
         policies: Policies,
         rates: Rates,
+        control: Control,
+        memberships: Memberships,
+        events: EventLog,
+        ring: KeyRing,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._apps = apps
         self._prefixes = settings.prefixes
-        self._api = Api(apps, settings, policies=policies, rates=rates, clock=clock)
+        self._recognition = Recognition(apps, settings, clock=clock, timer=time.monotonic)
+        self._decisions = Decisions(
+            policies,
+            memberships,
+            settings=settings.memberships,
+            removals=Removals(policies, memberships, control=control, clock=clock),
+        )
+        callers = Callers(apps, settings.read_timeout)
+        self._api = Api(
+            apps,
+            settings,
+            recognition=self._recognition,
+            decisions=self._decisions,
+            rates=rates,
+        )
+        throttle = Throttle(rates)
+        self._memberships = MembershipsApi(
+            callers, memberships, heed=self._decisions.heed, throttle=throttle
+        )
+        self._topic = _topic(settings.memberships, events, memberships)
+        self._orders = Orders(control, Revocations(), clock=clock)
+        self._tokens = TokensApi(
+            callers,
+            ring,
+            orders=self._orders,
+            throttle=throttle,
+            clock=clock,
+        )
 
     def replace(self, policies: Policies) -> None:
         """Put other policies in the place of all: those of a file that was read again."""
-        self._api.policies = policies
+        self._decisions.replace(policies)
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
-        """Return its endpoints, under each prefix."""
+        """Return its endpoints: those of clients under each prefix, those of back ends once."""
+        yield from self._tokens.routes()
+        yield from self._memberships.routes()
         for prefix in self._prefixes:
             for path in CHANNEL_PATHS:
                 yield web.post(prefix + path, self._api.authorise_channel)
+                yield web.get(prefix + path, self._api.authorise_channel, allow_head=False)
                 yield web.options(prefix + path, self._api.allow_origin)
             for path in USER_PATHS:
                 yield web.post(prefix + path, self._api.authenticate_user)
+                yield web.get(prefix + path, self._api.authenticate_user, allow_head=False)
                 yield web.options(prefix + path, self._api.allow_origin)
 
     async def run(self) -> None:
-        """Wait until cancelled: there is no background work."""
-        await asyncio.Event().wait()
+        """Hear what is revoked and who belongs to what, and keep keys at hand, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._orders.run())
+            tasks.create_task(self._recognition.run())
+            tasks.create_task(self._decisions.run())
+            if self._topic is not None:
+                tasks.create_task(self._topic.run())
 
     async def drain(self) -> None:
         """Return at once: a request is answered as soon as it is read."""
 
     def health(self) -> dict[str, str]:
-        """Tell whether the apps are known."""
+        """Tell whether the apps are known, and identity servers answer."""
+        known = "ok"
         try:
             self._apps.all()
         except Unavailable as error:
-            return {"apps": str(error)}
-        return {"apps": "ok"}
+            known = str(error)
+        waiting = self._topic is not None and self._topic.is_waiting
+        told = {"memberships": "the topic waits for a backend"} if waiting else {}
+        return {"apps": known} | told | self._recognition.health()
+
+
+def _topic(
+    settings: MembershipSettings, events: EventLog, memberships: Memberships
+) -> MembershipTopic | None:
+    if not settings.topic:
+        return None
+    return MembershipTopic(
+        settings.topic, group=settings.group, events=events, memberships=memberships
+    )

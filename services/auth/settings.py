@@ -7,10 +7,12 @@ elsewhere; what can be told without them is checked here.
 
 import re
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
+from libs.common.address import Address
 from libs.common.secret import Secret
 
 Algorithm = Literal[
@@ -18,7 +20,10 @@ Algorithm = Literal[
 ]
 SHORTEST_SECRET = 32  # Bytes.  RFC 7518, 3.2: a key as long as the hash, and HS256 is the least.
 
+_VISIBLE = re.compile(r"[!-~]+")
+_COOKIE = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")  # RFC 6265, 4.1.1.
 _PREFIX = re.compile(r"(?:/[-A-Za-z0-9._~]+)*")
+_PARAMETER = re.compile(r"\$([0-9]+)")
 
 
 class ChannelPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -55,6 +60,7 @@ class Issuer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         algorithms: Those allowed; either with a shared secret (HS…) or with a public key, never both.
         secret: The shared secret of HS… algorithms, 32 bytes or more.
         key: The public key of the others, as PEM.
+        jwks: In its place, the URL where the issuer publishes its keys (RFC 7517).
         app: The id of the only app whose users they are; empty: of any.
         user_id: The claim that has the user's id.
         user_info: What other members of a presence channel are told: a name, and the claim it is from.
@@ -65,6 +71,7 @@ class Issuer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     algorithms: Annotated[tuple[Algorithm, ...], Meta(min_length=1)] = ("HS256",)
     secret: Secret = Secret("")
     key: str = ""
+    jwks: str = ""
     app: str = ""
     user_id: Annotated[str, Meta(min_length=1)] = "sub"
     user_info: dict[str, str] = {}
@@ -80,15 +87,125 @@ class Issuer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise ValueError(f'issuer "{self.issuer}" mixes HS… with other algorithms')
         if shared == {True}:
             self._check_secret()
-        elif not self.key or self.secret.reveal():
+        elif bool(self.key) == bool(self.jwks) or self.secret.reveal():
             raise ValueError(
-                f'issuer "{self.issuer}" needs key (a public key as PEM), and no secret'
+                f'issuer "{self.issuer}" needs key (a public key as PEM) or jwks (a URL), and no secret'
             )
+        if self.jwks:
+            check_url(self.jwks, f'the jwks of issuer "{self.issuer}"')
 
     def _check_secret(self) -> None:
-        if self.key or len(self.secret.reveal().encode()) < SHORTEST_SECRET:
+        if self.key or self.jwks or len(self.secret.reveal().encode()) < SHORTEST_SECRET:
             raise ValueError(
                 f'issuer "{self.issuer}" needs a secret of {SHORTEST_SECRET} bytes or more, and no key'
+            )
+
+
+class Introspection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    Who is asked about the tokens of an app that are no JWT of an issuer: of Laravel Sanctum, or of sessions.
+
+    Attributes:
+        app: The app's id; may be left out where only one app exists.
+        url: Whom to ask.
+        mode: ``introspect`` posts the token there (RFC 7662); ``whoami`` asks with the caller's own header or cookie.
+        method: How ``whoami`` asks.
+        client_id: Who we are to ``introspect``, as HTTP Basic; empty: it does not want to know.
+        client_secret: The proof.
+        plain_http: Whether ``http://`` may lead elsewhere than to this machine, where tokens can be read on the way.
+        user_id: The path to the user's id in the answer, such as ``data.id``; empty: ``sub``, or ``id`` with ``whoami``.
+        user_info: What other members of a presence channel are told: a name, and the path it is from.
+        cache: Seconds for which an answer is believed, and a fifth of it where it is no.
+        timeout: Seconds to wait for an answer.
+        max_body: Bytes of an answer.
+    """
+
+    url: str
+    app: str = ""
+    mode: Literal["introspect", "whoami"] = "introspect"
+    method: Literal["GET", "POST"] = "GET"
+    client_id: str = ""
+    client_secret: Secret = Secret("")
+    plain_http: bool = False
+    user_id: str = ""
+    user_info: dict[str, str] = {}
+    cache: Annotated[float, Meta(ge=0, le=300)] = 10.0
+    timeout: Annotated[float, Meta(gt=0)] = 3.0
+    max_body: Annotated[int, Meta(ge=1)] = 64 * 1024
+
+    @property
+    def user_path(self) -> str:
+        """Where the user's id stands in the answer."""
+        return self.user_id or {"introspect": "sub", "whoami": "id"}[self.mode]
+
+    def __post_init__(self) -> None:
+        check_url(self.url, "auth.introspection: the url", plain_http=self.plain_http)
+        if self.client_secret.reveal() and not self.client_id:
+            raise ValueError("auth.introspection: a client_secret needs a client_id")
+        if self.client_id and self.mode == "whoami":
+            raise ValueError(
+                "auth.introspection: whoami asks with the caller's token, not a client_id"
+            )
+
+
+def check_url(text: str, what: str, *, plain_http: bool = False) -> None:
+    """
+    Check whom tokens are entrusted to.
+
+    Args:
+        text: A URL of theirs.
+        what: Its name in messages.
+        plain_http: Whether ``http://`` may lead elsewhere than to this machine.
+
+    Raises:
+        ValueError: It is no URL, or leads over lines where others could read and write.
+    """
+    try:
+        url = urlsplit(text)
+        host, _ = url.hostname or "", url.port
+    except ValueError:
+        host = ""
+    if not host or "@" in url.netloc or url.fragment or not _VISIBLE.fullmatch(text):
+        raise ValueError(
+            f"{what} must be a URL such as https://id.example.org/keys, and hold no password"
+        )
+    if url.scheme == "http" and (plain_http or Address(host, 0).is_loopback):
+        return
+    if url.scheme != "https":
+        raise ValueError(f"{what} must begin with https://, or with http:// and a loopback address")
+
+
+class MembershipSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    How memberships are read, and how long an answer counts: ``[auth.memberships]``.
+
+    Attributes:
+        query: SQL that reads them in tables of the operator's; empty: they are rows of ``fanfare_memberships``.
+        topic: A compacted topic of the event log that tells of them; empty: none.
+        group: The consumer group that reads it.
+        cache: Seconds for which an answer counts, unless a change is heard of.
+        cache_entries: Answers that are remembered at most.
+        timeout: Seconds in which the backend must have answered.
+    """
+
+    query: str = ""
+    topic: str = ""
+    group: Annotated[str, Meta(min_length=1)] = "fanfare-memberships"
+    cache: Annotated[float, Meta(ge=0, le=60)] = 60.0
+    cache_entries: Annotated[int, Meta(ge=1)] = 100_000
+    timeout: Annotated[float, Meta(gt=0)] = 2.0
+
+    def __post_init__(self) -> None:
+        if not self.query:
+            return
+        used = set(_PARAMETER.findall(self.query))
+        if used - set("12345"):
+            raise ValueError("query has the parameters $1 to $5, and no others")
+        if "2" not in used or not used & {"3", "5"}:  # It would let everybody in, or to everything.
+            raise ValueError("query must look at the user, $2, and at the group, $3 or $5")
+        if self.topic:
+            raise ValueError(
+                "query and topic exclude each other: what a query reads is kept elsewhere"
             )
 
 
@@ -100,13 +217,23 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         prefixes: What may stand before ``/broadcasting/auth`` and the like; each empty or ``/…``.
         max_body: Bytes of a request's body.
         read_timeout: Seconds in which a body must have arrived.
+        cookie: The name of the cookie that holds the token where there is no ``Authorization``; empty: none does.
         issuers: Whose tokens count.
+        jwks_ttl: Seconds after which published keys are read again, while those known go on being used.
+        jwks_max_age: Seconds after which they are no longer, if they could not be.
+        introspection: Who is asked about other tokens.
+        memberships: Who belongs to what.
     """
 
     prefixes: Annotated[tuple[str, ...], Meta(min_length=1)] = ("", "/api")
     max_body: Annotated[int, Meta(ge=1)] = 64 * 1024
     read_timeout: Annotated[float, Meta(gt=0)] = 10.0
+    cookie: str = ""
     issuers: tuple[Issuer, ...] = ()
+    jwks_ttl: Annotated[float, Meta(gt=0)] = 300.0
+    jwks_max_age: Annotated[float, Meta(gt=0)] = 86_400.0
+    introspection: tuple[Introspection, ...] = ()
+    memberships: MembershipSettings = MembershipSettings()
 
     def __post_init__(self) -> None:
         for prefix in self.prefixes:
@@ -116,3 +243,9 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             raise ValueError("a prefix stands there twice")
         if len({issuer.issuer for issuer in self.issuers}) < len(self.issuers):
             raise ValueError("two issuers have the same name")
+        if self.cookie and not _COOKIE.fullmatch(self.cookie):
+            raise ValueError(f'the cookie "{self.cookie}" is no name of a cookie')
+        if self.jwks_max_age < self.jwks_ttl:
+            raise ValueError("jwks_max_age must not be less than jwks_ttl")
+        if len({asked.app for asked in self.introspection}) < len(self.introspection):
+            raise ValueError("two of introspection are for the same app")

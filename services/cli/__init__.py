@@ -14,7 +14,7 @@ from typing import Protocol
 
 from libs.common.errors import Misconfigured
 from services import settings
-from services.cli import apps, check, migrate, publish, run, token, trial
+from services.cli import apps, check, explain, migrate, publish, run, token, trial
 
 
 class Command(Protocol):
@@ -31,6 +31,7 @@ COMMANDS: dict[str, Command] = {
     "run": run,
     "migrate": migrate,
     "check": check,
+    "explain": explain,
     "apps": apps,
     "token": token,
     "publish": publish,

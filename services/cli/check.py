@@ -24,7 +24,8 @@ def execute(arguments: argparse.Namespace, settings: Settings) -> int:
     check_services(settings, arguments.services or SERVICES)
     Policies(settings.channels)
     for issuer in settings.auth.issuers:
-        prepared_key(issuer)
+        if not issuer.jwks:
+            prepared_key(issuer)
     if settings.apps:
         compiled(settings.routes, MemoryApps(settings.apps), settings.dispatcher)
     counts = f"{len(settings.apps)} apps, {len(settings.channels)} policies, {len(settings.routes)} routes"

@@ -1,15 +1,22 @@
-"""Make a token (JWT) for trying out, signed with the secret of an issuer in the settings."""
+"""
+Make a token (JWT) for trying out, signed with the secret of an issuer in the settings.
+
+With --channels it is a channel token, which a gateway takes as it is, signed with a key of tokens.keys.
+"""
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jwt
 import msgspec
 
-from libs.common.errors import Misconfigured
+from libs.common.errors import Invalid, Misconfigured
+from libs.common.key_ring import KeyRing
+from libs.common.tokens import Grant, issue, new_jti
 from services.auth.settings import Issuer
+from services.cli.client import app_of
 from services.settings import Settings
 
 
@@ -26,12 +33,32 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="a further claim; the value is JSON, or else text",
     )
+    parser.add_argument(
+        "--channels",
+        nargs="+",
+        metavar="PATTERN",
+        help="make a channel token for these channels, in whose names * stands for any characters",
+    )
+    parser.add_argument(
+        "--app",
+        metavar="ID",
+        help="the app that a channel token is good for; may be left out where only one exists",
+    )
 
 
 def execute(arguments: argparse.Namespace, settings: Settings) -> int:
     """Print the token."""
     claims = claims_of(arguments.claim)
-    print(make(settings, arguments.user, ttl=arguments.ttl, claims=claims))
+    if arguments.channels:
+        grant = {
+            "user": arguments.user,
+            "claims": claims,
+            "channels": arguments.channels,
+            "ttl": arguments.ttl,
+        }
+        print(make_for_channels(settings, grant, app_id=app_of(settings, arguments.app).id))
+    else:
+        print(make(settings, arguments.user, ttl=arguments.ttl, claims=claims))
     return 0
 
 
@@ -64,6 +91,27 @@ def make(settings: Settings, user: str, *, ttl: float, claims: dict[str, Any]) -
     return jwt.encode(
         {**claims, **standard}, issuer.secret.reveal(), algorithm=issuer.algorithms[0]
     )
+
+
+def make_for_channels(settings: Settings, grant: Mapping[str, Any], *, app_id: str) -> str:
+    """
+    Make a channel token.
+
+    Args:
+        settings: With a key that signs.
+        grant: The fields of `libs.common.tokens.Grant`.
+        app_id: The app that it is good for.
+
+    Raises:
+        Misconfigured: No key signs, or the grant cannot be had.
+    """
+    ring = KeyRing(settings.tokens)
+    try:
+        asked = msgspec.convert(grant, Grant)
+        text, _ = issue(asked, ring, app_id=app_id, now=time.time(), jti=new_jti())
+    except (msgspec.ValidationError, Invalid) as error:
+        raise Misconfigured(str(error)) from error
+    return text
 
 
 def _issuer(settings: Settings) -> Issuer:

@@ -9,6 +9,7 @@ from libs.common.errors import Misconfigured
 from libs.common.limits import Limits
 from libs.common.secret import Secret
 from tests.support.tenants import MEMORY, Tenants, tenants
+from tests.support.token_keys import app_key
 
 PLAIN = App(id="2", key="plain", secrets=(Secret("s"),))
 OFF = App(id="3", key="off", secrets=(Secret("s"),), enabled=False)
@@ -28,6 +29,7 @@ FULL = App(
     leave_grace=0.25,
     allowed_origins=("https://a.example", "https://b.example"),
     limits=Limits(connections=1000, members=-1, client_events=0.5, payload_bytes=0),
+    token_keys=(app_key("first", issuer="https://login.example"), app_key("second", "ES256")),
 )
 
 

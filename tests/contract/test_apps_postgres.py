@@ -192,6 +192,30 @@ class TestRows:
             (line,) = events(logs, "app.skipped")
             assert (line["app"], line["reason"]) == ("1", reason)
 
+    @pytest.mark.parametrize(
+        "keys,reason",
+        [
+            ('[{"kid": "a"}]', "token_keys: Object missing required field `public_key`"),
+            (
+                '[{"kid": "a", "public_key": "hush"}]',
+                'token_keys: token key "a": public_key: expected',
+            ),
+            ('[{"kid": "a", "public_key": "hush", "private_key": "hush"}]', "`private_key`"),
+        ],
+    )
+    async def test_bad_token_keys(
+        self, database_url: str, logs: Logs, keys: str, reason: str
+    ) -> None:
+        """A row whose token keys cannot be used is skipped: nobody is let in by half of it."""
+        async with tenants(database_url) as held, operated(database_url) as connection:
+            await held.hold(FIRST, SECOND)
+            await connection.execute("UPDATE fanfare_apps SET token_keys = $1 WHERE id = '1'", keys)
+            await seen(held.apps, lambda known: known == (SECOND,))
+
+            (line,) = events(logs, "app.skipped")
+            assert reason in line["reason"]
+            assert "hush" not in str(logs)
+
     async def test_limits_that_are_no_object(self, database_url: str) -> None:
         """PostgreSQL itself refuses limits that are no object."""
         await migrate(Url(database_url))

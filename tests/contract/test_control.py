@@ -11,9 +11,11 @@ import pytest
 
 from libs.common.connection_redis import Call, RedisConnection
 from libs.common.control import Control, MemoryControl, Order, OrderListener
-from libs.common.control_redis import RedisControl
+from libs.common.control_redis import BATCH, RedisControl
 from libs.common.errors import Unavailable
 from libs.common.partitions import Keys
+from libs.common.revocations import Revocations
+from libs.common.tokens import ChannelToken
 from tests.support.servers import redis_server
 
 MEMORY = "memory://"
@@ -195,6 +197,40 @@ async def redis(url: str, prefix: str) -> AsyncIterator[tuple[RedisConnection, K
         yield connection, Keys(prefix)
 
 
+class TestRevocations:
+    """Orders of every kind arrive as they were sent."""
+
+    @pytest.mark.parametrize("kind", ["token", "jti", "user"])
+    async def test_kinds(self, site: Deployment, kind: str) -> None:
+        """Another process refuses what one has revoked, in whichever way, also when it begins later."""
+        now = round(time.time(), 3)
+        sent = Order("revoke", "1", "subject", now, now + 60, kind=kind)
+        await site.control.send(sent)
+
+        async with site.other.listen() as listener:
+            (heard,) = await listener.receive(DEADLINE)
+
+        revocations = Revocations()
+        revocations.add(heard, now)
+        assert heard == sent
+        assert revocations.is_revoked(token(user="subject", jti="subject", at=now), now)
+        assert not revocations.is_revoked(token(user="other", jti="another", at=now), now)
+
+
+def token(*, user: str, jti: str, at: float) -> ChannelToken:
+    return ChannelToken(
+        app="1",
+        user=user,
+        user_info={},
+        claims={},
+        channels=(),
+        issued_at=at,
+        expires_at=at + 60,
+        jti=jti,
+        issuer="fanfare",
+    )
+
+
 class TestRedis:
     """What only Redis can do wrong."""
 
@@ -226,6 +262,18 @@ class TestRedis:
         assert emptied == 0
         assert length == 1
         assert 60 < seconds < 180
+
+    async def test_many_expired(self, redis_url: str, prefix: str) -> None:
+        """However many have expired, a listener that hears nothing has heard all orders in force."""
+        async with redis(redis_url, prefix) as (connection, keys):
+            control, stream = RedisControl(connection, keys), keys.single(ORDERS)
+            gone = ("XADD", stream, "*", "o", msgspec.json.encode(order("gone", ttl=-1)))
+            await connection.ask_all([Call(stream, gone)] * (2 * BATCH))
+            await control.send(order("ann"))
+
+            async with control.listen() as listener:
+                assert [heard.subject for heard in await listener.receive(0)] == ["ann"]
+                assert await listener.receive(0) == []
 
     async def test_unreadable_order(self, redis_url: str, prefix: str) -> None:
         """An order that cannot be read is skipped, and the next one arrives."""

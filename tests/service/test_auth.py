@@ -39,8 +39,9 @@ class TestChannel:
         """A gateway accepts what is granted, whichever name the endpoint is asked by."""
         answer = await fields(await client.ask("private-company.1", path))
 
-        assert answer.keys() == {"auth"}
-        check_token(ONE, answer["auth"], channel_text("1.2", "private-company.1"))
+        assert answer.keys() == {"auth", "channel_data"}
+        text = channel_text("1.2", "private-company.1", answer["channel_data"])
+        check_token(ONE, answer["auth"], text)
 
     async def test_json(self, client: Client) -> None:
         """A body of JSON is as good as a form."""
@@ -49,7 +50,9 @@ class TestChannel:
             headers={"Authorization": f"Bearer {token(companies=['1'])}"},
         )
 
-        check_token(ONE, (await fields(response))["auth"], channel_text("1.2", "private-company.1"))
+        answer = await fields(response)
+        text = channel_text("1.2", "private-company.1", answer["channel_data"])
+        check_token(ONE, answer["auth"], text)
 
     async def test_presence(self, client: Client) -> None:
         """Members see of each other what the issuer's settings name."""
@@ -63,7 +66,7 @@ class TestChannel:
     async def test_encrypted(self, client: Client) -> None:
         answer = await fields(await client.ask("private-encrypted-room"))
 
-        assert answer.keys() == {"auth", "shared_secret"}
+        assert answer.keys() == {"auth", "channel_data", "shared_secret"}
 
     async def test_not_cached(self, client: Client) -> None:
         """A grant is for one connection."""

@@ -43,7 +43,7 @@ class TestApp:
             two = await fields(await client.ask("private-two", "/pusher/auth?app_key=two"))
 
         assert one["auth"].startswith("one:")
-        check_token(TWO, two["auth"], channel_text("1.2", "private-two"))
+        check_token(TWO, two["auth"], channel_text("1.2", "private-two", two["channel_data"]))
 
     async def test_bound(self) -> None:
         """An issuer that is bound to an app speaks for that one."""

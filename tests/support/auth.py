@@ -1,7 +1,7 @@
 """The auth service over real HTTP on a free port, with memory apps, and a page that asks it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -9,10 +9,15 @@ from aiohttp import ClientResponse, ClientSession
 
 from libs.common.address import Address
 from libs.common.apps import App, MemoryApps
+from libs.common.control import Control, MemoryControl
 from libs.common.errors import Unavailable
+from libs.common.eventlog import EventLog, MemoryEventLog
+from libs.common.key_ring import KeyRing
+from libs.common.memberships import Memberships, MemoryMemberships
 from libs.common.rates import MemoryRates
 from libs.common.runtime import Server
 from libs.common.secret import Secret
+from libs.common.token_settings import TokenSettings
 from services.auth.policy import Policies
 from services.auth.service import Auth
 from services.auth.settings import AuthSettings, ChannelPolicy, Issuer
@@ -92,13 +97,29 @@ class AwayApps(MemoryApps):
 
 @asynccontextmanager
 async def serving(
-    *apps: App, settings: AuthSettings | None = None, away: bool = False
+    *apps: App,
+    settings: AuthSettings | None = None,
+    away: bool = False,
+    control: Control | None = None,
+    tokens: TokenSettings | None = None,
+    memberships: Memberships | None = None,
+    events: EventLog | None = None,
+    policies: Sequence[ChannelPolicy] = POLICIES,
+    clock: Callable[[], float] = lambda: NOW,
 ) -> AsyncIterator[tuple[Client, Auth]]:
     """Serve auth for some apps."""
     settings = settings or AuthSettings(issuers=ISSUERS)
     known = AwayApps(apps) if away else MemoryApps(apps)
     auth = Auth(
-        known, settings, policies=Policies(POLICIES), rates=MemoryRates(), clock=lambda: NOW
+        known,
+        settings,
+        policies=Policies(policies),
+        rates=MemoryRates(),
+        control=control or MemoryControl(clock),
+        memberships=memberships or MemoryMemberships(),
+        events=events or MemoryEventLog(),
+        ring=KeyRing(tokens or TokenSettings()),
+        clock=clock,
     )
     nowhere = Address("127.0.0.1", 0)
     server = Server([auth], nowhere, nowhere)

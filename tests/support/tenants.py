@@ -107,7 +107,9 @@ async def operated(url: str) -> AsyncIterator[Any]:
 
 
 def _row(app: App) -> list[Any]:
-    return [_plain(getattr(app, column)) for column in COLUMNS]
+    known = msgspec.structs.asdict(app)
+    known["token_keys"] = msgspec.json.encode(app.token_keys).decode()
+    return [_plain(known[column]) for column in COLUMNS]
 
 
 def _plain(value: Any) -> Any:

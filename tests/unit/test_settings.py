@@ -114,6 +114,18 @@ class TestRules:
             "issuer \"i\" names the app '7', which does not exist",
         ]
 
+    def test_introspection(self, file: Path) -> None:
+        """Whom to ask is named for an app; the only one need not be."""
+        asked = '[[auth.introspection]]\nurl = "https://id.example.org/x"\n'
+
+        (rule,) = read(file, APP, asked).auth.introspection
+        (unknown,) = problems(file, APP, asked, 'app = "7"')
+        (unnamed,) = problems(file, APP, OTHER, asked)
+
+        assert rule.app == "1"
+        assert unknown.endswith("names the app '7', which does not exist")
+        assert unnamed.startswith("auth.introspection with https://id.example.org/x must name")
+
     def test_of_postgres(self, file: Path) -> None:
         """Which apps PostgreSQL has is not known yet, so any may be named."""
         settings = read(file, POSTGRES, POLICY, 'app = "8"')
@@ -262,6 +274,10 @@ class TestDevelopmentSecrets:
 
     APP_SECRET = APP.replace("a-secret-of-its-own", "app-secret")
     MASTER_KEY = APP + 'encryption_master_key = "nxzvbGF+f8FGhk/jOaZvgMle1tqxzF/VfUZLBLhhaH0="\n'
+    CLIENT = APP + (
+        '[[auth.introspection]]\nurl = "https://id.example.org/x"\n'
+        'client_id = "c"\nclient_secret = "app-secret"\n'
+    )
     JWT = APP + ISSUER + 'secret = "fanfare-development-secret-0123456789"\n'
 
     @pytest.mark.parametrize(
@@ -271,6 +287,7 @@ class TestDevelopmentSecrets:
             (APP.replace('["', '["another", "app-secret", "'), "a secret of app 1"),
             (MASTER_KEY, "the encryption_master_key of app 1"),
             (JWT, 'the secret of issuer "i"'),
+            (CLIENT, "the client_secret of auth.introspection with https://id.example.org/x"),
         ],
     )
     @pytest.mark.parametrize("name", ["listen", "internal_listen"])

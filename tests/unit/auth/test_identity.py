@@ -21,10 +21,12 @@ from services.auth.identity import (
     LEEWAY,
     MAX_TOKEN,
     BadToken,
+    Header,
     Issuers,
     MissingToken,
     User,
     bearer,
+    header_of,
     prepared_key,
     verify,
 )
@@ -90,6 +92,7 @@ class TestUser:
         assert user.info == {"name": "Ann"}
         assert user.claims == claims(name="Ann", companies=["1"])
         assert user.issuer == SHARED
+        assert user.expires_at == claims()["exp"]
 
     def test_absent_info(self) -> None:
         """A claim that is absent is left out of what others see."""
@@ -250,6 +253,31 @@ class TestSignature:
         header = b'{"alg":"HS256","crit":["exp"],"exp":1}'
 
         assert refusal(signed(header, msgspec.json.encode(claims()))) == "the token is malformed"
+
+
+class TestHeader:
+    """RFC 7515, 4.1: what a token says of its signature."""
+
+    @pytest.mark.parametrize("kid", [None, "", "k1", "K 1"])
+    def test_key(self, kid: str | None) -> None:
+        """The name of the key is taken as it is."""
+        named = {} if kid is None else {"kid": kid}
+        header = msgspec.json.encode({"alg": "HS256", **named})
+
+        assert header_of(signed(header, b"{}"), SHARED) == Header("HS256", kid)
+
+    @pytest.mark.parametrize("algorithm", ["none", "RS256", "hs256", "", None, [], {}, 7])
+    def test_algorithm(self, algorithm: object) -> None:
+        """No key is looked for where the algorithm is none of the issuer's."""
+        text = signed(msgspec.json.encode({"alg": algorithm}), b"{}")
+
+        with pytest.raises(BadToken, match="algorithm"):
+            header_of(text, SHARED)
+
+    @pytest.mark.parametrize("header", [b'{"alg":"HS256","kid":7}', b"[]", b"{", b"\xff"])
+    def test_malformed(self, header: bytes) -> None:
+        with pytest.raises(BadToken, match="malformed"):
+            header_of(signed(header, b"{}"), SHARED)
 
 
 class TestKeys:

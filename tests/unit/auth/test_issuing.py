@@ -38,12 +38,14 @@ def fields(grant: Any) -> dict[str, Any]:
 class TestChannel:
     """Pusher, "Authorizing users"."""
 
-    def test_private(self) -> None:
-        """A private channel's grant is the signature alone."""
-        grant = grant_channel(APP, "1234.1234", channel="private-foobar", user=user())
+    @pytest.mark.parametrize("channel", ["private-foobar", "private-cache-foobar", "foobar"])
+    def test_private(self, channel: str) -> None:
+        """A channel's grant says whose it is, and signs exactly that text."""
+        grant = fields(grant_channel(APP, "1234.1234", channel=channel, user=user(name="Ann")))
 
-        signature = "58df8b0c36d6982b82c3ecf6b4662e34fe8c25bba48f5369f135bf843651c3a4"
-        assert fields(grant) == {"auth": f"{KEY}:{signature}"}
+        assert grant.keys() == {"auth", "channel_data"}
+        assert grant["channel_data"] == '{"user_id":"10"}'
+        check_token(APP, grant["auth"], channel_text("1234.1234", channel, grant["channel_data"]))
 
     def test_presence(self) -> None:
         """A presence channel's grant says who joins, and signs exactly that text."""
@@ -72,9 +74,10 @@ class TestChannel:
 
         grant = fields(grant_channel(APP, "1.1", channel=channel, user=user()))
 
-        assert grant.keys() == {"auth", "shared_secret"}
+        assert grant.keys() == {"auth", "channel_data", "shared_secret"}
+        assert grant["channel_data"] == '{"user_id":"10"}'
         assert grant["shared_secret"] == "UNrH6UuUfhcQDubTA5C0ho87UhJD7LzXdOu2FTAD9Hg="
-        check_token(APP, grant["auth"], channel_text("1.1", channel))
+        check_token(APP, grant["auth"], channel_text("1.1", channel, grant["channel_data"]))
 
     def test_encryption_off(self) -> None:
         """Without a master key nothing is derived from nothing."""
@@ -86,9 +89,9 @@ class TestChannel:
     def test_only_encrypted_needs_a_master_key(self) -> None:
         app = msgspec.structs.replace(APP, encryption_master_key=Secret(""))
 
-        assert fields(grant_channel(app, "1.1", channel="private-foo", user=user())).keys() == {
-            "auth"
-        }
+        grant = fields(grant_channel(app, "1.1", channel="private-foo", user=user()))
+
+        assert "shared_secret" not in grant
 
     def test_socket_id(self) -> None:
         """A socket id cannot smuggle a separator into what is signed."""

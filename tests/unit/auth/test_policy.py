@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from libs.common.secret import Secret
 from services.auth.identity import User
-from services.auth.policy import BadPolicy, Decision, Policies
+from services.auth.policy import BadPolicy, Decision, Needs, Policies
 from services.auth.settings import ChannelPolicy, Issuer
 
 ISSUER = Issuer(issuer="i", audience="a", secret=Secret("s" * 32))
@@ -212,12 +212,102 @@ class TestApps:
         assert not rules.decide("3", "presence-chat", user()).allowed
 
 
+def needing(member_of: str, *, allow: str = "", pattern: str = "private-x.{id}") -> Policies:
+    """Compile a policy that asks for a membership."""
+    return Policies([ChannelPolicy(app="1", pattern=pattern, allow=allow, member_of=member_of)])
+
+
 class TestMemberships:
-    """A policy that asks for a membership cannot be kept yet, and is not ignored."""
+    """A policy may want the user to be a member of a group."""
 
-    @pytest.mark.parametrize("allow", ["", "true"])
-    def test_refused(self, allow: str) -> None:
-        policy = ChannelPolicy(app="1", pattern="private-x.{id}", allow=allow, member_of="x:{id}")
+    @pytest.mark.parametrize("allow", ["", "true", "id == '5'"])
+    def test_asked(self, allow: str) -> None:
+        """Whoever the condition lets in must be a member too."""
+        outcome = needing("x:{id}", allow=allow).decide("1", "private-x.5", user())
 
-        with pytest.raises(BadPolicy, match="member_of"):
-            Policies([policy])
+        assert outcome == Needs("x:5", "private-x.{id}")
+        assert not outcome.allowed
+
+    @pytest.mark.parametrize("allow", ["false", "claims.absent", "1", "id == '6'"])
+    def test_not_asked(self, allow: str) -> None:
+        """Of whom the condition refuses nothing is asked."""
+        outcome = needing("x:{id}", allow=allow).decide("1", "private-x.5", user())
+
+        assert isinstance(outcome, Decision)
+        assert not outcome.allowed
+
+    @pytest.mark.parametrize(
+        "member_of,pattern,channel,group",
+        [
+            ("staff", "private-x.{id}", "private-x.5", "staff"),
+            ("{id}", "private-x.{id}", "private-x.5", "5"),
+            ("{id*}", "private-x.{id*}", "private-x.a@b.org", "a@b.org"),
+            ("{b}:{a}", "private-{a}.{b}", "private-1.2", "2:1"),
+            ("{a}.{b}", "private-{a}.{b}", "private-1.2", "1.2"),
+            ("{a}/{a}", "private-{a}.{b}", "private-1.2", "1/1"),
+            ("Ü {id}", "private-x.{id}", "private-x.5", "Ü 5"),
+        ],
+    )
+    def test_group(self, member_of: str, pattern: str, channel: str, group: str) -> None:
+        """A group's name is made of what the pattern captured."""
+        outcome = needing(member_of, pattern=pattern).decide("1", channel, user())
+
+        assert outcome == Needs(group, pattern)
+
+    @pytest.mark.parametrize(
+        "is_member,reason",
+        [
+            (True, "the user is a member of x:5"),
+            (False, "the user is not a member of x:5"),
+        ],
+    )
+    def test_decided(self, *, is_member: bool, reason: str) -> None:
+        decision = Needs("x:5", "private-x.{id}").decided(is_member=is_member)
+
+        assert decision == Decision(is_member, "private-x.{id}", reason)
+
+    @pytest.mark.parametrize(
+        "member_of,reason",
+        [
+            ("x:{campaign}", "{campaign} is not captured by the pattern"),
+            ("x:{}", "{} is not captured by the pattern"),
+            ("x:{id", "'x:{id' cannot stand in a group's name"),
+            ("x:{id}}", "'}' cannot stand in a group's name"),
+            ("x\n:{id}", "cannot stand in a group's name"),
+            ("x" * 201, "longer than 200 characters"),
+            ("{id}{topic}", "two channels could ask for the same group"),
+            ("{id}-{topic}", "between {id} and {topic} must stand a character"),
+            ("{wide}.{id}", "between {wide} and {id} must stand a character"),
+        ],
+    )
+    def test_refused(self, member_of: str, reason: str) -> None:
+        """What cannot work stops the start, and says where."""
+        with pytest.raises(BadPolicy) as raised:
+            needing(member_of, pattern="private-{id}.{topic}.{wide*}")
+
+        assert "member_of: " in str(raised.value)
+        assert reason in str(raised.value)
+
+    def test_first_decides(self) -> None:
+        """A later policy is no second chance for whoever is no member."""
+        rules = Policies(
+            [
+                ChannelPolicy(app="1", pattern="private-x.{id}", member_of="x:{id}"),
+                ChannelPolicy(app="1", pattern="{any*}", allow="true"),
+            ]
+        )
+
+        assert rules.decide("1", "private-x.5", user()) == Needs("x:5", "private-x.{id}")
+        assert rules.decide("1", "private-y.5", user()).allowed
+
+    def test_tried(self) -> None:
+        """Which policies were looked at, up to the one that decided, and what it captured."""
+        rules = policies(
+            ("private-x.{id}", "true"), ("private-{a}.{b}", "true"), ("{any*}", "true")
+        )
+
+        assert list(rules.tried("1", "private-y.5")) == [
+            ("private-x.{id}", None),
+            ("private-{a}.{b}", {"a": "y", "b": "5"}),
+        ]
+        assert list(rules.tried("2", "private-y.5")) == []

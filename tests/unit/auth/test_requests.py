@@ -10,6 +10,7 @@ from services.auth.requests import (
     FORM,
     JSON,
     MAX_FIELDS,
+    MOST_CHANNELS,
     BadBody,
     Fields,
     UnknownMediaType,
@@ -46,7 +47,37 @@ class TestParse:
     @pytest.mark.parametrize(
         "body,media_type",
         [
+            (b"socket_id=1.2&channel_name[]=private-a&channel_name[]=b&extra[]=1", FORM),
+            (b"socket_id=1.2&channel_name%5B%5D=private-a&channel_name%5B%5D=b", FORM),
+            (b'{"socket_id":"1.2","channels":["private-a","b"]}', JSON),
+        ],
+    )
+    def test_several(self, body: bytes, media_type: str) -> None:
+        """One request may ask for several channels."""
+        assert parse(body, media_type) == Fields("1.2", channels=("private-a", "b"))
+
+    def test_most(self) -> None:
+        """A form takes as many channels as JSON does."""
+        names = [f"private-{number}" for number in range(MOST_CHANNELS)]
+        form = "&".join(["socket_id=1.2", *(f"channel_name[]={name}" for name in names)])
+
+        assert parse(form.encode(), FORM).channels == tuple(names)
+
+    def test_not_several(self) -> None:
+        """Only JSON has lists by this name."""
+        assert parse(b"socket_id=1.2&channels=private-a", FORM) == Fields("1.2")
+
+    @pytest.mark.parametrize(
+        "body,media_type",
+        [
             (b"", FORM),
+            (b"socket_id=1.2&channel_name=a&channel_name[]=b", FORM),
+            (b"socket_id=1.2" + b"&channel_name[]=a" * (MOST_CHANNELS + 1), FORM),
+            (b'{"socket_id":"1.2","channels":[]}', JSON),
+            (b'{"socket_id":"1.2","channels":[1]}', JSON),
+            (b'{"socket_id":"1.2","channels":"private-a"}', JSON),
+            (b'{"socket_id":"1.2","channel_name":"a","channels":["b"]}', JSON),
+            (b'{"socket_id":"1.2","channels":[' + b'"a",' * MOST_CHANNELS + b'"a"]}', JSON),
             (b"channel_name=private-x", FORM),
             (b"socket_id=\xff", FORM),
             (b"&".join([b"a=1"] * (MAX_FIELDS + 1)), FORM),

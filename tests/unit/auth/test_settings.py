@@ -6,8 +6,16 @@ import msgspec
 import pytest
 
 from libs.common.secret import Secret
-from services.auth.settings import SHORTEST_SECRET, AuthSettings, ChannelPolicy, Issuer
+from services.auth.settings import (
+    SHORTEST_SECRET,
+    AuthSettings,
+    ChannelPolicy,
+    Introspection,
+    Issuer,
+    check_url,
+)
 
+URL = "https://id.example.org/x"
 GOOD = {"issuer": "i", "audience": "a", "secret": Secret("s" * SHORTEST_SECRET)}
 
 
@@ -53,11 +61,121 @@ class TestIssuer:
 
         assert issuer.key == "PEM"
 
+    def test_published_keys(self) -> None:
+        issuer = read(Issuer, issuer="i", audience="a", algorithms=["RS256"], jwks=URL)
+
+        assert issuer.jwks == URL
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"key": "PEM"},
+            {"secret": GOOD["secret"]},
+            {"algorithms": ["HS256"]},
+            {"algorithms": ["HS256"], "secret": GOOD["secret"]},
+            {"jwks": ""},
+        ],
+    )
+    def test_one_source_of_keys(self, wrong: dict[str, Any]) -> None:
+        """A secret, a key or published keys: exactly one; and a secret is never published."""
+        values = {"issuer": "i", "audience": "a", "algorithms": ["RS256"], "jwks": URL}
+
+        with pytest.raises(msgspec.ValidationError, match="secret"):
+            read(Issuer, **(values | wrong))
+
     def test_secret_is_not_shown(self) -> None:
         with pytest.raises(msgspec.ValidationError) as caught:
             read(Issuer, **(GOOD | {"secret": Secret("hush")}))
 
         assert "hush" not in str(caught.value)
+
+
+class TestUrl:
+    """Whom keys are taken from, and tokens shown to: over lines that nobody else reads or writes."""
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://id.example.org/.well-known/jwks.json?v=1",
+            "https://10.0.0.5:8443/",
+            "http://127.0.0.1:8000/x",
+            "http://localhost/x",
+            "http://[::1]:80/x",
+        ],
+    )
+    def test_good(self, url: str) -> None:
+        check_url(url, "the url")
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "",
+            "id.example.org",
+            "/jwks.json",
+            "https://",
+            "https:///x",
+            "https://u:p@id.example.org/",
+            "https://id.example.org/#x",
+            "https://id.example.org/a b",
+            "https://id.example.org/\r\nx",
+            "https://id.example.org:port/",
+            "https://[::1/",
+            "file:///etc/passwd",
+            "ftp://id.example.org/",
+            "http://id.example.org/",
+            "http://localhost.example.org/",
+            "http://127.0.0.1.example.org/",
+            "http://10.0.0.5/",
+        ],
+    )
+    def test_refused(self, url: str) -> None:
+        with pytest.raises(ValueError, match="the url"):
+            check_url(url, "the url")
+
+    def test_plain_http(self) -> None:
+        """Inside a private network an operator may do without TLS, having said so."""
+        check_url("http://laravel:8000/api/user", "the url", plain_http=True)
+        with pytest.raises(ValueError, match="https"):
+            check_url("ftp://laravel/", "the url", plain_http=True)
+
+
+class TestIntrospection:
+    """Who is asked about other tokens."""
+
+    @pytest.mark.parametrize(
+        "values,path",
+        [
+            ({}, "sub"),
+            ({"mode": "introspect"}, "sub"),
+            ({"mode": "whoami"}, "id"),
+            ({"mode": "whoami", "user_id": "data.id"}, "data.id"),
+        ],
+    )
+    def test_user_path(self, values: dict[str, str], path: str) -> None:
+        """The user's id is where RFC 7662 puts it, or where applications usually do."""
+        assert read(Introspection, url=URL, **values).user_path == path
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"url": "http://id.example.org/"},
+            {"mode": "guess"},
+            {"method": "DELETE"},
+            {"cache": -1},
+            {"cache": 301},
+            {"timeout": 0},
+            {"max_body": 0},
+            {"client_secret": Secret("s")},
+            {"mode": "whoami", "client_id": "c"},
+        ],
+    )
+    def test_refused(self, wrong: dict[str, Any]) -> None:
+        with pytest.raises(msgspec.ValidationError):
+            read(Introspection, **({"url": URL} | wrong))
+
+    def test_one_for_an_app(self) -> None:
+        with pytest.raises(msgspec.ValidationError, match="same app"):
+            read(AuthSettings, introspection=[{"url": URL, "app": "1"}, {"url": URL, "app": "1"}])
 
 
 class TestPolicy:
@@ -95,3 +213,18 @@ class TestAuth:
         """It is always clear whose a token is."""
         with pytest.raises(msgspec.ValidationError, match="same name"):
             read(AuthSettings, issuers=[GOOD, GOOD])
+
+    @pytest.mark.parametrize("name", ["laravel_session", "__Host-sid", "a.b"])
+    def test_cookie(self, name: str) -> None:
+        assert read(AuthSettings, cookie=name).cookie == name
+
+    @pytest.mark.parametrize("name", ["a b", "a;b", "a=b", "é", "a\n", '"a"'])
+    def test_bad_cookie(self, name: str) -> None:
+        """RFC 6265, 4.1.1: a name is a token."""
+        with pytest.raises(msgspec.ValidationError, match="cookie"):
+            read(AuthSettings, cookie=name)
+
+    def test_ages(self) -> None:
+        """Keys are not given up before they are read again."""
+        with pytest.raises(msgspec.ValidationError, match="jwks_max_age"):
+            read(AuthSettings, jwks_ttl=10, jwks_max_age=9)

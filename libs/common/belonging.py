@@ -1,0 +1,77 @@
+"""
+Memberships as values: who belongs to what, and how that changes.
+
+Pure.  A group is a name that the operator chose, such as ``company:5``; nothing here knows what it opens.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from libs.common.errors import Invalid
+
+MAX_NAME = (
+    200  # Characters of an app's id, a user's id, a group: three of them fit into one notification.
+)
+
+
+class Membership(NamedTuple):
+    """A user of an app who belongs to a group; the names have 1 to `MAX_NAME` printable characters."""
+
+    app: str
+    user: str
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """A membership began."""
+
+    membership: Membership
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """A membership ended."""
+
+    membership: Membership
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """Changes may have happened that the listener is not told: forget what you know."""
+
+
+Change = Put | Removed | Missed
+
+
+class BadName(Invalid):
+    """A name of a membership is empty, too long, or has characters that do not print."""
+
+    def __init__(self, part: str) -> None:
+        super().__init__(
+            f"a membership's {part} is a text of 1 to {MAX_NAME} characters that print"
+        )
+        self.part = part
+
+
+class NotKeptHere(Invalid):
+    """Memberships are read through a query of the operator's, so they are changed and listed elsewhere."""
+
+    status = 409
+
+    def __init__(self) -> None:
+        super().__init__(
+            "memberships are read with auth.memberships.query: change them where they are kept"
+        )
+
+
+def check_membership(membership: Membership) -> None:
+    """
+    Check the names of a membership.
+
+    Raises:
+        BadName: One breaks the rule.
+    """
+    for part, name in zip(Membership._fields, membership, strict=True):
+        if not name or len(name) > MAX_NAME or not name.isprintable():
+            raise BadName(part)

@@ -1,0 +1,201 @@
+"""
+Memberships in PostgreSQL: the rows of ``fanfare_memberships``.  See `memberships.Memberships`.
+
+Whoever writes the rows, a trigger notifies of every change (migrations/0003_memberships.sql), and `Listening` hears
+it.  Behind a pooler that changes servers between transactions no notification arrives.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import msgspec
+import structlog
+
+from libs.common.belonging import (
+    BadName,
+    Change,
+    Membership,
+    Missed,
+    Put,
+    Removed,
+    check_membership,
+)
+from libs.common.connection_postgres import PostgresConnection, reason
+from libs.common.errors import Unavailable
+from libs.common.memberships import ChangeListener, Waiting
+from libs.common.retry import Backoff
+
+NOTIFICATIONS = "fanfare_memberships"
+BACKEND = "memberships"
+PROBE = 30.0  # Seconds between two questions whether the connection that listens is still alive.
+
+_HAS = """
+    SELECT EXISTS (
+        SELECT FROM fanfare_memberships WHERE app = $1 AND user_id = $2 AND group_name = $3
+    )
+"""
+_PUT = """
+    INSERT INTO fanfare_memberships (app, user_id, group_name)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::text[])
+    ON CONFLICT DO NOTHING
+"""
+_REMOVE = """
+    DELETE FROM fanfare_memberships
+    USING unnest($1::text[], $2::text[], $3::text[]) AS ended (app, user_id, group_name)
+    WHERE (fanfare_memberships.app, fanfare_memberships.user_id, fanfare_memberships.group_name)
+        = (ended.app, ended.user_id, ended.group_name)
+"""
+_OF = "SELECT group_name FROM fanfare_memberships WHERE app = $1 AND user_id = $2"
+
+_VERBS: Mapping[str, type[Put | Removed]] = {"put": Put, "removed": Removed}
+_decode = msgspec.json.Decoder(list[str]).decode
+
+log = structlog.get_logger()
+
+
+class PostgresMemberships:
+    """
+    Memberships that PostgreSQL keeps.  See `Memberships`.
+
+    Args:
+        connection: Opened by the caller.
+        probe: Seconds between two looks at the connection that listens.
+    """
+
+    def __init__(self, connection: PostgresConnection, *, probe: float = PROBE) -> None:
+        self._connection = connection
+        self._probe = probe
+
+    async def has(self, membership: Membership) -> bool:
+        """See `Memberships.has`."""
+        try:
+            check_membership(membership)
+        except BadName:  # No row can have it.
+            return False
+        async with self._connection.acquired() as connection:
+            return bool(await connection.fetchval(_HAS, *membership))
+
+    async def put(self, memberships: Collection[Membership]) -> int:
+        """See `Memberships.put`."""
+        return await self._write(_PUT, memberships)
+
+    async def remove(self, memberships: Collection[Membership]) -> int:
+        """See `Memberships.remove`."""
+        return await self._write(_REMOVE, memberships)
+
+    async def of(self, app: str, user: str) -> tuple[str, ...]:
+        """See `Memberships.of`."""
+        async with self._connection.acquired() as connection:
+            rows = await connection.fetch(_OF, app, user)
+        return tuple(sorted(row["group_name"] for row in rows))
+
+    @asynccontextmanager
+    async def changes(self) -> AsyncIterator[ChangeListener]:
+        """See `Memberships.changes`."""
+        async with Listening(self._connection, self._probe).opened() as waiting:
+            yield waiting
+
+    async def _write(self, statement: str, memberships: Iterable[Membership]) -> int:
+        # In one order, so that two writers who meet wait for each other, and never both.
+        ordered = sorted(set(memberships))
+        for membership in ordered:
+            check_membership(membership)
+        columns = [list(column) for column in zip(*ordered, strict=True)]
+        if not columns:
+            return 0
+        async with self._connection.acquired() as connection:
+            status = await connection.execute(statement, *columns)
+        return int(status.rpartition(" ")[2])  # "INSERT 0 5", "DELETE 5".
+
+
+class Listening:
+    """
+    Listens for notifications of changes, again whenever the connection was lost.
+
+    Args:
+        connection: Opened by the caller; one of its pool is used for this alone.
+        probe: Seconds between two looks whether it is still alive.
+    """
+
+    def __init__(self, connection: PostgresConnection, probe: float) -> None:
+        self._connection = connection
+        self._probe = probe
+        self._waiting = Waiting()
+        self._is_lost = False
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Waiting]:
+        """Listen while the context is open."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                following = tasks.create_task(self._follow())
+                try:
+                    yield self._waiting
+                finally:
+                    following.cancel()
+        except ExceptionGroup as group:
+            if len(group.exceptions) > 1:
+                raise
+            raise group.exceptions[0]  # noqa: B904 - what the caller raised, with its own cause
+
+    async def _follow(self) -> None:
+        backoff = Backoff()
+        while True:
+            try:
+                async with self._connection.acquired() as connection:
+                    await self._listen(connection, backoff)
+            except Unavailable as error:
+                self._lost(error)
+            await asyncio.sleep(backoff.delay())
+
+    async def _listen(self, connection: Any, backoff: Backoff) -> None:
+        """Listen until the connection breaks."""
+        ended = asyncio.Event()
+
+        def end(*_: object) -> None:
+            ended.set()
+
+        connection.add_termination_listener(end)
+        try:
+            await connection.add_listener(NOTIFICATIONS, self._heard)
+            self._found()
+            while not ended.is_set():
+                await connection.execute("SELECT 1")  # A server that fell silent does not end it.
+                backoff.reset()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._probe):
+                        await ended.wait()
+        finally:
+            if not ended.is_set():  # It listens, so the pool shall not lend it to others.
+                connection.terminate()
+        raise Unavailable(BACKEND) from ConnectionError("PostgreSQL closed the connection")
+
+    def _heard(self, _connection: object, _pid: int, _channel: str, payload: str) -> None:
+        self._waiting.add(change_of(payload))
+
+    def _found(self) -> None:
+        # Not when the connection broke: what is known may serve while nobody can be asked.
+        self._waiting.add(Missed())
+        if self._is_lost:
+            log.info("postgres.found", backend=BACKEND)
+        self._is_lost = False
+
+    def _lost(self, error: Unavailable) -> None:
+        if not self._is_lost:
+            log.warning("postgres.lost", backend=BACKEND, reason=reason(error))
+        self._is_lost = True
+
+
+def change_of(payload: str) -> Change:
+    """
+    Read a notification: ``["put", app, user, group]``, ``["removed", …]``.
+
+    Whatever else it says, and others may send on this channel, something has changed: `Missed`.
+    """
+    try:
+        verb, app, user, group = _decode(payload)
+        return _VERBS[verb](Membership(app, user, group))
+    except (msgspec.DecodeError, ValueError, KeyError):
+        return Missed()

@@ -1,0 +1,53 @@
+"""
+What is said between us and an identity server: a question, its reply, and that there was no good one.
+
+Pure.  A question may hold a user's token, a reply what is known of the user: neither shows them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from libs.common.errors import Unavailable
+
+
+class IdentityOutage(Unavailable):
+    """
+    An identity server cannot be reached, or answers what makes no sense: nobody is believed for that.
+
+    Attributes:
+        reason: Why, for operators; quotes nothing that it said.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("identity")
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """
+    A request to an identity server.
+
+    Attributes:
+        method: ``GET`` or ``POST``.
+        url: Where.
+        limit: Bytes that the reply's body may have.
+        timeout: Seconds in which all of it must have arrived.
+        headers: Beside the usual.
+        form: The body's fields; None: no body.
+    """
+
+    method: str
+    url: str
+    limit: int
+    timeout: float
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    form: Mapping[str, str] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What an identity server answered, redirections included: nobody follows them."""
+
+    status: int
+    body: bytes = field(repr=False)

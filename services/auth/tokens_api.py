@@ -1,0 +1,207 @@
+"""
+Channel tokens over HTTP, for back ends: issued, asked about, revoked; and the public keys, for everybody.
+
+Whoever calls signs the request as for the Pusher HTTP API, or names its key and secret (HTTP's Basic scheme), and
+speaks for its app alone: another app's token is none.  Source: RFC 7662, RFC 7009, RFC 7517.
+"""
+
+import hashlib
+from collections.abc import Awaitable, Callable, Iterable
+
+import msgspec
+import structlog
+from aiohttp import ETag, hdrs, web
+
+from libs.common.apps import App
+from libs.common.callers import BadCredentials, Call, Callers
+from libs.common.errors import Denied, Invalid, Unavailable
+from libs.common.key_ring import BadChannelToken, KeyRing
+from libs.common.orders import Order
+from libs.common.rates import Act
+from libs.common.revocations import REVOKE
+from libs.common.throttle import Throttle
+from libs.common.tokens import LEEWAY, ChannelToken, hint, issue, new_jti, verify
+from libs.common.web import answer, refusal
+from services.auth.orders import Orders
+from services.auth.token_requests import grant_of, question_of, revocation_of
+
+KEYS_PATH = "/.well-known/jwks.json"
+KEYS_AGE = 300  # Seconds for which others may keep the public keys.
+
+_INACTIVE = {"active": False}
+
+log = structlog.get_logger()
+
+Work = Callable[[Call], Awaitable[web.Response]]
+
+
+class UnknownCaller(Denied):
+    """A request is neither signed nor names an app's key and secret."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "sign the request, or send Authorization: Basic with the app's key and secret"
+        )
+
+
+class TokensApi:
+    """
+    The endpoints.
+
+    Args:
+        callers: Knows back ends.
+        ring: The keys.
+        orders: Gives and hears revocations.
+        throttle: Holds apps to their rates.
+        clock: UTC epoch seconds.
+    """
+
+    def __init__(
+        self,
+        callers: Callers,
+        ring: KeyRing,
+        *,
+        orders: Orders,
+        throttle: Throttle,
+        clock: Callable[[], float],
+    ) -> None:
+        self._callers = callers
+        self._ring = ring
+        self._orders = orders
+        self._throttle = throttle
+        self._clock = clock
+        self._keys = msgspec.json.encode({"keys": ring.jwks()})
+        self._tag = hashlib.sha256(self._keys).hexdigest()[:32]
+
+    def routes(self) -> Iterable[web.AbstractRouteDef]:
+        """Return the endpoints; they stand under no prefix, as back ends know where they call."""
+        return [
+            web.post("/auth/tokens", self._issue),
+            web.post("/auth/validate", self._validate),
+            web.post("/auth/revoke", self._revoke),
+            web.get(KEYS_PATH, self._tell_keys),
+        ]
+
+    async def _issue(self, request: web.Request) -> web.Response:
+        """Answer ``{"token", "jti", "expires_at"}``."""
+
+        async def work(call: Call) -> web.Response:
+            grant = grant_of(call.body)
+            now = self._clock()
+            text, token = issue(grant, self._ring, app_id=call.app.id, now=now, jti=new_jti())
+            log.info("token.issued", app=token.app, user=token.user, jti=token.jti)
+            expires_at = int(token.expires_at)
+            return answer({"token": text, "jti": token.jti, "expires_at": expires_at})
+
+        return await self._answered(request, work)
+
+    async def _validate(self, request: web.Request) -> web.Response:
+        """Answer what a good token says, or ``{"active": false}`` (RFC 7662, 2.2)."""
+
+        async def work(call: Call) -> web.Response:
+            question = question_of(call.body, _media_type(request))
+            try:
+                token = verify(question.token, self._ring, app=call.app, now=self._clock())
+                self._orders.check(token)
+            except BadChannelToken as error:
+                log.info("token.inactive", app=call.app.id, reason=str(error))
+                return answer(_INACTIVE)
+            return answer(_told(token))
+
+        return await self._answered(request, work)
+
+    async def _revoke(self, request: web.Request) -> web.Response:
+        """Answer ``{}`` when all gateways have their order, or none is needed (RFC 7009, 2.2)."""
+
+        async def work(call: Call) -> web.Response:
+            order = self._order(call, _media_type(request))
+            if order is not None:
+                await self._orders.send(order)
+                log.info("token.revoked", app=order.app, kind=order.kind, subject=order.subject)
+            return answer({})
+
+        return await self._answered(request, work)
+
+    async def _tell_keys(self, request: web.Request) -> web.Response:
+        """Answer the public keys as a JWK Set."""
+        headers = {
+            hdrs.CACHE_CONTROL: f"public, max-age={KEYS_AGE}",
+            hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: "*",
+        }
+        known = self._tag in {tag.value for tag in request.if_none_match or ()}
+        response = web.Response(
+            status=304 if known else 200,
+            body=None if known else self._keys,
+            content_type="application/jwk-set+json",
+            headers=headers,
+        )
+        response.etag = ETag(self._tag)
+        return response
+
+    def _order(self, call: Call, media_type: str) -> Order | None:
+        """
+        Compose what control is to be told; None where there is nothing that could be accepted.
+
+        A token's signature is not asked for: it may be of a key that this process does not know yet, and whoever
+        calls may revoke any ``jti`` of its app.
+        """
+        revocation = revocation_of(call.body, media_type)
+        now = self._clock()
+        last = now + self._ring.max_ttl + LEEWAY  # No token that is issued now is good for longer.
+        if revocation.user:
+            return Order(REVOKE, call.app.id, revocation.user, now, last, kind="user")
+        if revocation.jti:
+            return Order(REVOKE, call.app.id, revocation.jti, now, last, kind="jti")
+        said = hint(revocation.token)
+        if said is None or call.app.id not in said.app_ids or not said.expires_at > now:
+            return None
+        expires_at = min(said.expires_at, last)
+        return Order(REVOKE, call.app.id, said.jti, now, expires_at, kind="token")
+
+    async def _answered(self, request: web.Request, work: Work) -> web.Response:
+        try:
+            response = await work(await self._caller(request))
+        except (Invalid, Denied, Unavailable) as error:
+            log.info("auth.refused", path=request.path, status=error.status, reason=str(error))
+            response = refusal(error)
+            if error.status == 401:
+                response.headers[hdrs.WWW_AUTHENTICATE] = 'Basic realm="fanfare"'
+        response.headers[hdrs.CACHE_CONTROL] = "no-store"
+        return response
+
+    async def _caller(self, request: web.Request) -> Call:
+        """Find out who calls, and count the request."""
+        if hdrs.AUTHORIZATION in request.headers:
+            call = Call(self._named(request), await self._callers.body(request), self._clock())
+        elif "auth_signature" in request.query:
+            call = await self._callers.signed(request)
+        else:
+            raise UnknownCaller
+        act = Act(call.app.id, "auth_requests")
+        await self._throttle.check(act, rate=call.app.limits.auth_requests)
+        return call
+
+    def _named(self, request: web.Request) -> App:
+        try:
+            return self._callers.named(request)
+        except BadCredentials as error:
+            raise UnknownCaller from error
+
+
+def _media_type(request: web.Request) -> str:
+    return request.content_type if hdrs.CONTENT_TYPE in request.headers else ""
+
+
+def _told(token: ChannelToken) -> dict[str, object]:
+    return {
+        "active": True,
+        "iss": token.issuer,
+        "aud": token.app,
+        "sub": token.user,
+        "jti": token.jti,
+        "iat": int(token.issued_at),
+        "exp": int(token.expires_at),
+        "channels": token.channels,
+        "user_info": token.user_info,
+        "claims": token.claims,
+    }

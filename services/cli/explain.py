@@ -1,0 +1,119 @@
+"""Explain whether a user may join a channel: which policy decides, and why.  Exit status 0: they may; 1: not."""
+
+import argparse
+import asyncio
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from libs.common.backends import opened_memberships
+from libs.common.belonging import Membership
+from libs.common.channels import BadChannelName, Kind, check_channel, kind_of
+from libs.common.connection_postgres import reason
+from libs.common.errors import Misconfigured, Unavailable
+from services.auth.identity import User
+from services.auth.policy import Decision, Needs, Policies
+from services.auth.settings import Issuer
+from services.program import plan
+from services.settings import Settings
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.add_argument("--app", default="", help="the app's id (default: the only one)")
+    parser.add_argument("--user", required=True, help="the user's id, as the token names it")
+    parser.add_argument("--channel", required=True, help="the channel's name, prefix included")
+    parser.add_argument(
+        "--claims",
+        default="{}",
+        metavar="JSON",
+        help='what else the token says: \'{"companies": ["1"]}\'',
+    )
+    parser.add_argument("--info", default="{}", metavar="JSON", help="the user's user_info")
+
+
+def execute(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Print who may join, which policies were tried, and what they said."""
+    app = arguments.app or _only_app(settings)
+    claims = _object("--claims", arguments.claims)
+    issuer = Issuer(
+        issuer="fanfare explain", audience="fanfare explain", key="none", algorithms=("EdDSA",)
+    )
+    user = User(
+        arguments.user, _object("--info", arguments.info), {"sub": arguments.user, **claims}, issuer
+    )
+    try:
+        check_channel(arguments.channel)
+    except BadChannelName as error:
+        raise Misconfigured(f"--channel: {error}") from error
+    is_allowed, lines = asyncio.run(_explained(settings, app, channel=arguments.channel, user=user))
+    print("\n".join(lines))
+    return 0 if is_allowed else 1
+
+
+async def _explained(
+    settings: Settings, app: str, *, channel: str, user: User
+) -> tuple[bool, list[str]]:
+    policies = Policies(settings.channels)
+    lines = [f"app {app}, user {user.id}, channel {channel} ({kind_of(channel).value})"]
+    if kind_of(channel) is Kind.USER:
+        lines.append("denied: a user's own channel takes a sign-in, and no token opens it")
+        return False, lines
+    lines += _tried(policies, app, channel)
+    decision, asked = await _decided(settings, policies.decide(app, channel, user), app, user=user)
+    lines += asked
+    if decision is None:
+        return False, [*lines, "denied: nobody can be asked, which clients are told with 503"]
+    if not decision.pattern and kind_of(channel) is Kind.PUBLIC:
+        return True, [*lines, "allowed: no policy guards this public channel"]
+    verdict = "allowed" if decision.allowed else "denied"
+    by = f" by {decision.pattern}" if decision.pattern else ""
+    return decision.allowed, [*lines, f"{verdict}{by}: {decision.reason}"]
+
+
+def _tried(policies: Policies, app: str, channel: str) -> Iterator[str]:
+    """Word which policies were looked at, one after the other."""
+    for pattern, captures in policies.tried(app, channel):
+        yield f"  {pattern}: {_worded(captures)}"
+
+
+def _worded(captures: Mapping[str, str] | None) -> str:
+    if captures is None:
+        return "does not fit"
+    pairs = ", ".join(f"{name} = {value!r}" for name, value in captures.items())
+    return f"fits, with {pairs}" if pairs else "fits"
+
+
+async def _decided(
+    settings: Settings, outcome: Decision | Needs, app: str, *, user: User
+) -> tuple[Decision | None, list[str]]:
+    """Ask for a membership where one is needed; no decision: nobody could be asked."""
+    if isinstance(outcome, Decision):
+        return outcome, []
+    question = f"  is {user.id} a member of {outcome.group}?"
+    if settings.backends.memberships.scheme == "memory":
+        note = "not that this process could see: memberships are in the memory of another"
+        return outcome.decided(is_member=False), [f"{question} {note}"]
+    try:
+        async with opened_memberships(plan(settings)) as memberships:
+            is_member = await memberships.has(Membership(app, user.id, outcome.group))
+    except Unavailable as error:
+        return None, [f"{question} {error}: {reason(error)}"]
+    return outcome.decided(is_member=is_member), [f"{question} {'yes' if is_member else 'no'}"]
+
+
+def _only_app(settings: Settings) -> str:
+    ids = {app.id for app in settings.apps} or {policy.app for policy in settings.channels}
+    if len(ids) != 1:
+        raise Misconfigured("--app: name the app, as there are several, or none")
+    return ids.pop()
+
+
+def _object(name: str, text: str) -> dict[str, Any]:
+    try:
+        return _decode(text)
+    except msgspec.DecodeError as error:
+        raise Misconfigured(f"{name}: expected an object in JSON: {error}") from error

@@ -1,0 +1,303 @@
+"""What only PostgreSQL can do to memberships: be written by others, go, come back; and queries of the operator's."""
+
+from collections.abc import AsyncIterator, Iterator, MutableMapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from libs.common.address import Url
+from libs.common.belonging import Membership, Missed, NotKeptHere, Put, Removed
+from libs.common.errors import Unavailable
+from libs.common.memberships_postgres import PostgresMemberships, change_of
+from libs.common.memberships_query_postgres import QueriedMemberships
+from libs.common.migrations_postgres import migrate
+from tests.support.memberships import ANN, BEN, DEADLINE, connected, deployment, heard, interrupted
+from tests.support.servers import postgres_server
+from tests.support.servers.ports import free_port
+from tests.support.servers.process import eventually
+from tests.support.tenants import operated
+
+TABLES = """
+    CREATE TABLE company_users (company_id bigint, user_id int, role text);
+    INSERT INTO company_users VALUES (5, 7, 'owner');
+    CREATE TABLE teams (id uuid, member text);
+    INSERT INTO teams VALUES ('0b8f2f1e-9a3d-4c8e-8a58-2f4f3f0c7b11', 'ann');
+"""
+QUERY = "SELECT 1 FROM company_users WHERE user_id = $2 AND $4 = 'company' AND company_id = $5"
+
+Logs = list[MutableMapping[str, Any]]
+
+
+@pytest.fixture
+def logs() -> Iterator[Logs]:
+    """Yield what is logged."""
+    with capture_logs() as logs:
+        yield logs
+
+
+def events(logs: Logs, event: str) -> Logs:
+    return [line for line in logs if line["event"] == event]
+
+
+class TestByHand:
+    """Whoever writes the rows, every process hears of it."""
+
+    async def test_rows(self, database_url: str) -> None:
+        statements = [
+            "INSERT INTO fanfare_memberships (app, user_id, group_name) VALUES ('1', '7', 'company:5')",
+            "UPDATE fanfare_memberships SET since = now()",
+            "UPDATE fanfare_memberships SET user_id = '8'",
+            "DELETE FROM fanfare_memberships",
+        ]
+        async with deployment(database_url) as site, site.one.changes() as listener:
+            await interrupted(listener)
+
+            async with operated(database_url) as operator:
+                for statement in statements:
+                    await operator.execute(statement)
+
+            assert await heard(listener, 4) == [Put(ANN), Removed(ANN), Put(BEN), Removed(BEN)]
+
+    async def test_emptied(self, database_url: str) -> None:
+        """A table that was emptied names no rows: everything must be forgotten."""
+        async with deployment(database_url) as site, site.one.changes() as listener:
+            await interrupted(listener)
+
+            async with operated(database_url) as operator:
+                await operator.execute("TRUNCATE fanfare_memberships")
+
+            await interrupted(listener)
+
+    async def test_elsewhere(self, database_url: str) -> None:
+        """A writer whose search path does not lead to our tables is heard of too."""
+        insert = "INSERT INTO public.fanfare_memberships (app, user_id, group_name) VALUES ('1', '7', 'company:5')"
+        async with deployment(database_url) as site, site.one.changes() as listener:
+            await interrupted(listener)
+
+            async with operated(database_url) as operator:
+                await operator.execute("SET search_path = pg_catalog")
+                await operator.execute(insert)
+
+            assert await heard(listener, 1) == [Put(ANN)]
+
+    async def test_too_long(self, database_url: str) -> None:
+        """A trigger of the operator's that names what fits into no notification breaks no transaction."""
+        async with deployment(database_url) as site, site.one.changes() as listener:
+            await interrupted(listener)
+
+            async with operated(database_url) as operator:
+                notify = "SELECT fanfare_memberships_notify('removed', '1', '7', repeat('x', 9000))"
+                await operator.execute(notify)
+
+            await interrupted(listener)
+
+    @pytest.mark.parametrize(
+        "payload",
+        ["", "x", "{}", "[]", '["missed"]', '["put", "1", "7"]', '["away", "1", "7", "x"]'],
+    )
+    def test_unknown_notification(self, payload: str) -> None:
+        """What cannot be read says that something has changed."""
+        assert change_of(payload) == Missed()
+
+
+class TestAway:
+    """PostgreSQL goes, and comes back."""
+
+    async def test_unavailable(self) -> None:
+        async with connected(f"postgresql://u:secret@127.0.0.1:{free_port()}/db") as connection:
+            memberships = PostgresMemberships(connection)
+
+            for question in (
+                memberships.has(ANN),
+                memberships.put([ANN]),
+                memberships.remove([ANN]),
+                memberships.of("1", "7"),
+            ):
+                with pytest.raises(Unavailable) as raised:
+                    await question
+                assert raised.value.backend == "memberships"
+
+    async def test_interruption(self, logs: Logs) -> None:
+        """A listener says nothing while PostgreSQL is away, and that it may have missed changes when it is back."""
+        async with postgres_server() as server, connected(server.url) as connection:
+            await migrate(Url(server.url))
+            memberships = PostgresMemberships(connection)
+            async with memberships.changes() as listener:
+                await interrupted(listener)
+
+                await server.stop()
+                await eventually(lambda: logged(logs, "postgres.lost"), timeout=DEADLINE)
+                assert await listener.receive(0.1) == []
+
+                await server.start()
+                await interrupted(listener)
+                await memberships.put([ANN])
+                assert await heard(listener, 1) == [Put(ANN)]
+
+        assert len(events(logs, "postgres.lost")) == 1
+        assert len(events(logs, "postgres.found")) == 1
+        assert server.url not in str(logs)
+
+    async def test_silent(self, logs: Logs) -> None:
+        """A server that fell silent without a word counts as away."""
+        settings = {"connect_timeout": 0.5, "command_timeout": 0.5}
+        async with postgres_server() as server, connected(server.url, **settings) as connection:
+            await migrate(Url(server.url))
+            memberships = PostgresMemberships(connection, probe=0.1)
+            async with memberships.changes() as listener:
+                await interrupted(listener)
+
+                server.pause()
+                await eventually(lambda: logged(logs, "postgres.lost"), timeout=DEADLINE)
+                server.resume()
+
+                await interrupted(listener)
+
+
+async def logged(logs: Logs, event: str) -> bool:
+    return bool(events(logs, event))
+
+
+@asynccontextmanager
+async def queried(url: str, query: str) -> AsyncIterator[QueriedMemberships]:
+    """Open memberships behind a query, with tables of the operator's."""
+    async with operated(url) as operator:
+        await operator.execute(TABLES)
+    async with connected(url) as connection:
+        yield QueriedMemberships(connection, query)
+
+
+class TestQuery:
+    """The operator's tables are read with a query of theirs."""
+
+    @pytest.mark.parametrize(
+        "user,group,expected",
+        [
+            ("7", "company:5", True),
+            ("7", "company:6", False),
+            ("8", "company:5", False),
+            ("7", "team:5", False),
+            ("7", "5", False),
+            ("07", "company:5", False),
+            ("7 ", "company:5", False),
+            ("ann", "company:5", False),
+            ("", "company:5", False),
+            ("\N{ARABIC-INDIC DIGIT SEVEN}", "company:5", False),
+            ("4294967303", "company:5", False),
+            ("7", "company:99999999999999999999999", False),
+        ],
+    )
+    async def test_numbers(
+        self, database_url: str, user: str, group: str, *, expected: bool
+    ) -> None:
+        """Columns of whole numbers are compared with the text that spells the number, and no other."""
+        async with queried(database_url, QUERY) as memberships:
+            assert await memberships.has(Membership("1", user, group)) is expected
+
+    @pytest.mark.parametrize(
+        "team,expected",
+        [
+            ("0b8f2f1e-9a3d-4c8e-8a58-2f4f3f0c7b11", True),
+            ("0B8F2F1E-9a3d-4c8e-8a58-2f4f3f0c7b11", False),
+            ("5", False),
+        ],
+    )
+    async def test_uuids(self, database_url: str, team: str, *, expected: bool) -> None:
+        query = "SELECT EXISTS (SELECT FROM teams WHERE member = $2 AND id = $5)"
+        async with queried(database_url, query) as memberships:
+            assert await memberships.has(Membership("1", "ann", f"team:{team}")) is expected
+
+    @pytest.mark.parametrize(
+        "query,expected",
+        [
+            ("SELECT $1 = '1' AND $2 = '7' AND $3 = 'a:b:c' AND $4 = 'a' AND $5 = 'b:c'", True),
+            (
+                "SELECT count(*) FROM company_users WHERE user_id = $2 AND company_id::text = $3",
+                False,
+            ),
+            ("SELECT role FROM company_users WHERE user_id = $2 AND $3 <> ''", True),
+            ("SELECT NULL FROM company_users WHERE user_id = $2 AND $3 <> ''", False),
+            ("SELECT $2 <> $3;", True),
+        ],
+    )
+    async def test_answers(self, database_url: str, query: str, *, expected: bool) -> None:
+        """A first value that is null, false or 0 is a no; any other is a yes."""
+        async with queried(database_url, query) as memberships:
+            assert await memberships.has(Membership("1", "7", "a:b:c")) is expected
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "SELEKT $2, $3",
+            "SELECT 1 FROM nowhere WHERE a = $2 AND b = $3",
+            "SELECT 1 / (length($2) - 1) WHERE $3 <> ''",
+            "DELETE FROM company_users WHERE user_id = $2 AND company_id = $5 RETURNING 1",
+            "SELECT 1 FROM company_users WHERE $2::date = now() AND $3 <> ''",
+        ],
+    )
+    async def test_failing(self, database_url: str, logs: Logs, query: str) -> None:
+        """A query that fails, or would write, is a backend that is away; the log says why, once."""
+        async with queried(database_url, query) as memberships:
+            for _ in range(3):
+                with pytest.raises(Unavailable):
+                    await memberships.has(ANN)
+
+        (line,) = events(logs, "memberships.query_failed")
+        assert line["log_level"] == "error"
+        async with operated(database_url) as operator:
+            assert await operator.fetchval("SELECT count(*) FROM company_users") == 1
+
+    async def test_mended(self, database_url: str, logs: Logs) -> None:
+        """A query that failed because of the tables works when they are as it needs them."""
+        query = "SELECT 1 FROM later WHERE user_id = $2 AND group_name = $3"
+        async with queried(database_url, query) as memberships:
+            with pytest.raises(Unavailable):
+                await memberships.has(ANN)
+            async with operated(database_url) as operator:
+                await operator.execute(
+                    "CREATE TABLE later AS SELECT 7 AS user_id, 'company:5' AS group_name"
+                )
+
+            assert await memberships.has(ANN)
+
+        assert len(events(logs, "memberships.query_failed")) == 1
+
+    async def test_columns_changed(self, database_url: str) -> None:
+        """A column that gets another type costs one answer at most."""
+        async with queried(database_url, QUERY) as memberships:
+            assert await memberships.has(ANN)
+            async with operated(database_url) as operator:
+                await operator.execute("ALTER TABLE company_users ALTER user_id TYPE text")
+
+            async def answers() -> bool:
+                try:
+                    return await memberships.has(ANN)
+                except Unavailable:
+                    return False
+
+            await eventually(answers, timeout=DEADLINE)
+
+    async def test_read_only(self, database_url: str) -> None:
+        """Fanfare changes and lists nothing there."""
+        async with queried(database_url, QUERY) as memberships:
+            for call in (
+                memberships.put([ANN]),
+                memberships.remove([ANN]),
+                memberships.of("1", "7"),
+            ):
+                with pytest.raises(NotKeptHere, match=r"auth\.memberships\.query"):
+                    await call
+
+    async def test_changes(self, database_url: str) -> None:
+        """Changes are heard of where a trigger of the operator's tells them."""
+        await migrate(Url(database_url))
+        async with queried(database_url, QUERY) as memberships, memberships.changes() as listener:
+            await interrupted(listener)
+
+            async with operated(database_url) as operator:
+                notify = "SELECT fanfare_memberships_notify('removed', '1', '7', 'company:5')"
+                await operator.execute(notify)
+
+            assert await heard(listener, 1) == [Removed(ANN)]

@@ -1,0 +1,137 @@
+"""Auth's ear on control: what is revoked, and when that is known."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+from structlog.testing import capture_logs
+
+from libs.common.control import MemoryControl
+from libs.common.errors import Unavailable
+from libs.common.orders import Order
+from libs.common.revocations import Revocations, RevokedToken
+from libs.common.tokens import ChannelToken
+from services.auth.orders import Orders
+from tests.support.servers.process import eventually
+
+NOW = 1_700_000_000.0
+DEADLINE = 10.0
+
+
+def revoke(jti: str) -> Order:
+    return Order("revoke", "1", jti, NOW, NOW + 60, kind="jti")
+
+
+def token(jti: str, *, at: float = NOW) -> ChannelToken:
+    return ChannelToken(
+        app="1",
+        user="7",
+        user_info={},
+        claims={},
+        channels=(),
+        issued_at=at,
+        expires_at=at + 60,
+        jti=jti,
+        issuer="fanfare",
+    )
+
+
+class Crowded(MemoryControl):
+    """Control whose listeners get one order at a time, as those of a long stream get a batch."""
+
+    async def after(self, number: int, timeout: float) -> list[tuple[int, Order]]:
+        await asyncio.sleep(0)
+        return (await super().after(number, timeout))[:1]
+
+
+@asynccontextmanager
+async def running(orders: Orders) -> AsyncIterator[None]:
+    task = asyncio.create_task(orders.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def heard(orders: Orders, jti: str) -> None:
+    """Wait until an order was heard."""
+
+    async def is_revoked() -> bool:
+        try:
+            orders.check(token(jti))
+        except RevokedToken:
+            return True
+        except Unavailable:
+            return False
+        return False
+
+    await eventually(is_revoked, timeout=DEADLINE)
+
+
+def is_known(orders: Orders, jti: str) -> bool:
+    """Tell whether it is known that a token is revoked; that it is good must not be said."""
+    try:
+        orders.check(token(jti))
+    except RevokedToken:
+        return True
+    except Unavailable:
+        return False
+    raise AssertionError("a revoked token was called good")
+
+
+class TestHearing:
+    """A token counts as good only when all orders in force are known."""
+
+    async def test_all_first(self) -> None:
+        """While some of many orders were heard no token is called good."""
+        control = Crowded(lambda: NOW)
+        for number in range(20):
+            await control.send(revoke(str(number)))
+        orders = Orders(control, Revocations(), clock=lambda: NOW)
+        with pytest.raises(Unavailable):
+            orders.check(token("19"))
+
+        async with running(orders), asyncio.timeout(DEADLINE):
+            while not is_known(orders, "19"):
+                await asyncio.sleep(0)
+
+        orders.check(token("other"))
+
+    async def test_later(self) -> None:
+        """What comes afterwards is heard too."""
+        control = MemoryControl(lambda: NOW)
+        orders = Orders(control, Revocations(), clock=lambda: NOW)
+        async with running(orders):
+            await control.send(revoke("first"))
+            await heard(orders, "first")
+            await control.send(revoke("second"))
+            await heard(orders, "second")
+
+    async def test_own(self) -> None:
+        """What is ordered here holds here at once."""
+        orders = Orders(MemoryControl(lambda: NOW), Revocations(), clock=lambda: NOW)
+        async with running(orders):
+            await orders.send(revoke("first"))
+            await heard(orders, "first")
+            await orders.send(revoke("second"))
+
+            with pytest.raises(RevokedToken):
+                orders.check(token("second"))
+
+
+class TestTooMany:
+    """Memory is bounded."""
+
+    async def test_told(self) -> None:
+        """An operator hears which app has lost all of its tokens."""
+        orders = Orders(MemoryControl(lambda: NOW), Revocations(2), clock=lambda: NOW)
+
+        with capture_logs() as logs:
+            for jti in ("a", "b", "c"):
+                await orders.send(revoke(jti))
+
+        (line,) = [line for line in logs if line["event"] == "revocations.folded"]
+        assert (line["log_level"], line["app"]) == ("error", "1")

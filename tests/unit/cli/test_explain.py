@@ -1,0 +1,166 @@
+"""What `fanfare explain` prints: who may join, which policy decided, and why."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from services.cli import main
+from tests.support.servers.ports import free_port
+
+SETTINGS = """
+[[apps]]
+id = "1"
+key = "k"
+secrets = ["s"]
+
+[[channels]]
+pattern = "private-user.{user_id}"
+allow = "user.id == user_id"
+
+[[channels]]
+pattern = "private-company.{company_id}"
+allow = "company_id in claims.companies"
+
+[[channels]]
+pattern = "private-campaign.{campaign_id}"
+member_of = "campaign:{campaign_id}"
+
+[[channels]]
+pattern = "presence-{room}"
+allow = "user.info.name == 'Ann' && claims.sub == user.id"
+"""
+
+Explain = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def explain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Explain:
+    """Run the command for user 7, and return its exit status and what it printed."""
+    file = tmp_path / "fanfare.toml"
+
+    def run(channel: str, *words: str, more: str = "", app: str = "1") -> tuple[int, str]:
+        file.write_text(SETTINGS + more)
+        named = ["--user", "7", "--app", app, "--channel", channel]
+        status = main(["explain", "--config", str(file), *named, *words])
+        said = capsys.readouterr()
+        return status, said.out + said.err
+
+    return run
+
+
+class TestDecision:
+    """Status 0: they may; 1: not."""
+
+    def test_allowed(self, explain: Explain) -> None:
+        status, text = explain("private-company.5", "--claims", '{"companies": ["5"]}')
+
+        assert status == 0
+        assert text.splitlines() == [
+            "app 1, user 7, channel private-company.5 (private)",
+            "  private-user.{user_id}: does not fit",
+            "  private-company.{company_id}: fits, with company_id = '5'",
+            "allowed by private-company.{company_id}: allow is true",
+        ]
+
+    @pytest.mark.parametrize(
+        "channel,words,last",
+        [
+            (
+                "private-company.5",
+                ("--claims", '{"companies": ["6"]}'),
+                "denied by private-company.{company_id}: allow is false",
+            ),
+            (
+                "private-company.5",
+                (),
+                "denied by private-company.{company_id}: 'company_id in claims.companies': 'companies' is absent",
+            ),
+            ("private-unheard-of", (), "denied: no policy fits the channel"),
+            (
+                "#server-to-user-7",
+                (),
+                "denied: a user's own channel takes a sign-in, and no token opens it",
+            ),
+            (
+                "private-campaign.5",
+                (),
+                "denied by private-campaign.{campaign_id}: the user is not a member of campaign:5",
+            ),
+        ],
+    )
+    def test_denied(
+        self, explain: Explain, channel: str, words: tuple[str, ...], last: str
+    ) -> None:
+        status, text = explain(channel, *words)
+
+        assert status == 1
+        assert text.splitlines()[-1] == last
+
+    def test_info(self, explain: Explain) -> None:
+        """Policies see what other members would."""
+        assert explain("presence-room", "--info", '{"name": "Ann"}')[0] == 0
+        assert explain("presence-room", "--info", '{"name": "Ben"}')[0] == 1
+
+    def test_public(self, explain: Explain) -> None:
+        """A public channel that no policy guards is open."""
+        status, text = explain("news")
+
+        assert status == 0
+        assert text.splitlines()[-1] == "allowed: no policy guards this public channel"
+
+    def test_other_app(self, explain: Explain) -> None:
+        assert explain("private-user.7")[0] == 0
+        assert explain("private-user.7", app="2")[0] == 1
+
+
+class TestMembership:
+    """Which membership was asked for, and the answer."""
+
+    def test_in_memory(self, explain: Explain) -> None:
+        """What is in another process's memory cannot be seen from here, which is said."""
+        status, text = explain("private-campaign.5")
+
+        assert status == 1
+        assert "  is 7 a member of campaign:5? not that this process could see" in text
+
+    def test_away(self, explain: Explain) -> None:
+        """Who cannot be asked lets nobody in; the password is not shown."""
+        url = f"postgresql://u:hush@127.0.0.1:{free_port()}/db"
+
+        status, text = explain("private-campaign.5", more=f'[backends]\nmemberships = "{url}"\n')
+
+        assert status == 1
+        assert "the memberships backend is unavailable: " in text
+        assert text.splitlines()[-1].startswith("denied: nobody can be asked")
+        assert "hush" not in text
+
+
+class TestWords:
+    """Status 2: the words are wrong."""
+
+    @pytest.mark.parametrize(
+        "channel,words,reason",
+        [
+            ("a b", (), "--channel: invalid channel name 'a b'"),
+            ("a", ("--claims", "["), "--claims: expected an object in JSON"),
+            ("a", ("--claims", "[]"), "--claims: expected an object in JSON"),
+            ("a", ("--info", "5"), "--info: expected an object in JSON"),
+        ],
+    )
+    def test_refused(
+        self, explain: Explain, channel: str, words: tuple[str, ...], reason: str
+    ) -> None:
+        status, text = explain(channel, *words)
+
+        assert status == 2
+        assert reason in text
+
+    def test_app_left_out(self, explain: Explain) -> None:
+        """Where the file has one app it need not be named."""
+        assert explain("private-user.7", app="")[0] == 0
+        second = '[[apps]]\nid = "2"\nkey = "l"\nsecrets = ["s"]\n'
+        status, text = explain("private-user.7", app="", more=second)
+
+        assert status == 2
+        assert "app" in text
