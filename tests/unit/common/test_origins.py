@@ -19,6 +19,12 @@ class TestExact:
         """An app without a list lets in every page."""
         assert allows((), origin)
 
+    @pytest.mark.parametrize("origin", [SITE, "http://a.b:8080", "null", ""])
+    def test_everybody(self, origin: str) -> None:
+        """Reverb's asterisk stands for every page."""
+        assert allows(("*",), origin)
+        assert allows((BELOW, "*"), origin)
+
     @pytest.mark.parametrize("origin", [SITE, "http://localhost:3000"])
     def test_listed(self, origin: str) -> None:
         """A page of the list is let in."""
