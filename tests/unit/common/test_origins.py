@@ -77,7 +77,7 @@ class TestBelow:
         assert not allows(("https://*.example.org:8443",), "https://a.example.org")
 
     @pytest.mark.parametrize(
-        "pattern", ["https://*.", "*", "*://a.org", "https://*", "https://a.*"]
+        "pattern", ["https://*.", "**", "*://a.org", "https://*", "https://a.*"]
     )
     def test_no_other_wildcards(self, pattern: str) -> None:
         """A star elsewhere stands for itself."""
