@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
+from itertools import islice
 from typing import NamedTuple
 
 from libs.common.apps import App
@@ -81,12 +82,17 @@ class Quotas:
         self._admitted: Counter[Subject] = Counter()
         self._waiting: list[Claim] = []
         self._stated: set[Subject] = set()  # Those that the tally knows of.
-        self._changed: set[Subject] = set()
+        self._changed: dict[Subject, None] = {}  # Oldest first.
         self._restated = 0
 
     def __len__(self) -> int:
         """Tell how many wait."""
         return len(self._waiting)
+
+    @property
+    def backlog(self) -> int:
+        """How many subjects changed and were not reported yet."""
+        return len(self._changed)
 
     @property
     def is_due(self) -> bool:
@@ -112,18 +118,21 @@ class Quotas:
     def restate(self) -> None:
         """Report everything anew: the tally may have lost it, or knows us no longer."""
         self._restated += 1
-        self._changed |= {subject for subject in self._stated if subject in self._admitted}
+        self._mark(subject for subject in self._stated if subject in self._admitted)
         self._stated.intersection_update(self._admitted)
 
     def round(self, most: int) -> Round:
-        """Take what there is to report: all changes, and up to ``most`` of those who wait."""
+        """Take what there is to report: up to ``most`` changes, and as many of those who wait."""
         claims, self._waiting = self._waiting[:most], self._waiting[most:]
         asked = self._asked(claims)
+        changed = dict.fromkeys(islice(self._changed, most))
         # Where a limit is new, who was here before counts too.
-        self._changed.update(count.subject for count in asked if count.subject not in self._stated)
-        stated = [Count(subject, self._admitted.get(subject, 0)) for subject in self._changed]
+        unknown = [c.subject for c in asked if c.subject not in self._stated]
+        changed |= dict.fromkeys(subject for subject in unknown if subject in self._admitted)
+        stated = [Count(subject, self._admitted.get(subject, 0)) for subject in changed]
         self._stated.update(count.subject for count in (*stated, *asked))
-        self._changed.clear()
+        for subject in changed:
+            self._changed.pop(subject, None)
         return Round((*stated, *asked), tuple(claims), self._restated)
 
     def _asked(self, claims: Sequence[Claim]) -> list[Count]:
@@ -157,22 +166,22 @@ class Quotas:
         for count, standing in zip(round_.counts, standings, strict=True):
             known[count.subject] = standing
             if standing is None:
-                self._changed.add(count.subject)
+                self._mark([count.subject])
         verdicts = [(claim, self._judge(claim, known)) for claim in round_.claims]
         for subject, standing in known.items():
             if standing is not None:
                 self._compare(subject, standing.held)
         if round_.restated != self._restated:
-            self._changed.update(known)
+            self._mark(known)
         return verdicts
 
     def _compare(self, subject: Subject, held: int) -> None:
         """Report again what is not as the tally has it; forget what is nothing on both sides."""
         admitted = self._admitted.get(subject, 0)
         if held != admitted:
-            self._changed.add(subject)
+            self._mark([subject])
             return
-        self._changed.discard(subject)
+        self._changed.pop(subject, None)
         if admitted == 0:
             self._stated.discard(subject)
 
@@ -199,7 +208,11 @@ class Quotas:
 
     def _note(self, subject: Subject) -> None:
         if subject.kind == "app" or subject in self._stated:
-            self._changed.add(subject)
+            self._mark([subject])
+
+    def _mark(self, subjects: Iterable[Subject]) -> None:
+        """Have subjects reported, in the order in which they first changed."""
+        self._changed.update(dict.fromkeys(subjects))
 
 
 def _is_full(standing: Standing | None, limit: int) -> bool:

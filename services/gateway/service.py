@@ -23,7 +23,7 @@ from libs.common.errors import Denied, Invalid, Unavailable
 from libs.common.messages import Broadcast, Whisper
 from libs.common.roster import Roster
 from libs.common.runtime import caller_of
-from libs.common.tally import Tally
+from libs.common.tally import Subject, Tally
 from libs.common.web import refusal
 from services.gateway import frames
 from services.gateway.admission import Admission, Departure, Follow, Join
@@ -175,12 +175,11 @@ class Gateway:
         socket = Socket(transport, max_unsent=self._settings.max_unsent)
         try:
             app = self._examine(request)
-            quotas = of_connection(app, caller_of(request).address)
-            await self._turnstile.enter(quotas)
+            subjects = await self._turnstile.enter(of_connection(app, caller_of(request).address))
         except (Invalid, Denied, Unavailable) as error:
             self._refuse(socket, error)
             return websocket
-        await self._serve(app, socket, websocket, quotas)
+        await self._serve(app, socket, websocket, subjects)
         return websocket
 
     def _examine(self, request: web.Request) -> App:
@@ -190,10 +189,7 @@ class Gateway:
         app = self._apps.by_key(request.match_info["key"])
         caller = caller_of(request)
         check_client(app, request.headers.get(hdrs.ORIGIN), is_secure=caller.is_secure)
-        if self._draining:
-            raise OverCapacity("this gateway is going")
-        if 0 < self._settings.max_connections <= len(self._connections):
-            raise OverCapacity("this gateway holds as many connections as it may")
+        self._check_capacity()
         return app
 
     def _check_capacity(self) -> None:
@@ -214,9 +210,8 @@ class Gateway:
         app: App,
         socket: Socket,
         websocket: "web.WebSocketResponse[bool]",
-        quotas: Iterable[Quota],
+        subjects: tuple[Subject, ...],
     ) -> None:
-        subjects = tuple(subject for subject, _ in quotas)
         try:  # Again: while it waited for its turn others came, or the gateway began to go.
             self._check_capacity()
         except OverCapacity as error:

@@ -18,6 +18,7 @@ from services.gateway.quotas import Claim, Quota, Quotas, Round, Verdict
 
 BATCH = 500  # Newcomers of one round trip.
 MOST = 10_000  # Newcomers who may wait.
+BACKLOG = 100_000  # Subjects that may have to be reported before newcomers are refused.
 PATIENCE = 5.0  # Seconds that one waits.
 MOMENT = 0.05  # Seconds in which newcomers are gathered after a report that failed.
 
@@ -58,21 +59,25 @@ class Turnstile:
         self._settled = asyncio.Event()
         self._settled.set()
 
-    async def enter(self, quotas: tuple[Quota, ...]) -> None:
+    async def enter(self, quotas: tuple[Quota, ...]) -> tuple[Subject, ...]:
         """
-        Count a newcomer, once there is room for it.  It must leave again, unless this raises.
+        Count a newcomer, once there is room for it.
+
+        Returns:
+            What it counts for; this must be given to `leave` in the end.
 
         Raises:
             OverQuota: There is no room.
             QuotaInDoubt: There may be room soon, or it could not be found out within `PATIENCE` seconds.
         """
+        subjects = tuple(quota.subject for quota in quotas)
         verdict: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
 
         def answer(given: Verdict) -> None:
             if not verdict.done():
                 verdict.set_result(given)
             elif given is Verdict.GRANTED:  # Nobody waits for it any more.
-                self.leave(quota.subject for quota in quotas)
+                self.leave(subjects)
 
         self.claim(quotas, answer)
         is_in = False
@@ -85,15 +90,22 @@ class Turnstile:
             raise QuotaInDoubt from error
         finally:
             if not is_in and _is_granted(verdict):  # Its time was over in the same moment.
-                self.leave(quota.subject for quota in quotas)
+                self.leave(subjects)
+        return subjects
 
     def claim(self, quotas: tuple[Quota, ...], answer: Callable[[Verdict], None]) -> None:
-        """Count a connection for more, if there is room; up to `MOST` may wait, others are in doubt at once."""
-        if len(self._quotas) >= MOST:
+        """
+        Count a connection for more, if there is room.
+
+        Where `MOST` wait, or the tally is away and `BACKLOG` subjects behind, who has a limit is in doubt at once.
+        """
+        claim = Claim(quotas, answer)
+        if claim.limited and (len(self._quotas) >= MOST or self._quotas.backlog >= BACKLOG):
             answer(Verdict.IN_DOUBT)
             return
-        self._quotas.claim(Claim(quotas, answer))
-        self._came.set()
+        self._quotas.claim(claim)
+        if claim.limited:
+            self._came.set()
         self._stir()
 
     def leave(self, subjects: Iterable[Subject]) -> None:
@@ -130,7 +142,8 @@ class Turnstile:
 
     async def _pause(self, delay: float) -> None:
         """Wait before the next attempt; newcomers hardly wait, who may need a part that is not away."""
-        self._came.clear()
+        if not len(self._quotas):
+            self._came.clear()
         with suppress(TimeoutError):
             async with asyncio.timeout(delay):
                 await self._came.wait()

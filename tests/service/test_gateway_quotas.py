@@ -17,6 +17,7 @@ from tests.support.faults import FaultyBus, FaultyRoster
 from tests.support.gateways import APP, place, until
 from tests.support.quotas import (
     WHOLE,
+    SlowTally,
     expect_let_in,
     expect_refused,
     expect_sent_away,
@@ -27,16 +28,16 @@ from tests.support.quotas import (
     slow,
     until_nothing_is_held,
 )
-from tests.support.tallies import FaultyTally, stand
+from tests.support.tallies import stand
 
 pytestmark = pytest.mark.usefixtures("quick")
 
 
-class PartlyAway(FaultyTally):
+class PartlyAway(SlowTally):
     """A tally that is away for one app."""
 
     def __init__(self, bus: FaultyBus, roster: FaultyRoster) -> None:
-        super().__init__(bus, roster.inner)
+        super().__init__(bus, roster)
         self.is_away_in_part = True
 
     async def report(self, gateway: str, counts: Sequence[Count]) -> list[Standing | Unavailable]:
@@ -95,10 +96,12 @@ class TestApp:
         """
         While a gateway is counted whose lease has lapsed, clients are told to come back; when it is cleared they may.
         """
-        async with place(apps=limited(connections=2), lease_grace=0.5) as here:
+        async with place(apps=limited(connections=2), lease_renew=0.05) as here:
             await stand(here.tally.inner, "a dead one", WHOLE, 2)
 
             await expect_refused(here, 4100)
+            await until(lambda: "a dead one" in here.roster.inner._lapsed)
+            here.roster.ahead = 2 * DEADLINE  # The grace period of a lapsed lease is over.
             await until(lambda: held(here, WHOLE) == 0)
 
             await here.connect()
@@ -147,10 +150,14 @@ class TestApp:
         tally = PartlyAway(bus, roster)
         apps = MemoryApps([APP, another])
         async with place(bus=bus, roster=roster, tally=tally, apps=apps) as here:
+            tally.answers.clear()
             client = await here.connect()
-            await until(lambda: tally.refusals > 0)
+            await until(lambda: len(tally.reports) == 1)
+            other = await here.open("/app/other-key?protocol=7")
+            await until(lambda: len(here.gateway._turnstile._quotas) == 1)
+            tally.answers.set()
 
-            other = await here.connect("/app/other-key?protocol=7")
+            await other.greeted()
 
             await expect_sent_away(await here.open("/app/other-key?protocol=7"), 4004)
             await expect_let_in(client, other)

@@ -108,7 +108,7 @@ class TestSettle:
             quotas.claim(each)
         round_ = quotas.round(9)
 
-        settled = quotas.settle(round_, [Standing(0, 0), Standing(2, 2)])
+        settled = quotas.settle(round_, [Standing(2, 2)])
 
         assert [each for each, _ in settled] == claims
         assert [verdict.value for _, verdict in settled] == [0, 0, 4004, 4004]
@@ -121,7 +121,7 @@ class TestSettle:
         quotas = Quotas()
         quotas.claim(claim((WHOLE, 2)))
 
-        assert verdicts(quotas, quotas.round(9), Standing(0, 2), Standing(0, 2, in_doubt=True)) == [
+        assert verdicts(quotas, quotas.round(9), Standing(0, 2, in_doubt=True)) == [
             Verdict.IN_DOUBT
         ]
 
@@ -132,7 +132,7 @@ class TestSettle:
         quotas = Quotas()
         quotas.claim(claim((WHOLE, 2)))
 
-        assert verdicts(quotas, quotas.round(9), None, None) == [Verdict.IN_DOUBT]
+        assert verdicts(quotas, quotas.round(9), None) == [Verdict.IN_DOUBT]
 
         assert quotas.round(9).counts == (Count(WHOLE, 0),)
 
@@ -273,6 +273,21 @@ class TestRestate:
 
         assert set(quotas.round(9).counts) == {Count(WHOLE, 1), Count(ANN, 1)}
 
+    def test_in_handfuls(self) -> None:
+        """
+        However much there is to report, a round takes so many, those first that changed first.
+        """
+        quotas = Quotas()
+        subjects = [Subject("user", "1", str(number)) for number in range(5)]
+        for subject in subjects:
+            admit(quotas, (subject, 2))
+        quotas.release(subjects)
+
+        rounds = [[count.subject for count in quotas.round(2).counts] for _ in range(3)]
+
+        assert rounds == [subjects[:2], subjects[2:4], subjects[4:]]
+        assert not quotas.is_due
+
     def test_during_a_round(self) -> None:
         """
         An answer that is older than the loss does not count as a report.
@@ -296,7 +311,7 @@ class TestRestate:
         round_ = quotas.round(9)
         quotas.restate()
 
-        quotas.settle(round_, [Standing(0, 0), Standing(1, 1)])
+        quotas.settle(round_, [Standing(1, 1)])
         round_ = quotas.round(9)
         assert round_.counts == (Count(ANN, 1),)
         quotas.settle(round_, [Standing(1, 1)])
