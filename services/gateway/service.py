@@ -100,6 +100,7 @@ class Gateway:
         self._emptied = asyncio.Event()  # Set when the last connection went; read while draining.
         self._connections: set[Connection] = set()
         self._wheel: Wheel[Connection] = Wheel()
+        self._known_apps: tuple[App, ...] = ()  # At the last look.
         self._signing_in: set[Connection] = set()  # Those for whose user room is being asked.
         self.counters = Counters()
         self._hub: Hub[Connection] = Hub(cache_ttl)
@@ -306,10 +307,26 @@ class Gateway:
         while True:
             await asyncio.sleep(TICK)
             now = time.monotonic()
+            self._refresh()
             for connection in self._wheel.take(now):
+                connection.perform(connection.session.ticked(now))
+                self._look_again(connection, now)
+
+    def _look_again(self, connection: Connection, now: float) -> None:
+        """Have a connection come up again; one that answers a ping before its time must be asked again before."""
+        due = min(connection.session.next_tick, now + self._settings.activity_timeout)
+        self._wheel.put(connection, max(now, due))
+
+    def _refresh(self) -> None:
+        """Let all connections have their apps as they are, if any was changed: also those that say nothing."""
+        with suppress(Unavailable):
+            apps = self._apps.all()
+            if apps == self._known_apps:
+                return
+            self._known_apps = apps
+            for connection in tuple(self._connections):
                 if connection.refresh():
-                    connection.perform(connection.session.ticked(now))
-                self._wheel.put(connection, max(now, connection.session.next_tick))
+                    self._look_again(connection, time.monotonic())
 
     async def _seat_again(self) -> None:
         """
