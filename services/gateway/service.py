@@ -106,12 +106,9 @@ class Gateway:
         self._hub: Hub[Connection] = Hub(cache_ttl)
         self._unseated = asyncio.Event()
         self._lease = Lease(
-            roster,
-            ttl=settings.lease_ttl,
-            interval=settings.lease_renew,
-            unseated=self._unseated,
+            roster, ttl=settings.lease_ttl, interval=settings.lease_renew, unseated=self._unseated
         )
-        self._turnstile = Turnstile(tally, self._lease)
+        self._turnstile = Turnstile(tally, self._lease, renewal=settings.lease_renew)
         self._attendance = Attendance(
             tally, self._hub, lease=self._lease, announced=self._tells_counts
         )
@@ -176,9 +173,9 @@ class Gateway:
         socket = Socket(transport, max_unsent=self._settings.max_unsent)
         try:
             app = self._examine(request)
-            subjects = await self._turnstile.enter(of_connection(app, caller_of(request).address))
+            subjects = await self._enter(app, caller_of(request).address)
         except (Invalid, Denied, Unavailable) as error:
-            self._refuse(socket, error)
+            self._refuse(request, socket, error)
             return websocket
         await self._serve(app, socket, websocket, subjects)
         return websocket
@@ -190,8 +187,18 @@ class Gateway:
         app = self._apps.by_key(request.match_info["key"])
         caller = caller_of(request)
         check_client(app, request.headers.get(hdrs.ORIGIN), is_secure=caller.is_secure)
-        self._check_capacity()
         return app
+
+    async def _enter(self, app: App, address: str) -> tuple[Subject, ...]:
+        """Count a newcomer, if there is room for it here and in its quotas; tell what it counts for."""
+        self._check_capacity()
+        subjects = await self._turnstile.enter(of_connection(app, address))
+        try:  # Again: while it waited for its turn others came, or the gateway began to go.
+            self._check_capacity()
+        except OverCapacity:
+            self._turnstile.leave(subjects)
+            raise
+        return subjects
 
     def _check_capacity(self) -> None:
         if self._draining:
@@ -199,9 +206,17 @@ class Gateway:
         if 0 < self._settings.max_connections <= len(self._connections):
             raise OverCapacity("this gateway holds as many connections as it may")
 
-    def _refuse(self, socket: Socket, error: Invalid | Denied | Unavailable) -> None:
+    def _refuse(
+        self, request: web.Request, socket: Socket, error: Invalid | Denied | Unavailable
+    ) -> None:
         self.counters.refused[error.code] = self.counters.refused.get(error.code, 0) + 1
-        log.info("connection.refused", code=error.code, reason=str(error))
+        log.info(
+            "connection.refused",
+            path=request.path,
+            address=caller_of(request).address,
+            code=error.code,
+            reason=str(error),
+        )
         socket.send(frames.error(error.code, str(error)))
         socket.close(error.code, str(error))
         socket.finish()
@@ -213,12 +228,6 @@ class Gateway:
         websocket: "web.WebSocketResponse[bool]",
         subjects: tuple[Subject, ...],
     ) -> None:
-        try:  # Again: while it waited for its turn others came, or the gateway began to go.
-            self._check_capacity()
-        except OverCapacity as error:
-            self._turnstile.leave(subjects)
-            self._refuse(socket, error)
-            return
         now = time.monotonic()
         session = Session(app, _new_socket_id(), self._settings, now=now)
         connection = Connection(session, socket, self)
@@ -267,8 +276,8 @@ class Gateway:
         self._signing_in.discard(connection)
         subjects = tuple(subject for subject, _ in quotas)
         try:
-            check(verdict)
-        except (Denied, Unavailable) as error:
+            check(verdict, quotas)
+        except (Denied, Invalid) as error:
             connection.close(error.code, str(error))
             return
         if connection.is_open:

@@ -12,6 +12,7 @@ from libs.common.errors import Unavailable
 from libs.common.retry import Backoff
 from libs.common.tally import Count, Standing
 from services.gateway import turnstile
+from services.gateway.lease import Lease
 from tests.support.client import DEADLINE
 from tests.support.faults import FaultyBus, FaultyRoster
 from tests.support.gateways import APP, place, until
@@ -105,6 +106,31 @@ class TestApp:
             await until(lambda: held(here, WHOLE) == 0)
 
             await here.connect()
+
+    async def test_just_died(self) -> None:
+        """
+        The clients of a gateway that has just died are told to come back, although its lease still holds.
+        """
+        async with place(apps=limited(connections=2), lease_renew=0.05) as here:
+            await here.roster.renew("a dead one", ttl=DEADLINE)
+            await stand(here.tally.inner, "a dead one", WHOLE, 2)
+
+            await expect_refused(here, 4100)
+
+    async def test_alive(self) -> None:
+        """
+        Where the gateways that are counted go on renewing, a client beyond the quota is told to give up.
+        """
+        async with place(apps=limited(connections=2), lease_renew=0.05) as here:
+            other = Lease(here.roster, ttl=DEADLINE, interval=0.05, unseated=asyncio.Event())
+            renewing = asyncio.create_task(other.run())
+            await until(lambda: other._is_held)
+            await stand(here.tally.inner, other.name, WHOLE, 2)
+
+            await expect_refused(here, 4004)
+
+            renewing.cancel()
+            await asyncio.wait([renewing])
 
     async def test_tally_away(self) -> None:
         """

@@ -42,13 +42,13 @@ async def test_let_in_too_late() -> None:
     bus = FaultyBus()
     roster = FaultyRoster(bus)
     lease = Lease(roster, ttl=DEADLINE, interval=DEADLINE, unseated=asyncio.Event())
-    gate = turnstile.Turnstile(FaultyTally(bus, roster.inner), lease)
+    gate = turnstile.Turnstile(FaultyTally(bus, roster.inner), lease, renewal=DEADLINE)
     newcomer = asyncio.create_task(gate.enter((Quota(WHOLE, 1),)))
     await until(lambda: len(gate._quotas) == 1)
     round_ = gate._quotas.round(1)
     standings = [Standing(count.number, count.number) for count in round_.counts]
 
-    for claim, verdict in gate._quotas.settle(round_, standings):
+    for claim, verdict in gate._quotas.settle(round_, standings, now=0.0):
         claim.answer(verdict)
     newcomer.cancel()
     await asyncio.wait([newcomer])
@@ -64,8 +64,8 @@ class TestWaiting:
         """
         Who waited for long is told to come back, and counts for nothing when the answer comes.
         """
-        monkeypatch.setattr(turnstile, "PATIENCE", 0.05)
-        async with slow(limited(connections=1)) as (here, tally):
+        monkeypatch.setattr(turnstile, "MARGIN", 0.02)
+        async with slow(limited(connections=1), lease_renew=0.01) as (here, tally):
             tally.answers.clear()
 
             await expect_refused(here, 4100)
