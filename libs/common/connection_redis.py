@@ -6,7 +6,7 @@ script yet, or another node has the key.  All else that shows Redis away or unwi
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha1
 from pathlib import Path
@@ -59,10 +59,23 @@ class Script:
         self.digest = sha1(text.encode(), usedforsecurity=False).hexdigest()
 
     @classmethod
-    def read(cls, *names: str) -> Self:
-        """Join files of this directory into a script: ``Script.read("bus_meta.lua", "bus_tops.lua")``."""
-        directory = Path(__file__).parent
-        return cls("\n".join((directory / name).read_text(encoding="utf-8") for name in names))
+    def read(cls, name: str) -> Self:
+        """Read a script from a file of this directory."""
+        return cls(_text(name))
+
+    @classmethod
+    def joined(cls, *names: str, flags: str = "") -> Self:
+        """
+        Join files of this directory into a script.
+
+        It gets a shebang, so that Redis refuses it as a whole or not at all.
+
+        Args:
+            names: Of the files, which have no shebang.
+            flags: Of the script, such as ``allow-oom``: without memory left it still runs.
+        """
+        shebang = f"#!lua flags={flags}" if flags else "#!lua"
+        return cls("\n".join((shebang, *map(_text, names))))
 
     def call(self, keys: Sequence[str], *args: Word) -> "Call":
         """Say what to run it on: ``KEYS`` and ``ARGV``."""
@@ -82,6 +95,17 @@ class Call(NamedTuple):
     key: str
     command: Command
     script: Script | None = None
+
+
+def raise_first(replies: Iterable[Any]) -> None:
+    """Raise the first error among the replies to several calls."""
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise reply
+
+
+def _text(name: str) -> str:
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")
 
 
 @dataclass(slots=True, eq=False)

@@ -38,7 +38,7 @@ class Unavailable(Exception):
     A backend cannot be reached or does not answer in time.
 
     Args:
-        backend: Which port failed: ``bus``, ``roster``, ``events``, ``apps``, ``control``.
+        backend: Which port failed: ``bus``, ``roster``, ``events``, ``apps``, ``control``, ``rates``.
     """
 
     code = 4100  # Pusher, "Error codes": 4100-4199 mean come back after a second, not at once.

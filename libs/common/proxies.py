@@ -65,13 +65,13 @@ class Proxies:
         """
         nearest = _address(peer)
         if nearest is None or not self._trusts(nearest):
-            return Caller(str(nearest or peer), is_secure)
+            return Caller(str(nearest or peer), is_secure=is_secure)
         lowered = [(name.lower(), text) for name, text in headers]
         client, hop = self._walk(nearest, _entries(lowered, FORWARDED_FOR))
         schemes = _entries(lowered, FORWARDED_PROTO)
         if schemes:
             is_secure = schemes[-min(hop, len(schemes))].lower() in _SECURE
-        return Caller(str(client), is_secure)
+        return Caller(str(client), is_secure=is_secure)
 
     def _walk(
         self, nearest: IPv4Address | IPv6Address, entries: Sequence[str]

@@ -230,6 +230,7 @@ class MemoryRoster:
         self._leaving: dict[Seat, float] = {}
         self._held: dict[str, set[Seat]] = {}
         self._leases: dict[str, float] = {}  # Gateway to when it lapses.
+        self._renewed: dict[str, float] = {}  # Gateway to when, of those that are in `_leases`.
         self._lapsed: dict[str, float] = {}  # Gateway to when a sweep first saw that.
         self._cleared: dict[str, float] = {}  # Gateway to when; swept out after a day.
         self._watchers: list[Callable[[str], int]] = []
@@ -329,9 +330,12 @@ class MemoryRoster:
         """Take a gateway that has no lease for one whose lease lapsed, so that it does not stay for ever."""
         self._leases.setdefault(gateway, _NEVER)
 
-    def has_lease(self, gateway: str) -> bool:
-        """Tell whether a gateway's lease holds."""
-        return self._leases.get(gateway, _NEVER) > self._clock()
+    def silence(self, gateway: str) -> float:
+        """Tell how many seconds ago a gateway renewed its lease; infinity: it lapsed, or there is none."""
+        now = self._clock()
+        if self._leases.get(gateway, _NEVER) <= now:
+            return math.inf
+        return now - self._renewed[gateway]
 
     def has_cleared(self, gateway: str) -> bool:
         """Tell whether a gateway was cleared."""
@@ -347,11 +351,13 @@ class MemoryRoster:
             raise LeaseLost(gateway)
         had_lease = self._leases.get(gateway, _NEVER) != _NEVER
         self._lapsed.pop(gateway, None)
+        self._renewed[gateway] = self._clock()
         self._leases[gateway] = self._clock() + ttl
         return had_lease
 
     async def release(self, gateway: str) -> None:
         """See `Roster.release`."""
+        self._renewed.pop(gateway, None)
         if self._leases.pop(gateway, None) is not None:
             self._lapsed.setdefault(gateway, self._clock())
 
@@ -361,6 +367,7 @@ class MemoryRoster:
         counts = 0
         for gateway in _due(self._leases, now):
             del self._leases[gateway]
+            self._renewed.pop(gateway, None)
             self._lapsed.setdefault(gateway, now)
         for gateway in _due(self._cleared, now - CLEARED_FOR):
             del self._cleared[gateway]

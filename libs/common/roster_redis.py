@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from libs.common import tally_redis
 from libs.common.channels import Channel
-from libs.common.connection_redis import Call, RedisConnection, Script
+from libs.common.connection_redis import Call, RedisConnection, Script, raise_first
 from libs.common.errors import Unavailable
 from libs.common.node_redis import Word
 from libs.common.partitions import Keys
@@ -22,23 +22,14 @@ MOST_SEATS = 256  # Seats that one script handles, so that others need not wait 
 REFUSED = -1  # The reply of ``roster_renew.lua`` to a gateway that was cleared.
 SHARE = 64  # Gateways of a partition that one sweep handles, and seats and counts of each.
 
-
-def _script(*names: str, flags: str = "") -> Script:
-    """
-    Join files into a script with a shebang, so that Redis refuses it as a whole or not at all.
-
-    Without memory left it still runs what may free some, and what keeps the gateways' leases.
-    """
-    return Script(f"#!lua {flags}\n{Script.read(*names).text}")
-
-
-JOIN = _script("roster.lua", "roster_join.lua")
-LEAVE = _script("roster.lua", "roster_leave.lua", flags="flags=allow-oom")
-CLEAR = _script("roster.lua", "roster_clear.lua", flags="flags=allow-oom")
-MEMBERS = _script("roster.lua", "roster_members.lua", flags="flags=no-writes")
-SWEEP = _script("roster_sweep.lua", flags="flags=allow-oom")
-RENEW = _script("roster_renew.lua", flags="flags=allow-oom")
-RELEASE = _script("roster_release.lua", flags="flags=allow-oom")
+# Without memory left still runs what may free some, and what keeps the gateways' leases.
+JOIN = Script.joined("roster.lua", "roster_join.lua")
+LEAVE = Script.joined("roster.lua", "roster_leave.lua", flags="allow-oom")
+CLEAR = Script.joined("roster.lua", "roster_clear.lua", flags="allow-oom")
+MEMBERS = Script.joined("roster.lua", "roster_members.lua", flags="no-writes")
+SWEEP = Script.joined("roster_sweep.lua", flags="allow-oom")
+RENEW = Script.joined("roster_renew.lua", flags="allow-oom")
+RELEASE = Script.joined("roster_release.lua", flags="allow-oom")
 
 _Item = TypeVar("_Item")
 
@@ -62,7 +53,7 @@ class RedisRoster:
     A roster that all processes of a deployment share.  See `Roster`.
 
     Args:
-        connection: To Redis; of this roster alone.
+        connection: To Redis; the caller opens and closes it.
         keys: The deployment's.
     """
 
@@ -108,21 +99,24 @@ class RedisRoster:
     async def renew(self, gateway: str, *, ttl: float) -> bool:
         """See `Roster.renew`."""
         replies = await self._everywhere(
-            RENEW, ("leases", "lapsed", "cleared"), gateway, _milliseconds(ttl)
+            RENEW, ("leases", "lapsed", "cleared", "renewed"), gateway, _milliseconds(ttl)
         )
         if REFUSED in replies:
             raise LeaseLost(gateway)
-        _raise_first(replies)
+        raise_first(replies)
         return all(replies)
 
     async def release(self, gateway: str) -> None:
         """See `Roster.release`."""
-        _raise_first(await self._everywhere(RELEASE, ("leases", "lapsed"), gateway))
+        raise_first(await self._everywhere(RELEASE, ("leases", "lapsed", "renewed"), gateway))
 
     async def sweep(self, *, grace: float) -> int:
         """See `Roster.sweep`."""
         judged = await self._everywhere(
-            SWEEP, ("leases", "lapsed", "cleared", "leaving"), _milliseconds(grace), SHARE
+            SWEEP,
+            ("leases", "lapsed", "cleared", "leaving", "renewed"),
+            _milliseconds(grace),
+            SHARE,
         )
         reports = [(place, reply) for place, reply in enumerate(judged) if _is_answer(reply)]
         due = [_seat(text) for _, (_, seats) in reports for text in seats]
@@ -136,7 +130,7 @@ class RedisRoster:
         ]
         calls = [*self._clear(due), *self._clear_counts(ended, counted)]
         cleared = await self._connection.ask_all([*calls, *map(self._settle, done)])
-        _raise_first([*judged, *seated, *counted, *cleared])
+        raise_first([*judged, *seated, *counted, *cleared])
         return sum(cleared[: len(calls)])
 
     async def _holdings(self, ended: Sequence[_Ended]) -> tuple[list[Any], list[Any]]:
@@ -195,7 +189,7 @@ class RedisRoster:
 
     async def _perform(self, calls: Sequence[Call]) -> list[Any]:
         replies = await self._connection.ask_all(calls)
-        _raise_first(replies)
+        raise_first(replies)
         return replies
 
 
@@ -219,7 +213,7 @@ def _words(request: JoinRequest) -> tuple[Word, ...]:
 def _answers(bench: _Bench, requests: Sequence[JoinRequest], reply: Any) -> list[JoinAnswer]:
     if isinstance(reply, Unavailable):
         return [reply] * len(requests)
-    _raise_first([reply])
+    raise_first([reply])
     if not reply:
         return [LeaseLost(bench.gateway)] * len(requests)
     version, infos, refused = reply
@@ -252,9 +246,3 @@ def _milliseconds(seconds: float) -> int:
 
 def _is_answer(reply: Any) -> bool:
     return not isinstance(reply, Exception)
-
-
-def _raise_first(replies: Iterable[Any]) -> None:
-    for reply in replies:
-        if isinstance(reply, Exception):
-            raise reply

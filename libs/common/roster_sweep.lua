@@ -1,13 +1,14 @@
 -- Judge the leases of one partition, and read what is due in it.
 --
--- KEYS: leases, lapsed (gateway -> when a sweep first saw that its lease had lapsed), cleared, leaving
+-- KEYS: leases, lapsed (gateway -> when a sweep first saw that its lease had lapsed), cleared, leaving,
+-- renewed
 -- ARGV: grace in milliseconds, the most gateways and seats to return
 -- Reply: gateways that are cleared and may still hold seats or be counted, seats whose grace is over
 --
 -- A gateway is in cleared before its seats and counts are read, so that their number only shrinks.  It stays in
 -- lapsed until it has none: a sweep that ends half-way is continued by the next.
 
-local LEASES, LAPSED, CLEARED, LEAVING = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local LEASES, LAPSED, CLEARED, LEAVING, RENEWED = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local grace, share = tonumber(ARGV[1]), ARGV[2]
 local CLEARED_FOR = 86400 * 1000
 
@@ -20,6 +21,7 @@ end
 
 for _, gateway in ipairs(due(LEASES, now)) do
   redis.call('ZREM', LEASES, gateway)
+  redis.call('ZREM', RENEWED, gateway)
   redis.call('ZADD', LAPSED, 'NX', now, gateway)
 end
 redis.call('ZREMRANGEBYSCORE', CLEARED, '-inf', now - CLEARED_FOR)

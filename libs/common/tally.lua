@@ -4,12 +4,14 @@
 --   numbers   HASH  gateway -> how many it has of the subject
 --   cleared   ZSET  gateway -> when it was cleared; it is refused, and counts no more.  The roster's.
 --   leases    ZSET  gateway -> when its lease lapses.  The roster's.
+--   renewed   ZSET  gateway -> when it renewed its lease.  The roster's.
 --   held      SET   the subjects that the gateway has some of, as `tally_redis` writes them
 --   channels  ZSET  the app's channels with subscriptions, each with score 0; given for channels alone
 --
 -- Instants are milliseconds by the clock of the server.
 
-local NUMBERS, CLEARED, LEASES, HELD, CHANNELS = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local NUMBERS, CLEARED, LEASES, RENEWED = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local HELD, CHANNELS = KEYS[5], KEYS[6]
 local GATEWAY, SUBJECT, NAME, FEED = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
 -- The gateways that are counted and what they have, as two lists.

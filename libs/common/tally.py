@@ -7,7 +7,7 @@ tenant or an address.  It rests on the leases of the roster: what a dead gateway
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
 from libs.common.channels import Channel
@@ -59,12 +59,15 @@ class Standing:
     Attributes:
         held: What the gateway is counted with: the number, or less where the limit forbids to raise it.
         total: What all gateways have together.
-        in_doubt: Whether another gateway is counted whose lease has lapsed: the total may soon be less.
+        silence: Seconds since another gateway that is counted renewed its lease, the one that did so longest ago;
+            infinity: its lease lapsed, or it has none; 0: there is no other.  The longer, the likelier is it
+            that one of them is dead, and that the total will soon be less.  No two readings of it are the same,
+            so it is not compared.
     """
 
     held: int
     total: int
-    in_doubt: bool = False
+    silence: float = field(default=0.0, compare=False)
 
 
 class Tally(Protocol):
@@ -139,8 +142,8 @@ class MemoryTally:
             held = min(held, max(mine, count.limit - others))
         if held != mine:
             self._set(count.subject, gateway, held, announced=count.announced)
-        in_doubt = any(name != gateway and not self._roster.has_lease(name) for name in numbers)
-        return Standing(held, others + held, in_doubt)
+        silences = [self._roster.silence(name) for name in numbers if name != gateway]
+        return Standing(held, others + held, max(silences, default=0.0))
 
     def _set(self, subject: Subject, gateway: str, number: int, *, announced: bool) -> None:
         numbers = self._numbers.setdefault(subject, {})

@@ -6,30 +6,26 @@ Leases are those that the roster keeps in the same partition; its sweep takes of
 with `held_by` and `clear`.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any, get_args
 
 from libs.common.channels import Channel
-from libs.common.connection_redis import Call, RedisConnection, Script
+from libs.common.connection_redis import Call, RedisConnection, Script, raise_first
 from libs.common.errors import Unavailable
 from libs.common.partitions import Keys
 from libs.common.roster import LeaseLost
 from libs.common.tally import Count, Kind, Standing, Subject
 
+LAPSED = -1  # The reply of ``tally_report.lua`` where the lease of another gateway has lapsed.
 PIECE = 256  # Names of channels that one reading of a partition returns.
 
 _KINDS: dict[str, Kind] = {kind: kind for kind in get_args(Kind)}
 
-
-def _script(*names: str, flags: str = "") -> Script:
-    """Join files into a script with a shebang, so that Redis refuses it as a whole or not at all."""
-    return Script(f"#!lua {flags}\n{Script.read('tally.lua', *names).text}")
-
-
-REPORT = _script("tally_report.lua")
-REPORT_NONE = _script("tally_report.lua", flags="flags=allow-oom")  # 0 frees memory.
-CLEAR = _script("tally_clear.lua", flags="flags=allow-oom")
-TOTAL = _script("tally_total.lua", flags="flags=no-writes")
+REPORT = Script.joined("tally.lua", "tally_report.lua")
+REPORT_NONE = Script.joined("tally.lua", "tally_report.lua", flags="allow-oom")  # 0 frees memory.
+CLEAR = Script.joined("tally.lua", "tally_clear.lua", flags="allow-oom")
+TOTAL = Script.joined("tally.lua", "tally_total.lua", flags="no-writes")
 
 
 class RedisTally:
@@ -63,7 +59,7 @@ class RedisTally:
             cleared = self._keys.partition("roster.cleared", partition)
             calls.append(TOTAL.call([_numbers(self._keys, subject), cleared]))
         replies = await self._connection.ask_all(calls)
-        _raise_first(replies)
+        raise_first(replies)
         return replies
 
     async def channels(self, app: str, *, prefix: str, limit: int) -> list[str]:
@@ -81,7 +77,7 @@ class RedisTally:
                     for key, start in starts.items()
                 ]
             )
-            _raise_first(replies)
+            raise_first(replies)
             found = dict(zip(starts, replies, strict=True))
             names += [name for piece in replies for name in piece]
             starts = {key: b"(" + piece[-1] for key, piece in found.items() if len(piece) == most}
@@ -101,7 +97,7 @@ def clear(keys: Keys, gateway: str, held: Iterable[bytes]) -> list[Call]:
 
 def _call(script: Script, keys: Keys, gateway: str, subject: Subject, *args: int) -> Call:
     place = _place(subject)
-    shared = ["roster.cleared", "roster.leases", f"tally.held:{gateway}"]
+    shared = ["roster.cleared", "roster.leases", "roster.renewed", f"tally.held:{gateway}"]
     if subject.kind == "channel":
         shared.append(f"tally.channels:{subject.app}")
     partition = keys.index(place)
@@ -134,14 +130,8 @@ def _subject(text: bytes) -> Subject:
 def _standing(gateway: str, reply: Any) -> Standing | Unavailable:
     if isinstance(reply, Unavailable):
         return reply
-    _raise_first([reply])
+    raise_first([reply])
     if not reply:
         return LeaseLost(gateway)
-    held, total, in_doubt = reply
-    return Standing(held, total, bool(in_doubt))
-
-
-def _raise_first(replies: Iterable[Any]) -> None:
-    for reply in replies:
-        if isinstance(reply, Exception):
-            raise reply
+    held, total, silence = reply
+    return Standing(held, total, math.inf if silence == LAPSED else silence / 1000)

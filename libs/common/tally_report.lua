@@ -2,7 +2,8 @@
 --
 -- KEYS: as tally.lua
 -- ARGV: gateway, subject, name, feed; number, limit, 1 to announce a change
--- Reply: what it is counted with, the total, 1 if that is in doubt; or nothing if the gateway was cleared
+-- Reply: what it is counted with, the total, the longest silence of another gateway that is counted; or nothing if
+-- the gateway was cleared
 
 local number, limit = tonumber(ARGV[5]), tonumber(ARGV[6])
 
@@ -16,18 +17,23 @@ local function keep(held)
   end
 end
 
-local function are_in_doubt(gateways)
+-- How long ago that gateway renewed which did so longest ago, in milliseconds; -1 if a lease has lapsed.
+local function silence_of(gateways)
   if #gateways == 0 then
     return 0
   end
   local time = redis.call('TIME')
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
-  for _, lapses_at in ipairs(redis.call('ZMSCORE', LEASES, unpack(gateways))) do
-    if not lapses_at or tonumber(lapses_at) <= now then
-      return 1
+  local leases = redis.call('ZMSCORE', LEASES, unpack(gateways))
+  local renewed = redis.call('ZMSCORE', RENEWED, unpack(gateways))
+  local longest = 0
+  for i = 1, #gateways do
+    if not renewed[i] or not leases[i] or tonumber(leases[i]) <= now then
+      return -1
     end
+    longest = math.max(longest, now - tonumber(renewed[i]))
   end
-  return 0
+  return longest
 end
 
 if redis.call('ZSCORE', CLEARED, GATEWAY) then
@@ -57,4 +63,4 @@ end
 if held ~= mine and ARGV[7] == '1' then
   announce(others + held)
 end
-return { held, others + held, are_in_doubt(other_gateways) }
+return { held, others + held, silence_of(other_gateways) }

@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from libs.common.apps import App
 from libs.common.errors import Invalid
-from libs.common.origins import allows
+from libs.common.origins import allows, is_open
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
@@ -109,7 +109,7 @@ def permission(headers: Mapping[str, str], apps: Iterable[App]) -> dict[str, str
     if not origin:
         return {}
     lists = [app.allowed_origins for app in apps]
-    if any(not origins for origins in lists):
+    if any(is_open(origins) for origins in lists):
         return {"Access-Control-Allow-Origin": "*"}
     if any(allows(origins, origin) for origins in lists):
         return {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}

@@ -36,6 +36,9 @@ LONGEST_TOKEN = 255  # Characters of an ``X-Idempotency-Key``.
 
 Reader = Callable[..., Post]
 
+# What of a query proves who asks, and says nothing about what for (`signing.check_request`).
+_PROOFS = {"auth_key", "auth_timestamp", "auth_version", "auth_signature", "body_md5"}
+
 
 class TokenUsed(Invalid):
     """An idempotency key was used for another request before."""
@@ -179,4 +182,5 @@ def _token(request: web.Request) -> str:
 
 def _digest(request: web.Request, body: bytes) -> str:
     """Tell requests apart by what they ask for; each repetition is signed anew."""
-    return sha256(request.path.encode() + b"\n" + body).hexdigest()
+    query = sorted(pair for pair in request.query.items() if pair[0].lower() not in _PROOFS)
+    return sha256(ascii((request.path, query)).encode() + b"\n" + body).hexdigest()

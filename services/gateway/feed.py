@@ -201,9 +201,9 @@ class Feed:
 
     def _take_count(self, counted: Counted, batch: Batch) -> None:
         channel, now = counted.channel, time.monotonic()
-        if self._tells_counts(channel.app) and self._crowds.counted(
-            channel, counted.total, now=now
-        ):
+        if channel.is_presence or not self._tells_counts(channel.app):
+            return  # What a dead gateway counted is taken off aloud, wherever it was.
+        if self._crowds.counted(channel, counted.total, now=now):
             batch.setdefault(channel, []).append(_count(channel, counted.total))
 
     async def _tell_counts(self) -> None:
@@ -263,10 +263,11 @@ class Feed:
         if history.entries is None:
             known, top = room.position.epoch, history.top
             is_another = top.epoch != known
+            was_promised = room.last is not None and room.last.is_coming
             # Of another life of the history nobody here has heard anything yet: it is read from its beginning.
             # This comes first, so that who comes while the others are told gets what the bus keeps.
             self._hub.skip_to(room, Position(top.epoch, 0) if is_another else top)
-            if known == former:  # Otherwise they were told of this loss already.
+            if known == former or was_promised:  # Otherwise they were told of this loss already.
                 await self._resync(room, "epoch" if is_another else "expired")
             return is_another
         if history.entries:

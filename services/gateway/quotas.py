@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
+from itertools import islice
 from typing import NamedTuple
 
 from libs.common.apps import App
@@ -22,9 +23,8 @@ class Verdict(Enum):
 
     GRANTED = 0
     OVER_QUOTA = 4004  # Pusher, "Error codes": clients give up.
-    IN_DOUBT = (
-        4100  # docs/protocol.md: counted are perhaps connections of a dead gateway; clients return.
-    )
+    # docs/protocol.md, "Error codes": counted are perhaps connections of a dead gateway; clients return.
+    IN_DOUBT = 4100
 
 
 class Quota(NamedTuple):
@@ -42,10 +42,12 @@ class Claim:
     Attributes:
         quotas: For what; of all or of nothing.
         answer: Takes the verdict.
+        came_at: When, in monotonic seconds.
     """
 
     quotas: tuple[Quota, ...]
     answer: Callable[[Verdict], None]
+    came_at: float = 0.0
 
     @property
     def limited(self) -> tuple[Quota, ...]:
@@ -75,18 +77,41 @@ class Quotas:
 
     An app's are always reported, the others where they have a limit: then the tally knows them until there
     are none.
+
+    A gateway that has just died still counts, and its clients are the first to come here.  So nobody is sent
+    away for good before every other gateway that counts has renewed its lease since the newcomer came.
+
+    Args:
+        patience: Seconds that a newcomer waits for that; longer than gateways take to renew.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float) -> None:
+        self._patience = patience
         self._admitted: Counter[Subject] = Counter()
         self._waiting: list[Claim] = []
+        self._undecided: list[Claim] = []  # Who found no room, for now.
         self._stated: set[Subject] = set()  # Those that the tally knows of.
-        self._changed: set[Subject] = set()
+        self._changed: dict[Subject, None] = {}  # Oldest first.
         self._restated = 0
 
     def __len__(self) -> int:
         """Tell how many wait."""
-        return len(self._waiting)
+        return len(self._waiting) + len(self._undecided)
+
+    @property
+    def are_undecided(self) -> bool:
+        """Whether some must be asked for again, after a while."""
+        return bool(self._undecided)
+
+    def ask_again(self) -> None:
+        """Ask for those again who are undecided: they came first."""
+        self._waiting = self._undecided + self._waiting
+        self._undecided = []
+
+    @property
+    def backlog(self) -> int:
+        """How many subjects changed and were not reported yet."""
+        return len(self._changed)
 
     @property
     def is_due(self) -> bool:
@@ -112,18 +137,21 @@ class Quotas:
     def restate(self) -> None:
         """Report everything anew: the tally may have lost it, or knows us no longer."""
         self._restated += 1
-        self._changed |= {subject for subject in self._stated if subject in self._admitted}
+        self._mark(subject for subject in self._stated if subject in self._admitted)
         self._stated.intersection_update(self._admitted)
 
     def round(self, most: int) -> Round:
-        """Take what there is to report: all changes, and up to ``most`` of those who wait."""
+        """Take what there is to report: up to ``most`` changes, and as many of those who wait."""
         claims, self._waiting = self._waiting[:most], self._waiting[most:]
         asked = self._asked(claims)
+        changed = dict.fromkeys(islice(self._changed, most))
         # Where a limit is new, who was here before counts too.
-        self._changed.update(count.subject for count in asked if count.subject not in self._stated)
-        stated = [Count(subject, self._admitted.get(subject, 0)) for subject in self._changed]
+        unknown = [c.subject for c in asked if c.subject not in self._stated]
+        changed |= dict.fromkeys(subject for subject in unknown if subject in self._admitted)
+        stated = [Count(subject, self._admitted.get(subject, 0)) for subject in changed]
         self._stated.update(count.subject for count in (*stated, *asked))
-        self._changed.clear()
+        for subject in changed:
+            self._changed.pop(subject, None)
         return Round((*stated, *asked), tuple(claims), self._restated)
 
     def _asked(self, claims: Sequence[Claim]) -> list[Count]:
@@ -141,7 +169,7 @@ class Quotas:
         return list(asked.values())
 
     def settle(
-        self, round_: Round, standings: Sequence[Standing | None]
+        self, round_: Round, standings: Sequence[Standing | None], *, now: float
     ) -> list[tuple[Claim, Verdict]]:
         """
         Decide about those who waited, in the order of their coming.
@@ -149,43 +177,56 @@ class Quotas:
         Args:
             round_: What was reported.
             standings: The answers, in order; None where the tally could not be asked.
+            now: Monotonic seconds.
 
         Returns:
-            The verdicts.  Who could not be judged gets `Verdict.IN_DOUBT`, and is to return.
+            The verdicts.  Who could not be judged gets `Verdict.IN_DOUBT`, and is to return; who is missing
+            waits on.
         """
         known: dict[Subject, Standing | None] = {}
         for count, standing in zip(round_.counts, standings, strict=True):
             known[count.subject] = standing
             if standing is None:
-                self._changed.add(count.subject)
-        verdicts = [(claim, self._judge(claim, known)) for claim in round_.claims]
+                self._mark([count.subject])
+        verdicts: list[tuple[Claim, Verdict]] = []
+        for claim in round_.claims:
+            verdict = self._judge(claim, known, now)
+            if verdict is None:
+                self._undecided.append(claim)
+            else:
+                verdicts.append((claim, verdict))
         for subject, standing in known.items():
             if standing is not None:
                 self._compare(subject, standing.held)
         if round_.restated != self._restated:
-            self._changed.update(known)
+            self._mark(known)
         return verdicts
 
     def _compare(self, subject: Subject, held: int) -> None:
         """Report again what is not as the tally has it; forget what is nothing on both sides."""
         admitted = self._admitted.get(subject, 0)
         if held != admitted:
-            self._changed.add(subject)
+            self._mark([subject])
             return
-        self._changed.discard(subject)
+        self._changed.pop(subject, None)
         if admitted == 0:
             self._stated.discard(subject)
 
-    def _judge(self, claim: Claim, known: dict[Subject, Standing | None]) -> Verdict:
+    def _judge(
+        self, claim: Claim, known: dict[Subject, Standing | None], now: float
+    ) -> Verdict | None:
+        waited = now - claim.came_at
         lacking = [
             (known[subject], limit)
             for subject, limit in claim.limited
             if not self._has_room(subject, known[subject])
         ]
-        if any(_is_full(standing, limit) for standing, limit in lacking):
+        if any(_is_full(standing, limit, waited) for standing, limit in lacking):
             return Verdict.OVER_QUOTA
-        if lacking:
+        if any(standing is None for standing, _ in lacking):
             return Verdict.IN_DOUBT
+        if lacking:
+            return Verdict.IN_DOUBT if waited >= self._patience else None
         self._admit(claim)
         return Verdict.GRANTED
 
@@ -199,12 +240,16 @@ class Quotas:
 
     def _note(self, subject: Subject) -> None:
         if subject.kind == "app" or subject in self._stated:
-            self._changed.add(subject)
+            self._mark([subject])
+
+    def _mark(self, subjects: Iterable[Subject]) -> None:
+        """Have subjects reported, in the order in which they first changed."""
+        self._changed.update(dict.fromkeys(subjects))
 
 
-def _is_full(standing: Standing | None, limit: int) -> bool:
-    """Tell whether there is no room for sure: not where room was not asked for, or somebody counted may be dead."""
-    return standing is not None and standing.total >= limit and not standing.in_doubt
+def _is_full(standing: Standing | None, limit: int, waited: float) -> bool:
+    """Tell whether there is no room for sure: not where it was not asked for, nor where who counts may be dead."""
+    return standing is not None and standing.total >= limit and standing.silence <= waited
 
 
 @lru_cache

@@ -23,7 +23,7 @@ from libs.common.errors import Denied, Invalid, Unavailable
 from libs.common.messages import Broadcast, Whisper
 from libs.common.roster import Roster
 from libs.common.runtime import caller_of
-from libs.common.tally import Tally
+from libs.common.tally import Subject, Tally
 from libs.common.web import refusal
 from services.gateway import frames
 from services.gateway.admission import Admission, Departure, Follow, Join
@@ -100,17 +100,15 @@ class Gateway:
         self._emptied = asyncio.Event()  # Set when the last connection went; read while draining.
         self._connections: set[Connection] = set()
         self._wheel: Wheel[Connection] = Wheel()
+        self._known_apps: tuple[App, ...] = ()  # At the last look.
         self._signing_in: set[Connection] = set()  # Those for whose user room is being asked.
         self.counters = Counters()
         self._hub: Hub[Connection] = Hub(cache_ttl)
         self._unseated = asyncio.Event()
         self._lease = Lease(
-            roster,
-            ttl=settings.lease_ttl,
-            interval=settings.lease_renew,
-            unseated=self._unseated,
+            roster, ttl=settings.lease_ttl, interval=settings.lease_renew, unseated=self._unseated
         )
-        self._turnstile = Turnstile(tally, self._lease)
+        self._turnstile = Turnstile(tally, self._lease, renewal=settings.lease_renew)
         self._attendance = Attendance(
             tally, self._hub, lease=self._lease, announced=self._tells_counts
         )
@@ -175,12 +173,11 @@ class Gateway:
         socket = Socket(transport, max_unsent=self._settings.max_unsent)
         try:
             app = self._examine(request)
-            quotas = of_connection(app, caller_of(request).address)
-            await self._turnstile.enter(quotas)
+            subjects = await self._enter(app, caller_of(request).address)
         except (Invalid, Denied, Unavailable) as error:
-            self._refuse(socket, error)
+            self._refuse(request, socket, error)
             return websocket
-        await self._serve(app, socket, websocket, quotas)
+        await self._serve(app, socket, websocket, subjects)
         return websocket
 
     def _examine(self, request: web.Request) -> App:
@@ -190,11 +187,18 @@ class Gateway:
         app = self._apps.by_key(request.match_info["key"])
         caller = caller_of(request)
         check_client(app, request.headers.get(hdrs.ORIGIN), is_secure=caller.is_secure)
-        if self._draining:
-            raise OverCapacity("this gateway is going")
-        if 0 < self._settings.max_connections <= len(self._connections):
-            raise OverCapacity("this gateway holds as many connections as it may")
         return app
+
+    async def _enter(self, app: App, address: str) -> tuple[Subject, ...]:
+        """Count a newcomer, if there is room for it here and in its quotas; tell what it counts for."""
+        self._check_capacity()
+        subjects = await self._turnstile.enter(of_connection(app, address))
+        try:  # Again: while it waited for its turn others came, or the gateway began to go.
+            self._check_capacity()
+        except OverCapacity:
+            self._turnstile.leave(subjects)
+            raise
+        return subjects
 
     def _check_capacity(self) -> None:
         if self._draining:
@@ -202,9 +206,17 @@ class Gateway:
         if 0 < self._settings.max_connections <= len(self._connections):
             raise OverCapacity("this gateway holds as many connections as it may")
 
-    def _refuse(self, socket: Socket, error: Invalid | Denied | Unavailable) -> None:
+    def _refuse(
+        self, request: web.Request, socket: Socket, error: Invalid | Denied | Unavailable
+    ) -> None:
         self.counters.refused[error.code] = self.counters.refused.get(error.code, 0) + 1
-        log.info("connection.refused", code=error.code, reason=str(error))
+        log.info(
+            "connection.refused",
+            path=request.path,
+            address=caller_of(request).address,
+            code=error.code,
+            reason=str(error),
+        )
         socket.send(frames.error(error.code, str(error)))
         socket.close(error.code, str(error))
         socket.finish()
@@ -214,15 +226,8 @@ class Gateway:
         app: App,
         socket: Socket,
         websocket: "web.WebSocketResponse[bool]",
-        quotas: Iterable[Quota],
+        subjects: tuple[Subject, ...],
     ) -> None:
-        subjects = tuple(subject for subject, _ in quotas)
-        try:  # Again: while it waited for its turn others came, or the gateway began to go.
-            self._check_capacity()
-        except OverCapacity as error:
-            self._turnstile.leave(subjects)
-            self._refuse(socket, error)
-            return
         now = time.monotonic()
         session = Session(app, _new_socket_id(), self._settings, now=now)
         connection = Connection(session, socket, self)
@@ -271,8 +276,8 @@ class Gateway:
         self._signing_in.discard(connection)
         subjects = tuple(subject for subject, _ in quotas)
         try:
-            check(verdict)
-        except (Denied, Unavailable) as error:
+            check(verdict, quotas)
+        except (Denied, Invalid) as error:
             connection.close(error.code, str(error))
             return
         if connection.is_open:
@@ -311,10 +316,26 @@ class Gateway:
         while True:
             await asyncio.sleep(TICK)
             now = time.monotonic()
+            self._refresh()
             for connection in self._wheel.take(now):
+                connection.perform(connection.session.ticked(now))
+                self._look_again(connection, now)
+
+    def _look_again(self, connection: Connection, now: float) -> None:
+        """Have a connection come up again; one that answers a ping before its time must be asked again before."""
+        due = min(connection.session.next_tick, now + self._settings.activity_timeout)
+        self._wheel.put(connection, max(now, due))
+
+    def _refresh(self) -> None:
+        """Let all connections have their apps as they are, if any was changed: also those that say nothing."""
+        with suppress(Unavailable):
+            apps = self._apps.all()
+            if apps == self._known_apps:
+                return
+            self._known_apps = apps
+            for connection in tuple(self._connections):
                 if connection.refresh():
-                    connection.perform(connection.session.ticked(now))
-                self._wheel.put(connection, max(now, connection.session.next_tick))
+                    self._look_again(connection, time.monotonic())
 
     async def _seat_again(self) -> None:
         """

@@ -250,14 +250,15 @@ class Session:
         Args:
             channel: Which.
             infos: The members of a presence channel: user id to ``user_info`` as JSON text.
-            greeting: Frames that are sent after the confirmation.
+            greeting: Frames that a newcomer is sent after the confirmation.
         """
-        if self._channels.get(channel) not in {State.JOINING, *_SUBSCRIBED}:
+        state = self._channels.get(channel)
+        if state not in {State.JOINING, *_SUBSCRIBED}:
             self._forget(channel)
             return [Leave(channel, returns=self._closed)]
         self._channels[channel] = State.JOINED
         frame = frames.succeeded(channel) if infos is None else frames.joined(channel, infos)
-        return [Send(frame), *map(Send, greeting)]
+        return [Send(frame), *(map(Send, greeting) if state is State.JOINING else ())]
 
     def refused(self, channel: str, refusal: Refusal) -> list[Effect]:
         """Take the answer that the client may not join."""
@@ -294,9 +295,8 @@ class Session:
     def _sign_in(self, data: frames.SignIn) -> list[Effect]:
         try:
             self.user = rights.sign_in(self.app, self.socket_id, data, known=self.user)
-        except (
-            Denied
-        ) as error:  # The client may try again; the HTTP status is of no use to it here.
+        except Denied as error:
+            # The client may try again; the HTTP status is of no use to it here.
             return [Send(frames.error(error.code, str(error)))]
         self._is_known = True
         return [SignedIn(self.user), Send(frames.signed_in(data.user_data))]

@@ -150,4 +150,9 @@ class Socket:
     def _abort_later(self) -> None:
         if self._aborting is None:
             loop = asyncio.get_running_loop()
-            self._aborting = loop.call_later(DRAIN_TIMEOUT, self.transport.abort)
+            self._aborting = loop.call_later(DRAIN_TIMEOUT, self._abort)
+
+    def _abort(self) -> None:
+        """Abort what has not ended by itself: asyncio's transport fails when it is aborted after that."""
+        if not self.transport.is_closing() or _unsent(self.transport) > 0:
+            self.transport.abort()

@@ -1,14 +1,20 @@
 """Deployments and clients for the journeys."""
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
-from tests.support.deployment import Deployment, in_many, in_one_process
+from libs.common.apps import App
+from libs.common.secret import Secret
+from tests.clients.sdks import NodeSdk, PythonSdk, Sdk
+from tests.support.deployment import KEY, SECRET, Deployment, in_many, in_one_process
 from tests.support.pusherjs import Driver, driver
 from tests.support.servers import fresh_database
+from tests.support.visitors import Visitor, visitors
+
+APP = App(id="1", key=KEY, secrets=(Secret(SECRET),))
 
 
 @pytest.fixture
@@ -28,6 +34,32 @@ def deployment(request: pytest.FixtureRequest) -> Deployment:
     """Return each deployment in its turn."""
     running: Deployment = request.getfixturevalue(request.param)
     return running
+
+
+@pytest.fixture
+async def guests(deployment: Deployment) -> AsyncIterator[tuple[Visitor, Visitor]]:
+    """Yield a plain client of each gateway."""
+    async with visitors(APP) as visitor:
+        ann, bob = visitor(), visitor()
+        for guest, gateway in zip((ann, bob), deployment.gateways, strict=True):
+            await guest.connect(gateway.url)
+        yield ann, bob
+
+
+@pytest.fixture(params=["python", "npm"])
+def sdk_with(
+    request: pytest.FixtureRequest, deployment: Deployment, node: Driver
+) -> Callable[[str], Sdk]:
+    """Return what sets up each SDK in its turn, with a secret."""
+    if request.param == "python":
+        return lambda secret: PythonSdk(deployment, secret)
+    return lambda secret: NodeSdk(node, deployment, secret, name=secret)
+
+
+@pytest.fixture
+def sdk(sdk_with: Callable[[str], Sdk]) -> Sdk:
+    """Return each SDK in its turn."""
+    return sdk_with(SECRET)
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,14 @@
 
 import asyncio
 import json
+from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer
 
-from tests.support.deployment import KEY, Deployment
+from tests.clients.sdks import PythonSdk
+from tests.support.deployment import KEY, Deployment, in_one_process
 from tests.support.pusherjs import Driver
+from tests.support.servers.ports import free_port
 
 
 def _company(room: str) -> str:
@@ -15,6 +18,73 @@ def _company(room: str) -> str:
 
 def _presence(room: str) -> str:
     return f"presence-room.{room}"
+
+
+class TestConnection:
+    """How pages come in, or do not."""
+
+    async def test_a_path_before_the_app(
+        self, deployment: Deployment, node: Driver, room: str
+    ) -> None:
+        """
+        Pages that were set up for a path, as Reverb's `path` and Soketi's `pathPrefix` want it, are served.
+        """
+        await node.connect("ann", KEY, wsPath="/ws/v1", **deployment.options(0))
+        await node.subscribe("ann", room)
+
+        await PythonSdk(deployment).trigger([room], "moved", {"n": 1})
+
+        assert await node.wait_for_events("ann", room, 1) == [("moved", {"n": 1})]
+
+    async def test_an_unknown_app(self, deployment: Deployment, node: Driver) -> None:
+        """
+        A page with a wrong key is told so, and gives up instead of coming back for ever.
+        """
+        node.say("connect", client="ann", key="no-such-key", options=deployment.options(0))
+
+        told, *_ = await node.wait_for("error", client="ann")
+        assert told["error"]["code"] == 4001
+        await node.wait(client="ann", state="disconnected")
+
+    async def test_returns(self, tmp_path: Path, prefix: str, node: Driver) -> None:
+        """
+        A page whose server goes and comes back signs in and subscribes again, all by itself.
+        """
+        ports, channels = (free_port(), free_port()), [_company("1"), _presence("1")]
+        async with in_one_process(tmp_path, prefix, ports=ports) as before:
+            first = await node.connect("ann", KEY, **before.options(0, user="7", companies=["1"]))
+            node.say("signin", client="ann")
+            await node.wait(client="ann", user_channel="#server-to-user-7")
+            for channel in channels:
+                await node.subscribe("ann", channel)
+        async with in_one_process(tmp_path, prefix, ports=ports) as after:
+            (_, second) = await node.wait(2, client="ann", state="connected")
+            await node.wait(2, client="ann", user_channel="#server-to-user-7")
+            for channel in channels:
+                succeeded = "pusher:subscription_succeeded"
+                await node.wait(2, client="ann", channel=channel, event=succeeded)
+            sdk = PythonSdk(after)
+            await sdk.trigger(channels, "moved", {"n": 1})
+            await sdk.send_to_user("7", "greeted", {})
+
+            assert second["socket_id"] != first
+            await node.wait(client="ann", user_event="greeted")
+            for channel in channels:
+                assert await node.wait_for_events("ann", channel, 1) == [("moved", {"n": 1})]
+
+    async def test_beyond_the_quota(self, tmp_path: Path, prefix: str, node: Driver) -> None:
+        """
+        A page beyond its app's quota gives up as well; others stay.
+        """
+        limits = "[apps.limits]\nconnections = 1\n"
+        async with in_one_process(tmp_path, prefix, more=limits) as small:
+            await node.connect("ann", KEY, **small.options(0))
+            node.say("connect", client="bob", key=KEY, options=small.options(0))
+
+            told, *_ = await node.wait_for("error", client="bob")
+            assert told["error"]["code"] == 4004
+            await node.wait(client="bob", state="disconnected")
+            assert (await node.ask("look", client="ann"))["state"] == "connected"
 
 
 class TestDomainEvents:

@@ -1,21 +1,11 @@
-"""Journeys of signed-in users, with stock pusher-js and the Python SDK."""
+"""Journeys of signed-in users, with stock pusher-js and the SDKs."""
 
-import asyncio
-
-from pusher import Pusher  # type: ignore[import-untyped]
-
-from tests.support.deployment import KEY, SECRET, Deployment
+from tests.clients.sdks import NodeSdk, Sdk
+from tests.support.deployment import KEY, Deployment
 from tests.support.pusherjs import Driver
 
 
-def backend(deployment: Deployment) -> Pusher:
-    dispatcher = deployment.dispatcher
-    return Pusher(
-        app_id="1", key=KEY, secret=SECRET, host=dispatcher.host, port=dispatcher.port, ssl=False
-    )
-
-
-async def test_sent_to_a_user(deployment: Deployment, node: Driver, room: str) -> None:
+async def test_sent_to_a_user(deployment: Deployment, node: Driver, sdk: Sdk, room: str) -> None:
     """
     What is sent to a user reaches that user's connections on every gateway, and nobody else's.
     """
@@ -29,8 +19,8 @@ async def test_sent_to_a_user(deployment: Deployment, node: Driver, room: str) -
     for name, user in (("phone", room), ("laptop", room), ("other", f"{room}9")):
         await node.wait(client=name, user_channel=f"#server-to-user-{user}")
 
-    await asyncio.to_thread(backend(deployment).send_to_user, room, "greeted", {"a": 1})
-    await asyncio.to_thread(backend(deployment).send_to_user, f"{room}9", "last", {})
+    await sdk.send_to_user(room, "greeted", {"a": 1})
+    await sdk.send_to_user(f"{room}9", "last", {})
 
     for name in ("phone", "laptop"):
         (seen,) = await node.wait(client=name, user_event="greeted")
@@ -39,18 +29,43 @@ async def test_sent_to_a_user(deployment: Deployment, node: Driver, room: str) -
     assert node.seen(client="other", user_event="greeted") == []
 
 
-async def test_terminated(deployment: Deployment, node: Driver, room: str) -> None:
+async def test_terminated(deployment: Deployment, node: Driver, sdk: Sdk, room: str) -> None:
     """
     A user whose connections are terminated is disconnected everywhere, and does not return; others stay.
     """
+    user = f"{room}_=@example.org,;"  # Every character that the SDKs let an id have.
     for number, name in enumerate(["phone", "laptop"]):
-        await node.connect(name, KEY, **deployment.options(number, user=room))
+        await node.connect(name, KEY, **deployment.options(number, user=user))
         node.say("signin", client=name)
-        await node.wait(client=name, signed_in=room)
-    await node.connect("other", KEY, **deployment.options(0, user=f"{room}9"))
+        await node.wait(client=name, signed_in=user)
+    await node.connect("other", KEY, **deployment.options(0, user=room))
+    node.say("signin", client="other")
+    await node.wait(client="other", signed_in=room)
 
-    await asyncio.to_thread(backend(deployment).terminate_user_connections, room)
+    assert await sdk.terminate(user) == {}
 
     for name in ("phone", "laptop"):
-        assert await node.wait(client=name, state="disconnected")
-    assert node.seen(client="other", state="disconnected") == []
+        await node.wait(client=name, state="disconnected")
+        told, *_ = await node.wait_for("error", client=name)
+        assert told["error"]["code"] == 4009
+        # From this state pusher-js comes back only when the page tells it to.
+        assert (await node.ask("look", client=name))["state"] == "disconnected"
+    assert (await node.ask("look", client="other"))["state"] == "connected"
+
+
+async def test_signed_by_a_back_end(deployment: Deployment, node: Driver, room: str) -> None:
+    """
+    Pages whose own back end signs, with npm's SDK, sign in and join private and presence channels.
+    """
+    NodeSdk(node, deployment)
+    for number, name in enumerate(["ann", "bob"]):
+        member = {"user_id": f"{name}-{room}", "user_info": {"name": name}}
+        words = deployment.options(number)
+        await node.connect(name, KEY, backend="backend", member=member, **words)
+        node.say("signin", client=name)
+        await node.wait(client=name, signed_in=f"{name}-{room}")
+        await node.subscribe(name, f"private-{room}")
+        told = await node.subscribe(name, f"presence-{room}")
+
+    assert told["members"] == {f"{name}-{room}": {"name": name} for name in ("ann", "bob")}
+    assert told["me"] == {"id": f"bob-{room}", "info": {"name": "bob"}}

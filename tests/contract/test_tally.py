@@ -1,6 +1,8 @@
 """The contract of `tally.Tally`, on every adapter."""
 
 import asyncio
+import math
+import time
 
 import pytest
 
@@ -10,6 +12,7 @@ from libs.common.tally import Count, Standing, Subject
 from tests.support.rosters import CHANNEL, LONG, Deployment, Ear, sweep_away
 from tests.support.tallies import counted, stand, subscriptions, total
 
+GRAIN = 0.002  # Seconds: Redis tells whole milliseconds.
 ROOM = subscriptions(CHANNEL)
 APP = Subject("app", "1")
 STRANGE = [
@@ -187,10 +190,20 @@ class TestDoubt:
     """While another gateway's lease has lapsed, the total may soon be less."""
 
     async def test_leases_hold(self, site: Deployment) -> None:
-        """Nothing is in doubt while all leases hold."""
+        """While all leases hold, the silence is the time since the one was renewed that waits longest."""
+        before = time.monotonic()
+        await site.roster.renew("g1", ttl=LONG)
         await stand(site.tally, "g1", APP, 1)
+        alone = await stand(site.tally, "g1", APP, 1)
+        beside = await stand(site.other_tally, "g2", APP, 1)
+        first = time.monotonic() - before
+        await site.roster.renew("g1", ttl=LONG)
+        again = time.monotonic()
+        later = await stand(site.other_tally, "g2", APP, 1)
 
-        assert not (await stand(site.other_tally, "g2", APP, 1)).in_doubt
+        assert alone.silence == 0
+        assert 0 <= beside.silence <= first + GRAIN
+        assert 0 <= later.silence <= time.monotonic() - again + GRAIN
 
     async def test_lapsed(self, site: Deployment) -> None:
         """A lease that lapsed puts the total in doubt, for others; renewed, it does not."""
@@ -201,8 +214,9 @@ class TestDoubt:
         await site.roster.renew("g1", ttl=LONG)
         renewed = await stand(site.other_tally, "g2", APP, 1)
 
-        assert lapsed == Standing(1, 2, in_doubt=True)
+        assert (lapsed, lapsed.silence) == (Standing(1, 2), math.inf)
         assert own == Standing(1, 2)
+        assert (own.silence < math.inf, renewed.silence < math.inf) == (True, True)
         assert renewed == Standing(1, 2)
 
     async def test_released(self, site: Deployment) -> None:
@@ -213,13 +227,14 @@ class TestDoubt:
         await site.roster.sweep(grace=LONG)
         swept = await stand(site.other_tally, "g2", APP, 1)
 
-        assert released == swept == Standing(1, 2, in_doubt=True)
+        assert released == swept == Standing(1, 2)
+        assert released.silence == swept.silence == math.inf
 
     async def test_never_taken(self, site: Deployment) -> None:
         """So does one that was never taken."""
         await stand(site.tally, "ghost", APP, 1)
 
-        assert (await stand(site.other_tally, "g2", APP, 1)).in_doubt
+        assert (await stand(site.other_tally, "g2", APP, 1)).silence == math.inf
 
     async def test_has_none(self, site: Deployment) -> None:
         """A dead gateway that has none of the subject puts it in no doubt."""
@@ -227,7 +242,7 @@ class TestDoubt:
         await stand(site.tally, "ghost", APP, 0)
         await stand(site.tally, "ghost", ROOM, 1)
 
-        assert not (await stand(site.other_tally, "g2", APP, 1)).in_doubt
+        assert (await stand(site.other_tally, "g2", APP, 1)).silence == 0
 
 
 class TestClearing:

@@ -1,6 +1,7 @@
 """The dispatcher over real HTTP: rates, and keys that make a request happen once."""
 
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -133,6 +134,20 @@ class TestIdempotencyKey:
             assert elsewhere.status == 400  # It is no event; the key was not looked at.
             assert await here.bus.frames("b") == []
 
+    async def test_another_query(self) -> None:
+        """
+        Where the query names the event, as in Pusher's first API, another name is another request.
+        """
+        async with limited() as (here, backend):
+            first = await _former(here, backend, name="moved")
+            another = await _former(here, backend, name="removed")
+            repeated = await _former(
+                here, backend, name="moved", auth_timestamp=str(int(time.time()) - 1)
+            )
+
+            assert [answer.status for answer in (first, another, repeated)] == [202, 409, 202]
+            assert len(await here.bus.frames("a")) == 1
+
     async def test_half_done(self) -> None:
         """
         A request that failed half-way is completed by its repetition, and nothing comes twice.
@@ -181,3 +196,9 @@ async def _with_key(
     here: Desk, backend: BackEnd, path: str, body: bytes, key: str = "order-1"
 ) -> Any:
     return await backend.post(here.url, path, body, {"X-Idempotency-Key": key})
+
+
+async def _former(here: Desk, backend: BackEnd, **params: str) -> Any:
+    """Publish as Pusher's first API had it, with a key."""
+    key = {"X-Idempotency-Key": "order-1"}
+    return await backend.post(here.url, "/apps/1/channels/a/events", b"{}", key, **params)

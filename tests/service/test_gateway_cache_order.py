@@ -1,14 +1,40 @@
 """Events of cache channels that are published while somebody comes."""
 
+import asyncio
+
 import pytest
 
-from libs.common.messages import Delivery
+from libs.common.bus import History, Window
+from libs.common.channels import Channel
+from libs.common.messages import Delivery, Position
 from services.gateway import feed
 from tests.support.caches import CHANNEL, MISS, ROOM, position, publish, subscribed
 from tests.support.client import SUCCEEDED
+from tests.support.faults import FaultyBus
 from tests.support.gateways import place, until
 
 pytestmark = pytest.mark.usefixtures("quick")
+
+
+class Forgetful(FaultyBus):
+    """
+    A bus that keeps two entries, and whose histories are read when a test says so.
+
+    Attributes:
+        histories: How many may be read.
+        readings: How many were asked for.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(Window(max_entries=2))
+        self.histories = asyncio.Semaphore(0)
+        self.readings = 0
+
+    async def history(self, channel: Channel, after: Position, *, limit: int) -> History:
+        """See `Bus.history`."""
+        self.readings += 1
+        await self.histories.acquire()
+        return await super().history(channel, after, limit=limit)
 
 
 class TestOrder:
@@ -127,3 +153,25 @@ class TestOrder:
                 while numbers[-1] < 50:
                     numbers.append(await client.expect("news", ROOM))
                 assert numbers == list(range(numbers[0], 51))
+
+    async def test_promised_in_vain(self) -> None:
+        """
+        Who was to get what comes, and then it cannot be had, is told that it missed something.
+        """
+        bus = Forgetful()
+        async with place(bus=bus) as here:
+            first, second = await subscribed(here, ROOM), await here.connect()
+            await first.expect(MISS, ROOM)
+            bus.lose_data()
+            await publish(here, ROOM, "1", "2", "3", "4", "5")
+            await until(lambda: bus.readings == 1)
+            bus.histories.release()
+            await until(lambda: bus.readings == 2)
+
+            await second.subscribe(ROOM)
+            for _ in range(100):
+                bus.histories.release()
+
+            assert (await second.expect("fanfare:resync", ROOM))["reason"] == "expired"
+            third = await subscribed(here, ROOM)
+            assert await third.expect("news", ROOM) == 5

@@ -218,6 +218,22 @@ class TestHealed:
 
             await expect_count("a", 1, ann)
 
+    async def test_gateway_dead_in_presence(self) -> None:
+        """
+        In presence channels nobody is told of that either.
+        """
+        channel = Channel(APP.id, "presence-a")
+        async with place(apps=counted(), lease_grace=0.1) as here:
+            ann = await here.join(channel.name, user="ann")
+            numbers = here.tally.inner._numbers
+            await until(lambda: subscriptions(channel) in numbers)
+            here.tally.inner._set(subscriptions(channel), "a dead one", 5, announced=False)
+            await until(lambda: "a dead one" not in numbers[subscriptions(channel)])
+
+            await here.publish(channel.name, "marker")
+
+            assert await ann.expect("news", channel.name) == "marker"
+
     async def test_restart(self) -> None:
         """
         A gateway that went in order is counted with nothing, before its lease would have lapsed.

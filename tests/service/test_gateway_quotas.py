@@ -12,11 +12,13 @@ from libs.common.errors import Unavailable
 from libs.common.retry import Backoff
 from libs.common.tally import Count, Standing
 from services.gateway import turnstile
+from services.gateway.lease import Lease
 from tests.support.client import DEADLINE
 from tests.support.faults import FaultyBus, FaultyRoster
 from tests.support.gateways import APP, place, until
 from tests.support.quotas import (
     WHOLE,
+    SlowTally,
     expect_let_in,
     expect_refused,
     expect_sent_away,
@@ -27,16 +29,16 @@ from tests.support.quotas import (
     slow,
     until_nothing_is_held,
 )
-from tests.support.tallies import FaultyTally, stand
+from tests.support.tallies import stand
 
 pytestmark = pytest.mark.usefixtures("quick")
 
 
-class PartlyAway(FaultyTally):
+class PartlyAway(SlowTally):
     """A tally that is away for one app."""
 
     def __init__(self, bus: FaultyBus, roster: FaultyRoster) -> None:
-        super().__init__(bus, roster.inner)
+        super().__init__(bus, roster)
         self.is_away_in_part = True
 
     async def report(self, gateway: str, counts: Sequence[Count]) -> list[Standing | Unavailable]:
@@ -95,13 +97,40 @@ class TestApp:
         """
         While a gateway is counted whose lease has lapsed, clients are told to come back; when it is cleared they may.
         """
-        async with place(apps=limited(connections=2), lease_grace=0.5) as here:
+        async with place(apps=limited(connections=2), lease_renew=0.05) as here:
             await stand(here.tally.inner, "a dead one", WHOLE, 2)
 
             await expect_refused(here, 4100)
+            await until(lambda: "a dead one" in here.roster.inner._lapsed)
+            here.roster.ahead = 2 * DEADLINE  # The grace period of a lapsed lease is over.
             await until(lambda: held(here, WHOLE) == 0)
 
             await here.connect()
+
+    async def test_just_died(self) -> None:
+        """
+        The clients of a gateway that has just died are told to come back, although its lease still holds.
+        """
+        async with place(apps=limited(connections=2), lease_renew=0.05) as here:
+            await here.roster.renew("a dead one", ttl=DEADLINE)
+            await stand(here.tally.inner, "a dead one", WHOLE, 2)
+
+            await expect_refused(here, 4100)
+
+    async def test_alive(self) -> None:
+        """
+        Where the gateways that are counted go on renewing, a client beyond the quota is told to give up.
+        """
+        async with place(apps=limited(connections=2), lease_renew=0.05) as here:
+            other = Lease(here.roster, ttl=DEADLINE, interval=0.05, unseated=asyncio.Event())
+            renewing = asyncio.create_task(other.run())
+            await until(lambda: other._is_held)
+            await stand(here.tally.inner, other.name, WHOLE, 2)
+
+            await expect_refused(here, 4004)
+
+            renewing.cancel()
+            await asyncio.wait([renewing])
 
     async def test_tally_away(self) -> None:
         """
@@ -147,10 +176,14 @@ class TestApp:
         tally = PartlyAway(bus, roster)
         apps = MemoryApps([APP, another])
         async with place(bus=bus, roster=roster, tally=tally, apps=apps) as here:
+            tally.answers.clear()
             client = await here.connect()
-            await until(lambda: tally.refusals > 0)
+            await until(lambda: len(tally.reports) == 1)
+            other = await here.open("/app/other-key?protocol=7")
+            await until(lambda: len(here.gateway._turnstile._quotas) == 1)
+            tally.answers.set()
 
-            other = await here.connect("/app/other-key?protocol=7")
+            await other.greeted()
 
             await expect_sent_away(await here.open("/app/other-key?protocol=7"), 4004)
             await expect_let_in(client, other)

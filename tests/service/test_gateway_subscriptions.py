@@ -148,10 +148,10 @@ class TestAppsThatChange:
 
     async def test_switched_off_in_silence(self) -> None:
         """
-        A client that says nothing is found when its silence is judged.
+        A client that says nothing is told at the next look at the apps, long before its silence is judged.
         """
         apps = MemoryApps([APP])
-        async with place(apps=apps, activity_timeout=1) as here:
+        async with place(apps=apps, activity_timeout=3600) as here:
             client = await here.connect()
 
             apps.replace([structs.replace(APP, enabled=False)])

@@ -1,26 +1,60 @@
 """Newcomers who wait until the tally says whether there is room."""
 
 import asyncio
+from ipaddress import ip_network
 
+import msgspec
 import pytest
 
+from libs.common.apps import MemoryApps
+from libs.common.proxies import Proxies
+from libs.common.tally import Standing
 from services.gateway import turnstile
+from services.gateway.lease import Lease
+from services.gateway.quotas import Quota
 from tests.support.client import DEADLINE
-from tests.support.gateways import until
+from tests.support.faults import FaultyBus, FaultyRoster
+from tests.support.gateways import APP, place, until
 from tests.support.quotas import (
     WHOLE,
+    expect_let_in,
     expect_refused,
     expect_sent_away,
     held,
     limited,
+    limited_app,
     slow,
     until_nothing_is_held,
 )
 from tests.support.rawclient import RawClient
+from tests.support.tallies import FaultyTally
 
 pytestmark = pytest.mark.usefixtures("quick")
 
+LOCAL = Proxies([ip_network("127.0.0.0/8")])
 PATH = "/app/app-key?protocol=7"
+
+
+async def test_let_in_too_late() -> None:
+    """
+    Whoever is let in at the very moment in which its connection ends counts for nothing.
+    """
+    bus = FaultyBus()
+    roster = FaultyRoster(bus)
+    lease = Lease(roster, ttl=DEADLINE, interval=DEADLINE, unseated=asyncio.Event())
+    gate = turnstile.Turnstile(FaultyTally(bus, roster.inner), lease, renewal=DEADLINE)
+    newcomer = asyncio.create_task(gate.enter((Quota(WHOLE, 1),)))
+    await until(lambda: len(gate._quotas) == 1)
+    round_ = gate._quotas.round(1)
+    standings = [Standing(count.number, count.number) for count in round_.counts]
+
+    for claim, verdict in gate._quotas.settle(round_, standings, now=0.0):
+        claim.answer(verdict)
+    newcomer.cancel()
+    await asyncio.wait([newcomer])
+
+    assert newcomer.cancelled()
+    assert not gate._quotas._admitted
 
 
 class TestWaiting:
@@ -30,8 +64,8 @@ class TestWaiting:
         """
         Who waited for long is told to come back, and counts for nothing when the answer comes.
         """
-        monkeypatch.setattr(turnstile, "PATIENCE", 0.05)
-        async with slow(limited(connections=1)) as (here, tally):
+        monkeypatch.setattr(turnstile, "MARGIN", 0.02)
+        async with slow(limited(connections=1), lease_renew=0.01) as (here, tally):
             tally.answers.clear()
 
             await expect_refused(here, 4100)
@@ -56,6 +90,42 @@ class TestWaiting:
             tally.answers.set()
             await first.greeted()
             await second.greeted()
+
+    async def test_others_may(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """
+        Who has no limit is let in however many wait.
+        """
+        monkeypatch.setattr(turnstile, "MOST", 1)
+        another = msgspec.structs.replace(APP, id="2", key="other-key")
+        async with slow(MemoryApps([limited_app(connections=9), another])) as (here, tally):
+            tally.answers.clear()
+            clients = [await here.open()]
+            await until(lambda: len(tally.reports) == 1)
+            clients.append(await here.open())
+            await until(lambda: len(here.gateway._turnstile._quotas) == 1)
+
+            await here.connect("/app/other-key?protocol=7")
+
+            tally.answers.set()
+            for client in clients:
+                await client.greeted()
+
+    async def test_tally_behind(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """
+        Whoever comes while the tally is away, from however many addresses, is not all remembered.
+        """
+        monkeypatch.setattr(turnstile, "BACKLOG", 5)
+        async with place(apps=limited(connections_per_address=1), proxies=LOCAL) as here:
+            here.tally.is_away = True
+            for number in range(10):
+                await expect_refused(here, 4100, {"X-Forwarded-For": f"198.51.100.{number}"})
+
+            assert here.gateway._turnstile._quotas.backlog == 5
+
+            here.tally.is_away = False
+            await until_nothing_is_held(here)
+            client = await here.connect(headers={"X-Forwarded-For": "198.51.100.1"})
+            await expect_let_in(client)
 
     async def test_gone(self) -> None:
         """

@@ -114,6 +114,30 @@ class TestFinish:
             while line.transport.get_write_buffer_size():
                 await asyncio.sleep(0.01)
 
+    async def test_ended_before_its_time(
+        self,
+        listener: Listener,
+        drain_timeout: Callable[[float], None],
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        """
+        When its time is over and it has ended since, nothing happens any more.
+        """
+        drain_timeout(0.2)
+        line, client = await listener.connect(receives=4096)
+        fill(line)
+
+        await client.send((1000).to_bytes(2, "big"), CLOSE)
+        await line.end()
+        await client.rest()
+
+        timer = line.socket._aborting
+        assert timer is not None
+        async with asyncio.timeout(DEADLINE):
+            while asyncio.get_running_loop().time() < timer.when() + 0.05:
+                await asyncio.sleep(0.01)
+        assert caplog.records == []
+
     @pytest.mark.parametrize("writes", [0, 20])
     async def test_dead_peer(
         self, listener: Listener, caplog: pytest.LogCaptureFixture, writes: int

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import ssl
 import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
@@ -120,7 +121,8 @@ def cloudevent(data: Any, **attributes: Any) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def back_end(app: App) -> AsyncIterator[BackEnd]:
-    """Open a back end of an app."""
-    async with aiohttp.ClientSession(timeout=TIMEOUT) as http:
+async def back_end(app: App, *, trust: ssl.SSLContext | None = None) -> AsyncIterator[BackEnd]:
+    """Open a back end of an app; ``trust`` says whose certificates it accepts, if not everybody's."""
+    connector = aiohttp.TCPConnector(ssl=trust or True)
+    async with aiohttp.ClientSession(timeout=TIMEOUT, connector=connector) as http:
         yield BackEnd(http, app)

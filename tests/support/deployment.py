@@ -167,12 +167,20 @@ class Deployment:
 
 @asynccontextmanager
 async def in_one_process(
-    directory: Path, prefix: str, *, more: str = ""
+    directory: Path, prefix: str, *, more: str = "", ports: tuple[int, int] | None = None
 ) -> AsyncIterator[Deployment]:
-    """Run all services in one process, on memory; `more` are further settings of the app, as TOML."""
+    """
+    Run all services in one process, on memory.
+
+    Args:
+        directory: For its settings and its log.
+        prefix: Begins the names of its topics.
+        more: Further settings of the app, as TOML.
+        ports: See `program`.
+    """
     config = directory / "memory.toml"
     config.write_text((APP + more + RULES).replace("@", f"{prefix}."))
-    async with program(config=config, log=directory / "all.log") as all_four:
+    async with program(config=config, log=directory / "all.log", ports=ports) as all_four:
         yield Deployment((all_four, all_four), all_four, all_four, prefix)
 
 

@@ -6,6 +6,7 @@ A `Driver` is one Node process with any number of clients; what they see is kept
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -152,14 +153,21 @@ class Driver:
 
 
 @asynccontextmanager
-async def driver() -> AsyncIterator[Driver]:
-    """Start Node, and end it with the context."""
+async def driver(authority: Path | None = None) -> AsyncIterator[Driver]:
+    """
+    Start Node, and end it with the context.
+
+    Args:
+        authority: A certificate's authority that Node trusts beside those it knows.
+    """
+    trusted = {"NODE_EXTRA_CA_CERTS": str(authority)} if authority else {}
     process = await asyncio.create_subprocess_exec(
         "node",
         str(DRIVER),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         limit=1 << 24,
+        env={**os.environ, **trusted},
     )
     node = Driver(process)
     async with asyncio.TaskGroup() as tasks:

@@ -95,7 +95,7 @@ def held(here: Place, subject: Subject) -> int:
 
 
 async def until_nothing_is_held(here: Place) -> None:
-    """Wait until the tally holds nothing, and see that the gateway does not either."""
-    await until(lambda: here.tally.inner._numbers == {})
-    assert not here.gateway._turnstile._quotas._admitted
-    assert not here.gateway._turnstile._quotas._stated
+    """Wait until the tally holds nothing, and the gateway neither counts nor reports anything."""
+    quotas = here.gateway._turnstile._quotas
+    await until(lambda: not (here.tally.inner._numbers or quotas._admitted or quotas._stated))
+    assert not quotas.is_due

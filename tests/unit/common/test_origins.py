@@ -19,6 +19,12 @@ class TestExact:
         """An app without a list lets in every page."""
         assert allows((), origin)
 
+    @pytest.mark.parametrize("origin", [SITE, "http://a.b:8080", "null", ""])
+    def test_everybody(self, origin: str) -> None:
+        """Reverb's asterisk stands for every page."""
+        assert allows(("*",), origin)
+        assert allows((BELOW, "*"), origin)
+
     @pytest.mark.parametrize("origin", [SITE, "http://localhost:3000"])
     def test_listed(self, origin: str) -> None:
         """A page of the list is let in."""
@@ -71,7 +77,7 @@ class TestBelow:
         assert not allows(("https://*.example.org:8443",), "https://a.example.org")
 
     @pytest.mark.parametrize(
-        "pattern", ["https://*.", "*", "*://a.org", "https://*", "https://a.*"]
+        "pattern", ["https://*.", "**", "*://a.org", "https://*", "https://a.*"]
     )
     def test_no_other_wildcards(self, pattern: str) -> None:
         """A star elsewhere stands for itself."""

@@ -1,6 +1,9 @@
 """The tally in memory: what its contract does not see."""
 
+import math
 from dataclasses import dataclass, field
+
+import pytest
 
 from libs.common.channels import Channel
 from libs.common.messages import Counted
@@ -30,7 +33,7 @@ class TestLeases:
     """Counts go by the leases of the roster, and its clock."""
 
     async def test_lapses(self) -> None:
-        """A total is in doubt as soon as another gateway's lease has lapsed, and not before."""
+        """How long another gateway was silent is told until its lease lapses; then it is in doubt."""
         process = Process()
         await process.roster.renew("g1", ttl=10)
         await process.tally.report("g1", [Count(APP, 1)])
@@ -39,8 +42,9 @@ class TestLeases:
         process.now += 0.1
         late = await process.tally.report("g2", [Count(APP, 1)])
 
-        assert early == [Standing(1, 2)]
-        assert late == [Standing(1, 2, in_doubt=True)]
+        assert early == late == [Standing(1, 2)]
+        silences = [each.silence for each in (*early, *late) if isinstance(each, Standing)]
+        assert silences == [pytest.approx(9.9), math.inf]
 
     async def test_grace(self) -> None:
         """What a gateway had is taken off when the grace has passed, and announced."""

@@ -4,9 +4,12 @@ import pytest
 
 from libs.common.apps import App
 from libs.common.limits import Limits
+from libs.common.messages import Position
 from libs.common.secret import Secret
+from services.gateway.hub import Hub
 from services.gateway.session import Session
 from services.gateway.settings import GatewaySettings
+from tests.unit.gateway.hubs import NEWS, ROOM, Client
 
 SOCKET_ID = "1234.1234"
 
@@ -30,3 +33,11 @@ def settings() -> GatewaySettings:
 @pytest.fixture
 def session(app: App, settings: GatewaySettings) -> Session:
     return Session(app, SOCKET_ID, settings, now=0.0)
+
+
+@pytest.fixture
+def hub() -> Hub[Client]:
+    hub: Hub[Client] = Hub()
+    hub.open(NEWS, Position("e", 5), now=0.0)
+    hub.open(ROOM, Position("e", 0), now=0.0)
+    return hub

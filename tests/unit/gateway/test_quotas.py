@@ -1,5 +1,7 @@
 """How many connections there may be: what is asked of the tally, and what its answers mean."""
 
+import math
+
 import msgspec
 import pytest
 
@@ -30,7 +32,7 @@ def claim(*quotas: tuple[Subject, int], told: list[Verdict] | None = None) -> Cl
 
 
 def verdicts(quotas: Quotas, round_: Round, *standings: Standing | None) -> list[Verdict]:
-    return [verdict for _, verdict in quotas.settle(round_, standings)]
+    return [verdict for _, verdict in quotas.settle(round_, standings, now=0.0)]
 
 
 def admit(quotas: Quotas, *claimed: tuple[Subject, int]) -> None:
@@ -48,7 +50,7 @@ class TestClaim:
         """
         Who has no limit is let in at once, and the app's number is reported afterwards; others are not.
         """
-        quotas, told = Quotas(), list[Verdict]()
+        quotas, told = Quotas(patience=5.0), list[Verdict]()
 
         quotas.claim(claim((WHOLE, 0), (ANN, -1), told=told))
 
@@ -60,7 +62,7 @@ class TestClaim:
         """
         Who has a limit waits for the tally, and is asked for beside those who are here.
         """
-        quotas = Quotas()
+        quotas = Quotas(patience=5.0)
         quotas.claim(claim((WHOLE, 0)))
         newcomer = claim((WHOLE, 5))
         quotas.claim(newcomer)
@@ -73,7 +75,7 @@ class TestClaim:
         """
         A round takes so many, in the order of their coming; the others wait for the next.
         """
-        quotas = Quotas()
+        quotas = Quotas(patience=5.0)
         first, second, third = (claim((WHOLE, 5)) for _ in range(3))
         for each in (first, second, third):
             quotas.claim(each)
@@ -86,7 +88,7 @@ class TestClaim:
         """
         Where a limit is new, those who were here before count too, whatever the limit.
         """
-        quotas = Quotas()
+        quotas = Quotas(patience=5.0)
         for _ in range(3):
             quotas.claim(claim((ANN, 0)))
 
@@ -102,37 +104,66 @@ class TestSettle:
         """
         Where there is not room for all, those who came first are let in.
         """
-        quotas = Quotas()
+        quotas = Quotas(patience=5.0)
         claims = [claim((WHOLE, 2)) for _ in range(4)]
         for each in claims:
             quotas.claim(each)
         round_ = quotas.round(9)
 
-        settled = quotas.settle(round_, [Standing(0, 0), Standing(2, 2)])
+        settled = quotas.settle(round_, [Standing(2, 2)], now=0.0)
 
         assert [each for each, _ in settled] == claims
         assert [verdict.value for _, verdict in settled] == [0, 0, 4004, 4004]
         assert not quotas.is_due
 
-    def test_in_doubt(self) -> None:
+    @pytest.mark.parametrize(
+        "waited, silence, verdict",
+        [
+            (0.0, 0.0, Verdict.OVER_QUOTA),  # Nobody else is counted.
+            (1.0, 1.5, None),  # Another that is counted may have died since it renewed.
+            (4.9, math.inf, None),
+            (2.0, 1.5, Verdict.OVER_QUOTA),  # All others have renewed since the newcomer came.
+            (5.0, 6.0, Verdict.IN_DOUBT),
+            (5.0, math.inf, Verdict.IN_DOUBT),
+        ],
+    )
+    def test_in_doubt(self, waited: float, silence: float, verdict: Verdict | None) -> None:
         """
-        While somebody is counted who may be dead, nobody is sent away for good.
+        Nobody is sent away for good while somebody is counted who may have died before.
         """
-        quotas = Quotas()
+        quotas = Quotas(patience=5.0)
         quotas.claim(claim((WHOLE, 2)))
 
-        assert verdicts(quotas, quotas.round(9), Standing(0, 2), Standing(0, 2, in_doubt=True)) == [
-            Verdict.IN_DOUBT
-        ]
+        settled = quotas.settle(quotas.round(9), [Standing(0, 2, silence)], now=waited)
+
+        assert [given for _, given in settled] == ([verdict] if verdict else [])
+        assert quotas.are_undecided == (verdict is None)
+
+    def test_asked_again(self) -> None:
+        """
+        Who is undecided is asked for again, before those who came later.
+        """
+        quotas = Quotas(patience=5.0)
+        first, later = claim((WHOLE, 2)), claim((WHOLE, 2))
+        quotas.claim(first)
+        quotas.settle(quotas.round(9), [Standing(0, 2, math.inf)], now=0.0)
+        quotas.claim(later)
+
+        quotas.ask_again()
+        round_ = quotas.round(9)
+        settled = quotas.settle(round_, [Standing(1, 2, math.inf)] * len(round_.counts), now=1.0)
+
+        assert settled == [(first, Verdict.GRANTED)]
+        assert len(quotas) == 1
 
     def test_tally_away(self) -> None:
         """
         Who cannot be judged is to return, and what the tally may have taken is reported again.
         """
-        quotas = Quotas()
+        quotas = Quotas(patience=5.0)
         quotas.claim(claim((WHOLE, 2)))
 
-        assert verdicts(quotas, quotas.round(9), None, None) == [Verdict.IN_DOUBT]
+        assert verdicts(quotas, quotas.round(9), None) == [Verdict.IN_DOUBT]
 
         assert quotas.round(9).counts == (Count(WHOLE, 0),)
 
@@ -140,7 +171,7 @@ class TestSettle:
         """
         Who needs no part that is away is judged as ever.
         """
-        quotas = Quotas()
+        quotas = Quotas(patience=5.0)
         quotas.claim(claim((ANN, 2)))
         quotas.claim(claim((BOB, 2)))
         round_ = quotas.round(9)
@@ -154,7 +185,7 @@ class TestSettle:
         """
         Who is refused by one quota takes nothing of another: what was held for it is given back.
         """
-        quotas = Quotas()
+        quotas = Quotas(patience=5.0)
         quotas.claim(claim((ANN, 5), (ACME, 5)))
         round_ = quotas.round(9)
         answers = [
@@ -170,7 +201,7 @@ class TestSettle:
         """
         A crowd that exceeds its own quota does not hold the room of others while it is being refused.
         """
-        quotas = Quotas()
+        quotas = Quotas(patience=5.0)
         for _ in range(100):
             quotas.claim(claim((WHOLE, 50), (ANN, 3)))
         round_ = quotas.round(500)
@@ -184,9 +215,9 @@ class TestSettle:
 
     def test_not_asked_for(self) -> None:
         """
-        Where room was not asked for, as another seemed to take it, the client is to come back, not to give up.
+        Where room was not asked for, as another seemed to take it, it is asked for again.
         """
-        quotas = Quotas()
+        quotas = Quotas(patience=5.0)
         quotas.claim(claim((ANN, 1), (ACME, 1)))
         quotas.claim(claim((BOB, 1), (ACME, 1)))
         round_ = quotas.round(9)
@@ -195,13 +226,14 @@ class TestSettle:
             for c in round_.counts
         ]
 
-        assert verdicts(quotas, round_, *answers) == [Verdict.OVER_QUOTA, Verdict.IN_DOUBT]
+        assert verdicts(quotas, round_, *answers) == [Verdict.OVER_QUOTA]
+        assert quotas.are_undecided
 
     def test_lowered(self) -> None:
         """
         A limit that was lowered ends nobody, and lets nobody in.
         """
-        quotas = Quotas()
+        quotas = Quotas(patience=5.0)
         for _ in range(3):
             admit(quotas, (WHOLE, 5))
 
@@ -220,7 +252,7 @@ class TestRelease:
         """
         What the tally knows of is reported, down to 0, and is forgotten then.
         """
-        quotas = Quotas()
+        quotas = Quotas(patience=5.0)
         admit(quotas, (ANN, 2))
 
         quotas.release([ANN])
@@ -236,7 +268,7 @@ class TestRelease:
         """
         Of what never had a limit the tally hears nothing.
         """
-        quotas = Quotas()
+        quotas = Quotas(patience=5.0)
         quotas.claim(claim((ANN, 0)))
 
         quotas.release([ANN])
@@ -247,7 +279,7 @@ class TestRelease:
         """
         Who goes while the tally is asked makes room for a newcomer of the same round.
         """
-        quotas = Quotas()
+        quotas = Quotas(patience=5.0)
         admit(quotas, (WHOLE, 1))
         quotas.claim(claim((WHOLE, 2)))
         round_ = quotas.round(9)
@@ -265,7 +297,7 @@ class TestRestate:
         """
         All that it knew is reported anew; what has no limit stays with us.
         """
-        quotas = Quotas()
+        quotas = Quotas(patience=5.0)
         admit(quotas, (ANN, 2))
         quotas.claim(claim((WHOLE, 0), (BOB, 0)))
 
@@ -273,11 +305,26 @@ class TestRestate:
 
         assert set(quotas.round(9).counts) == {Count(WHOLE, 1), Count(ANN, 1)}
 
+    def test_in_handfuls(self) -> None:
+        """
+        However much there is to report, a round takes so many, those first that changed first.
+        """
+        quotas = Quotas(patience=5.0)
+        subjects = [Subject("user", "1", str(number)) for number in range(5)]
+        for subject in subjects:
+            admit(quotas, (subject, 2))
+        quotas.release(subjects)
+
+        rounds = [[count.subject for count in quotas.round(2).counts] for _ in range(3)]
+
+        assert rounds == [subjects[:2], subjects[2:4], subjects[4:]]
+        assert not quotas.is_due
+
     def test_during_a_round(self) -> None:
         """
         An answer that is older than the loss does not count as a report.
         """
-        quotas = Quotas()
+        quotas = Quotas(patience=5.0)
         admit(quotas, (ANN, 2))
         quotas.claim(claim((ANN, 2)))
         round_ = quotas.round(9)
@@ -291,15 +338,15 @@ class TestRestate:
         """
         Who is let in by such an answer is reported anew, and reported again when it goes.
         """
-        quotas = Quotas()
+        quotas = Quotas(patience=5.0)
         quotas.claim(claim((ANN, 2)))
         round_ = quotas.round(9)
         quotas.restate()
 
-        quotas.settle(round_, [Standing(0, 0), Standing(1, 1)])
+        quotas.settle(round_, [Standing(1, 1)], now=0.0)
         round_ = quotas.round(9)
         assert round_.counts == (Count(ANN, 1),)
-        quotas.settle(round_, [Standing(1, 1)])
+        quotas.settle(round_, [Standing(1, 1)], now=0.0)
         quotas.release([ANN])
 
         assert quotas.round(9).counts == (Count(ANN, 0),)

@@ -44,7 +44,7 @@ class Gateway:
     """
 
     name: str
-    quotas: Quotas = field(default_factory=Quotas)
+    quotas: Quotas = field(default_factory=lambda: Quotas(patience=5.0))
     admitted: list[Claim] = field(default_factory=list)
     waiting: list[Claim] = field(default_factory=list)
     asked: Round | None = None
@@ -124,7 +124,7 @@ class Sharing(RuleBasedStateMachine):
     def _settle(self, gateway: Gateway) -> None:
         if gateway.asked is None or gateway.answer is None:
             return
-        for each, verdict in gateway.quotas.settle(gateway.asked, gateway.answer):
+        for each, verdict in gateway.quotas.settle(gateway.asked, gateway.answer, now=0.0):
             assert gateway.waiting.pop(0) is each  # FIFO.
             if verdict is Verdict.GRANTED:
                 gateway.admitted.append(each)

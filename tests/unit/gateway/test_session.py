@@ -25,6 +25,8 @@ from tests.support.pusher import (
 from tests.unit.gateway.conftest import SOCKET_ID
 from tests.unit.gateway.conversation import joined, refusal, sent
 
+LAST = b'{"event":"news","channel":"presence-cache-x","data":"1"}'
+
 
 class TestOpened:
     """docs/protocol.md, "Handshake"."""
@@ -340,6 +342,20 @@ class TestPresence:
         assert session.received(frame, now=2) == []
         assert len(sent(session.admitted("presence-x", {"1": "null"}))) == 1
         assert session.received(frame, now=3) == [Ask("presence-x", Member("1", "null"))]
+
+    def test_twice_where_events_are_kept(self, session: Session) -> None:
+        """
+        Who subscribes to a cache channel a second time has the last event, and is not sent it again.
+        """
+        frame = subscribe_presence(session.app, SOCKET_ID, "presence-cache-x", user_id="1")
+        session.received(frame, now=0)
+        first = session.admitted("presence-cache-x", {"1": "null"}, [LAST])
+        session.received(frame, now=1)
+
+        again = session.admitted("presence-cache-x", {"1": "null"}, [LAST])
+
+        assert first[1:] == [Send(LAST)]
+        assert again == first[:1]
 
     def test_returning_as_another_while_joining(self, session: Session) -> None:
         """

@@ -1,0 +1,60 @@
+// Pages with pusher-js.
+
+import Pusher from "pusher-js";
+import { signedBy } from "./backend.mjs";
+import { plain, tell } from "./wire.mjs";
+
+const clients = new Map();
+
+// Keep a client, whoever made it, and tell what its connection goes through.
+export function keep(client, pusher) {
+  clients.set(client, pusher);
+  pusher.connection.bind("state_change", ({ current }) => {
+    tell({ client, state: current, socket_id: pusher.connection.socket_id ?? null });
+  });
+  pusher.connection.bind("error", (error) => {
+    // What a Close frame says is wrapped once more than what `pusher:error` does.
+    tell({ client, error: error?.data ?? error?.error?.data ?? String(error?.type) });
+  });
+}
+
+function connect({ client, key, options, backend, member }) {
+  keep(client, new Pusher(key, { ...options, ...(backend && signedBy(backend, member)) }));
+}
+
+function subscribe({ client, channel }) {
+  const subscription = clients.get(client).subscribe(channel);
+  subscription.bind_global((event, data) => tell({ client, channel, event, data: plain(data) }));
+}
+
+function bind({ client, channel, event }) {
+  // Unlike a global binding, this one is told who sent a client event.
+  const subscription = clients.get(client).channel(channel);
+  subscription.bind(event, (data, metadata) => tell({ client, channel, bound: event, data, user_id: metadata?.user_id ?? null }));
+}
+
+function signin({ client }) {
+  const pusher = clients.get(client);
+  pusher.user.bind_global((event, data) => tell({ client, user_event: event, data }));
+  pusher.connection.bind("message", ({ event, channel }) => {
+    if (event === "pusher_internal:subscription_succeeded" && channel.startsWith("#")) tell({ client, user_channel: channel });
+  });
+  pusher.signin();
+  pusher.user.signinDonePromise.then(() => tell({ client, signed_in: pusher.user.user_data?.id ?? null }));
+}
+
+function look({ client, channel, id }) {
+  const pusher = clients.get(client);
+  tell({ id, state: pusher.connection.state, count: pusher.channel(channel)?.subscriptionCount ?? null });
+}
+
+export const commands = {
+  connect,
+  subscribe,
+  bind,
+  unsubscribe: ({ client, channel }) => clients.get(client).unsubscribe(channel),
+  trigger: ({ client, channel, event, data }) => clients.get(client).channel(channel).trigger(event, data),
+  signin,
+  look,
+  disconnect: ({ client }) => clients.get(client).disconnect(),
+};

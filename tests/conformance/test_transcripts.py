@@ -1,0 +1,63 @@
+"""
+Conversations of the Pusher protocol, frame by frame, each on the core and on a served gateway.
+
+They stand in transcripts/*.txt; `tests.conformance.transcript` tells how to read them.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from libs.common.apps import MemoryApps
+from libs.common.control import MemoryControl
+from services.gateway import feed, service
+from services.gateway import socket as sockets
+from tests.conformance.core import Core
+from tests.conformance.live import Live
+from tests.conformance.play import app_of, play, settings_of
+from tests.conformance.transcript import Conversation, read
+from tests.support.client import DEADLINE
+from tests.support.gateways import POLL, place
+
+TRANSCRIPTS = sorted(Path(__file__).with_name("transcripts").glob("*.txt"))
+CONVERSATIONS = [conversation for file in TRANSCRIPTS for conversation in read(file)]
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a gateway look after things often, and closing connections have all the time they need."""
+    monkeypatch.setattr(feed, "POLL", POLL)
+    monkeypatch.setattr(service, "TICK", POLL)
+    monkeypatch.setattr(service, "DRAIN_SLICE", POLL)
+    monkeypatch.setattr(sockets, "DRAIN_TIMEOUT", DEADLINE)
+
+
+def on(stage: str) -> pytest.MarkDecorator:
+    """Ask for the conversations that can be played there."""
+    playable = [each for each in CONVERSATIONS if stage in each.stages]
+    names = [f"{each.file}: {each.title}" for each in playable]
+    return pytest.mark.parametrize("conversation", playable, ids=names)
+
+
+@on("core")
+async def test_on_core(conversation: Conversation) -> None:
+    """
+    The core says what is written.
+    """
+    await play(conversation, Core(app_of(conversation), settings_of(conversation)))
+
+
+@on("live")
+@pytest.mark.usefixtures("quick")
+async def test_on_live(conversation: Conversation) -> None:
+    """
+    So does a gateway, on the wire.
+    """
+    app = app_of(conversation)
+    apps, control = MemoryApps([app]), MemoryControl()
+    async with place(apps=apps, control=control, **conversation.gateway) as here:
+        stage = Live(here, app, apps=apps, control=control)
+        try:
+            await play(conversation, stage)
+        finally:
+            await stage.leave()

@@ -1,0 +1,100 @@
+"""What stands in transcripts, turned into what is sent, and compared with what is heard."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from libs.common.apps import App
+from libs.common.signing import channel_text, sign, user_text
+
+ANYTHING = "<text>"
+OTHER_SECRET = "no-secret-of-this-app"
+
+_QUOTED = re.compile("`([^`]*)`")
+_REPEATED = re.compile(r"<(\d+) (.)>")
+_SOCKET_ID = re.compile(r"<socket_id(?: of ([a-z]+))?>")
+_AUTH = re.compile(r"<auth(?: ([^>]*))?>")
+
+
+def spelled(text: str, speaker: str, socket_ids: Mapping[str, str]) -> str:
+    """
+    Put in what needs no secret.
+
+    Args:
+        text: As it stands in the transcript.
+        speaker: Whose line it is.
+        socket_ids: By actor.
+    """
+    text = _QUOTED.sub(lambda found: json.dumps(found[1], ensure_ascii=False), text)
+    text = _REPEATED.sub(lambda found: found[2] * int(found[1]), text)
+    return _SOCKET_ID.sub(lambda found: socket_ids[found[1] or speaker], text)
+
+
+def signed(text: str, app: App, speaker: str, socket_ids: Mapping[str, str]) -> str:
+    """Put tokens into a message that asks for them; the rest of it is spelled out."""
+    if not _AUTH.search(text):
+        return text
+    data = json.loads(text)["data"]
+    if isinstance(data, str):
+        data = json.loads(data)
+    return _AUTH.sub(
+        lambda found: _token(app, data, found[1] or "", speaker=speaker, socket_ids=socket_ids),
+        text,
+    )
+
+
+def _token(
+    app: App, data: Mapping[str, str], how: str, *, speaker: str, socket_ids: Mapping[str, str]
+) -> str:
+    words = how.split()
+    otherwise = dict(zip(words[::2], words[1::2], strict=True))
+    socket_id = socket_ids[otherwise.get("of", speaker)]
+    if "user_data" in data:
+        text = user_text(socket_id, data["user_data"])
+    else:
+        name = otherwise.get("for", data["channel"])
+        channel_data = None if "without" in otherwise else data.get("channel_data")
+        text = channel_text(socket_id, name, channel_data)
+    secrets = {"first": app.secrets[0].reveal(), "older": app.secrets[-1].reveal()}
+    secret = secrets.get(otherwise.get("by", "first"), OTHER_SECRET)
+    return f"{app.key}:{sign(secret, text)}"
+
+
+def is_alike(expected: Any, heard: Any) -> bool:
+    """
+    Tell whether a message is the expected one.
+
+    Both are decoded frames.  What the server itself composes may be spelled as JSON allows, also within ``data``;
+    what it passes on for others stays as it is, character by character.
+    """
+    composed = (
+        str(heard.get("event", "")).startswith("pusher") if isinstance(heard, dict) else False
+    )
+    return _is_alike(expected, heard, inside=composed)
+
+
+def _is_alike(expected: Any, heard: Any, *, inside: bool) -> bool:
+    """Compare; with `inside` strings that both hold objects are compared by these."""
+    if type(expected) is not type(heard):
+        return False
+    if isinstance(expected, dict):
+        return expected.keys() == heard.keys() and all(
+            _is_alike(value, heard[key], inside=inside) for key, value in expected.items()
+        )
+    if isinstance(expected, list):
+        return len(expected) == len(heard) and all(
+            _is_alike(*pair, inside=inside) for pair in zip(expected, heard, strict=True)
+        )
+    if expected == ANYTHING:
+        return bool(heard)
+    if inside and isinstance(expected, str) and expected.startswith("{"):
+        return _is_alike(_decoded(expected), _decoded(heard), inside=False)
+    return bool(expected == heard)
+
+
+def _decoded(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
