@@ -23,6 +23,7 @@ from libs.common.settings import ServerSettings
 from services.auth.policy import Policies
 from services.auth.service import Auth
 from services.dispatcher.service import Dispatcher
+from services.gateway.passes import Passes
 from services.gateway.service import Gateway
 from services.presence.service import Presence
 from services.reload import adopt
@@ -85,6 +86,7 @@ def build(settings: Settings, names: Sequence[str], backends: Backends) -> list[
             roster=backends.roster,
             tally=backends.tally,
             control=backends.control,
+            passes=Passes(KeyRing(settings.tokens), grace=settings.tokens.grace),
             cache_ttl=settings.history.cache_ttl,
             drain_spread=min(DRAIN_SPREAD, settings.server.drain_timeout / 2),
         ),

@@ -6,6 +6,7 @@ believed and still not allowed, in words that do not tell whether the channel ex
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -162,7 +163,7 @@ class Api:
         return fields
 
     async def _grant(self, app: App, socket_id: str, *, channel: str, user: User) -> ChannelGrant:
-        check_channel(channel)
+        check_channel(channel, longest=app.limits.longest_channel_name)
         decision = _SIGN_IN
         if kind_of(channel) is not Kind.USER:
             decision = await self._decisions.decide(app.id, channel, user)
@@ -170,7 +171,7 @@ class Api:
         if not decision.allowed:
             raise NotAllowed({**facts, "reason": decision.reason})
         log.debug("channel.granted", **facts)
-        return grant_channel(app, socket_id, channel=channel, user=user)
+        return grant_channel(app, socket_id, channel=channel, user=user, now=time.time())
 
     def _permission(self, request: web.Request) -> dict[str, str]:
         """Compose the headers of CORS.  Where no app is named it may be any: the token is not known yet."""

@@ -19,6 +19,7 @@ from jwt.types import SigOptions
 
 from libs.common.channels import MAX_USER_ID
 from libs.common.errors import Denied, Misconfigured
+from libs.common.key_ring import TYPE
 from services.auth.settings import Introspection, Issuer
 
 LEEWAY = 30.0  # Seconds that two clocks may differ.
@@ -204,13 +205,16 @@ def _parts(
     if len(token) > MAX_TOKEN:
         raise BadToken(f"the token is longer than {MAX_TOKEN} characters")
     try:
-        return _signatures.decode_complete(token, key, algorithms=algorithms, options=options)
+        parts = _signatures.decode_complete(token, key, algorithms=algorithms, options=options)
     except jwt.InvalidAlgorithmError as error:
         raise BadToken("the token is signed with an algorithm that is not allowed") from error
     except jwt.InvalidSignatureError as error:
         raise BadToken("the token's signature does not match") from error
     except (jwt.PyJWTError, RecursionError, ValueError) as error:
         raise BadToken("the token is malformed") from error
+    if parts["header"].get("typ") == TYPE:  # RFC 8725, 3.11: never take one kind for another.
+        raise BadToken("the token is a channel token")
+    return parts
 
 
 def _registered(payload: bytes) -> _Registered:

@@ -53,16 +53,21 @@ class UserGrant(msgspec.Struct, frozen=True):
     user_data: str
 
 
-def grant_channel(app: App, socket_id: str, *, channel: str, user: User) -> ChannelGrant:
+def grant_channel(
+    app: App, socket_id: str, *, channel: str, user: User, now: float
+) -> ChannelGrant:
     """
     Grant a channel.  The caller has decided that the user may have it.
+
+    It says when it was given, UTC epoch seconds: Pusher's signatures have no end, and gateways refuse those that
+    are older than an order to take the user out of the channel.
 
     Raises:
         BadSocketId: The socket id could smuggle a separator.
         EncryptionOff: The channel is encrypted and the app has no master key.
     """
     kind = kind_of(channel)
-    who: dict[str, Any] = {"user_id": user.id}
+    who: dict[str, Any] = {"user_id": user.id, "iat": now}
     if kind is Kind.PRESENCE:
         who["user_info"] = user.info
     data = _text(who)

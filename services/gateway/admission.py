@@ -18,11 +18,11 @@ from libs.common.roster import JoinRequest, LeaseLost, Members, Roster, Seat, To
 from services.gateway.attendance import Attendance
 from services.gateway.connection import Connection
 from services.gateway.desk import Desk
+from services.gateway.effects import Refusal
 from services.gateway.feed import Feed
 from services.gateway.frames import Member
 from services.gateway.hub import Hub, announcements
 from services.gateway.lease import Lease
-from services.gateway.session import Refusal
 
 BATCH = 500  # Requests of one round trip.
 

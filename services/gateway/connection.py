@@ -16,8 +16,20 @@ from libs.common.channels import Channel
 from libs.common.errors import Denied
 from libs.common.tally import Subject
 from services.gateway import frames
+from services.gateway.effects import (
+    Ask,
+    Close,
+    Effect,
+    KnownAs,
+    Leave,
+    Ping,
+    Relay,
+    Send,
+    SignedIn,
+    Watch,
+)
 from services.gateway.frames import Member
-from services.gateway.session import Ask, Close, Effect, Leave, Ping, Relay, Send, Session, SignedIn
+from services.gateway.session import Session
 from services.gateway.socket import Socket
 
 _ENDS = {WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR}
@@ -43,6 +55,12 @@ class Surroundings(Protocol):
 
     def signed_in(self, connection: "Connection") -> None:
         """Know as whom it is signed in: its session says so."""
+
+    def known_as(self, connection: "Connection", user_id: str) -> None:
+        """Know for whom it acts in some channel."""
+
+    def watch(self, connection: "Connection") -> None:
+        """Look at it when its session says so."""
 
     def ask(self, connection: "Connection", channel: Channel, member: Member | None) -> None:
         """Find out whether it may join, and answer with `Connection.perform`."""
@@ -139,22 +157,29 @@ class Connection:
     def perform(self, effects: Iterable[Effect]) -> None:
         """Do what the session answered, in order."""
         for effect in effects:
-            match effect:
-                case Send(frame):
-                    self.socket.send(frame)
-                case Ask(name, member):
-                    self._surroundings.ask(self, self._channel(name), member)
-                case Leave(name, returns):
-                    self._surroundings.leave(self, self._channel(name), returns=returns)
-                case Relay(name, frame):
-                    channel = self._channel(name)
-                    self._surroundings.relay(channel, frame, socket_id=self.socket_id)
-                case SignedIn():
-                    self._surroundings.signed_in(self)
-                case Ping():
-                    self.socket.ping()
-                case Close(code, reason):
-                    self.close(code, reason)
+            self._do(effect)
+
+    def _do(self, effect: Effect) -> None:
+        match effect:
+            case Send(frame):
+                self.socket.send(frame)
+            case Ask(name, member):
+                self._surroundings.ask(self, self._channel(name), member)
+            case Leave(name, returns):
+                self._surroundings.leave(self, self._channel(name), returns=returns)
+            case Relay(name, frame):
+                channel = self._channel(name)
+                self._surroundings.relay(channel, frame, socket_id=self.socket_id)
+            case SignedIn():
+                self._surroundings.signed_in(self)
+            case KnownAs(user_id):
+                self._surroundings.known_as(self, user_id)
+            case Watch():
+                self._surroundings.watch(self)
+            case Ping():
+                self.socket.ping()
+            case Close(code, reason):
+                self.close(code, reason)
 
     def close(self, code: int, reason: str) -> None:
         """Say why in a ``pusher:error``, and close with the same code."""

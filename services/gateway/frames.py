@@ -52,10 +52,10 @@ class Unsubscribe(msgspec.Struct, frozen=True):
 
 
 class SignIn(msgspec.Struct, frozen=True):
-    """The data of ``pusher:signin``."""
+    """The data of ``pusher:signin``; a channel token in ``auth`` says by itself who the user is."""
 
     auth: str
-    user_data: str
+    user_data: str | None = None
 
 
 class User(msgspec.Struct, frozen=True):
@@ -92,6 +92,19 @@ class _UserData(msgspec.Struct, frozen=True):
     watchlist: tuple[str, ...] = ()
 
 
+class Holder(msgspec.Struct, frozen=True):
+    """
+    Whose permission for a channel is, as auth's ``channel_data`` tells.
+
+    Attributes:
+        user_id: Empty where it does not say.
+        iat: When it was given, UTC epoch seconds; None where it does not say.
+    """
+
+    user_id: str = ""
+    iat: float | None = None
+
+
 class _ChannelData(msgspec.Struct, frozen=True):
     user_id: str | int
     user_info: msgspec.Raw = msgspec.Raw(b"null")
@@ -104,6 +117,7 @@ _unsubscribe = msgspec.json.Decoder(Unsubscribe)
 _sign_in = msgspec.json.Decoder(SignIn)
 _user_data = msgspec.json.Decoder(_UserData)
 _channel_data = msgspec.json.Decoder(_ChannelData)
+_holder = msgspec.json.Decoder(Holder)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -164,6 +178,14 @@ def parse_member(channel_data: str) -> Member:
     return Member(user_id, bytes(data.user_info).decode())
 
 
+def parse_holder(channel_data: str | None) -> Holder:
+    """Read whose permission it is; another back end's ``channel_data`` may say nothing of it."""
+    try:
+        return _holder.decode(channel_data) if channel_data else Holder()
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return Holder()
+
+
 def client_data(data: msgspec.Raw) -> str | None:
     """
     Turn the data of a client event into the text that is passed on: what is no string becomes JSON.
@@ -211,6 +233,11 @@ def error(code: int, message: str) -> bytes:
 def signed_in(user_data: str) -> bytes:
     """Confirm a sign-in; ``user_data`` is the text that was signed."""
     return _message_of("pusher:signin_success", _json({"user_data": user_data}))
+
+
+def user_data(user: User) -> str:
+    """Write ``user_data`` of a user whom a channel token named."""
+    return _json({"id": user.id, "user_info": msgspec.Raw(user.info.encode())})
 
 
 def succeeded(channel: str) -> bytes:

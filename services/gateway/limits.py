@@ -1,8 +1,41 @@
 """
-Token buckets.
+Limits of one connection: what is said when one is passed, and token buckets.
 
 Pure.  Callers pass ``now`` in monotonic seconds.
 """
+
+from libs.common.errors import Invalid
+
+
+class TooManyChannels(Invalid):
+    """The connection is subscribed to as many channels as one may be."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"a connection may subscribe to {limit} channels")
+
+
+class TooMuchUserInfo(Invalid):
+    """A member's ``user_info`` is larger than the app allows."""
+
+    code = 4301  # docs/protocol.md, "Subscribe / unsubscribe": the status of LimitReached, as at Soketi.
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the user_info of a member may have {limit} bytes")
+
+
+class TooManyClientEvents(Invalid):
+    """The connection sent client events faster than it may."""
+
+    code = 4301  # Pusher, "Error codes": client event rejected due to rate limit.
+
+    def __init__(self, limit: float) -> None:
+        super().__init__(f"a connection may send {limit:g} client events a second")
+
+
+class ClientEventRefused(Invalid):
+    """A client event breaks a rule other than the rate."""
+
+    code = 4301  # As Soketi and Reverb do; the connection stays open.
 
 
 class TokenBucket:

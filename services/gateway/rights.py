@@ -4,14 +4,20 @@ What a client's tokens entitle it to: to be a user, and to join a channel.
 Pure.  Source: Pusher, "Authorizing users" and "Authenticating users"; docs/protocol.md, "Signatures".
 """
 
+from dataclasses import dataclass
+from typing import NamedTuple
+
 import msgspec
 
 from libs.common.apps import App
 from libs.common.channels import USER_PREFIX, Kind, kind_of
 from libs.common.errors import Denied
 from libs.common.signing import channel_text, check_token, user_text
+from libs.common.tokens import ChannelToken, looks_like_token, permits
 from services.gateway import frames
 from services.gateway.frames import Member, SignIn, Subscribe, User
+from services.gateway.grants import Grant
+from services.gateway.passes import NotNamed, Pass, Passes
 
 _NOTHING = msgspec.Raw(b"null")
 
@@ -30,26 +36,57 @@ class SignedInOtherwise(Denied):
         super().__init__("the connection is signed in as another user")
 
 
-def sign_in(app: App, socket_id: str, data: SignIn, *, known: User | None) -> User:
+@dataclass(frozen=True, slots=True)
+class Client:
     """
-    Tell who the client proves to be.
+    Who asks, and what it showed before.
 
-    Args:
+    Attributes:
         app: Whose client it is.
         socket_id: The connection's name.
-        data: What the client sent.
-        known: Who it proved to be before.
+        passes: What this gateway knows of tokens.
+        user: As whom it is signed in.
+        carried: The token that it connected with.
+        now: Monotonic seconds.
+    """
+
+    app: App
+    socket_id: str
+    passes: Passes
+    user: User | None
+    carried: Pass | None
+    now: float
+
+
+class Entry(NamedTuple):
+    """What a client may join as: a member, of presence channels; and by what right, where it takes one."""
+
+    member: Member | None
+    grant: Grant | None
+
+
+def sign_in(client: Client, data: SignIn) -> tuple[User, Pass | None]:
+    """
+    Tell who the client proves to be, and by which token if it is one of ours.
 
     Raises:
         BadSignature: The token is not one of this app for this socket and user.
+        BadChannelToken: It is a channel token, and not good.
         BadMessage: The signed text names no user.
         SignedInOtherwise: It is another user than before.
     """
-    check_token(app, data.auth, user_text(socket_id, data.user_data))
-    user = frames.parse_user(data.user_data)
-    if known is not None and known.id != user.id:
+    if looks_like_token(data.auth):
+        pass_ = client.passes.accept(data.auth, client.app, now=client.now)
+        user = _user_of(pass_.token)
+    else:
+        pass_ = None
+        if data.user_data is None:
+            raise frames.BadMessage("the data of pusher:signin needs user_data")
+        check_token(client.app, data.auth, user_text(client.socket_id, data.user_data))
+        user = frames.parse_user(data.user_data)
+    if client.user is not None and client.user.id != user.id:
         raise SignedInOtherwise
-    return user
+    return user, pass_
 
 
 def tenant_of(user: User, field: str) -> str:
@@ -69,34 +106,82 @@ def tenant_of(user: User, field: str) -> str:
         return ""
 
 
-def join(app: App, socket_id: str, data: Subscribe, *, user: User | None) -> Member | None:
+def join(client: Client, data: Subscribe) -> Entry:
     """
-    Tell as whom the client may join a channel.
+    Tell as whom, and by what right, the client may join a channel.
 
     Args:
-        app: Whose client it is.
-        socket_id: The connection's name.
-        data: What the client sent; the channel's name was checked before.
-        user: As whom it is signed in.
-
-    Returns:
-        The member, for a presence channel; None for the others.
+        client: Who asks.
+        data: What it sent; the channel's name was checked before.
 
     Raises:
         BadSignature: The channel needs a token, and this one is not good.
+        BadChannelToken: It is a channel token, and not good.
+        NotNamed: It is good for other channels.
+        Expelled: The permission is older than the user's expulsion.
         NotSignedIn: The channel is another user's.
         BadMessage: Nothing says who joins the presence channel.
     """
     kind = kind_of(data.channel)
     if kind is Kind.PUBLIC:
-        return None
+        return Entry(None, None)
     if kind is Kind.USER:
-        if user is None or data.channel != USER_PREFIX + user.id:
+        if client.user is None or data.channel != USER_PREFIX + client.user.id:
             raise NotSignedIn
-        return None
-    text = channel_text(socket_id, data.channel, data.channel_data)
-    check_token(app, data.auth or "", text)
-    return _member(data, user) if kind is Kind.PRESENCE else None
+        return Entry(None, None)
+    pass_ = _pass(client, data)
+    if pass_ is None:
+        text = channel_text(client.socket_id, data.channel, data.channel_data)
+        check_token(client.app, data.auth or "", text)
+        return _granted(client, data, kind)
+    return _let_in(client, data, pass_)
+
+
+def _pass(client: Client, data: Subscribe) -> Pass | None:
+    """Return the channel token that the client shows now, or showed when it connected; None: neither."""
+    if data.auth:
+        if not looks_like_token(data.auth):
+            return None
+        return client.passes.accept(data.auth, client.app, now=client.now)
+    if client.carried is not None:
+        client.passes.check(client.carried, now=client.now)
+    return client.carried
+
+
+def _let_in(client: Client, data: Subscribe, pass_: Pass) -> Entry:
+    token = pass_.token
+    if not permits(token, data.channel):
+        raise NotNamed
+    grant = Grant(token.user, token.issued_at, pass_)
+    _check_expulsions(client, data.channel, grant)
+    if kind_of(data.channel) is not Kind.PRESENCE:
+        return Entry(None, grant)
+    user = _user_of(token)
+    return Entry(Member(user.id, user.info), grant)
+
+
+def _granted(client: Client, data: Subscribe, kind: Kind) -> Entry:
+    """Read Pusher's kind of permission, whose signature is good; auth's own says whose and of when it is."""
+    member = _member(data, client.user) if kind is Kind.PRESENCE else None
+    holder = frames.parse_holder(data.channel_data)
+    user_id = member.user_id if member else holder.user_id
+    if not user_id:
+        return Entry(member, None)
+    given_at = client.passes.utc(client.now) if holder.iat is None else holder.iat
+    grant = Grant(user_id, given_at)
+    _check_expulsions(client, data.channel, grant)
+    return Entry(member, grant)
+
+
+def _check_expulsions(client: Client, channel: str, grant: Grant) -> None:
+    now = client.passes.utc(client.now)
+    known = client.passes.expulsions
+    known.check(client.app.id, grant.user, channel, given_at=grant.given_at, now=now)
+
+
+def _user_of(token: ChannelToken) -> User:
+    info = msgspec.json.encode(token.user_info).decode() if token.user_info else "null"
+    return User(token.user, info, ())
 
 
 def _member(data: Subscribe, user: User | None) -> Member:

@@ -42,18 +42,18 @@ from services.gateway.handshake import (
 from services.gateway.hub import Hub
 from services.gateway.lease import Lease
 from services.gateway.orders import Orders
+from services.gateway.passes import Pass, Passes
 from services.gateway.quotas import Quota, Verdict, of_connection, of_user
 from services.gateway.relay import Relay
 from services.gateway.rights import tenant_of
+from services.gateway.rounds import Rounds
 from services.gateway.session import Session
 from services.gateway.settings import GatewaySettings
 from services.gateway.socket import Socket
 from services.gateway.turnstile import Turnstile, check
-from services.gateway.wheel import Wheel
 
 log = structlog.get_logger()
 
-TICK = 1.0  # Seconds between two looks at who is silent.
 SETTLING = 5.0  # Seconds that departures may take before the lease is released without them.
 DRAIN_SLICE = 0.1  # Seconds between two handfuls of connections that are sent away.
 
@@ -75,6 +75,7 @@ class Gateway:
         control: Brings orders.
         roster: Knows members.
         tally: Knows how many connections all gateways have.
+        passes: What is known of channel tokens.
         cache_ttl: See `Hub`.
         drain_spread: Seconds over which connections are sent away when the gateway drains.
     """
@@ -90,6 +91,7 @@ class Gateway:
         roster: Roster,
         tally: Tally,
         control: Control,
+        passes: Passes,
         cache_ttl: float = 1800.0,
         drain_spread: float = 10.0,
     ) -> None:
@@ -99,8 +101,7 @@ class Gateway:
         self._draining = False
         self._emptied = asyncio.Event()  # Set when the last connection went; read while draining.
         self._connections: set[Connection] = set()
-        self._wheel: Wheel[Connection] = Wheel()
-        self._known_apps: tuple[App, ...] = ()  # At the last look.
+        self._rounds = Rounds(apps, passes, longest=settings.activity_timeout)
         self._signing_in: set[Connection] = set()  # Those for whose user room is being asked.
         self.counters = Counters()
         self._hub: Hub[Connection] = Hub(cache_ttl)
@@ -113,7 +114,8 @@ class Gateway:
             tally, self._hub, lease=self._lease, announced=self._tells_counts
         )
         self._relay = Relay(bus, self.counters)
-        self._orders = Orders(control)
+        self._passes = passes
+        self._orders = Orders(control, passes)
         self._feed = Feed(
             bus,
             roster,
@@ -149,7 +151,7 @@ class Gateway:
             tasks.create_task(self._relay.run())
             tasks.create_task(self._orders.run())
             tasks.create_task(self._lease.run())
-            tasks.create_task(self._tick())
+            tasks.create_task(self._rounds.run())
             tasks.create_task(self._seat_again())
 
     def health(self) -> dict[str, str]:
@@ -172,22 +174,24 @@ class Gateway:
             return websocket
         socket = Socket(transport, max_unsent=self._settings.max_unsent)
         try:
-            app = self._examine(request)
+            app, carried = self._examine(request)
             subjects = await self._enter(app, caller_of(request).address)
         except (Invalid, Denied, Unavailable) as error:
             self._refuse(request, socket, error)
             return websocket
-        await self._serve(app, socket, websocket, subjects)
+        await self._serve(app, socket, websocket, subjects=subjects, carried=carried)
         return websocket
 
-    def _examine(self, request: web.Request) -> App:
+    def _examine(self, request: web.Request) -> tuple[App, Pass | None]:
         if "key" not in request.match_info:
             raise PathNotFound(request.path)
         check_version(request.query)
         app = self._apps.by_key(request.match_info["key"])
         caller = caller_of(request)
         check_client(app, request.headers.get(hdrs.ORIGIN), is_secure=caller.is_secure)
-        return app
+        text = request.query.get("token")
+        carried = self._passes.accept(text, app, now=time.monotonic()) if text else None
+        return app, carried
 
     async def _enter(self, app: App, address: str) -> tuple[Subject, ...]:
         """Count a newcomer, if there is room for it here and in its quotas; tell what it counts for."""
@@ -226,20 +230,24 @@ class Gateway:
         app: App,
         socket: Socket,
         websocket: "web.WebSocketResponse[bool]",
+        *,
         subjects: tuple[Subject, ...],
+        carried: Pass | None,
     ) -> None:
         now = time.monotonic()
-        session = Session(app, _new_socket_id(), self._settings, now=now)
+        session = Session(
+            app, _new_socket_id(), self._settings, now=now, passes=self._passes, carried=carried
+        )
         connection = Connection(session, socket, self)
         connection.counts_for = subjects
         self._connections.add(connection)
-        self._wheel.put(connection, session.next_tick)
+        self._rounds.put(connection)
         self.counters.opened += 1
         try:
             await connection.run(websocket)
         finally:
             self._connections.discard(connection)
-            self._wheel.remove(connection)
+            self._rounds.remove(connection)
             self._orders.gone(connection)
             self._turnstile.leave(connection.counts_for)
             if not self._connections:
@@ -285,6 +293,14 @@ class Gateway:
         else:  # It went while this was found out.
             self._turnstile.leave(subjects)
 
+    def watch(self, connection: Connection) -> None:
+        """See `connection.Surroundings.watch`."""
+        self._rounds.put(connection)
+
+    def known_as(self, connection: Connection, user_id: str) -> None:
+        """See `connection.Surroundings.known_as`."""
+        self._orders.known_as(connection, user_id)
+
     def _tells_counts(self, app_id: str) -> bool:
         try:
             return self._apps.by_id(app_id).subscription_counts
@@ -311,31 +327,6 @@ class Gateway:
         """See `connection.Surroundings.relay`."""
         broadcast = Broadcast(frame, time.time(), excluded=(socket_id,))
         self._relay.put(Whisper(channel, broadcast))
-
-    async def _tick(self) -> None:
-        while True:
-            await asyncio.sleep(TICK)
-            now = time.monotonic()
-            self._refresh()
-            for connection in self._wheel.take(now):
-                connection.perform(connection.session.ticked(now))
-                self._look_again(connection, now)
-
-    def _look_again(self, connection: Connection, now: float) -> None:
-        """Have a connection come up again; one that answers a ping before its time must be asked again before."""
-        due = min(connection.session.next_tick, now + self._settings.activity_timeout)
-        self._wheel.put(connection, max(now, due))
-
-    def _refresh(self) -> None:
-        """Let all connections have their apps as they are, if any was changed: also those that say nothing."""
-        with suppress(Unavailable):
-            apps = self._apps.all()
-            if apps == self._known_apps:
-                return
-            self._known_apps = apps
-            for connection in tuple(self._connections):
-                if connection.refresh():
-                    self._look_again(connection, time.monotonic())
 
     async def _seat_again(self) -> None:
         """

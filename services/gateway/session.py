@@ -6,124 +6,55 @@ it performs them in order.  A subscribe is a question (`Ask`): its answer re-ent
 so that a client which left while we were asking is a plain test.  Source: docs/protocol.md.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
+from functools import partial
 from math import inf
-from typing import NamedTuple
 
 from libs.common.apps import App
-from libs.common.channels import Kind, check_channel, check_event, kind_of, needs_token
+from libs.common.channels import (
+    USER_PREFIX,
+    Kind,
+    check_channel,
+    check_event,
+    kind_of,
+    needs_token,
+)
 from libs.common.errors import Denied, Invalid
 from libs.common.limits import exceeds
 from libs.common.messages import event_frame
+from libs.common.revocations import RevokedToken
+from libs.common.tokens import StaleToken
 from services.gateway import frames, rights
+from services.gateway.effects import (
+    Ask,
+    Close,
+    Effect,
+    KnownAs,
+    Leave,
+    Ping,
+    Refusal,
+    Relay,
+    Send,
+    SignedIn,
+    Watch,
+)
+from services.gateway.expulsions import Expelled, Expulsion
 from services.gateway.frames import Member, Message, User
-from services.gateway.limits import TokenBucket
+from services.gateway.grants import Grant, Grants
+from services.gateway.limits import (
+    ClientEventRefused,
+    TokenBucket,
+    TooManyChannels,
+    TooManyClientEvents,
+    TooMuchUserInfo,
+)
+from services.gateway.passes import Pass, Passes
 from services.gateway.settings import GatewaySettings
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Write a frame to the client."""
-
-    frame: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Ping:
-    """Write a WebSocket ping: it is answered by every client, whatever its SDK."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """Find out whether the client may join; `Session.admitted` or `Session.refused` takes the answer."""
-
-    channel: str
-    member: Member | None
-
-
-@dataclass(frozen=True, slots=True)
-class Leave:
-    """
-    Take the client off a channel.
-
-    Attributes:
-        channel: Which.
-        returns: Whether the client may come back: its connection closed, it did not unsubscribe.
-    """
-
-    channel: str
-    returns: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Relay:
-    """Pass a client event on to the channel's other subscribers."""
-
-    channel: str
-    frame: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class SignedIn:
-    """Know the client as this user from now on."""
-
-    user: User
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    """Close the connection; the code decides whether the client returns (Pusher, "Connection closure")."""
-
-    code: int
-    reason: str
-
-
-Effect = Send | Ping | Ask | Leave | Relay | SignedIn | Close
 
 # As Soketi and Sockudo do it; a subscription that needs a token is as good as a sign-in (Sockudo, issue 130).
 NOT_KNOWN = Close(4009, "neither signed in nor subscribed with a token in time")
 PONG_NOT_RECEIVED = Close(4201, "pong reply not received in time")
-
-
-class TooManyChannels(Invalid):
-    """The connection is subscribed to as many channels as one may be."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"a connection may subscribe to {limit} channels")
-
-
-class TooMuchUserInfo(Invalid):
-    """A member's ``user_info`` is larger than the app allows."""
-
-    code = 4301  # docs/protocol.md, "Subscribe / unsubscribe": the status of LimitReached, as at Soketi.
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"the user_info of a member may have {limit} bytes")
-
-
-class TooManyClientEvents(Invalid):
-    """The connection sent client events faster than it may."""
-
-    code = 4301  # Pusher, "Error codes": client event rejected due to rate limit.
-
-    def __init__(self, limit: float) -> None:
-        super().__init__(f"a connection may send {limit:g} client events a second")
-
-
-class ClientEventRefused(Invalid):
-    """A client event breaks a rule other than the rate."""
-
-    code = 4301  # As Soketi and Reverb do; the connection stays open.
-
-
-class Refusal(NamedTuple):
-    """Why a question was answered with no, in the terms of ``pusher:subscription_error``."""
-
-    kind: str
-    message: str
-    status: int
 
 
 class State(Enum):
@@ -147,37 +78,61 @@ class Session:
         socket_id: The connection's name.
         settings: Limits and timers.
         now: When it was opened.
+        passes: What its gateway knows of tokens.
+        carried: The token that the client connected with.
 
     Attributes:
         app: As it is now; whoever runs the session keeps it up to date.
         user: As whom the client is signed in.
+        known_as: The ids of the users for whom it acted, in order.
     """
 
     __slots__ = (
         "_bucket",
+        "_carried",
         "_channels",
         "_closed",
+        "_grants",
         "_heard_at",
         "_is_known",
         "_members",
         "_opened_at",
+        "_passes",
         "_pinged_at",
         "_settings",
+        "_user_pass",
         "app",
+        "known_as",
         "socket_id",
         "user",
     )
 
-    def __init__(self, app: App, socket_id: str, settings: GatewaySettings, *, now: float) -> None:
+    def __init__(
+        self,
+        app: App,
+        socket_id: str,
+        settings: GatewaySettings,
+        *,
+        now: float,
+        passes: Passes,
+        carried: Pass | None = None,
+    ) -> None:
         self.app = app
         self.socket_id = socket_id
         self._settings = settings
+        self._passes = passes
+        self._carried = carried
         self.user: User | None = None
+        self.known_as: tuple[str, ...] = ()
+        self._user_pass: Pass | None = None
+        self._grants = Grants()
         self._channels: dict[str, State] = {}
         self._members: dict[str, Member] = {}
         self._bucket: TokenBucket | None = None
         self._opened_at = now
-        self._is_known = False  # Whether it showed a good token: to sign in, or to subscribe.
+        self._is_known = (
+            carried is not None
+        )  # Whether it showed a good token: to sign in, or to subscribe.
         self._heard_at = now
         self._pinged_at: float | None = None
         self._closed = False
@@ -185,7 +140,8 @@ class Session:
     def opened(self) -> list[Effect]:
         """Greet the client."""
         timeout = max(1, int(self._settings.activity_timeout))
-        return [Send(frames.established(self.socket_id, timeout))]
+        greeting = Send(frames.established(self.socket_id, timeout))
+        return [greeting, *(self._known(self._carried.token.user) if self._carried else ())]
 
     def heard(self, now: float) -> None:
         """Note that something came from the client: any frame is a sign of life."""
@@ -204,6 +160,8 @@ class Session:
         """Judge the client's silence, and whether it is known; due at `next_tick`."""
         if now >= self._known_by:
             return [NOT_KNOWN]
+        if now >= self._ends_at:
+            return self._expired(now)
         if self._pinged_at is not None:
             overdue = now >= self._pinged_at + self._settings.pong_timeout
             return [PONG_NOT_RECEIVED] if overdue else []
@@ -216,8 +174,8 @@ class Session:
     def next_tick(self) -> float:
         """When the client must be judged next."""
         if self._pinged_at is not None:
-            return min(self._known_by, self._pinged_at + self._settings.pong_timeout)
-        return min(self._known_by, self._heard_at + self._settings.activity_timeout)
+            return min(self._known_by, self._ends_at, self._pinged_at + self._settings.pong_timeout)
+        return min(self._known_by, self._ends_at, self._heard_at + self._settings.activity_timeout)
 
     @property
     def _known_by(self) -> float:
@@ -225,12 +183,49 @@ class Session:
         timeout = self.app.auth_timeout
         return inf if self._is_known or timeout <= 0 else self._opened_at + timeout
 
+    @property
+    def _ends_at(self) -> float:
+        """When the first thing that a token opened ends."""
+        return min(self._grants.ends_at, self._user_pass.ends_at if self._user_pass else inf)
+
+    def _expired(self, now: float) -> list[Effect]:
+        """Take from the client what tokens opened whose grace is over."""
+        return self._withdraw(lambda pass_: pass_.ends_at <= now, StaleToken())
+
+    def judged(self, now: float) -> list[Effect]:
+        """Take from the client what tokens opened that were revoked."""
+        revoked = partial(self._passes.is_revoked, now=now)
+        return self._withdraw(revoked, RevokedToken())
+
+    def _withdraw(self, is_over: Callable[[Pass], bool], why: Denied) -> list[Effect]:
+        over = self._grants.named(lambda _, grant: bool(grant.pass_ and is_over(grant.pass_)))
+        effects = [effect for name in over for effect in self._end(name, why)]
+        if self._user_pass is not None and is_over(self._user_pass):
+            effects += self._sign_out(why)
+        return effects
+
+    def expelled(self, user_id: str, expulsion: Expulsion) -> list[Effect]:
+        """Take from the client the channels that its user was taken out of."""
+        over = self._grants.named(
+            lambda name, grant: grant.user == user_id and expulsion.covers(name, grant.given_at)
+        )
+        return [effect for name in over for effect in self._end(name, Expelled())]
+
+    def _end(self, channel: str, why: Denied) -> list[Effect]:
+        return self.refused(channel, Refusal("AuthError", str(why), why.status))
+
+    def _sign_out(self, why: Denied) -> list[Effect]:
+        user, self.user, self._user_pass = self.user, None, None
+        own = self._end(USER_PREFIX + user.id, why) if user else []
+        return [*own, Send(frames.error(why.code, str(why)))]
+
     def closed(self) -> list[Effect]:
         """Give up everything: the client is gone."""
         self._closed = True
         channels = [name for name, state in self._channels.items() if state in _SUBSCRIBED]
         self._channels.clear()
         self._members.clear()
+        self._grants.clear()
         return [Leave(name, returns=True) for name in channels]
 
     def members(self) -> list[tuple[str, Member]]:
@@ -275,6 +270,7 @@ class Session:
     def _forget(self, channel: str) -> None:
         self._channels.pop(channel, None)
         self._members.pop(channel, None)
+        self._grants.drop(channel)
 
     def _handle(self, message: Message, now: float) -> list[Effect]:
         match message.event:
@@ -283,31 +279,45 @@ class Session:
             case "pusher:pong":
                 return []
             case "pusher:subscribe":
-                return self._subscribe(frames.parse_subscribe(message.data))
+                return self._subscribe(frames.parse_subscribe(message.data), now)
             case "pusher:unsubscribe":
                 return self._unsubscribe(frames.parse_unsubscribe(message.data).channel)
             case "pusher:signin":
-                return self._sign_in(frames.parse_sign_in(message.data))
+                return self._sign_in(frames.parse_sign_in(message.data), now)
         if message.event.startswith(frames.CLIENT_PREFIX):
             return self._client_event(message, now)
         raise frames.UnknownEvent(message.event)
 
-    def _sign_in(self, data: frames.SignIn) -> list[Effect]:
+    def _client(self, now: float) -> rights.Client:
+        return rights.Client(self.app, self.socket_id, self._passes, self.user, self._carried, now)
+
+    def _known(self, user_id: str) -> list[Effect]:
+        """Say once for whom the client acts."""
+        if user_id in self.known_as:
+            return []
+        self.known_as += (user_id,)
+        return [KnownAs(user_id)]
+
+    def _sign_in(self, data: frames.SignIn, now: float) -> list[Effect]:
         try:
-            self.user = rights.sign_in(self.app, self.socket_id, data, known=self.user)
+            self.user, self._user_pass = rights.sign_in(self._client(now), data)
         except Denied as error:
             # The client may try again; the HTTP status is of no use to it here.
             return [Send(frames.error(error.code, str(error)))]
         self._is_known = True
-        return [SignedIn(self.user), Send(frames.signed_in(data.user_data))]
+        known = self._known(self.user.id)
+        if self._user_pass is None:
+            return [SignedIn(self.user), Send(frames.signed_in(data.user_data or "")), *known]
+        told = frames.signed_in(frames.user_data(self.user))
+        return [SignedIn(self.user), Send(told), *known, Watch()]
 
-    def _subscribe(self, data: frames.Subscribe) -> list[Effect]:
+    def _subscribe(self, data: frames.Subscribe, now: float) -> list[Effect]:
         name = data.channel
         try:
             check_channel(name, longest=self.app.limits.longest_channel_name)
             self._check_room(name)
-            member = rights.join(self.app, self.socket_id, data, user=self.user)
-            self._check_member(member)
+            entry = rights.join(self._client(now), data)
+            self._check_member(entry.member)
         except Denied as error:
             return [Send(frames.refused(name, "AuthError", str(error), status=error.status))]
         except TooMuchUserInfo as error:
@@ -317,7 +327,13 @@ class Session:
         except Invalid as error:
             return [Send(frames.refused(name, "InvalidChannel", str(error), status=error.status))]
         self._is_known = self._is_known or needs_token(name)  # Backends that are away do not count.
-        return self._ask(name, member)
+        return [*self._ask(name, entry.member), *self._granted(name, entry.grant)]
+
+    def _granted(self, name: str, grant: Grant | None) -> list[Effect]:
+        if grant is None:
+            return []
+        self._grants.put(name, grant)
+        return [*self._known(grant.user), *([Watch()] if grant.pass_ else [])]
 
     def _check_room(self, name: str) -> None:
         limit = self.app.limits.channels

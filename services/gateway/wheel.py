@@ -29,6 +29,10 @@ class Wheel(Generic[T]):
         if slot is not None:
             del self._slots[slot][thing]
 
+    def things(self) -> tuple[T, ...]:
+        """Return all things."""
+        return tuple(self._places)
+
     def take(self, now: float) -> list[T]:
         """Take what is due."""
         due = sorted(slot for slot in self._slots if slot <= now)

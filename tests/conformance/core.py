@@ -18,11 +18,13 @@ from libs.common.errors import Denied, Invalid
 from libs.common.messages import event_frame
 from libs.common.roster import TooManyMembers
 from services.gateway import frames
+from services.gateway.effects import Ask, Close, Effect, Leave, Ping, Refusal, Relay, Send
 from services.gateway.frames import Member
 from services.gateway.handshake import check_client, check_version
-from services.gateway.session import Ask, Close, Effect, Leave, Ping, Refusal, Relay, Send, Session
+from services.gateway.session import Session
 from services.gateway.settings import GatewaySettings
 from tests.conformance.play import changed
+from tests.support.passes import passes
 from tests.support.rawclient import CLOSE, PING, PONG, TEXT, Frame
 
 TTL = 1800.0  # Seconds for which a cached event is kept.
@@ -110,7 +112,9 @@ class Core:
         except (Invalid, Denied) as error:
             client.close(error.code, str(error))
             return
-        client.session = Session(app, client.socket_id, self._settings, now=self._now)
+        client.session = Session(
+            app, client.socket_id, self._settings, now=self._now, passes=passes()
+        )
         self._perform(client, client.session, client.session.opened())
 
     async def leaves(self, name: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from libs.common.apps import MemoryApps
 from libs.common.control import MemoryControl
-from services.gateway import feed, service
+from services.gateway import feed, rounds, service
 from services.gateway import socket as sockets
 from tests.conformance.core import Core
 from tests.conformance.live import Live
@@ -27,7 +27,7 @@ CONVERSATIONS = [conversation for file in TRANSCRIPTS for conversation in read(f
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a gateway look after things often, and closing connections have all the time they need."""
     monkeypatch.setattr(feed, "POLL", POLL)
-    monkeypatch.setattr(service, "TICK", POLL)
+    monkeypatch.setattr(rounds, "TICK", POLL)
     monkeypatch.setattr(service, "DRAIN_SLICE", POLL)
     monkeypatch.setattr(sockets, "DRAIN_TIMEOUT", DEADLINE)
 

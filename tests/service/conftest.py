@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from services.gateway import feed, service
+from services.gateway import feed, rounds, service
 from services.gateway import socket as sockets
 from tests.support.gateways import POLL
 from tests.support.listener import Listener, listening
@@ -26,5 +26,5 @@ def drain_timeout(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a gateway look after things often, so that nobody waits for it."""
     monkeypatch.setattr(feed, "POLL", POLL)
-    monkeypatch.setattr(service, "TICK", POLL)
+    monkeypatch.setattr(rounds, "TICK", POLL)
     monkeypatch.setattr(service, "DRAIN_SLICE", POLL)

@@ -13,7 +13,8 @@ from typing import Any, cast
 from aiohttp import WSMsgType, web
 
 from services.gateway.connection import Connection, upgrade
-from services.gateway.session import Effect, Send, Session
+from services.gateway.effects import Effect, Send
+from services.gateway.session import Session
 from services.gateway.socket import Socket, frame
 from tests.support.listener import APP, Nowhere
 from tests.support.rawclient import BINARY

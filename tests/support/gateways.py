@@ -23,6 +23,7 @@ from services.presence.service import Presence
 from services.presence.settings import PresenceSettings
 from tests.support.client import DEADLINE, Client
 from tests.support.faults import FaultyBus, FaultyRoster
+from tests.support.passes import passes
 from tests.support.servers import Certificates
 from tests.support.tallies import FaultyTally
 
@@ -144,6 +145,7 @@ async def place(
     apps: Apps | None = None,
     control: Control | None = None,
     drain_spread: float = 0.0,
+    token_grace: float = 30.0,
     lease_grace: float = DEADLINE,
     certificates: Certificates | None = None,
     proxies: Proxies | None = None,
@@ -159,6 +161,7 @@ async def place(
         apps: Instead of `APP` alone.
         control: To give orders.
         drain_spread: See `Gateway`.
+        token_grace: Seconds for which what a token opened outlives it.
         lease_grace: See `PresenceSettings`.
         certificates: To speak TLS.
         proxies: Whose word about clients is taken.
@@ -173,6 +176,7 @@ async def place(
         bus=bus,
         roster=roster,
         tally=tally,
+        passes=passes(grace=token_grace),
         control=control or MemoryControl(),
         drain_spread=drain_spread,
     )

@@ -21,6 +21,7 @@ from services.gateway.frames import Member
 from services.gateway.session import Session
 from services.gateway.settings import GatewaySettings
 from services.gateway.socket import Socket
+from tests.support.passes import passes
 from tests.support.rawclient import TEXT, RawClient
 
 DEADLINE = 10.0  # Seconds, for what takes a moment.
@@ -40,6 +41,12 @@ class Nowhere:
 
     def signed_in(self, connection: Connection) -> None:
         """Say nothing."""
+
+    def known_as(self, connection: Connection, user_id: str) -> None:
+        """Say nothing."""
+
+    def watch(self, connection: Connection) -> None:
+        """Do nothing."""
 
     def ask(self, connection: Connection, channel: Channel, member: Member | None) -> None:
         """Say nothing."""
@@ -94,7 +101,7 @@ class Listener:
         await websocket.prepare(request)
         transport = request.transport
         assert transport is not None
-        session = Session(APP, "1.1", GatewaySettings(), now=0.0)
+        session = Session(APP, "1.1", GatewaySettings(), now=0.0, passes=passes())
         socket = Socket(transport, max_unsent=self.max_unsent)
         line = Line(Connection(session, socket, Nowhere()), websocket, transport)
         self._lines.put_nowait(line)

@@ -22,6 +22,7 @@ APP = App(
     secrets=(Secret("7ad3773142a6692b25b8"), Secret("an older one")),
     encryption_master_key=Secret(base64.b64encode(b"A" * 32).decode()),
 )
+NOW = 1_700_000_000.5
 ISSUER = Issuer(issuer="i", audience="a", secret=Secret("s" * 32))
 
 
@@ -41,21 +42,26 @@ class TestChannel:
     @pytest.mark.parametrize("channel", ["private-foobar", "private-cache-foobar", "foobar"])
     def test_private(self, channel: str) -> None:
         """A channel's grant says whose it is, and signs exactly that text."""
-        grant = fields(grant_channel(APP, "1234.1234", channel=channel, user=user(name="Ann")))
+        grant = fields(
+            grant_channel(APP, "1234.1234", channel=channel, user=user(name="Ann"), now=NOW)
+        )
 
         assert grant.keys() == {"auth", "channel_data"}
-        assert grant["channel_data"] == '{"user_id":"10"}'
+        assert grant["channel_data"] == '{"user_id":"10","iat":1700000000.5}'
         check_token(APP, grant["auth"], channel_text("1234.1234", channel, grant["channel_data"]))
 
     def test_presence(self) -> None:
         """A presence channel's grant says who joins, and signs exactly that text."""
         grant = fields(
-            grant_channel(APP, "1234.1234", channel="presence-foobar", user=user(name="Ann"))
+            grant_channel(
+                APP, "1234.1234", channel="presence-foobar", user=user(name="Ann"), now=NOW
+            )
         )
 
         assert grant.keys() == {"auth", "channel_data"}
         assert msgspec.json.decode(grant["channel_data"]) == {
             "user_id": "10",
+            "iat": NOW,
             "user_info": {"name": "Ann"},
         }
         text = channel_text("1234.1234", "presence-foobar", grant["channel_data"])
@@ -64,18 +70,18 @@ class TestChannel:
     @pytest.mark.parametrize("channel", ["presence-foobar", "presence-cache-foobar"])
     def test_presence_without_info(self, channel: str) -> None:
         """Members are objects even where nothing is known of them."""
-        grant = fields(grant_channel(APP, "1.1", channel=channel, user=user()))
+        grant = fields(grant_channel(APP, "1.1", channel=channel, user=user(), now=NOW))
 
-        assert grant["channel_data"] == '{"user_id":"10","user_info":{}}'
+        assert grant["channel_data"] == '{"user_id":"10","iat":1700000000.5,"user_info":{}}'
 
     def test_encrypted(self) -> None:
         """An encrypted channel's grant has the channel's key, derived from the app's."""
         channel = "private-encrypted-foo"
 
-        grant = fields(grant_channel(APP, "1.1", channel=channel, user=user()))
+        grant = fields(grant_channel(APP, "1.1", channel=channel, user=user(), now=NOW))
 
         assert grant.keys() == {"auth", "channel_data", "shared_secret"}
-        assert grant["channel_data"] == '{"user_id":"10"}'
+        assert grant["channel_data"] == '{"user_id":"10","iat":1700000000.5}'
         assert grant["shared_secret"] == "UNrH6UuUfhcQDubTA5C0ho87UhJD7LzXdOu2FTAD9Hg="
         check_token(APP, grant["auth"], channel_text("1.1", channel, grant["channel_data"]))
 
@@ -84,19 +90,19 @@ class TestChannel:
         app = msgspec.structs.replace(APP, encryption_master_key=Secret(""))
 
         with pytest.raises(EncryptionOff):
-            grant_channel(app, "1.1", channel="private-encrypted-foo", user=user())
+            grant_channel(app, "1.1", channel="private-encrypted-foo", user=user(), now=NOW)
 
     def test_only_encrypted_needs_a_master_key(self) -> None:
         app = msgspec.structs.replace(APP, encryption_master_key=Secret(""))
 
-        grant = fields(grant_channel(app, "1.1", channel="private-foo", user=user()))
+        grant = fields(grant_channel(app, "1.1", channel="private-foo", user=user(), now=NOW))
 
         assert "shared_secret" not in grant
 
     def test_socket_id(self) -> None:
         """A socket id cannot smuggle a separator into what is signed."""
         with pytest.raises(BadSocketId):
-            grant_channel(APP, "1.1:private-x", channel="private-foo", user=user())
+            grant_channel(APP, "1.1:private-x", channel="private-foo", user=user(), now=NOW)
 
 
 class TestUser:

@@ -9,6 +9,7 @@ from libs.common.secret import Secret
 from services.gateway.hub import Hub
 from services.gateway.session import Session
 from services.gateway.settings import GatewaySettings
+from tests.support.passes import passes
 from tests.unit.gateway.hubs import NEWS, ROOM, Client
 
 SOCKET_ID = "1234.1234"
@@ -32,7 +33,7 @@ def settings() -> GatewaySettings:
 
 @pytest.fixture
 def session(app: App, settings: GatewaySettings) -> Session:
-    return Session(app, SOCKET_ID, settings, now=0.0)
+    return Session(app, SOCKET_ID, settings, now=0.0, passes=passes())
 
 
 @pytest.fixture

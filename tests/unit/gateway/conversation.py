@@ -3,11 +3,8 @@
 import json
 from typing import Any
 
-from services.gateway.session import (
-    Effect,
-    Send,
-    Session,
-)
+from services.gateway.effects import Effect, Send
+from services.gateway.session import Session
 from tests.support.pusher import (
     read,
     subscribe_private,

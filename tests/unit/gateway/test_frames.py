@@ -13,9 +13,11 @@ from libs.common.limits import Limits
 from libs.common.secret import Secret
 from libs.common.signing import channel_text, token
 from services.gateway import frames
+from services.gateway.effects import Ask, Close, Effect, Relay, Send
 from services.gateway.frames import BadMessage, Member, Message, Subscribe, Unsubscribe
-from services.gateway.session import Ask, Close, Effect, Relay, Send, Session
+from services.gateway.session import Session
 from services.gateway.settings import GatewaySettings
+from tests.support.passes import passes
 from tests.unit.gateway.conftest import SOCKET_ID
 
 APP = App(
@@ -357,7 +359,7 @@ class TestAnything:
         self._survive(texts)
 
     def _survive(self, texts: list[bytes]) -> None:
-        session = Session(APP, SOCKET_ID, GatewaySettings(), now=0.0)
+        session = Session(APP, SOCKET_ID, GatewaySettings(), now=0.0, passes=passes())
         for name in ("news", "private-1"):
             session.received(json.dumps(_subscribe(name)), now=0.0)
             session.admitted(name, None)

@@ -7,10 +7,13 @@ import pytest
 from libs.common.apps import App
 from libs.common.errors import Denied
 from libs.common.signing import BadSignature, channel_text, token, user_text
+from services.gateway import rights
 from services.gateway.frames import BadMessage, Member, SignIn, Subscribe, User
-from services.gateway.rights import NotSignedIn, SignedInOtherwise, join, sign_in, tenant_of
+from services.gateway.rights import Client, NotSignedIn, SignedInOtherwise, tenant_of
+from tests.support.passes import passes
 from tests.unit.gateway.conftest import SOCKET_ID
 
+PASSES = passes()
 ANN = User("ann", '{"name": "Ann"}', ())
 
 
@@ -21,6 +24,18 @@ def signed(app: App, user_data: str, *, socket_id: str = SOCKET_ID) -> SignIn:
 def subscribed(app: App, channel: str, channel_data: str | None = None) -> Subscribe:
     text = channel_text(SOCKET_ID, channel, channel_data)
     return Subscribe(channel, token(app, text), channel_data)
+
+
+def sign_in(app: App, socket_id: str, data: SignIn, *, known: User | None) -> User:
+    """Sign in without a channel token."""
+    user, pass_ = rights.sign_in(Client(app, socket_id, PASSES, known, None, 0.0), data)
+    assert pass_ is None
+    return user
+
+
+def join(app: App, socket_id: str, data: Subscribe, *, user: User | None) -> Member | None:
+    """Join without a channel token."""
+    return rights.join(Client(app, socket_id, PASSES, user, None, 0.0), data).member
 
 
 class TestSignIn:

@@ -7,15 +7,11 @@ import pytest
 from libs.common.apps import App
 from libs.common.limits import Limits
 from libs.common.secret import Secret
+from services.gateway.effects import Ask, Leave, Refusal, Send
 from services.gateway.frames import Member
-from services.gateway.session import (
-    Ask,
-    Leave,
-    Refusal,
-    Send,
-    Session,
-)
+from services.gateway.session import Session
 from services.gateway.settings import GatewaySettings
+from tests.support.passes import passes
 from tests.support.pusher import (
     subscribe,
     subscribe_presence,
@@ -111,7 +107,7 @@ class TestSubscribe:
         """
         old = App(id="1", key="app-key", secrets=(Secret("old"),))
         app = App(id="1", key="app-key", secrets=(Secret("new"), Secret("old")))
-        session = Session(app, SOCKET_ID, settings, now=0)
+        session = Session(app, SOCKET_ID, settings, now=0, passes=passes())
 
         effects = session.received(subscribe_private(old, SOCKET_ID, "private-1"), now=0)
 
@@ -235,7 +231,7 @@ class TestSubscribe:
         Where the app has no limit a connection may subscribe to any number of channels.
         """
         app = App(id="1", key="k", secrets=(Secret("s"),), limits=Limits(channels=limit))
-        session = Session(app, SOCKET_ID, settings, now=0)
+        session = Session(app, SOCKET_ID, settings, now=0, passes=passes())
 
         asked = [session.received(subscribe(str(number)), now=0) for number in range(150)]
 
@@ -246,7 +242,7 @@ class TestSubscribe:
         How long a channel's name may be is the app's to say.
         """
         app = App(id="1", key="k", secrets=(Secret("s"),), limits=Limits(channel_name=5))
-        session = Session(app, SOCKET_ID, settings, now=0)
+        session = Session(app, SOCKET_ID, settings, now=0, passes=passes())
 
         assert session.received(subscribe("abcde"), now=0) == [Ask("abcde", None)]
         assert "longer than 5" in refusal(session.received(subscribe("abcdef"), now=0))["error"]
@@ -263,7 +259,7 @@ class TestPresence:
             session.app, SOCKET_ID, "presence-x", user_id=10, user_info={"name": "A"}
         )
 
-        (ask,) = session.received(frame, now=0)
+        ask, *_ = session.received(frame, now=0)
 
         assert isinstance(ask, Ask)
         assert ask.member == Member("10", '{"name": "A"}')

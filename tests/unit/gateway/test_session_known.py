@@ -7,8 +7,10 @@ import pytest
 
 from libs.common.apps import App
 from libs.common.signing import token, user_text
-from services.gateway.session import NOT_KNOWN, Ping, Session
+from services.gateway.effects import Ping
+from services.gateway.session import NOT_KNOWN, Session
 from services.gateway.settings import GatewaySettings
+from tests.support.passes import passes
 from tests.support.pusher import subscribe, subscribe_presence, subscribe_private
 from tests.unit.gateway.conftest import SOCKET_ID
 
@@ -100,7 +102,7 @@ class TestTimeout:
         Pings are sent as ever, and a ping that waits for its answer does not put the end off.
         """
         app = msgspec.structs.replace(app, auth_timeout=40.0)
-        session = Session(app, SOCKET_ID, GatewaySettings(), now=0.0)
+        session = Session(app, SOCKET_ID, GatewaySettings(), now=0.0, passes=passes())
 
         assert session.next_tick == 30.0
         assert session.ticked(30.0) == [Ping()]
@@ -113,7 +115,11 @@ class TestTimeout:
         """
         assert App(id="1", key="k", secrets=app.secrets).auth_timeout == 0
         session = Session(
-            msgspec.structs.replace(app, auth_timeout=0.0), SOCKET_ID, GatewaySettings(), now=0
+            msgspec.structs.replace(app, auth_timeout=0.0),
+            SOCKET_ID,
+            GatewaySettings(),
+            now=0,
+            passes=passes(),
         )
 
         assert session.next_tick == 30.0

@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from libs.common.signing import channel_text, token, user_text
-from services.gateway.session import Ask, Effect, Relay, Session
+from services.gateway.effects import Ask, Effect, Relay
+from services.gateway.session import Session
 from tests.support.pusher import subscribe, subscribe_presence, unsubscribe
 from tests.unit.gateway.conftest import SOCKET_ID
 from tests.unit.gateway.conversation import client_event, errors, joined, refusal, sent
@@ -50,7 +51,7 @@ class TestMemberBytes:
         longer = member.replace("üüüü", "üüüüx")
         other = token(session.app, channel_text(SOCKET_ID, "presence-y", longer))
 
-        (ask,) = session.received(subscribe("presence-x", auth=auth, channel_data=member), now=0)
+        ask, *_ = session.received(subscribe("presence-x", auth=auth, channel_data=member), now=0)
         refused = session.received(subscribe("presence-y", auth=other, channel_data=longer), now=0)
 
         assert isinstance(ask, Ask)
@@ -63,7 +64,7 @@ class TestMemberBytes:
         """
         limit(session, member_bytes=most)
 
-        (ask,) = join(session, "x" * 10_000)
+        ask, *_ = join(session, "x" * 10_000)
 
         assert isinstance(ask, Ask)
 
@@ -71,7 +72,7 @@ class TestMemberBytes:
         """
         By default it is a kilobyte.
         """
-        (ask,) = join(session, "x" * 1022)
+        ask, *_ = join(session, "x" * 1022)
 
         assert isinstance(ask, Ask)
         assert refusal(join(session, "x" * 1023, "presence-y"))["type"] == "LimitReached"

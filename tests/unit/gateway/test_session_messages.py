@@ -9,15 +9,10 @@ from libs.common.apps import App
 from libs.common.channels import kind_of
 from libs.common.limits import Limits
 from libs.common.secret import Secret
-from services.gateway.session import (
-    PONG_NOT_RECEIVED,
-    Leave,
-    Ping,
-    Relay,
-    Send,
-    Session,
-)
+from services.gateway.effects import Leave, Ping, Relay, Send
+from services.gateway.session import PONG_NOT_RECEIVED, Session
 from services.gateway.settings import GatewaySettings
+from tests.support.passes import passes
 from tests.support.pusher import (
     subscribe,
     subscribe_presence,
@@ -88,7 +83,7 @@ class TestClientEvents:
         An app may have none.
         """
         app = App(id="1", key="app-key", secrets=(Secret("s"),), client_events=False)
-        session = joined(Session(app, SOCKET_ID, settings, now=0), "private-1")
+        session = joined(Session(app, SOCKET_ID, settings, now=0, passes=passes()), "private-1")
 
         assert errors(session.received(client_event("private-1"), now=0)) == [4301]
 

@@ -3,8 +3,9 @@
 import json
 
 from libs.common.signing import token, user_text
+from services.gateway.effects import Ask, SignedIn
 from services.gateway.frames import User
-from services.gateway.session import Ask, Session, SignedIn
+from services.gateway.session import Session
 from tests.support.pusher import subscribe
 from tests.unit.gateway.conftest import SOCKET_ID
 from tests.unit.gateway.conversation import errors, refusal, sent

@@ -1,0 +1,90 @@
+"""
+What a session wants done: its answers to what it is told, performed in order by whoever runs it.
+
+Pure.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from services.gateway.frames import Member, User
+
+
+class Refusal(NamedTuple):
+    """Why a question was answered with no, in the terms of ``pusher:subscription_error``."""
+
+    kind: str
+    message: str
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Write a frame to the client."""
+
+    frame: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Write a WebSocket ping: it is answered by every client, whatever its SDK."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Find out whether the client may join; `Session.admitted` or `Session.refused` takes the answer."""
+
+    channel: str
+    member: Member | None
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """
+    Take the client off a channel.
+
+    Attributes:
+        channel: Which.
+        returns: Whether the client may come back: its connection closed, it did not unsubscribe.
+    """
+
+    channel: str
+    returns: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """Pass a client event on to the channel's other subscribers."""
+
+    channel: str
+    frame: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """Know the client as this user from now on."""
+
+    user: User
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAs:
+    """Know that the client acts for this user in some channel, signed in or not."""
+
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Look at the client earlier than was said before: `Session.next_tick` has changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close the connection; the code decides whether the client returns (Pusher, "Connection closure")."""
+
+    code: int
+    reason: str
+
+
+Effect = Send | Ping | Ask | Leave | Relay | SignedIn | KnownAs | Watch | Close

@@ -1,0 +1,98 @@
+"""
+Passes: channel tokens as a gateway takes them.
+
+Pure.  A gateway's own time is monotonic and tokens speak of UTC: whoever runs this keeps the two in step with
+`Passes.tune`.  A token that expires goes on for a grace, in which its client may present a new one; a new
+subscription it opens only until then.
+"""
+
+from typing import NamedTuple
+
+from libs.common.apps import App
+from libs.common.errors import Forbidden
+from libs.common.key_ring import KeyRing
+from libs.common.orders import Order
+from libs.common.revocations import Revocations
+from libs.common.tokens import ChannelToken, StaleToken, verify
+from services.gateway.expulsions import Expulsion, Expulsions
+
+
+class NotNamed(Forbidden):
+    """A token is good, and does not name the channel."""
+
+    def __init__(self) -> None:
+        super().__init__("the token does not name this channel")
+
+
+class Pass(NamedTuple):
+    """
+    A token that was accepted.
+
+    Attributes:
+        token: What it says.
+        ends_at: When its grace is over, in monotonic seconds.
+    """
+
+    token: ChannelToken
+    ends_at: float
+
+
+class Passes:
+    """
+    What this gateway knows of tokens.
+
+    Args:
+        ring: Whose tokens are good.
+        grace: Seconds that what a token opened stays open after its expiry.
+    """
+
+    def __init__(self, ring: KeyRing, *, grace: float) -> None:
+        self._ring = ring
+        self._grace = grace
+        self._ahead = 0.0  # Of UTC before monotonic time, in seconds.
+        self.revocations = Revocations()
+        self.expulsions = Expulsions()
+
+    def tune(self, *, now: float, utc: float) -> None:
+        """Take what both clocks show."""
+        self._ahead = utc - now
+
+    def utc(self, now: float) -> float:
+        """Turn a monotonic instant into UTC epoch seconds."""
+        return now + self._ahead
+
+    def accept(self, text: str, app: App, *, now: float) -> Pass:
+        """
+        Take a token that is presented.
+
+        Raises:
+            BadChannelToken: It is not good here and now: expired and revoked ones among them.
+        """
+        utc = self.utc(now)
+        token = verify(text, self._ring, app=app, now=utc)
+        self.revocations.check(token, utc)
+        return Pass(token, token.expires_at - self._ahead + self._grace)
+
+    def check(self, pass_: Pass, *, now: float) -> None:
+        """
+        Let a token that was accepted before be used again.
+
+        Raises:
+            BadChannelToken: It has expired or was revoked since.
+        """
+        utc = self.utc(now)
+        if utc >= pass_.token.expires_at:
+            raise StaleToken
+        self.revocations.check(pass_.token, utc)
+
+    def is_revoked(self, pass_: Pass, *, now: float) -> bool:
+        """Tell whether a token was revoked since it was accepted."""
+        return self.revocations.is_revoked(pass_.token, self.utc(now))
+
+    def revoke(self, order: Order, *, now: float) -> str:
+        """See `Revocations.add`."""
+        return self.revocations.add(order, self.utc(now))
+
+    def expel(self, order: Order, *, now: float) -> Expulsion:
+        """See `Expulsions.add`."""
+        return self.expulsions.add(order, self.utc(now))

@@ -1,0 +1,41 @@
+"""Channel tokens of the tests' own key, and what a gateway knows of them."""
+
+from functools import lru_cache
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+
+from libs.common.key_ring import KeyRing
+from libs.common.secret import Secret
+from libs.common.token_settings import TokenKey, TokenSettings
+from libs.common.tokens import ChannelToken, Grant, issue, new_jti
+from services.gateway.passes import Passes
+
+
+@lru_cache
+def ring() -> KeyRing:
+    """Return the keys: one, made for this run."""
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    made = TokenKey(kid="tests", public_key=public.decode(), private_key=Secret(private))
+    return KeyRing(TokenSettings(keys=(made,)))
+
+
+def passes(*, grace: float = 30.0) -> Passes:
+    """Make what a gateway knows; both clocks show the same until it is told otherwise."""
+    return Passes(ring(), grace=grace)
+
+
+def channel_token(
+    user: str = "ann", *channels: str, now: float, app: str = "1", **more: Any
+) -> tuple[str, ChannelToken]:
+    """Issue a token for some channels."""
+    grant = Grant(user=user, channels=channels, **more)
+    return issue(grant, ring(), app_id=app, now=now, jti=new_jti())
