@@ -7,7 +7,7 @@ import pytest
 from libs.common.apps import App
 from libs.common.limits import Limits
 from libs.common.secret import Secret
-from services.gateway.effects import Ask, Leave, Refusal, Send
+from services.gateway.effects import Ask, KnownAs, Leave, Refusal, Send
 from services.gateway.frames import Member
 from services.gateway.session import Session
 from services.gateway.settings import GatewaySettings
@@ -362,7 +362,8 @@ class TestPresence:
         session.received(first, now=0)
         session.received(unsubscribe("presence-x"), now=0)
 
-        assert session.received(second, now=0) == [Ask("presence-x", Member("2", "null"))]
+        asked = Ask("presence-x", Member("2", "null"))
+        assert session.received(second, now=0) == [asked, KnownAs("2")]
 
 
 class TestUnsubscribe:
