@@ -157,4 +157,3 @@ class Socket:
         if self._aborting is None:
             loop = asyncio.get_running_loop()
             self._aborting = loop.call_later(DRAIN_TIMEOUT, _abort, self.transport)
-
