@@ -25,6 +25,7 @@ from libs.common.settings import (
 )
 from libs.common.signing_keys import jwk_of, public_key, thumbprint
 from libs.common.token_settings import AppTokenKey, TokenKey, TokenSettings
+from libs.common.variables import CONFIG
 from services.auth.settings import AuthSettings, ChannelPolicy
 from services.dispatcher.settings import DispatcherSettings, Route
 from services.gateway.settings import GatewaySettings
@@ -115,7 +116,7 @@ def load(*, path: Path | None, environ: Mapping[str, str]) -> Settings:
     _refuse(
         [
             *_backend_problems(settings.backends),
-            *_app_problems(settings),
+            *_app_problems(settings, is_named=bool(path or environ.get(CONFIG))),
             *_rule_problems(settings),
             *_membership_problems(settings),
             *_kid_problems(settings),
@@ -198,10 +199,15 @@ def _redis_place(url: Url) -> object:
     return address.layout, frozenset(address.hosts), address.service
 
 
-def _app_problems(settings: Settings) -> Iterator[str]:
+def _app_problems(settings: Settings, *, is_named: bool) -> Iterator[str]:
     if not _is_memory(settings.backends.apps):
         if settings.apps:
             yield "apps come from the file or from PostgreSQL: remove [[apps]] or backends.apps"
+    elif not settings.apps and not is_named:
+        yield (
+            "no configuration was named (--config, FANFARE_CONFIG), so there are no apps: "
+            "try the example with --config deploy/dev.toml"
+        )
     elif not settings.apps:
         yield (
             "there are no apps: add [[apps]] to the configuration, name a PostgreSQL in backends.apps, "

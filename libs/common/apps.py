@@ -12,6 +12,7 @@ from typing import Protocol
 
 import msgspec
 
+from libs.common import origins
 from libs.common.errors import Denied, Forbidden, Misconfigured
 from libs.common.limits import Limits
 from libs.common.secret import Secret
@@ -23,7 +24,7 @@ class App(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     One app.
 
     Attributes:
-        id: Numeric by custom: the Python SDK refuses other ids.
+        id: Digits by custom: the Python SDK refuses other ids.
         key: Public; clients name their app by it.
         secrets: The first signs, all verify: a secret is rotated without downtime.
         name: For people.
@@ -70,6 +71,10 @@ class App(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
                 raise ValueError(f"app {self.id}: {name} is less than 0")
         _check_master_key(self)
         check_kids(self.token_keys)
+        try:
+            origins.check(self.allowed_origins)
+        except ValueError as error:
+            raise ValueError(f"app {self.id}: allowed_origins: {error}") from error
 
     @property
     def events_topic(self) -> str:

@@ -7,26 +7,24 @@ notification arrives.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Container, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-import msgspec
 import structlog
+from msgspec import structs
 
 from libs.common.address import Url
 from libs.common.apps import App, MemoryApps
 from libs.common.connection_postgres import PostgresConnection, reason
 from libs.common.errors import Unavailable
-from libs.common.limits import Limits
 from libs.common.retry import Backoff
-from libs.common.secret import Secret
+from libs.common.rows import COLUMNS, Row, app_of, fault_of, secrets_of
 from libs.common.settings import PostgresSettings
-from libs.common.token_settings import AppTokenKey
 
 REREAD = 60.0  # Seconds between two readings when nothing is heard.
 NOTIFICATIONS = "fanfare_apps"
-QUERY = f"SELECT {', '.join(App.__struct_fields__)} FROM fanfare_apps"  # noqa: S608 - our own names
+QUERY = f"SELECT {', '.join(COLUMNS)} FROM fanfare_apps"  # noqa: S608 - our own names
 
 log = structlog.get_logger()
 
@@ -35,7 +33,8 @@ class PostgresApps:
     """
     Apps that PostgreSQL keeps.  See `Apps`.
 
-    A row that makes no valid app is skipped, and said once.
+    Of a row that makes no valid app any more the last version that did stays in force, but for its secrets and its
+    switch, which are always as the row has them; one that never did is skipped.  Either is said once.
 
     Args:
         url: See `postgres_address`.
@@ -126,25 +125,22 @@ class PostgresApps:
                 connection.terminate()
         raise Unavailable("apps") from ConnectionError("PostgreSQL closed the connection")
 
-    def _read(self, rows: Sequence[Mapping[str, Any]]) -> None:
+    def _read(self, rows: Sequence[Row]) -> None:
         """Put what was read in the place of what was known."""
-        faults: dict[str, str] = {}
-        apps = []
-        for row in rows:
-            try:
-                apps.append(_app(row))
-            except ValueError as error:
-                faults[row["id"]] = str(error)
         known = self._apps.all() if self._apps else ()
-        self._apps = MemoryApps(apps)
+        faults = {row["id"]: fault for row in rows if (fault := fault_of(row))}
+        apps = [app_of(row) for row in rows if row["id"] not in faults]
+        kept = _kept([row for row in rows if row["id"] in faults], known, apps)
+        self._apps = MemoryApps([*apps, *kept])
         if self._apps.all() != known:
-            log.info("apps.changed", apps=len(apps))
-        self._report(faults)
+            log.info("apps.changed", apps=len(self._apps.all()))
+        self._report(faults, {app.id for app in kept})
 
-    def _report(self, faults: dict[str, str]) -> None:
+    def _report(self, faults: dict[str, str], kept: Container[str]) -> None:
         for app_id, fault in faults.items():
             if self._faults.get(app_id) != fault:
-                log.error("app.skipped", app=app_id, reason=fault)
+                event = "app.kept" if app_id in kept else "app.skipped"
+                log.error(event, app=app_id, reason=fault)
         self._faults = faults
         if self._is_lost:
             log.info("postgres.found", backend="apps")
@@ -158,35 +154,14 @@ class PostgresApps:
         self._tried.set()
 
 
-def _limits(text: str) -> Limits:
-    try:
-        return msgspec.json.decode(text, type=Limits)
-    except msgspec.DecodeError as error:
-        raise ValueError(f"limits: {error}") from error
+def _kept(rows: Iterable[Row], known: Iterable[App], apps: Iterable[App]) -> list[App]:
+    """Return what stays in force of rows that make no app, unless a valid one has taken its key."""
+    last = {app.id: app for app in known}
+    keys = {app.key for app in apps}
+    kept = [_in_force(row, last[row["id"]]) for row in rows if row["id"] in last]
+    return [app for app in kept if app.key not in keys]
 
 
-def _token_keys(text: str) -> tuple[AppTokenKey, ...]:
-    try:
-        return msgspec.json.decode(text, type=tuple[AppTokenKey, ...])
-    except msgspec.DecodeError as error:
-        raise ValueError(f"token_keys: {error}") from error
-
-
-def _app(row: Mapping[str, Any]) -> App:
-    """
-    Make an app of a row.
-
-    Raises:
-        ValueError: It makes none.
-    """
-    secrets = tuple(Secret(text or "") for text in row["secrets"])
-    return App(
-        **{
-            **row,
-            "secrets": secrets,
-            "encryption_master_key": Secret(row["encryption_master_key"]),
-            "allowed_origins": tuple(row["allowed_origins"]),
-            "limits": _limits(row["limits"]),
-            "token_keys": _token_keys(row["token_keys"]),
-        }
-    )
+def _in_force(row: Row, last: App) -> App:
+    """Tell which app a row means that makes none: the last one, unless it was switched off or its secrets changed."""
+    return structs.replace(last, enabled=row["enabled"], secrets=secrets_of(row))

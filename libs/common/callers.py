@@ -17,7 +17,7 @@ from libs.common import web as http
 from libs.common.apps import App, Apps, UnknownApp
 from libs.common.errors import Denied
 from libs.common.runtime import MAX_BODY
-from libs.common.signing import check_request
+from libs.common.signing import check_is_signed, check_request
 
 
 class BadCredentials(Denied):
@@ -68,6 +68,7 @@ class Callers:
         """
         app_id = request.match_info.get("app_id")
         if app_id is None:
+            check_is_signed(request.query)
             app = self._apps.by_key(request.query.get("auth_key", ""))
         else:
             app = self._apps.by_id(app_id)

@@ -17,6 +17,9 @@ from libs.common.errors import Misconfigured
 
 INTERVAL = 2.0  # Seconds between two looks; renewals come weeks before the old certificate ends.
 
+# OpenSSL's words for a key of the certificate's own kind, and of another kind, for which it then has no certificate.
+_UNFIT = {"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"}
+
 log = structlog.get_logger()
 
 Stamp = tuple[int, ...] | None  # Of a file: device, inode, size, time; None: it is not there.
@@ -115,7 +118,7 @@ def _no_pass_phrase(key: Path) -> str:
 
 
 def _wording(error: ssl.SSLError, certificate: Path, key: Path) -> str:
-    if error.reason == "KEY_VALUES_MISMATCH":
+    if error.reason in _UNFIT:
         return (
             f"server.certificate_key: {key} does not fit the first certificate in {certificate}, "
             "which must be the server's own"

@@ -7,10 +7,47 @@ depth, and not ``example.org`` itself, as in CSP (W3C, "Matching").  ``null``, t
 covered only where it stands in the list.
 """
 
+import json
 import re
 from collections.abc import Collection
 
+EXPECTED = (
+    "*, null, or scheme://host[:port] in lower case, without a path, spaces or the scheme's own port; "
+    "the host may begin with *."
+)
+
 _LABELS = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
+_SHAPE = re.compile(
+    rf"""(?P<scheme>[a-z][a-z0-9+.-]*)://
+    (?:(?:\*\.)?{_LABELS.pattern}\.?|\[[0-9a-f:.]+\])
+    (?::(?P<port>[1-9][0-9]{{0,4}}))?""",
+    re.VERBOSE,
+)
+_OWN_PORTS = {("http", "80"), ("https", "443")}
+_SOCKETS = {"ws", "wss"}  # Of connections; pages have others.
+_FILES = "file://"  # What web views of Android and desktop shells write for pages of the device.
+
+
+def check(origins: Collection[str]) -> None:
+    """
+    Check that each entry of a list can match what a browser writes.
+
+    Raises:
+        ValueError: One never can.
+    """
+    for entry in origins:
+        if not _can_match(entry):
+            raise ValueError(f"expected {EXPECTED}; found {json.dumps(entry[:64])}")
+
+
+def _can_match(entry: str) -> bool:
+    if entry in {"*", "null", _FILES}:
+        return True
+    found = _SHAPE.fullmatch(entry)
+    if found is None or found["scheme"] in _SOCKETS:
+        return False
+    port = found["port"] or ""
+    return (found["scheme"], port) not in _OWN_PORTS and int(port or 0) < 1 << 16
 
 
 def allows(origins: Collection[str], origin: str) -> bool:

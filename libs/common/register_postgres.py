@@ -13,24 +13,23 @@ from libs.common import rotation
 from libs.common.apps import App
 from libs.common.connection_postgres import PostgresConnection
 from libs.common.errors import Invalid
-from libs.common.limits import Limits
 from libs.common.rotation import Secrets
-from libs.common.secret import Secret
+from libs.common.rows import COLUMNS, Row, app_of, changed, fault_of, row_of, secrets_of
 
 TRIES = 10  # How often a number is chosen anew because somebody else was faster.
 
-_COLUMNS = App.__struct_fields__
-_PLACES = ", ".join(f"${number}" for number in range(1, len(_COLUMNS) + 1))
+_PLACES = ", ".join(f"${number}" for number in range(1, len(COLUMNS) + 1))
 _INSERT = (
-    f"INSERT INTO fanfare_apps ({', '.join(_COLUMNS)}) VALUES ({_PLACES}) "  # noqa: S608 - our own names
+    f"INSERT INTO fanfare_apps ({', '.join(COLUMNS)}) VALUES ({_PLACES}) "  # noqa: S608 - our own names
     "ON CONFLICT DO NOTHING RETURNING id"
 )
 _NUMERIC = "id ~ '^[0-9]{1,18}$'"  # What fits into a bigint.
 _NEXT = f"SELECT coalesce(max(id::bigint), 0) + 1 FROM fanfare_apps WHERE {_NUMERIC}"  # noqa: S608
 _LIST = f"""
-    SELECT id, key, name, enabled, secrets FROM fanfare_apps
+    SELECT {", ".join(COLUMNS)} FROM fanfare_apps
     ORDER BY CASE WHEN {_NUMERIC} THEN id::bigint END NULLS LAST, id
 """  # noqa: S608
+_LOCKED = f"SELECT {', '.join(COLUMNS)} FROM fanfare_apps WHERE id = $1 FOR UPDATE"  # noqa: S608
 
 
 class NoSuchApp(Invalid):
@@ -47,7 +46,15 @@ class Taken(Invalid):
         super().__init__(f"another app has the {what} {text[:64]!r}")
 
 
-class Line(msgspec.Struct, frozen=True):
+class Unfit(Invalid):
+    """What was asked for would make no valid app."""
+
+    def __init__(self, app_id: str, fault: str) -> None:
+        super().__init__(f"nothing was changed: {fault}")
+        self.app_id = app_id
+
+
+class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     """
     What is told of an app.
 
@@ -57,6 +64,7 @@ class Line(msgspec.Struct, frozen=True):
         name: As in `App`.
         enabled: As in `App`.
         secrets: How many.
+        fault: Why the row makes no valid app; empty: it makes one.
     """
 
     id: str
@@ -64,6 +72,7 @@ class Line(msgspec.Struct, frozen=True):
     name: str
     enabled: bool
     secrets: int
+    fault: str = ""
 
 
 class Register:
@@ -101,7 +110,7 @@ class Register:
         async with self._connection.acquired() as connection:
             for _ in range(TRIES):
                 app = make(app_id or str(await connection.fetchval(_NEXT)))
-                if await connection.fetchval(_INSERT, *_row(app)) is not None:
+                if await connection.fetchval(_INSERT, *row_of(app)) is not None:
                     return app
                 known = "SELECT EXISTS (SELECT FROM fanfare_apps WHERE key = $1)"
                 if await connection.fetchval(known, app.key):
@@ -122,6 +131,34 @@ class Register:
             if await connection.fetchval(update, app_id, enabled) is None:
                 raise NoSuchApp(app_id)
 
+    async def change(
+        self, app_id: str, columns: Mapping[str, Any], limits: Mapping[str, float | None]
+    ) -> None:
+        """
+        Change columns of an app's row, whatever else is changed at once.  A row that is wrong can be mended so.
+
+        Args:
+            app_id: Whose.
+            columns: New values, as PostgreSQL takes them; names are of `App`.
+            limits: New limits; None: the default.
+
+        Raises:
+            NoSuchApp: There is none with this id.
+            Unfit: The row would make no valid app; then nothing changes.
+        """
+        async with self._connection.acquired() as connection, connection.transaction():
+            row = await connection.fetchrow(_LOCKED, app_id)
+            if row is None:
+                raise NoSuchApp(app_id)
+            try:
+                after = changed(row, columns, limits)
+                app_of({**row, **after})
+            except ValueError as error:
+                raise Unfit(app_id, str(error)) from error
+            sets = ", ".join(f"{name} = ${at}" for at, name in enumerate(after, start=2))
+            update = f"UPDATE fanfare_apps SET {sets} WHERE id = $1"  # noqa: S608 - our own names
+            await connection.execute(update, app_id, *after.values())
+
     async def rotate(self, app_id: str, step: Callable[[Secrets], Secrets]) -> Secrets:
         """
         Take a step of `rotation`; of several at once each takes its own upon that of the one before.
@@ -139,44 +176,13 @@ class Register:
             row = await connection.fetchrow(read, app_id)
             if row is None:
                 raise NoSuchApp(app_id)
-            before = _secrets(row)
+            before = secrets_of(row)
             after = step(before)
             if after != before:
                 await connection.execute(write, app_id, [secret.reveal() for secret in after])
         return after
 
 
-def _line(row: Mapping[str, Any]) -> Line:
-    return Line(row["id"], row["key"], row["name"], row["enabled"], rotation.count(_secrets(row)))
-
-
-def _secrets(row: Mapping[str, Any]) -> Secrets:
-    return tuple(map(Secret, row["secrets"]))
-
-
-def _row(app: App) -> list[Any]:
-    known = msgspec.structs.asdict(app)
-    known["token_keys"] = msgspec.json.encode(app.token_keys).decode()
-    return [_plain(known[column]) for column in _COLUMNS]
-
-
-def _plain(value: Any) -> Any:
-    match value:
-        case Secret():
-            return value.reveal()
-        case Limits():
-            return _stated(value)
-        case tuple():
-            return [_plain(item) for item in value]
-    return value
-
-
-def _stated(limits: Limits) -> str:
-    """Tell in JSON what differs from the defaults, which may change with a release."""
-    usual = Limits()
-    stated = {
-        name: value
-        for name, value in msgspec.structs.asdict(limits).items()
-        if value != getattr(usual, name)
-    }
-    return msgspec.json.encode(stated).decode()
+def _line(row: Row) -> Line:
+    secrets = rotation.count(secrets_of(row))
+    return Line(row["id"], row["key"], row["name"], row["enabled"], secrets, fault_of(row))

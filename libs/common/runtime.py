@@ -29,8 +29,8 @@ BACKLOG = (
 HANDSHAKE_TIMEOUT = 10.0  # Seconds that a client has to agree on TLS.
 GOODBYE_TIMEOUT = 5.0  # Seconds that it has to take what is left and to end TLS in order.
 GREETING = """\
-This is Fanfare, a realtime server that speaks the Pusher protocol.
-Clients connect to /app/{key} here, by WebSocket.
+This is Fanfare, a realtime server that speaks the Pusher protocol; this process runs: %s.
+Clients connect to /app/{key} of a gateway, by WebSocket.
 """
 _PROXIES: web.AppKey[Proxies] = web.AppKey("proxies", Proxies)
 
@@ -171,7 +171,8 @@ class Server:
         return app
 
     async def _greet(self, _: web.Request) -> web.Response:
-        return web.Response(text=GREETING)
+        """Say what answers here: where a load balancer is wrong, it is seen at once."""
+        return web.Response(text=GREETING % ", ".join(service.name for service in self.services))
 
     async def _up(self, _: web.Request) -> web.Response:
         """Say whether clients may come, where load balancers before Laravel Reverb ask, and in its words."""

@@ -7,7 +7,7 @@ docs/protocol.md, "Signatures".
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from urllib.parse import unquote_plus
 
 from libs.common.apps import App
@@ -15,6 +15,8 @@ from libs.common.channels import check_socket_id
 from libs.common.errors import Denied
 
 MAX_AGE = 600.0  # Seconds that auth_timestamp may be off (Pusher, "HTTP API", "Authentication").
+
+_PROOFS = ("auth_key", "auth_timestamp", "auth_version", "auth_signature")
 
 
 class BadSignature(Denied):
@@ -27,6 +29,15 @@ class StaleTimestamp(Denied):
     def __init__(self, seconds: float) -> None:
         super().__init__(f"auth_timestamp is {seconds:.0f} s off, more than {MAX_AGE:.0f} s")
         self.seconds = seconds
+
+
+class NotSigned(BadSignature):
+    """A request of the HTTP API lacks what proves whose it is."""
+
+    def __init__(self, missing: Sequence[str]) -> None:
+        verb = "is" if len(missing) == 1 else "are"
+        super().__init__(f"the request is not signed: {', '.join(missing)} {verb} missing")
+        self.missing = tuple(missing)
 
 
 class BadBodyDigest(Denied):
@@ -74,8 +85,10 @@ def check_token(app: App, received: str, text: str) -> None:
     Check a token that a client presents.
 
     Raises:
-        BadSignature: It is not one that any of the app's secrets makes over this text.
+        BadSignature: There is none, or it is not one that any of the app's secrets makes over this text.
     """
+    if not received:
+        raise BadSignature("a token is missing")
     key, _, signature = received.partition(":")
     if not hmac.compare_digest(_bytes(key), app.key.encode()):
         raise BadSignature("the token is made for another app key")
@@ -116,6 +129,22 @@ def parse_query(raw: str) -> list[tuple[str, str]]:
     return [(unquote_plus(name), unquote_plus(value)) for name, _, value in pairs]
 
 
+def check_is_signed(names: Iterable[str]) -> None:
+    """
+    Check that a request of the HTTP API says whose it is, whether that is true or not.
+
+    Args:
+        names: Of its query's parameters.
+
+    Raises:
+        NotSigned: It does not.
+    """
+    there = {name.lower() for name in names}
+    missing = [name for name in _PROOFS if name not in there]
+    if missing:
+        raise NotSigned(missing)
+
+
 def check_request(
     app: App, method: str, paths: Sequence[str], *, raw_query: str, body: bytes, now: float
 ) -> None:
@@ -137,6 +166,7 @@ def check_request(
     """
     query = parse_query(raw_query)
     params = {name.lower(): value for name, value in query}
+    check_is_signed(params)
     if params.get("auth_version") != "1.0":
         raise BadSignature("auth_version must be 1.0")
     if not hmac.compare_digest(_bytes(params.get("auth_key", "")), app.key.encode()):

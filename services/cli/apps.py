@@ -1,9 +1,8 @@
-"""Add, list, switch and rotate apps that are in PostgreSQL; a change takes effect at once."""
+"""Add, list, change, switch and rotate apps that are in PostgreSQL; a change takes effect at once."""
 
 import argparse
 import asyncio
 import base64
-import math
 import re
 import secrets
 import sys
@@ -18,19 +17,16 @@ from libs.common import rotation
 from libs.common.apps import App
 from libs.common.connection_postgres import PostgresConnection, reason
 from libs.common.errors import Invalid, Misconfigured, Unavailable
-from libs.common.limits import Limits
 from libs.common.register_postgres import Line, Register
 from libs.common.rotation import Secrets
 from libs.common.secret import Secret
-from libs.common.variables import did_you_mean
-from libs.common.wording import expected, show
+from services.cli import words
 from services.settings import Settings
 
 KEY_BYTES, SECRET_BYTES, MASTER_KEY_BYTES = 10, 32, 32
 
 Action = Callable[[argparse.Namespace, Register], Awaitable[None]]
 
-_ID = re.compile(r"[1-9][0-9]{0,17}")
 _KEY = re.compile(r"[A-Za-z0-9_.-]{1,200}")
 _ROTATION = """
 Three steps put a new secret in the place of the old one without downtime:
@@ -45,8 +41,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes: an action, and what that takes."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     add = _action(actions, "add", "add an app, and print its key and secret", _add)
-    add.add_argument("--id", default="", help="a number (default: the one after the highest)")
+    add.add_argument("--id", help="digits by custom (default: the number after the highest)")
     add.add_argument("--key", help="what clients name it by (default: a random one)")
+    add.add_argument(
+        "--secret-file",
+        metavar="FILE",
+        help="holds the secret that its back ends have already, - for the standard input (default: a random one)",
+    )
     add.add_argument("--name", default="", help="for people")
     add.add_argument(
         "--client-events", action="store_true", help="clients may send events to each other"
@@ -61,6 +62,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=NUMBER",
         help="a limit, such as connections=1000, 0 for none; as in [apps.limits], and once for each",
     )
+    _configure_set(actions)
     listing = _action(actions, "list", "list the apps, without their secrets", _list)
     listing.add_argument("--json", action="store_true", help="as JSON")
     for name, summary, act in (
@@ -75,6 +77,34 @@ def configure(parser: argparse.ArgumentParser) -> None:
     steps.add_argument("--finish", action="store_true", help="the third step: drop the others")
     action.epilog = _ROTATION
     action.formatter_class = argparse.RawDescriptionHelpFormatter
+
+
+def _configure_set(actions: Any) -> None:
+    change = _action(actions, "set", "change what an app may and has", _set)
+    change.add_argument("id", metavar="ID", help="the app's id")
+    change.add_argument("--name", help="for people")
+    change.add_argument(
+        "--limit",
+        action="append",
+        default=[],
+        metavar="NAME=NUMBER",
+        help="a limit, as for add; NAME= returns to its default",
+    )
+    pages = change.add_mutually_exclusive_group()
+    pages.add_argument(
+        "--origin",
+        nargs="+",
+        action="extend",
+        metavar="URL",
+        help="whose pages may use the app, in the place of those before: https://www.example.org",
+    )
+    pages.add_argument("--origins-any", action="store_true", help="anybody's pages may use it")
+    for name, summary in (
+        ("client-events", "clients may send events to each other"),
+        ("tls-only", "clients must connect with TLS"),
+        ("subscription-counts", "subscribers are told how many they are"),
+    ):
+        change.add_argument(f"--{name}", choices=("on", "off"), help=summary)
 
 
 def _action(actions: Any, name: str, summary: str, act: Action) -> argparse.ArgumentParser:
@@ -117,12 +147,13 @@ async def _connected(arguments: argparse.Namespace, settings: Settings) -> None:
 
 
 async def _add(arguments: argparse.Namespace, register: Register) -> None:
-    if arguments.id and not _ID.fullmatch(arguments.id):
-        raise Misconfigured(f"--id {arguments.id!r}: expected a number above 0")
+    app_id = "" if arguments.id is None else words.id_of(arguments.id)
     key = secrets.token_hex(KEY_BYTES) if arguments.key is None else arguments.key
     if not _KEY.fullmatch(key):
         raise Misconfigured(f"--key {key[:64]!r}: expected letters, digits and _ . -")
-    secret, master_key = secrets.token_hex(SECRET_BYTES), ""
+    is_known = arguments.secret_file is not None
+    secret = words.secret_in(arguments.secret_file) if is_known else secrets.token_hex(SECRET_BYTES)
+    master_key = ""
     if arguments.master_key:
         master_key = base64.b64encode(secrets.token_bytes(MASTER_KEY_BYTES)).decode()
     make = partial(
@@ -132,14 +163,44 @@ async def _add(arguments: argparse.Namespace, register: Register) -> None:
         name=arguments.name,
         client_events=arguments.client_events,
         encryption_master_key=Secret(master_key),
-        limits=limits_of(arguments.limit),
+        limits=words.limits_of(arguments.limit),
     )
-    app = await register.add(lambda app_id: make(id=app_id), arguments.id)
-    told = {"ID": app.id, "KEY": key, "SECRET": secret, "ENCRYPTION_MASTER_KEY": master_key}
+    app = await register.add(lambda app_id: make(id=app_id), app_id)
+    shown = "" if is_known else secret
+    told = {"ID": app.id, "KEY": key, "SECRET": shown, "ENCRYPTION_MASTER_KEY": master_key}
     for name, text in told.items():
         if text:
             print(f"PUSHER_APP_{name}={text}")
-    _say(f"app {app.id} is there. Its secret is shown this once: put the lines into its back end.")
+    _say(_after_adding_app(app.id, is_known=is_known))
+    if not words.is_customary(app.id):
+        _say(f"warning: the Python SDK refuses the id {app.id!r}, for it is not of digits alone.")
+
+
+def _after_adding_app(app_id: str, *, is_known: bool) -> str:
+    if is_known:
+        return f"app {app_id} is there, with the secret that was given."
+    return f"app {app_id} is there. Its secret is shown this once: put the lines into its back end."
+
+
+async def _set(arguments: argparse.Namespace, register: Register) -> None:
+    columns, limits = _columns(arguments), words.changes_of(arguments.limit)
+    if not columns and not limits:
+        raise Misconfigured("nothing to change: fanfare apps set --help tells what can be")
+    await register.change(arguments.id, columns, limits)
+    changed = [*columns, *(f"limits.{name}" for name in limits)]
+    _say(f"app {arguments.id}: {', '.join(changed)} changed.")
+
+
+def _columns(arguments: argparse.Namespace) -> dict[str, Any]:
+    columns: dict[str, Any] = {}
+    if arguments.name is not None:
+        columns["name"] = arguments.name
+    if arguments.origin or arguments.origins_any:
+        columns["allowed_origins"] = words.origins_of(arguments.origin or ())
+    for name in ("client_events", "tls_only", "subscription_counts"):
+        if (switch := getattr(arguments, name)) is not None:
+            columns[name] = switch == "on"
+    return columns
 
 
 async def _list(arguments: argparse.Namespace, register: Register) -> None:
@@ -188,38 +249,18 @@ def _after_adding(known: Secrets, app_id: str, name: str) -> str:
     )
 
 
-def limits_of(texts: Sequence[str]) -> Limits:
-    """
-    Read limits, each ``NAME=NUMBER``.
-
-    Raises:
-        Misconfigured: One is something else, unknown, or out of bounds.
-    """
-    kinds = {field.name: field.type for field in msgspec.structs.fields(Limits)}
-    return msgspec.convert(dict(_limit(text, kinds) for text in texts), Limits)
-
-
-def _limit(text: str, kinds: dict[str, Any]) -> tuple[str, float]:
-    name, separator, value = text.partition("=")
-    if not separator:
-        raise Misconfigured(f"--limit {text!r}: expected NAME=NUMBER, such as connections=1000")
-    if name not in kinds:
-        raise Misconfigured(f"--limit {name!r} is unknown{did_you_mean(name, kinds)}")
-    try:
-        number: float = msgspec.convert(value, kinds[name], strict=False)
-    except msgspec.ValidationError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise Misconfigured(
-            f"--limit {name}: expected {expected(kinds[name])}, found {show(value)}"
-        )
-    return name, number
-
-
 def table(lines: Sequence[Line]) -> list[str]:
-    """Write a table of apps."""
-    rows = [("ID", "KEY", "ENABLED", "SECRETS", "NAME")] + [
-        (line.id, line.key, "yes" if line.enabled else "no", str(line.secrets), line.name)
+    """Write a table of apps; what is wrong with a row stands at the end of its line."""
+    titles = ("ID", "KEY", "ENABLED", "SECRETS", "NAME", "FAULT")
+    rows = [titles if any(line.fault for line in lines) else (*titles[:-1], "")] + [
+        (
+            line.id,
+            line.key,
+            "yes" if line.enabled else "no",
+            str(line.secrets),
+            line.name,
+            line.fault,
+        )
         for line in lines
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

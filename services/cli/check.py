@@ -1,12 +1,21 @@
-"""Check the settings without starting anything: exit status 0, or 2 and what is wrong."""
+"""Check the settings without starting anything: exit status 0, or 2 and what is wrong; doubts are warnings."""
 
 import argparse
+import sys
+from collections.abc import Iterator
 
-from libs.common.apps import MemoryApps
+from libs.common.apps import App, MemoryApps
+from libs.common.limits import exceeds
+from libs.common.runtime import MAX_BODY
 from services.auth.identity import prepared_key
 from services.auth.policy import Policies
 from services.dispatcher.service import compiled
+from services.program import certificate_of
 from services.settings import SERVICES, Settings, check_services
+
+ENVELOPE = (
+    1024  # Bytes of a request's body that its event's data cannot have: name, channel, braces.
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -20,14 +29,44 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(arguments: argparse.Namespace, settings: Settings) -> int:
-    """Compile all rules; raises Misconfigured where one cannot work."""
+    """Compile all rules, and load the certificate; raises Misconfigured where one cannot work."""
     check_services(settings, arguments.services or SERVICES)
+    certificate_of(settings.server)
     Policies(settings.channels)
     for issuer in settings.auth.issuers:
         if not issuer.jwks:
             prepared_key(issuer)
     if settings.apps:
         compiled(settings.routes, MemoryApps(settings.apps), settings.dispatcher)
+    for doubt in doubts(settings):
+        print(f"fanfare: warning: {doubt}", file=sys.stderr)
     counts = f"{len(settings.apps)} apps, {len(settings.channels)} policies, {len(settings.routes)} routes"
     print(f"the settings are good: {counts}")
     return 0
+
+
+def doubts(settings: Settings) -> Iterator[str]:
+    """Yield what can work, and hardly is what was meant."""
+    for app in settings.apps:
+        yield from (f"app {app.id}: {doubt}" for doubt in _doubts(app, settings))
+
+
+def _doubts(app: App, settings: Settings) -> Iterator[str]:
+    server, limits, longest = settings.server, app.limits, settings.gateway.max_message
+    if app.tls_only and not server.certificate and not server.trusted_proxies:
+        yield (
+            "tls_only lets nobody connect, for TLS is known neither from server.certificate "
+            "nor from server.trusted_proxies"
+        )
+    if limits.connections_per_tenant > 0 and not app.tenant:
+        yield "limits.connections_per_tenant has no effect without tenant"
+    if exceeds(limits.payload_bytes, MAX_BODY - ENVELOPE):
+        yield (
+            f"limits.payload_bytes ({limits.payload_bytes}) is not reached by back ends, "
+            f"whose requests have {MAX_BODY} bytes at most"
+        )
+    if exceeds(limits.client_event_bytes, longest):
+        yield (
+            f"limits.client_event_bytes ({limits.client_event_bytes}) is not reached, "
+            f"for gateway.max_message bounds the whole frame to {longest}"
+        )

@@ -11,6 +11,8 @@ import aiohttp
 import msgspec
 
 from libs.common.apps import App
+from libs.common.channels import Kind, kind_of
+from libs.common.errors import Misconfigured
 from services.cli import client, token
 from services.settings import Settings
 
@@ -31,7 +33,7 @@ class Trial:
         url: Where the deployment is.
         app: Whose client this is.
         channel: What to subscribe to.
-        bearer: A token (JWT) for the auth endpoint; None: sign with the app's secret, without asking auth.
+        bearer: A token (JWT) for the auth endpoint; None: it is not asked, which does for public channels.
     """
 
     def __init__(
@@ -141,8 +143,16 @@ def execute(arguments: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
+def _check(arguments: argparse.Namespace) -> None:
+    if arguments.user is None and kind_of(arguments.channel) is not Kind.PUBLIC:
+        raise Misconfigured(
+            f"--channel {arguments.channel[:64]} needs --user: who joins it must be authorised"
+        )
+
+
 async def _run(arguments: argparse.Namespace, settings: Settings) -> None:
     app = client.app_of(settings, arguments.app)
+    _check(arguments)
     bearer = None
     if arguments.user is not None:
         claims = token.claims_of(arguments.claim)

@@ -32,7 +32,8 @@ class PayloadTooLarge(Invalid):
     def __init__(self, limit: int) -> None:
         # The PHP SDK's suite looks for "content of this event".
         super().__init__(
-            f"the data content of this event exceeds the allowed maximum ({limit} bytes)"
+            "the data content of this event exceeds the allowed maximum "
+            f"({limit} bytes, limits.payload_bytes)"
         )
 
 
@@ -92,7 +93,7 @@ def read_batch(app: App, body: bytes, *, now: float, token: str = "") -> Post:
     """Read events for one channel each; see `read_event`."""
     events = _decode(_batch, body).batch
     if exceeds(len(events), app.limits.batch):
-        raise BadRequest(f"Batch too large (> {app.limits.batch})")
+        raise BadRequest(f"Batch too large (> {app.limits.batch}, limits.batch)")
     pairs = []
     for event in events:
         if event.channel is None:
@@ -140,7 +141,9 @@ def _names(event: Event, limits: Limits) -> list[str]:
     if not names:
         raise BadRequest("an event needs a channel")
     if exceeds(len(names), limits.event_channels):
-        raise BadRequest(f"an event may go to {limits.event_channels} channels at once")
+        raise BadRequest(
+            f"an event may go to {limits.event_channels} channels at once (limits.event_channels)"
+        )
     return names
 
 

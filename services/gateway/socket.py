@@ -65,6 +65,12 @@ def _unsent(transport: asyncio.Transport) -> int:
         return 0
 
 
+def _abort(transport: asyncio.Transport) -> None:
+    """Abort what has not ended by itself: asyncio's transport fails when it is aborted after that."""
+    if not transport.is_closing() or _unsent(transport) > 0:
+        transport.abort()
+
+
 def _descriptor(transport: asyncio.Transport) -> int:
     if transport.get_extra_info("sslcontext") is not None:
         return -1
@@ -150,9 +156,4 @@ class Socket:
     def _abort_later(self) -> None:
         if self._aborting is None:
             loop = asyncio.get_running_loop()
-            self._aborting = loop.call_later(DRAIN_TIMEOUT, self._abort)
-
-    def _abort(self) -> None:
-        """Abort what has not ended by itself: asyncio's transport fails when it is aborted after that."""
-        if not self.transport.is_closing() or _unsent(self.transport) > 0:
-            self.transport.abort()
+            self._aborting = loop.call_later(DRAIN_TIMEOUT, _abort, self.transport)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, MutableMapping
 from typing import Any
 
 import pytest
+from msgspec import structs
 from structlog.testing import capture_logs
 
 from libs.common.address import Url
@@ -135,8 +136,8 @@ class TestAway:
         assert "password" in line["reason"]
 
 
-async def logged(logs: Logs, event: str) -> bool:
-    return bool(events(logs, event))
+async def logged(logs: Logs, event: str, *, times: int = 1) -> bool:
+    return len(events(logs, event)) >= times
 
 
 async def nobody_listens(connection: Any) -> bool:
@@ -156,41 +157,99 @@ class TestRows:
 
             await seen(held.apps, lambda known: known == (FIRST,))
 
-    async def test_bad_one(self, database_url: str, logs: Logs) -> None:
-        """A row that makes no app is skipped and said once, without its secrets; the others are served."""
+    async def test_never_good(self, database_url: str, logs: Logs) -> None:
+        """A row that never made an app is skipped and said once, without its secrets; the others are served."""
+        async with tenants(database_url) as held, operated(database_url) as connection:
+            await held.hold(SECOND)
+            await connection.execute(
+                "INSERT INTO fanfare_apps (id, key, secrets, encryption_master_key) "
+                "VALUES ('1', 'first', '{s}', 'hush')"
+            )
+            await connection.execute("UPDATE fanfare_apps SET name = 'n' WHERE id = '2'")
+            await seen(held.apps, lambda known: [app.name for app in known] == ["n"])
+
+            (line,) = events(logs, "app.skipped")
+            assert (line["app"], line["log_level"]) == ("1", "error")
+            assert "encryption_master_key" in line["reason"]
+            assert "hush" not in str(logs)
+            assert events(logs, "app.kept") == []
+
+    async def test_not_good_any_more(self, database_url: str, logs: Logs) -> None:
+        """Of a row that makes no app any more the last version stays in force, and that is said once."""
         async with tenants(database_url) as held, operated(database_url) as connection:
             await held.hold(FIRST, SECOND)
             await connection.execute(
-                "UPDATE fanfare_apps SET encryption_master_key = 'hush' WHERE id = '1'"
+                """UPDATE fanfare_apps SET name = 'x', limits = '{"conections": 5}' WHERE id = '1'"""
             )
-            await seen(held.apps, lambda known: known == (SECOND,))
             await connection.execute("UPDATE fanfare_apps SET name = 'n' WHERE id = '2'")
-            await seen(held.apps, lambda known: bool(known) and known[0].name == "n")
+            await seen(held.apps, lambda known: known[1].name == "n")
 
-            (line,) = events(logs, "app.skipped")
-            assert line["app"] == "1"
-            assert "encryption_master_key" in line["reason"]
-            assert "hush" not in str(logs)
+            assert held.apps.by_key("first") == FIRST
+            (line,) = events(logs, "app.kept")
+            assert (line["app"], line["log_level"]) == ("1", "error")
+            assert events(logs, "app.skipped") == []
 
-    @pytest.mark.parametrize(
-        "limits,reason",
-        [
-            ('{"conections": 5}', "limits: Object contains unknown field `conections`"),
-            ('{"connections": "many"}', "limits: Expected `int`, got `str` - at `$.connections`"),
-            ('{"batch": -2}', "limits: Expected `int` >= -1 - at `$.batch`"),
-        ],
-    )
-    async def test_bad_limits(
-        self, database_url: str, logs: Logs, limits: str, reason: str
-    ) -> None:
-        """A row whose limits cannot be read is skipped, and the log says what is wrong with them."""
+    async def test_switch_and_secrets_of_it(self, database_url: str) -> None:
+        """It still is switched off, and a secret that was dropped is good no more."""
+        async with tenants(database_url) as held, operated(database_url) as connection:
+            await held.hold(FIRST)
+            await connection.execute(
+                """UPDATE fanfare_apps SET limits = '{"x": 5}', secrets = '{t}', enabled = false"""
+            )
+
+            off = structs.replace(FIRST, enabled=False, secrets=(Secret("t"),))
+            await seen(held.apps, lambda known: known == (off,))
+
+    async def test_key_of_it(self, database_url: str) -> None:
+        """A key that such a row gave up, and another took, is the other's."""
         async with tenants(database_url) as held, operated(database_url) as connection:
             await held.hold(FIRST, SECOND)
-            await connection.execute("UPDATE fanfare_apps SET limits = $1 WHERE id = '1'", limits)
-            await seen(held.apps, lambda known: known == (SECOND,))
+            await connection.execute(
+                """UPDATE fanfare_apps SET key = 'renamed', limits = '{"x": 5}' WHERE id = '1'"""
+            )
+            await connection.execute("UPDATE fanfare_apps SET key = 'first' WHERE id = '2'")
 
-            (line,) = events(logs, "app.skipped")
-            assert (line["app"], line["reason"]) == ("1", reason)
+            await seen(held.apps, lambda known: known == (structs.replace(SECOND, key="first"),))
+
+    async def test_removed(self, database_url: str) -> None:
+        """A row that is gone leaves nothing behind, whatever was wrong with it."""
+        async with tenants(database_url) as held, operated(database_url) as connection:
+            await held.hold(FIRST)
+            await connection.execute("""UPDATE fanfare_apps SET limits = '{"x": 5}'""")
+            await connection.execute("DELETE FROM fanfare_apps")
+
+            await seen(held.apps, lambda known: known == ())
+
+    @pytest.mark.parametrize(
+        "column,value,reason",
+        [
+            (
+                "limits",
+                '{"conections": 5}',
+                "limits: Object contains unknown field `conections`",
+            ),
+            (
+                "limits",
+                '{"connections": "many"}',
+                "limits: Expected `int`, got `str` - at `$.connections`",
+            ),
+            ("limits", '{"batch": -2}', "limits: Expected `int` >= -1 - at `$.batch`"),
+            ("allowed_origins", ["plain.org"], 'found "plain.org"'),
+        ],
+    )
+    async def test_reason(
+        self, database_url: str, logs: Logs, column: str, value: object, *, reason: str
+    ) -> None:
+        """The log says what is wrong with a row."""
+        update = f"UPDATE fanfare_apps SET {column} = $1 WHERE id = '1'"  # noqa: S608
+        async with tenants(database_url) as held, operated(database_url) as connection:
+            await held.hold(FIRST, SECOND)
+            await connection.execute(update, value)
+            await eventually(lambda: logged(logs, "app.kept"), timeout=DEADLINE)
+
+            (line,) = events(logs, "app.kept")
+            assert line["app"] == "1"
+            assert line["reason"].endswith(reason)
 
     @pytest.mark.parametrize(
         "keys,reason",
@@ -226,19 +285,21 @@ class TestRows:
                     await connection.execute("UPDATE fanfare_apps SET limits = $1", limits)
 
     async def test_mended(self, database_url: str, logs: Logs) -> None:
-        """A bad row that was mended is served again; when it is bad again it is said again."""
-        break_it = "UPDATE fanfare_apps SET encryption_master_key = 'hush'"
-        mend_it = "UPDATE fanfare_apps SET encryption_master_key = ''"
+        """A bad row that was mended is followed again; when it is bad again it is said again."""
+        break_it = "UPDATE fanfare_apps SET name = 'bad', encryption_master_key = 'hush'"
+        mend_it = "UPDATE fanfare_apps SET name = 'mended', encryption_master_key = ''"
+        mended = structs.replace(FIRST, name="mended")
         async with tenants(database_url) as held, operated(database_url) as connection:
             await held.hold(FIRST)
             await connection.execute(break_it)
-            await seen(held.apps, lambda known: known == ())
+            await eventually(lambda: logged(logs, "app.kept"), timeout=DEADLINE)
+            assert held.apps.all() == (FIRST,)
             await connection.execute(mend_it)
-            await seen(held.apps, lambda known: known == (FIRST,))
+            await seen(held.apps, lambda known: known == (mended,))
             await connection.execute(break_it)
-            await seen(held.apps, lambda known: known == ())
 
-        assert len(events(logs, "app.skipped")) == 2
+            await eventually(lambda: logged(logs, "app.kept", times=2), timeout=DEADLINE)
+            assert held.apps.all() == (mended,)
 
     @pytest.mark.parametrize(
         "values",

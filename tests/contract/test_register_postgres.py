@@ -14,7 +14,7 @@ from libs.common.connection_postgres import PostgresConnection, reason
 from libs.common.errors import Unavailable
 from libs.common.limits import Limits
 from libs.common.migrations_postgres import migrate
-from libs.common.register_postgres import Line, NoSuchApp, Register, Taken
+from libs.common.register_postgres import Line, NoSuchApp, Register, Taken, Unfit
 from libs.common.rotation import NotInUse, Secrets
 from libs.common.secret import Secret
 from libs.common.settings import PostgresSettings
@@ -22,6 +22,7 @@ from tests.contract.test_apps import FULL
 from tests.support.servers.ports import free_port
 from tests.support.tenants import keep, operated, seen, tenants
 
+UNKNOWN = "limits: Object contains unknown field `x`"
 OLD, NEW = Secret("old"), Secret("new")
 
 
@@ -111,7 +112,7 @@ class TestLines:
     """The list of apps."""
 
     async def test_order(self, register: Register, database_url: str) -> None:
-        """Numbers come in their order, then other ids; a row that services skip is there too."""
+        """Numbers come in their order, then other ids; a row that makes no app is there too, and why."""
         await keep(database_url, [plain("shop"), plain("10"), plain("9", secrets=(OLD, NEW))])
         async with operated(database_url) as connection:
             broken = """UPDATE fanfare_apps SET limits = '{"x": 1}' WHERE id = '10'"""
@@ -119,7 +120,7 @@ class TestLines:
 
         assert await register.lines() == [
             Line("9", "key-9", "", enabled=True, secrets=2),
-            Line("10", "key-10", "", enabled=True, secrets=1),
+            Line("10", "key-10", "", enabled=True, secrets=1, fault=UNKNOWN),
             Line("shop", "key-shop", "", enabled=True, secrets=1),
         ]
 
@@ -143,6 +144,99 @@ class TestSwitch:
         """An app that does not exist is not made."""
         with pytest.raises(NoSuchApp, match="there is no app '7'"):
             await register.switch("7", enabled=True)
+
+        assert await register.lines() == []
+
+
+class TestChange:
+    """Changing what an app may and has."""
+
+    async def test_followed(self, register: Register, database_url: str) -> None:
+        """Services follow what was changed, and the rest stays as it was."""
+        limits = Limits(connections=5, reads=0.5)
+        async with tenants(database_url) as held:
+            await held.hold(plain("1", limits=limits, tenant="company"), plain("2"))
+
+            await register.change(
+                "1",
+                {"name": "Shop", "tls_only": True, "allowed_origins": ["https://a.org"]},
+                {"batch": 20, "connections": None},
+            )
+
+            changed = plain(
+                "1",
+                name="Shop",
+                tls_only=True,
+                allowed_origins=("https://a.org",),
+                limits=Limits(batch=20, reads=0.5),
+                tenant="company",
+            )
+            await seen(held.apps, lambda known: known == (changed, plain("2")))
+
+    async def test_default_written_down(self, register: Register, database_url: str) -> None:
+        """A limit that returns to its default is out of the row: a new default is for it too."""
+        await register.add(partial(plain, limits=Limits(batch=5, members=7)))
+
+        await register.change("1", {}, {"batch": None, "reads": None})
+
+        async with operated(database_url) as connection:
+            assert await connection.fetchval("SELECT limits FROM fanfare_apps") == '{"members": 7}'
+
+    async def test_mends(self, register: Register, database_url: str) -> None:
+        """A row that makes no app is mended so, also where a limit's name is wrong."""
+        await keep(database_url, [plain("1")])
+        async with operated(database_url) as connection:
+            await connection.execute("""UPDATE fanfare_apps SET limits = '{"x": 1}'""")
+        with pytest.raises(Unfit, match="unknown field `x`"):
+            await register.change("1", {"name": "Shop"}, {"batch": 5})
+
+        await register.change("1", {}, {"x": None, "batch": 5})
+
+        (line,) = await register.lines()
+        assert (line.name, line.fault) == ("", "")
+
+    @pytest.mark.parametrize(
+        "columns,limits,said",
+        [
+            ({"name": "n"}, {"conections": None}, "limit 'conections' is unknown; did you mean"),
+            ({"allowed_origins": ["plain.org"]}, {}, 'found "plain.org"'),
+            ({"name": "n"}, {"batch": -2}, "limits: Expected `int` >= -1"),
+        ],
+    )
+    async def test_refused(
+        self,
+        register: Register,
+        columns: dict[str, Any],
+        limits: dict[str, float | None],
+        said: str,
+    ) -> None:
+        """What would make no app is refused, and nothing changes."""
+        await register.add(plain)
+        before = await register.lines()
+
+        with pytest.raises(Unfit, match="nothing was changed: ") as raised:
+            await register.change("1", columns, limits)
+
+        assert said in str(raised.value)
+        assert await register.lines() == before
+
+    async def test_at_once(self, register: Register, database_url: str) -> None:
+        """Of changes by several operators at once none is lost."""
+        names = ["connections", "channels", "members", "batch", "event_channels", "member_bytes"]
+        await register.add(plain)
+        async with opened(database_url) as other, asyncio.TaskGroup() as tasks:
+            for number, name in enumerate(names):
+                own = (register, Register(other))[number % 2]
+                tasks.create_task(own.change("1", {}, {name: 7}))
+
+        async with tenants(database_url) as held:
+            limits = held.apps.by_id("1").limits
+        assert [getattr(limits, name) for name in names] == [7] * len(names)
+
+    async def test_unknown(self, register: Register) -> None:
+        """An app that does not exist is not made."""
+        with pytest.raises(NoSuchApp, match="there is no app '7'"):
+            await register.change("7", {"name": "n"}, {})
 
         assert await register.lines() == []
 

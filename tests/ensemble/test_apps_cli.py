@@ -17,10 +17,11 @@ from tests.support import pusher
 from tests.support.backends import back_end
 from tests.support.deployment import migrate
 from tests.support.eventlogs import create
-from tests.support.fleet import Fleet
+from tests.support.fleet import APP, Fleet, said
 from tests.support.program import ROOT
 from tests.support.servers.ports import free_port
 from tests.support.servers.process import eventually
+from tests.support.tenants import operated
 from tests.support.visitors import DEADLINE, Visitor, visitors
 
 FILE = '[[apps]]\nid = "1"\nkey = "k"\nsecrets = ["hush-hush"]\n'
@@ -168,6 +169,44 @@ class TestFollowed:
             log = process.log.read_text()
             assert not any(each.secrets[0].reveal() in log for each in (app, renewed))
 
+    async def test_a_mistake_leaves_clients_alone(self, tmp_path: Path, database_url: str) -> None:
+        """
+        An app whose row has a mistake goes on as it was, and `apps list` says what is wrong until `apps set` mends it.
+        """
+        fleet = Fleet(tmp_path, postgres=database_url)
+        await fleet.found()
+        operator = Operator(fleet.write_settings(), fleet.environ)
+        added = await operator.done("add", "--id", "2", "--key", "other")
+        other = App(id="2", key="other", secrets=(secret_of(added),))
+        async with (
+            fleet.running() as process,
+            visitors(APP) as visitor,
+            visitors(other) as others,
+            back_end(APP) as back,
+            operated(database_url) as database,
+        ):
+            ann, bob = visitor(), others()
+            await ann.connect(process.url)
+            await ann.join("news")
+            await bob.connect(process.url)
+            await database.execute(
+                """UPDATE fanfare_apps SET limits = '{"conections": 5}' WHERE id = '1'"""
+            )
+            await operator.done("disable", "2")
+            assert await bob.until_closed() == 4003
+
+            published = await back.publish(process.url, "news", {"n": 1})
+            await ann.until_heard("news", {"n": 1})
+            cat = visitor()
+            await cat.connect(process.url)
+
+            assert (published.status, ann.is_open, cat.is_open) == (200, True, True)
+            (line,) = said(process, "app.kept")
+            assert (line["app"], "conections" in line["reason"]) == ("1", True)
+            assert "conections" in (await operator.done("list")).output
+            await operator.done("set", "1", "--limit", "conections=", "--limit", "connections=5")
+            assert "FAULT" not in (await operator.done("list")).output
+
 
 def secret_of(outcome: Outcome) -> Secret:
     """Return the secret that a command has shown."""
@@ -243,6 +282,36 @@ class TestOutput:
         for text in hidden:
             assert text not in for_people.output + for_programs.output
 
+    async def test_known_secret(self, operator: Operator, tmp_path: Path) -> None:
+        """An app that exists elsewhere keeps its id, key and secret, which is not shown again."""
+        file = tmp_path / "secret"
+        file.write_text("hush-hush\n")
+
+        added = await operator.done(
+            "add", "--id", "shop", "--key", "shop-key", "--secret-file", str(file)
+        )
+
+        assert added.variables == {"PUSHER_APP_ID": "shop", "PUSHER_APP_KEY": "shop-key"}
+        assert "hush" not in added.complaint
+        assert "warning: the Python SDK refuses the id 'shop'" in added.complaint
+
+    async def test_set(self, operator: Operator) -> None:
+        """What was changed is named."""
+        await operator.done("add")
+
+        changed = await operator.done(
+            "set", "1", "--name", "Shop", "--tls-only", "on", "--limit", "batch=5",
+            "--origin", "https://a.org", "http://localhost:5173", "--client-events", "off",
+        )  # fmt: skip
+        opened = await operator.done("set", "1", "--origins-any", "--limit", "batch=")
+
+        assert changed.output == ""
+        assert changed.complaint.strip() == (
+            "app 1: name, allowed_origins, client_events, tls_only, limits.batch changed."
+        )
+        assert opened.complaint.strip() == "app 1: allowed_origins, limits.batch changed."
+        assert "Shop" in (await operator.done("list")).output
+
     async def test_next_step(self, operator: Operator) -> None:
         """Each step of a rotation says what comes next; the last one leaves a single secret."""
         await operator.done("add")
@@ -267,7 +336,12 @@ class TestRefused:
         ("add --id 1", 1, "another app has the id '1'"),
         ("add --key k", 1, "another app has the key 'k'"),
         ("rotate 1 --use", 1, "there is only one secret"),
-        ("add --id shop", 2, "--id 'shop': expected a number"),
+        ("set 7 --name n", 1, "there is no app '7'"),
+        ("set 1", 2, "nothing to change"),
+        ("set 1 --limit conections=5", 2, "did you mean connections?"),
+        ("set 1 --limit conections=", 1, "did you mean connections?"),
+        ("set 1 --name n --origin plain.org", 2, 'found "plain.org"'),
+        ("add --secret-file /nowhere", 2, "cannot be read: No such file or directory"),
         ("add --key a/b", 2, "--key 'a/b': expected letters, digits"),
         ("add --limit conections=5", 2, "did you mean connections?"),
         ("add --limit batch=many", 2, "--limit batch: expected a whole number"),

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.support.program import ROOT
+from tests.support.servers import Certificates
 from tests.support.servers.ports import free_port
 
 TIMEOUT = 20.0  # Seconds.
@@ -132,6 +133,25 @@ class TestCertificates:
 
         assert outcome.status == 2
         assert line(outcome).startswith("server.certificate: cannot read /nowhere.pem: ")
+
+    async def test_another_key(self, tmp_path: Path) -> None:
+        """
+        A key that does not fit the certificate is named at the start, and not only after a renewal.
+        """
+        pairs = []
+        for name in ("one", "two"):
+            (tmp_path / name).mkdir()
+            pairs.append(Certificates.issue(tmp_path / name))
+        one, two = pairs
+        files = {
+            "FANFARE_SERVER_CERTIFICATE": str(one.certificate),
+            "FANFARE_SERVER_CERTIFICATE_KEY": str(two.key),
+        }
+
+        outcome = await run(tmp_path, GOOD, **files)
+
+        assert outcome.status == 2
+        assert line(outcome).startswith(f"server.certificate_key: {two.key} does not fit")
 
     async def test_without_key(self, tmp_path: Path) -> None:
         """

@@ -99,8 +99,10 @@ class TestPusherApi:
         """
         path = "/users/ann/terminate_connections"
         answer = await backend.post(here.url, path, b"{}", auth_signature="0" * 64)
+        nameless = await backend.post(here.url, path, b"{}", auth_key=None)
 
-        assert answer.status == 401
+        assert answer.status == nameless.status == 401
+        assert nameless.body["error"].startswith("the request is not signed: auth_key")
         async with here.control.listen() as listener:
             assert await listener.receive(0.0) == []
 
@@ -118,7 +120,7 @@ class TestPusherApi:
         "changes, says",
         [
             ({"auth_key": "app"}, "auth_key is not the app's key"),
-            ({"auth_key": None}, "auth_key is not the app's key"),
+            ({"auth_key": None}, "the request is not signed: auth_key is missing"),
             ({"auth_signature": "0" * 64}, "the signature does not match"),
             ({"auth_signature": ""}, "the signature does not match"),
             ({"auth_timestamp": "1000000000"}, "more than 600 s"),
@@ -168,9 +170,19 @@ class TestPusherApi:
                 "100 channels at once",
             ),
             (EVENTS, EVENT | {"socket_id": "one.two"}, 400, "invalid socket_id"),
-            (EVENTS, EVENT | {"data": "x" * 10_241}, 413, "content of this event"),
+            (
+                EVENTS,
+                EVENT | {"data": "x" * 10_241},
+                413,
+                "content of this event exceeds the allowed maximum (10240 bytes, limits.payload_bytes)",
+            ),
             (EVENTS, EVENT | {"data": "x" * 1_100_000}, 413, "longer than 1048576 bytes"),
-            (BATCH, {"batch": [EVENT | {"channel": "a"}] * 11}, 400, "Batch too large"),
+            (
+                BATCH,
+                {"batch": [EVENT | {"channel": "a"}] * 11},
+                400,
+                "Batch too large (> 10, limits.batch)",
+            ),
             (BATCH, EVENT, 400, "the body cannot be read"),
         ],
     )

@@ -94,8 +94,10 @@ class TestBusAway:
             here.bus.is_away = False
             await until(lambda: here.roster.refusals > 0)
             for _ in range(5):
+                here.bus.reads.clear()  # Else it may be back before anybody has seen that it was away.
                 here.bus.interrupt()
                 await until(lambda: here.gateway.health() == {"bus": "away"})
+                here.bus.reads.set()
                 await until(lambda: here.gateway.health() == {"bus": "ok"})
             assert len(here.gateway._admission._seatings) <= 2
             here.roster.is_away = False

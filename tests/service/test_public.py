@@ -101,6 +101,15 @@ class TestRoot:
             assert "Pusher protocol" in text
             assert "/app/{key}" in text
 
+    async def test_services(self) -> None:
+        """
+        It names what runs in this process: who was sent to the wrong one sees it.
+        """
+        mirror = Mirror()
+        mirror.released.set()
+        async with served(mirror) as public:
+            assert "this process runs: mirror." in (await public.ask("/"))[1]
+
     async def test_head(self) -> None:
         """
         HEAD has no body.

@@ -1,32 +1,99 @@
-"""``fanfare check``: what is wrong with the settings, without starting or asking anything."""
+"""`fanfare check`: what stops a start, and what is only doubtful."""
 
 import argparse
+import shutil
 from pathlib import Path
 
 import pytest
 
 from libs.common.errors import Misconfigured
-from services.cli.check import execute
-from services.settings import load
+from services.cli import check
+from services.settings import Settings
+from tests.support.servers import Certificates
+from tests.unit.test_settings import APP, read
 
-APP = '[[apps]]\nid = "1"\nkey = "k"\nsecrets = ["a-secret-of-its-own"]\n'
-ISSUER = '[[auth.issuers]]\nissuer = "i"\naudience = "a"\nalgorithms = ["RS256"]\n'
-
-
-def check(path: Path, *parts: str) -> int:
-    path.write_text("\n".join(parts))
-    return execute(argparse.Namespace(services=[]), load(path=path, environ={}))
+PROXIES = '[server]\ntrusted_proxies = ["10.0.0.0/8"]\n'
 
 
-class TestIssuers:
-    """Keys that are in the file are tried; those that an issuer publishes are not asked for."""
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Return where the file is."""
+    return tmp_path / "fanfare.toml"
 
-    def test_published(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        jwks = 'jwks = "https://id.example.invalid/keys"'
 
-        assert check(tmp_path / "f.toml", APP, ISSUER, jwks) == 0
-        assert "the settings are good" in capsys.readouterr().out
+def execute(settings: Settings) -> int:
+    return check.execute(argparse.Namespace(services=[]), settings)
 
-    def test_unusable(self, tmp_path: Path) -> None:
-        with pytest.raises(Misconfigured, match=r'issuer "i".*RS256'):
-            check(tmp_path / "f.toml", APP, ISSUER, 'key = "PEM"')
+
+class TestCertificate:
+    """The certificate is loaded as at the start."""
+
+    def test_good(self, file: Path, certificates: Certificates) -> None:
+        """One that fits is good."""
+        assert execute(read(file, APP, *server(certificates.certificate, certificates.key))) == 0
+
+    def test_absent(self, file: Path) -> None:
+        """One that is not there is named."""
+        with pytest.raises(Misconfigured, match=r"^server.certificate: cannot read /nowhere.crt: "):
+            execute(read(file, APP, *server(Path("/nowhere.crt"), Path("/nowhere.key"))))
+
+    def test_another_key(self, file: Path, certificates: Certificates, tmp_path: Path) -> None:
+        """One that its key does not fit is named, with both files."""
+        key = Certificates.issue(tmp_path).key
+        shutil.copy(key, tmp_path / "other.key")
+
+        with pytest.raises(
+            Misconfigured, match=r"^server.certificate_key: .*other.key does not fit"
+        ):
+            execute(read(file, APP, *server(certificates.certificate, tmp_path / "other.key")))
+
+
+def server(certificate: Path, key: Path) -> tuple[str, ...]:
+    return ("[server]", f'certificate = "{certificate}"', f'certificate_key = "{key}"')
+
+
+class TestDoubts:
+    """What can work, and hardly is what was meant, is said; the exit status stays 0."""
+
+    @pytest.mark.parametrize(
+        "parts,said",
+        [
+            (("tls_only = true",), "app 1: tls_only lets nobody connect"),
+            (("[apps.limits]\nconnections_per_tenant = 5",), "no effect without tenant"),
+            (("[apps.limits]\npayload_bytes = 1048576",), "limits.payload_bytes (1048576) is not"),
+            (
+                ("[apps.limits]\nclient_event_bytes = 65537",),
+                "limits.client_event_bytes (65537) is not reached, for gateway.max_message",
+            ),
+            (("[gateway]\nmax_message = 10000",), "limits.client_event_bytes (10240) is not"),
+        ],
+    )
+    def test_said(
+        self, file: Path, capsys: pytest.CaptureFixture[str], parts: tuple[str, ...], said: str
+    ) -> None:
+        """Each has its line among the complaints, and the settings are good."""
+        assert execute(read(file, APP, *parts)) == 0
+
+        shown = capsys.readouterr()
+        (line,) = shown.err.splitlines()
+        assert line.startswith("fanfare: warning: app 1: ")
+        assert said in line
+        assert shown.out.startswith("the settings are good")
+
+    @pytest.mark.parametrize(
+        "parts",
+        [
+            (),
+            ("tls_only = true", PROXIES),
+            ('tenant = "company"', "[apps.limits]\nconnections_per_tenant = 5"),
+            ("[apps.limits]\nconnections_per_tenant = -1\npayload_bytes = 1000000",),
+            ("[apps.limits]\npayload_bytes = 0\nclient_event_bytes = -1",),
+        ],
+    )
+    def test_silent(
+        self, file: Path, capsys: pytest.CaptureFixture[str], parts: tuple[str, ...]
+    ) -> None:
+        """Where nothing is doubtful nothing is said; no limit is none that could be missed."""
+        assert execute(read(file, APP, *parts)) == 0
+
+        assert capsys.readouterr().err == ""

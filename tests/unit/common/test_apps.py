@@ -41,6 +41,10 @@ class TestApp:
             ({"secrets": (Secret("s"), Secret(""))}, "app 1 needs at least one secret"),
             ({"leave_grace": -0.1}, "app 1: leave_grace"),
             ({"auth_timeout": -1.0}, "app 1: auth_timeout"),
+            (
+                {"allowed_origins": ("https://a.org", "plain.org")},
+                'app 1: allowed_origins: expected .*; found "plain.org"',
+            ),
         ],
     )
     def test_refused(self, wrong: dict[str, Any], message: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from structlog.testing import capture_logs
 
 from libs.common.certificates import Certificate, loaded
@@ -99,6 +100,20 @@ class TestLoaded:
 
     def test_another_key(self, files: Certificates, others: Certificates) -> None:
         shutil.copy(others.key, files.key)
+
+        assert complaint(files).startswith(f"server.certificate_key: {files.key} does not fit")
+
+    def test_key_of_another_kind(self, files: Certificates) -> None:
+        """
+        A key that the certificate's kind has nothing to do with is named as one that does not fit.
+        """
+        files.key.write_bytes(
+            ed25519.Ed25519PrivateKey.generate().private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
 
         assert complaint(files).startswith(f"server.certificate_key: {files.key} does not fit")
 

@@ -1,10 +1,12 @@
 """Whose pages may use an app."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.common.origins import allows
+from libs.common.origins import allows, check
 
 SITE = "https://www.example.org"
 BELOW = "https://*.example.org"
@@ -97,3 +99,48 @@ class TestBelow:
         if allows((BELOW,), origin):
             assert origin.startswith("https://")
             assert origin.endswith(".example.org")
+
+
+class TestCheck:
+    """An entry that no page can match is a mistake, and is said to be one."""
+
+    @pytest.mark.parametrize(
+        "entry",
+        [
+            *("*", "null", SITE, BELOW, "http://localhost:5173", "https://*.example.org:8443"),
+            *("http://127.0.0.1:8000", "http://[::1]:3000", "https://xn--bcher-kva.example"),
+            *("capacitor://localhost", "chrome-extension://abcdef", "file://", "http://a.b:443"),
+        ],
+    )
+    def test_good(self, entry: str) -> None:
+        """What browsers and web views write is taken."""
+        check((SITE, entry))
+
+    @pytest.mark.parametrize(
+        "entry",
+        [
+            *("plain.org", "localhost:5173", "", " ", "https://", "//example.org", "*.example.org"),
+            *("https://example.org/", "https://example.org/shop", "https://example.org?x"),
+            *("https://Example.org", "HTTPS://example.org", "https://bücher.example"),
+            *("https://example.org:443", "http://example.org:80", "https://example.org:"),
+            *("https://example.org:65536", "https://example.org:0", "https://example.org:08443"),
+            *(" https://example.org", "https://example.org ", "https://example.org\n", "https://*"),
+            *("https://*.", "https://a.*.org", "https://**.org", "*://example.org", "NULL"),
+            *("https://me@example.org", "https://a..org", "wss://example.org", "ws://localhost"),
+        ],
+    )
+    def test_refused(self, entry: str) -> None:
+        """Anything else is refused, with what was expected and what was found."""
+        with pytest.raises(ValueError, match=r"^expected \*, null, or scheme://host") as raised:
+            check((SITE, entry))
+
+        assert str(raised.value).endswith(f"; found {json.dumps(entry)}")
+
+    @given(st.text(max_size=20) | st.from_regex(r"[a-z*]{1,5}://[a-z.*:0-9]{1,8}", fullmatch=True))
+    def test_any_text(self, entry: str) -> None:
+        """Whatever is taken lets some page in."""
+        try:
+            check((entry,))
+        except ValueError:
+            return
+        assert allows((entry,), entry.replace("://*.", "://a."))

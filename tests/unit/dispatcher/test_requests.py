@@ -250,7 +250,7 @@ class TestBatch:
     @pytest.mark.parametrize(
         "items, sentence",
         [
-            ([ITEM] * 3, "Batch too large (> 2)"),
+            ([ITEM] * 3, "Batch too large (> 2, limits.batch)"),
             ([ITEM, {"name": "n", "data": "d"}], "an event of a batch needs a channel"),
             ([{"name": "n", "data": "d", "channels": ["a"]}], "needs a channel"),
             ([ITEM, ITEM | {"name": "pusher:x"}], "are reserved"),
