@@ -18,6 +18,7 @@ from libs.common.apps import App, Apps
 from libs.common.channels import Kind, check_channel, check_socket_id, kind_of
 from libs.common.errors import Denied, Forbidden, Invalid, Unavailable
 from libs.common.rates import Act, Rates
+from libs.common.runtime import caller_of
 from libs.common.throttle import Throttle
 from libs.common.web import answer, read_body, refusal
 from services.auth.credentials import shared
@@ -25,6 +26,7 @@ from services.auth.decisions import Decisions
 from services.auth.identity import BadToken, User
 from services.auth.issuing import ChannelGrant, UserGrant, grant_channel, grant_user
 from services.auth.jsonp import MEDIA_TYPE, check_callback, page, script
+from services.auth.pace import Pace
 from services.auth.policy import Decision
 from services.auth.recognition import Recognition
 from services.auth.requests import FORM, Fields, parse, permission, preflight
@@ -80,6 +82,9 @@ class Api:
         self._settings = settings
         self._recognition = recognition
         self._throttle = Throttle(rates)
+        self._pace = Pace(
+            per_address=settings.requests_per_address, per_user=settings.requests_per_user
+        )
 
     async def authorise_channel(self, request: web.Request) -> web.Response:
         """Answer ``{"auth", …}`` for a channel, or the reason why not; of several channels for each."""
@@ -99,6 +104,7 @@ class Api:
     async def _answered(self, request: web.Request, work: Work) -> web.Response:
         # Not left to the server's middleware: a page can read a refusal only with the headers of CORS.
         try:
+            await self._pace.check_address(caller_of(request).address)
             if request.method == hdrs.METH_GET:
                 response = await _by_script(request, work)
             else:
@@ -145,6 +151,7 @@ class Api:
     async def _app(self, request: web.Request, user: User) -> App:
         """Find the app, and count the request."""
         app = app_for(self._apps, request.query.get("app_key"), bound=user.issuer.app)
+        await self._pace.check_user(app.id, user.id)
         act = Act(app.id, "auth_requests")
         await self._throttle.check(act, rate=app.limits.auth_requests)
         return app

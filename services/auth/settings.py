@@ -217,6 +217,8 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         prefixes: What may stand before ``/broadcasting/auth`` and the like; each empty or ``/…``.
         max_body: Bytes of a request's body.
         read_timeout: Seconds in which a body must have arrived.
+        requests_per_address: A second, of one address and in each process; 0 or -1: no limit.
+        requests_per_user: A second, of one user and in each process; 0 or -1: no limit.
         cookie: The name of the cookie that holds the token where there is no ``Authorization``; empty: none does.
         issuers: Whose tokens count.
         jwks_ttl: Seconds after which published keys are read again, while those known go on being used.
@@ -228,6 +230,8 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     prefixes: Annotated[tuple[str, ...], Meta(min_length=1)] = ("", "/api")
     max_body: Annotated[int, Meta(ge=1)] = 64 * 1024
     read_timeout: Annotated[float, Meta(gt=0)] = 10.0
+    requests_per_address: Annotated[float, Meta(ge=-1)] = 1000.0
+    requests_per_user: Annotated[float, Meta(ge=-1)] = 100.0
     cookie: str = ""
     issuers: tuple[Issuer, ...] = ()
     jwks_ttl: Annotated[float, Meta(gt=0)] = 300.0

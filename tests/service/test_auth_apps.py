@@ -188,6 +188,27 @@ class TestOperation:
         assert second.headers["Retry-After"] == "1"
         assert second.headers["Access-Control-Allow-Origin"] == SITE
 
+    async def test_one_user_too_often(self) -> None:
+        """Beyond its own rate a user waits, and others do not."""
+        settings = AuthSettings(issuers=ISSUERS, requests_per_user=1)
+        async with serving(ONE, settings=settings) as (client, _):
+            first, second = [await client.ask("presence-room") for _ in range(2)]
+            other = await client.ask("presence-room", bearer=token(sub="8"))
+
+        assert (first.status, second.status, other.status) == (200, 429, 200)
+        assert second.headers["Retry-After"] == "1"
+        assert "requests_per_user" in await reason(second)
+
+    async def test_one_address_too_often(self) -> None:
+        """Beyond its own rate an address waits, whatever it shows."""
+        settings = AuthSettings(issuers=ISSUERS, requests_per_address=1)
+        async with serving(ONE, settings=settings) as (client, _):
+            first, second = [
+                await client.ask("presence-room", bearer="made.up.one") for _ in range(2)
+            ]
+
+        assert (first.status, second.status) == (401, 429)
+
     async def test_prefixes(self) -> None:
         """The endpoints stand where the settings say, and nowhere else."""
         settings = AuthSettings(issuers=ISSUERS, prefixes=("/a/b",))
