@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from bench import connecting, fanout, figures, journey, memory
+from bench import authorising, connecting, fanout, figures, journey, memory
 from bench.deployment import Deployment
 from bench.figures import Figure, Sample
 from bench.websocket import Unexpected
@@ -28,6 +28,7 @@ from tests.support.servers import (
     MissingProgram,
     ServerDidNotStart,
     kafka_server,
+    postgres_server,
     redis_server,
 )
 from tests.support.servers.packages import MissingJars
@@ -104,6 +105,10 @@ async def _bench() -> list[str]:
             found += await _part(figures.FANOUT, partial(fanout.measure, deployment))
             found += await _part(figures.MEMORY, partial(memory.measure, deployment))
             found += await _part(figures.CONNECTING, partial(connecting.measure, deployment))
+            async with postgres_server() as postgres:
+                await authorising.prepare(postgres.url)
+                measure = partial(authorising.measure, deployment, postgres.url)
+                found += await _part(figures.AUTHORISING, measure)
             async with kafka_server() as kafka:
                 measure = partial(journey.measure, deployment, kafka.url)
                 found += await _part(figures.JOURNEY, measure)

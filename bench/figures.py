@@ -130,6 +130,33 @@ CONNECTING = (
         at_most=1000.0,
     ),
 )
+AUTHORISING = (
+    Figure(
+        name="auth_rate",
+        title="auth: decisions, HS256 and a membership at hand",
+        unit="a second",
+        at_least=3000.0,
+    ),
+    Figure(
+        name="auth_cpu",
+        title="auth: the same, CPU a decision",
+        unit="µs",
+        scale=MICROSECONDS,
+    ),
+    Figure(
+        name="auth_storm_p99",
+        title="auth: 2,000 clients, 5 channels, a request each, p99",
+        unit="ms",
+        scale=MILLISECONDS,
+    ),
+    Figure(
+        name="auth_storm_batched_p99",
+        title="auth: 2,000 clients, 5 channels in one request, p99",
+        unit="ms",
+        scale=MILLISECONDS,
+    ),
+    Figure(name="auth_storm_ratio", title="auth: one request / a request each", at_most=1.0),
+)
 JOURNEY = (Figure(name="journey", title="Kafka to socket, one subscriber", unit="events/s"),)
 
 

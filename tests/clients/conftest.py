@@ -9,6 +9,7 @@ import pytest
 from libs.common.apps import App
 from libs.common.secret import Secret
 from tests.clients.sdks import NodeSdk, PythonSdk, Sdk
+from tests.support.backends import BackEnd, back_end
 from tests.support.deployment import KEY, SECRET, Deployment, in_many, in_one_process
 from tests.support.pusherjs import Driver, driver
 from tests.support.servers import fresh_database
@@ -44,6 +45,13 @@ async def guests(deployment: Deployment) -> AsyncIterator[tuple[Visitor, Visitor
         for guest, gateway in zip((ann, bob), deployment.gateways, strict=True):
             await guest.connect(gateway.url)
         yield ann, bob
+
+
+@pytest.fixture
+async def back() -> AsyncIterator[BackEnd]:
+    """Yield a back end of the app."""
+    async with back_end(APP) as made:
+        yield made
 
 
 @pytest.fixture(params=["python", "npm"])

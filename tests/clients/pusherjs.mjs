@@ -18,8 +18,19 @@ export function keep(client, pusher) {
   });
 }
 
-function connect({ client, key, options, backend, member }) {
-  keep(client, new Pusher(key, { ...options, ...(backend && signedBy(backend, member)) }));
+// Options for a page that has a channel token, and asks nobody.
+function showing(token, member) {
+  const customHandler = ({ channelName }, callback) => {
+    // pusher-js itself wants to know who it is in a presence channel; Fanfare reads the token.
+    const data = channelName.startsWith("presence-") && { channel_data: JSON.stringify(member) };
+    callback(null, { auth: token, ...data });
+  };
+  return { channelAuthorization: { customHandler } };
+}
+
+function connect({ client, key, options, backend, member, token }) {
+  const more = token ? showing(token, member) : backend && signedBy(backend, member);
+  keep(client, new Pusher(key, { ...options, ...more }));
 }
 
 function subscribe({ client, channel }) {

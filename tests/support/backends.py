@@ -59,6 +59,13 @@ class BackEnd:
         sent = {"Content-Type": "application/json", **(headers or {})}
         return await self._ask(f"{url}{path}?{query}", body, sent)
 
+    async def send(self, method: str, url: str, path: str, **fields: Any) -> Answer:
+        """Send fields as JSON with any of HTTP's methods, signed."""
+        body = json.dumps(fields).encode()
+        query = signed(self._app, path, body, method)
+        headers = {"Content-Type": "application/json"}
+        return await self._ask(f"{url}{path}?{query}", body, headers, method=method)
+
     async def get(self, url: str, path: str, **params: str | None) -> Answer:
         """Ask, signed; see `signed` for the parameters."""
         query = signed(self._app, path, b"", "GET", **{"body_md5": None, **params})
@@ -74,8 +81,10 @@ class BackEnd:
         body = json.dumps([cloudevent(each, **attributes) for each in data]).encode()
         return await self._ask(f"{url}/events", body, headers)
 
-    async def _ask(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-        async with self._http.post(url, data=body, headers=headers) as response:
+    async def _ask(
+        self, url: str, body: bytes, headers: Mapping[str, str], *, method: str = "POST"
+    ) -> Answer:
+        async with self._http.request(method, url, data=body, headers=headers) as response:
             return Answer(response.status, response.headers, await response.json())
 
 

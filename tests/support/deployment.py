@@ -25,6 +25,7 @@ from tests.support import tokens
 from tests.support.eventlogs import create
 from tests.support.program import ROOT, Program, program
 from tests.support.pusherjs import echo_options, options
+from tests.support.token_keys import pair
 
 KEY, SECRET, OLD_SECRET = "app-key", "app-secret", "app-secret-of-last-year"
 MASTER_KEY = "nxzvbGF+f8FGhk/jOaZvgMle1tqxzF/VfUZLBLhhaH0="
@@ -33,6 +34,21 @@ RULES = """
 app = "1"
 pattern = "private-company.{company_id}"
 allow = "company_id in claims.companies"
+
+[[channels]]
+app = "1"
+pattern = "private-team.{team}"
+member_of = "team:{team}"
+
+[[channels]]
+app = "1"
+pattern = "private-encrypted-team.{team}"
+member_of = "team:{team}"
+
+[[channels]]
+app = "1"
+pattern = "presence-team.{team}"
+member_of = "team:{team}"
 
 [[channels]]
 app = "1"
@@ -179,7 +195,7 @@ async def in_one_process(
         ports: See `program`.
     """
     config = directory / "memory.toml"
-    config.write_text((APP + more + RULES).replace("@", f"{prefix}."))
+    config.write_text((APP + more + RULES).replace("@", f"{prefix}.") + _token_keys())
     async with program(config=config, log=directory / "all.log", ports=ports) as all_four:
         yield Deployment((all_four, all_four), all_four, all_four, prefix)
 
@@ -190,13 +206,14 @@ async def in_many(
 ) -> AsyncIterator[Deployment]:
     """Run two gateways and the other services as processes of their own, on real servers."""
     config = directory / "many.toml"
-    config.write_text(RULES.replace("@", f"{prefix}."))
+    config.write_text(RULES.replace("@", f"{prefix}.") + _token_keys())
     environ = {
         "FANFARE_BACKENDS_PREFIX": prefix,
         "FANFARE_BACKENDS_BUS": redis,
         "FANFARE_BACKENDS_ROSTER": redis,
         "FANFARE_BACKENDS_EVENTS": kafka,
         "FANFARE_BACKENDS_APPS": postgres,
+        "FANFARE_BACKENDS_MEMBERSHIPS": postgres,
         "FANFARE_DISPATCHER_GROUP": prefix,
         "FANFARE_DISPATCHER_DEAD_LETTER_TOPIC": f"{prefix}.dead-letters",
         "FANFARE_GATEWAY_LEASE_TTL": "2",
@@ -225,6 +242,17 @@ async def in_many(
         brokers = kafka.removeprefix("kafka://")
         async with AIOKafkaProducer(bootstrap_servers=brokers, acks="all") as producer:
             yield Deployment((one, two), auth, dispatcher, prefix, brokers, producer)
+
+
+def _token_keys() -> str:
+    """Compose the section of the key that signs channel tokens, made for this run."""
+    public, private = pair("EdDSA")
+    return f"""
+[[tokens.keys]]
+kid = "tests"
+public_key = '''{public}'''
+private_key = '''{private}'''
+"""
 
 
 async def migrate(config: Path, environ: dict[str, str]) -> None:

@@ -76,7 +76,14 @@ class Driver:
         return judge()
 
     async def connect(
-        self, client: str, key: str, *, backend: str = "", member: Any = None, **options: Any
+        self,
+        client: str,
+        key: str,
+        *,
+        backend: str = "",
+        member: Any = None,
+        token: str = "",
+        **options: Any,
     ) -> str:
         """
         Connect a client, and return its socket id.
@@ -86,9 +93,12 @@ class Driver:
             key: The app's.
             backend: The name of a back end in Node that signs for it; empty: it asks as its options say.
             member: As whom that back end lets it join presence channels and sign in.
+            token: A channel token that it shows for every channel instead of asking; with it `member` is only what
+                pusher-js wants to know of itself.
             options: pusher-js's.
         """
-        self.say("connect", client=client, key=key, options=options, backend=backend, member=member)
+        words = {"options": options, "backend": backend, "member": member, "token": token}
+        self.say("connect", client=client, key=key, **words)
         return await self._connected(client)
 
     async def echo(
