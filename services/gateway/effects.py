@@ -7,7 +7,9 @@ Pure.
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from libs.common.errors import Denied, Invalid
 from services.gateway.frames import Member, User
+from services.gateway.limits import TooManyChannels, TooMuchUserInfo
 
 
 class Refusal(NamedTuple):
@@ -16,6 +18,18 @@ class Refusal(NamedTuple):
     kind: str
     message: str
     status: int
+
+
+def refusal_of(error: Denied | Invalid) -> Refusal:
+    """Put into these terms why a subscription is refused, or ended."""
+    match error:
+        case Denied():
+            return Refusal("AuthError", str(error), error.status)
+        case TooMuchUserInfo():
+            return Refusal("LimitReached", str(error), error.code)
+        case TooManyChannels():
+            return Refusal("LimitReached", str(error), error.status)
+    return Refusal("InvalidChannel", str(error), error.status)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,14 +41,21 @@ class Expulsions:
     """What one gateway knows of expulsions; forgotten when the orders expire."""
 
     def __init__(self) -> None:
-        self._by_user: dict[User, list[Expulsion]] = {}
+        self._by_user: dict[User, dict[tuple[str, ...], Expulsion]] = {}
         self._tidy_at = TIDY_FROM
 
     def add(self, order: Order, now: float) -> Expulsion:
-        """Know of an order to expel; the same may come again."""
+        """Know of an order to expel; the same may come again, and a later one stands for an earlier alike."""
         self._tidy(now)
+        known = _in_force(self._by_user.pop((order.app, order.subject), {}), now)
         made = Expulsion(Globs(order.channels), order.issued_at, order.expires_at)
-        self._by_user.setdefault((order.app, order.subject), []).append(made)
+        other = known.get(order.channels, made)
+        known[order.channels] = Expulsion(
+            made.channels,
+            max(made.issued_at, other.issued_at),
+            max(made.expires_at, other.expires_at),
+        )
+        self._by_user[order.app, order.subject] = known
         return made
 
     def check(self, app: str, user: str, channel: str, *, given_at: float, now: float) -> None:
@@ -58,16 +65,19 @@ class Expulsions:
         Raises:
             Expelled: It is.
         """
-        for each in self._by_user.get((app, user), ()):
+        for each in self._by_user.get((app, user), {}).values():
             if now < each.expires_at and each.covers(channel, given_at):
                 raise Expelled
 
     def _tidy(self, now: float) -> None:
         if len(self._by_user) < self._tidy_at:
             return
-        kept = {
-            user: [each for each in known if now < each.expires_at]
-            for user, known in self._by_user.items()
-        }
+        kept = {user: _in_force(known, now) for user, known in self._by_user.items()}
         self._by_user = {user: known for user, known in kept.items() if known}
         self._tidy_at = max(TIDY_FROM, 2 * len(self._by_user))
+
+
+def _in_force(
+    known: dict[tuple[str, ...], Expulsion], now: float
+) -> dict[tuple[str, ...], Expulsion]:
+    return {channels: each for channels, each in known.items() if now < each.expires_at}

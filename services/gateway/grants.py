@@ -31,6 +31,12 @@ class Grant:
         """When it ends by itself."""
         return self.pass_.ends_at if self.pass_ else inf
 
+    def is_by(self, pass_: Pass | None) -> bool:
+        """Tell whether it was given by the same token."""
+        if self.pass_ is None or pass_ is None:
+            return False
+        return self.pass_.token.jti == pass_.token.jti and self.pass_.token == pass_.token
+
 
 class Grants:
     """The grants of one connection, by channel."""
@@ -41,8 +47,9 @@ class Grants:
         self._by_channel: dict[str, Grant] = {}
 
     def put(self, channel: str, grant: Grant) -> None:
-        """Take a grant in the place of an older one."""
-        self._by_channel[channel] = grant
+        """Take a grant in the place of an older one; a token that is shown for many channels is kept once."""
+        shown = (each for each in self._by_channel.values() if each.is_by(grant.pass_))
+        self._by_channel[channel] = next(shown, grant)
 
     def drop(self, channel: str) -> None:
         """Forget a channel's."""

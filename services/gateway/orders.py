@@ -1,13 +1,14 @@
 """
-Carries out what control orders: for now, to close what a user has open.
+Carries out what control orders: to close what a user has open, to end tokens, and to take users out of channels.
 
-It knows who is signed in here.  An order that comes late, because this gateway was cut off, ends only what was
+It knows who is here, signed in or by what opened a channel.  An order that comes late, because this gateway was cut off, ends only what was
 open when it was given; that compares clocks of two machines, which are kept in step by their operators.
 """
 
 import asyncio
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 import structlog
 
@@ -22,6 +23,8 @@ log = structlog.get_logger()
 
 POLL = 1.0  # Seconds that one look for orders waits.
 TERMINATED = 4009  # Pusher, "Error codes": unauthorised; clients do not return by themselves.
+
+T = TypeVar("T")
 
 User = tuple[str, str]  # App id and user id.
 
@@ -55,19 +58,11 @@ class Orders:
         self._known.setdefault((connection.session.app.id, user_id), {})[connection] = None
 
     def gone(self, connection: Connection) -> None:
-        """Know a connection no longer."""
+        """Know a connection no longer, also as users whom it ceased to be when their tokens ended."""
         for user_id in connection.session.known_as:
             user = connection.session.app.id, user_id
-            known = self._known.get(user, {})
-            known.pop(connection, None)
-            if not known:
-                self._known.pop(user, None)
-        if connection.session.user is None:
-            return
-        here = self._signed_in.get(_user(connection), {})
-        here.pop(connection, None)
-        if not here:
-            self._signed_in.pop(_user(connection), None)
+            _remove(self._known, user, connection)
+            _remove(self._signed_in, user, connection)
 
     async def run(self) -> None:
         """Carry out orders until cancelled."""
@@ -84,6 +79,7 @@ class Orders:
 
     def _take(self, orders: list[Order]) -> None:
         """Carry out what came together; revocations with one look at who may be meant."""
+        folded: set[str] = set()
         for order in orders:
             match order.verb, order.kind:
                 case "terminate", "user":
@@ -91,13 +87,16 @@ class Orders:
                 case "expel", "user":
                     self._expel(order)
                 case "revoke", _:
-                    self._revoke(order)
-        if any(order.verb == REVOKE for order in orders):
-            self._judge_again()
+                    folded |= self._revoke(order)
+        self._judge_again([order for order in orders if order.verb == REVOKE], folded)
 
     def _terminate(self, order: Order) -> None:
         here = self._signed_in.get((order.app, order.subject), {})
-        ended = [connection for connection, since in here.items() if since <= order.issued_at]
+        ended = [
+            connection
+            for connection, since in here.items()
+            if since <= order.issued_at and _user(connection) == (order.app, order.subject)
+        ]
         for connection in ended:
             connection.close(TERMINATED, "the app has ended this user's connections")
         log.info("user.terminated", app=order.app, connections=len(ended))
@@ -109,17 +108,32 @@ class Orders:
             connection.perform(connection.session.expelled(order.subject, expulsion))
         log.info("user.expelled", app=order.app, connections=len(here))
 
-    def _revoke(self, order: Order) -> None:
+    def _revoke(self, order: Order) -> set[str]:
+        """Know of a revocation; return the apps all of whose tokens it may concern."""
         folded = self._passes.revoke(order, now=time.monotonic())
-        if folded:
-            log.error("revocations.folded", app=folded)
+        if not folded:
+            return set()
+        log.error("revocations.folded", app=folded)
+        return {folded}
 
-    def _judge_again(self) -> None:
+    def _judge_again(self, revoked: list[Order], folded: set[str]) -> None:
+        """Look at those who may be meant; a token's name does not tell its user, but its app."""
+        users = {(order.app, order.subject) for order in revoked if order.kind == "user"}
+        apps = folded | {order.app for order in revoked if order.kind != "user"}
+        if apps:
+            users |= {user for user in self._known if user[0] in apps}
         now = time.monotonic()
-        for connection in {each for here in self._known.values() for each in here}:
+        for connection in {each for user in users for each in self._known.get(user, ())}:
             connection.perform(connection.session.judged(now))
 
 
 def _user(connection: Connection) -> User:
     user = connection.session.user
     return connection.session.app.id, user.id if user else ""
+
+
+def _remove(users: dict[User, dict[Connection, T]], user: User, connection: Connection) -> None:
+    here = users.get(user, {})
+    here.pop(connection, None)
+    if not here:
+        users.pop(user, None)

@@ -38,6 +38,7 @@ from services.gateway.effects import (
     Send,
     SignedIn,
     Watch,
+    refusal_of,
 )
 from services.gateway.expulsions import Expelled, Expulsion
 from services.gateway.frames import Member, Message, User
@@ -130,9 +131,7 @@ class Session:
         self._members: dict[str, Member] = {}
         self._bucket: TokenBucket | None = None
         self._opened_at = now
-        self._is_known = (
-            carried is not None
-        )  # Whether it showed a good token: to sign in, or to subscribe.
+        self._is_known = carried is not None  # Whether it showed a good token, anywhere.
         self._heard_at = now
         self._pinged_at: float | None = None
         self._closed = False
@@ -212,7 +211,7 @@ class Session:
         return [effect for name in over for effect in self._end(name, Expelled())]
 
     def _end(self, channel: str, why: Denied) -> list[Effect]:
-        return self.refused(channel, Refusal("AuthError", str(why), why.status))
+        return self.refused(channel, refusal_of(why))
 
     def _sign_out(self, why: Denied) -> list[Effect]:
         user, self.user, self._user_pass = self.user, None, None
@@ -305,11 +304,9 @@ class Session:
             # The client may try again; the HTTP status is of no use to it here.
             return [Send(frames.error(error.code, str(error)))]
         self._is_known = True
+        told = frames.user_data(self.user) if self._user_pass else data.user_data or ""
         known = self._known(self.user.id)
-        if self._user_pass is None:
-            return [SignedIn(self.user), Send(frames.signed_in(data.user_data or "")), *known]
-        told = frames.signed_in(frames.user_data(self.user))
-        return [SignedIn(self.user), Send(told), *known, Watch()]
+        return [SignedIn(self.user), Send(frames.signed_in(told)), *known, Watch()]
 
     def _subscribe(self, data: frames.Subscribe, now: float) -> list[Effect]:
         name = data.channel
@@ -318,19 +315,20 @@ class Session:
             self._check_room(name)
             entry = rights.join(self._client(now), data)
             self._check_member(entry.member)
-        except Denied as error:
-            return [Send(frames.refused(name, "AuthError", str(error), status=error.status))]
-        except TooMuchUserInfo as error:
-            return [Send(frames.refused(name, "LimitReached", str(error), status=error.code))]
-        except TooManyChannels as error:
-            return [Send(frames.refused(name, "LimitReached", str(error), status=error.status))]
-        except Invalid as error:
-            return [Send(frames.refused(name, "InvalidChannel", str(error), status=error.status))]
+        except (Denied, Invalid) as error:
+            kind, message, status = refusal_of(error)
+            return [Send(frames.refused(name, kind, message, status=status))]
         self._is_known = self._is_known or needs_token(name)  # Backends that are away do not count.
-        return [*self._ask(name, entry.member), *self._granted(name, entry.grant)]
+        asked = self._ask(name, entry.member)
+        member = self._members.get(name)
+        if entry.member and member and entry.member.user_id != member.user_id:
+            return asked  # It stays whom it is in there, by the right by which it came.
+        return [*asked, *self._granted(name, entry.grant)]
 
     def _granted(self, name: str, grant: Grant | None) -> list[Effect]:
+        """Let the permission that was shown last count."""
         if grant is None:
+            self._grants.drop(name)
             return []
         self._grants.put(name, grant)
         return [*self._known(grant.user), *([Watch()] if grant.pass_ else [])]

@@ -7,6 +7,7 @@ yes unless a presence channel is full, and what is said in a channel is said to 
 
 import json
 import struct
+import time
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from libs.common.apps import App, MemoryApps
 from libs.common.channels import Channel
 from libs.common.errors import Denied, Invalid
 from libs.common.messages import event_frame
+from libs.common.orders import Order
 from libs.common.roster import TooManyMembers
 from services.gateway import frames
 from services.gateway.effects import Ask, Close, Effect, Leave, Ping, Refusal, Relay, Send
@@ -23,7 +25,7 @@ from services.gateway.frames import Member
 from services.gateway.handshake import check_client, check_version
 from services.gateway.session import Session
 from services.gateway.settings import GatewaySettings
-from tests.conformance.play import changed
+from tests.conformance.play import changed, order_of
 from tests.support.passes import passes
 from tests.support.rawclient import CLOSE, PING, PONG, TEXT, Frame
 
@@ -95,6 +97,8 @@ class Core:
         self._app = app
         self._apps = MemoryApps([app])
         self._settings = settings
+        self._passes = passes()
+        self._passes.tune(now=0.0, utc=time.time())
         self._now = 0.0
         self._rooms: dict[Channel, Room] = defaultdict(Room)
         self._clients: dict[str, Client] = {}
@@ -106,14 +110,22 @@ class Core:
         client = self._clients[name] = Client(f"1234.{len(self._clients)}")
         url = urlsplit(path)
         try:
-            check_version(dict(parse_qsl(url.query)))
+            query = dict(parse_qsl(url.query))
+            check_version(query)
             app = self._apps.by_key(url.path.rpartition("/app/")[2])
             check_client(app, headers.get("Origin"), is_secure=url.scheme == "wss")
+            text = query.get("token")
+            carried = self._passes.accept(text, app, now=self._now) if text else None
         except (Invalid, Denied) as error:
             client.close(error.code, str(error))
             return
         client.session = Session(
-            app, client.socket_id, self._settings, now=self._now, passes=passes()
+            app,
+            client.socket_id,
+            self._settings,
+            now=self._now,
+            passes=self._passes,
+            carried=carried,
         )
         self._perform(client, client.session, client.session.opened())
 
@@ -150,6 +162,8 @@ class Core:
         match subject, verb:
             case "backend", "publishes":
                 self._publish(*text.split(" ", 1))
+            case "backend", "revokes" | "expels":
+                self._obey(order_of(verb, self._app.id, text))
             case "operator", "sets":
                 self._app = changed(self._app, json.loads(text))
                 self._apps.replace([self._app])
@@ -160,6 +174,18 @@ class Core:
                 self._answer()
             case _:
                 raise AssertionError(f"{subject} {verb}: on live")
+
+    def _obey(self, order: Order) -> None:
+        """Do what `Orders` does, with everybody."""
+        if order.verb == "revoke":
+            self._passes.revoke(order, now=self._now)
+        expulsion = self._passes.expel(order, now=self._now) if order.verb == "expel" else None
+        for client in self._open():
+            if client.session is not None and expulsion is None:
+                self._perform(client, client.session, client.session.judged(self._now))
+            elif client.session is not None and expulsion is not None:
+                ended = client.session.expelled(order.subject, expulsion)
+                self._perform(client, client.session, ended)
 
     def _refreshed(self, client: Client, session: Session) -> bool:
         """Give a session the app as it is now; see `Connection.refresh`."""

@@ -10,7 +10,7 @@ from libs.common.apps import App, MemoryApps
 from libs.common.channels import Channel
 from libs.common.control import MemoryControl, Order
 from libs.common.messages import Broadcast, Publication, event_frame
-from tests.conformance.play import changed
+from tests.conformance.play import changed, order_of
 from tests.support.gateways import Place
 from tests.support.rawclient import CLOSE, Frame, RawClient
 
@@ -80,6 +80,8 @@ class Live:
             case "backend", "terminates":
                 now = time.time()
                 await self._control.send(Order("terminate", self._app.id, text, now, now + VALID))
+            case "backend", "revokes" | "expels":
+                await self._control.send(order_of(verb, self._app.id, text))
             case "operator", "sets":
                 self._app = changed(self._app, json.loads(text))
                 self._apps.replace([self._app])

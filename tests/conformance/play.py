@@ -3,12 +3,14 @@
 import json
 import re
 import struct
+import time
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 import msgspec
 
 from libs.common.apps import App
+from libs.common.orders import Order
 from libs.common.secret import Secret
 from services.gateway.settings import GatewaySettings
 from tests.conformance.transcript import Conversation, Step
@@ -22,6 +24,7 @@ APP = App(
     client_events=True,
     leave_grace=0.05,
 )
+VALID = 600.0  # Seconds for which orders are remembered.
 PATH = "/app/app-key?protocol=7"
 GREETING = "pusher:connection_established"
 
@@ -90,6 +93,13 @@ async def play(conversation: Conversation, stage: Stage) -> None:
     await player.end()
 
 
+def order_of(verb: str, app_id: str, text: str) -> Order:
+    """Make the order of a line such as ``@ backend expels 7 private-x``; of now."""
+    user, *channels = text.split()
+    now = time.time()
+    return Order(verb.removesuffix("s"), app_id, user, now, now + VALID, channels=tuple(channels))
+
+
 class Player:
     """
     Takes the lines of one conversation.
@@ -131,7 +141,7 @@ class Player:
             await self._stage.heard_all(name, closed=closed)
 
     async def _open(self, name: str, text: str) -> None:
-        found = _PATH.fullmatch(text)
+        found = _PATH.fullmatch(spelled(text, name, self._socket_ids))
         assert found, text
         self._present[name] = False
         self._socket_ids.pop(name, None)

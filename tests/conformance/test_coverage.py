@@ -62,6 +62,7 @@ CODES_NEVER_SENT = {
 }
 REFUSALS = {
     ("AuthError", 401),
+    ("AuthError", 403),
     ("InvalidChannel", 400),
     ("LimitReached", 400),
     ("LimitReached", 4100),

@@ -2,18 +2,23 @@
 
 import json
 import re
+import time
 from collections.abc import Mapping
 from typing import Any
 
 from libs.common.apps import App
 from libs.common.signing import channel_text, sign, user_text
+from tests.support.passes import channel_token
 
+TOKEN_TTL = 60.0  # Seconds.
+LONG_AGO = 1000.0
 ANYTHING = "<text>"
 OTHER_SECRET = "no-secret-of-this-app"
 
 _QUOTED = re.compile("`([^`]*)`")
 _REPEATED = re.compile(r"<(\d+) (.)>")
 _SOCKET_ID = re.compile(r"<socket_id(?: of ([a-z]+))?>")
+_TOKEN = re.compile(r"<(token|stale) ([^> ]+) ?([^>]*)>")
 _AUTH = re.compile(r"<auth(?: ([^>]*))?>")
 
 
@@ -27,6 +32,7 @@ def spelled(text: str, speaker: str, socket_ids: Mapping[str, str]) -> str:
         socket_ids: By actor.
     """
     text = _QUOTED.sub(lambda found: json.dumps(found[1], ensure_ascii=False), text)
+    text = _TOKEN.sub(_channel_token, text)
     text = _REPEATED.sub(lambda found: found[2] * int(found[1]), text)
     return _SOCKET_ID.sub(lambda found: socket_ids[found[1] or speaker], text)
 
@@ -59,6 +65,11 @@ def _token(
     secrets = {"first": app.secrets[0].reveal(), "older": app.secrets[-1].reveal()}
     secret = secrets.get(otherwise.get("by", "first"), OTHER_SECRET)
     return f"{app.key}:{sign(secret, text)}"
+
+
+def _channel_token(found: "re.Match[str]") -> str:
+    now = time.time() - (LONG_AGO if found[1] == "stale" else 0.0)
+    return channel_token(found[2], *found[3].split(), now=now, ttl=TOKEN_TTL)[0]
 
 
 def is_alike(expected: Any, heard: Any) -> bool:

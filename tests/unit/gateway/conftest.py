@@ -7,12 +7,14 @@ from libs.common.limits import Limits
 from libs.common.messages import Position
 from libs.common.secret import Secret
 from services.gateway.hub import Hub
+from services.gateway.passes import Passes
 from services.gateway.session import Session
 from services.gateway.settings import GatewaySettings
-from tests.support.passes import passes
+from tests.support.passes import channel_token, passes
 from tests.unit.gateway.hubs import NEWS, ROOM, Client
 
 SOCKET_ID = "1234.1234"
+GRACE = 5.0  # Seconds for which what a token opened outlives it.
 
 
 @pytest.fixture
@@ -32,8 +34,21 @@ def settings() -> GatewaySettings:
 
 
 @pytest.fixture
-def session(app: App, settings: GatewaySettings) -> Session:
-    return Session(app, SOCKET_ID, settings, now=0.0, passes=passes())
+def known() -> Passes:
+    return passes(grace=GRACE)
+
+
+@pytest.fixture
+def session(app: App, settings: GatewaySettings, known: Passes) -> Session:
+    return Session(app, SOCKET_ID, settings, now=0.0, passes=known)
+
+
+@pytest.fixture
+def carrying(app: App, settings: GatewaySettings, known: Passes) -> Session:
+    """Return one whose client connected with a token for everything, which is good for 20 seconds."""
+    text, _ = channel_token("ann", "*", now=0.0, ttl=20.0)
+    carried = known.accept(text, app, now=0.0)
+    return Session(app, SOCKET_ID, settings, now=0.0, passes=known, carried=carried)
 
 
 @pytest.fixture

@@ -1,0 +1,321 @@
+"""Channel tokens at served gateways, and the orders that end what they opened."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+
+import pytest
+from structlog.testing import capture_logs
+
+from libs.common.control import MemoryControl, OrderListener
+from libs.common.errors import Unavailable
+from libs.common.orders import Order
+from libs.common.tokens import ChannelToken
+from services.gateway.connection import Connection
+from tests.support import pusher
+from tests.support.client import SUCCEEDED, Client
+from tests.support.faults import FaultyBus, FaultyRoster
+from tests.support.gateways import APP, Place, place, until
+from tests.support.listener import living
+from tests.support.passes import channel_token
+from tests.support.tallies import FaultyTally
+
+pytestmark = pytest.mark.usefixtures("quick")
+
+PRIVATE, PRESENCE = "private-room.1", "presence-room.1"
+KEPT = 600.0  # Seconds for which orders are remembered.
+
+
+class Distant:
+    """
+    The way of one gateway to control, which may be broken.
+
+    Attributes:
+        is_away: Whether it is; what came meanwhile comes when it is not.
+        refusals: How many looks found it so.
+    """
+
+    def __init__(self, inner: MemoryControl) -> None:
+        self._inner = inner
+        self.is_away = False
+        self.refusals = 0
+        self._listener: OrderListener | None = None
+        self._held: list[Order] = []
+
+    async def send(self, order: Order) -> None:
+        """See `Control.send`."""
+        await self._inner.send(order)
+
+    @asynccontextmanager
+    async def listen(self) -> AsyncIterator["Distant"]:
+        """See `Control.listen`."""
+        async with self._inner.listen() as self._listener:
+            yield self
+
+    async def receive(self, timeout: float) -> list[Order]:
+        """See `OrderListener.receive`."""
+        assert self._listener is not None
+        if not self.is_away:
+            self._held += await self._listener.receive(timeout)
+        if self.is_away:  # Also if it broke while we waited.
+            self.refusals += 1
+            raise Unavailable("control")
+        orders, self._held = self._held, []
+        return orders
+
+
+class Pair(NamedTuple):
+    """Two gateways of one deployment."""
+
+    one: Place
+    two: Place
+    control: MemoryControl
+
+
+@pytest.fixture
+async def pair() -> AsyncIterator[Pair]:
+    bus, control = FaultyBus(), MemoryControl()
+    roster = FaultyRoster(bus)
+    shared: dict[str, Any] = {"bus": bus, "roster": roster, "control": control}
+    shared["tally"] = FaultyTally(bus, roster.inner)
+    async with place(**shared) as one, place(**shared) as two:
+        yield Pair(one, two, control)
+
+
+def issued(
+    *channels: str, user: str = "ann", at: float | None = None, **more: Any
+) -> tuple[str, ChannelToken]:
+    now = time.time() if at is None else at
+    return channel_token(user, *(channels or ("*",)), now=now, **more)
+
+
+def order(verb: str, subject: str, *channels: str, kind: str = "user") -> Order:
+    now = time.time()
+    return Order(verb, APP.id, subject, now, now + KEPT, kind=kind, channels=channels)
+
+
+async def join(client: Client, text: str, *channels: str) -> None:
+    for channel in channels:
+        await client.send(pusher.subscribe(channel, auth=text))
+        await client.expect(SUCCEEDED, channel)
+
+
+async def expect_refusal(client: Client, channel: str) -> int:
+    """Read why a channel is not open, which must be next; return the status."""
+    data = await client.expect("pusher:subscription_error", channel)
+    assert data["type"] == "AuthError"
+    status: int = data["status"]
+    return status
+
+
+class TestOrders:
+    """Orders reach every gateway."""
+
+    @pytest.mark.parametrize("kind", ["token", "jti", "user"])
+    async def test_revoke(self, pair: Pair, kind: str) -> None:
+        """A token that was accepted at two gateways opens nothing any more at either."""
+        text, token = issued()
+        other, _ = issued(user="bob")
+        ann, too = await pair.one.connect(), await pair.two.connect()
+        bob = await pair.two.connect()
+        for client in (ann, too):
+            await join(client, text, PRIVATE)
+        await join(bob, other, PRIVATE)
+
+        await pair.control.send(order("revoke", "ann" if kind == "user" else token.jti, kind=kind))
+
+        for client in (ann, too):
+            assert await expect_refusal(client, PRIVATE) == 401
+            await client.send(pusher.subscribe(PRIVATE, auth=text))
+            assert await expect_refusal(client, PRIVATE) == 401
+        await pair.one.publish(PRIVATE, "1")
+        assert await bob.expect("news", PRIVATE) == 1
+        await bob.expect_nothing_else()
+        for client in (ann, too):
+            await client.expect_nothing_else()
+
+    async def test_member_revoked(self, pair: Pair) -> None:
+        """A member leaves for all to see, at once."""
+        bob = await pair.two.join(PRESENCE, user="bob")
+        ann = await pair.one.connect()
+        await join(ann, issued()[0], PRESENCE)
+        await bob.expect("pusher_internal:member_added", PRESENCE)
+
+        await pair.control.send(order("revoke", "ann"))
+
+        assert await expect_refusal(ann, PRESENCE) == 401
+        assert await bob.expect("pusher_internal:member_removed", PRESENCE) == {"user_id": "ann"}
+
+    async def test_expel(self, pair: Pair) -> None:
+        """The channels that are meant are lost at both, and what opened them opens them no more."""
+        text, _ = issued()
+        both = [await each.connect() for each in (pair.one, pair.two)]
+        for client in both:
+            await join(client, text, PRIVATE, "private-other")
+
+        await pair.control.send(order("expel", "ann", "private-room.*"))
+
+        for client in both:
+            assert await expect_refusal(client, PRIVATE) == 403
+            await client.send(pusher.subscribe(PRIVATE, auth=text))
+            assert await expect_refusal(client, PRIVATE) == 403
+            await join(
+                client, issued(at=time.time() + 1)[0], PRIVATE
+            )  # Of after the order, also by milliseconds.
+            await client.expect_nothing_else()
+
+    async def test_signed_in(self, pair: Pair) -> None:
+        """Who signed in with a token that is revoked is nobody, and what ends that user does not mean it."""
+        text, token = issued()
+        ann, too = await pair.one.connect(), await pair.one.connect()
+        for client, auth in ((ann, text), (too, issued()[0])):
+            await client.send({"event": "pusher:signin", "data": {"auth": auth}})
+            await client.expect("pusher:signin_success")
+
+        await pair.control.send(order("revoke", token.jti, kind="jti"))
+        await ann.expect_error(4009)
+        await pair.control.send(order("terminate", "ann"))
+
+        await too.expect_error(4009)
+        assert await too.expect_close() == 4009
+        await ann.expect_nothing_else()
+
+    async def test_nothing_kept(self, pair: Pair) -> None:
+        """Of who was signed out and went nothing is kept."""
+        before = living(Connection)
+        ann = await pair.one.connect()
+        await ann.send({"event": "pusher:signin", "data": {"auth": issued()[0]}})
+        await ann.expect("pusher:signin_success")
+        await pair.control.send(order("revoke", "ann"))
+        await ann.expect_error(4009)
+
+        await ann.close()
+
+        await until(lambda: living(Connection) <= before)
+
+
+class TestCarried:
+    """A token in the query of the connection."""
+
+    async def test_good(self, pair: Pair) -> None:
+        """It opens what it names, without another word."""
+        text, _ = issued(PRIVATE, PRESENCE)
+        ann = await pair.one.connect(f"/app/app-key?protocol=7&token={text}")
+
+        await join(ann, "", PRIVATE, PRESENCE)
+        await ann.send(pusher.subscribe("private-other"))
+        assert await expect_refusal(ann, "private-other") == 403
+
+    @pytest.mark.parametrize("flaw", ["nonsense", "expired", "other app", "revoked"])
+    async def test_bad(self, pair: Pair, flaw: str) -> None:
+        """A bad one is told so, and not to come again; of the token nothing is told."""
+        text, token = issued(at=time.time() - 100, ttl=50) if flaw == "expired" else issued()
+        if flaw == "other app":
+            text, _ = issued(app="2")
+        if flaw == "revoked":
+            known = await pair.one.connect()
+            await join(known, text, PRIVATE)
+            await pair.control.send(order("revoke", token.jti, kind="jti"))
+            await expect_refusal(known, PRIVATE)
+        shown = "a.b.c" if flaw == "nonsense" else text
+
+        client = await pair.one.open(f"/app/app-key?protocol=7&token={shown}")
+
+        assert shown not in await client.expect_error(4009)
+        assert await client.expect_close() == 4009
+
+    async def test_revoked(self, pair: Pair) -> None:
+        """Once it is revoked it opens nothing, and the connection stays."""
+        text, token = issued()
+        ann = await pair.two.connect(f"/app/app-key?protocol=7&token={text}")
+        await join(ann, "", PRIVATE)
+
+        await pair.control.send(order("revoke", token.jti, kind="token"))
+
+        assert await expect_refusal(ann, PRIVATE) == 401
+        await ann.send(pusher.subscribe("private-other"))
+        assert await expect_refusal(ann, "private-other") == 401
+        await ann.subscribe("private-other")
+
+
+class TestExpiry:
+    """Time that passes."""
+
+    @pytest.mark.parametrize("grace", [0.0, 0.5])
+    async def test_over(self, grace: float) -> None:
+        """What a token opened is lost by itself, though its client is silent."""
+        async with place(token_grace=grace) as here:
+            ann = await here.connect()
+            await join(ann, issued(ttl=2)[0], PRIVATE)
+
+            assert await expect_refusal(ann, PRIVATE) == 401
+            await here.publish(PRIVATE, "1")
+            await ann.expect_nothing_else()
+
+
+class TestControlAway:
+    """A gateway that hears no orders for a while."""
+
+    @pytest.mark.parametrize("verb", ["revoke", "expel"])
+    async def test_back(self, verb: str) -> None:
+        """It obeys when it is back: what it let in is withdrawn, and what is presented refused."""
+        control = MemoryControl()
+        distant = Distant(control)
+        text, _ = issued()
+        async with place(control=distant) as here:
+            ann = await here.connect()
+            distant.is_away = True
+            await control.send(order(verb, "ann", "*"))
+            await join(ann, text, PRIVATE)
+            await until(lambda: distant.refusals > 0)
+
+            distant.is_away = False
+
+            status = 401 if verb == "revoke" else 403
+            assert await expect_refusal(ann, PRIVATE) == status
+            await ann.send(pusher.subscribe(PRIVATE, auth=text))
+            assert await expect_refusal(ann, PRIVATE) == status
+
+    async def test_new_gateway(self) -> None:
+        """One that is started after the order was given obeys it."""
+        control = MemoryControl()
+        text, token = issued()
+        await control.send(order("revoke", token.jti, kind="jti"))
+        async with place(control=control) as here:
+            ann = await here.connect()
+            await ann.send(pusher.subscribe(PRIVATE, auth=text))
+            message = await ann.read()
+            if message["event"] == SUCCEEDED:  # It came before the orders; then it is taken back.
+                message = await ann.read()
+
+            assert (message["event"], message["data"]["status"]) == (
+                "pusher:subscription_error",
+                401,
+            )
+
+
+class TestLogs:
+    """What operators read."""
+
+    async def test_no_token(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Of no token, good or bad, does a part stand in any line."""
+        caplog.set_level(0)
+        control = MemoryControl()
+        text, _ = issued()
+        stale, _ = issued(at=time.time() - 100, ttl=50)
+        with capture_logs() as logs:
+            async with place(control=control) as here:
+                ann = await here.connect(f"/app/app-key?protocol=7&token={text}")
+                await join(ann, text, PRIVATE)
+                await ann.send(pusher.subscribe(PRIVATE, auth=stale))
+                await expect_refusal(ann, PRIVATE)
+                refused = await here.open(f"/app/app-key?protocol=7&token={stale}")
+                await refused.expect_error(4009)
+                await control.send(order("revoke", "ann"))
+                await expect_refusal(ann, PRIVATE)
+                await ann.close()
+
+        assert {"connection.refused", "connection.closed"} <= {line["event"] for line in logs}
+        for secret in {part for each in (text, stale) for part in each.split(".")[1:]}:
+            assert secret not in str(logs) + caplog.text
