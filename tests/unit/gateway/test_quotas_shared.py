@@ -108,6 +108,11 @@ class Sharing(RuleBasedStateMachine):
             gateway.answer = self.tally.report(gateway.name, gateway.asked.counts)
 
     @rule(at=GATEWAYS)
+    def look_again(self, at: int) -> None:
+        """Ask for those again who were undecided."""
+        self.gateways[at].quotas.ask_again()
+
+    @rule(at=GATEWAYS)
     def settle(self, at: int) -> None:
         self._settle(self.gateways[at])
 
@@ -125,7 +130,8 @@ class Sharing(RuleBasedStateMachine):
         if gateway.asked is None or gateway.answer is None:
             return
         for each, verdict in gateway.quotas.settle(gateway.asked, gateway.answer, now=0.0):
-            assert gateway.waiting.pop(0) is each  # FIFO.
+            place = [waiting is each for waiting in gateway.waiting].index(True)
+            del gateway.waiting[place]
             if verdict is Verdict.GRANTED:
                 gateway.admitted.append(each)
             if verdict is Verdict.OVER_QUOTA:
@@ -173,6 +179,7 @@ class Sharing(RuleBasedStateMachine):
     def _calm(self) -> None:
         for gateway in self.gateways:
             for _ in range(200):
+                gateway.quotas.ask_again()
                 if not (gateway.quotas.is_due or gateway.asked):
                     break
                 at = self.gateways.index(gateway)
