@@ -136,7 +136,12 @@ def fill(line: Line) -> int:
     return count
 
 
+def alive(*kinds: type) -> list[object]:
+    """Return the objects of some types that are in memory."""
+    gc.collect()
+    return [each for each in gc.get_objects() if type(each) in kinds]
+
+
 def living(*kinds: type) -> int:
     """Count the objects of some types that are in memory."""
-    gc.collect()
-    return sum(type(each) in kinds for each in gc.get_objects())
+    return len(alive(*kinds))
