@@ -17,10 +17,10 @@ from libs.common.backends import Backends, Plan, opened
 from libs.common.certificates import Certificate
 from libs.common.errors import Misconfigured
 from libs.common.key_ring import KeyRing
+from libs.common.policies import Policies
 from libs.common.proxies import Proxies
 from libs.common.runtime import Schedule, Server, Service
 from libs.common.settings import ServerSettings
-from services.auth.policy import Policies
 from services.auth.service import Auth
 from services.dispatcher.service import Dispatcher
 from services.gateway.passes import Passes

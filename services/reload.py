@@ -9,8 +9,8 @@ from contextlib import suppress
 
 from libs.common.apps import Apps, MemoryApps
 from libs.common.errors import Unavailable
+from libs.common.policies import Policies
 from libs.common.runtime import Service
-from services.auth.policy import Policies
 from services.auth.service import Auth
 from services.dispatcher.service import Dispatcher, compiled
 from services.settings import Settings

@@ -15,6 +15,7 @@ from libs.common.address import Url
 from libs.common.apps import App, MemoryApps
 from libs.common.errors import Misconfigured
 from libs.common.kafka_settings import KafkaSettings
+from libs.common.policy_settings import ChannelPolicy
 from libs.common.secret import Secret
 from libs.common.settings import (
     BackendSettings,
@@ -26,7 +27,7 @@ from libs.common.settings import (
 from libs.common.signing_keys import jwk_of, public_key, thumbprint
 from libs.common.token_settings import AppTokenKey, TokenKey, TokenSettings
 from libs.common.variables import CONFIG
-from services.auth.settings import AuthSettings, ChannelPolicy
+from services.auth.settings import AuthSettings
 from services.dispatcher.settings import DispatcherSettings, Route
 from services.gateway.settings import GatewaySettings
 from services.presence.settings import PresenceSettings

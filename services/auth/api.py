@@ -17,6 +17,7 @@ from aiohttp import hdrs, web
 from libs.common.apps import App, Apps
 from libs.common.channels import Kind, check_channel, check_socket_id, kind_of
 from libs.common.errors import Denied, Forbidden, Invalid, Unavailable
+from libs.common.policies import Decision
 from libs.common.rates import Act, Rates
 from libs.common.runtime import caller_of
 from libs.common.throttle import Throttle
@@ -27,7 +28,6 @@ from services.auth.identity import BadToken, User
 from services.auth.issuing import ChannelGrant, UserGrant, grant_channel, grant_user
 from services.auth.jsonp import MEDIA_TYPE, check_callback, page, script
 from services.auth.pace import Pace
-from services.auth.policy import Decision
 from services.auth.recognition import Recognition
 from services.auth.requests import FORM, Fields, parse, permission, preflight
 from services.auth.settings import AuthSettings

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from libs.common.belonging import Change, Membership, Missed, Removed
 from libs.common.errors import Unavailable
 from libs.common.memberships import Memberships
+from libs.common.policies import Decision, Policies
 from services.auth.answers import Answers
 from services.auth.identity import User
-from services.auth.policy import Decision, Policies
 from services.auth.removals import Removals
 from services.auth.settings import MembershipSettings
 

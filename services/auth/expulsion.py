@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from libs.common.belonging import Membership
 from libs.common.orders import Order
-from services.auth.policy import Policies
+from libs.common.policies import Policies
 
 VERB = "expel"
 REMEMBERED = (

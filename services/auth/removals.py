@@ -16,9 +16,9 @@ from libs.common.belonging import Membership
 from libs.common.control import Control
 from libs.common.errors import Unavailable
 from libs.common.memberships import Memberships
+from libs.common.policies import Policies
 from libs.common.retry import Backoff
 from services.auth.expulsion import opened, order
-from services.auth.policy import Policies
 
 MAX_WAITING = 10_000  # Removals; the oldest is given up for a new one.
 AT_ONCE = 20  # Removals that are worked on together.

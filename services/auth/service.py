@@ -18,6 +18,7 @@ from libs.common.errors import Unavailable
 from libs.common.eventlog import EventLog
 from libs.common.key_ring import KeyRing
 from libs.common.memberships import Memberships
+from libs.common.policies import Policies
 from libs.common.rates import Rates
 from libs.common.revocations import Revocations
 from libs.common.throttle import Throttle
@@ -26,7 +27,6 @@ from services.auth.decisions import Decisions
 from services.auth.membership_topic import MembershipTopic
 from services.auth.memberships_api import MembershipsApi
 from services.auth.orders import Orders
-from services.auth.policy import Policies
 from services.auth.recognition import Recognition
 from services.auth.removals import Removals
 from services.auth.settings import AuthSettings, MembershipSettings

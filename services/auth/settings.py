@@ -1,8 +1,7 @@
 """
-How users prove who they are, and which channels they may join.
+How users prove who they are, and how memberships are read.
 
-Pure.  The sections ``[auth]``, ``[[auth.issuers]]`` and ``[[channels]]``.  Conditions and patterns are compiled
-elsewhere; what can be told without them is checked here.
+Pure.  The section ``[auth]`` with what is below it.
 """
 
 import re
@@ -24,30 +23,6 @@ _VISIBLE = re.compile(r"[!-~]+")
 _COOKIE = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")  # RFC 6265, 4.1.1.
 _PREFIX = re.compile(r"(?:/[-A-Za-z0-9._~]+)*")
 _PARAMETER = re.compile(r"\$([0-9]+)")
-
-
-class ChannelPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """
-    Who may join the channels that a pattern names; the first that matches decides, none: 403.
-
-    Attributes:
-        pattern: A channel name, prefix included, with captures: ``private-company.{company_id}``.  ``{name}``
-            takes a part without full stops, ``{name*}`` one with them.
-        allow: A condition in CEL over ``claims``, ``user`` and the captures; empty: none.
-        member_of: What the user must be a member of, with captures: ``campaign:{campaign_id}``; empty: nothing.
-        app: The app's id; may be left out where only one app exists.
-    """
-
-    pattern: Annotated[str, Meta(min_length=1)]
-    allow: str = ""
-    member_of: str = ""
-    app: str = ""
-
-    def __post_init__(self) -> None:
-        if not self.allow and not self.member_of:
-            raise ValueError(
-                f'the policy for "{self.pattern}" needs allow or member_of (allow = "true": all who are known)'
-            )
 
 
 class Issuer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from libs.common.apps import App, MemoryApps
 from libs.common.limits import exceeds
+from libs.common.policies import Policies
 from libs.common.runtime import MAX_BODY
 from services.auth.identity import prepared_key
-from services.auth.policy import Policies
 from services.dispatcher.service import compiled
 from services.program import certificate_of
 from services.settings import SERVICES, Settings, check_services

@@ -12,8 +12,8 @@ from libs.common.belonging import Membership
 from libs.common.channels import BadChannelName, Kind, check_channel, kind_of
 from libs.common.connection_postgres import reason
 from libs.common.errors import Misconfigured, Unavailable
+from libs.common.policies import Decision, Needs, Policies
 from services.auth.identity import User
-from services.auth.policy import Decision, Needs, Policies
 from services.auth.settings import Issuer
 from services.program import plan
 from services.settings import Settings

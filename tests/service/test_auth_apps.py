@@ -7,9 +7,10 @@ from msgspec import structs
 from structlog.testing import capture_logs
 
 from libs.common.limits import Limits
+from libs.common.policies import Policies
+from libs.common.policy_settings import ChannelPolicy
 from libs.common.signing import channel_text, check_token
-from services.auth.policy import Policies
-from services.auth.settings import AuthSettings, ChannelPolicy
+from services.auth.settings import AuthSettings
 from tests.support.auth import (
     CHANNEL_PATHS,
     ISSUERS,

@@ -20,9 +20,10 @@ from libs.common.limits import Limits
 from libs.common.memberships import Memberships, MemoryMemberships
 from libs.common.memberships_postgres import PostgresMemberships
 from libs.common.migrations_postgres import migrate
+from libs.common.policy_settings import ChannelPolicy
 from libs.common.records import NewRecord
 from services.auth.membership_requests import MOST
-from services.auth.settings import AuthSettings, ChannelPolicy, MembershipSettings
+from services.auth.settings import AuthSettings, MembershipSettings
 from tests.support.auth import ISSUERS, NOW, ONE, TWO, Client, fields, serving
 from tests.support.backends import signed
 from tests.support.memberships import Breaking, connected

@@ -14,13 +14,14 @@ from libs.common.errors import Unavailable
 from libs.common.eventlog import EventLog, MemoryEventLog
 from libs.common.key_ring import KeyRing
 from libs.common.memberships import Memberships, MemoryMemberships
+from libs.common.policies import Policies
+from libs.common.policy_settings import ChannelPolicy
 from libs.common.rates import MemoryRates
 from libs.common.runtime import Server
 from libs.common.secret import Secret
 from libs.common.token_settings import TokenSettings
-from services.auth.policy import Policies
 from services.auth.service import Auth
-from services.auth.settings import AuthSettings, ChannelPolicy, Issuer
+from services.auth.settings import AuthSettings, Issuer
 from tests.support.tokens import AUDIENCE, ISSUER, SECRET, token
 
 NOW = 1_700_000_000.0

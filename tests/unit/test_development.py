@@ -12,9 +12,9 @@ import pytest
 
 from libs.common.apps import MemoryApps
 from libs.common.channels import Kind, check_channel, kind_of
+from libs.common.policies import Policies
 from libs.common.records import Record
 from services.auth.identity import Issuers, User, prepared_key, verify
-from services.auth.policy import Policies
 from services.dispatcher.decoding import decode
 from services.dispatcher.rules import Routed
 from services.dispatcher.service import compiled

@@ -12,12 +12,13 @@ from libs.common.control import MemoryControl
 from libs.common.errors import Unavailable
 from libs.common.memberships import MemoryMemberships
 from libs.common.orders import Order
+from libs.common.policies import Policies
+from libs.common.policy_settings import ChannelPolicy
 from libs.common.secret import Secret
 from services.auth.decisions import Decisions
 from services.auth.identity import User
-from services.auth.policy import Policies
 from services.auth.removals import Removals
-from services.auth.settings import ChannelPolicy, Issuer, MembershipSettings
+from services.auth.settings import Issuer, MembershipSettings
 from tests.support.memberships import Breaking
 
 DEADLINE = 5.0

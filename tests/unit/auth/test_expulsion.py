@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 from libs.common.belonging import Membership
 from libs.common.globs import Globs
 from libs.common.orders import Order
+from libs.common.policies import Needs, Policies
+from libs.common.policy_settings import ChannelPolicy
 from libs.common.secret import Secret
 from services.auth.expulsion import REMEMBERED, opened, order
 from services.auth.identity import User
-from services.auth.policy import Needs, Policies
-from services.auth.settings import ChannelPolicy, Issuer
+from services.auth.settings import Issuer
 
 ISSUER = Issuer(issuer="i", audience="a", secret=Secret("s" * 32))
 ANN = User("7", {}, {}, ISSUER)

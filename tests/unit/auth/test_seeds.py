@@ -10,10 +10,11 @@ import msgspec
 import pytest
 
 from libs.common.channels import check_channel
+from libs.common.policies import Needs, Policies
+from libs.common.policy_settings import ChannelPolicy
 from libs.common.secret import Secret
 from services.auth.identity import User
-from services.auth.policy import Needs, Policies
-from services.auth.settings import ChannelPolicy, Issuer, MembershipSettings
+from services.auth.settings import Issuer, MembershipSettings
 
 DOCUMENT = Path(__file__).parents[3] / "docs/auth.md"
 ISSUER = Issuer(issuer="i", audience="a", secret=Secret("s" * 32))

@@ -5,15 +5,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from libs.common.policy_settings import ChannelPolicy
 from libs.common.secret import Secret
-from services.auth.settings import (
-    SHORTEST_SECRET,
-    AuthSettings,
-    ChannelPolicy,
-    Introspection,
-    Issuer,
-    check_url,
-)
+from services.auth.settings import SHORTEST_SECRET, AuthSettings, Introspection, Issuer, check_url
 
 URL = "https://id.example.org/x"
 GOOD = {"issuer": "i", "audience": "a", "secret": Secret("s" * SHORTEST_SECRET)}

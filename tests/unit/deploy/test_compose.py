@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from libs.common.apps import App, MemoryApps
+from libs.common.policies import Policies
 from libs.common.secret import Secret
 from services.auth.identity import Issuers, prepared_key, verify
-from services.auth.policy import Policies
 from services.cli import COMMANDS, _parser, client, token
 from services.dispatcher.service import compiled
 from services.program import SPARE_FILES

@@ -1,21 +1,27 @@
 """Who may join which channel."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.common.secret import Secret
-from services.auth.identity import User
-from services.auth.policy import BadPolicy, Decision, Needs, Policies
-from services.auth.settings import ChannelPolicy, Issuer
+from libs.common.policies import BadPolicy, Decision, Needs, Policies
+from libs.common.policy_settings import ChannelPolicy
 
-ISSUER = Issuer(issuer="i", audience="a", secret=Secret("s" * 32))
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A `Person`."""
+
+    id: str
+    info: dict[str, Any]
+    claims: dict[str, Any]
 
 
 def user(user_id: str = "7", **claims: Any) -> User:
-    return User(user_id, {"name": "Ann"}, claims, ISSUER)
+    return User(user_id, {"name": "Ann"}, claims)
 
 
 def policies(*rules: tuple[str, str]) -> Policies:

@@ -10,14 +10,13 @@ yes or no.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from libs.common.errors import Invalid, Misconfigured
 from libs.common.expressions import BadRule, Expression, Unevaluable
-from services.auth.groups import BadTemplate, Template
-from services.auth.identity import User
-from services.auth.patterns import BadPattern, Pattern
-from services.auth.settings import ChannelPolicy
+from libs.common.groups import BadTemplate, Template
+from libs.common.patterns import BadPattern, Pattern
+from libs.common.policy_settings import ChannelPolicy
 
 NAMES = frozenset({"claims", "user"})
 
@@ -29,6 +28,22 @@ class BadPolicy(Misconfigured):
         super().__init__(f"the channel policy {pattern!r}: {reason}")
         self.pattern = pattern
         self.reason = reason
+
+
+class Person(Protocol):
+    """Whom a policy looks at."""
+
+    @property
+    def id(self) -> str:
+        """The user's id as text."""
+
+    @property
+    def info(self) -> Mapping[str, Any]:
+        """What others may see: ``user_info``."""
+
+    @property
+    def claims(self) -> Mapping[str, Any]:
+        """All else that is said of the user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +108,7 @@ class Policies:
         for policy in policies:
             self._by_app.setdefault(policy.app, []).append(_Rule(policy))
 
-    def decide(self, app: str, channel: str, user: User) -> Decision | Needs:
+    def decide(self, app: str, channel: str, user: Person) -> Decision | Needs:
         """
         Decide whether a user may join a channel, or tell what must be known for that.
 
@@ -142,14 +157,14 @@ class _Rule:
         except BadRule as error:
             raise BadPolicy(policy.pattern, f"allow: {error}") from error
 
-    def decide(self, captures: Mapping[str, str], user: User) -> Decision | Needs:
+    def decide(self, captures: Mapping[str, str], user: Person) -> Decision | Needs:
         """Answer for a channel that the pattern fits."""
         decision = self._allowed(captures, user)
         if self.template is None or not decision.allowed:
             return decision
         return Needs(self.template.render(captures), self.pattern.text)
 
-    def _allowed(self, captures: Mapping[str, str], user: User) -> Decision:
+    def _allowed(self, captures: Mapping[str, str], user: Person) -> Decision:
         known: dict[str, Any] = {
             **captures,
             "claims": user.claims,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from libs.common.belonging import MAX_NAME
 from libs.common.errors import Misconfigured
-from services.auth.patterns import Capture, Pattern, parts_of
+from libs.common.patterns import Capture, Pattern, parts_of
 
 
 class BadTemplate(Misconfigured):
