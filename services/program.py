@@ -16,6 +16,7 @@ import structlog
 from libs.common.backends import Backends, Plan, opened
 from libs.common.certificates import Certificate
 from libs.common.errors import Misconfigured
+from libs.common.guards import Guards
 from libs.common.key_ring import KeyRing
 from libs.common.policies import Policies
 from libs.common.proxies import Proxies
@@ -49,24 +50,34 @@ class Reload:
     read: Callable[[], Settings]
 
 
-def build(settings: Settings, names: Sequence[str], backends: Backends) -> list[Service]:
+def build(
+    settings: Settings, names: Sequence[str], backends: Backends, *, ring: KeyRing | None = None
+) -> list[Service]:
     """
     Make the named services, in the order in which they start.
+
+    Args:
+        settings: As loaded.
+        names: Of `services.settings.SERVICES`.
+        backends: Opened by the caller.
+        ring: The keys of channel tokens, if the caller is to replace them; None: those of the settings.
 
     Raises:
         Misconfigured: A setting that only its service understands cannot work.
     """
+    ring = ring or KeyRing(settings.tokens)
     makers: dict[str, Callable[[], Service]] = {
         "presence": lambda: Presence(settings.presence, roster=backends.roster),
         "auth": lambda: Auth(
             backends.apps,
             settings.auth,
             policies=Policies(settings.channels),
+            guards=Guards(settings.channels),
             rates=backends.rates,
             control=backends.control,
             memberships=backends.memberships,
             events=backends.events,
-            ring=KeyRing(settings.tokens),
+            ring=ring,
         ),
         "dispatcher": lambda: Dispatcher(
             settings.dispatcher,
@@ -86,7 +97,7 @@ def build(settings: Settings, names: Sequence[str], backends: Backends) -> list[
             roster=backends.roster,
             tally=backends.tally,
             control=backends.control,
-            passes=Passes(KeyRing(settings.tokens), grace=settings.tokens.grace),
+            passes=Passes(ring, grace=settings.tokens.grace, guards=Guards(settings.channels)),
             cache_ttl=settings.history.cache_ttl,
             drain_spread=min(DRAIN_SPREAD, settings.server.drain_timeout / 2),
         ),
@@ -144,9 +155,10 @@ async def serve(
     check_services(settings, names)
     _raise_file_limit(settings.gateway.max_connections if "gateway" in names else 0)
     certificate = certificate_of(settings.server)
+    ring = KeyRing(settings.tokens)
     async with opened(plan(settings)) as backends:
         server = Server(
-            build(settings, names, backends),
+            build(settings, names, backends, ring=ring),
             settings.server.listen,
             settings.server.internal_listen,
             Schedule(settings.server.lb_delay, settings.server.drain_timeout),
@@ -156,16 +168,18 @@ async def serve(
         await server.serve(
             stop,
             started=lambda: started(server),
-            beside=lambda: _keep_reloading(reload, server, backends),
+            beside=lambda: _keep_reloading(reload, server, backends, ring),
         )
 
 
-async def _keep_reloading(reload: Reload | None, server: Server, backends: Backends) -> None:
+async def _keep_reloading(
+    reload: Reload | None, server: Server, backends: Backends, ring: KeyRing
+) -> None:
     while reload is not None:
         await reload.wanted.wait()
         reload.wanted.clear()
         try:
-            adopt(reload.read(), server.services, backends.apps)
+            adopt(reload.read(), server.services, backends.apps, ring=ring)
         except Misconfigured as error:
             log.error("rules.refused", reason=str(error))  # noqa: TRY400 - the sentence says it all
         else:

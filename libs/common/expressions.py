@@ -119,6 +119,10 @@ class Expression:
         except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:
             raise Unevaluable(self.source, str(error)[:200]) from error
 
+    def fields(self, name: str) -> frozenset[str] | None:
+        """Name the fields of a variable that it can touch; None: it may be any."""
+        return self._fields.get(name, frozenset())
+
     def _walk(self, variables: Mapping[str, Any]) -> Any:
         value: Any = variables
         for name in self._path:

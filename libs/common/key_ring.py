@@ -8,6 +8,7 @@ Pure.  What a text says of itself chooses among keys that are known, and nothing
 
 import base64
 import binascii
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -73,38 +74,66 @@ _encode = msgspec.json.Encoder().encode
 _decode_header = msgspec.json.Decoder(_Header).decode
 
 
+class _Keys(NamedTuple):
+    """
+    The keys of a ring.
+
+    Attributes:
+        verifiers: By ``kid``.
+        signing: What signs; None: nothing does.
+        private: Its private half.
+        published: The public halves, as a JWK Set has them.
+    """
+
+    verifiers: Mapping[str, _Verifier]
+    signing: TokenKey | None
+    private: Key
+    published: tuple[Jwk, ...]
+
+
 class KeyRing:
     """
     The keys of a deployment, and the terms of its tokens.
 
-    The first key with a private half signs, all verify; so a key is rotated without downtime.
+    The first key with a private half signs, all verify; so a key is rotated without downtime.  Whoever shares a ring
+    has new keys with the next token after `replace`.
 
     Args:
         settings: They.
-
-    Attributes:
-        issuer: The tokens' ``iss``.
-        ttl: Seconds for which a token is good, unless who asks for it wants another time.
-        max_ttl: Seconds for which a token may be good.
     """
 
     def __init__(self, settings: TokenSettings) -> None:
-        self.issuer = settings.issuer
-        self.ttl = settings.ttl
-        self.max_ttl = settings.max_ttl
-        self._verifiers = {key.kid: _verifier(key, settings.issuer) for key in settings.keys}
-        self._signing = next((key for key in settings.keys if key.signs), None)
-        self._private: Key = None
-        if self._signing is not None:
-            text = self._signing.private_key.reveal()
-            self._private = private_key(text, self._signing.algorithm)
+        self._settings = settings
+        self._keys = _prepared(settings)
 
-    def jwks(self) -> list[Jwk]:
+    def replace(self, settings: TokenSettings) -> None:
+        """
+        Put other keys and terms in the place of all.
+
+        Raises:
+            ValueError: A key cannot be used; nothing was replaced.
+        """
+        keys = _prepared(settings)
+        self._settings, self._keys = settings, keys
+
+    @property
+    def issuer(self) -> str:
+        """The tokens' ``iss``."""
+        return self._settings.issuer
+
+    @property
+    def ttl(self) -> float:
+        """Seconds for which a token is good, unless who asks for it wants another time."""
+        return self._settings.ttl
+
+    @property
+    def max_ttl(self) -> float:
+        """Seconds for which a token may be good."""
+        return self._settings.max_ttl
+
+    def jwks(self) -> tuple[Jwk, ...]:
         """Return the public keys, as a JWK Set has them (RFC 7517, 5)."""
-        return [
-            {**jwk_of(key, algorithm), "kid": kid, "alg": algorithm, "use": "sig"}
-            for kid, (key, algorithm, _) in self._verifiers.items()
-        ]
+        return self._keys.published
 
     def sign(self, payload: bytes) -> str:
         """
@@ -113,12 +142,12 @@ class KeyRing:
         Raises:
             NoSigningKey: No key has a private half.
         """
-        key = self._signing
+        key = self._keys.signing
         if key is None:
             raise NoSigningKey
         header = _encode({"alg": key.algorithm, "kid": key.kid, "typ": TYPE})
         signed = _segment(header) + b"." + _segment(payload)
-        signature = sign(signed, self._private, key.algorithm)
+        signature = sign(signed, self._keys.private, key.algorithm)
         return (signed + b"." + _segment(signature)).decode()
 
     def opened(self, text: str, app: App) -> tuple[bytes, str]:
@@ -146,7 +175,7 @@ class KeyRing:
         return parts.payload, issuer
 
     def _verifier(self, kid: str, app: App) -> _Verifier:
-        known = self._verifiers.get(kid)
+        known = self._keys.verifiers.get(kid)
         if known is not None:
             return known
         for key in app.token_keys:
@@ -163,6 +192,21 @@ def payload_of(text: str) -> bytes:
         BadChannelToken: It is malformed.
     """
     return _parts(text).payload
+
+
+def _prepared(settings: TokenSettings) -> _Keys:
+    verifiers = {key.kid: _verifier(key, settings.issuer) for key in settings.keys}
+    signing = next((key for key in settings.keys if key.signs), None)
+    private: Key = None
+    if signing is not None:
+        private = private_key(signing.private_key.reveal(), signing.algorithm)
+    published = tuple(_published(kid, verifier) for kid, verifier in verifiers.items())
+    return _Keys(verifiers, signing, private, published)
+
+
+def _published(kid: str, verifier: _Verifier) -> Jwk:
+    public = jwk_of(verifier.key, verifier.algorithm)
+    return {**public, "kid": kid, "alg": verifier.algorithm, "use": "sig"}
 
 
 def _verifier(key: TokenKey | AppTokenKey, issuer: str) -> _Verifier:

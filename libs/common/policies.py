@@ -123,6 +123,16 @@ class Policies:
                 return rule.decide(captures, user)
         return Decision(allowed=False, pattern="", reason="no policy fits the channel")
 
+    def fits(self, app: str, channel: str) -> bool:
+        """Tell whether some policy decides about a channel."""
+        return any(rule.match(channel) is not None for rule in self._by_app.get(app, ()))
+
+    def fields(self, app: str, name: str) -> frozenset[str] | None:
+        """Name the fields of ``claims`` or ``user`` that an app's policies look at; None: it may be any."""
+        touched = [rule.fields(name) for rule in self._by_app.get(app, ())]
+        known = [fields for fields in touched if fields is not None]
+        return frozenset().union(*known) if len(known) == len(touched) else None
+
     def tried(self, app: str, channel: str) -> Iterator[tuple[str, Mapping[str, str] | None]]:
         """Yield the pattern of each policy that is tried, and what it captures; None: it does not fit."""
         for rule in self._by_app.get(app, ()):
@@ -163,6 +173,10 @@ class _Rule:
         if self.template is None or not decision.allowed:
             return decision
         return Needs(self.template.render(captures), self.pattern.text)
+
+    def fields(self, name: str) -> frozenset[str] | None:
+        """See `Expression.fields`."""
+        return self._allow.fields(name)
 
     def _allowed(self, captures: Mapping[str, str], user: Person) -> Decision:
         known: dict[str, Any] = {

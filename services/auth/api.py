@@ -17,6 +17,7 @@ from aiohttp import hdrs, web
 from libs.common.apps import App, Apps
 from libs.common.channels import Kind, check_channel, check_socket_id, kind_of
 from libs.common.errors import Denied, Forbidden, Invalid, Unavailable
+from libs.common.guards import Guards
 from libs.common.policies import Decision
 from libs.common.rates import Act, Rates
 from libs.common.runtime import caller_of
@@ -65,6 +66,7 @@ class Api:
         settings: Bounds.
         recognition: Tells who is calling.
         decisions: Who may join what.
+        guards: Say what gateways must know of a user who signs in.
         rates: Counts what apps do.
     """
 
@@ -75,9 +77,11 @@ class Api:
         *,
         recognition: Recognition,
         decisions: Decisions,
+        guards: Guards,
         rates: Rates,
     ) -> None:
         self._decisions = decisions
+        self._guards = guards
         self._apps = apps
         self._settings = settings
         self._recognition = recognition
@@ -85,6 +89,10 @@ class Api:
         self._pace = Pace(
             per_address=settings.requests_per_address, per_user=settings.requests_per_user
         )
+
+    def replace(self, guards: Guards) -> None:
+        """Put other policies of public channels in the place of all."""
+        self._guards = guards
 
     async def authorise_channel(self, request: web.Request) -> web.Response:
         """Answer ``{"auth", …}`` for a channel, or the reason why not; of several channels for each."""
@@ -146,7 +154,7 @@ class Api:
         user = await self._recognition.user(request)
         app = await self._app(request, user)
         fields = await self._fields(request)
-        return grant_user(app, fields.socket_id, user=user)
+        return grant_user(app, fields.socket_id, user=user, told=self._guards.claims(app.id))
 
     async def _app(self, request: web.Request, user: User) -> App:
         """Find the app, and count the request."""

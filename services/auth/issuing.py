@@ -6,6 +6,7 @@ Pure.  Source: Pusher, "Authorizing users" and "Authenticating users", docs/prot
 
 import base64
 import hashlib
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -16,12 +17,23 @@ from libs.common.errors import Forbidden
 from libs.common.signing import channel_text, token, user_text
 from services.auth.identity import User
 
+MAX_CLAIMS = 16_000  # Characters, as JSON: a quarter of what gateways read of a client at once.
+
 
 class EncryptionOff(Forbidden):
     """An encrypted channel was asked for in an app without a master key."""
 
     def __init__(self, app_id: str) -> None:
         super().__init__(f"app {app_id} has no encryption_master_key")
+
+
+class LongClaims(Forbidden):
+    """What gateways must know of a user is too long."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"the claims that policies of public channels look at have more than {MAX_CLAIMS} characters"
+        )
 
 
 class ChannelGrant(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -77,14 +89,27 @@ def grant_channel(
     return ChannelGrant(auth, data)
 
 
-def grant_user(app: App, socket_id: str, *, user: User) -> UserGrant:
+def grant_user(
+    app: App, socket_id: str, *, user: User, told: Collection[str] | None = ()
+) -> UserGrant:
     """
     Grant a sign-in.
 
+    Args:
+        app: Whose client it is.
+        socket_id: Of its connection.
+        user: Who it is.
+        told: The claims that gateways must know to judge the user at guarded channels; None: all.
+
     Raises:
         BadSocketId: The socket id could smuggle a separator.
+        LongClaims: These claims are too long for a client's message.
     """
-    user_data = _text({"id": user.id, "user_info": user.info})
+    claims = {name: user.claims[name] for name in user.claims if told is None or name in told}
+    if len(_text(claims)) > MAX_CLAIMS:
+        raise LongClaims
+    who = {"id": user.id, "user_info": user.info, **({"claims": claims} if claims else {})}
+    user_data = _text(who)
     return UserGrant(token(app, user_text(socket_id, user_data)), user_data)
 
 

@@ -16,6 +16,7 @@ from libs.common.callers import Callers
 from libs.common.control import Control
 from libs.common.errors import Unavailable
 from libs.common.eventlog import EventLog
+from libs.common.guards import Guards
 from libs.common.key_ring import KeyRing
 from libs.common.memberships import Memberships
 from libs.common.policies import Policies
@@ -45,6 +46,7 @@ class Auth:
         apps: The tenants; opened by the caller.
         settings: Whose tokens are believed, and bounds.
         policies: Who may join what.
+        guards: Those of public channels, which gateways ask.
         rates: Counts what apps do.
         control: Announces revocations, and which memberships ended.
         memberships: Who belongs to what.
@@ -61,6 +63,7 @@ class Auth:
         settings: AuthSettings,
         *,
         policies: Policies,
+        guards: Guards,
         rates: Rates,
         control: Control,
         memberships: Memberships,
@@ -83,6 +86,7 @@ class Auth:
             settings,
             recognition=self._recognition,
             decisions=self._decisions,
+            guards=guards,
             rates=rates,
         )
         throttle = Throttle(rates)
@@ -99,9 +103,10 @@ class Auth:
             clock=clock,
         )
 
-    def replace(self, policies: Policies) -> None:
+    def replace(self, policies: Policies, guards: Guards) -> None:
         """Put other policies in the place of all: those of a file that was read again."""
         self._decisions.replace(policies)
+        self._api.replace(guards)
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """Return its endpoints: those of clients under each prefix, those of back ends once."""

@@ -70,8 +70,6 @@ class TokensApi:
         self._orders = orders
         self._throttle = throttle
         self._clock = clock
-        self._keys = msgspec.json.encode({"keys": ring.jwks()})
-        self._tag = hashlib.sha256(self._keys).hexdigest()[:32]
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """Return the endpoints; they stand under no prefix, as back ends know where they call."""
@@ -123,19 +121,21 @@ class TokensApi:
         return await self._answered(request, work)
 
     async def _tell_keys(self, request: web.Request) -> web.Response:
-        """Answer the public keys as a JWK Set."""
+        """Answer the public keys as a JWK Set: those of now, for a ring is replaced when the settings are read again."""
+        keys = msgspec.json.encode({"keys": self._ring.jwks()})
+        mark = hashlib.sha256(keys).hexdigest()[:32]
         headers = {
             hdrs.CACHE_CONTROL: f"public, max-age={KEYS_AGE}",
             hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: "*",
         }
-        known = self._tag in {tag.value for tag in request.if_none_match or ()}
+        known = mark in {tag.value for tag in request.if_none_match or ()}
         response = web.Response(
             status=304 if known else 200,
-            body=None if known else self._keys,
+            body=None if known else keys,
             content_type="application/jwk-set+json",
             headers=headers,
         )
-        response.etag = ETag(self._tag)
+        response.etag = ETag(mark)
         return response
 
     def _order(self, call: Call, media_type: str) -> Order | None:

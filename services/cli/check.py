@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 
 from libs.common.apps import App, MemoryApps
+from libs.common.guards import Guards
 from libs.common.limits import exceeds
 from libs.common.policies import Policies
 from libs.common.runtime import MAX_BODY
@@ -33,6 +34,7 @@ def execute(arguments: argparse.Namespace, settings: Settings) -> int:
     check_services(settings, arguments.services or SERVICES)
     certificate_of(settings.server)
     Policies(settings.channels)
+    Guards(settings.channels)
     for issuer in settings.auth.issuers:
         if not issuer.jwks:
             prepared_key(issuer)

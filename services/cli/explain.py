@@ -12,6 +12,7 @@ from libs.common.belonging import Membership
 from libs.common.channels import BadChannelName, Kind, check_channel, kind_of
 from libs.common.connection_postgres import reason
 from libs.common.errors import Misconfigured, Unavailable
+from libs.common.guards import Guards
 from libs.common.policies import Decision, Needs, Policies
 from services.auth.identity import User
 from services.auth.settings import Issuer
@@ -63,15 +64,29 @@ async def _explained(
         lines.append("denied: a user's own channel takes a sign-in, and no token opens it")
         return False, lines
     lines += _tried(policies, app, channel)
+    if kind_of(channel) is Kind.PUBLIC:
+        is_allowed, verdict = _public(Guards(settings.channels), app, channel, user=user)
+        return is_allowed, [*lines, verdict]
     decision, asked = await _decided(settings, policies.decide(app, channel, user), app, user=user)
     lines += asked
     if decision is None:
         return False, [*lines, "denied: nobody can be asked, which clients are told with 503"]
-    if not decision.pattern and kind_of(channel) is Kind.PUBLIC:
-        return True, [*lines, "allowed: no policy guards this public channel"]
+    return decision.allowed, [*lines, _verdict(decision)]
+
+
+def _public(guards: Guards, app: str, channel: str, *, user: User) -> tuple[bool, str]:
+    """Decide as gateways do."""
+    if not guards.has(app, channel):
+        return True, "allowed: no policy guards this public channel"
+    decision = guards.decide(app, channel, user)
+    condition = ", once signed in or connected with a token" if decision.allowed else ""
+    return decision.allowed, _verdict(decision) + condition
+
+
+def _verdict(decision: Decision) -> str:
     verdict = "allowed" if decision.allowed else "denied"
     by = f" by {decision.pattern}" if decision.pattern else ""
-    return decision.allowed, [*lines, f"{verdict}{by}: {decision.reason}"]
+    return f"{verdict}{by}: {decision.reason}"
 
 
 def _tried(policies: Policies, app: str, channel: str) -> Iterator[str]:

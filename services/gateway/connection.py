@@ -25,6 +25,7 @@ from services.gateway.effects import (
     Ping,
     Relay,
     Send,
+    Shows,
     SignedIn,
     Watch,
 )
@@ -58,6 +59,9 @@ class Surroundings(Protocol):
 
     def known_as(self, connection: "Connection", user_id: str) -> None:
         """Know for whom it acts in some channel."""
+
+    def shows(self, connection: "Connection", before: frozenset[str]) -> None:
+        """Know by which tokens it acts; ``before`` are those until now."""
 
     def watch(self, connection: "Connection") -> None:
         """Look at it when its session says so."""
@@ -170,16 +174,23 @@ class Connection:
             case Relay(name, frame):
                 channel = self._channel(name)
                 self._surroundings.relay(channel, frame, socket_id=self.socket_id)
-            case SignedIn():
-                self._surroundings.signed_in(self)
-            case KnownAs(user_id):
-                self._surroundings.known_as(self, user_id)
+            case SignedIn() | KnownAs() | Shows():
+                self._make_known(effect)
             case Watch():
                 self._surroundings.watch(self)
             case Ping():
                 self.socket.ping()
             case Close(code, reason):
                 self.close(code, reason)
+
+    def _make_known(self, effect: SignedIn | KnownAs | Shows) -> None:
+        match effect:
+            case SignedIn():
+                self._surroundings.signed_in(self)
+            case KnownAs(user_id):
+                self._surroundings.known_as(self, user_id)
+            case Shows(before):
+                self._surroundings.shows(self, before)
 
     def close(self, code: int, reason: str) -> None:
         """Say why in a ``pusher:error``, and close with the same code."""

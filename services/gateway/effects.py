@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from libs.common.errors import Denied, Invalid
+from services.gateway import frames
 from services.gateway.frames import Member, User
 from services.gateway.limits import TooManyChannels, TooMuchUserInfo
 
@@ -89,6 +90,18 @@ class KnownAs:
 
 
 @dataclass(frozen=True, slots=True)
+class Shows:
+    """
+    Know the client by the tokens that count now, `Session.tokens`.
+
+    Attributes:
+        before: Those that counted until now, by ``jti``.
+    """
+
+    before: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Watch:
     """Look at the client earlier than was said before: `Session.next_tick` has changed."""
 
@@ -101,4 +114,15 @@ class Close:
     reason: str
 
 
-Effect = Send | Ping | Ask | Leave | Relay | SignedIn | KnownAs | Watch | Close
+Effect = Send | Ping | Ask | Leave | Relay | SignedIn | KnownAs | Shows | Watch | Close
+
+
+def error_told(why: Denied | Invalid) -> Send:
+    """Tell the client what is wrong; it stays connected."""
+    return Send(frames.error(why.code, str(why)))
+
+
+def refusal_told(channel: str, why: Denied | Invalid) -> Send:
+    """Tell the client why it may not join a channel."""
+    kind, message, status = refusal_of(why)
+    return Send(frames.refused(channel, kind, message, status=status))

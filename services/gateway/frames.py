@@ -66,11 +66,13 @@ class User(msgspec.Struct, frozen=True):
         id: Never empty.
         info: ``user_info`` as JSON text.
         watchlist: Ids of the users whose coming and going it wants to be told.
+        claims: What else is said of it, for policies, as JSON text.
     """
 
     id: str
     info: str
     watchlist: tuple[str, ...]
+    claims: str = "{}"
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -90,6 +92,7 @@ class _UserData(msgspec.Struct, frozen=True):
     id: str
     user_info: msgspec.Raw = msgspec.Raw(b"null")
     watchlist: tuple[str, ...] = ()
+    claims: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 class Holder(msgspec.Struct, frozen=True):
@@ -161,7 +164,8 @@ def parse_user(user_data: str) -> User:
     data = _decode(_user_data, user_data, "user_data")
     if not 0 < len(data.id) <= MAX_USER_ID:
         raise BadMessage(f"the id of user_data must have 1 to {MAX_USER_ID} characters")
-    return User(data.id, bytes(data.user_info).decode(), data.watchlist)
+    info, claims = bytes(data.user_info).decode(), bytes(data.claims).decode()
+    return User(data.id, info, data.watchlist, claims)
 
 
 def parse_member(channel_data: str) -> Member:

@@ -4,7 +4,7 @@ Grants: by what right a client is in its channels, and what ends it.
 Pure.  ``now`` is monotonic seconds.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import inf
 
@@ -63,6 +63,10 @@ class Grants:
     def ends_at(self) -> float:
         """When the first of them ends."""
         return min((grant.ends_at for grant in self._by_channel.values()), default=inf)
+
+    def passes(self) -> Iterator[Pass]:
+        """Yield the tokens that gave some."""
+        return (grant.pass_ for grant in self._by_channel.values() if grant.pass_)
 
     def named(self, judge: Callable[[str, Grant], bool]) -> list[str]:
         """Name the channels whose grants a judgement is true of."""

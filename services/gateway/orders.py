@@ -1,8 +1,9 @@
 """
 Carries out what control orders: to close what a user has open, to end tokens, and to take users out of channels.
 
-It knows who is here, signed in or by what opened a channel.  An order that comes late, because this gateway was cut off, ends only what was
-open when it was given; that compares clocks of two machines, which are kept in step by their operators.
+It knows who is here: as whom they are signed in, for whom they act in some channel, and by which tokens.  An order that
+comes late, because this gateway was cut off, ends only what was open when it was given; that compares clocks of two
+machines, which are kept in step by their operators.
 """
 
 import asyncio
@@ -27,6 +28,7 @@ TERMINATED = 4009  # Pusher, "Error codes": unauthorised; clients do not return 
 T = TypeVar("T")
 
 User = tuple[str, str]  # App id and user id.
+Token = tuple[str, str]  # App id and jti.
 
 
 class Orders:
@@ -36,15 +38,27 @@ class Orders:
     Args:
         control: Where they come from.
         passes: Is told what is revoked, and who is expelled.
+        informed: Called once, when all orders in force have been heard.
         clock: UTC epoch seconds.
+
+    Attributes:
+        heard: Set when `informed` is called.
     """
 
     def __init__(
-        self, control: Control, passes: Passes, clock: Callable[[], float] = time.time
+        self,
+        control: Control,
+        passes: Passes,
+        *,
+        informed: Callable[[], None],
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._control = control
         self._passes = passes
+        self._informed = informed
+        self.heard = asyncio.Event()
         self._known: dict[User, dict[Connection, None]] = {}
+        self._showing: dict[Token, dict[Connection, None]] = {}
         self._clock = clock
         self._signed_in: dict[User, dict[Connection, float]] = {}
 
@@ -57,12 +71,22 @@ class Orders:
         """Know for whom a connection acts."""
         self._known.setdefault((connection.session.app.id, user_id), {})[connection] = None
 
+    def shows(self, connection: Connection, before: frozenset[str]) -> None:
+        """Know by which tokens a connection acts."""
+        app, now = connection.session.app.id, connection.session.tokens
+        for jti in before - now:
+            _remove(self._showing, (app, jti), connection)
+        for jti in now - before:
+            self._showing.setdefault((app, jti), {})[connection] = None
+
     def gone(self, connection: Connection) -> None:
         """Know a connection no longer, also as users whom it ceased to be when their tokens ended."""
+        app = connection.session.app.id
         for user_id in connection.session.known_as:
-            user = connection.session.app.id, user_id
-            _remove(self._known, user, connection)
-            _remove(self._signed_in, user, connection)
+            _remove(self._known, (app, user_id), connection)
+            _remove(self._signed_in, (app, user_id), connection)
+        for jti in connection.session.tokens:
+            _remove(self._showing, (app, jti), connection)
 
     async def run(self) -> None:
         """Carry out orders until cancelled."""
@@ -70,12 +94,16 @@ class Orders:
         async with self._control.listen() as listener:
             while True:
                 try:
-                    orders = await listener.receive(POLL)
+                    orders = await listener.receive(POLL if self.heard.is_set() else 0.0)
                 except Unavailable:
                     await asyncio.sleep(backoff.delay())
                     continue
                 backoff.reset()
                 self._take(orders)
+                if not orders and not self.heard.is_set():  # See `OrderListener.receive`.
+                    self._passes.is_informed = True
+                    self.heard.set()
+                    self._informed()
 
     def _take(self, orders: list[Order]) -> None:
         """Carry out what came together; revocations with one look at who may be meant."""
@@ -117,13 +145,15 @@ class Orders:
         return {folded}
 
     def _judge_again(self, revoked: list[Order], folded: set[str]) -> None:
-        """Look at those who may be meant; a token's name does not tell its user, but its app."""
-        users = {(order.app, order.subject) for order in revoked if order.kind == "user"}
-        apps = folded | {order.app for order in revoked if order.kind != "user"}
-        if apps:
-            users |= {user for user in self._known if user[0] in apps}
+        """Look at those who may be meant."""
+        meant: set[Connection] = set()
+        for order in revoked:
+            known = self._known if order.kind == "user" else self._showing
+            meant.update(known.get((order.app, order.subject), ()))
+        if folded:
+            meant.update(*(here for user, here in self._known.items() if user[0] in folded))
         now = time.monotonic()
-        for connection in {each for user in users for each in self._known.get(user, ())}:
+        for connection in meant:
             connection.perform(connection.session.judged(now))
 
 

@@ -9,7 +9,8 @@ subscription it opens only until then.
 from typing import NamedTuple
 
 from libs.common.apps import App
-from libs.common.errors import Forbidden
+from libs.common.errors import Forbidden, Unavailable
+from libs.common.guards import Guards
 from libs.common.key_ring import KeyRing
 from libs.common.orders import Order
 from libs.common.revocations import Revocations
@@ -22,6 +23,13 @@ class NotNamed(Forbidden):
 
     def __init__(self) -> None:
         super().__init__("the token does not name this channel")
+
+
+class NotInformed(Unavailable):
+    """A token is good, and this gateway has not heard yet what is revoked."""
+
+    def __init__(self) -> None:
+        super().__init__("control")
 
 
 class Pass(NamedTuple):
@@ -39,19 +47,26 @@ class Pass(NamedTuple):
 
 class Passes:
     """
-    What this gateway knows of tokens.
+    What this gateway knows of tokens, and of what they are good for.
 
     Args:
         ring: Whose tokens are good.
         grace: Seconds that what a token opened stays open after its expiry.
+        guards: The policies of public channels.
+
+    Attributes:
+        guards: May be put in another's place at any time.
+        is_informed: Whether all orders in force have been heard once; until then no token is taken.
     """
 
-    def __init__(self, ring: KeyRing, *, grace: float) -> None:
+    def __init__(self, ring: KeyRing, *, grace: float, guards: Guards) -> None:
         self._ring = ring
         self._grace = grace
         self._ahead = 0.0  # Of UTC before monotonic time, in seconds.
         self.revocations = Revocations()
         self.expulsions = Expulsions()
+        self.guards = guards
+        self.is_informed = False
 
     def tune(self, *, now: float, utc: float) -> None:
         """Take what both clocks show."""
@@ -67,11 +82,25 @@ class Passes:
 
         Raises:
             BadChannelToken: It is not good here and now: expired and revoked ones among them.
+            NotInformed: It is good as far as is known, and that is too little.
         """
         utc = self.utc(now)
         token = verify(text, self._ring, app=app, now=utc)
+        if not self.is_informed:
+            raise NotInformed
         self.revocations.check(token, utc)
         return Pass(token, token.expires_at - self._ahead + self._grace)
+
+    def carried(self, text: str | None, app: App, *, now: float) -> Pass | StaleToken | None:
+        """
+        Take the token that a client connects with, if there is one; raises as `accept` does.
+
+        One that has expired is no reason to send the client away: it would come back with the same, or not at all.
+        """
+        try:
+            return self.accept(text, app, now=now) if text else None
+        except StaleToken as error:
+            return error
 
     def check(self, pass_: Pass, *, now: float) -> None:
         """

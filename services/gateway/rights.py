@@ -5,13 +5,13 @@ Pure.  Source: Pusher, "Authorizing users" and "Authenticating users"; docs/prot
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from libs.common.apps import App
 from libs.common.channels import USER_PREFIX, Kind, kind_of
-from libs.common.errors import Denied
+from libs.common.errors import Denied, Forbidden
 from libs.common.signing import channel_text, check_token, user_text
 from libs.common.tokens import ChannelToken, looks_like_token, permits
 from services.gateway import frames
@@ -20,6 +20,7 @@ from services.gateway.grants import Grant
 from services.gateway.passes import NotNamed, Pass, Passes
 
 _NOTHING = msgspec.Raw(b"null")
+_object = msgspec.json.Decoder(dict[str, Any])
 
 
 class NotSignedIn(Denied):
@@ -36,6 +37,20 @@ class SignedInOtherwise(Denied):
         super().__init__("the connection is signed in as another user")
 
 
+class NotIdentified(Denied):
+    """The channel is guarded, and the client has not said who it is."""
+
+    def __init__(self) -> None:
+        super().__init__("this channel is for clients that sign in, or connect with a token")
+
+
+class NotAllowed(Forbidden):
+    """A guard lets this user not in."""
+
+    def __init__(self) -> None:
+        super().__init__("you may not join this channel")
+
+
 @dataclass(frozen=True, slots=True)
 class Client:
     """
@@ -46,6 +61,7 @@ class Client:
         socket_id: The connection's name.
         passes: What this gateway knows of tokens.
         user: As whom it is signed in.
+        user_pass: By which token, if it was one.
         carried: The token that it connected with.
         now: Monotonic seconds.
     """
@@ -54,6 +70,7 @@ class Client:
     socket_id: str
     passes: Passes
     user: User | None
+    user_pass: Pass | None
     carried: Pass | None
     now: float
 
@@ -118,13 +135,15 @@ def join(client: Client, data: Subscribe) -> Entry:
         BadSignature: The channel needs a token, and this one is not good.
         BadChannelToken: It is a channel token, and not good.
         NotNamed: It is good for other channels.
+        NotIdentified, NotAllowed: The channel is public and guarded.
+        NotInformed: See `Passes.accept`.
         Expelled: The permission is older than the user's expulsion.
         NotSignedIn: The channel is another user's.
         BadMessage: Nothing says who joins the presence channel.
     """
     kind = kind_of(data.channel)
     if kind is Kind.PUBLIC:
-        return Entry(None, None)
+        return _public(client, data)
     if kind is Kind.USER:
         if client.user is None or data.channel != USER_PREFIX + client.user.id:
             raise NotSignedIn
@@ -135,6 +154,49 @@ def join(client: Client, data: Subscribe) -> Entry:
         check_token(client.app, data.auth or "", text)
         return _granted(client, data, kind)
     return _let_in(client, data, pass_)
+
+
+def _public(client: Client, data: Subscribe) -> Entry:
+    if not client.passes.guards.has(client.app.id, data.channel):
+        return Entry(None, None)
+    user, pass_ = _identified(client, data)
+    if pass_ is not None and permits(pass_.token, data.channel):
+        return _let_in(client, data, pass_)
+    decision = client.passes.guards.decide(client.app.id, data.channel, _Person(user))
+    if not decision.allowed:
+        raise NotAllowed
+    return Entry(None, Grant(user.id, client.passes.utc(client.now), pass_))
+
+
+def _identified(client: Client, data: Subscribe) -> tuple[User, Pass | None]:
+    """Tell who the client says it is: now, else when it signed in, else when it connected."""
+    if looks_like_token(data.auth or ""):
+        shown = client.passes.accept(data.auth or "", client.app, now=client.now)
+        return _user_of(shown.token), shown
+    pass_ = client.carried if client.user is None else client.user_pass
+    if pass_ is not None:
+        client.passes.check(pass_, now=client.now)
+    if client.user is not None:
+        return client.user, pass_
+    if pass_ is None:
+        raise NotIdentified
+    return _user_of(pass_.token), pass_
+
+
+class _Person:
+    """A user, as policies look at one.  See `libs.common.policies.Person`."""
+
+    def __init__(self, user: User) -> None:
+        self.id = user.id
+        self.info = _object_of(user.info)
+        self.claims = _object_of(user.claims)
+
+
+def _object_of(text: str) -> dict[str, Any]:
+    try:
+        return _object.decode(text)
+    except msgspec.DecodeError:  # Null, or what another back end says under this name.
+        return {}
 
 
 def _pass(client: Client, data: Subscribe) -> Pass | None:
@@ -181,7 +243,7 @@ def _check_expulsions(client: Client, channel: str, grant: Grant) -> None:
 
 def _user_of(token: ChannelToken) -> User:
     info = msgspec.json.encode(token.user_info).decode() if token.user_info else "null"
-    return User(token.user, info, ())
+    return User(token.user, info, (), msgspec.json.encode(token.claims).decode())
 
 
 def _member(data: Subscribe, user: User | None) -> Member:

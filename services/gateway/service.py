@@ -10,7 +10,6 @@ import secrets
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from functools import partial
 
 import structlog
 from aiohttp import hdrs, web
@@ -20,48 +19,42 @@ from libs.common.bus import Bus
 from libs.common.channels import Channel
 from libs.common.control import Control
 from libs.common.errors import Denied, Invalid, Unavailable
+from libs.common.guards import Guards
 from libs.common.messages import Broadcast, Whisper
 from libs.common.roster import Roster
 from libs.common.runtime import caller_of
 from libs.common.tally import Subject, Tally
+from libs.common.tokens import StaleToken
 from libs.common.web import refusal
 from services.gateway import frames
 from services.gateway.admission import Admission, Departure, Follow, Join
 from services.gateway.attendance import Attendance
 from services.gateway.connection import Connection, upgrade
 from services.gateway.counters import Counters
-from services.gateway.fallback import Otherwise, PathNotFound
+from services.gateway.fallback import Otherwise
 from services.gateway.feed import Feed
 from services.gateway.frames import Member
 from services.gateway.handshake import (
     WEBSOCKET_VERSION,
-    check_client,
-    check_version,
     complaint,
 )
 from services.gateway.hub import Hub
 from services.gateway.lease import Lease
 from services.gateway.orders import Orders
 from services.gateway.passes import Pass, Passes
-from services.gateway.quotas import Quota, Verdict, of_connection, of_user
+from services.gateway.reception import Reception
 from services.gateway.relay import Relay
-from services.gateway.rights import tenant_of
 from services.gateway.rounds import Rounds
 from services.gateway.session import Session
 from services.gateway.settings import GatewaySettings
+from services.gateway.sign_ins import SignIns
 from services.gateway.socket import Socket
-from services.gateway.turnstile import Turnstile, check
+from services.gateway.turnstile import Turnstile
 
 log = structlog.get_logger()
 
 SETTLING = 5.0  # Seconds that departures may take before the lease is released without them.
 DRAIN_SLICE = 0.1  # Seconds between two handfuls of connections that are sent away.
-
-
-class OverCapacity(Invalid):
-    """The gateway holds as many connections as it may, or is going."""
-
-    code = 4100  # Pusher, "Error codes": over capacity; clients return after a second.
 
 
 class Gateway:
@@ -97,15 +90,22 @@ class Gateway:
     ) -> None:
         self._settings = settings
         self._apps = apps
+        self._passes = passes
         self._drain_spread = drain_spread
-        self._draining = False
         self._emptied = asyncio.Event()  # Set when the last connection went; read while draining.
-        self._connections: set[Connection] = set()
-        self._rounds = Rounds(apps, passes, longest=settings.activity_timeout)
-        self._signing_in: set[Connection] = set()  # Those for whose user room is being asked.
-        self.counters = Counters()
-        self._hub: Hub[Connection] = Hub(cache_ttl)
         self._unseated = asyncio.Event()
+        self._connections: set[Connection] = set()
+        self._hub: Hub[Connection] = Hub(cache_ttl)
+        self.counters = Counters()
+        self._relay = Relay(bus, self.counters)
+        self._rounds = Rounds(apps, passes, longest=settings.activity_timeout)
+        self._orders = Orders(control, passes, informed=self._informed)
+        self._count(tally, roster)
+        self._follow(bus, roster)
+
+    def _count(self, tally: Tally, roster: Roster) -> None:
+        """Make what knows how many clients there are, here and elsewhere."""
+        settings = self._settings
         self._lease = Lease(
             roster, ttl=settings.lease_ttl, interval=settings.lease_renew, unseated=self._unseated
         )
@@ -113,14 +113,23 @@ class Gateway:
         self._attendance = Attendance(
             tally, self._hub, lease=self._lease, announced=self._tells_counts
         )
-        self._relay = Relay(bus, self.counters)
-        self._passes = passes
-        self._orders = Orders(control, passes)
+        self._sign_ins = SignIns(self._orders, self._turnstile)
+        self._reception = Reception(
+            self._apps,
+            self._passes,
+            informed=self._orders.heard,
+            turnstile=self._turnstile,
+            here=self._connections,
+            most=settings.max_connections,
+        )
+
+    def _follow(self, bus: Bus, roster: Roster) -> None:
+        """Make what brings channels' events and members to who is subscribed."""
         self._feed = Feed(
             bus,
             roster,
             self._hub,
-            settings=settings,
+            settings=self._settings,
             counters=self.counters,
             unseated=self._unseated,
             tells_counts=self._tells_counts,
@@ -131,7 +140,7 @@ class Gateway:
             self._hub,
             lease=self._lease,
             attendance=self._attendance,
-            limit=settings.max_waiting,
+            limit=self._settings.max_waiting,
         )
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
@@ -174,41 +183,13 @@ class Gateway:
             return websocket
         socket = Socket(transport, max_unsent=self._settings.max_unsent)
         try:
-            app, carried = self._examine(request)
-            subjects = await self._enter(app, caller_of(request).address)
+            app, carried = await self._reception.examine(request)
+            subjects = await self._reception.enter(app, caller_of(request).address)
         except (Invalid, Denied, Unavailable) as error:
             self._refuse(request, socket, error)
             return websocket
         await self._serve(app, socket, websocket, subjects=subjects, carried=carried)
         return websocket
-
-    def _examine(self, request: web.Request) -> tuple[App, Pass | None]:
-        if "key" not in request.match_info:
-            raise PathNotFound(request.path)
-        check_version(request.query)
-        app = self._apps.by_key(request.match_info["key"])
-        caller = caller_of(request)
-        check_client(app, request.headers.get(hdrs.ORIGIN), is_secure=caller.is_secure)
-        text = request.query.get("token")
-        carried = self._passes.accept(text, app, now=time.monotonic()) if text else None
-        return app, carried
-
-    async def _enter(self, app: App, address: str) -> tuple[Subject, ...]:
-        """Count a newcomer, if there is room for it here and in its quotas; tell what it counts for."""
-        self._check_capacity()
-        subjects = await self._turnstile.enter(of_connection(app, address))
-        try:  # Again: while it waited for its turn others came, or the gateway began to go.
-            self._check_capacity()
-        except OverCapacity:
-            self._turnstile.leave(subjects)
-            raise
-        return subjects
-
-    def _check_capacity(self) -> None:
-        if self._draining:
-            raise OverCapacity("this gateway is going")
-        if 0 < self._settings.max_connections <= len(self._connections):
-            raise OverCapacity("this gateway holds as many connections as it may")
 
     def _refuse(
         self, request: web.Request, socket: Socket, error: Invalid | Denied | Unavailable
@@ -232,7 +213,7 @@ class Gateway:
         websocket: "web.WebSocketResponse[bool]",
         *,
         subjects: tuple[Subject, ...],
-        carried: Pass | None,
+        carried: Pass | StaleToken | None,
     ) -> None:
         now = time.monotonic()
         session = Session(
@@ -269,29 +250,7 @@ class Gateway:
 
     def signed_in(self, connection: Connection) -> None:
         """See `connection.Surroundings.signed_in`."""
-        self._orders.signed_in(connection)
-        user, app = connection.session.user, connection.session.app
-        if user is None or connection in self._signing_in:
-            return
-        quotas = of_user(app, user.id, tenant_of(user, app.tenant))
-        if quotas[0].subject in connection.counts_for:  # It signs in again, and stays whom it is.
-            return
-        self._signing_in.add(connection)
-        self._turnstile.claim(quotas, partial(self._count, connection, quotas))
-
-    def _count(self, connection: Connection, quotas: tuple[Quota, ...], verdict: Verdict) -> None:
-        """Keep a connection that signed in, if there is room for it."""
-        self._signing_in.discard(connection)
-        subjects = tuple(subject for subject, _ in quotas)
-        try:
-            check(verdict, quotas)
-        except (Denied, Invalid) as error:
-            connection.close(error.code, str(error))
-            return
-        if connection.is_open:
-            connection.counts_for += subjects
-        else:  # It went while this was found out.
-            self._turnstile.leave(subjects)
+        self._sign_ins.add(connection)
 
     def watch(self, connection: Connection) -> None:
         """See `connection.Surroundings.watch`."""
@@ -300,6 +259,20 @@ class Gateway:
     def known_as(self, connection: Connection, user_id: str) -> None:
         """See `connection.Surroundings.known_as`."""
         self._orders.known_as(connection, user_id)
+
+    def shows(self, connection: Connection, before: frozenset[str]) -> None:
+        """See `connection.Surroundings.shows`."""
+        self._orders.shows(connection, before)
+
+    def replace(self, guards: Guards) -> None:
+        """Put other policies of public channels in the place of all; who is in one stays."""
+        self._passes.guards = guards
+
+    def _informed(self) -> None:
+        """Let those go on who waited until it was known what is revoked."""
+        now = time.monotonic()
+        for connection in tuple(self._connections):
+            connection.perform(connection.session.informed(now))
 
     def _tells_counts(self, app_id: str) -> bool:
         try:
@@ -350,7 +323,7 @@ class Gateway:
 
         Members leave with grace: who returns in time never left.
         """
-        self._draining = True
+        self._reception.is_closed = True
         leaving = list(self._connections)
         random.shuffle(leaving)
         rounds = max(1, int(self._drain_spread / DRAIN_SLICE))

@@ -6,61 +6,52 @@ it performs them in order.  A subscribe is a question (`Ask`): its answer re-ent
 so that a client which left while we were asking is a plain test.  Source: docs/protocol.md.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from functools import partial
 from math import inf
 
 from libs.common.apps import App
-from libs.common.channels import (
-    USER_PREFIX,
-    Kind,
-    check_channel,
-    check_event,
-    kind_of,
-    needs_token,
-)
+from libs.common.channels import USER_PREFIX, check_channel, needs_token
 from libs.common.errors import Denied, Invalid
 from libs.common.limits import exceeds
 from libs.common.messages import event_frame
 from libs.common.revocations import RevokedToken
 from libs.common.tokens import StaleToken
-from services.gateway import frames, rights
+from services.gateway import frames
+from services.gateway.client_events import ClientEvents
 from services.gateway.effects import (
     Ask,
     Close,
     Effect,
-    KnownAs,
     Leave,
-    Ping,
     Refusal,
     Relay,
     Send,
     SignedIn,
     Watch,
+    error_told,
     refusal_of,
+    refusal_told,
 )
 from services.gateway.expulsions import Expelled, Expulsion
-from services.gateway.frames import Member, Message, User
-from services.gateway.grants import Grant, Grants
-from services.gateway.limits import (
-    ClientEventRefused,
-    TokenBucket,
-    TooManyChannels,
-    TooManyClientEvents,
-    TooMuchUserInfo,
-)
-from services.gateway.passes import Pass, Passes
+from services.gateway.frames import Member, Message, SignIn, Subscribe, User
+from services.gateway.held import Held
+from services.gateway.limits import TooManyChannels, TooMuchUserInfo
+from services.gateway.passes import NotInformed, Pass, Passes
+from services.gateway.rights import Entry, NotIdentified
 from services.gateway.settings import GatewaySettings
+from services.gateway.silence import Silence
+from services.gateway.standing import Judgement, Standing
 
 # As Soketi and Sockudo do it; a subscription that needs a token is as good as a sign-in (Sockudo, issue 130).
 NOT_KNOWN = Close(4009, "neither signed in nor subscribed with a token in time")
-PONG_NOT_RECEIVED = Close(4201, "pong reply not received in time")
 
 
 class State(Enum):
     """What a connection is to a channel; a channel that it is nothing to is absent."""
 
+    HELD = "waiting until it is known who the client is"
     JOINING = "joining"
     JOINED = "joined"
     ASKED_ANEW = "joined, and asked for anew"
@@ -80,32 +71,28 @@ class Session:
         settings: Limits and timers.
         now: When it was opened.
         passes: What its gateway knows of tokens.
-        carried: The token that the client connected with.
+        carried: The token that the client connected with, or why it does not count.
 
     Attributes:
         app: As it is now; whoever runs the session keeps it up to date.
-        user: As whom the client is signed in.
-        known_as: The ids of the users for whom it acted, in order.
     """
 
     __slots__ = (
-        "_bucket",
-        "_carried",
         "_channels",
+        "_client_events",
         "_closed",
-        "_grants",
-        "_heard_at",
+        "_held",
+        "_held_sign_in",
         "_is_known",
         "_members",
         "_opened_at",
         "_passes",
-        "_pinged_at",
         "_settings",
-        "_user_pass",
+        "_silence",
+        "_stale",
+        "_standing",
         "app",
-        "known_as",
         "socket_id",
-        "user",
     )
 
     def __init__(
@@ -116,36 +103,50 @@ class Session:
         *,
         now: float,
         passes: Passes,
-        carried: Pass | None = None,
+        carried: Pass | StaleToken | None = None,
     ) -> None:
         self.app = app
         self.socket_id = socket_id
         self._settings = settings
         self._passes = passes
-        self._carried = carried
-        self.user: User | None = None
-        self.known_as: tuple[str, ...] = ()
-        self._user_pass: Pass | None = None
-        self._grants = Grants()
+        self._stale = carried if isinstance(carried, StaleToken) else None
+        pass_ = None if isinstance(carried, StaleToken) else carried
+        self._standing = Standing(socket_id, passes, pass_)
+        self._held = Held()
+        self._held_sign_in: SignIn | None = None
         self._channels: dict[str, State] = {}
         self._members: dict[str, Member] = {}
-        self._bucket: TokenBucket | None = None
+        self._client_events = ClientEvents()
         self._opened_at = now
-        self._is_known = carried is not None  # Whether it showed a good token, anywhere.
-        self._heard_at = now
-        self._pinged_at: float | None = None
+        self._is_known = pass_ is not None  # Whether it showed a good token, anywhere.
+        self._silence = Silence(settings, now=now)
         self._closed = False
+
+    @property
+    def user(self) -> User | None:
+        """As whom the client is signed in."""
+        return self._standing.user
+
+    @property
+    def known_as(self) -> tuple[str, ...]:
+        """The ids of the users for whom it acted, in order."""
+        return self._standing.known_as
+
+    @property
+    def tokens(self) -> frozenset[str]:
+        """The names (``jti``) of the tokens that count for the client."""
+        return self._standing.tokens
 
     def opened(self) -> list[Effect]:
         """Greet the client."""
         timeout = max(1, int(self._settings.activity_timeout))
         greeting = Send(frames.established(self.socket_id, timeout))
-        return [greeting, *(self._known(self._carried.token.user) if self._carried else ())]
+        complaint = [error_told(self._stale)] if self._stale else []
+        return [greeting, *complaint, *self._standing.opened()]
 
     def heard(self, now: float) -> None:
         """Note that something came from the client: any frame is a sign of life."""
-        self._heard_at = now
-        self._pinged_at = None
+        self._silence.heard(now)
 
     def received(self, text: bytes | str, now: float) -> list[Effect]:
         """Take a text frame."""
@@ -159,22 +160,16 @@ class Session:
         """Judge the client's silence, and whether it is known; due at `next_tick`."""
         if now >= self._known_by:
             return [NOT_KNOWN]
-        if now >= self._ends_at:
-            return self._expired(now)
-        if self._pinged_at is not None:
-            overdue = now >= self._pinged_at + self._settings.pong_timeout
-            return [PONG_NOT_RECEIVED] if overdue else []
-        if now < self._heard_at + self._settings.activity_timeout:
-            return []
-        self._pinged_at = now
-        return [Ping()]
+        if now >= self._held.due:
+            return [each for name in self._held.overdue(now) for each in self._not_identified(name)]
+        if now >= self._standing.ends_at:
+            return self._withdraw(lambda pass_: pass_.ends_at <= now, StaleToken())
+        return [*self._silence.judged(now)]
 
     @property
     def next_tick(self) -> float:
         """When the client must be judged next."""
-        if self._pinged_at is not None:
-            return min(self._known_by, self._ends_at, self._pinged_at + self._settings.pong_timeout)
-        return min(self._known_by, self._ends_at, self._heard_at + self._settings.activity_timeout)
+        return min(self._known_by, self._held.due, self._standing.ends_at, self._silence.due)
 
     @property
     def _known_by(self) -> float:
@@ -182,41 +177,41 @@ class Session:
         timeout = self.app.auth_timeout
         return inf if self._is_known or timeout <= 0 else self._opened_at + timeout
 
-    @property
-    def _ends_at(self) -> float:
-        """When the first thing that a token opened ends."""
-        return min(self._grants.ends_at, self._user_pass.ends_at if self._user_pass else inf)
-
-    def _expired(self, now: float) -> list[Effect]:
-        """Take from the client what tokens opened whose grace is over."""
-        return self._withdraw(lambda pass_: pass_.ends_at <= now, StaleToken())
-
     def judged(self, now: float) -> list[Effect]:
         """Take from the client what tokens opened that were revoked."""
         revoked = partial(self._passes.is_revoked, now=now)
         return self._withdraw(revoked, RevokedToken())
 
-    def _withdraw(self, is_over: Callable[[Pass], bool], why: Denied) -> list[Effect]:
-        over = self._grants.named(lambda _, grant: bool(grant.pass_ and is_over(grant.pass_)))
+    def informed(self, now: float) -> list[Effect]:
+        """Take up what waited until its gateway knew what is revoked."""
+        held, self._held_sign_in = self._held_sign_in, None
+        signed_in = self._sign_in(held, now) if held else []
+        return [*signed_in, *self._taken_up(now)]
+
+    def _withdraw(self, is_over: Judgement, why: Denied) -> list[Effect]:
+        over = self._standing.opened_by(is_over)
         effects = [effect for name in over for effect in self._end(name, why)]
-        if self._user_pass is not None and is_over(self._user_pass):
+        if self._standing.is_signed_in_by(is_over):
             effects += self._sign_out(why)
         return effects
 
     def expelled(self, user_id: str, expulsion: Expulsion) -> list[Effect]:
         """Take from the client the channels that its user was taken out of."""
-        over = self._grants.named(
-            lambda name, grant: grant.user == user_id and expulsion.covers(name, grant.given_at)
-        )
+        over = self._standing.expelled(user_id, expulsion)
         return [effect for name in over for effect in self._end(name, Expelled())]
 
     def _end(self, channel: str, why: Denied) -> list[Effect]:
         return self.refused(channel, refusal_of(why))
 
+    def _not_identified(self, channel: str) -> list[Effect]:
+        """Refuse a subscribe whose client has not said in time who it is."""
+        self._forget(channel)
+        return [refusal_told(channel, NotIdentified())]
+
     def _sign_out(self, why: Denied) -> list[Effect]:
-        user, self.user, self._user_pass = self.user, None, None
+        user = self._standing.sign_out()
         own = self._end(USER_PREFIX + user.id, why) if user else []
-        return [*own, Send(frames.error(why.code, str(why)))]
+        return [*own, error_told(why)]
 
     def closed(self) -> list[Effect]:
         """Give up everything: the client is gone."""
@@ -224,7 +219,8 @@ class Session:
         channels = [name for name, state in self._channels.items() if state in _SUBSCRIBED]
         self._channels.clear()
         self._members.clear()
-        self._grants.clear()
+        self._held.take()
+        self._standing.clear()
         return [Leave(name, returns=True) for name in channels]
 
     def members(self) -> list[tuple[str, Member]]:
@@ -248,7 +244,8 @@ class Session:
         """
         state = self._channels.get(channel)
         if state not in {State.JOINING, *_SUBSCRIBED}:
-            self._forget(channel)
+            if state is not State.HELD:  # It is asked for anew, and that waits.
+                self._forget(channel)
             return [Leave(channel, returns=self._closed)]
         self._channels[channel] = State.JOINED
         frame = frames.succeeded(channel) if infos is None else frames.joined(channel, infos)
@@ -257,6 +254,8 @@ class Session:
     def refused(self, channel: str, refusal: Refusal) -> list[Effect]:
         """Take the answer that the client may not join."""
         state = self._channels.get(channel)
+        if state is State.HELD:  # It is asked for anew, and that waits.
+            return []
         self._forget(channel)
         answer = frames.refused(channel, refusal.kind, refusal.message, status=refusal.status)
         match state:
@@ -269,7 +268,8 @@ class Session:
     def _forget(self, channel: str) -> None:
         self._channels.pop(channel, None)
         self._members.pop(channel, None)
-        self._grants.drop(channel)
+        self._held.drop(channel)
+        self._standing.drop(channel)
 
     def _handle(self, message: Message, now: float) -> list[Effect]:
         match message.event:
@@ -287,51 +287,70 @@ class Session:
             return self._client_event(message, now)
         raise frames.UnknownEvent(message.event)
 
-    def _client(self, now: float) -> rights.Client:
-        return rights.Client(self.app, self.socket_id, self._passes, self.user, self._carried, now)
-
-    def _known(self, user_id: str) -> list[Effect]:
-        """Say once for whom the client acts."""
-        if user_id in self.known_as:
-            return []
-        self.known_as += (user_id,)
-        return [KnownAs(user_id)]
-
-    def _sign_in(self, data: frames.SignIn, now: float) -> list[Effect]:
+    def _sign_in(self, data: SignIn, now: float) -> list[Effect]:
         try:
-            self.user, self._user_pass = rights.sign_in(self._client(now), data)
+            opened = self._standing.sign_in(self.app, data, now=now)
+        except NotInformed:
+            self._is_known = True
+            self._held_sign_in = data
+            return []
         except Denied as error:
             # The client may try again; the HTTP status is of no use to it here.
-            return [Send(frames.error(error.code, str(error)))]
+            return [error_told(error)]
         self._is_known = True
-        told = frames.user_data(self.user) if self._user_pass else data.user_data or ""
-        known = self._known(self.user.id)
-        return [SignedIn(self.user), Send(frames.signed_in(told)), *known, Watch()]
+        return [*self._signed_in(data), *self._rejudged(opened, now), *self._taken_up(now)]
 
-    def _subscribe(self, data: frames.Subscribe, now: float) -> list[Effect]:
+    def _signed_in(self, data: SignIn) -> list[Effect]:
+        user = self._standing.user
+        if user is None:
+            return []
+        by_token = self._standing.is_signed_in_by_token
+        told = frames.user_data(user) if by_token else data.user_data or ""
+        return [SignedIn(user), Send(frames.signed_in(told)), *self._standing.signed_in()]
+
+    def _rejudged(self, channels: list[str], now: float) -> list[Effect]:
+        lost = self._standing.rejudged(self.app, channels, now=now)
+        return [effect for name, why in lost for effect in self._end(name, why)]
+
+    def _taken_up(self, now: float) -> list[Effect]:
+        """Look again at the subscribes that wait."""
+        return [effect for data in self._held.take() for effect in self._subscribe(data, now)]
+
+    def _subscribe(self, data: Subscribe, now: float) -> list[Effect]:
         name = data.channel
+        if self._channels.get(name) is State.HELD:
+            self._forget(name)
         try:
-            check_channel(name, longest=self.app.limits.longest_channel_name)
-            self._check_room(name)
-            entry = rights.join(self._client(now), data)
-            self._check_member(entry.member)
+            return self._joining(name, self._entry(data, now))
+        except NotInformed:
+            self._is_known = True
+            return self._hold(data, until=inf)
+        except NotIdentified as error:
+            if name in self._channels:  # It was open to everybody, and the client is there.
+                return [refusal_told(name, error)]
+            return self._hold(data, until=now + self._settings.sign_in_wait)
         except (Denied, Invalid) as error:
-            kind, message, status = refusal_of(error)
-            return [Send(frames.refused(name, kind, message, status=status))]
+            return [refusal_told(name, error)]
+
+    def _entry(self, data: Subscribe, now: float) -> Entry:
+        check_channel(data.channel, longest=self.app.limits.longest_channel_name)
+        self._check_room(data.channel)
+        entry = self._standing.join(self.app, data, now=now)
+        self._check_member(entry.member)
+        return entry
+
+    def _joining(self, name: str, entry: Entry) -> list[Effect]:
         self._is_known = self._is_known or needs_token(name)  # Backends that are away do not count.
         asked = self._ask(name, entry.member)
         member = self._members.get(name)
         if entry.member and member and entry.member.user_id != member.user_id:
             return asked  # It stays whom it is in there, by the right by which it came.
-        return [*asked, *self._granted(name, entry.grant)]
+        return [*asked, *self._standing.put(name, entry.grant)]
 
-    def _granted(self, name: str, grant: Grant | None) -> list[Effect]:
-        """Let the permission that was shown last count."""
-        if grant is None:
-            self._grants.drop(name)
-            return []
-        self._grants.put(name, grant)
-        return [*self._known(grant.user), *([Watch()] if grant.pass_ else [])]
+    def _hold(self, data: Subscribe, *, until: float) -> list[Effect]:
+        self._held.put(data, until)
+        self._channels.setdefault(data.channel, State.HELD)
+        return [Watch()]
 
     def _check_room(self, name: str) -> None:
         limit = self.app.limits.channels
@@ -365,35 +384,21 @@ class Session:
         return [Ask(name, member)]
 
     def _unsubscribe(self, name: str) -> list[Effect]:
-        state = self._channels.get(name)
-        if state in _SUBSCRIBED:
-            self._forget(name)
-            return [Leave(name)]
-        if state is State.JOINING:
-            self._channels[name] = State.LEFT_WHILE_JOINING
+        match self._channels.get(name):
+            case State.JOINED | State.ASKED_ANEW:
+                self._forget(name)
+                return [Leave(name)]
+            case State.JOINING:
+                self._channels[name] = State.LEFT_WHILE_JOINING
+            case State.HELD:
+                self._forget(name)
         return []
 
     def _client_event(self, message: Message, now: float) -> list[Effect]:
         name = message.channel or ""
-        self._check_client_event(message, name)
-        rate = self.app.limits.client_events
-        if self._bucket is None or self._bucket.rate != rate:
-            self._bucket = TokenBucket(rate, now=now)
-        if not self._bucket.allow(now):
-            raise TooManyClientEvents(rate)
+        is_subscribed = self._channels.get(name) in _SUBSCRIBED
+        self._client_events.check(self.app, message, is_subscribed=is_subscribed, now=now)
         data = frames.client_data(message.data)
         member = self._members.get(name)
         user_id = member.user_id if member else None
         return [Relay(name, event_frame(name, message.event, data, user_id=user_id))]
-
-    def _check_client_event(self, message: Message, name: str) -> None:
-        if not self.app.client_events:
-            raise ClientEventRefused("client events are switched off for this app")
-        check_event(message.event, longest=self.app.limits.longest_event_name)
-        if self._channels.get(name) not in _SUBSCRIBED:
-            raise ClientEventRefused(f"not subscribed to {name[:200]}")
-        if kind_of(name) not in {Kind.PRIVATE, Kind.PRESENCE}:
-            raise ClientEventRefused("client events need a private or a presence channel")
-        limit = self.app.limits.client_event_bytes
-        if exceeds(len(bytes(message.data)), limit):
-            raise ClientEventRefused(f"the data of a client event may have {limit} bytes")

@@ -22,6 +22,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         max_message: Bytes of a frame from a client.
         activity_timeout: Seconds without a word from a client until it is asked for one.
         pong_timeout: Seconds that it then has to answer.
+        sign_in_wait: Seconds that a subscribe to a guarded public channel waits for the client's sign-in.
         max_waiting: Subscribes and departures that may wait for the bus or the roster.
         linger: Seconds that the gateway goes on following a channel which its last client has left.
         position_check: Seconds after which a silent channel is compared with the bus.
@@ -34,6 +35,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     max_message: Annotated[int, Meta(ge=1024)] = 64 * 1024
     activity_timeout: Annotated[float, Meta(ge=1)] = 30.0
     pong_timeout: Seconds = 30.0
+    sign_in_wait: Annotated[float, Meta(ge=0)] = 10.0
     max_waiting: Annotated[int, Meta(ge=1)] = 100_000
     linger: Annotated[float, Meta(ge=0)] = 5.0
     position_check: Seconds = 30.0

@@ -68,4 +68,5 @@ export const commands = {
   signin,
   look,
   disconnect: ({ client }) => clients.get(client).disconnect(),
+  reconnect: ({ client }) => clients.get(client).connect(),
 };

@@ -25,7 +25,7 @@ from services.gateway.frames import Member
 from services.gateway.handshake import check_client, check_version
 from services.gateway.session import Session
 from services.gateway.settings import GatewaySettings
-from tests.conformance.play import changed, order_of
+from tests.conformance.play import GUARDS, changed, order_of
 from tests.support.passes import passes
 from tests.support.rawclient import CLOSE, PING, PONG, TEXT, Frame
 
@@ -97,7 +97,7 @@ class Core:
         self._app = app
         self._apps = MemoryApps([app])
         self._settings = settings
-        self._passes = passes()
+        self._passes = passes(*GUARDS)
         self._passes.tune(now=0.0, utc=time.time())
         self._now = 0.0
         self._rooms: dict[Channel, Room] = defaultdict(Room)
@@ -114,8 +114,7 @@ class Core:
             check_version(query)
             app = self._apps.by_key(url.path.rpartition("/app/")[2])
             check_client(app, headers.get("Origin"), is_secure=url.scheme == "wss")
-            text = query.get("token")
-            carried = self._passes.accept(text, app, now=self._now) if text else None
+            carried = self._passes.carried(query.get("token"), app, now=self._now)
         except (Invalid, Denied) as error:
             client.close(error.code, str(error))
             return

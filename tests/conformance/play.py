@@ -11,6 +11,7 @@ import msgspec
 
 from libs.common.apps import App
 from libs.common.orders import Order
+from libs.common.policy_settings import ChannelPolicy
 from libs.common.secret import Secret
 from services.gateway.settings import GatewaySettings
 from tests.conformance.transcript import Conversation, Step
@@ -24,6 +25,7 @@ APP = App(
     client_events=True,
     leave_grace=0.05,
 )
+GUARDS = (ChannelPolicy(app="1", pattern="guarded.{user_id}", allow="user.id == user_id"),)
 VALID = 600.0  # Seconds for which orders are remembered.
 PATH = "/app/app-key?protocol=7"
 GREETING = "pusher:connection_established"

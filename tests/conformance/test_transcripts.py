@@ -14,7 +14,7 @@ from services.gateway import feed, rounds, service
 from services.gateway import socket as sockets
 from tests.conformance.core import Core
 from tests.conformance.live import Live
-from tests.conformance.play import app_of, play, settings_of
+from tests.conformance.play import GUARDS, app_of, play, settings_of
 from tests.conformance.transcript import Conversation, read
 from tests.support.client import DEADLINE
 from tests.support.gateways import POLL, place
@@ -55,7 +55,7 @@ async def test_on_live(conversation: Conversation) -> None:
     """
     app = app_of(conversation)
     apps, control = MemoryApps([app]), MemoryControl()
-    async with place(apps=apps, control=control, **conversation.gateway) as here:
+    async with place(apps=apps, control=control, guards=GUARDS, **conversation.gateway) as here:
         stage = Live(here, app, apps=apps, control=control)
         try:
             await play(conversation, stage)

@@ -4,7 +4,10 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,18 +17,17 @@ from msgspec import structs
 from libs.common.apps import App
 from libs.common.secret import Secret
 from tests.support import pusher
-from tests.support.backends import back_end
+from tests.support.backends import BackEnd, back_end
 from tests.support.deployment import migrate
 from tests.support.eventlogs import create
 from tests.support.fleet import APP, Fleet, said
-from tests.support.program import ROOT
+from tests.support.program import ROOT, Program
 from tests.support.servers.ports import free_port
 from tests.support.servers.process import eventually
 from tests.support.tenants import operated
 from tests.support.visitors import DEADLINE, Visitor, visitors
 
 FILE = '[[apps]]\nid = "1"\nkey = "k"\nsecrets = ["hush-hush"]\n'
-PING = b'{"event":"pusher:ping","data":{}}'
 
 
 class Outcome(NamedTuple):
@@ -94,6 +96,70 @@ async def operator(tmp_path: Path, database_url: str) -> Operator:
     return Operator(fleet.write_settings(), fleet.environ)
 
 
+@pytest.fixture
+async def fleet(tmp_path: Path, redis_url: str, kafka_url: str, database_url: str) -> Fleet:
+    """Return a deployment with its topic and its tables, and no app."""
+    fleet = Fleet(tmp_path, redis=redis_url, kafka=kafka_url, postgres=database_url)
+    await create(kafka_url, fleet.topic)
+    await migrate(fleet.write_settings(), fleet.environ)
+    return fleet
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """
+    An app that was added while services run.
+
+    Attributes:
+        app: As it was added.
+        operator: Who added it.
+        gateway: Where its clients come.
+        dispatcher: Where its back ends come.
+        visitor: Makes a client of it.
+        back: A back end of it.
+    """
+
+    app: App
+    operator: Operator
+    gateway: Program
+    dispatcher: Program
+    visitor: Callable[[], Visitor]
+    back: BackEnd
+
+    async def publish(self) -> int:
+        """Publish an event, and return the status."""
+        return await self.publish_by(self.back)
+
+    async def publish_by(self, back: BackEnd) -> int:
+        """Let another back end do so."""
+        return (await back.publish(self.dispatcher.url, "news", 1)).status
+
+    async def connect(self) -> int:
+        """Let another client come, and return the code with which it was sent away, else 200."""
+        guest = self.visitor()
+        await guest.connect(self.gateway.url)
+        return guest.closed_with or 200
+
+    def hides(self, app: App) -> bool:
+        """Tell whether no log has an app's secret."""
+        logs = (process.log.read_text() for process in (self.gateway, self.dispatcher))
+        return not any(app.secrets[0].reveal() in log for log in logs)
+
+
+@asynccontextmanager
+async def added(fleet: Fleet) -> AsyncIterator[Tenant]:
+    """Run a gateway and a dispatcher, and add an app that both come to know."""
+    operator = Operator(fleet.write_settings(), fleet.environ)
+    async with fleet.running("gateway") as gateway, fleet.running("dispatcher") as dispatcher:
+        outcome = await operator.done("add", "--id", "1", "--key", "app-key")
+        app = App(id="1", key="app-key", secrets=(secret_of(outcome),))
+        async with visitors(app) as visitor, back_end(app) as back:
+            tenant = Tenant(app, operator, gateway, dispatcher, visitor, back)
+            await becomes(tenant.publish, 200)
+            await becomes(tenant.connect, 200)
+            yield tenant
+
+
 async def becomes(ask: Callable[[], Awaitable[int]], status: int) -> None:
     """Wait until a question is answered with a status."""
 
@@ -106,68 +172,51 @@ async def becomes(ask: Callable[[], Awaitable[int]], status: int) -> None:
 class TestFollowed:
     """Running services follow every change, without a restart."""
 
-    async def test_switched_and_rotated(
-        self, tmp_path: Path, redis_url: str, kafka_url: str, database_url: str
-    ) -> None:
+    async def test_switched(self, fleet: Fleet) -> None:
         """
-        Clients and back ends of an app that is added, switched and rotated meet the change while services run.
+        Clients and back ends of an app that is added meet its being switched off and on, silent clients too.
         """
-        fleet = Fleet(tmp_path, redis=redis_url, kafka=kafka_url, postgres=database_url)
-        await create(kafka_url, fleet.topic)
-        await migrate(fleet.write_settings(), fleet.environ)
-        operator = Operator(fleet.write_settings(), fleet.environ)
-        async with fleet.running("gateway") as gateway, fleet.running("dispatcher") as dispatcher:
-            added = await operator.done("add", "--id", "1", "--key", "app-key")
-            app = App(id="1", key="app-key", secrets=(secret_of(added),))
-            async with visitors(app) as visitor, back_end(app) as back:
+        async with added(fleet) as tenant:
+            ann = tenant.visitor()
+            await ann.connect(tenant.gateway.url)
+            await ann.join("private-room")
 
-                async def publish() -> int:
-                    return (await back.publish(dispatcher.url, "news", 1)).status
+            await tenant.operator.done("disable", "1")
+            await becomes(tenant.publish, 403)
+            await becomes(tenant.connect, 4003)
+            assert await ann.until_closed() == 4003
 
-                async def connect() -> int:
-                    guest = visitor()
-                    await guest.connect(gateway.url)
-                    return guest.closed_with or 200
+            await tenant.operator.done("enable", "1")
+            await becomes(tenant.publish, 200)
+            await becomes(tenant.connect, 200)
 
-                await becomes(publish, 200)
-                await becomes(connect, 200)
-                ann = visitor()
-                await ann.connect(gateway.url)
+        assert tenant.hides(tenant.app)
+
+    async def test_rotated(self, fleet: Fleet) -> None:
+        """
+        While an app's secret is rotated both count, for clients that stay connected too; at its end the new one.
+        """
+        async with added(fleet) as tenant:
+            ann = tenant.visitor()
+            await ann.connect(tenant.gateway.url)
+            outcome = await tenant.operator.done("rotate", "1")
+            renewed = structs.replace(tenant.app, secrets=(secret_of(outcome),))
+            async with back_end(renewed) as back:
+                publish_anew = partial(tenant.publish_by, back)
+                await becomes(publish_anew, 200)
+                assert await tenant.publish() == 200
+                await until_believed(ann, renewed)
                 await ann.join("private-room")
 
-                await operator.done("disable", "1")
-                await becomes(publish, 403)
-                await becomes(connect, 4003)
-                await ann.say(PING)
-                assert await ann.until_closed() == 4003
+                await tenant.operator.done("rotate", "1", "--use")
+                await tenant.operator.done("rotate", "1", "--finish")
+                await becomes(tenant.publish, 401)
+                assert await publish_anew() == 200
+                await until_refused(ann, tenant.app)
+                await until_believed(ann, renewed)
 
-                await operator.done("enable", "1")
-                await becomes(publish, 200)
-                await becomes(connect, 200)
-
-                await ann.connect(gateway.url)
-                added = await operator.done("rotate", "1")
-                renewed = structs.replace(app, secrets=(secret_of(added),))
-                async with back_end(renewed) as next_back:
-
-                    async def publish_anew() -> int:
-                        return (await next_back.publish(dispatcher.url, "news", 2)).status
-
-                    await becomes(publish_anew, 200)
-                    assert await publish() == 200
-                    await until_believed(ann, renewed)
-                    await ann.join("private-room")
-
-                    await operator.done("rotate", "1", "--use")
-                    await operator.done("rotate", "1", "--finish")
-                    await becomes(publish, 401)
-                    assert await publish_anew() == 200
-                    await until_refused(ann, app)
-                    await until_believed(ann, renewed)
-
-        for process in (gateway, dispatcher):
-            log = process.log.read_text()
-            assert not any(each.secrets[0].reveal() in log for each in (app, renewed))
+        assert tenant.hides(tenant.app)
+        assert tenant.hides(renewed)
 
     async def test_a_mistake_leaves_clients_alone(self, tmp_path: Path, database_url: str) -> None:
         """

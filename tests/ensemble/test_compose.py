@@ -17,10 +17,12 @@ import pytest
 from tests.support.backends import BackEnd, back_end
 from tests.support.composed import CONFIG, Composed, composed
 from tests.support.program import ROOT, STOP_TIMEOUT
+from tests.support.pusher import subscribe
 from tests.support.pusherjs import Driver, driver, options
 from tests.support.servers import fresh_database
 from tests.support.servers.ports import free_port
 from tests.support.servers.redis_server import visit
+from tests.support.visitors import visitors
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +90,21 @@ class TestOnePort:
             for name in ("ann", "bob"):
                 events = await node.wait_for_events(name, "private-company.1", 3)
                 assert events[2:] == [("step", {"n": 3})]
+
+    async def test_channel_tokens(self, stack: Composed) -> None:
+        """A channel token that auth issues opens what it names at the gateways, which have no key to make one."""
+        async with back_end(stack.app) as back, visitors(stack.app) as visitor:
+            fields = {"user": "7", "channels": ["private-anything.*"]}
+            answer = await back.send("POST", stack.balancer.url, "/auth/tokens", **fields)
+            assert answer.status == 200, answer
+            ann = visitor()
+            await ann.connect(stack.balancer.url)
+            await ann.say(subscribe("private-anything.at.all", auth=answer.body["token"]))
+            await ann.until_in("private-anything.at.all")
+
+            (key,) = (await back.get(stack.balancer.url, "/.well-known/jwks.json")).body["keys"]
+            assert key["kid"] in stack.environ["TOKEN_PUBLIC_KEYS"]
+            assert "d" not in key
 
     async def test_cli(self, stack: Composed) -> None:
         """The service for commands tests the deployment, as a user of its own making."""

@@ -6,6 +6,7 @@ import pytest
 from msgspec import structs
 from structlog.testing import capture_logs
 
+from libs.common.guards import Guards
 from libs.common.limits import Limits
 from libs.common.policies import Policies
 from libs.common.policy_settings import ChannelPolicy
@@ -170,7 +171,8 @@ class TestOperation:
         """Policies of a file that was read again count from the next request on."""
         async with serving(ONE) as (client, auth):
             before = await client.ask("private-new")
-            auth.replace(Policies([ChannelPolicy(app="1", pattern="private-new", allow="true")]))
+            new = [ChannelPolicy(app="1", pattern="private-new", allow="true")]
+            auth.replace(Policies(new), Guards(new))
             after = await client.ask("private-new")
             gone = await client.ask("presence-room")
 

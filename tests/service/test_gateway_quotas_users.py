@@ -107,7 +107,7 @@ class TestUser:
             tally.answers.set()
 
             await until_nothing_is_held(here)
-            assert here.gateway._signing_in == set()
+            assert here.gateway._sign_ins._asking == set()
 
     async def test_tally_away(self) -> None:
         """

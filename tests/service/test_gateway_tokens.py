@@ -1,5 +1,6 @@
 """Channel tokens at served gateways, and the orders that end what they opened."""
 
+import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ from libs.common.control import MemoryControl, OrderListener
 from libs.common.errors import Unavailable
 from libs.common.orders import Order
 from libs.common.tokens import ChannelToken
+from services.gateway import reception
 from services.gateway.connection import Connection
 from tests.support import pusher
 from tests.support.client import SUCCEEDED, Client
@@ -207,10 +209,10 @@ class TestCarried:
         await ann.send(pusher.subscribe("private-other"))
         assert await expect_refusal(ann, "private-other") == 403
 
-    @pytest.mark.parametrize("flaw", ["nonsense", "expired", "other app", "revoked"])
+    @pytest.mark.parametrize("flaw", ["nonsense", "other app", "revoked"])
     async def test_bad(self, pair: Pair, flaw: str) -> None:
         """A bad one is told so, and not to come again; of the token nothing is told."""
-        text, token = issued(at=time.time() - 100, ttl=50) if flaw == "expired" else issued()
+        text, token = issued()
         if flaw == "other app":
             text, _ = issued(app="2")
         if flaw == "revoked":
@@ -224,6 +226,17 @@ class TestCarried:
 
         assert shown not in await client.expect_error(4009)
         assert await client.expect_close() == 4009
+
+    async def test_expired(self, pair: Pair) -> None:
+        """One that has expired is told of, and the client stays: it may show a newer one."""
+        text, _ = issued(at=time.time() - 100, ttl=50)
+
+        client = await pair.one.connect(f"/app/app-key?protocol=7&token={text}")
+
+        assert text not in await client.expect_error(4009)
+        await client.send(pusher.subscribe(PRIVATE))
+        assert await expect_refusal(client, PRIVATE) == 401
+        await join(client, issued()[0], PRIVATE)
 
     async def test_revoked(self, pair: Pair) -> None:
         """Once it is revoked it opens nothing, and the connection stays."""
@@ -277,22 +290,53 @@ class TestControlAway:
             await ann.send(pusher.subscribe(PRIVATE, auth=text))
             assert await expect_refusal(ann, PRIVATE) == status
 
-    async def test_new_gateway(self) -> None:
-        """One that is started after the order was given obeys it."""
+
+class TestBegun:
+    """A gateway that has just begun, and has not heard yet what is revoked."""
+
+    async def test_revoked(self) -> None:
+        """A token that was revoked before opens nothing there."""
         control = MemoryControl()
         text, token = issued()
         await control.send(order("revoke", token.jti, kind="jti"))
         async with place(control=control) as here:
             ann = await here.connect()
             await ann.send(pusher.subscribe(PRIVATE, auth=text))
-            message = await ann.read()
-            if message["event"] == SUCCEEDED:  # It came before the orders; then it is taken back.
-                message = await ann.read()
+            assert await expect_refusal(ann, PRIVATE) == 401
+            bob = await here.open(f"/app/app-key?protocol=7&token={text}")
+            await bob.expect_error(4009)
 
-            assert (message["event"], message["data"]["status"]) == (
-                "pusher:subscription_error",
-                401,
-            )
+    async def test_control_away(self) -> None:
+        """Who shows a token waits as long as control is away, and loses nothing; public channels are open."""
+        distant = Distant(MemoryControl())
+        distant.is_away = True
+        async with place(control=distant) as here:
+            ann = await here.connect()
+            await ann.send(pusher.subscribe(PRIVATE, auth=issued()[0]))
+            await ann.send(json.dumps({"event": "pusher:signin", "data": {"auth": issued()[0]}}))
+            await ann.subscribe("news")
+
+            distant.is_away = False
+
+            assert await ann.expect("pusher:signin_success")
+            await ann.expect(SUCCEEDED, PRIVATE)
+
+    async def test_carried(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Who connects with one waits for a while, and is then told to come back."""
+        monkeypatch.setattr(reception, "PATIENCE", 0.05)
+        distant = Distant(MemoryControl())
+        distant.is_away = True
+        path = f"/app/app-key?protocol=7&token={issued()[0]}"
+        async with place(control=distant) as here:
+            client = await here.open(path)
+            await client.expect_error(4100)
+            assert await client.expect_close() == 4100
+
+            distant.is_away = False
+
+            monkeypatch.setattr(reception, "PATIENCE", 5.0)
+            ann = await here.connect(path)
+            await join(ann, "", PRIVATE)
 
 
 class TestLogs:
@@ -310,7 +354,9 @@ class TestLogs:
                 await join(ann, text, PRIVATE)
                 await ann.send(pusher.subscribe(PRIVATE, auth=stale))
                 await expect_refusal(ann, PRIVATE)
-                refused = await here.open(f"/app/app-key?protocol=7&token={stale}")
+                late = await here.connect(f"/app/app-key?protocol=7&token={stale}")
+                await late.expect_error(4009)
+                refused = await here.open(f"/app/app-key?protocol=7&token={text[:-3]}")
                 await refused.expect_error(4009)
                 await control.send(order("revoke", "ann"))
                 await expect_refusal(ann, PRIVATE)

@@ -183,7 +183,7 @@ class TestWaiting:
             client = await here.open()
             await until(lambda: len(tally.reports) == 1)
             draining = asyncio.create_task(here.gateway.drain())
-            await until(lambda: here.gateway._draining)
+            await until(lambda: here.gateway._reception.is_closed)
             assert not draining.done()
 
             tally.answers.set()

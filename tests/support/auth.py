@@ -12,6 +12,7 @@ from libs.common.apps import App, MemoryApps
 from libs.common.control import Control, MemoryControl
 from libs.common.errors import Unavailable
 from libs.common.eventlog import EventLog, MemoryEventLog
+from libs.common.guards import Guards
 from libs.common.key_ring import KeyRing
 from libs.common.memberships import Memberships, MemoryMemberships
 from libs.common.policies import Policies
@@ -115,6 +116,7 @@ async def serving(
         known,
         settings,
         policies=Policies(policies),
+        guards=Guards(policies),
         rates=MemoryRates(),
         control=control or MemoryControl(clock),
         memberships=memberships or MemoryMemberships(),

@@ -28,8 +28,14 @@ def secrets() -> dict[str, str]:
     """Make new secrets, as ``make up`` does."""
     script = [ROOT / "deploy" / "secrets.sh"]
     made = subprocess.run(script, check=True, capture_output=True, text=True)  # noqa: S603 - ours.
-    lines = [line for line in made.stdout.splitlines() if line and not line.startswith("#")]
-    return dict(line.split("=", 1) for line in lines)
+    return variables(made.stdout)
+
+
+def variables(text: str) -> dict[str, str]:
+    """Read an .env file as Compose does: what stands between single quotes counts as it is."""
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    pairs = [line.split("=", 1) for line in lines]
+    return {name: value[1:-1] if value[:1] == "'" else value for name, value in pairs}
 
 
 def composition(environ: Mapping[str, str]) -> dict[str, Any]:

@@ -70,6 +70,11 @@ app = "1"
 pattern = "private-App.Models.User.{user_id}"
 allow = "user.id == user_id"
 
+[[channels]]
+app = "1"
+pattern = "offers.{company_id}"
+allow = "company_id in claims.companies"
+
 [[auth.issuers]]
 issuer = "fanfare-dev"
 audience = "fanfare"

@@ -1,11 +1,11 @@
 """A gateway on faulty ports in memory, behind a real server, and clients of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aiohttp import ClientResponse, ClientSession, TCPConnector
+from aiohttp import ClientResponse, ClientSession, TCPConnector, web_app
 
 from libs.common.address import Address
 from libs.common.apps import App, Apps, MemoryApps
@@ -14,8 +14,9 @@ from libs.common.channels import Channel
 from libs.common.control import Control, MemoryControl
 from libs.common.limits import Limits
 from libs.common.messages import Broadcast, Publication, event_frame
+from libs.common.policy_settings import ChannelPolicy
 from libs.common.proxies import Proxies
-from libs.common.runtime import Schedule, Server
+from libs.common.runtime import Schedule, Server, Service
 from libs.common.secret import Secret
 from services.gateway.service import Gateway
 from services.gateway.settings import GatewaySettings
@@ -68,6 +69,20 @@ class Place:
         self.port = 0
         self.scheme = "http"
         self._http = http
+
+    def found_at(self, server: Server) -> None:
+        """Know where and how it is served, once it is."""
+        assert server.bound is not None
+        self.port = server.bound[0].port
+        self.scheme = "https" if server.certificate else "http"
+
+    def heal(self) -> None:
+        """End all faults, so that it can end in order."""
+        self.bus.is_away = self.tally.is_away = self.roster.is_away = False
+        self.roster.loses_answers = False
+        self.roster.away_for.clear()
+        self.bus.follows.set()
+        self.roster.answers.set()
 
     @property
     def url(self) -> str:
@@ -142,14 +157,10 @@ async def place(
     bus: FaultyBus | None = None,
     roster: FaultyRoster | None = None,
     tally: FaultyTally | None = None,
-    apps: Apps | None = None,
-    control: Control | None = None,
-    drain_spread: float = 0.0,
-    token_grace: float = 30.0,
     lease_grace: float = DEADLINE,
     certificates: Certificates | None = None,
     proxies: Proxies | None = None,
-    **settings: Any,
+    **others: Any,
 ) -> AsyncIterator[Place]:
     """
     Serve a gateway, and presence, which sweeps its roster.
@@ -158,54 +169,81 @@ async def place(
         bus: To share it between gateways.
         roster: So too.
         tally: So too, with the roster.
-        apps: Instead of `APP` alone.
-        control: To give orders.
-        drain_spread: See `Gateway`.
-        token_grace: Seconds for which what a token opened outlives it.
         lease_grace: See `PresenceSettings`.
         certificates: To speak TLS.
         proxies: Whose word about clients is taken.
-        settings: Of the gateway.
+        others: See `_gateway`.
     """
     bus = bus or FaultyBus()
     roster = roster or FaultyRoster(bus)
     tally = tally or FaultyTally(bus, roster.inner)
-    gateway = Gateway(
+    gateway = _gateway(bus, roster, tally=tally, **others)
+    presence = Presence(
+        PresenceSettings(lease_grace=lease_grace, sweep_interval=0.05), roster=roster
+    )
+    server = _server([presence, gateway], certificates, proxies)
+    trust = TCPConnector(ssl=certificates.client_context() if certificates else True)
+    async with ClientSession(connector=trust) as http, _served(server):
+        here = Place(gateway, bus, roster, tally=tally, http=http)
+        here.found_at(server)
+        try:
+            yield here
+        finally:
+            await http.close()
+            here.heal()
+
+
+def _gateway(
+    bus: FaultyBus,
+    roster: FaultyRoster,
+    *,
+    tally: FaultyTally,
+    apps: Apps | None = None,
+    control: Control | None = None,
+    drain_spread: float = 0.0,
+    token_grace: float = 30.0,
+    guards: Sequence[ChannelPolicy] = (),
+    **settings: Any,
+) -> Gateway:
+    """
+    Make a gateway.
+
+    Args:
+        bus: What it listens to.
+        roster: Where it seats members.
+        tally: Where it counts connections.
+        apps: Instead of `APP` alone.
+        control: To give orders.
+        drain_spread: See `Gateway`.
+        token_grace: Seconds for which what a token opened outlives it.
+        guards: Policies of public channels.
+        settings: Of the gateway.
+    """
+    return Gateway(
         GatewaySettings(**settings),
         apps or MemoryApps([APP]),
         bus=bus,
         roster=roster,
         tally=tally,
-        passes=passes(grace=token_grace),
+        passes=passes(*guards, grace=token_grace, informed=False),
         control=control or MemoryControl(),
         drain_spread=drain_spread,
     )
-    presence = Presence(
-        PresenceSettings(lease_grace=lease_grace, sweep_interval=0.05), roster=roster
-    )
+
+
+def _server(
+    services: Sequence[Service], certificates: Certificates | None, proxies: Proxies | None
+) -> Server:
+    """Make a server on loopback, which may speak TLS."""
     shown = Certificate(certificates.certificate, certificates.key) if certificates else None
-    server = Server(
-        [presence, gateway],
+    return Server(
+        services,
         LOOPBACK,
         LOOPBACK,
         Schedule(drain_timeout=2.0),
         certificate=shown,
         proxies=proxies or Proxies(),
     )
-    trust = TCPConnector(ssl=certificates.client_context() if certificates else True)
-    async with ClientSession(connector=trust) as http, _served(server):
-        here = Place(gateway, bus, roster, tally=tally, http=http)
-        here.scheme = "https" if certificates else "http"
-        assert server.bound is not None
-        here.port = server.bound[0].port
-        try:
-            yield here
-        finally:
-            await http.close()
-            bus.is_away = tally.is_away = roster.is_away = roster.loses_answers = False
-            roster.away_for.clear()
-            bus.follows.set()
-            roster.answers.set()
 
 
 @asynccontextmanager
@@ -219,6 +257,8 @@ async def _served(server: Server) -> AsyncIterator[None]:
     finally:
         stop.set()
         await serving
+        # aiohttp keeps the handlers of many applications, and with them all that waited in a gateway at its end.
+        web_app._cached_build_middleware.cache_clear()
 
 
 async def until(holds: Callable[[], bool]) -> None:

@@ -45,6 +45,9 @@ class Nowhere:
     def known_as(self, connection: Connection, user_id: str) -> None:
         """Say nothing."""
 
+    def shows(self, connection: Connection, before: frozenset[str]) -> None:
+        """Take no notice."""
+
     def watch(self, connection: Connection) -> None:
         """Do nothing."""
 

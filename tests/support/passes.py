@@ -11,7 +11,9 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
+from libs.common.guards import Guards
 from libs.common.key_ring import KeyRing
+from libs.common.policy_settings import ChannelPolicy
 from libs.common.secret import Secret
 from libs.common.token_settings import TokenKey, TokenSettings
 from libs.common.tokens import ChannelToken, Grant, issue, new_jti
@@ -28,9 +30,18 @@ def ring() -> KeyRing:
     return KeyRing(TokenSettings(keys=(made,)))
 
 
-def passes(*, grace: float = 30.0) -> Passes:
-    """Make what a gateway knows; both clocks show the same until it is told otherwise."""
-    return Passes(ring(), grace=grace)
+def passes(*guards: ChannelPolicy, grace: float = 30.0, informed: bool = True) -> Passes:
+    """
+    Make what a gateway knows; both clocks show the same until it is told otherwise.
+
+    Args:
+        guards: Policies of public channels.
+        grace: Seconds for which what a token opened outlives it.
+        informed: Whether it has heard all orders.
+    """
+    known = Passes(ring(), grace=grace, guards=Guards(guards))
+    known.is_informed = informed
+    return known
 
 
 def channel_token(

@@ -11,7 +11,13 @@ from libs.common.channels import BadSocketId
 from libs.common.secret import Secret
 from libs.common.signing import channel_text, check_token, user_text
 from services.auth.identity import User
-from services.auth.issuing import EncryptionOff, grant_channel, grant_user
+from services.auth.issuing import (
+    MAX_CLAIMS,
+    EncryptionOff,
+    LongClaims,
+    grant_channel,
+    grant_user,
+)
 from services.auth.settings import Issuer
 
 # Pusher's own test vectors (docs/protocol.md, "Signatures").
@@ -122,3 +128,26 @@ class TestUser:
     def test_socket_id(self) -> None:
         with pytest.raises(BadSocketId):
             grant_user(APP, "1234", user=user())
+
+    @pytest.mark.parametrize(
+        "told,shown",
+        [
+            (frozenset({"tenant", "other"}), {"tenant": "a"}),
+            (None, {"tenant": "a", "email": "ann@example.org"}),
+            (frozenset(), None),
+        ],
+    )
+    def test_claims(self, told: frozenset[str] | None, shown: dict[str, str] | None) -> None:
+        """Of a user's claims it says those that gateways must know, and no others."""
+        ann = User("7", {}, {"tenant": "a", "email": "ann@example.org"}, ISSUER)
+
+        grant = fields(grant_user(APP, "1.1", user=ann, told=told))
+
+        assert msgspec.json.decode(grant["user_data"]).get("claims") == shown
+
+    def test_long_claims(self) -> None:
+        """A client could not pass them on."""
+        ann = User("7", {}, {"tenant": "a" * MAX_CLAIMS}, ISSUER)
+
+        with pytest.raises(LongClaims):
+            grant_user(APP, "1.1", user=ann, told=None)

@@ -109,6 +109,34 @@ class TestDecision:
         assert status == 0
         assert text.splitlines()[-1] == "allowed: no policy guards this public channel"
 
+    @pytest.mark.parametrize(
+        "user,status,last",
+        [
+            (
+                "7",
+                0,
+                "allowed by orders.{id}: allow is true, once signed in or connected with a token",
+            ),
+            ("8", 1, "denied by orders.{id}: allow is false"),
+        ],
+    )
+    def test_guarded(self, explain: Explain, user: str, status: int, last: str) -> None:
+        """One that a policy guards is decided as gateways do."""
+        more = '[[channels]]\npattern = "orders.{id}"\nallow = "user.id == \'7\'"\n'
+
+        found, text = explain("orders.1", "--user", user, more=more)
+
+        assert (found, text.splitlines()[-1]) == (status, last)
+
+    def test_membership_of_public(self, explain: Explain) -> None:
+        """A policy that cannot work is told, and not what it would decide."""
+        more = '[[channels]]\npattern = "orders.{id}"\nmember_of = "x:{id}"\n'
+
+        status, text = explain("orders.1", more=more)
+
+        assert status == 2
+        assert "member_of cannot guard a public channel" in text
+
     def test_other_app(self, explain: Explain) -> None:
         assert explain("private-user.7")[0] == 0
         assert explain("private-user.7", app="2")[0] == 1

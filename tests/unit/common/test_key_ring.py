@@ -72,6 +72,57 @@ class TestRotation:
             ring.sign(b"{}")
 
 
+class TestReplaced:
+    """Other settings take effect in a ring that others hold, all or nothing."""
+
+    def test_keys(self) -> None:
+        """The next token is signed with the new key, and only what the new keys verify is believed."""
+        ring = KeyRing(settings(token_key("a")))
+        before = ring.sign(b"{}")
+
+        ring.replace(settings(token_key("b", number=1), token_key("a", signs=False)))
+        after = ring.sign(b"{}")
+        assert ring.opened(before, APP)
+        assert ring.opened(after, APP)
+        assert [key["kid"] for key in ring.jwks()] == ["b", "a"]
+
+        ring.replace(settings(token_key("b", number=1)))
+        assert ring.opened(after, APP)
+        with pytest.raises(BadChannelToken, match="not known"):
+            ring.opened(before, APP)
+
+    def test_terms(self) -> None:
+        ring = KeyRing(settings())
+        text = ring.sign(b"{}")
+
+        ring.replace(settings(issuer="new", ttl=5.0, max_ttl=6.0))
+
+        assert (ring.issuer, ring.ttl, ring.max_ttl) == ("new", 5.0, 6.0)
+        assert ring.opened(text, APP)[1] == "new"
+
+    def test_nobody_signs_any_more(self) -> None:
+        ring = KeyRing(settings())
+
+        ring.replace(settings(token_key(signs=False)))
+
+        with pytest.raises(NoSigningKey):
+            ring.sign(b"{}")
+
+    def test_nothing_at_all(self) -> None:
+        """Settings with a key that cannot be used change nothing."""
+        ring = KeyRing(settings(token_key("a")))
+        text = ring.sign(b"{}")
+        wrong = msgspec.structs.replace(settings(), issuer="new")
+        msgspec.structs.force_setattr(wrong.keys[0], "private_key", Secret("nonsense"))
+
+        with pytest.raises(ValueError, match="private key"):
+            ring.replace(wrong)
+
+        assert ring.issuer == "fanfare"
+        assert ring.opened(text, APP)
+        assert ring.opened(ring.sign(b"{}"), APP)
+
+
 class TestApps:
     """Keys of an app's own issuer."""
 

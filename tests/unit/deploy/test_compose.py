@@ -20,6 +20,11 @@ from tests.support.composition import IMAGE, Service, composition, references, s
 from tests.support.program import ROOT
 
 SECRETS = secrets()
+OPTIONAL = {
+    "PUBLISH",
+    "TOKEN_KEYS",
+    "TOKEN_PUBLIC_KEYS",
+}  # An .env without them works, as far as it goes.
 COMPOSITION = composition(SECRETS)
 CONTAINERS: dict[str, Service] = COMPOSITION["services"]
 OURS = sorted(name for name, container in CONTAINERS.items() if container["image"] == IMAGE)
@@ -29,9 +34,9 @@ LASTING = sorted(set(CONTAINERS) - set(COMMANDERS))
 BALANCER = (ROOT / "deploy" / "haproxy" / "haproxy.cfg").read_text()
 
 
-def settings(name: str) -> Settings:
+def settings(name: str, containers: dict[str, Service] = CONTAINERS) -> Settings:
     """Load the settings of a container as it does: its variables over the file that it mounts."""
-    container = CONTAINERS[name]
+    container = containers[name]
     (mount,) = container["volumes"]
     source, target, _ = mount.split(":")
     inside = PurePosixPath(container["environment"]["FANFARE_CONFIG"])
@@ -95,6 +100,24 @@ class TestSettings:
 
         assert Policies(auth.channels).decide("1", words.channel, user).allowed
 
+    def test_token_keys(self) -> None:
+        """Auth alone can sign channel tokens; gateways verify with the same key; nobody else knows of it."""
+        (signing,) = settings("auth").tokens.keys
+        (known,) = settings("gateway").tokens.keys
+
+        assert signing.signs
+        assert not known.signs
+        assert (known.kid, known.public_key) == (signing.kid, signing.public_key)
+        others = set(OURS) - {"auth", "gateway"}
+        assert not any(settings(name).tokens.keys for name in others)
+
+    def test_no_token_keys(self) -> None:
+        """With an .env that is older than channel tokens auth and gateways start, and know no key."""
+        older = {name: value for name, value in SECRETS.items() if not name.startswith("TOKEN_")}
+        containers = composition(older)["services"]
+
+        assert [settings(name, containers).tokens.keys for name in ("auth", "gateway")] == [(), ()]
+
     def test_where_the_command_line_looks(self) -> None:
         """It finds the app, and HAProxy."""
         loaded = settings("cli")
@@ -122,13 +145,14 @@ class TestVariables:
         """Every variable without a default is among the secrets that `make up` makes, and each of those is used."""
         needed = {reference.name for reference in references() if reference.default is None}
 
-        assert needed == set(SECRETS) - {"PUBLISH"}
+        assert needed == set(SECRETS) - OPTIONAL
+        assert {reference.name for reference in references()} >= OPTIONAL
 
     def test_missing(self) -> None:
         """Compose refuses to start without any of them."""
         text = (ROOT / "docker-compose.yml").read_text()
 
-        for name in set(SECRETS) - {"PUBLISH"}:
+        for name in set(SECRETS) - OPTIONAL:
             assert f"${{{name}:?" in text
 
 

@@ -1,17 +1,21 @@
 """deploy/secrets.sh, and how the Makefile keeps what it makes."""
 
 import base64
+import os
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from libs.common.signing_keys import private_key, public_key
 from services.auth.settings import SHORTEST_SECRET
-from tests.support.composition import secrets
+from tests.support.composition import secrets, variables
 from tests.support.program import ROOT
 
+SCRIPT = ROOT / "deploy" / "secrets.sh"
 SECRETS = ("APP_SECRET", "JWT_SECRET", "REDIS_PASSWORD", "POSTGRES_PASSWORD")
 
 
@@ -36,6 +40,66 @@ class TestMade:
 
         assert {name for name in one if one[name] == two[name]} == {"PUBLISH"}
         assert len(set(one.values())) == len(one)
+
+
+def token_keys(text: str) -> list[dict[str, str]]:
+    return msgspec.json.decode(text, type=list[dict[str, str]])
+
+
+class TestTokenKey:
+    """The key pair that signs channel tokens."""
+
+    def test_pair(self) -> None:
+        """An Ed25519 pair, whose public half is told apart for those who only verify."""
+        made = secrets()
+
+        (signing,) = token_keys(made["TOKEN_KEYS"])
+        private = signing.pop("private_key")
+        assert token_keys(made["TOKEN_PUBLIC_KEYS"]) == [signing]
+        derived = private_key(private, "EdDSA").public_key()
+        assert derived == public_key(signing["public_key"], "EdDSA")
+        assert re.fullmatch(r"[0-9a-f]{16}", signing["kid"])
+
+    def test_shell(self, tmp_path: Path) -> None:
+        """A shell that reads the file understands the same as Compose."""
+        text = subprocess.run([SCRIPT], check=True, capture_output=True, text=True).stdout  # noqa: S603 - ours.
+        (tmp_path / "env").write_text(text)
+        read = f'. {tmp_path}/env; printf %s "$TOKEN_KEYS"'
+
+        said = subprocess.run(["/bin/sh", "-c", read], check=True, capture_output=True, text=True)  # noqa: S603 - ours.
+
+        assert said.stdout == variables(text)["TOKEN_KEYS"]
+
+    @pytest.mark.parametrize("answer", ["exit 1", None], ids=["too old", "absent"])
+    def test_without_openssl(self, tmp_path: Path, answer: str | None) -> None:
+        """Where OpenSSL cannot make one all else is made, and the reason is said."""
+        for name in ("sh", "head", "od", "tr", "base64", "cat", "awk"):
+            (tmp_path / name).symlink_to(str(shutil.which(name)))
+        if answer:
+            (tmp_path / "openssl").write_text(f"#!/bin/sh\n{answer}\n")
+            (tmp_path / "openssl").chmod(0o700)
+        environ = os.environ | {"PATH": str(tmp_path)}
+
+        made = subprocess.run([SCRIPT], check=True, capture_output=True, text=True, env=environ)  # noqa: S603 - ours.
+
+        assert variables(made.stdout).keys() == secrets().keys() - {
+            "TOKEN_KEYS",
+            "TOKEN_PUBLIC_KEYS",
+        }
+        assert "no OpenSSL" in made.stderr
+        assert "501" in made.stderr
+
+    def test_added(self, tmp_path: Path) -> None:
+        """To an .env from before it is added with what the script itself says."""
+        (said,) = re.findall(r"(deploy/secrets\.sh \| .* >> \.env)", SCRIPT.read_text())
+        shutil.copytree(ROOT / "deploy", tmp_path / "deploy")
+        (tmp_path / ".env").write_text("APP_KEY=kept\n")
+
+        subprocess.run(["/bin/sh", "-c", said], check=True, cwd=tmp_path)  # noqa: S603 - ours.
+
+        now = variables((tmp_path / ".env").read_text())
+        assert now.keys() == {"APP_KEY", "TOKEN_KEYS", "TOKEN_PUBLIC_KEYS"}
+        assert token_keys(now["TOKEN_KEYS"])[0]["kid"] in now["TOKEN_PUBLIC_KEYS"]
 
 
 def make(directory: Path) -> int:

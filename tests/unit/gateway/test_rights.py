@@ -28,14 +28,14 @@ def subscribed(app: App, channel: str, channel_data: str | None = None) -> Subsc
 
 def sign_in(app: App, socket_id: str, data: SignIn, *, known: User | None) -> User:
     """Sign in without a channel token."""
-    user, pass_ = rights.sign_in(Client(app, socket_id, PASSES, known, None, 0.0), data)
+    user, pass_ = rights.sign_in(Client(app, socket_id, PASSES, known, None, None, 0.0), data)
     assert pass_ is None
     return user
 
 
 def join(app: App, socket_id: str, data: Subscribe, *, user: User | None) -> Member | None:
     """Join without a channel token."""
-    return rights.join(Client(app, socket_id, PASSES, user, None, 0.0), data).member
+    return rights.join(Client(app, socket_id, PASSES, user, None, None, 0.0), data).member
 
 
 class TestSignIn:

@@ -32,7 +32,7 @@ def known() -> Passes:
 def client(
     app: App, known: Passes, *, user: User | None = None, carried: Pass | None = None
 ) -> Client:
-    return Client(app, SOCKET_ID, known, user, carried, NOW)
+    return Client(app, SOCKET_ID, known, user, None, carried, NOW)
 
 
 def text_for(*channels: str, at: float = NOW, **more: Any) -> str:

@@ -10,8 +10,9 @@ from libs.common.channels import kind_of
 from libs.common.limits import Limits
 from libs.common.secret import Secret
 from services.gateway.effects import Leave, Ping, Relay, Send
-from services.gateway.session import PONG_NOT_RECEIVED, Session
+from services.gateway.session import Session
 from services.gateway.settings import GatewaySettings
+from services.gateway.silence import PONG_NOT_RECEIVED
 from tests.support.passes import passes
 from tests.support.pusher import (
     subscribe,

@@ -6,10 +6,11 @@ import pytest
 
 from libs.common.apps import App
 from libs.common.signing import token, user_text
-from services.gateway.effects import Ask, KnownAs, Leave, Send, SignedIn, Watch
+from services.gateway.effects import Ask, KnownAs, Leave, Send, Shows, SignedIn, Watch
 from services.gateway.frames import Member, User
 from services.gateway.passes import Passes
 from services.gateway.session import Session
+from tests.support.passes import channel_token
 from tests.support.pusher import subscribe, unsubscribe
 from tests.unit.gateway.conftest import SOCKET_ID
 from tests.unit.gateway.conversation import errors, refusal, sent
@@ -34,9 +35,12 @@ class TestOpened:
     @pytest.mark.parametrize("channel", [ROOM, "private-encrypted-room"])
     def test_private(self, session: Session, channel: str) -> None:
         """The channel is asked for, and whoever runs the session learns whose client it is."""
-        effects = session.received(subscribe(channel, auth=text(channel)), now=0)
+        shown, token = channel_token("ann", channel, now=0.0)
 
-        assert effects == [Ask(channel, None), KnownAs("ann"), Watch()]
+        effects = session.received(subscribe(channel, auth=shown), now=0)
+
+        assert effects == [Ask(channel, None), KnownAs("ann"), Shows(frozenset()), Watch()]
+        assert session.tokens == {token.jti}
 
     def test_presence(self, session: Session) -> None:
         frame = subscribe(LOBBY, auth=text(LOBBY, user_info={"n": "A"}))

@@ -1,0 +1,292 @@
+"""Public channels that a policy guards, and subscribes that wait until it is known who their client is."""
+
+import json
+from typing import Any
+
+import pytest
+
+from libs.common.apps import App
+from libs.common.policy_settings import ChannelPolicy
+from libs.common.signing import token, user_text
+from libs.common.tokens import StaleToken
+from services.gateway.effects import Ask, Effect, Leave, Watch
+from services.gateway.passes import Passes
+from services.gateway.session import Session
+from services.gateway.settings import GatewaySettings
+from tests.support.passes import passes
+from tests.support.pusher import subscribe, unsubscribe
+from tests.unit.gateway.conftest import GRACE, SOCKET_ID
+from tests.unit.gateway.conversation import errors, refusal, sent
+from tests.unit.gateway.tokens import OVER, TTL, lost, order, sign_in, text
+
+WAIT = GatewaySettings().sign_in_wait
+OURS, THEIRS = "products.a", "products.b"
+
+
+@pytest.fixture
+def known() -> Passes:
+    policy = ChannelPolicy(app="1", pattern="products.{tenant}", allow="claims.tenant == tenant")
+    return passes(policy, grace=GRACE)
+
+
+def signed(app: App, **more: Any) -> str:
+    """Sign in as a back end lets the user."""
+    data = json.dumps({"id": "ann", **more})
+    return sign_in(token(app, user_text(SOCKET_ID, data)), data)
+
+
+def of_tenant(tenant: str, **more: Any) -> str:
+    return text("private-x", claims={"tenant": tenant}, **more)
+
+
+def asked(effects: list[Effect]) -> list[str]:
+    return [effect.channel for effect in effects if isinstance(effect, Ask)]
+
+
+def join(session: Session, channel: str, auth: str = "") -> Session:
+    assert asked(session.received(subscribe(channel, auth=auth), now=0)) == [channel]
+    session.admitted(channel, None)
+    return session
+
+
+class TestSignedIn:
+    """A client that is signed in."""
+
+    def test_user_data(self, session: Session) -> None:
+        """What its back end said of it is looked at."""
+        session.received(signed(session.app, claims={"tenant": "a"}), now=0)
+
+        assert asked(session.received(subscribe(OURS), now=0)) == [OURS]
+        answer = refusal(session.received(subscribe(THEIRS), now=0))
+        assert (answer["type"], answer["status"]) == ("AuthError", 403)
+
+    @pytest.mark.parametrize("claims", [None, [], "x", {}, {"tenant": ["a"]}])
+    def test_other_claims(self, session: Session, claims: Any) -> None:
+        """Whatever else stands there is a no."""
+        session.received(signed(session.app, claims=claims), now=0)
+
+        assert refusal(session.received(subscribe(OURS), now=0))["status"] == 403
+
+    def test_token(self, session: Session) -> None:
+        session.received(sign_in(of_tenant("a")), now=0)
+
+        assert asked(session.received(subscribe(OURS), now=0)) == [OURS]
+        assert refusal(session.received(subscribe(THEIRS), now=0))["status"] == 403
+
+    def test_open_channel(self, session: Session) -> None:
+        """A public channel that no policy fits is open, whoever asks."""
+        assert session.received(subscribe("news"), now=0) == [Ask("news", None)]
+
+    def test_ends(self, session: Session) -> None:
+        """With the token that says who it is ends what its claims opened."""
+        session.received(sign_in(of_tenant("a")), now=0)
+        join(session, OURS)
+
+        effects = session.ticked(OVER)
+
+        assert effects[0] == Leave(OURS)
+        assert [frame["event"] for frame in sent(effects)] == [
+            "pusher:subscription_error",
+            "pusher:error",
+        ]
+
+    def test_expired(self, session: Session) -> None:
+        """In its grace it opens nothing new."""
+        session.received(sign_in(of_tenant("a")), now=0)
+
+        assert refusal(session.received(subscribe(OURS), now=TTL))["status"] == 401
+
+
+class TestAnew:
+    """A client that signs in again."""
+
+    def test_renewed(self, session: Session) -> None:
+        """With a newer token it stays as long as that is good."""
+        session.received(sign_in(of_tenant("a")), now=0)
+        join(session, OURS)
+
+        effects = session.received(sign_in(of_tenant("a", at=TTL)), now=TTL)
+
+        assert [frame["event"] for frame in sent(effects)] == ["pusher:signin_success"]
+        assert session.ticked(OVER) == []
+
+    @pytest.mark.parametrize("first", ["token", "user_data"])
+    def test_lost(self, session: Session, first: str) -> None:
+        """What it may not join any more it loses at once."""
+        if first == "token":
+            session.received(sign_in(of_tenant("a")), now=0)
+        else:
+            session.received(signed(session.app, claims={"tenant": "a"}), now=0)
+        join(join(session, OURS), "news")
+
+        effects = session.received(signed(session.app, claims={"tenant": "b"}), now=1)
+
+        assert [effect for effect in effects if isinstance(effect, Leave)] == [Leave(OURS)]
+        assert sent(effects)[-1]["data"]["status"] == 403
+
+    def test_shown(self, session: Session) -> None:
+        """A token that it showed for a channel counts on its own."""
+        join(session, OURS, of_tenant("a"))
+        session.received(signed(session.app, claims={"tenant": "b"}), now=1)
+
+        assert lost(session.ticked(OVER), OURS)["status"] == 401
+
+
+class TestToken:
+    """A channel token, shown for a guarded channel or at connect."""
+
+    def test_shown(self, session: Session) -> None:
+        """Its claims are looked at."""
+        join(session, OURS, of_tenant("a"))
+
+        assert refusal(session.received(subscribe(THEIRS, auth=of_tenant("a")), now=0))
+
+    def test_named(self, session: Session, known: Passes) -> None:
+        """What it names it opens, and its user may be taken out, as everywhere."""
+        join(session, THEIRS, text(THEIRS))
+
+        expulsion = known.expel(order("expel", "ann", "products.*"), now=0)
+        assert lost(session.expelled("ann", expulsion), THEIRS)["status"] == 403
+
+    def test_bad(self, session: Session) -> None:
+        assert refusal(session.received(subscribe(OURS, auth="a.b.c"), now=0))["status"] == 401
+
+    def test_carried(self, app: App, known: Passes, settings: GatewaySettings) -> None:
+        pass_ = known.accept(of_tenant("a"), app, now=0)
+        session = Session(app, SOCKET_ID, settings, now=0, passes=known, carried=pass_)
+
+        join(session, OURS)
+        assert refusal(session.received(subscribe(THEIRS), now=0))["status"] == 403
+        assert refusal(session.received(subscribe(OURS), now=TTL))["status"] == 401
+
+    def test_stale(self, app: App, known: Passes, settings: GatewaySettings) -> None:
+        """One that has expired at connect is told of, and counts for nothing."""
+        stale = known.carried(of_tenant("a"), app, now=TTL)
+        assert isinstance(stale, StaleToken)
+
+        session = Session(app, SOCKET_ID, settings, now=TTL, passes=known, carried=stale)
+
+        assert errors(session.opened()) == [4009]
+        assert session.received(subscribe(OURS), now=TTL) == [Watch()]
+
+
+class TestWaiting:
+    """A subscribe that comes before the sign-in: pusher-js does it so, and never repeats one that was refused."""
+
+    def test_signs_in(self, session: Session) -> None:
+        assert session.received(subscribe(OURS), now=1) == [Watch()]
+        assert session.received(subscribe(THEIRS), now=2) == [Watch()]
+        assert session.next_tick == 1 + WAIT
+
+        effects = session.received(signed(session.app, claims={"tenant": "a"}), now=3)
+
+        assert asked(effects) == [OURS]
+        told = [(frame["event"], frame.get("channel")) for frame in sent(effects)]
+        assert told == [("pusher:signin_success", None), ("pusher:subscription_error", THEIRS)]
+        assert session.ticked(1 + WAIT) == []
+
+    def test_does_not(self, session: Session) -> None:
+        """It is refused when its time is over, and not before."""
+        session.received(subscribe(OURS), now=1)
+
+        assert session.ticked(1 + WAIT - 0.1) == []
+        answer = refusal(session.ticked(1 + WAIT))
+
+        assert (answer["type"], answer["status"]) == ("AuthError", 401)
+        assert session.next_tick > 1 + WAIT
+
+    def test_unsubscribes(self, session: Session) -> None:
+        session.received(subscribe(OURS), now=1)
+        assert session.received(unsubscribe(OURS), now=1) == []
+
+        assert asked(session.received(signed(session.app, claims={"tenant": "a"}), now=2)) == []
+        assert session.ticked(1 + WAIT) == []
+
+    def test_again(self, session: Session) -> None:
+        """Asking twice is asking once, for as long as since the last time."""
+        session.received(subscribe(OURS), now=1)
+        session.received(subscribe(OURS), now=2)
+
+        assert session.next_tick == 2 + WAIT
+        effects = session.received(signed(session.app, claims={"tenant": "a"}), now=3)
+        assert asked(effects) == [OURS]
+
+    def test_takes_room(self, session: Session) -> None:
+        """It counts as a channel of the connection."""
+        for number in range(3):
+            session.received(subscribe(f"products.{number}"), now=1)
+
+        assert refusal(session.received(subscribe("products.9"), now=1))["type"] == "LimitReached"
+
+    def test_closed(self, session: Session) -> None:
+        session.received(subscribe(OURS), now=1)
+
+        assert session.closed() == []
+        assert session.informed(2) == []
+
+    def test_is_not_known(self, session: Session) -> None:
+        """Who waits has proved nothing."""
+        session.received(subscribe(OURS), now=1)
+
+        frame = {"event": "client-x", "channel": OURS, "data": {}}
+        assert errors(session.received(json.dumps(frame), now=1)) == [4301]
+
+    def test_of_before(self, session: Session, known: Passes) -> None:
+        """An answer to an earlier question is not for it."""
+        session.received(subscribe(OURS, auth=of_tenant("a")), now=0)
+        known.revoke(order("revoke", "ann"), now=1)
+        assert refusal(session.judged(1))["status"] == 401
+        session.received(subscribe(OURS), now=2)
+
+        assert session.admitted(OURS, None) == [Leave(OURS)]
+
+        assert asked(session.received(signed(session.app, claims={"tenant": "a"}), now=3)) == [OURS]
+
+
+class TestUninformed:
+    """A gateway that has just begun, and does not know yet what is revoked."""
+
+    @pytest.fixture
+    def known(self, known: Passes) -> Passes:
+        known.is_informed = False
+        return known
+
+    def test_subscribe(self, session: Session, known: Passes) -> None:
+        """It takes no token, and refuses none: the client waits."""
+        assert session.received(subscribe("private-1", auth=text("*")), now=1) == [Watch()]
+        assert session.ticked(1 + WAIT) == []
+
+        known.is_informed = True
+
+        assert asked(session.informed(2)) == ["private-1"]
+
+    def test_sign_in(self, session: Session, known: Passes) -> None:
+        """With what waits for it."""
+        session.received(subscribe(OURS), now=1)
+        assert session.received(sign_in(of_tenant("a")), now=1) == []
+
+        known.is_informed = True
+        effects = session.informed(2)
+
+        assert [frame["event"] for frame in sent(effects)] == ["pusher:signin_success"]
+        assert asked(effects) == [OURS]
+
+    def test_revoked(self, session: Session, known: Passes) -> None:
+        session.received(subscribe("private-1", auth=text("*")), now=1)
+        session.received(sign_in(text("*")), now=1)
+
+        known.revoke(order("revoke", "ann"), now=1)
+        known.is_informed = True
+        effects = session.informed(2)
+
+        assert [frame["event"] for frame in sent(effects)] == [
+            "pusher:error",
+            "pusher:subscription_error",
+        ]
+
+    def test_bad(self, session: Session) -> None:
+        """What is no good token is refused at once."""
+        auth = text("*", app="2")
+
+        assert refusal(session.received(subscribe("private-1", auth=auth), now=1))["status"] == 401
+        assert errors(session.received(sign_in(auth), now=1)) == [4009]
