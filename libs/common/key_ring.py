@@ -62,6 +62,21 @@ class _Parts(NamedTuple):
     signature: bytes
 
 
+class Opened(NamedTuple):
+    """
+    What a token holds whose signature is good.
+
+    Attributes:
+        payload: Its claims, as JSON.
+        issuer: What its ``iss`` must be.
+        kid: The name of the key that signed it.
+    """
+
+    payload: bytes
+    issuer: str
+    kid: str
+
+
 class _Verifier(NamedTuple):
     """What checks the tokens that name a ``kid``."""
 
@@ -131,6 +146,11 @@ class KeyRing:
         """Seconds for which a token may be good."""
         return self._settings.max_ttl
 
+    @property
+    def kid(self) -> str:
+        """The name of the key that signs; empty: none does."""
+        return self._keys.signing.kid if self._keys.signing else ""
+
     def jwks(self) -> tuple[Jwk, ...]:
         """Return the public keys, as a JWK Set has them (RFC 7517, 5)."""
         return self._keys.published
@@ -150,16 +170,17 @@ class KeyRing:
         signature = sign(signed, self._keys.private, key.algorithm)
         return (signed + b"." + _segment(signature)).decode()
 
-    def opened(self, text: str, app: App) -> tuple[bytes, str]:
+    def knows(self, kid: str, app: App) -> bool:
+        """Tell whether tokens of an app that a key has signed are still good: it may have been dropped."""
+        return kid in self._keys.verifiers or any(key.kid == kid for key in app.token_keys)
+
+    def opened(self, text: str, app: App) -> Opened:
         """
         Check a token's type and signature.
 
         Args:
             text: A JWT.
             app: Whose keys count beside those of the deployment.
-
-        Returns:
-            Its payload, and what its ``iss`` must be.
 
         Raises:
             BadChannelToken: It is malformed, something else, or signed with no key that is known.
@@ -172,7 +193,7 @@ class KeyRing:
             raise BadChannelToken("the token names another algorithm than that of its key")
         if not is_signed(parts.signed, parts.signature, key=key, algorithm=algorithm):
             raise BadChannelToken("the token's signature does not match")
-        return parts.payload, issuer
+        return Opened(parts.payload, issuer, parts.header.kid)
 
     def _verifier(self, kid: str, app: App) -> _Verifier:
         known = self._keys.verifiers.get(kid)

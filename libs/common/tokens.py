@@ -97,6 +97,7 @@ class ChannelToken(msgspec.Struct, frozen=True, kw_only=True):
         expires_at: The same.
         jti: Its name, by which it is revoked.
         issuer: Who issued it.
+        kid: The name of the key that signed it.
     """
 
     app: str
@@ -108,6 +109,7 @@ class ChannelToken(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: float
     jti: str
     issuer: str
+    kid: str = ""
 
 
 class Hint(NamedTuple):
@@ -194,7 +196,7 @@ def issue(
     text = ring.sign(_encode(payload))
     if len(text) > MAX_TOKEN:
         raise LongToken
-    return text, _token(payload, app_id)
+    return text, _token(payload, app_id, kid=ring.kid)
 
 
 def verify(text: str, ring: KeyRing, *, app: App, now: float) -> ChannelToken:
@@ -211,14 +213,14 @@ def verify(text: str, ring: KeyRing, *, app: App, now: float) -> ChannelToken:
         StaleToken: It has expired.
         BadChannelToken: It is not one that a known issuer made for this app, to be used now.
     """
-    octets, issuer = ring.opened(text, app)
-    payload = _payload(octets)
-    if payload.iss != issuer:
+    opened = ring.opened(text, app)
+    payload = _payload(opened.payload)
+    if payload.iss != opened.issuer:
         raise BadChannelToken("the token is of another issuer")
     if app.id not in payload.audience:
         raise BadChannelToken("the token is made for another app")
     _check_times(payload, ring.max_ttl, now)
-    return _token(payload, app.id)
+    return _token(payload, app.id, kid=opened.kid)
 
 
 def hint(text: str) -> Hint | None:
@@ -271,7 +273,7 @@ def _check_times(payload: _Payload, max_ttl: float, now: float) -> None:
         raise StaleToken
 
 
-def _token(payload: _Payload, app_id: str) -> ChannelToken:
+def _token(payload: _Payload, app_id: str, *, kid: str) -> ChannelToken:
     return ChannelToken(
         app=app_id,
         user=payload.sub,
@@ -282,6 +284,7 @@ def _token(payload: _Payload, app_id: str) -> ChannelToken:
         expires_at=float(payload.exp),
         jti=payload.jti,
         issuer=payload.iss,
+        kid=kid,
     )
 
 

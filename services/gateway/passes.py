@@ -13,7 +13,7 @@ from libs.common.errors import Forbidden, Unavailable
 from libs.common.guards import Guards
 from libs.common.key_ring import KeyRing
 from libs.common.orders import Order
-from libs.common.revocations import Revocations
+from libs.common.revocations import Revocations, RevokedToken
 from libs.common.tokens import ChannelToken, StaleToken, verify
 from services.gateway.expulsions import Expulsion, Expulsions
 
@@ -102,21 +102,25 @@ class Passes:
         except StaleToken as error:
             return error
 
-    def check(self, pass_: Pass, *, now: float) -> None:
+    def check(self, pass_: Pass, app: App, *, now: float) -> None:
         """
         Let a token that was accepted before be used again.
 
         Raises:
-            BadChannelToken: It has expired or was revoked since.
+            BadChannelToken: It has expired or was revoked since, or its key was dropped.
         """
         utc = self.utc(now)
         if utc >= pass_.token.expires_at:
             raise StaleToken
-        self.revocations.check(pass_.token, utc)
+        if self.is_revoked(pass_, app, now=now):
+            raise RevokedToken
 
-    def is_revoked(self, pass_: Pass, *, now: float) -> bool:
-        """Tell whether a token was revoked since it was accepted."""
-        return self.revocations.is_revoked(pass_.token, self.utc(now))
+    def is_revoked(self, pass_: Pass, app: App, *, now: float) -> bool:
+        """Tell whether a token was revoked since it was accepted: by itself, or with all that its key has signed."""
+        token = pass_.token
+        return not self._ring.knows(token.kid, app) or self.revocations.is_revoked(
+            token, self.utc(now)
+        )
 
     def revoke(self, order: Order, *, now: float) -> str:
         """See `Revocations.add`."""

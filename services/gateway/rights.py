@@ -175,7 +175,7 @@ def _identified(client: Client, data: Subscribe) -> tuple[User, Pass | None]:
         return _user_of(shown.token), shown
     pass_ = client.carried if client.user is None else client.user_pass
     if pass_ is not None:
-        client.passes.check(pass_, now=client.now)
+        client.passes.check(pass_, client.app, now=client.now)
     if client.user is not None:
         return client.user, pass_
     if pass_ is None:
@@ -206,7 +206,7 @@ def _pass(client: Client, data: Subscribe) -> Pass | None:
             return None
         return client.passes.accept(data.auth, client.app, now=client.now)
     if client.carried is not None:
-        client.passes.check(client.carried, now=client.now)
+        client.passes.check(client.carried, client.app, now=client.now)
     return client.carried
 
 

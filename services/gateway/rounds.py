@@ -68,6 +68,8 @@ class Rounds:
             if apps == self._known:
                 return
             self._known = apps
+            now = time.monotonic()
             for connection in self._wheel.things():
                 if connection.refresh():
+                    connection.perform(connection.session.judged(now))  # A key may be gone.
                     self.put(connection)

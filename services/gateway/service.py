@@ -265,8 +265,15 @@ class Gateway:
         self._orders.shows(connection, before)
 
     def replace(self, guards: Guards) -> None:
-        """Put other policies of public channels in the place of all; who is in one stays."""
+        """
+        Put other policies of public channels in the place of all; who is in one stays.
+
+        The keys of channel tokens were replaced before: what was opened by one that was dropped ends.
+        """
         self._passes.guards = guards
+        now = time.monotonic()
+        for connection in tuple(self._connections):
+            connection.perform(connection.session.judged(now))
 
     def _informed(self) -> None:
         """Let those go on who waited until it was known what is revoked."""

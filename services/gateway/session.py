@@ -179,7 +179,7 @@ class Session:
 
     def judged(self, now: float) -> list[Effect]:
         """Take from the client what tokens opened that were revoked."""
-        revoked = partial(self._passes.is_revoked, now=now)
+        revoked = partial(self._passes.is_revoked, app=self.app, now=now)
         return self._withdraw(revoked, RevokedToken())
 
     def informed(self, now: float) -> list[Effect]:

@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
+from libs.common.apps import MemoryApps
 from libs.common.control import MemoryControl, OrderListener
 from libs.common.errors import Unavailable
 from libs.common.orders import Order
@@ -22,6 +24,7 @@ from tests.support.gateways import APP, Place, place, until
 from tests.support.listener import living
 from tests.support.passes import channel_token
 from tests.support.tallies import FaultyTally
+from tests.support.token_keys import app_key, forged, payload
 
 pytestmark = pytest.mark.usefixtures("quick")
 
@@ -195,6 +198,26 @@ class TestOrders:
         await ann.close()
 
         await until(lambda: living(Connection) <= before)
+
+
+class TestDroppedKey:
+    """A key of the app's own issuer, which is taken out of the app."""
+
+    async def test_ends(self) -> None:
+        """What tokens that it signed had opened ends, though its client is silent; others stay."""
+        owner = msgspec.structs.replace(APP, token_keys=(app_key("own"),))
+        apps = MemoryApps([owner])
+        now = time.time()
+        text = forged(payload(aud="1", iat=now, exp=now + 60, channels=["*"]), kid="own", number=9)
+        async with place(apps=apps) as here:
+            ann = await here.connect()
+            await join(ann, text, PRIVATE)
+            await join(ann, issued(user="ann")[0], PRESENCE)
+
+            apps.replace([APP])
+
+            assert await expect_refusal(ann, PRIVATE) == 401
+            await ann.expect_nothing_else()
 
 
 class TestCarried:

@@ -100,6 +100,17 @@ class TestReplaced:
         assert (ring.issuer, ring.ttl, ring.max_ttl) == ("new", 5.0, 6.0)
         assert ring.opened(text, APP)[1] == "new"
 
+    def test_dropped(self) -> None:
+        """Those that were here and are no more are not known, until they are back; an app's own are another matter."""
+        ring = KeyRing(settings(token_key("a"), token_key("b", number=1)))
+        known = [[ring.knows(kid, APP) for kid in ("a", "b", "own")]]
+        for keys in ([token_key("b", number=1)], [token_key("a")]):
+            ring.replace(settings(*keys))
+            known.append([ring.knows(kid, APP) for kid in ("a", "b", "own")])
+
+        assert known == [[True, True, False], [False, True, False], [True, False, False]]
+        assert ring.knows("own", OWNER)
+
     def test_nobody_signs_any_more(self) -> None:
         ring = KeyRing(settings())
 
@@ -130,9 +141,9 @@ class TestApps:
         """They count for that app, with the issuer that they are bound to."""
         text = forged(kid="own", number=9)
 
-        payload, issuer = RING.opened(text, OWNER)
+        payload, issuer, kid = RING.opened(text, OWNER)
 
-        assert issuer == "theirs"
+        assert (issuer, kid) == ("theirs", "own")
         assert payload == payload_of(text)
 
     def test_elsewhere(self) -> None:

@@ -4,11 +4,14 @@ import msgspec
 import pytest
 
 from libs.common.apps import App
-from libs.common.key_ring import BadChannelToken
+from libs.common.guards import Guards
+from libs.common.key_ring import BadChannelToken, KeyRing
 from libs.common.orders import Order
 from libs.common.revocations import RevokedToken
-from libs.common.tokens import StaleToken
+from libs.common.tokens import Grant, StaleToken, issue
+from services.gateway.passes import Passes
 from tests.support.passes import channel_token, passes
+from tests.support.token_keys import settings, token_key
 
 NOW, TTL, GRACE = 1000.0, 60.0, 30.0
 UTC = 1_700_000_000.0
@@ -22,6 +25,29 @@ def spoiled(text: str) -> str:
     """Change one character in the middle of the signature."""
     at = len(text) - 40
     return text[:at] + ("A" if text[at] != "A" else "B") + text[at + 1 :]
+
+
+class TestDroppedKey:
+    """docs/auth.md, "Rotating keys": to drop a key at once ends all that it has signed."""
+
+    def test_as_if_revoked(self, app: App) -> None:
+        """A token that was accepted is used no more, nor is it accepted again; those of other keys are."""
+        ring = KeyRing(settings(token_key("old"), token_key("new", number=1)))
+        here = Passes(ring, grace=GRACE, guards=Guards(()))
+        here.is_informed = True
+        old, _ = issue(Grant(user="7"), ring, app_id="1", now=NOW, jti="one")
+        ring.replace(settings(token_key("new", number=1), token_key("old", signs=False)))
+        new, _ = issue(Grant(user="7"), ring, app_id="1", now=NOW, jti="two")
+        lost, kept = here.accept(old, app, now=NOW), here.accept(new, app, now=NOW)
+
+        ring.replace(settings(token_key("new", number=1)))
+
+        assert [here.is_revoked(each, app, now=NOW) for each in (lost, kept)] == [True, False]
+        here.check(kept, app, now=NOW)
+        with pytest.raises(RevokedToken):
+            here.check(lost, app, now=NOW)
+        with pytest.raises(BadChannelToken):
+            here.accept(old, app, now=NOW)
 
 
 class TestAccept:
@@ -102,19 +128,19 @@ class TestCheck:
         text, _ = channel_token(now=NOW, ttl=TTL)
         pass_ = here.accept(text, app, now=NOW)
 
-        here.check(pass_, now=NOW + TTL - 0.01)
+        here.check(pass_, app, now=NOW + TTL - 0.01)
         with pytest.raises(StaleToken):
-            here.check(pass_, now=NOW + TTL)
+            here.check(pass_, app, now=NOW + TTL)
 
     def test_revoked(self, app: App) -> None:
         """Not once it was revoked."""
         here = passes()
         text, token = channel_token(now=NOW)
         pass_ = here.accept(text, app, now=NOW)
-        assert not here.is_revoked(pass_, now=NOW)
+        assert not here.is_revoked(pass_, app, now=NOW)
 
         here.revoke(revoke(token.jti, kind="jti"), now=NOW)
 
-        assert here.is_revoked(pass_, now=NOW)
+        assert here.is_revoked(pass_, app, now=NOW)
         with pytest.raises(RevokedToken):
-            here.check(pass_, now=NOW)
+            here.check(pass_, app, now=NOW)
