@@ -12,6 +12,7 @@ from tests.support import pusher, tokens
 from tests.support.backends import BackEnd
 from tests.support.deployment import migrate
 from tests.support.fleet import APP, Fleet, complaints, said
+from tests.support.muffler import Muffler, muffled
 from tests.support.program import Program
 from tests.support.servers import fresh_database
 from tests.support.token_keys import pair
@@ -44,10 +45,11 @@ class Guarded(Fleet):
 
 
 class Stage(NamedTuple):
-    """Two gateways, and auth beside them."""
+    """Two gateways, of which the second reaches Redis by a way of its own, and auth beside them."""
 
     gateways: tuple[Program, Program]
     auth: Program
+    way: Muffler
 
 
 @pytest.fixture(scope="module")
@@ -55,15 +57,16 @@ async def stage(
     tmp_path_factory: pytest.TempPathFactory, redis_url: str, postgres_url: str
 ) -> AsyncIterator[Stage]:
     fleet = Guarded(tmp_path_factory.mktemp("tokens"), redis=redis_url)
-    async with fresh_database(postgres_url, fleet.prefix) as url:
+    async with fresh_database(postgres_url, fleet.prefix) as url, muffled(redis_url) as way:
         memberships = {"FANFARE_BACKENDS_MEMBERSHIPS": url}
+        apart = {"FANFARE_BACKENDS_BUS": way.url, "FANFARE_BACKENDS_ROSTER": way.url}
         await migrate(fleet.write_settings(), fleet.environ | memberships)
         async with (
             fleet.running("gateway") as one,
-            fleet.running("gateway") as two,
+            fleet.running("gateway", **apart) as two,
             fleet.running("auth", **memberships) as auth,
         ):
-            yield Stage((one, two), auth)
+            yield Stage((one, two), auth, way)
 
 
 @pytest.fixture
@@ -130,6 +133,37 @@ class TestRevoked:
         for process in (*stage.gateways, stage.auth):
             assert issued["token"].split(".")[1] not in process.log.read_text()
             assert not complaints(process)
+
+    async def test_cut_off(
+        self, stage: Stage, guests: tuple[Visitor, Visitor], backend: BackEnd
+    ) -> None:
+        """A gateway that was cut off from Redis ends when it is back what they had opened, and takes none again."""
+        near, far = guests
+        revoked = []
+        for what in ("token", "jti", "user"):
+            user, channel = f"u{secrets.token_hex(4)}", f"private-{secrets.token_hex(4)}"
+            fields = {"user": user, "channels": ["private-*"], "ttl": 60}
+            answer = await backend.send("POST", stage.auth.url, "/auth/tokens", **fields)
+            issued = answer.body | {"user": user}
+            frame = pusher.subscribe(channel, auth=issued["token"])
+            revoked.append(({what: issued[what]}, channel, frame))
+            for guest in guests:
+                await guest.say(frame)
+                await guest.until_in(channel)
+
+        stage.way.sever()
+        for body, channel, _ in revoked:
+            answer = await backend.send("POST", stage.auth.url, "/auth/revoke", **body)
+            assert answer.status == 200
+            await near.until(has_heard(near, channel, 401))
+            assert refusals(far, channel) == []
+        stage.way.mend()
+
+        for _, channel, frame in revoked:
+            await far.until(has_heard(far, channel, 401))
+            await far.say(frame)
+            await far.until(has_heard(far, channel, 401, 401))
+        assert far.is_open
 
 
 class TestMemberships:

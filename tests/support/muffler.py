@@ -1,4 +1,8 @@
-"""A TCP proxy that makes subscribers deaf: their connections stay healthy, and nothing comes through."""
+"""
+A TCP proxy that cuts clients off, for a while altogether, or so that subscribers are deaf.
+
+The connections of the deaf stay healthy, and nothing comes through.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -20,6 +24,7 @@ class Muffler:
         self._target = urlsplit(url)
         self._server: asyncio.Server | None = None
         self._lines: list[_Line] = []
+        self._is_severed = False
         self.url = ""
 
     async def open(self) -> None:
@@ -33,15 +38,27 @@ class Muffler:
         for line in self._lines:
             line.is_muffled = line.is_subscriber
 
+    def sever(self) -> None:
+        """Cut all connections, and all that come, until `mend`."""
+        self._is_severed = True
+        for line in self._lines:
+            line.cut()
+
+    def mend(self) -> None:
+        """Let connections through again."""
+        self._is_severed = False
+
     async def close(self) -> None:
         """Cut all connections and accept no more."""
         assert self._server is not None
         self._server.close()
-        for line in self._lines:
-            line.cut()
+        self.sever()
         await self._server.wait_closed()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._is_severed:
+            writer.close()
+            return
         line = _Line(writer)
         self._lines.append(line)
         with suppress(OSError):
