@@ -68,41 +68,53 @@ def build(
     ring = ring or KeyRing(settings.tokens)
     makers: dict[str, Callable[[], Service]] = {
         "presence": lambda: Presence(settings.presence, roster=backends.roster),
-        "auth": lambda: Auth(
-            backends.apps,
-            settings.auth,
-            policies=Policies(settings.channels),
-            guards=Guards(settings.channels),
-            rates=backends.rates,
-            control=backends.control,
-            memberships=backends.memberships,
-            events=backends.events,
-            ring=ring,
-        ),
-        "dispatcher": lambda: Dispatcher(
-            settings.dispatcher,
-            backends.apps,
-            routes=settings.routes,
-            bus=backends.bus,
-            events=backends.events,
-            control=backends.control,
-            roster=backends.roster,
-            tally=backends.tally,
-            rates=backends.rates,
-        ),
-        "gateway": lambda: Gateway(
-            settings.gateway,
-            backends.apps,
-            bus=backends.bus,
-            roster=backends.roster,
-            tally=backends.tally,
-            control=backends.control,
-            passes=Passes(ring, grace=settings.tokens.grace, guards=Guards(settings.channels)),
-            cache_ttl=settings.history.cache_ttl,
-            drain_spread=min(DRAIN_SPREAD, settings.server.drain_timeout / 2),
-        ),
+        "auth": lambda: _auth(settings, backends, ring),
+        "dispatcher": lambda: _dispatcher(settings, backends),
+        "gateway": lambda: _gateway(settings, backends, ring),
     }
     return [make() for name, make in makers.items() if name in names]
+
+
+def _auth(settings: Settings, backends: Backends, ring: KeyRing) -> Auth:
+    return Auth(
+        backends.apps,
+        settings.auth,
+        policies=Policies(settings.channels),
+        guards=Guards(settings.channels),
+        rates=backends.rates,
+        control=backends.control,
+        memberships=backends.memberships,
+        events=backends.events,
+        ring=ring,
+    )
+
+
+def _dispatcher(settings: Settings, backends: Backends) -> Dispatcher:
+    return Dispatcher(
+        settings.dispatcher,
+        backends.apps,
+        routes=settings.routes,
+        bus=backends.bus,
+        events=backends.events,
+        control=backends.control,
+        roster=backends.roster,
+        tally=backends.tally,
+        rates=backends.rates,
+    )
+
+
+def _gateway(settings: Settings, backends: Backends, ring: KeyRing) -> Gateway:
+    return Gateway(
+        settings.gateway,
+        backends.apps,
+        bus=backends.bus,
+        roster=backends.roster,
+        tally=backends.tally,
+        control=backends.control,
+        passes=Passes(ring, grace=settings.tokens.grace, guards=Guards(settings.channels)),
+        cache_ttl=settings.history.cache_ttl,
+        drain_spread=min(DRAIN_SPREAD, settings.server.drain_timeout / 2),
+    )
 
 
 def plan(settings: Settings) -> Plan:

@@ -5,6 +5,7 @@ Pure.  Callers pass ``now`` in monotonic seconds.
 """
 
 from libs.common.errors import Invalid
+from libs.common.limits import exceeds
 
 
 class TooManyChannels(Invalid):
@@ -21,6 +22,17 @@ class TooMuchUserInfo(Invalid):
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"the user_info of a member may have {limit} bytes")
+
+
+def check_user_info(info: str, limit: int) -> None:
+    """
+    Let a member's ``user_info``, as JSON text, pass that is not too large.
+
+    Raises:
+        TooMuchUserInfo: It has more bytes; 0 or -1 is no limit.
+    """
+    if exceeds(len(info.encode()), limit):
+        raise TooMuchUserInfo(limit)
 
 
 class TooManyClientEvents(Invalid):

@@ -14,7 +14,6 @@ from math import inf
 from libs.common.apps import App
 from libs.common.channels import USER_PREFIX, check_channel, needs_token
 from libs.common.errors import Denied, Invalid
-from libs.common.limits import exceeds
 from libs.common.messages import event_frame
 from libs.common.revocations import RevokedToken
 from libs.common.tokens import StaleToken
@@ -37,7 +36,7 @@ from services.gateway.effects import (
 from services.gateway.expulsions import Expelled, Expulsion
 from services.gateway.frames import Member, Message, SignIn, Subscribe, User
 from services.gateway.held import Held
-from services.gateway.limits import TooManyChannels, TooMuchUserInfo
+from services.gateway.limits import TooManyChannels, check_user_info
 from services.gateway.passes import NotInformed, Pass, Passes
 from services.gateway.rights import Entry, NotIdentified
 from services.gateway.settings import GatewaySettings
@@ -336,7 +335,8 @@ class Session:
         check_channel(data.channel, longest=self.app.limits.longest_channel_name)
         self._check_room(data.channel)
         entry = self._standing.join(self.app, data, now=now)
-        self._check_member(entry.member)
+        if entry.member is not None:
+            check_user_info(entry.member.info, self.app.limits.member_bytes)
         return entry
 
     def _joining(self, name: str, entry: Entry) -> list[Effect]:
@@ -356,11 +356,6 @@ class Session:
         limit = self.app.limits.channels
         if 0 < limit <= len(self._channels) and name not in self._channels:
             raise TooManyChannels(limit)
-
-    def _check_member(self, member: Member | None) -> None:
-        limit = self.app.limits.member_bytes
-        if member is not None and exceeds(len(member.info.encode()), limit):
-            raise TooMuchUserInfo(limit)
 
     def _ask(self, name: str, member: Member | None) -> list[Effect]:
         state = self._channels.get(name)
