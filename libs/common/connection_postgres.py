@@ -1,8 +1,8 @@
 """
 The connections of one port to PostgreSQL: a small pool, opened when it is first needed.
 
-See `postgres_address` for its URLs.  Every wait has a deadline.  What shows PostgreSQL away, unwilling or not migrated is `Unavailable`; an error of
-our own, such as a statement that it does not understand, is not.
+See `postgres_address` for its URLs.  Every wait has a deadline.  What shows PostgreSQL away, unwilling or not migrated
+is `Unavailable`; an error of our own, such as a statement that it does not understand, is not.
 """
 
 import asyncio

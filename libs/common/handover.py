@@ -1,8 +1,8 @@
 """
 Where a batch of records changes hands: from the task that reads the log to the one that works on them.
 
-One batch waits, at most; who offers the next waits until the worker has come for it.  What was taken is remembered until it is
-committed, so that a member of a group can release its partitions without leaving work half done.
+One batch waits, at most; who offers the next waits until the worker has come for it.  What was taken is remembered until
+it is committed, so that a member of a group can release its partitions without leaving work half done.
 """
 
 import asyncio

@@ -121,7 +121,7 @@ class TokensApi:
         return await self._answered(request, work)
 
     async def _tell_keys(self, request: web.Request) -> web.Response:
-        """Answer the public keys as a JWK Set: those of now, for a ring is replaced when the settings are read again."""
+        """Answer the public keys as a JWK Set: those of now, as the settings may have been read again."""
         keys = msgspec.json.encode({"keys": self._ring.jwks()})
         mark = hashlib.sha256(keys).hexdigest()[:32]
         headers = {
