@@ -131,6 +131,8 @@ class Orders:
 
     def _expel(self, order: Order) -> None:
         expulsion = self._passes.expel(order, now=time.monotonic())
+        if expulsion.folded:
+            log.error("expulsions.folded", app=expulsion.folded)
         here = tuple(self._known.get((order.app, order.subject), ()))
         for connection in here:
             connection.perform(connection.session.expelled(order.subject, expulsion))

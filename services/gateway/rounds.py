@@ -51,12 +51,15 @@ class Rounds:
         """Look until cancelled."""
         while True:
             await asyncio.sleep(TICK)
-            self._tune()
-            self._refresh()
-            now = time.monotonic()
-            for connection in self._wheel.take(now):
-                connection.perform(connection.session.ticked(now))
-                self.put(connection)
+            self._look()  # Of its own, lest the last connection is held between two looks.
+
+    def _look(self) -> None:
+        self._tune()
+        self._refresh()
+        now = time.monotonic()
+        for connection in self._wheel.take(now):
+            connection.perform(connection.session.ticked(now))
+            self.put(connection)
 
     def _tune(self) -> None:
         self._passes.tune(now=time.monotonic(), utc=time.time())

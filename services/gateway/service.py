@@ -317,12 +317,15 @@ class Gateway:
         while True:
             await self._unseated.wait()
             self._unseated.clear()
-            self._turnstile.restate()
-            self._attendance.restate()
-            for connection in tuple(self._connections):
-                for name, member in connection.session.members():
-                    channel = Channel(connection.session.app.id, name)
-                    self._admission.seat_again(Join(connection, channel, member, again=True))
+            self._restate()  # Of its own, lest the last connection is held until the next time.
+
+    def _restate(self) -> None:
+        self._turnstile.restate()
+        self._attendance.restate()
+        for connection in tuple(self._connections):
+            for name, member in connection.session.members():
+                channel = Channel(connection.session.app.id, name)
+                self._admission.seat_again(Join(connection, channel, member, again=True))
 
     async def drain(self) -> None:
         """

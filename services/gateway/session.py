@@ -219,6 +219,7 @@ class Session:
         self._channels.clear()
         self._members.clear()
         self._held.take()
+        self._held_sign_in = None
         self._standing.clear()
         return [Leave(name, returns=True) for name in channels]
 

@@ -144,6 +144,8 @@ class Socket:
             payload = struct.pack("!H", code) + _shortened(reason)
             self.transport.write(frame(payload, CLOSE))
             self._abort_later()
+        elif _unsent(self.transport) > 0:  # Its peer has gone, and may read no more.
+            self._abort_later()
 
     def finish(self) -> None:
         """End the connection once its reader has ended: what is buffered is still sent, for a second."""

@@ -137,9 +137,15 @@ class Standing:
         lost: list[tuple[str, Denied]] = []
         for name in channels:
             try:
-                self.put(name, self.join(app, Subscribe(name), now=now).grant)
+                grant = self.join(app, Subscribe(name), now=now).grant
             except Denied as error:
                 lost.append((name, error))
+                continue
+            # Whom and which token it names was told when the client signed in.
+            if grant is None:
+                self._grants.drop(name)
+            else:
+                self._grants.put(name, grant)
         return lost
 
     def _rests_on_sign_in(self, grant: Grant) -> bool:

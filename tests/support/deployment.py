@@ -8,8 +8,6 @@ presence as processes of their own on Redis, Kafka and PostgreSQL.
 import asyncio
 import base64
 import json
-import os
-import sys
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -22,8 +20,9 @@ import asyncpg
 from aiokafka import AIOKafkaProducer
 
 from tests.support import tokens
+from tests.support.commands import command
 from tests.support.eventlogs import create
-from tests.support.program import ROOT, Program, program
+from tests.support.program import Program, program
 from tests.support.pusherjs import echo_options, options
 from tests.support.token_keys import pair
 
@@ -262,11 +261,8 @@ private_key = '''{private}'''
 
 async def migrate(config: Path, environ: dict[str, str]) -> None:
     """Run ``fanfare migrate``."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services", "migrate", "--config", str(config),
-        cwd=ROOT, env={**os.environ, **environ},
-    )  # fmt: skip
-    assert await process.wait() == 0
+    outcome = await command("migrate", config=config, environ=environ)
+    assert outcome.status == 0, outcome
 
 
 async def _add_app(url: str, prefix: str) -> None:

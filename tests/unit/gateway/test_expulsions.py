@@ -4,7 +4,7 @@ import tracemalloc
 from itertools import product
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -319,6 +319,7 @@ def refused(orders: list[Order], *, now: float) -> set[Asked]:
 class TestModel:
     """Compared with a model that keeps every order."""
 
+    @settings(max_examples=300, deadline=None)
     @given(HEARD, st.integers(1, 6), st.integers(1, 3), st.integers(0, 15))
     def test_never_less(
         self, heard: list[tuple[float, Order]], most: int, of_user: int, later: int
@@ -336,6 +337,7 @@ class TestModel:
             for app, user, channel, given_at in refused(orders, now=at):
                 assert is_out(known, user, app=app, channel=channel, given_at=given_at, now=at)
 
+    @settings(max_examples=100, deadline=None)
     @given(HEARD, st.integers(0, 15))
     def test_never_more(self, heard: list[tuple[float, Order]], later: int) -> None:
         """
