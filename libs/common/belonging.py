@@ -4,7 +4,7 @@ Memberships as values: who belongs to what, and how that changes.
 Pure.  A group is a name that the operator chose, such as ``company:5``; nothing here knows what it opens.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from libs.common.errors import Invalid
@@ -31,9 +31,17 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """A membership ended."""
+    """
+    A membership ended.
+
+    Attributes:
+        membership: Which.
+        at: When nobody found it any more, as near as the backend can tell, in UTC epoch seconds; two reports of
+            one removal may differ in it.
+    """
 
     membership: Membership
+    at: float = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,5 +81,14 @@ def check_membership(membership: Membership) -> None:
         BadName: One breaks the rule.
     """
     for part, name in zip(Membership._fields, membership, strict=True):
-        if not name or len(name) > MAX_NAME or not name.isprintable():
+        if not _is_keepable(name):
             raise BadName(part)
+
+
+def can_be(membership: Membership) -> bool:
+    """Tell whether the names of a membership keep the rule: nobody belongs to what cannot be kept."""
+    return all(map(_is_keepable, membership))
+
+
+def _is_keepable(name: str) -> bool:
+    return 0 < len(name) <= MAX_NAME and name.isprintable()

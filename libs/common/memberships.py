@@ -6,25 +6,36 @@ Memberships: who belongs to what, in each app.
 """
 
 import asyncio
+import time
 from collections import deque
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Protocol
 
 from libs.common.belonging import Change, Membership, Missed, Put, Removed, check_membership
 
 MAX_WAITING = 10_000  # Changes that wait for a listener.
+KEPT = 3600.0  # Seconds for which a removal is told to listeners that begin.
+MOST_KEPT = 5_000  # Removals, the newest, that a listener is told when it begins.
+AT_ONCE = 1000  # Memberships that one question names, where that is one look at a table.
 
 
 class ChangeListener(Protocol):
-    """Hears of changes, each at most once and in the order in which they were made."""
+    """
+    Hears of changes, each at most once and in the order in which they were made, interruptions aside.
+
+    Removals are not lost while nobody listens: a listener that begins, or listens again after an interruption,
+    is told of those that it may have missed, and perhaps again of others, as far as they are not older than `KEPT`
+    seconds and not more than `MOST_KEPT`.  Where all memberships are removed with one stroke, as by ``TRUNCATE``,
+    none is told.
+    """
 
     async def receive(self, timeout: float) -> list[Change]:
         """
         Wait up to ``timeout`` seconds for changes, and take all that have arrived.
 
         Whatever is made after `Missed` came is told, until it comes again: after every interruption, and where
-        more than `MAX_WAITING` changes waited.
+        more than `MAX_WAITING` changes waited.  Then the older half of removals that wait may be forgotten too.
         """
 
 
@@ -32,16 +43,32 @@ class Memberships(Protocol):
     """
     Who belongs to what.
 
-    What was put or removed is seen by every `has` that begins later, in any process, and told to every
+    What was put or removed is seen by every question that begins later, in any process, and told to every
     listener of all of them, also where it was changed by other means than this port.
     """
 
-    async def has(self, membership: Membership) -> bool:
+    @property
+    def at_once(self) -> int:
+        """Return how many one question may name."""
+
+    async def ask(self, memberships: Collection[Membership]) -> Mapping[Membership, bool | None]:
         """
-        Tell whether a membership is there.
+        Tell of up to `at_once` memberships whether they are there.
+
+        Returns:
+            What is known, at least of the first.  For those that are missing there was no time: ask again.  None: the
+            backend fails for this one, and may answer for others.
 
         Raises:
-            Unavailable: The backend is away.
+            Unavailable: The backend is away, for all of them.
+        """
+
+    async def has(self, membership: Membership) -> bool:
+        """
+        Tell whether a membership is there: `ask` for a single one.
+
+        Raises:
+            Unavailable: The backend is away, or fails for this one.
         """
 
     async def put(self, memberships: Collection[Membership]) -> int:
@@ -77,7 +104,7 @@ class Waiting:
     Changes that wait for one listener.  See `ChangeListener`.
 
     Args:
-        bound: The most that wait; beyond, all are forgotten and `Missed` takes their place.
+        bound: The most that wait, `Missed` aside.
     """
 
     def __init__(self, bound: int = MAX_WAITING) -> None:
@@ -87,10 +114,13 @@ class Waiting:
 
     def add(self, change: Change) -> None:
         """Have a change wait."""
-        if isinstance(change, Missed) or len(self._changes) >= self._bound:
-            self._changes.clear()
-            change = Missed()
-        self._changes.append(change)
+        if len(self._changes) > self._bound:
+            removals = [each for each in self._changes if isinstance(each, Removed)]
+            self._changes = deque([Missed(), *removals[-(self._bound // 2) :]])
+        if not isinstance(change, Missed):
+            self._changes.append(change)
+        elif not self._changes or not isinstance(self._changes[0], Missed):
+            self._changes.appendleft(change)  # Removals that wait say more than what is forgotten.
         self._come.set()
 
     async def receive(self, timeout: float) -> list[Change]:
@@ -105,15 +135,28 @@ class Waiting:
 
 
 class MemoryMemberships:
-    """Memberships of one process, lost when it ends.  See `Memberships`."""
+    """
+    Memberships of one process, lost when it ends.  See `Memberships`.
 
-    def __init__(self) -> None:
+    Args:
+        clock: UTC epoch seconds.
+    """
+
+    at_once = AT_ONCE
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
         self._known: dict[tuple[str, str], set[str]] = {}
         self._listeners: set[Waiting] = set()
+        self._removals: deque[Removed] = deque(maxlen=MOST_KEPT)
+
+    async def ask(self, memberships: Collection[Membership]) -> dict[Membership, bool]:
+        """See `Memberships.ask`."""
+        return {each: each.group in self._known.get(each[:2], ()) for each in memberships}
 
     async def has(self, membership: Membership) -> bool:
         """See `Memberships.has`."""
-        return membership.group in self._known.get(membership[:2], ())
+        return (await self.ask([membership]))[membership]
 
     async def put(self, memberships: Collection[Membership]) -> int:
         """See `Memberships.put`."""
@@ -135,6 +178,9 @@ class MemoryMemberships:
     async def changes(self) -> AsyncIterator[ChangeListener]:
         """See `Memberships.changes`."""
         waiting = Waiting()
+        for removed in self._removals:
+            if removed.at > self._clock() - KEPT:
+                waiting.add(removed)
         self._listeners.add(waiting)
         try:
             yield waiting
@@ -156,7 +202,9 @@ class MemoryMemberships:
         groups.discard(membership.group)
         if not groups:
             del self._known[membership[:2]]
-        self._announce(Removed(membership))
+        removed = Removed(membership, self._clock())
+        self._removals.append(removed)
+        self._announce(removed)
         return True
 
     def _announce(self, change: Change) -> None:

@@ -2,11 +2,13 @@
 Memberships in PostgreSQL: the rows of ``fanfare_memberships``.  See `memberships.Memberships`.
 
 Whoever writes the rows, a trigger notifies of every change (migrations/0003_memberships.sql), and `Listening` hears
-it.  Behind a pooler that changes servers between transactions no notification arrives.
+it; removals are also kept for a while, for who did not listen (0005_removals.sql).  Behind a pooler that changes
+servers between transactions no notification arrives.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+import time
+from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -14,27 +16,32 @@ import msgspec
 import structlog
 
 from libs.common.belonging import (
-    BadName,
     Change,
     Membership,
     Missed,
     Put,
     Removed,
+    can_be,
     check_membership,
 )
 from libs.common.connection_postgres import PostgresConnection, reason
 from libs.common.errors import Unavailable
-from libs.common.memberships import ChangeListener, Waiting
+from libs.common.memberships import AT_ONCE, KEPT, MOST_KEPT, ChangeListener, Waiting
 from libs.common.retry import Backoff
 
 NOTIFICATIONS = "fanfare_memberships"
 BACKEND = "memberships"
+OVERLAP = 120.0  # Seconds read again after an interruption: what was removed is seen a while later.
+ROUNDING = (
+    1.0  # Seconds by which the end of a removal's transaction may be later than what is kept.
+)
 PROBE = 30.0  # Seconds between two questions whether the connection that listens is still alive.
 
-_HAS = """
-    SELECT EXISTS (
-        SELECT FROM fanfare_memberships WHERE app = $1 AND user_id = $2 AND group_name = $3
-    )
+_THOSE = """
+    SELECT place
+    FROM unnest($1::text[], $2::text[], $3::text[])
+        WITH ORDINALITY AS asked (app, user_id, group_name, place)
+    JOIN fanfare_memberships USING (app, user_id, group_name)
 """
 _PUT = """
     INSERT INTO fanfare_memberships (app, user_id, group_name)
@@ -49,7 +56,15 @@ _REMOVE = """
 """
 _OF = "SELECT group_name FROM fanfare_memberships WHERE app = $1 AND user_id = $2"
 
-_VERBS: Mapping[str, type[Put | Removed]] = {"put": Put, "removed": Removed}
+_MAY_READ = "SELECT has_table_privilege(to_regclass('fanfare_removals'), 'SELECT')"
+_REMOVALS = """
+    SELECT app, user_id, group_name, extract(epoch FROM now() - max(removed_at))::float8 AS age
+    FROM fanfare_removals
+    WHERE removed_at > now() - make_interval(secs => $1)
+    GROUP BY app, user_id, group_name
+    ORDER BY max(removed_at) DESC
+    LIMIT $2
+"""
 _decode = msgspec.json.Decoder(list[str]).decode
 
 log = structlog.get_logger()
@@ -64,18 +79,25 @@ class PostgresMemberships:
         probe: Seconds between two looks at the connection that listens.
     """
 
+    at_once = AT_ONCE
+
     def __init__(self, connection: PostgresConnection, *, probe: float = PROBE) -> None:
         self._connection = connection
         self._probe = probe
 
+    async def ask(self, memberships: Collection[Membership]) -> dict[Membership, bool]:
+        """See `Memberships.ask`."""
+        answers = dict.fromkeys(memberships, False)
+        asked = list(filter(can_be, answers))
+        if asked:
+            async with self._connection.acquired() as connection:
+                rows = await connection.fetch(_THOSE, *_columns(asked))
+            answers |= {asked[row["place"] - 1]: True for row in rows}
+        return answers
+
     async def has(self, membership: Membership) -> bool:
         """See `Memberships.has`."""
-        try:
-            check_membership(membership)
-        except BadName:  # No row can have it.
-            return False
-        async with self._connection.acquired() as connection:
-            return bool(await connection.fetchval(_HAS, *membership))
+        return (await self.ask([membership]))[membership]
 
     async def put(self, memberships: Collection[Membership]) -> int:
         """See `Memberships.put`."""
@@ -102,11 +124,10 @@ class PostgresMemberships:
         ordered = sorted(set(memberships))
         for membership in ordered:
             check_membership(membership)
-        columns = [list(column) for column in zip(*ordered, strict=True)]
-        if not columns:
+        if not ordered:
             return 0
         async with self._connection.acquired() as connection:
-            status = await connection.execute(statement, *columns)
+            status = await connection.execute(statement, *_columns(ordered))
         return int(status.rpartition(" ")[2])  # "INSERT 0 5", "DELETE 5".
 
 
@@ -124,6 +145,8 @@ class Listening:
         self._probe = probe
         self._waiting = Waiting()
         self._is_lost = False
+        self._heard_at = 0.0  # By the wall clock, which goes on while a machine sleeps.
+        self._is_blind = False
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Waiting]:
@@ -161,8 +184,10 @@ class Listening:
         try:
             await connection.add_listener(NOTIFICATIONS, self._heard)
             self._found()
+            await self._read_back(connection)
             while not ended.is_set():
                 await connection.execute("SELECT 1")  # A server that fell silent does not end it.
+                self._heard_at = time.time()
                 backoff.reset()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self._probe):
@@ -173,7 +198,30 @@ class Listening:
         raise Unavailable(BACKEND) from ConnectionError("PostgreSQL closed the connection")
 
     def _heard(self, _connection: object, _pid: int, _channel: str, payload: str) -> None:
-        self._waiting.add(change_of(payload))
+        self._waiting.add(change_of(payload, now=time.time()))
+
+    async def _read_back(self, connection: Any) -> None:
+        """Tell of the removals that nobody may have told us; what happens from now on is heard."""
+        if not await connection.fetchval(_MAY_READ):
+            self._blinded()
+            return
+        away = max(0.0, time.time() - self._heard_at) + OVERLAP
+        rows = await connection.fetch(_REMOVALS, min(KEPT, away), MOST_KEPT + 1)
+        now = time.time()
+        if len(rows) > MOST_KEPT:
+            log.error("removals.given_up", kept=MOST_KEPT)
+        for app, user, group, age in reversed(rows[:MOST_KEPT]):
+            # Not the instant of the server's clock, which may differ from ours.
+            at = now - max(0.0, age - ROUNDING)
+            self._waiting.add(Removed(Membership(app, user, group), at))
+
+    def _blinded(self) -> None:
+        if not self._is_blind:
+            reason = (
+                "the table fanfare_removals is not there or may not be read; run fanfare migrate"
+            )
+            log.warning("removals.unread", reason=reason)
+        self._is_blind = True
 
     def _found(self) -> None:
         # Not when the connection broke: what is known may serve while nobody can be asked.
@@ -188,14 +236,28 @@ class Listening:
         self._is_lost = True
 
 
-def change_of(payload: str) -> Change:
+def _columns(memberships: Iterable[Membership]) -> list[list[str]]:
+    """Return apps, users and groups, each as an array of SQL."""
+    return [list(column) for column in zip(*memberships, strict=True)]
+
+
+def change_of(payload: str, *, now: float) -> Change:
     """
     Read a notification: ``["put", app, user, group]``, ``["removed", …]``.
 
     Whatever else it says, and others may send on this channel, something has changed: `Missed`.
+
+    Args:
+        payload: As it came.
+        now: UTC epoch seconds; notifications come as soon as their transaction has ended.
     """
     try:
         verb, app, user, group = _decode(payload)
-        return _VERBS[verb](Membership(app, user, group))
-    except (msgspec.DecodeError, ValueError, KeyError):
+    except (msgspec.DecodeError, ValueError):
         return Missed()
+    match verb:
+        case "put":
+            return Put(Membership(app, user, group))
+        case "removed":
+            return Removed(Membership(app, user, group), now)
+    return Missed()

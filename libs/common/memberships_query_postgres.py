@@ -7,6 +7,7 @@ whole number or a UUID, because it is compared with such a column, it gets that;
 such column.  The user is a member if the query's first value is there, and neither null, false nor 0.
 """
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
@@ -16,11 +17,14 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from libs.common.belonging import BadName, Membership, NotKeptHere, check_membership
-from libs.common.connection_postgres import PostgresConnection, reason
+from libs.common.belonging import Membership, NotKeptHere, can_be
+from libs.common.connection_postgres import TROUBLE, PostgresConnection, reason
 from libs.common.errors import Unavailable
 from libs.common.memberships import ChangeListener
 from libs.common.memberships_postgres import BACKEND, PROBE, Listening
+
+AT_ONCE = 200  # Memberships of one call: the query is run for one after the other.
+BUDGET = 0.5  # Seconds after which a call begins no further one, however slow the query is.
 
 _PARAMETER = re.compile(r"\$([1-9][0-9]*)")
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}")
@@ -39,26 +43,46 @@ class QueriedMemberships:
         connection: Opened by the caller.
         query: SQL, see the module.
         probe: Seconds between two looks at the connection that listens.
+        budget: Seconds after which a call begins no further question.
     """
 
-    def __init__(self, connection: PostgresConnection, query: str, *, probe: float = PROBE) -> None:
+    at_once = AT_ONCE
+
+    def __init__(
+        self,
+        connection: PostgresConnection,
+        query: str,
+        *,
+        probe: float = PROBE,
+        budget: float = BUDGET,
+    ) -> None:
         self._connection = connection
         self._query, self._order = _compacted(query)
         self._probe = probe
+        self._budget = budget
         self._fault = ""
 
-    async def has(self, membership: Membership) -> bool:
-        """See `Memberships.has`.  A query that fails counts as a backend that is away, and is said once."""
+    async def ask(self, memberships: Collection[Membership]) -> dict[Membership, bool | None]:
+        """
+        See `Memberships.ask`.
+
+        A query that fails before it is run counts as a backend that is away, and one that fails for a membership leaves
+        that without an answer; it is said once.
+        """
         try:
-            check_membership(membership)
-        except BadName:
-            return False
-        try:
-            answer = await self._asked(membership)
+            answers = await self._asked(list(filter(can_be, dict.fromkeys(memberships))))
         except Unavailable as error:
             self._failed(error)
             raise
-        self._fault = ""
+        if None not in answers.values():
+            self._fault = ""
+        return {each: False for each in memberships if not can_be(each)} | answers
+
+    async def has(self, membership: Membership) -> bool:
+        """See `Memberships.has`."""
+        answer = (await self.ask([membership]))[membership]
+        if answer is None:
+            raise Unavailable(BACKEND) from RuntimeError(self._fault)
         return answer
 
     async def put(self, memberships: Collection[Membership]) -> int:
@@ -79,26 +103,56 @@ class QueriedMemberships:
         async with Listening(self._connection, self._probe).opened() as waiting:
             yield waiting
 
-    async def _asked(self, membership: Membership) -> bool:
+    async def _asked(self, asked: Sequence[Membership]) -> dict[Membership, bool | None]:
+        answers: dict[Membership, bool | None] = {}
+        if not asked:
+            return answers
+        until = _now() + self._budget
         try:
-            return await self._ask(membership)
-        except (
-            asyncpg.PostgresError
-        ) as error:  # The query is the operator's, and may be mended there.
+            async with self._connection.acquired() as connection:
+                while len(answers) < len(asked) and (not answers or _now() < until):
+                    rest = asked[len(answers) :]
+                    answers |= await self._transaction(connection, rest, until=until)
+        except asyncpg.PostgresError as error:  # The query is the operator's, and may be mended.
             raise Unavailable(BACKEND) from error
+        return answers
 
-    async def _ask(self, membership: Membership) -> bool:
-        kind, colon, name = membership.group.partition(":")
-        texts = (*membership, *((kind, name) if colon else ("", kind)))
-        async with (
-            self._connection.acquired() as connection,
-            connection.transaction(readonly=True),
-        ):
+    async def _transaction(
+        self, connection: Any, asked: Sequence[Membership], *, until: float
+    ) -> dict[Membership, bool | None]:
+        """Ask for one after the other, until time is over or one fails: then a transaction answers nothing more."""
+        answers: dict[Membership, bool | None] = {}
+        transaction = connection.transaction(readonly=True)
+        await transaction.start()
+        try:
             # Not kept: the operator's tables change without us, and a pooler keeps nothing for us.
             statement = await connection.prepare(self._query, name="")
             kinds = [parameter.name for parameter in statement.get_parameters()]
-            values = [_value(texts[at], kind) for at, kind in zip(self._order, kinds, strict=True)]
-            return None not in values and bool(await statement.fetchval(*values))
+            for membership in asked:
+                answers[membership] = await self._answer(statement, membership, kinds)
+                if answers[membership] is None or _now() >= until:
+                    break
+        finally:
+            await transaction.rollback()
+        return answers
+
+    async def _answer(
+        self, statement: Any, membership: Membership, kinds: Sequence[str]
+    ) -> bool | None:
+        kind, colon, name = membership.group.partition(":")
+        texts = (*membership, *((kind, name) if colon else ("", kind)))
+        values = [_value(texts[at], kind) for at, kind in zip(self._order, kinds, strict=True)]
+        if None in values:
+            return False
+        try:
+            return bool(await statement.fetchval(*values))
+        except TROUBLE:
+            raise
+        except asyncpg.PostgresError as error:
+            fault = Unavailable(BACKEND)
+            fault.__cause__ = error
+            self._failed(fault)
+            return None
 
     def _failed(self, error: Unavailable) -> None:
         fault = reason(error)
@@ -136,6 +190,10 @@ def _uuid(text: str) -> UUID | None:
     except ValueError:
         return None
     return value if str(value) == text else None
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _refuse(_: object) -> NoReturn:

@@ -8,15 +8,14 @@ the first that fits a channel is the only one.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from libs.common.belonging import Membership
+from libs.common.belonging import Removed
 from libs.common.orders import Order
 from libs.common.policies import Policies
 
 VERB = "expel"
-REMEMBERED = (
-    300.0  # Seconds: longer than a gateway is away, and than any answer is cached elsewhere.
-)
+REMEMBERED = 300.0  # Seconds at least: longer than a gateway is away.
 
 
 def opened(policies: Policies, app: str, group: str) -> tuple[str, ...]:
@@ -39,20 +38,40 @@ def opened(policies: Policies, app: str, group: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def order(membership: Membership, channels: Sequence[str], *, now: float) -> Order:
+@dataclass(frozen=True, slots=True)
+class Terms:
     """
-    Write the order to every gateway: end the user's subscriptions of these channels, as old as the order is.
+    How long what was true before a removal goes on to count, in seconds.
+
+    Attributes:
+        answers: An answer that is remembered by a process that did not hear of the removal.
+        permissions: A permission that such an answer, or a back end, has given.
+    """
+
+    answers: float
+    permissions: float
+
+
+def order(removed: Removed, channels: Sequence[str], *, terms: Terms, now: float) -> Order:
+    """
+    Write the order to every gateway: end the user's subscriptions of these channels.
+
+    It concerns permissions that were given before the removal, or after it by a process that did not hear of it, and
+    no later ones, however late this is written.  It is remembered as long as they may be good, and long enough to be
+    heard by a gateway that was away.
 
     Args:
-        membership: It ended.
+        removed: What ended, and when.
         channels: See `opened`.
+        terms: How long things count.
         now: UTC epoch seconds.
     """
+    until = min(now, removed.at + terms.answers)
     return Order(
         VERB,
-        membership.app,
-        membership.user,
-        issued_at=now,
-        expires_at=now + REMEMBERED,
+        removed.membership.app,
+        removed.membership.user,
+        issued_at=until,
+        expires_at=max(until + terms.permissions, now + REMEMBERED),
         channels=tuple(channels),
     )

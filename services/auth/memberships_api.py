@@ -4,6 +4,7 @@ Memberships over HTTP, for back ends: put and removed, in requests that are sign
 The app is the one that the signing key names.
 """
 
+import time
 from collections.abc import Awaitable, Callable, Collection, Iterable
 
 import structlog
@@ -54,13 +55,15 @@ class MembershipsApi:
         return await self._changed(request, self._memberships.put, Put)
 
     async def _remove(self, request: web.Request) -> web.Response:
-        return await self._changed(request, self._memberships.remove, Removed)
+        return await self._changed(
+            request, self._memberships.remove, lambda each: Removed(each, time.time())
+        )
 
     async def _changed(
         self,
         request: web.Request,
         work: Callable[[Collection[Membership]], Awaitable[int]],
-        change: type[Put | Removed],
+        change: Callable[[Membership], Change],
     ) -> web.Response:
         """Answer ``{"changed": 2}``: of how many it was not so before."""
         call = await self._callers.signed(request)

@@ -8,17 +8,18 @@ twice does nothing.  A membership that is there again, because its rows were wri
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 
 import structlog
 
-from libs.common.belonging import Membership
+from libs.common.belonging import Membership, Removed
 from libs.common.control import Control
 from libs.common.errors import Unavailable
 from libs.common.memberships import Memberships
+from libs.common.orders import Order
 from libs.common.policies import Policies
 from libs.common.retry import Backoff
-from services.auth.expulsion import opened, order
+from services.auth.expulsion import Terms, opened, order
 
 MAX_WAITING = 10_000  # Removals; the oldest is given up for a new one.
 AT_ONCE = 20  # Removals that are worked on together.
@@ -35,6 +36,7 @@ class Removals:
         policies: What memberships open.
         memberships: Whether they are gone indeed.
         control: Takes the orders.
+        terms: How long what was true before a removal goes on to count; asked for each time.
         clock: UTC epoch seconds.
     """
 
@@ -44,24 +46,26 @@ class Removals:
         memberships: Memberships,
         *,
         control: Control,
+        terms: Callable[[], Terms],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._policies = policies
         self._memberships = memberships
         self._control = control
+        self._terms = terms
         self._clock = clock
-        self._waiting: deque[Membership] = deque(maxlen=MAX_WAITING)
+        self._waiting: deque[Removed] = deque(maxlen=MAX_WAITING)
         self._come = asyncio.Event()
 
     def replace(self, policies: Policies) -> None:
         """Put other policies in the place of all."""
         self._policies = policies
 
-    def add(self, membership: Membership) -> None:
+    def add(self, removed: Removed) -> None:
         """Have a removal wait; beyond `MAX_WAITING` the oldest is given up, and the log says so."""
         if len(self._waiting) == MAX_WAITING:
-            log.warning("removal.given_up", app=self._waiting[0].app, group=self._waiting[0].group)
-        self._waiting.append(membership)
+            _give_up(self._waiting[0].membership)
+        self._waiting.append(removed)
         self._come.set()
 
     async def run(self) -> None:
@@ -71,15 +75,24 @@ class Removals:
             self._come.clear()
             while self._waiting:
                 count = min(AT_ONCE, len(self._waiting))
-                async with asyncio.TaskGroup() as tasks:
-                    for _ in range(count):
-                        tasks.create_task(self._close(self._waiting.popleft()))
+                await self._close([self._waiting.popleft() for _ in range(count)])
 
-    async def _close(self, membership: Membership) -> None:
-        channels = opened(self._policies, membership.app, membership.group)
-        if not channels or await self._is_there(membership):
-            return
-        command = order(membership, channels, now=self._clock())
+    async def _close(self, several: Sequence[Removed]) -> None:
+        channels = {
+            each: opened(self._policies, each.membership.app, each.membership.group)
+            for each in several
+        }
+        doubtful = [each for each in several if channels[each]]
+        there = await self._there({each.membership for each in doubtful})
+        async with asyncio.TaskGroup() as tasks:
+            for removed in doubtful:
+                if removed.membership not in there:
+                    command = order(
+                        removed, channels[removed], terms=self._terms(), now=self._clock()
+                    )
+                    tasks.create_task(self._send(command, removed.membership))
+
+    async def _send(self, command: Order, membership: Membership) -> None:
         backoff = Backoff()
         while command.expires_at > self._clock():
             try:
@@ -95,12 +108,22 @@ class Removals:
                     group=membership.group,
                 )
                 return
-        log.error("removal.given_up", app=membership.app, group=membership.group)
+        _give_up(membership)
 
-    async def _is_there(self, membership: Membership) -> bool:
-        """Tell whether a membership came back at once; who cannot be asked is taken at their first word."""
+    async def _there(self, memberships: Collection[Membership]) -> set[Membership]:
+        """Tell which came back at once; those of whom nobody can tell are taken at their first word."""
+        there: set[Membership] = set()
+        left = list(memberships)
         try:
-            async with asyncio.timeout(TIMEOUT):
-                return await self._memberships.has(membership)
+            while left:
+                async with asyncio.timeout(TIMEOUT):
+                    answers = await self._memberships.ask(left[: self._memberships.at_once])
+                there |= {each for each, is_there in answers.items() if is_there}
+                left = [each for each in left if each not in answers]
         except (Unavailable, TimeoutError):
-            return False
+            pass
+        return there
+
+
+def _give_up(membership: Membership) -> None:
+    log.error("removal.given_up", app=membership.app, group=membership.group)

@@ -23,8 +23,10 @@ from libs.common.policies import Policies
 from libs.common.rates import Rates
 from libs.common.revocations import Revocations
 from libs.common.throttle import Throttle
+from libs.common.tokens import LEEWAY
 from services.auth.api import Api
 from services.auth.decisions import Decisions
+from services.auth.expulsion import Terms
 from services.auth.membership_topic import MembershipTopic
 from services.auth.memberships_api import MembershipsApi
 from services.auth.orders import Orders
@@ -78,7 +80,13 @@ class Auth:
             policies,
             memberships,
             settings=settings.memberships,
-            removals=Removals(policies, memberships, control=control, clock=clock),
+            removals=Removals(
+                policies,
+                memberships,
+                control=control,
+                terms=lambda: Terms(settings.memberships.cache, ring.max_ttl + LEEWAY),
+                clock=clock,
+            ),
         )
         callers = Callers(apps, settings.read_timeout)
         self._api = Api(

@@ -160,7 +160,8 @@ class MembershipSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
         group: The consumer group that reads it.
         cache: Seconds for which an answer counts, unless a change is heard of.
         cache_entries: Answers that are remembered at most.
-        timeout: Seconds in which the backend must have answered.
+        timeout: Seconds in which the backend must have answered one call, which may be about many.
+        max_wait: Seconds in which a question must have got its answer, however many others wait.
     """
 
     query: str = ""
@@ -169,8 +170,11 @@ class MembershipSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     cache: Annotated[float, Meta(ge=0, le=60)] = 60.0
     cache_entries: Annotated[int, Meta(ge=1)] = 100_000
     timeout: Annotated[float, Meta(gt=0)] = 2.0
+    max_wait: Annotated[float, Meta(gt=0)] = 10.0
 
     def __post_init__(self) -> None:
+        if self.max_wait < self.timeout:
+            raise ValueError("max_wait must not be less than timeout")
         if not self.query:
             return
         used = set(_PARAMETER.findall(self.query))

@@ -1,5 +1,6 @@
 """The contract of `memberships.Memberships`, on memory and on PostgreSQL."""
 
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -69,6 +70,41 @@ class TestHas:
     async def test_unkeepable(self, memberships: Memberships, name: str) -> None:
         """Nobody belongs to what cannot be kept."""
         assert not await memberships.has(ANN._replace(group=name))
+
+
+class TestAsk:
+    """Many are asked for at once."""
+
+    async def test_some(self, site: Deployment) -> None:
+        """Each has its own answer."""
+        await site.one.put([ANN, OTHER])
+
+        assert await site.other.ask([OTHER, BEN, ANN]) == {OTHER: True, BEN: False, ANN: True}
+
+    async def test_as_many_as_may_be(self, memberships: Memberships) -> None:
+        many = [ANN._replace(user=str(number)) for number in range(memberships.at_once)]
+        await memberships.put(many[::3])
+
+        answers = await memberships.ask(many)
+
+        assert [each for each in many if answers[each]] == many[::3]
+
+    async def test_none(self, memberships: Memberships) -> None:
+        assert await memberships.ask([]) == {}
+
+    @pytest.mark.parametrize("name", ["", "a\x00", "\ud800", LONG + "x"])
+    async def test_unkeepable(self, memberships: Memberships, name: str) -> None:
+        """One that cannot be kept is not there, and spoils no other."""
+        bad = ANN._replace(user=name)
+        await memberships.put([ANN, BEN])
+
+        assert await memberships.ask([ANN, bad, BEN]) == {ANN: True, bad: False, BEN: True}
+        assert await memberships.ask([bad]) == {bad: False}
+
+    async def test_twice(self, memberships: Memberships) -> None:
+        await memberships.put([ANN])
+
+        assert await memberships.ask([ANN, BEN, ANN]) == {ANN: True, BEN: False}
 
 
 class TestChanged:
@@ -141,7 +177,24 @@ class TestChanges:
             await site.one.put([BEN])
 
             for each in (listener, second):
-                assert await heard(each, 3) == [Put(ANN), Removed(ANN), Put(BEN)]
+                assert await heard(each, 3) == [Put(ANN), Removed(ANN, 0.0), Put(BEN)]
+
+    async def test_nobody_listened(self, site: Deployment) -> None:
+        """A removal while nobody listens is told to every listener that begins, and to those that listen once."""
+        began = time.time()
+        await site.one.put([ANN, BEN])
+        await site.one.remove([ANN])
+
+        async with site.other.changes() as listener, site.one.changes() as second:
+            for each in (listener, second):
+                (removed,) = await heard(each, 1)
+                assert isinstance(removed, Removed)
+                assert removed.membership == ANN
+                assert began <= removed.at <= time.time()
+
+            await site.one.remove([BEN])
+            for each in (listener, second):
+                assert await heard(each, 1) == [Removed(BEN, 0.0)]
 
     async def test_nothing(self, memberships: Memberships) -> None:
         """A wait ends when its time is over."""

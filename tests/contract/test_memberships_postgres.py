@@ -9,11 +9,20 @@ from structlog.testing import capture_logs
 
 from libs.common.address import Url
 from libs.common.belonging import Membership, Missed, NotKeptHere, Put, Removed
+from libs.common.connection_postgres import reason
 from libs.common.errors import Unavailable
 from libs.common.memberships_postgres import PostgresMemberships, change_of
-from libs.common.memberships_query_postgres import QueriedMemberships
+from libs.common.memberships_query_postgres import BUDGET, QueriedMemberships
 from libs.common.migrations_postgres import migrate
-from tests.support.memberships import ANN, BEN, DEADLINE, connected, deployment, heard, interrupted
+from tests.support.memberships import (
+    ANN,
+    BEN,
+    DEADLINE,
+    connected,
+    deployment,
+    heard,
+    interrupted,
+)
 from tests.support.servers import postgres_server
 from tests.support.servers.ports import free_port
 from tests.support.servers.process import eventually
@@ -58,7 +67,12 @@ class TestByHand:
                 for statement in statements:
                     await operator.execute(statement)
 
-            assert await heard(listener, 4) == [Put(ANN), Removed(ANN), Put(BEN), Removed(BEN)]
+            assert await heard(listener, 4) == [
+                Put(ANN),
+                Removed(ANN, 0.0),
+                Put(BEN),
+                Removed(BEN, 0.0),
+            ]
 
     async def test_emptied(self, database_url: str) -> None:
         """A table that was emptied names no rows: everything must be forgotten."""
@@ -99,7 +113,7 @@ class TestByHand:
     )
     def test_unknown_notification(self, payload: str) -> None:
         """What cannot be read says that something has changed."""
-        assert change_of(payload) == Missed()
+        assert change_of(payload, now=0.0) == Missed()
 
 
 class TestAway:
@@ -111,6 +125,7 @@ class TestAway:
 
             for question in (
                 memberships.has(ANN),
+                memberships.ask([ANN, BEN]),
                 memberships.put([ANN]),
                 memberships.remove([ANN]),
                 memberships.of("1", "7"),
@@ -161,12 +176,14 @@ async def logged(logs: Logs, event: str) -> bool:
 
 
 @asynccontextmanager
-async def queried(url: str, query: str) -> AsyncIterator[QueriedMemberships]:
+async def queried(
+    url: str, query: str, *, budget: float = BUDGET
+) -> AsyncIterator[QueriedMemberships]:
     """Open memberships behind a query, with tables of the operator's."""
     async with operated(url) as operator:
         await operator.execute(TABLES)
     async with connected(url) as connection:
-        yield QueriedMemberships(connection, query)
+        yield QueriedMemberships(connection, query, budget=budget)
 
 
 class TestQuery:
@@ -249,6 +266,55 @@ class TestQuery:
         async with operated(database_url) as operator:
             assert await operator.fetchval("SELECT count(*) FROM company_users") == 1
 
+    async def test_many(self, database_url: str) -> None:
+        """The query is run for one after the other, and each has its own answer."""
+        asked = [
+            Membership("1", user, group)
+            for user in ("7", "8", "ann", "")
+            for group in ("company:5", "company:6", "company:x")
+        ]
+        async with queried(database_url, QUERY) as memberships:
+            answers = await memberships.ask([*asked, *asked])
+
+        assert answers == {each: each == ANN for each in asked}
+
+    async def test_as_many_as_may_be(self, database_url: str) -> None:
+        async with queried(database_url, QUERY) as memberships:
+            asked = [ANN._replace(user=str(user)) for user in range(memberships.at_once)]
+
+            answers = await memberships.ask(asked)
+
+        assert [each for each in asked if answers[each]] == [ANN]
+
+    async def test_fault_of_one(self, database_url: str, logs: Logs) -> None:
+        """The one for which the query fails gets no answer, the others before and after get theirs."""
+        query = "SELECT 1 / (6 - length($3)) = 0 FROM company_users WHERE user_id = $2"
+        asked = [Membership("1", user, group) for user in "78" for group in ("a", "bad--8", "b")]
+        async with queried(database_url, query) as memberships:
+            answers = await memberships.ask(asked)
+            with pytest.raises(Unavailable) as raised:
+                await memberships.has(asked[1])
+            assert await memberships.has(asked[2])
+
+        assert list(answers.values()) == [True, None, True, False, None, False]
+        assert "division by zero" in reason(raised.value)
+        (line,) = events(logs, "memberships.query_failed")
+        assert "division by zero" in line["reason"]
+
+    async def test_all_of_them_faulty(self, database_url: str, logs: Logs) -> None:
+        query = "SELECT 1 / (length($2) - length($2)) > 0 WHERE $3 <> ''"
+        async with queried(database_url, query) as memberships:
+            assert await memberships.ask([ANN, BEN]) == {ANN: None, BEN: None}
+
+        assert len(events(logs, "memberships.query_failed")) == 1
+
+    async def test_slow(self, database_url: str) -> None:
+        """When time is over, those that were reached have their answers, and at least the first."""
+        async with queried(database_url, QUERY, budget=0.0) as memberships:
+            assert await memberships.ask([ANN, BEN]) == {ANN: True}
+            assert await memberships.ask([BEN, ANN]) == {BEN: False}
+            assert await memberships.has(ANN)
+
     async def test_mended(self, database_url: str, logs: Logs) -> None:
         """A query that failed because of the tables works when they are as it needs them."""
         query = "SELECT 1 FROM later WHERE user_id = $2 AND group_name = $3"
@@ -300,4 +366,4 @@ class TestQuery:
                 notify = "SELECT fanfare_memberships_notify('removed', '1', '7', 'company:5')"
                 await operator.execute(notify)
 
-            assert await heard(listener, 1) == [Removed(ANN)]
+            assert await heard(listener, 1) == [Removed(ANN, 0.0)]

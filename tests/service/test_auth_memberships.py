@@ -1,7 +1,8 @@
 """Memberships: written over HTTP and by topic, asked for by policies, seen at once, and missed with care."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+import time
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,20 +21,27 @@ from libs.common.limits import Limits
 from libs.common.memberships import Memberships, MemoryMemberships
 from libs.common.memberships_postgres import PostgresMemberships
 from libs.common.migrations_postgres import migrate
+from libs.common.orders import Order
 from libs.common.policy_settings import ChannelPolicy
 from libs.common.records import NewRecord
+from libs.common.token_settings import DEFAULT_MAX_TTL
+from libs.common.tokens import LEEWAY
 from services.auth.membership_requests import MOST
 from services.auth.settings import AuthSettings, MembershipSettings
 from tests.support.auth import ISSUERS, NOW, ONE, TWO, Client, fields, serving
 from tests.support.backends import signed
-from tests.support.memberships import Breaking, connected
+from tests.support.memberships import Breaking, connected, cut_off
 from tests.support.servers import Server, postgres_server
 from tests.support.servers.process import eventually
 from tests.support.tenants import operated
 from tests.support.tokens import token
 
 DEADLINE = 20.0
+CLOCKS = 10.0  # Seconds by which two clocks of this machine may differ at most.
 PATH = "/auth/memberships"
+INSERT = (
+    "INSERT INTO fanfare_memberships (app, user_id, group_name) VALUES ('1', '7', 'campaign:5')"
+)
 ANN = Membership("1", "7", "campaign:5")
 POLICIES = (
     ChannelPolicy(app="1", pattern="private-campaign.{id}", member_of="campaign:{id}"),
@@ -70,6 +78,13 @@ class Site:
 
         await eventually(is_so, timeout=DEADLINE)
 
+    async def ordered(self) -> Order:
+        """Wait for the first order."""
+        async with asyncio.timeout(DEADLINE), self.control.listen() as listener:
+            while True:
+                for order in await listener.receive(DEADLINE):
+                    return order
+
     async def write(self, method: str, body: Any, **params: str | None) -> tuple[int, Any]:
         """Put or remove memberships as a back end of the first app; other parameters as in `signed`."""
         data = body if isinstance(body, bytes) else msgspec.json.encode(body)
@@ -85,9 +100,10 @@ async def site(
     *,
     app: App = ONE,
     events: MemoryEventLog | None = None,
+    clock: Callable[[], float] = lambda: NOW,
     **settings: Any,
 ) -> AsyncIterator[Site]:
-    breaking, control = Breaking(memberships), MemoryControl(lambda: NOW)
+    breaking, control = Breaking(memberships), MemoryControl(clock)
     async with serving(
         app,
         TWO,
@@ -96,6 +112,7 @@ async def site(
         control=control,
         events=events,
         policies=POLICIES,
+        clock=clock,
     ) as (client, _):
         yield Site(client, breaking, control)
 
@@ -184,8 +201,7 @@ class TestWriting:
         await memory.write(hdrs.METH_PUT, one)
         await memory.write(hdrs.METH_DELETE, one)
 
-        async with asyncio.timeout(DEADLINE), memory.control.listen() as listener:
-            (order,) = await listener.receive(DEADLINE)
+        order = await memory.ordered()
 
         assert (order.verb, order.subject, order.channels) == (
             "expel",
@@ -237,11 +253,11 @@ class TestTopic:
 
 
 @asynccontextmanager
-async def on_postgres(url: str, **settings: Any) -> AsyncIterator[Site]:
+async def on_postgres(url: str, *, clock: Callable[[], float] = lambda: NOW) -> AsyncIterator[Site]:
     await migrate(Url(url))
     async with (
         connected(url, connect_timeout=1.0, command_timeout=1.0) as connection,
-        site(PostgresMemberships(connection), **settings) as opened,
+        site(PostgresMemberships(connection), clock=clock) as opened,
     ):
         yield opened
 
@@ -251,18 +267,16 @@ class TestPostgres:
 
     async def test_by_hand(self, database_url: str) -> None:
         """A row that somebody writes is seen within a moment, whatever was answered before."""
-        insert = "INSERT INTO fanfare_memberships (app, user_id, group_name) VALUES ('1', '7', 'campaign:5')"
         async with on_postgres(database_url) as opened, operated(database_url) as operator:
             await opened.becomes(403)
 
-            await operator.execute(insert)
+            await operator.execute(INSERT)
             await opened.becomes(200)
 
             await operator.execute("DELETE FROM fanfare_memberships")
             await opened.becomes(403)
 
-            async with asyncio.timeout(DEADLINE), opened.control.listen() as listener:
-                (order,) = await listener.receive(DEADLINE)
+            order = await opened.ordered()
         assert order.channels == ("private-campaign.5",)
 
     async def test_two_processes(self, database_url: str) -> None:
@@ -276,6 +290,53 @@ class TestPostgres:
 
             await first.write(hdrs.METH_DELETE, one)
             await second.becomes(403)
+
+    async def test_nobody_listened(self, database_url: str) -> None:
+        """A row that is deleted while no auth runs is told to gateways by the next that does."""
+        async with on_postgres(database_url) as opened:
+            await opened.write(hdrs.METH_PUT, {"user": "7", "group": "campaign:5"})
+        async with operated(database_url) as operator:
+            await operator.execute("DELETE FROM fanfare_memberships")
+            await operator.execute(
+                "UPDATE fanfare_removals SET removed_at = removed_at - interval '30 minutes'"
+            )
+        removed_at = time.time() - 30 * 60
+
+        async with on_postgres(database_url, clock=time.time) as opened:
+            order = await opened.ordered()
+
+        assert (order.subject, order.channels) == ("7", ("private-campaign.5",))
+        assert order.issued_at == pytest.approx(removed_at + 60, abs=CLOCKS)
+        assert order.expires_at == pytest.approx(order.issued_at + DEFAULT_MAX_TTL + LEEWAY)
+
+    async def test_cut_off(self, database_url: str) -> None:
+        """So is one that is deleted while auth has lost its connections."""
+        async with on_postgres(database_url) as opened:
+            await opened.write(hdrs.METH_PUT, {"user": "7", "group": "campaign:5"})
+            await self.remembered(opened)
+            async with cut_off(database_url) as operator:
+                await operator.execute("DELETE FROM fanfare_memberships")
+
+            order = await opened.ordered()
+            await opened.becomes(403)
+
+        assert (order.subject, order.channels) == ("7", ("private-campaign.5",))
+
+    async def test_back_again(self, database_url: str) -> None:
+        """Who was removed and put again while no auth ran is not sent away."""
+        other = {"user": "8", "group": "campaign:5"}
+        async with on_postgres(database_url) as opened:
+            await opened.write(hdrs.METH_PUT, {"user": "7", "group": "campaign:5"})
+            await opened.write(hdrs.METH_PUT, other)
+        async with operated(database_url) as operator:
+            await operator.execute("DELETE FROM fanfare_memberships WHERE user_id = '7'")
+            await operator.execute("DELETE FROM fanfare_memberships WHERE user_id = '8'")
+            await operator.execute(INSERT)
+
+        async with on_postgres(database_url) as opened:
+            order = await opened.ordered()
+
+        assert order.subject == "8"
 
     async def test_stopped(self) -> None:
         """PostgreSQL stopped: what was answered lately still decides, anything else is 503."""
@@ -331,6 +392,20 @@ class TestSeveral:
         assert granted.keys() == {"auth", "channel_data"}
         assert [each["status"] for each in refused] == [403, 400, 403]
         assert refused[0] == {"error": "you may not join this channel", "status": 403}
+
+    async def test_one_call(self, memory: Site) -> None:
+        """Whether the user belongs to many groups is asked in one call."""
+        names = [f"private-campaign.{number}" for number in range(100)]
+        answer = await fields(
+            await memory.client.post(
+                "/pusher/auth?app_key=one",
+                json={"socket_id": "1.2", "channels": names},
+                headers={"Authorization": f"Bearer {token()}"},
+            )
+        )
+
+        assert {each["status"] for each in answer["channels"].values()} == {403}
+        assert [len(call) for call in memory.memberships.calls] == [100]
 
     async def test_away(self, memory: Site) -> None:
         """What cannot be told now is said of the channels that it concerns."""

@@ -1,10 +1,11 @@
 """Memberships on any backend, as two processes have them, and ways to hear of changes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from libs.common.address import Url
 from libs.common.belonging import Change, Membership, Missed
@@ -14,6 +15,7 @@ from libs.common.memberships import ChangeListener, Memberships, MemoryMembershi
 from libs.common.memberships_postgres import PostgresMemberships
 from libs.common.migrations_postgres import migrate
 from libs.common.settings import PostgresSettings
+from tests.support.tenants import operated
 
 MEMORY = "memory://"
 DEADLINE = 20.0  # Seconds for anything to happen.
@@ -58,6 +60,26 @@ def connected(url: str, **settings: Any) -> PostgresConnection:
     return PostgresConnection(Url(url), "memberships", PostgresSettings(**settings))
 
 
+@asynccontextmanager
+async def cut_off(url: str) -> AsyncIterator[Any]:
+    """End all connections to a database, and let none in while the context is open but this one of an operator."""
+    server = urlsplit(url)._replace(path="/postgres").geturl()
+    name = urlsplit(url).path.removeprefix("/")
+    async with operated(server) as other, operated(url) as operator:
+        pid = await operator.fetchval("SELECT pg_backend_pid()")
+        await other.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+        try:
+            await other.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = $1 AND pid <> $2",
+                name,
+                pid,
+            )
+            yield operator
+        finally:
+            await other.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+
+
 async def heard(listener: ChangeListener, count: int) -> list[Change]:
     """Wait until this many changes were told, interruptions aside."""
     changes: list[Change] = []
@@ -80,12 +102,22 @@ class Breaking:
 
     Args:
         inner: What answers.
+
+    Attributes:
+        calls: What was asked together.
+        broken: Those for which the backend fails.
+        told: How many a call has time for; None: all.
+        fault: What goes wrong with every call; None: nothing.
     """
 
     def __init__(self, inner: Memberships) -> None:
         self._inner = inner
+        self.at_once = inner.at_once
         self.is_away = False
-        self.questions = 0
+        self.calls: list[list[Membership]] = []
+        self.broken: set[Membership] = set()
+        self.told: int | None = None
+        self.fault: Exception | None = None
         self.asked = asyncio.Event()
         self.answering = asyncio.Event()
         self.answering.set()
@@ -102,14 +134,25 @@ class Breaking:
         return await self._inner.remove(memberships)
 
     def _check(self) -> None:
+        if self.fault is not None:
+            raise self.fault
         if self.is_away:
             raise Unavailable("memberships")
 
-    async def has(self, membership: Membership) -> bool:
+    @property
+    def questions(self) -> int:
+        """How many were asked."""
+        return sum(map(len, self.calls))
+
+    async def ask(self, memberships: Collection[Membership]) -> Mapping[Membership, bool | None]:
         """Answer as it was when the question came, as soon as that is let through."""
-        self.questions += 1
+        self.calls.append(list(memberships))
         self._check()
-        answer = await self._inner.has(membership)
+        answers = await self._inner.ask(list(memberships)[: self.told])
         self.asked.set()
         await self.answering.wait()
-        return answer
+        return {each: None if each in self.broken else told for each, told in answers.items()}
+
+    async def has(self, membership: Membership) -> bool:
+        """See `Memberships.has`."""
+        return (await self.ask([membership]))[membership] is True

@@ -1,13 +1,15 @@
-"""Decisions: what is remembered, for how long, and who waits for whom."""
+"""Decisions: what policies and memberships say, and what is told when a membership ends."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 import pytest
+from structlog.testing import capture_logs
 
-from libs.common.belonging import Membership, Missed, Put, Removed
+from libs.common.belonging import Membership, Put, Removed
 from libs.common.control import MemoryControl
 from libs.common.errors import Unavailable
 from libs.common.memberships import MemoryMemberships
@@ -16,12 +18,14 @@ from libs.common.policies import Policies
 from libs.common.policy_settings import ChannelPolicy
 from libs.common.secret import Secret
 from services.auth.decisions import Decisions
+from services.auth.expulsion import Terms
 from services.auth.identity import User
-from services.auth.removals import Removals
+from services.auth.removals import MAX_WAITING, Removals
 from services.auth.settings import Issuer, MembershipSettings
 from tests.support.memberships import Breaking
 
 DEADLINE = 5.0
+TERMS = Terms(answers=60.0, permissions=3600.0)
 ISSUER = Issuer(issuer="i", audience="a", secret=Secret("s" * 32))
 USER = User("7", {}, {"ok": True}, ISSUER)
 ANN = Membership("1", "7", "x:5")
@@ -36,22 +40,26 @@ POLICIES = Policies(
 
 @dataclass
 class Site:
-    """Decisions around memberships in memory, and a clock that stands still."""
+    """Decisions around memberships in memory."""
 
-    now: float = 1000.0
-    memory: MemoryMemberships = field(default_factory=MemoryMemberships)
+    now: float = field(default_factory=time.time)
     control: MemoryControl = field(default_factory=MemoryControl)
-    settings: MembershipSettings = field(default_factory=MembershipSettings)
 
     def __post_init__(self) -> None:
+        self.memory = MemoryMemberships(lambda: self.now)
         self.memberships = Breaking(self.memory)
-        removals = Removals(POLICIES, self.memberships, control=self.control)
+        self.removals = Removals(
+            POLICIES,
+            self.memberships,
+            control=self.control,
+            clock=lambda: self.now,
+            terms=lambda: TERMS,
+        )
         self.decisions = Decisions(
             POLICIES,
             self.memberships,
-            settings=self.settings,
-            removals=removals,
-            clock=lambda: self.now,
+            settings=MembershipSettings(),
+            removals=self.removals,
         )
 
     async def may(self, channel: str = "private-x.5") -> bool:
@@ -77,33 +85,16 @@ def site() -> Site:
     return Site()
 
 
-class TestRemembered:
-    """An answer counts for `auth.memberships.cache` seconds."""
+class TestDecided:
+    """Policies decide, and where they ask for a membership, that."""
 
-    async def test_yes(self, site: Site) -> None:
+    async def test_member(self, site: Site) -> None:
         await site.memory.put([ANN])
 
-        assert await site.may()
-        assert await site.may()
-        assert not await site.may("private-x.6")
-
-        assert site.memberships.questions == 2
-
-    async def test_no(self, site: Site) -> None:
-        """A no is remembered as well."""
-        assert not await site.may()
-        assert not await site.may()
-
-        assert site.memberships.questions == 1
-
-    async def test_over(self, site: Site) -> None:
-        assert not await site.may()
-        await site.memory.put([ANN])
-
-        site.now += 59.9
-        assert not await site.may()
-        site.now += 0.1
-        assert await site.may()
+        async with site.running():
+            assert await site.may()
+            assert not await site.may("private-x.6")
+            assert not await site.may("private-y.5")
 
     async def test_without_membership(self, site: Site) -> None:
         """Policies that ask for none ask nobody."""
@@ -112,84 +103,14 @@ class TestRemembered:
 
         assert site.memberships.questions == 0
 
-
-class TestAway:
-    """The memberships are away."""
-
-    async def test_while_fresh(self, site: Site) -> None:
-        """What counts decides, and then nobody is let in, nor told that they may not be."""
-        await site.memory.put([ANN])
-        assert await site.may()
+    async def test_away(self, site: Site) -> None:
         site.memberships.is_away = True
-
-        site.now += 59.0
-        assert await site.may()
-        site.now += 1.0
-        with pytest.raises(Unavailable):
-            await site.may()
-
-    async def test_back(self, site: Site) -> None:
-        """A failure is not remembered."""
-        site.memberships.is_away = True
-        with pytest.raises(Unavailable):
-            await site.may()
-
-        site.memberships.is_away = False
-
-        assert not await site.may()
-
-    async def test_slow(self) -> None:
-        """A backend that does not answer in time is away."""
-        site = Site(settings=MembershipSettings(timeout=0.01))
-        site.memberships.answering.clear()
-
-        with pytest.raises(Unavailable):
-            await site.may()
-
-
-class TestOneQuestion:
-    """Whoever asks the same at the same time waits for one question."""
-
-    async def test_shared(self, site: Site) -> None:
-        await site.memory.put([ANN])
-        site.memberships.answering.clear()
-        async with asyncio.TaskGroup() as tasks:
-            asked = [tasks.create_task(site.may()) for _ in range(50)]
-            other = tasks.create_task(site.may("private-x.6"))
-            await asyncio.sleep(0)
-            site.memberships.answering.set()
-
-        assert all(task.result() for task in asked)
-        assert not other.result()
-        assert site.memberships.questions == 2
-
-    async def test_failure_shared(self, site: Site) -> None:
-        site.memberships.is_away = True
-
-        answers = await asyncio.gather(*(site.may() for _ in range(10)), return_exceptions=True)
-
-        assert all(isinstance(answer, Unavailable) for answer in answers)
-
-    async def test_asker_cancelled(self, site: Site) -> None:
-        """When the one who asked goes away, another asks."""
-        await site.memory.put([ANN])
-        site.memberships.answering.clear()
-        first = asyncio.create_task(site.may())
-        await site.memberships.asked.wait()
-        second = asyncio.create_task(site.may())
-        await asyncio.sleep(0)
-
-        first.cancel()
-        site.memberships.answering.set()
-
-        assert await second
-        assert site.memberships.questions == 2
-
-
-class TestChanges:
-    """An answer is forgotten when a change is heard of."""
+        async with site.running():
+            with pytest.raises(Unavailable):
+                await site.may()
 
     async def test_heard(self, site: Site) -> None:
+        """What was answered is forgotten when a change is heard of."""
         async with site.running():
             assert not await site.may()
 
@@ -199,35 +120,16 @@ class TestChanges:
                 while not await site.may():
                     await asyncio.sleep(0)
 
-    @pytest.mark.parametrize("change,count", [(Put(ANN), 3), (Removed(ANN), 3), (Missed(), 4)])
-    async def test_forgotten(self, site: Site, change: Put | Removed | Missed, count: int) -> None:
-        """A change touches its own membership; after missed ones all are asked for again."""
-        await site.may()
-        await site.may("private-y.5")
+    async def test_heeded(self, site: Site) -> None:
+        """Whoever changed it here need not wait until it is heard of."""
+        async with site.running():
+            assert not await site.may()
+            site.memory._known["1", "7"] = {"x:5"}  # Told to nobody.
+            assert not await site.may()
 
-        site.decisions.heed(change)
-        await site.may()
-        await site.may("private-y.5")
+            site.decisions.heed(Put(ANN))
 
-        assert site.memberships.questions == count
-
-    @pytest.mark.parametrize("change", [Removed(ANN), Missed()])
-    async def test_overtaken(self, site: Site, change: Removed | Missed) -> None:
-        """An answer that was on its way when the change came is that of before: it is asked for again."""
-        await site.memory.put([ANN])
-        site.memberships.answering.clear()
-        asked = asyncio.create_task(site.may())
-        await site.memberships.asked.wait()
-
-        await site.memory.remove([ANN])
-        site.decisions.heed(change)
-        late = asyncio.create_task(site.may())
-        await asyncio.sleep(0)
-        site.memberships.answering.set()
-
-        assert not await asked
-        assert not await late
-        assert not await site.may()
+            assert await site.may()
 
     async def test_replaced(self, site: Site) -> None:
         """Other policies count at once."""
@@ -261,6 +163,34 @@ class TestRemovals:
             "7",
             ("private-x.5",),
         )
+
+    async def test_nobody_listened(self, site: Site) -> None:
+        """What was removed before this process listened is told, as of the last answer from before that counted."""
+        await site.memory.put([ANN])
+        await site.memory.remove([ANN])
+        removed_at = site.now
+        site.now += 600.0
+
+        async with site.running():
+            (order,) = await self.orders(site, 1)
+
+        assert (order.subject, order.channels) == ("7", ("private-x.5",))
+        assert order.issued_at == removed_at + TERMS.answers
+        assert order.expires_at == order.issued_at + TERMS.permissions
+
+    async def test_many(self, site: Site) -> None:
+        """Of many some are there again; whether they are is asked together."""
+        many = [ANN._replace(user=str(number)) for number in range(50)]
+        await site.memory.put(many)
+        await site.memory.remove(many)
+        await site.memory.put(many[::2])
+        site.memberships.told = 7
+
+        async with site.running():
+            orders = await self.orders(site, 25)
+
+        assert {order.subject for order in orders} == {each.user for each in many[1::2]}
+        assert len(site.memberships.calls) < 20
 
     async def test_only_what_opened_something(self, site: Site) -> None:
         """Groups that no policy asks for concern no gateway."""
@@ -296,6 +226,37 @@ class TestRemovals:
             (order,) = await self.orders(site, 1)
 
         assert order.subject == "7"
+
+    async def test_too_many(self, site: Site) -> None:
+        """Of removals that nobody could be told of yet the oldest is given up, and the log says so."""
+        with capture_logs() as logs:
+            for number in range(MAX_WAITING + 1):
+                site.removals.add(Removed(ANN._replace(user=str(number)), site.now))
+
+        assert [(line["event"], line["group"]) for line in logs] == [("removal.given_up", "x:5")]
+
+    async def test_control_away_for_too_long(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """An order that nobody took until it expired is given up, and the log says so."""
+        tried = asyncio.Event()
+
+        async def fails(_: Order) -> None:
+            site.now += TERMS.answers + TERMS.permissions
+            tried.set()
+            raise Unavailable("control")
+
+        monkeypatch.setattr(site.control, "send", fails)
+        await site.memory.put([ANN])
+        with capture_logs() as logs:
+            async with site.running():
+                await site.memory.remove([ANN])
+                async with asyncio.timeout(DEADLINE):
+                    await tried.wait()
+                    while not logs:
+                        await asyncio.sleep(0)
+
+        assert [line["event"] for line in logs] == ["removal.given_up"]
 
     async def test_control_away(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
         """An order that could not be sent is sent when control is back."""

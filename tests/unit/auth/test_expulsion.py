@@ -4,18 +4,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.common.belonging import Membership
+from libs.common.belonging import Membership, Removed
 from libs.common.globs import Globs
 from libs.common.orders import Order
 from libs.common.policies import Needs, Policies
 from libs.common.policy_settings import ChannelPolicy
 from libs.common.secret import Secret
-from services.auth.expulsion import REMEMBERED, opened, order
+from services.auth.expulsion import REMEMBERED, Terms, opened, order
 from services.auth.identity import User
 from services.auth.settings import Issuer
 
 ISSUER = Issuer(issuer="i", audience="a", secret=Secret("s" * 32))
 ANN = User("7", {}, {}, ISSUER)
+GONE = Removed(Membership("1", "7", "x:5"), 100.0)
+TERMS = Terms(answers=60.0, permissions=3600.0)
 NARROW = "-_=@,;aZ5"
 PARTS = st.text(NARROW, min_size=1, max_size=6)
 WIDE = st.text(NARROW + ".", min_size=1, max_size=6)
@@ -105,6 +107,22 @@ class TestOrder:
     """What gateways are told."""
 
     def test_order(self) -> None:
-        told = order(Membership("1", "7", "x:5"), ["private-x.5"], now=100.0)
+        """It concerns what was given until now, and is remembered as long as that may be good."""
+        told = order(GONE, ["private-x.5"], terms=TERMS, now=107.0)
 
-        assert told == Order("expel", "1", "7", 100.0, 100.0 + REMEMBERED, "user", ("private-x.5",))
+        assert told == Order("expel", "1", "7", 107.0, 3707.0, "user", ("private-x.5",))
+
+    def test_late(self) -> None:
+        """However late it is written, it concerns what was given while the removal may have been unknown, no more."""
+        told = order(GONE, ["private-x.5"], terms=TERMS, now=1000.0)
+
+        assert told.issued_at == 160.0
+        assert told.expires_at == 3760.0
+
+    @pytest.mark.parametrize("now", [100.0, 5000.0])
+    def test_remembered(self, now: float) -> None:
+        """However short permissions are good, and however old the removal is, every gateway has time to hear it."""
+        told = order(GONE, ["private-x.5"], terms=Terms(0.0, 1.0), now=now)
+
+        assert told.issued_at == 100.0
+        assert told.expires_at == now + REMEMBERED

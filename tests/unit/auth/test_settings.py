@@ -7,7 +7,14 @@ import pytest
 
 from libs.common.policy_settings import ChannelPolicy
 from libs.common.secret import Secret
-from services.auth.settings import SHORTEST_SECRET, AuthSettings, Introspection, Issuer, check_url
+from services.auth.settings import (
+    SHORTEST_SECRET,
+    AuthSettings,
+    Introspection,
+    Issuer,
+    MembershipSettings,
+    check_url,
+)
 
 URL = "https://id.example.org/x"
 GOOD = {"issuer": "i", "audience": "a", "secret": Secret("s" * SHORTEST_SECRET)}
@@ -182,6 +189,17 @@ class TestPolicy:
     def test_no_pattern(self) -> None:
         with pytest.raises(msgspec.ValidationError):
             read(ChannelPolicy, pattern="", allow="true")
+
+
+class TestMemberships:
+    """How memberships are read."""
+
+    def test_waits(self) -> None:
+        """A question may wait as long as a call may take, and longer."""
+        assert read(MembershipSettings, timeout=5, max_wait=5).max_wait == 5
+
+        with pytest.raises(msgspec.ValidationError, match="max_wait must not be less than timeout"):
+            read(MembershipSettings, timeout=5, max_wait=4.9)
 
 
 class TestAuth:
