@@ -42,7 +42,7 @@ class Control(Protocol):
 
     async def send(self, order: Order) -> None:
         """
-        Announce an order, and remember it until it expires.
+        Announce an order, and remember it until it expires; one that is remembered already is not announced again.
 
         Raises:
             Unavailable: Control is away; the order may have been sent.
@@ -58,6 +58,7 @@ class MemoryControl:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._orders: list[tuple[int, Order]] = []
+        self._known: set[Order] = set()
         self._numbers = itertools.count(1)
         self._sent = asyncio.Condition()
 
@@ -65,6 +66,9 @@ class MemoryControl:
         """See `Control.send`."""
         async with self._sent:
             self._forget_expired()
+            if order in self._known:
+                return
+            self._known.add(order)
             self._orders.append((next(self._numbers), order))
             self._sent.notify_all()
 
@@ -87,7 +91,9 @@ class MemoryControl:
 
     def _forget_expired(self) -> None:
         now = self._clock()
-        self._orders = [item for item in self._orders if item[1].expires_at > now]
+        kept = [item for item in self._orders if item[1].expires_at > now]
+        if len(kept) < len(self._orders):
+            self._orders, self._known = kept, {order for _, order in kept}
 
 
 class MemoryOrderListener:

@@ -48,12 +48,13 @@ class RedisControl:
         self._connection = connection
         self._stream = keys.single("control.orders")
         self._expiries = keys.single("control.expiries")
+        self._texts = keys.single("control.texts")
 
     async def send(self, order: Order) -> None:
         """See `Control.send`."""
         forgotten_at = ceil((order.expires_at + FORGOTTEN_AFTER) * 1000)
         await self._connection.ask(
-            SEND.call([self._stream, self._expiries], _encode(order), forgotten_at)
+            SEND.call([self._stream, self._expiries, self._texts], _encode(order), forgotten_at)
         )
 
     @asynccontextmanager

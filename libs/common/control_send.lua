@@ -3,16 +3,27 @@
 --
 -- KEYS  1  orders, a stream: field o is the order
 --       2  expiries, a sorted set: id in the stream -> when the order is forgotten
+--       3  texts, a sorted set: digest of an order -> the same
 -- ARGV  1  order   2  when it is forgotten, epoch milliseconds
+--
+-- One that is remembered already is not announced again: whoever listens has heard it, or will.
 --
 -- Orders live differently long, so the stream cannot be trimmed from its beginning.  Each call brings one
 -- order and removes up to a hundred: their number is that of the orders in force, and a few more.
 
-local id = redis.call('XADD', KEYS[1], '*', 'o', ARGV[1])
-redis.call('ZADD', KEYS[2], ARGV[2], id)
-
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local digest = redis.sha1hex(ARGV[1])
+local known = tonumber(redis.call('ZSCORE', KEYS[3], digest) or 0)
+if known > now and redis.call('EXISTS', KEYS[1]) == 1 then
+  return
+end
+redis.call('ZADD', KEYS[3], ARGV[2], digest)
+redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now)
+
+local id = redis.call('XADD', KEYS[1], '*', 'o', ARGV[1])
+redis.call('ZADD', KEYS[2], ARGV[2], id)
 for _, expired in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, 100)) do
   redis.call('XDEL', KEYS[1], expired)
   redis.call('ZREM', KEYS[2], expired)
@@ -22,6 +33,7 @@ local last = redis.call('ZRANGE', KEYS[2], -1, -1, 'WITHSCORES')[2]
 if last then
   redis.call('PEXPIREAT', KEYS[1], last)
   redis.call('PEXPIREAT', KEYS[2], last)
+  redis.call('PEXPIREAT', KEYS[3], last)
 else
-  redis.call('DEL', KEYS[1])
+  redis.call('DEL', KEYS[1], KEYS[3])
 end

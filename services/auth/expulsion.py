@@ -9,6 +9,7 @@ the first that fits a channel is the only one.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 
 from libs.common.belonging import Removed
 from libs.common.orders import Order
@@ -66,7 +67,8 @@ def order(removed: Removed, channels: Sequence[str], *, terms: Terms, now: float
         terms: How long things count.
         now: UTC epoch seconds.
     """
-    until = min(now, removed.at + terms.answers)
+    # In whole seconds, so that each report of one removal, by each process, makes the same order.
+    until = min(now, float(ceil(removed.at + terms.answers)))
     return Order(
         VERB,
         removed.membership.app,

@@ -123,6 +123,21 @@ class TestListen:
             assert before == ["a", "b"]
             assert await received(listener, 1) == ["c"]
 
+    async def test_same_again(self, site: Deployment) -> None:
+        """One that is remembered is not announced again, whoever sends it; one that differs in anything is."""
+        first = order("ann")
+        other = msgspec.structs.replace(first, subject="bob")
+        async with site.control.listen() as listener:
+            await site.control.send(first)
+            assert await received(listener, 1) == ["ann"]
+
+            await site.other.send(first)
+            await site.other.send(other)
+
+            assert await received(listener, 1) == ["bob"]
+        async with site.other.listen() as late:
+            assert await received(late, 2) == ["ann", "bob"]
+
     async def test_nothing_new(self, site: Deployment) -> None:
         """Without new orders, a wait ends with none, and what was received is not repeated."""
         async with site.control.listen() as listener:

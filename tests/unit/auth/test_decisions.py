@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from math import ceil
 
 import pytest
 from structlog.testing import capture_logs
@@ -175,7 +176,7 @@ class TestRemovals:
             (order,) = await self.orders(site, 1)
 
         assert (order.subject, order.channels) == ("7", ("private-x.5",))
-        assert order.issued_at == removed_at + TERMS.answers
+        assert order.issued_at == ceil(removed_at + TERMS.answers)
         assert order.expires_at == order.issued_at + TERMS.permissions
 
     async def test_many(self, site: Site) -> None:
