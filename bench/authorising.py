@@ -4,8 +4,10 @@ How fast one auth process decides, over HTTP, for users whom it knows by an HS25
 Memberships are in PostgreSQL.  First a storm, as after a gateway has ended, at a process that has just begun and
 remembers nothing: all clients at once, each with a token and a connection of its own, want several channels, all in one
 request.  Now all answers are remembered.  Then the rate: a few connections, each with one request under way.  Then the
-storm again, twice: each client asks for one channel after the other, and for all in one request.  Connections are open before, as a load balancer holds them; a client's time runs from the storm's
-beginning, so that whoever waits in the queue is charged for it.
+storm again, twice: each client asks for one channel after the other, and for all in one request.
+
+Connections are open before, as a load balancer holds them; a client's time runs from the storm's beginning, so that
+whoever waits in the queue is charged for it.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """
 Memberships: who belongs to what, in each app.
 
-`belonging` has the values.  `Memberships` is the port, `MemoryMemberships` its reference implementation for a single process;
-`memberships_postgres` has the others.
+`belonging` has the values.  `Memberships` is the port, `MemoryMemberships` its reference implementation for a single
+process; `memberships_postgres` has the others.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """
-Memberships over HTTP, for back ends: put and removed, in requests that are signed as for the Pusher HTTP API.
+Memberships over HTTP, for back ends: put and removed.
 
-The app is the one that the signing key names.
+The app is the one whose back end calls.
 """
 
 import time
@@ -11,11 +11,10 @@ import structlog
 from aiohttp import web
 
 from libs.common.belonging import Change, Membership, Put, Removed
-from libs.common.callers import Callers
+from libs.common.callers import Call
 from libs.common.memberships import Memberships
-from libs.common.rates import Act
-from libs.common.throttle import Throttle
 from libs.common.web import answer
+from services.auth.back_ends import BackEnds
 from services.auth.membership_requests import memberships_of
 
 PATH = "/auth/memberships"
@@ -28,24 +27,21 @@ class MembershipsApi:
     The endpoints.
 
     Args:
-        callers: Knows back ends.
+        back_ends: Whose requests are answered.
         memberships: Takes what they say.
         heed: Told of each change, so that who is answered by this process sees it at once.
-        throttle: Holds apps to their rates.
     """
 
     def __init__(
         self,
-        callers: Callers,
+        back_ends: BackEnds,
         memberships: Memberships,
         *,
         heed: Callable[[Change], None],
-        throttle: Throttle,
     ) -> None:
-        self._callers = callers
+        self._back_ends = back_ends
         self._memberships = memberships
         self._heed = heed
-        self._throttle = throttle
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """Return the endpoints; they stand under no prefix, as back ends know where they call."""
@@ -66,12 +62,13 @@ class MembershipsApi:
         change: Callable[[Membership], Change],
     ) -> web.Response:
         """Answer ``{"changed": 2}``: of how many it was not so before."""
-        call = await self._callers.signed(request)
-        act = Act(call.app.id, "auth_requests")
-        await self._throttle.check(act, rate=call.app.limits.auth_requests)
-        memberships = memberships_of(call.body, call.app.id)
-        changed = await work(memberships)
-        for membership in memberships:
-            self._heed(change(membership))
-        log.info("memberships.changed", app=call.app.id, method=request.method, changed=changed)
-        return answer({"changed": changed})
+
+        async def change_them(call: Call) -> web.Response:
+            memberships = memberships_of(call.body, call.app.id)
+            changed = await work(memberships)
+            for membership in memberships:
+                self._heed(change(membership))
+            log.info("memberships.changed", app=call.app.id, method=request.method, changed=changed)
+            return answer({"changed": changed})
+
+        return await self._back_ends.answered(request, change_them)

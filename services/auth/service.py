@@ -25,6 +25,7 @@ from libs.common.revocations import Revocations
 from libs.common.throttle import Throttle
 from libs.common.tokens import LEEWAY
 from services.auth.api import Api
+from services.auth.back_ends import BackEnds
 from services.auth.decisions import Decisions
 from services.auth.expulsion import Terms
 from services.auth.membership_topic import MembershipTopic
@@ -76,19 +77,18 @@ class Auth:
         self._apps = apps
         self._prefixes = settings.prefixes
         self._recognition = Recognition(apps, settings, clock=clock, timer=time.monotonic)
-        self._decisions = Decisions(
+        self._topic = _topic(settings.memberships, events, memberships)
+        self._orders = Orders(control, Revocations(), clock=clock)
+        removals = Removals(
             policies,
             memberships,
-            settings=settings.memberships,
-            removals=Removals(
-                policies,
-                memberships,
-                control=control,
-                terms=lambda: Terms(settings.memberships.cache, ring.max_ttl + LEEWAY),
-                clock=clock,
-            ),
+            control=control,
+            terms=lambda: Terms(settings.memberships.cache, ring.max_ttl + LEEWAY),
+            clock=clock,
         )
-        callers = Callers(apps, settings.read_timeout)
+        self._decisions = Decisions(
+            policies, memberships, settings=settings.memberships, removals=removals
+        )
         self._api = Api(
             apps,
             settings,
@@ -97,19 +97,9 @@ class Auth:
             guards=guards,
             rates=rates,
         )
-        throttle = Throttle(rates)
-        self._memberships = MembershipsApi(
-            callers, memberships, heed=self._decisions.heed, throttle=throttle
-        )
-        self._topic = _topic(settings.memberships, events, memberships)
-        self._orders = Orders(control, Revocations(), clock=clock)
-        self._tokens = TokensApi(
-            callers,
-            ring,
-            orders=self._orders,
-            throttle=throttle,
-            clock=clock,
-        )
+        back_ends = BackEnds(Callers(apps, settings.read_timeout), Throttle(rates), clock)
+        self._memberships = MembershipsApi(back_ends, memberships, heed=self._decisions.heed)
+        self._tokens = TokensApi(back_ends, ring, orders=self._orders, clock=clock)
 
     def replace(self, policies: Policies, guards: Guards) -> None:
         """Put other policies in the place of all: those of a file that was read again."""

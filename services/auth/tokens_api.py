@@ -1,27 +1,23 @@
 """
 Channel tokens over HTTP, for back ends: issued, asked about, revoked; and the public keys, for everybody.
 
-Whoever calls signs the request as for the Pusher HTTP API, or names its key and secret (HTTP's Basic scheme), and
-speaks for its app alone: another app's token is none.  Source: RFC 7662, RFC 7009, RFC 7517.
+A back end speaks for its app alone: another app's token is none.  Source: RFC 7662, RFC 7009, RFC 7517.
 """
 
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 import structlog
 from aiohttp import ETag, hdrs, web
 
-from libs.common.apps import App
-from libs.common.callers import BadCredentials, Call, Callers
-from libs.common.errors import Denied, Invalid, Unavailable
+from libs.common.callers import Call
 from libs.common.key_ring import BadChannelToken, KeyRing
 from libs.common.orders import Order
-from libs.common.rates import Act
 from libs.common.revocations import REVOKE
-from libs.common.throttle import Throttle
 from libs.common.tokens import LEEWAY, ChannelToken, hint, issue, new_jti, verify
-from libs.common.web import answer, refusal
+from libs.common.web import answer
+from services.auth.back_ends import BackEnds
 from services.auth.orders import Orders
 from services.auth.token_requests import grant_of, question_of, revocation_of
 
@@ -32,43 +28,29 @@ _INACTIVE = {"active": False}
 
 log = structlog.get_logger()
 
-Work = Callable[[Call], Awaitable[web.Response]]
-
-
-class UnknownCaller(Denied):
-    """A request is neither signed nor names an app's key and secret."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "sign the request, or send Authorization: Basic with the app's key and secret"
-        )
-
 
 class TokensApi:
     """
     The endpoints.
 
     Args:
-        callers: Knows back ends.
+        back_ends: Whose requests are answered.
         ring: The keys.
         orders: Gives and hears revocations.
-        throttle: Holds apps to their rates.
         clock: UTC epoch seconds.
     """
 
     def __init__(
         self,
-        callers: Callers,
+        back_ends: BackEnds,
         ring: KeyRing,
         *,
         orders: Orders,
-        throttle: Throttle,
         clock: Callable[[], float],
     ) -> None:
-        self._callers = callers
+        self._back_ends = back_ends
         self._ring = ring
         self._orders = orders
-        self._throttle = throttle
         self._clock = clock
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
@@ -91,7 +73,7 @@ class TokensApi:
             expires_at = int(token.expires_at)
             return answer({"token": text, "jti": token.jti, "expires_at": expires_at})
 
-        return await self._answered(request, work)
+        return await self._back_ends.answered(request, work)
 
     async def _validate(self, request: web.Request) -> web.Response:
         """Answer what a good token says, or ``{"active": false}`` (RFC 7662, 2.2)."""
@@ -106,7 +88,7 @@ class TokensApi:
                 return answer(_INACTIVE)
             return answer(_told(token))
 
-        return await self._answered(request, work)
+        return await self._back_ends.answered(request, work)
 
     async def _revoke(self, request: web.Request) -> web.Response:
         """Answer ``{}`` when all gateways have their order, or none is needed (RFC 7009, 2.2)."""
@@ -118,7 +100,7 @@ class TokensApi:
                 log.info("token.revoked", app=order.app, kind=order.kind, subject=order.subject)
             return answer({})
 
-        return await self._answered(request, work)
+        return await self._back_ends.answered(request, work)
 
     async def _tell_keys(self, request: web.Request) -> web.Response:
         """Answer the public keys as a JWK Set: those of now, as the settings may have been read again."""
@@ -157,35 +139,6 @@ class TokensApi:
             return None
         expires_at = min(said.expires_at, last)
         return Order(REVOKE, call.app.id, said.jti, now, expires_at, kind="token")
-
-    async def _answered(self, request: web.Request, work: Work) -> web.Response:
-        try:
-            response = await work(await self._caller(request))
-        except (Invalid, Denied, Unavailable) as error:
-            log.info("auth.refused", path=request.path, status=error.status, reason=str(error))
-            response = refusal(error)
-            if error.status == 401:
-                response.headers[hdrs.WWW_AUTHENTICATE] = 'Basic realm="fanfare"'
-        response.headers[hdrs.CACHE_CONTROL] = "no-store"
-        return response
-
-    async def _caller(self, request: web.Request) -> Call:
-        """Find out who calls, and count the request."""
-        if hdrs.AUTHORIZATION in request.headers:
-            call = Call(self._named(request), await self._callers.body(request), self._clock())
-        elif "auth_signature" in request.query:
-            call = await self._callers.signed(request)
-        else:
-            raise UnknownCaller
-        act = Act(call.app.id, "auth_requests")
-        await self._throttle.check(act, rate=call.app.limits.auth_requests)
-        return call
-
-    def _named(self, request: web.Request) -> App:
-        try:
-            return self._callers.named(request)
-        except BadCredentials as error:
-            raise UnknownCaller from error
 
 
 def _media_type(request: web.Request) -> str:

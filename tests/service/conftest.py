@@ -4,8 +4,10 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from libs.common.memberships import MemoryMemberships
 from services.gateway import feed, rounds, service
 from services.gateway import socket as sockets
+from tests.support.auth_memberships import Site, site
 from tests.support.gateways import POLL
 from tests.support.listener import Listener, listening
 
@@ -14,6 +16,13 @@ from tests.support.listener import Listener, listening
 async def listener() -> AsyncIterator[Listener]:
     async with listening() as listener:
         yield listener
+
+
+@pytest.fixture
+async def memory() -> AsyncIterator[Site]:
+    """Yield auth around memberships in memory."""
+    async with site(MemoryMemberships()) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -1,0 +1,76 @@
+"""
+Back ends: their requests to auth, and what these are answered.
+
+Whoever calls signs the request as for the Pusher HTTP API, or names its app's key and secret with HTTP's Basic scheme,
+and speaks for its app alone.
+"""
+
+from collections.abc import Awaitable, Callable
+
+import structlog
+from aiohttp import hdrs, web
+
+from libs.common.apps import App
+from libs.common.callers import BadCredentials, Call, Callers
+from libs.common.errors import Denied, Invalid, Unavailable
+from libs.common.rates import Act
+from libs.common.throttle import Throttle
+from libs.common.web import refusal
+
+log = structlog.get_logger()
+
+Work = Callable[[Call], Awaitable[web.Response]]
+
+
+class UnknownCaller(Denied):
+    """A request is neither signed nor names an app's key and secret."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "sign the request, or send Authorization: Basic with the app's key and secret"
+        )
+
+
+class BackEnds:
+    """
+    Takes the requests of back ends.
+
+    Args:
+        callers: Knows back ends.
+        throttle: Holds apps to their rates.
+        clock: UTC epoch seconds.
+    """
+
+    def __init__(self, callers: Callers, throttle: Throttle, clock: Callable[[], float]) -> None:
+        self._callers = callers
+        self._throttle = throttle
+        self._clock = clock
+
+    async def answered(self, request: web.Request, work: Work) -> web.Response:
+        """Find out who calls, count the request, and answer what `work` does, or why it was not done."""
+        try:
+            response = await work(await self._caller(request))
+        except (Invalid, Denied, Unavailable) as error:
+            log.info("auth.refused", path=request.path, status=error.status, reason=str(error))
+            response = refusal(error)
+            if error.status == 401:
+                response.headers[hdrs.WWW_AUTHENTICATE] = 'Basic realm="fanfare"'
+        response.headers[hdrs.CACHE_CONTROL] = "no-store"
+        return response
+
+    async def _caller(self, request: web.Request) -> Call:
+        if hdrs.AUTHORIZATION in request.headers:
+            call = Call(self._named(request), await self._callers.body(request), self._clock())
+        elif "auth_signature" in request.query:
+            call = await self._callers.signed(request)
+        else:
+            raise UnknownCaller
+        act = Act(call.app.id, "auth_requests")
+        await self._throttle.check(act, rate=call.app.limits.auth_requests)
+        return call
+
+    def _named(self, request: web.Request) -> App:
+        try:
+            return self._callers.named(request)
+        except BadCredentials as error:
+            raise UnknownCaller from error
