@@ -1,11 +1,13 @@
-"""What the contract suites of the bus share, and those of the roster."""
+"""What contract suites share."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 import pytest
+from structlog.testing import capture_logs
 
 from libs.common.bus import Bus
 from tests.support.buses import MEMORY, processes
+from tests.support.logs import Logs
 from tests.support.rosters import (
     CHANNEL,
     LONG,
@@ -73,3 +75,10 @@ async def one(redis_url: str, prefix: str) -> AsyncIterator[RedisProcess]:
     async with redis_process(redis_url, prefix) as one:
         await one.roster.renew("g1", ttl=LONG)
         yield one
+
+
+@pytest.fixture
+def logs() -> Iterator[Logs]:
+    """Yield what is logged."""
+    with capture_logs() as logs:
+        yield logs

@@ -1,11 +1,9 @@
 """What only PostgreSQL can do to `apps_postgres`: go, come back, hold nonsense, notify."""
 
-from collections.abc import Iterator, MutableMapping
 from typing import Any
 
 import pytest
 from msgspec import structs
-from structlog.testing import capture_logs
 
 from libs.common.address import Url
 from libs.common.apps import App
@@ -14,6 +12,7 @@ from libs.common.errors import Unavailable
 from libs.common.migrations_postgres import migrate
 from libs.common.secret import Secret
 from libs.common.settings import PostgresSettings
+from tests.support.logs import Logs, events
 from tests.support.servers import postgres_server
 from tests.support.servers.ports import free_port
 from tests.support.servers.process import eventually
@@ -28,19 +27,6 @@ from tests.support.tenants import (
 
 FIRST = App(id="1", key="first", secrets=(Secret("s"),))
 SECOND = App(id="2", key="second", secrets=(Secret("s"),))
-
-Logs = list[MutableMapping[str, Any]]
-
-
-@pytest.fixture
-def logs() -> Iterator[Logs]:
-    """Yield what is logged."""
-    with capture_logs() as logs:
-        yield logs
-
-
-def events(logs: Logs, event: str) -> Logs:
-    return [line for line in logs if line["event"] == event]
 
 
 class TestAway:

@@ -1,11 +1,9 @@
 """What only PostgreSQL can do to memberships: be written by others, go, come back; and queries of the operator's."""
 
-from collections.abc import AsyncIterator, Iterator, MutableMapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from libs.common.address import Url
 from libs.common.belonging import Membership, Missed, NotKeptHere, Put, Removed
@@ -14,6 +12,7 @@ from libs.common.errors import Unavailable
 from libs.common.memberships_postgres import PostgresMemberships, change_of
 from libs.common.memberships_query_postgres import BUDGET, QueriedMemberships
 from libs.common.migrations_postgres import migrate
+from tests.support.logs import Logs, events
 from tests.support.memberships import (
     ANN,
     BEN,
@@ -35,19 +34,6 @@ TABLES = """
     INSERT INTO teams VALUES ('0b8f2f1e-9a3d-4c8e-8a58-2f4f3f0c7b11', 'ann');
 """
 QUERY = "SELECT 1 FROM company_users WHERE user_id = $2 AND $4 = 'company' AND company_id = $5"
-
-Logs = list[MutableMapping[str, Any]]
-
-
-@pytest.fixture
-def logs() -> Iterator[Logs]:
-    """Yield what is logged."""
-    with capture_logs() as logs:
-        yield logs
-
-
-def events(logs: Logs, event: str) -> Logs:
-    return [line for line in logs if line["event"] == event]
 
 
 class TestByHand:

@@ -1,16 +1,14 @@
 """Removals that nobody heard, or that were heard too late: PostgreSQL keeps them for the next who listens."""
 
 import time
-from collections.abc import Iterator, MutableMapping
 from datetime import timedelta
-from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from libs.common import memberships_postgres
 from libs.common.belonging import Put, Removed
 from libs.common.memberships_postgres import ROUNDING, PostgresMemberships
+from tests.support.logs import Logs, events
 from tests.support.memberships import (
     ANN,
     BEN,
@@ -28,19 +26,6 @@ LONG_AGO = """
     INSERT INTO fanfare_removals (app, user_id, group_name, removed_at)
     VALUES ('1', '8', 'company:5', now() - interval '10 minutes')
 """
-
-Logs = list[MutableMapping[str, Any]]
-
-
-@pytest.fixture
-def logs() -> Iterator[Logs]:
-    """Yield what is logged."""
-    with capture_logs() as logs:
-        yield logs
-
-
-def events(logs: Logs, event: str) -> Logs:
-    return [line for line in logs if line["event"] == event]
 
 
 class TestRemovals:

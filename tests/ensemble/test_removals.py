@@ -3,7 +3,6 @@
 import secrets
 from collections.abc import AsyncIterator
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import aiohttp
@@ -11,36 +10,15 @@ import pytest
 
 from tests.support import pusher, tokens
 from tests.support.deployment import migrate
-from tests.support.fleet import APP, Fleet, complaints
+from tests.support.fleet import APP, Guarded, complaints
 from tests.support.memberships import cut_off
 from tests.support.program import Program
 from tests.support.servers import fresh_database
 from tests.support.tenants import operated
 from tests.support.visitors import Visitor, visitors
 
-_SETTINGS = """
-[[channels]]
-app = "1"
-pattern = "private-team.{team}"
-member_of = "team:{team}"
-
-[[auth.issuers]]
-issuer = "fanfare-dev"
-audience = "fanfare"
-secret = "fanfare-development-secret-0123456789"
-"""
 _DELETE = "DELETE FROM fanfare_memberships WHERE user_id = $1"
 _INSERT = "INSERT INTO fanfare_memberships (app, user_id, group_name) VALUES ('1', $1, $2)"
-
-
-class Guarded(Fleet):
-    """A fleet with channels for members."""
-
-    def write_settings(self) -> Path:
-        """See `Fleet.write_settings`."""
-        file = super().write_settings()
-        file.write_text(file.read_text() + _SETTINGS)
-        return file
 
 
 class Stage(NamedTuple):

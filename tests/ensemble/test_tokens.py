@@ -11,28 +11,16 @@ import pytest
 from tests.support import pusher, tokens
 from tests.support.backends import BackEnd
 from tests.support.deployment import migrate
-from tests.support.fleet import APP, Fleet, complaints, said
+from tests.support.fleet import APP, Guarded, complaints, said
 from tests.support.muffler import Muffler, muffled
 from tests.support.program import Program
 from tests.support.servers import fresh_database
 from tests.support.token_keys import pair
 from tests.support.visitors import Visitor, visitors
 
-_SETTINGS = """
-[[channels]]
-app = "1"
-pattern = "private-team.{team}"
-member_of = "team:{team}"
 
-[[auth.issuers]]
-issuer = "fanfare-dev"
-audience = "fanfare"
-secret = "fanfare-development-secret-0123456789"
-"""
-
-
-class Guarded(Fleet):
-    """A fleet with a key for channel tokens, and channels for members."""
+class Issuing(Guarded):
+    """One with a key for channel tokens too."""
 
     def write_settings(self) -> Path:
         """See `Fleet.write_settings`."""
@@ -40,7 +28,7 @@ class Guarded(Fleet):
         public, private = pair("EdDSA")
         key = f"[[tokens.keys]]\nkid = 'k'\npublic_key = '''{public}'''\n"
         key += f"private_key = '''{private}'''\n"
-        file.write_text(file.read_text() + _SETTINGS + key)
+        file.write_text(file.read_text() + key)
         return file
 
 
@@ -56,7 +44,7 @@ class Stage(NamedTuple):
 async def stage(
     tmp_path_factory: pytest.TempPathFactory, redis_url: str, postgres_url: str
 ) -> AsyncIterator[Stage]:
-    fleet = Guarded(tmp_path_factory.mktemp("tokens"), redis=redis_url)
+    fleet = Issuing(tmp_path_factory.mktemp("tokens"), redis=redis_url)
     async with fresh_database(postgres_url, fleet.prefix) as url, muffled(redis_url) as way:
         memberships = {"FANFARE_BACKENDS_MEMBERSHIPS": url}
         apart = {"FANFARE_BACKENDS_BUS": way.url, "FANFARE_BACKENDS_ROSTER": way.url}

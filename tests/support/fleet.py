@@ -45,6 +45,17 @@ channels = ["steps.{data.room}"]
 event = "step"
 data = { n = "data.n" }
 """
+_TEAMS = """
+[[channels]]
+app = "1"
+pattern = "private-team.{team}"
+member_of = "team:{team}"
+
+[[auth.issuers]]
+issuer = "fanfare-dev"
+audience = "fanfare"
+secret = "fanfare-development-secret-0123456789"
+"""
 
 
 def _kafka() -> dict[str, str]:
@@ -145,6 +156,16 @@ class Fleet:
         config = self.write_settings()
         async with program(*services, config=config, log=log, environ=environ) as process:
             yield process
+
+
+class Guarded(Fleet):
+    """A fleet with channels for the members of teams, and users whom `tests.support.tokens` names."""
+
+    def write_settings(self) -> Path:
+        """See `Fleet.write_settings`."""
+        file = super().write_settings()
+        file.write_text(file.read_text() + _TEAMS)
+        return file
 
 
 class Upstream:
