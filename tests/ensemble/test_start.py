@@ -79,8 +79,8 @@ class TestKafka:
                     await ann.until(lambda: ledger.has_arrived(ann.heard(channel("1"))))
                     ledger.check(ann.heard(channel("1")))
                     await wait_until_committed(kafka.url, fleet.group, len(ledger.accepted))
-                    await kafka.stop()
                     assert max(complaints(process).values()) <= outage + 1
+                    await kafka.stop()
 
 
 class TestPostgres:
