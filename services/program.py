@@ -191,7 +191,9 @@ async def _keep_reloading(
         await reload.wanted.wait()
         reload.wanted.clear()
         try:
-            adopt(reload.read(), server.services, backends.apps, ring=ring)
+            settings = reload.read()
+            check_services(settings, [service.name for service in server.services])
+            adopt(settings, server.services, backends.apps, ring=ring)
         except Misconfigured as error:
             log.error("rules.refused", reason=str(error))  # noqa: TRY400 - the sentence says it all
         else:

@@ -14,6 +14,9 @@ from libs.common.errors import Invalid
 
 MAX_NAME = 164  # Characters, prefix included (Pusher, "Channel naming conventions").
 MAX_USER_ID = 128  # Characters (Pusher, "Presence channels").
+MAX_CLAIMS = (
+    16_000  # Bytes, as JSON, that a sign-in may carry: a quarter of what gateways read at once.
+)
 MAX_EVENT = 200  # Characters of an event name.
 USER_PREFIX = "#server-to-user-"
 RESERVED_EVENTS = ("pusher:", "pusher_internal:", "fanfare:")

@@ -69,12 +69,12 @@ class Opened(NamedTuple):
     Attributes:
         payload: Its claims, as JSON.
         issuer: What its ``iss`` must be.
-        kid: The name of the key that signed it.
+        key: The public key that fits its signature, as the settings have it.
     """
 
     payload: bytes
     issuer: str
-    kid: str
+    key: str
 
 
 class _Verifier(NamedTuple):
@@ -83,6 +83,7 @@ class _Verifier(NamedTuple):
     key: Key
     algorithm: Algorithm
     issuer: str
+    text: str
 
 
 _encode = msgspec.json.Encoder().encode
@@ -147,9 +148,9 @@ class KeyRing:
         return self._settings.max_ttl
 
     @property
-    def kid(self) -> str:
-        """The name of the key that signs; empty: none does."""
-        return self._keys.signing.kid if self._keys.signing else ""
+    def signing_key(self) -> str:
+        """The public half of the key that signs, as the settings have it; empty: none does."""
+        return self._keys.signing.public_key if self._keys.signing else ""
 
     def jwks(self) -> tuple[Jwk, ...]:
         """Return the public keys, as a JWK Set has them (RFC 7517, 5)."""
@@ -170,9 +171,10 @@ class KeyRing:
         signature = sign(signed, self._keys.private, key.algorithm)
         return (signed + b"." + _segment(signature)).decode()
 
-    def knows(self, kid: str, app: App) -> bool:
-        """Tell whether tokens of an app that a key has signed are still good: it may have been dropped."""
-        return kid in self._keys.verifiers or any(key.kid == kid for key in app.token_keys)
+    def knows(self, key: str, app: App) -> bool:
+        """Tell whether tokens of an app that fit a public key are still good: it may have been dropped, or replaced."""
+        ours = any(known.text == key for known in self._keys.verifiers.values())
+        return ours or any(known.public_key == key for known in app.token_keys)
 
     def opened(self, text: str, app: App) -> Opened:
         """
@@ -188,12 +190,12 @@ class KeyRing:
         parts = _parts(text)
         if parts.header.typ != TYPE or parts.header.crit is not None:
             raise BadChannelToken("the token is no channel token")
-        key, algorithm, issuer = self._verifier(parts.header.kid, app)
+        key, algorithm, issuer, text_of_key = self._verifier(parts.header.kid, app)
         if parts.header.alg != algorithm:
             raise BadChannelToken("the token names another algorithm than that of its key")
         if not is_signed(parts.signed, parts.signature, key=key, algorithm=algorithm):
             raise BadChannelToken("the token's signature does not match")
-        return Opened(parts.payload, issuer, parts.header.kid)
+        return Opened(parts.payload, issuer, text_of_key)
 
     def _verifier(self, kid: str, app: App) -> _Verifier:
         known = self._keys.verifiers.get(kid)
@@ -231,7 +233,8 @@ def _published(kid: str, verifier: _Verifier) -> Jwk:
 
 
 def _verifier(key: TokenKey | AppTokenKey, issuer: str) -> _Verifier:
-    return _Verifier(public_key(key.public_key, key.algorithm), key.algorithm, issuer)
+    known = public_key(key.public_key, key.algorithm)
+    return _Verifier(known, key.algorithm, issuer, key.public_key)
 
 
 def _parts(text: str) -> _Parts:

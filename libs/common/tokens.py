@@ -97,7 +97,7 @@ class ChannelToken(msgspec.Struct, frozen=True, kw_only=True):
         expires_at: The same.
         jti: Its name, by which it is revoked.
         issuer: Who issued it.
-        kid: The name of the key that signed it.
+        key: The public key that fits its signature, as the settings have it.
     """
 
     app: str
@@ -109,7 +109,7 @@ class ChannelToken(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: float
     jti: str
     issuer: str
-    kid: str = ""
+    key: str = ""
 
 
 class Hint(NamedTuple):
@@ -196,7 +196,7 @@ def issue(
     text = ring.sign(_encode(payload))
     if len(text) > MAX_TOKEN:
         raise LongToken
-    return text, _token(payload, app_id, kid=ring.kid)
+    return text, _token(payload, app_id, key=ring.signing_key)
 
 
 def verify(text: str, ring: KeyRing, *, app: App, now: float) -> ChannelToken:
@@ -220,7 +220,7 @@ def verify(text: str, ring: KeyRing, *, app: App, now: float) -> ChannelToken:
     if app.id not in payload.audience:
         raise BadChannelToken("the token is made for another app")
     _check_times(payload, ring.max_ttl, now)
-    return _token(payload, app.id, kid=opened.kid)
+    return _token(payload, app.id, key=opened.key)
 
 
 def hint(text: str) -> Hint | None:
@@ -273,7 +273,7 @@ def _check_times(payload: _Payload, max_ttl: float, now: float) -> None:
         raise StaleToken
 
 
-def _token(payload: _Payload, app_id: str, *, kid: str) -> ChannelToken:
+def _token(payload: _Payload, app_id: str, *, key: str) -> ChannelToken:
     return ChannelToken(
         app=app_id,
         user=payload.sub,
@@ -284,7 +284,7 @@ def _token(payload: _Payload, app_id: str, *, kid: str) -> ChannelToken:
         expires_at=float(payload.exp),
         jti=payload.jti,
         issuer=payload.iss,
-        kid=kid,
+        key=key,
     )
 
 

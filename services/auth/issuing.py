@@ -12,12 +12,10 @@ from typing import Any
 import msgspec
 
 from libs.common.apps import App
-from libs.common.channels import Kind, kind_of
+from libs.common.channels import MAX_CLAIMS, Kind, kind_of
 from libs.common.errors import Forbidden
 from libs.common.signing import channel_text, token, user_text
 from services.auth.identity import User
-
-MAX_CLAIMS = 16_000  # Characters, as JSON: a quarter of what gateways read of a client at once.
 
 
 class EncryptionOff(Forbidden):
@@ -32,7 +30,7 @@ class LongClaims(Forbidden):
 
     def __init__(self) -> None:
         super().__init__(
-            f"the claims that policies of public channels look at have more than {MAX_CLAIMS} characters"
+            f"the claims that policies of public channels look at have more than {MAX_CLAIMS} bytes"
         )
 
 
@@ -106,7 +104,7 @@ def grant_user(
         LongClaims: These claims are too long for a client's message.
     """
     claims = {name: user.claims[name] for name in user.claims if told is None or name in told}
-    if len(_text(claims)) > MAX_CLAIMS:
+    if len(_text(claims).encode()) > MAX_CLAIMS:
         raise LongClaims
     who = {"id": user.id, "user_info": user.info, **({"claims": claims} if claims else {})}
     user_data = _text(who)

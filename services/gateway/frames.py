@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from libs.common.channels import MAX_USER_ID
+from libs.common.channels import MAX_CLAIMS, MAX_USER_ID
 from libs.common.errors import Invalid
 
 CLIENT_PREFIX = "client-"
@@ -159,11 +159,14 @@ def parse_user(user_data: str) -> User:
     Read ``user_data``.
 
     Raises:
-        BadMessage: It is no JSON object with an ``id`` that is a text of 1 to `MAX_USER_ID` characters.
+        BadMessage: It is no JSON object with an ``id`` that is a text of 1 to `MAX_USER_ID` characters; or its
+            ``claims`` are too long.
     """
     data = _decode(_user_data, user_data, "user_data")
     if not 0 < len(data.id) <= MAX_USER_ID:
         raise BadMessage(f"the id of user_data must have 1 to {MAX_USER_ID} characters")
+    if len(bytes(data.claims)) > MAX_CLAIMS:
+        raise BadMessage(f"the claims of user_data may have {MAX_CLAIMS} bytes")
     info, claims = bytes(data.user_info).decode(), bytes(data.claims).decode()
     return User(data.id, info, data.watchlist, claims)
 

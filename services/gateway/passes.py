@@ -14,7 +14,7 @@ from libs.common.guards import Guards
 from libs.common.key_ring import KeyRing
 from libs.common.orders import Order
 from libs.common.revocations import Revocations, RevokedToken
-from libs.common.tokens import ChannelToken, StaleToken, verify
+from libs.common.tokens import GRAIN, ChannelToken, StaleToken, verify
 from services.gateway.expulsions import Expulsion, Expulsions
 
 
@@ -112,13 +112,15 @@ class Passes:
         utc = self.utc(now)
         if utc >= pass_.token.expires_at:
             raise StaleToken
+        if pass_.token.expires_at - pass_.token.issued_at > self._ring.max_ttl + GRAIN:
+            raise StaleToken  # By other terms: revocations are remembered for as long as by these.
         if self.is_revoked(pass_, app, now=now):
             raise RevokedToken
 
     def is_revoked(self, pass_: Pass, app: App, *, now: float) -> bool:
         """Tell whether a token was revoked since it was accepted: by itself, or with all that its key has signed."""
         token = pass_.token
-        return not self._ring.knows(token.kid, app) or self.revocations.is_revoked(
+        return not self._ring.knows(token.key, app) or self.revocations.is_revoked(
             token, self.utc(now)
         )
 

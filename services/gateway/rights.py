@@ -5,6 +5,7 @@ Pure.  Source: Pusher, "Authorizing users" and "Authenticating users"; docs/prot
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -159,10 +160,12 @@ def join(client: Client, data: Subscribe) -> Entry:
 def _public(client: Client, data: Subscribe) -> Entry:
     if not client.passes.guards.has(client.app.id, data.channel):
         return Entry(None, None)
+    if not looks_like_token(data.auth or "") and client.carried and _is_named(client, data.channel):
+        return _let_in(client, data, client.carried)
     user, pass_ = _identified(client, data)
     if pass_ is not None and permits(pass_.token, data.channel):
         return _let_in(client, data, pass_)
-    decision = client.passes.guards.decide(client.app.id, data.channel, _Person(user))
+    decision = client.passes.guards.decide(client.app.id, data.channel, _person(user))
     if not decision.allowed:
         raise NotAllowed
     return Entry(None, Grant(user.id, client.passes.utc(client.now), pass_))
@@ -183,6 +186,17 @@ def _identified(client: Client, data: Subscribe) -> tuple[User, Pass | None]:
     return _user_of(pass_.token), pass_
 
 
+def _is_named(client: Client, channel: str) -> bool:
+    """Tell whether the token that the client connected with is still good, and names a channel."""
+    if client.carried is None or not permits(client.carried.token, channel):
+        return False
+    try:
+        client.passes.check(client.carried, client.app, now=client.now)
+    except Denied:
+        return False
+    return True
+
+
 class _Person:
     """A user, as policies look at one.  See `libs.common.policies.Person`."""
 
@@ -192,10 +206,15 @@ class _Person:
         self.claims = _object_of(user.claims)
 
 
+@lru_cache(maxsize=256)  # Who signs in anew is judged in many channels at once.
+def _person(user: User) -> _Person:
+    return _Person(user)
+
+
 def _object_of(text: str) -> dict[str, Any]:
     try:
         return _object.decode(text)
-    except msgspec.DecodeError:  # Null, or what another back end says under this name.
+    except (msgspec.DecodeError, RecursionError):  # Null, or what another back end says there.
         return {}
 
 

@@ -38,7 +38,11 @@ class Rounds:
         self._tune()
 
     def put(self, connection: Connection) -> None:
-        """Look at a connection when its session says so; also if it was to be looked at later."""
+        """
+        Look at a connection when its session says so; also if it was to be looked at later.
+
+        Never later than was said before: who asks again and again would not be looked at at all.
+        """
         now = time.monotonic()
         due = min(connection.session.next_tick, now + self._longest)
         self._wheel.put(connection, max(now, due))

@@ -274,6 +274,7 @@ class Gateway:
         now = time.monotonic()
         for connection in tuple(self._connections):
             connection.perform(connection.session.judged(now))
+            connection.perform(connection.session.informed(now))
 
     def _informed(self) -> None:
         """Let those go on who waited until it was known what is revoked."""

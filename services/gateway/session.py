@@ -81,7 +81,6 @@ class Session:
         "_client_events",
         "_closed",
         "_held",
-        "_held_sign_in",
         "_is_known",
         "_members",
         "_opened_at",
@@ -112,7 +111,6 @@ class Session:
         pass_ = None if isinstance(carried, StaleToken) else carried
         self._standing = Standing(socket_id, passes, pass_)
         self._held = Held()
-        self._held_sign_in: SignIn | None = None
         self._channels: dict[str, State] = {}
         self._members: dict[str, Member] = {}
         self._client_events = ClientEvents()
@@ -159,11 +157,9 @@ class Session:
         """Judge the client's silence, and whether it is known; due at `next_tick`."""
         if now >= self._known_by:
             return [NOT_KNOWN]
-        if now >= self._held.due:
-            return [each for name in self._held.overdue(now) for each in self._not_identified(name)]
-        if now >= self._standing.ends_at:
-            return self._withdraw(lambda pass_: pass_.ends_at <= now, StaleToken())
-        return [*self._silence.judged(now)]
+        late = [refusal_told(name, NotIdentified()) for name in self._held.overdue(now)]
+        ended = self._withdraw(lambda pass_: pass_.ends_at <= now, StaleToken())
+        return [*late, *ended, *self._silence.judged(now)]
 
     @property
     def next_tick(self) -> float:
@@ -174,7 +170,8 @@ class Session:
     def _known_by(self) -> float:
         """By when the client must be known."""
         timeout = self.app.auth_timeout
-        return inf if self._is_known or timeout <= 0 else self._opened_at + timeout
+        is_known = self._is_known or self._held.is_good
+        return inf if is_known or timeout <= 0 else self._opened_at + timeout
 
     def judged(self, now: float) -> list[Effect]:
         """Take from the client what tokens opened that were revoked."""
@@ -183,7 +180,7 @@ class Session:
 
     def informed(self, now: float) -> list[Effect]:
         """Take up what waited until its gateway knew what is revoked."""
-        held, self._held_sign_in = self._held_sign_in, None
+        held, self._held.sign_in = self._held.sign_in, None
         signed_in = self._sign_in(held, now) if held else []
         return [*signed_in, *self._taken_up(now)]
 
@@ -202,11 +199,6 @@ class Session:
     def _end(self, channel: str, why: Denied) -> list[Effect]:
         return self.refused(channel, refusal_of(why))
 
-    def _not_identified(self, channel: str) -> list[Effect]:
-        """Refuse a subscribe whose client has not said in time who it is."""
-        self._forget(channel)
-        return [refusal_told(channel, NotIdentified())]
-
     def _sign_out(self, why: Denied) -> list[Effect]:
         user = self._standing.sign_out()
         own = self._end(USER_PREFIX + user.id, why) if user else []
@@ -218,8 +210,7 @@ class Session:
         channels = [name for name, state in self._channels.items() if state in _SUBSCRIBED]
         self._channels.clear()
         self._members.clear()
-        self._held.take()
-        self._held_sign_in = None
+        self._held.clear()
         self._standing.clear()
         return [Leave(name, returns=True) for name in channels]
 
@@ -291,12 +282,12 @@ class Session:
         try:
             opened = self._standing.sign_in(self.app, data, now=now)
         except NotInformed:
-            self._is_known = True
-            self._held_sign_in = data
+            self._held.sign_in = data
             return []
         except Denied as error:
             # The client may try again; the HTTP status is of no use to it here.
             return [error_told(error)]
+        self._held.sign_in = None  # It was an older one.
         self._is_known = True
         return [*self._signed_in(data), *self._rejudged(opened, now), *self._taken_up(now)]
 
@@ -323,12 +314,11 @@ class Session:
         try:
             return self._joining(name, self._entry(data, now))
         except NotInformed:
-            self._is_known = True
-            return self._hold(data, until=inf)
+            return self._hold(Subscribe(name, data.auth), is_good=True)
         except NotIdentified as error:
-            if name in self._channels:  # It was open to everybody, and the client is there.
+            if self._channels.get(name) in {State.JOINING, *_SUBSCRIBED}:  # By another right.
                 return [refusal_told(name, error)]
-            return self._hold(data, until=now + self._settings.sign_in_wait)
+            return self._hold(Subscribe(name), until=now + self._settings.sign_in_wait)
         except (Denied, Invalid) as error:
             return [refusal_told(name, error)]
 
@@ -341,15 +331,18 @@ class Session:
         return entry
 
     def _joining(self, name: str, entry: Entry) -> list[Effect]:
-        self._is_known = self._is_known or needs_token(name)  # Backends that are away do not count.
+        # Backends that are away do not count.
+        self._is_known = self._is_known or needs_token(name) or entry.grant is not None
         asked = self._ask(name, entry.member)
         member = self._members.get(name)
         if entry.member and member and entry.member.user_id != member.user_id:
             return asked  # It stays whom it is in there, by the right by which it came.
         return [*asked, *self._standing.put(name, entry.grant)]
 
-    def _hold(self, data: Subscribe, *, until: float) -> list[Effect]:
-        self._held.put(data, until)
+    def _hold(self, data: Subscribe, *, until: float = inf, is_good: bool = False) -> list[Effect]:
+        if self._channels.get(data.channel) is State.LEFT_WHILE_JOINING:
+            self._forget(data.channel)  # The answer that is under way is not for this.
+        self._held.put(data, until=until, is_good=is_good)
         self._channels.setdefault(data.channel, State.HELD)
         return [Watch()]
 
@@ -386,6 +379,7 @@ class Session:
                 return [Leave(name)]
             case State.JOINING:
                 self._channels[name] = State.LEFT_WHILE_JOINING
+                self._held.drop(name)
             case State.HELD:
                 self._forget(name)
         return []

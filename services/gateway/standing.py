@@ -67,14 +67,15 @@ class Standing:
         Let the client be a user; raises as `rights.sign_in` does.
 
         Returns:
-            The guarded channels that an earlier sign-in had opened: see `rejudged`.
+            The guarded channels that an earlier sign-in had opened, if this one says something else: see `rejudged`.
         """
         user, pass_ = rights.sign_in(self._client(app, now), data)
+        says_the_same = user == self.user and pass_ is None and self._user_pass is None
         opened = self._grants.named(
             lambda name, grant: kind_of(name) is Kind.PUBLIC and self._rests_on_sign_in(grant)
         )
         self.user, self._user_pass = user, pass_
-        return opened
+        return [] if says_the_same else opened
 
     @property
     def is_signed_in_by_token(self) -> bool:

@@ -5,6 +5,7 @@ Pure.  Times are monotonic seconds.
 """
 
 from collections.abc import Hashable
+from math import inf
 from typing import Generic, TypeVar
 
 T = TypeVar("T", bound=Hashable)
@@ -18,10 +19,12 @@ class Wheel(Generic[T]):
         self._places: dict[T, int] = {}
 
     def put(self, thing: T, due: float) -> None:
-        """Have a thing come up at the first look after ``due``, and not before."""
-        self.remove(thing)
-        slot = self._places[thing] = int(due) + 1
-        self._slots.setdefault(slot, {})[thing] = None
+        """Have a thing come up at the first look after ``due``, or when it was to come up if that is earlier."""
+        slot = int(due) + 1
+        if self._places.get(thing, inf) > slot:
+            self.remove(thing)
+            self._places[thing] = slot
+            self._slots.setdefault(slot, {})[thing] = None
 
     def remove(self, thing: T) -> None:
         """Forget a thing, and hold on to nothing of it."""

@@ -1,19 +1,21 @@
 """Rules are read again on SIGHUP, all or nothing, while the program serves."""
 
 import asyncio
+import json
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 
 from libs.common.apps import App
 from libs.common.secret import Secret
-from tests.support import tokens
+from tests.support import pusher, tokens
 from tests.support.backends import back_end
 from tests.support.program import Program, program
-from tests.support.visitors import visitors
+from tests.support.visitors import Visitor, visitors
 
 APP = App(id="1", key="app-key", secrets=(Secret("app-secret"),))
 ALLOWED = "private-user.7"
@@ -86,6 +88,42 @@ async def test_other_policies(running: Program, config: Path) -> None:
     assert await join(running) == 403
 
 
+async def test_guarded_since(running: Program, config: Path) -> None:
+    """
+    A public channel that has a policy now is for those whom it allows: gateways ask it, and auth tells them what of.
+    """
+    guard = '[[channels]]\npattern = "news"\nallow = "claims.role == \'staff\'"\n'
+    async with visitors(APP) as visitor, aiohttp.ClientSession() as http:
+        before, staff, guest = visitor(), visitor(), visitor()
+        for each in (before, staff, guest):
+            await each.connect(running.url)
+        await before.join("news")
+
+        await reload(running, config, RULES + guard, until="rules.reloaded")
+
+        for each, role in ((staff, "staff"), (guest, "guest")):
+            await each.say(pusher.subscribe("news"))
+            await each.say(await signed_in(http, running, each, role=role))
+        await staff.until_in("news")
+        await guest.until(lambda: any(map(is_refusal, guest.frames)))
+        assert before.is_in("news")
+
+
+def is_refusal(frame: dict[str, Any]) -> bool:
+    return bool(frame["event"] == "pusher:subscription_error" and frame["data"]["status"] == 403)
+
+
+async def signed_in(
+    http: aiohttp.ClientSession, running: Program, guest: Visitor, **claims: str
+) -> bytes:
+    """Compose a sign-in that auth allows."""
+    headers = {"Authorization": f"Bearer {tokens.token(sub='7', **claims)}"}
+    url = f"{running.url}/broadcasting/user-auth"
+    async with http.post(url, data={"socket_id": guest.socket_id}, headers=headers) as response:
+        assert response.status == 200, await response.text()
+        return json.dumps({"event": "pusher:signin", "data": await response.json()}).encode()
+
+
 async def test_other_apps(running: Program, config: Path) -> None:
     """
     An app that was switched off is refused.
@@ -143,3 +181,16 @@ async def test_all_or_nothing(running: Program, config: Path, wrong: str) -> Non
     await reload(running, config, broken, until="rules.refused")
 
     assert await join(running) == 200
+
+
+async def test_what_no_start_allows(tmp_path: Path, redis_url: str) -> None:
+    """
+    Where a process could not start with the new settings it does not take them either.
+    """
+    config, url = tmp_path / "fanfare.toml", f'[backends]\ncontrol = "{redis_url}"\n'
+    config.write_text(RULES + url)
+    member = '[[channels]]\npattern = "private-team.{team}"\nmember_of = "team:{team}"\n'
+    async with program("auth", config=config, log=tmp_path / "log") as alone:
+        await reload(alone, config, RULES + member + url, until="rules.refused")
+
+        assert "memberships" in alone.log.read_text()

@@ -1,5 +1,6 @@
 """Channel tokens at served gateways, and the orders that end what they opened."""
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
@@ -18,7 +19,7 @@ from libs.common.tokens import ChannelToken
 from services.gateway import reception
 from services.gateway.connection import Connection
 from tests.support import pusher
-from tests.support.client import SUCCEEDED, Client
+from tests.support.client import DEADLINE, SUCCEEDED, Client
 from tests.support.faults import FaultyBus, FaultyRoster
 from tests.support.gateways import APP, Place, place, until
 from tests.support.listener import living
@@ -288,6 +289,26 @@ class TestExpiry:
             assert await expect_refusal(ann, PRIVATE) == 401
             await here.publish(PRIVATE, "1")
             await ann.expect_nothing_else()
+
+    async def test_busy(self) -> None:
+        """So also where its client goes on and on showing another token, for another channel."""
+        async with place(token_grace=0.1) as here:
+            ann = await here.connect()
+            await join(ann, issued(PRIVATE, ttl=1)[0], PRIVATE)
+            good, frames = issued(PRESENCE)[0], 0
+
+            message: dict[str, Any] = {}
+            async with asyncio.timeout(DEADLINE):
+                while message.get("channel") != PRIVATE:
+                    await ann.send(pusher.subscribe(PRESENCE, auth=good))
+                    message = await ann.read()
+                    frames += 1
+
+            assert (message["event"], message["data"]["status"]) == (
+                "pusher:subscription_error",
+                401,
+            )
+            assert frames > 10
 
 
 class TestControlAway:

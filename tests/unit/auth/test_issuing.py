@@ -7,12 +7,11 @@ import msgspec
 import pytest
 
 from libs.common.apps import App
-from libs.common.channels import BadSocketId
+from libs.common.channels import MAX_CLAIMS, BadSocketId
 from libs.common.secret import Secret
 from libs.common.signing import channel_text, check_token, user_text
 from services.auth.identity import User
 from services.auth.issuing import (
-    MAX_CLAIMS,
     EncryptionOff,
     LongClaims,
     grant_channel,

@@ -103,13 +103,23 @@ class TestReplaced:
     def test_dropped(self) -> None:
         """Those that were here and are no more are not known, until they are back; an app's own are another matter."""
         ring = KeyRing(settings(token_key("a"), token_key("b", number=1)))
-        known = [[ring.knows(kid, APP) for kid in ("a", "b", "own")]]
-        for keys in ([token_key("b", number=1)], [token_key("a")]):
-            ring.replace(settings(*keys))
-            known.append([ring.knows(kid, APP) for kid in ("a", "b", "own")])
+        keys = [pair("EdDSA", number)[0] for number in (0, 1, 9)]
+        known = [[ring.knows(key, APP) for key in keys]]
+        for left in (token_key("b", number=1), token_key("a")):
+            ring.replace(settings(left))
+            known.append([ring.knows(key, APP) for key in keys])
 
         assert known == [[True, True, False], [False, True, False], [True, False, False]]
-        assert ring.knows("own", OWNER)
+        assert ring.knows(keys[2], OWNER)
+
+    def test_same_name(self) -> None:
+        """A key is another one though it has the name of one from before."""
+        ring = KeyRing(settings(token_key("a")))
+        before = ring.signing_key
+
+        ring.replace(settings(token_key("a", number=1)))
+
+        assert (ring.knows(before, APP), ring.knows(ring.signing_key, APP)) == (False, True)
 
     def test_nobody_signs_any_more(self) -> None:
         ring = KeyRing(settings())
@@ -141,9 +151,9 @@ class TestApps:
         """They count for that app, with the issuer that they are bound to."""
         text = forged(kid="own", number=9)
 
-        payload, issuer, kid = RING.opened(text, OWNER)
+        payload, issuer, key = RING.opened(text, OWNER)
 
-        assert (issuer, kid) == ("theirs", "own")
+        assert (issuer, key) == ("theirs", pair("EdDSA", 9)[0])
         assert payload == payload_of(text)
 
     def test_elsewhere(self) -> None:

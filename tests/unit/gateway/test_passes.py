@@ -50,6 +50,23 @@ class TestDroppedKey:
             here.accept(old, app, now=NOW)
 
 
+class TestShorterTerms:
+    """`tokens.max_ttl` that was lowered since a token was accepted."""
+
+    def test_carried(self, app: App) -> None:
+        """It opens nothing more: revocations are remembered for as long as the terms of now make it."""
+        ring = KeyRing(settings(token_key(), ttl=600.0, max_ttl=600.0))
+        here = Passes(ring, grace=GRACE, guards=Guards())
+        here.is_informed = True
+        text, _ = issue(Grant(user="7"), ring, app_id="1", now=NOW, jti="one")
+        pass_ = here.accept(text, app, now=NOW)
+
+        ring.replace(settings(token_key(), ttl=60.0, max_ttl=60.0))
+
+        with pytest.raises(StaleToken):
+            here.check(pass_, app, now=NOW)
+
+
 class TestAccept:
     """Tokens that are presented."""
 

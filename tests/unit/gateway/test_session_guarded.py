@@ -3,18 +3,22 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from libs.common.apps import App
+from libs.common.guards import Guards
+from libs.common.limits import Limits
 from libs.common.policy_settings import ChannelPolicy
 from libs.common.signing import token, user_text
 from libs.common.tokens import StaleToken
 from services.gateway.effects import Ask, Effect, Leave, Watch
+from services.gateway.frames import Subscribe
 from services.gateway.passes import Passes
-from services.gateway.session import Session
+from services.gateway.session import NOT_KNOWN, Session
 from services.gateway.settings import GatewaySettings
 from tests.support.passes import passes
-from tests.support.pusher import subscribe, unsubscribe
+from tests.support.pusher import subscribe, subscribe_private, unsubscribe
 from tests.unit.gateway.conftest import GRACE, SOCKET_ID
 from tests.unit.gateway.conversation import errors, refusal, sent
 from tests.unit.gateway.tokens import OVER, TTL, lost, order, sign_in, text
@@ -59,6 +63,14 @@ class TestSignedIn:
         assert asked(session.received(subscribe(OURS), now=0)) == [OURS]
         answer = refusal(session.received(subscribe(THEIRS), now=0))
         assert (answer["type"], answer["status"]) == ("AuthError", 403)
+
+    def test_deep_claims(self, session: Session) -> None:
+        """Claims that nobody can read are none."""
+        claims = "[" * 900 + "]" * 900
+        data = f'{{"id":"ann","claims":{{"tenant":{claims}}}}}'
+        session.received(sign_in(token(session.app, user_text(SOCKET_ID, data)), data), now=0)
+
+        assert refusal(session.received(subscribe(OURS), now=0))["status"] == 403
 
     @pytest.mark.parametrize("claims", [None, [], "x", {}, {"tenant": ["a"]}])
     def test_other_claims(self, session: Session, claims: Any) -> None:
@@ -124,6 +136,15 @@ class TestAnew:
         assert [effect for effect in effects if isinstance(effect, Leave)] == [Leave(OURS)]
         assert sent(effects)[-1]["data"]["status"] == 403
 
+    def test_private(self, session: Session) -> None:
+        """Its private channels have rights of their own."""
+        session.received(sign_in(text("private-x")), now=0)
+        join(session, "private-x", text("private-x"))
+
+        effects = session.received(sign_in(text("private-y")), now=1)
+
+        assert [effect for effect in effects if isinstance(effect, Leave)] == []
+
     def test_shown(self, session: Session) -> None:
         """A token that it showed for a channel counts on its own."""
         join(session, OURS, of_tenant("a"))
@@ -158,6 +179,18 @@ class TestToken:
         join(session, OURS)
         assert refusal(session.received(subscribe(THEIRS), now=0))["status"] == 403
         assert refusal(session.received(subscribe(OURS), now=TTL))["status"] == 401
+
+    def test_carried_and_signed_in(
+        self, app: App, known: Passes, settings: GatewaySettings
+    ) -> None:
+        """What it names it goes on to open when the client has signed in; else the sign-in counts."""
+        pass_ = known.accept(text("products.x", claims={"tenant": "b"}), app, now=0)
+        session = Session(app, SOCKET_ID, settings, now=0, passes=known, carried=pass_)
+        session.received(signed(app, claims={"tenant": "a"}), now=0)
+
+        join(join(session, "products.x"), OURS)
+        assert refusal(session.received(subscribe(THEIRS), now=0))["status"] == 403
+        assert refusal(session.received(subscribe("products.x"), now=TTL))["status"] == 403
 
     def test_stale(self, app: App, known: Passes, settings: GatewaySettings) -> None:
         """One that has expired at connect is told of, and counts for nothing."""
@@ -224,12 +257,81 @@ class TestWaiting:
         assert session.closed() == []
         assert session.informed(2) == []
 
+    def test_signs_in_late(self, session: Session) -> None:
+        """One that was told of goes on waiting: pusher-js could not ask again, and is told once."""
+        session.received(subscribe(OURS), now=1)
+        session.received(subscribe(THEIRS), now=1)
+        assert len(sent(session.ticked(1 + WAIT))) == 2
+        assert session.ticked(2 + WAIT) == []
+
+        effects = session.received(signed(session.app, claims={"tenant": "a"}), now=3 + WAIT)
+
+        assert asked(effects) == [OURS]
+        assert sent(effects)[-1]["data"]["status"] == 403
+
     def test_is_not_known(self, session: Session) -> None:
         """Who waits has proved nothing."""
+        session.app = msgspec.structs.replace(session.app, auth_timeout=5.0)
         session.received(subscribe(OURS), now=1)
 
-        frame = {"event": "client-x", "channel": OURS, "data": {}}
-        assert errors(session.received(json.dumps(frame), now=1)) == [4301]
+        assert session.ticked(5.0) == [NOT_KNOWN]
+
+    def test_is_let_in(self, session: Session) -> None:
+        """Who joins with a token is known, in a guarded channel as in a private one."""
+        session.app = msgspec.structs.replace(session.app, auth_timeout=5.0)
+        join(session, OURS, of_tenant("a"))
+
+        assert session.ticked(5.0) == []
+
+    def test_hides_nothing(self, session: Session) -> None:
+        """However many wait, and for however long, what else is due is done."""
+        session.app = msgspec.structs.replace(session.app, limits=Limits(channels=100))
+        join(session, "private-x", text("private-x"))
+
+        left = [now for now in range(1, 50) if self._looked_at(session, float(now))]
+
+        assert left == [OVER]
+
+    def _looked_at(self, session: Session, now: float) -> bool:
+        session.received(subscribe(f"products.{now:g}"), now=now)
+        return Leave("private-x") in session.ticked(now)
+
+    def test_is_small(self, session: Session) -> None:
+        """Of what it sent no more is kept than is needed."""
+        session.received(subscribe(OURS, auth="x" * 60_000, channel_data="y" * 60_000), now=1)
+
+        (kept,) = session._held.take()
+
+        assert kept == Subscribe(OURS)
+
+    def test_left_before(self, session: Session, known: Passes) -> None:
+        """One that follows on a subscribe and an unsubscribe waits, whatever becomes of the first."""
+        guards, known.guards = known.guards, Guards()
+        session.received(subscribe(OURS), now=0)
+        session.received(unsubscribe(OURS), now=1)
+        known.guards = guards
+
+        assert session.received(subscribe(OURS), now=2) == [Watch()]
+        assert session.admitted(OURS, None) == [Leave(OURS)]
+        assert asked(session.received(signed(session.app, claims={"tenant": "a"}), now=3)) == [OURS]
+
+    @pytest.mark.parametrize("is_answered", [False, True])
+    def test_guarded_since(self, session: Session, known: Passes, *, is_answered: bool) -> None:
+        """Who was there, or on its way, before there was a guard is told at once that it cannot join anew."""
+        guards, known.guards = known.guards, Guards()
+        session.received(subscribe(OURS), now=0)
+        if is_answered:
+            session.admitted(OURS, None)
+        known.guards = guards
+
+        assert refusal(session.received(subscribe(OURS), now=1))["status"] == 401
+
+    def test_guard_lifted(self, session: Session, known: Passes) -> None:
+        """Without the guard, who waits is let in."""
+        session.received(subscribe(OURS), now=1)
+        known.guards = Guards()
+
+        assert asked(session.informed(2)) == [OURS]
 
     def test_of_before(self, session: Session, known: Passes) -> None:
         """An answer to an earlier question is not for it."""
@@ -283,6 +385,49 @@ class TestUninformed:
             "pusher:error",
             "pusher:subscription_error",
         ]
+
+    def test_waits_as_long(self, session: Session, known: Passes) -> None:
+        """What needs the sign-in waits as long as that."""
+        session.received(sign_in(of_tenant("a")), now=0)
+        session.received(subscribe(OURS), now=0)
+        assert session.ticked(WAIT) == []
+
+        known.is_informed = True
+
+        assert asked(session.informed(WAIT + 1)) == [OURS]
+
+    def test_older(self, session: Session, known: Passes) -> None:
+        """A sign-in that waits does not undo one that came after it."""
+        session.received(sign_in(text("private-x")), now=0)
+        session.received(signed(session.app, claims={"tenant": "a"}), now=1)
+        join(session, OURS)
+
+        known.is_informed = True
+
+        assert session.informed(2) == []
+
+    def test_left(self, session: Session, known: Passes) -> None:
+        """Who unsubscribes waits for nothing, also where a first subscribe was on its way."""
+        session.received(subscribe_private(session.app, SOCKET_ID, "private-1"), now=0)
+        session.received(subscribe("private-1", auth=text("*")), now=1)
+        session.received(unsubscribe("private-1"), now=2)
+
+        known.is_informed = True
+
+        assert session.informed(3) == []
+        assert session.admitted("private-1", None) == [Leave("private-1")]
+
+    def test_known(self, session: Session, known: Passes) -> None:
+        """Who shows a token is known as long as that may be good, and not when it is found revoked."""
+        session.app = msgspec.structs.replace(session.app, auth_timeout=5.0)
+        session.received(subscribe("private-1", auth=text("*")), now=1)
+        assert session.ticked(6) == []
+
+        known.revoke(order("revoke", "ann"), now=1)
+        known.is_informed = True
+        session.informed(7)
+
+        assert session.ticked(7) == [NOT_KNOWN]
 
     def test_bad(self, session: Session) -> None:
         """What is no good token is refused at once."""

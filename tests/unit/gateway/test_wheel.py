@@ -39,14 +39,15 @@ class TestWheel:
 
     def test_put_again(self) -> None:
         """
-        A thing that is put again counts with its new time alone.
+        A thing that is put again comes up once, at the earlier time: whoever puts it off would never be looked at.
         """
         wheel: Wheel[str] = Wheel()
-        wheel.put("a", 1.0)
-        wheel.put("a", 9.0)
+        for thing, dues in (("a", (1.0, 9.0)), ("b", (9.0, 1.0))):
+            for due in dues:
+                wheel.put(thing, due)
 
-        assert wheel.take(5.0) == []
-        assert wheel.take(10.0) == ["a"]
+        assert wheel.take(2.0) == ["a", "b"]
+        assert wheel.take(30.0) == []
 
     def test_put_back_while_taken(self) -> None:
         """
