@@ -25,6 +25,7 @@ class Denied(Exception):
     code = 4009  # Pusher, "Error codes": connection is unauthorized.
     status = 401
     retry_after = 0.0
+    detail = ""  # What operators alone are told.
 
 
 class Forbidden(Denied):

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable
 from typing import Protocol
 
+import structlog
 from aiohttp import WebSocketError, WSMsgType, web
 
 from libs.common.apps import App
@@ -23,6 +24,8 @@ from services.gateway.effects import (
     KnownAs,
     Leave,
     Ping,
+    Refusal,
+    Refuse,
     Relay,
     Send,
     Shows,
@@ -32,6 +35,10 @@ from services.gateway.effects import (
 from services.gateway.frames import Member
 from services.gateway.session import Session
 from services.gateway.socket import Socket
+
+log = structlog.get_logger()
+
+LONGEST = 200  # Characters of a channel's name in the log: it may be anything that a client sent.
 
 _ENDS = {WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR}
 _BINARY = frames.error(4300, "binary frames are not supported")
@@ -46,6 +53,17 @@ def upgrade(max_message: int) -> "web.WebSocketResponse[bool]":
         max_msg_size=max_message + 1,  # aiohttp refuses what has this size.
         decode_text=False,
     )
+
+
+async def read_out(websocket: web.WebSocketResponse[bool]) -> None:
+    """
+    Read what a client still says until it goes, and drop it.
+
+    A connection that is closed while there is something to read is reset, and what was written last is lost (RFC 9293,
+    3.6): such as why the client was refused.
+    """
+    while (await websocket.receive()).type not in _ENDS:
+        pass
 
 
 class Surroundings(Protocol):
@@ -167,6 +185,8 @@ class Connection:
         match effect:
             case Send(frame):
                 self.socket.send(frame)
+            case Refuse(name, refusal):
+                self._refuse(name, refusal, effect.frame)
             case Ask(name, member):
                 self._surroundings.ask(self, self._channel(name), member)
             case Leave(name, returns):
@@ -182,6 +202,19 @@ class Connection:
                 self.socket.ping()
             case Close(code, reason):
                 self.close(code, reason)
+
+    def _refuse(self, channel: str, refusal: Refusal, frame: bytes) -> None:
+        self.socket.send(frame)
+        user = self.session.user
+        log.debug(
+            "subscribe.refused",
+            app=self.session.app.id,
+            socket_id=self.socket_id,
+            user=user.id if user else "",
+            channel=channel[:LONGEST],
+            status=refusal.status,
+            reason=refusal.detail or refusal.message,
+        )
 
     def _make_known(self, effect: SignedIn | KnownAs | Shows) -> None:
         match effect:

@@ -14,18 +14,27 @@ from services.gateway.limits import TooManyChannels, TooMuchUserInfo
 
 
 class Refusal(NamedTuple):
-    """Why a question was answered with no, in the terms of ``pusher:subscription_error``."""
+    """
+    Why a question was answered with no, in the terms of ``pusher:subscription_error``.
+
+    Attributes:
+        kind: Such as ``AuthError``.
+        message: For the client.
+        status: As of HTTP.
+        detail: What operators alone are told.
+    """
 
     kind: str
     message: str
     status: int
+    detail: str = ""
 
 
 def refusal_of(error: Denied | Invalid) -> Refusal:
     """Put into these terms why a subscription is refused, or ended."""
     match error:
         case Denied():
-            return Refusal("AuthError", str(error), error.status)
+            return Refusal("AuthError", str(error), error.status, error.detail)
         case TooMuchUserInfo():
             return Refusal("LimitReached", str(error), error.code)
         case TooManyChannels():
@@ -38,6 +47,20 @@ class Send:
     """Write a frame to the client."""
 
     frame: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Tell the client, and operators, that it may not be in a channel."""
+
+    channel: str
+    refusal: Refusal
+
+    @property
+    def frame(self) -> bytes:
+        """What the client is told."""
+        kind, message, status, _ = self.refusal
+        return frames.refused(self.channel, kind, message, status=status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +137,7 @@ class Close:
     reason: str
 
 
-Effect = Send | Ping | Ask | Leave | Relay | SignedIn | KnownAs | Shows | Watch | Close
+Effect = Send | Refuse | Ping | Ask | Leave | Relay | SignedIn | KnownAs | Shows | Watch | Close
 
 
 def error_told(why: Denied | Invalid) -> Send:
@@ -122,7 +145,6 @@ def error_told(why: Denied | Invalid) -> Send:
     return Send(frames.error(why.code, str(why)))
 
 
-def refusal_told(channel: str, why: Denied | Invalid) -> Send:
-    """Tell the client why it may not join a channel."""
-    kind, message, status = refusal_of(why)
-    return Send(frames.refused(channel, kind, message, status=status))
+def refusal_told(channel: str, why: Denied | Invalid) -> Refuse:
+    """Tell why the client may not join a channel."""
+    return Refuse(channel, refusal_of(why))

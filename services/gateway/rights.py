@@ -13,6 +13,7 @@ import msgspec
 from libs.common.apps import App
 from libs.common.channels import USER_PREFIX, Kind, kind_of
 from libs.common.errors import Denied, Forbidden
+from libs.common.policies import Decision
 from libs.common.signing import channel_text, check_token, user_text
 from libs.common.tokens import ChannelToken, looks_like_token, permits
 from services.gateway import frames
@@ -48,8 +49,9 @@ class NotIdentified(Denied):
 class NotAllowed(Forbidden):
     """A guard lets this user not in."""
 
-    def __init__(self) -> None:
+    def __init__(self, decision: Decision) -> None:
         super().__init__("you may not join this channel")
+        self.detail = f"{decision.pattern}: {decision.reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,7 @@ def _public(client: Client, data: Subscribe) -> Entry:
         return _let_in(client, data, pass_)
     decision = client.passes.guards.decide(client.app.id, data.channel, _person(user))
     if not decision.allowed:
-        raise NotAllowed
+        raise NotAllowed(decision)
     return Entry(None, Grant(user.id, client.passes.utc(client.now), pass_))
 
 

@@ -29,7 +29,7 @@ from libs.common.web import refusal
 from services.gateway import frames
 from services.gateway.admission import Admission, Departure, Follow, Join
 from services.gateway.attendance import Attendance
-from services.gateway.connection import Connection, upgrade
+from services.gateway.connection import Connection, read_out, upgrade
 from services.gateway.counters import Counters
 from services.gateway.fallback import Otherwise
 from services.gateway.feed import Feed
@@ -54,6 +54,9 @@ from services.gateway.turnstile import Turnstile
 log = structlog.get_logger()
 
 SETTLING = 5.0  # Seconds that departures may take before the lease is released without them.
+MOST_PARTING = (
+    1000  # Clients that are waited for when they were refused; the connections of others are cut.
+)
 DRAIN_SLICE = 0.1  # Seconds between two handfuls of connections that are sent away.
 
 
@@ -92,6 +95,7 @@ class Gateway:
         self._apps = apps
         self._passes = passes
         self._drain_spread = drain_spread
+        self._parting = 0  # Clients that were refused, and have not gone yet.
         self._emptied = asyncio.Event()  # Set when the last connection went; read while draining.
         self._unseated = asyncio.Event()
         self._connections: set[Connection] = set()
@@ -178,6 +182,8 @@ class Gateway:
             await websocket.prepare(request)
         except (web.HTTPBadRequest, ValueError):  # The latter for a key that is no ASCII.
             return _not_upgraded(request)
+        except ConnectionResetError:  # It has gone meanwhile.
+            return websocket
         transport = request.transport
         if transport is None:
             return websocket
@@ -187,6 +193,9 @@ class Gateway:
             subjects = await self._reception.enter(app, caller_of(request).address)
         except (Invalid, Denied, Unavailable) as error:
             self._refuse(request, socket, error)
+            if self._parting < MOST_PARTING:
+                await self._part(websocket)
+            socket.finish()
             return websocket
         await self._serve(app, socket, websocket, subjects=subjects, carried=carried)
         return websocket
@@ -204,7 +213,14 @@ class Gateway:
         )
         socket.send(frames.error(error.code, str(error)))
         socket.close(error.code, str(error))
-        socket.finish()
+
+    async def _part(self, websocket: "web.WebSocketResponse[bool]") -> None:
+        """Wait until a client that was refused has gone: `Socket.close` aborts the connection in time."""
+        self._parting += 1
+        try:
+            await read_out(websocket)
+        finally:
+            self._parting -= 1
 
     async def _serve(
         self,

@@ -25,6 +25,7 @@ from services.gateway.effects import (
     Effect,
     Leave,
     Refusal,
+    Refuse,
     Relay,
     Send,
     SignedIn,
@@ -248,12 +249,12 @@ class Session:
         if state is State.HELD:  # It is asked for anew, and that waits.
             return []
         self._forget(channel)
-        answer = frames.refused(channel, refusal.kind, refusal.message, status=refusal.status)
+        answer = Refuse(channel, refusal)
         match state:
             case State.JOINING:
-                return [Send(answer)]
+                return [answer]
             case State.JOINED | State.ASKED_ANEW:  # It was asked for anew, and is lost.
-                return [Leave(channel), Send(answer)]
+                return [Leave(channel), answer]
         return []
 
     def _forget(self, channel: str) -> None:

@@ -20,7 +20,7 @@ from libs.common.messages import event_frame
 from libs.common.orders import Order
 from libs.common.roster import TooManyMembers
 from services.gateway import frames
-from services.gateway.effects import Ask, Close, Effect, Leave, Ping, Refusal, Relay, Send
+from services.gateway.effects import Ask, Close, Effect, Leave, Ping, Refusal, Refuse, Relay, Send
 from services.gateway.frames import Member
 from services.gateway.handshake import check_client, check_version
 from services.gateway.session import Session
@@ -215,6 +215,8 @@ class Core:
             match effect:
                 case Send(frame):
                     client.write(frame)
+                case Refuse():
+                    client.write(effect.frame)
                 case Ping():
                     client.heard.append(Frame(PING, b""))
                 case Ask():

@@ -1,5 +1,6 @@
 """A gateway over real WebSockets: who may connect, and the protocol of one connection."""
 
+import asyncio
 import json
 import re
 from typing import Any
@@ -11,13 +12,14 @@ from structlog.testing import capture_logs
 from libs.common.apps import App, MemoryApps
 from libs.common.errors import Unavailable
 from libs.common.secret import Secret
+from services.gateway import service
 from services.gateway.connection import Connection
 from services.gateway.session import Session
 from services.gateway.socket import Socket
 from tests.support import pusher
 from tests.support.gateways import APP, place, until
 from tests.support.listener import living
-from tests.support.rawclient import CLOSE, TEXT, RawClient, masked
+from tests.support.rawclient import CLOSE, REQUEST, TEXT, RawClient, masked
 
 pytestmark = pytest.mark.usefixtures("quick")
 
@@ -104,6 +106,49 @@ class TestHandshake:
             close = await client.frame()
             assert (close.opcode, close.code) == (CLOSE, 4001)
             assert await client.rest() == b""
+
+    async def test_refused_while_it_goes_on(self) -> None:
+        """
+        So is one that goes on talking after it was refused: what it is told does not get lost.
+        """
+        async with place() as here:
+            for _ in range(20):
+                client = await RawClient.connect(here.port, "/app/unknown")
+                for _ in range(6):
+                    await client.send(pusher.subscribe("a"))
+
+                assert pusher.read((await client.frame()).payload)["data"]["code"] == 4001
+                assert (await client.frame()).opcode == CLOSE
+                client.close()
+
+    async def test_too_many_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """
+        Who is refused while many have not gone yet is not waited for.
+        """
+        monkeypatch.setattr(service, "MOST_PARTING", 1)
+        async with place() as here:
+            waiting, cut = [await RawClient.connect(here.port, "/app/unknown") for _ in range(2)]
+
+            for client in (cut, waiting):
+                assert [(await client.frame()).opcode for _ in range(2)] == [TEXT, CLOSE]
+                assert await client.rest() == b""
+
+    async def test_gone(self) -> None:
+        """
+        Who leaves while it is upgraded is no failure of ours.
+        """
+        request = REQUEST.format(path="/app/app-key", headers="").encode()
+        with capture_logs() as logs:
+            async with place() as here:
+                for _ in range(20):
+                    _, writer = await asyncio.open_connection("127.0.0.1", here.port)
+                    writer.write(request)
+                    writer.write_eof()
+                    await asyncio.sleep(0)
+                    writer.close()
+                await here.connect()
+
+        assert [line for line in logs if line["log_level"] == "error"] == []
 
     async def test_apps_away(self) -> None:
         """

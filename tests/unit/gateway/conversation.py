@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from services.gateway.effects import Effect, Send
+from services.gateway.effects import Effect, Refuse, Send
 from services.gateway.session import Session
 from tests.support.pusher import (
     read,
@@ -13,7 +13,7 @@ from tests.unit.gateway.conftest import SOCKET_ID
 
 
 def sent(effects: list[Effect]) -> list[dict[str, Any]]:
-    return [read(effect.frame) for effect in effects if isinstance(effect, Send)]
+    return [read(effect.frame) for effect in effects if isinstance(effect, Send | Refuse)]
 
 
 def errors(effects: list[Effect]) -> list[int]:

@@ -13,7 +13,7 @@ from libs.common.limits import Limits
 from libs.common.secret import Secret
 from libs.common.signing import channel_text, token
 from services.gateway import frames
-from services.gateway.effects import Ask, Close, Effect, Relay, Send
+from services.gateway.effects import Ask, Close, Effect, Refuse, Relay, Send
 from services.gateway.frames import BadMessage, Member, Message, Subscribe, Unsubscribe
 from services.gateway.session import Session
 from services.gateway.settings import GatewaySettings
@@ -370,7 +370,7 @@ class TestAnything:
 
     def _check(self, session: Session, effect: Effect) -> None:
         assert not isinstance(effect, Close)
-        if isinstance(effect, Send | Relay):
+        if isinstance(effect, Send | Refuse | Relay):
             assert isinstance(json.loads(effect.frame)["event"], str)
         if isinstance(effect, Ask):
             member = effect.member

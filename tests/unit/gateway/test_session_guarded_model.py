@@ -11,7 +11,7 @@ from libs.common.limits import Limits
 from libs.common.policy_settings import ChannelPolicy
 from libs.common.secret import Secret
 from libs.common.signing import token, user_text
-from services.gateway.effects import Ask, Effect, Leave, Send
+from services.gateway.effects import Ask, Effect, Leave, Refuse, Send
 from services.gateway.session import Session
 from services.gateway.settings import GatewaySettings
 from tests.support.passes import channel_token, passes
@@ -50,7 +50,7 @@ class Client(RuleBasedStateMachine):
                 self.questions.append(effect.channel)
             elif isinstance(effect, Leave):
                 self.here.discard(effect.channel)
-            elif isinstance(effect, Send):
+            elif isinstance(effect, Send | Refuse):
                 self.hear(read(effect.frame))
 
     def hear(self, frame: dict[str, str]) -> None:
