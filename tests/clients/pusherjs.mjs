@@ -5,6 +5,7 @@ import { signedBy } from "./backend.mjs";
 import { plain, tell } from "./wire.mjs";
 
 const clients = new Map();
+const tokens = new Map();
 
 // Keep a client, whoever made it, and tell what its connection goes through.
 export function keep(client, pusher) {
@@ -19,23 +20,31 @@ export function keep(client, pusher) {
 }
 
 // Options for a page that has a channel token, and asks nobody.
-function showing(token, member) {
-  const customHandler = ({ channelName }, callback) => {
+function showing(client, member) {
+  const authorise = ({ channelName }, callback) => {
     // pusher-js itself wants to know who it is in a presence channel; Fanfare reads the token.
     const data = channelName.startsWith("presence-") && { channel_data: JSON.stringify(member) };
-    callback(null, { auth: token, ...data });
+    callback(null, { auth: tokens.get(client), ...data });
   };
-  return { channelAuthorization: { customHandler } };
+  const authenticate = (_, callback) => callback(null, { auth: tokens.get(client) });
+  return { channelAuthorization: { customHandler: authorise }, userAuthentication: { customHandler: authenticate } };
 }
 
 function connect({ client, key, options, backend, member, token }) {
-  const more = token ? showing(token, member) : backend && signedBy(backend, member);
+  tokens.set(client, token);
+  const more = token ? showing(client, member) : backend && signedBy(backend, member);
   keep(client, new Pusher(key, { ...options, ...more }));
 }
 
 function subscribe({ client, channel }) {
   const subscription = clients.get(client).subscribe(channel);
   subscription.bind_global((event, data) => tell({ client, channel, event, data: plain(data) }));
+}
+
+// Subscribe where the gateway has refused: pusher-js itself takes that for pending still, and asks no more.
+function again({ client, channel }) {
+  clients.get(client).channel(channel).disconnect();
+  clients.get(client).subscribe(channel);
 }
 
 function bind({ client, channel, event }) {
@@ -62,6 +71,8 @@ function look({ client, channel, id }) {
 export const commands = {
   connect,
   subscribe,
+  again,
+  renew: ({ client, token }) => tokens.set(client, token),
   bind,
   unsubscribe: ({ client, channel }) => clients.get(client).unsubscribe(channel),
   trigger: ({ client, channel, event, data }) => clients.get(client).channel(channel).trigger(event, data),

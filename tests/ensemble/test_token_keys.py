@@ -14,10 +14,10 @@ import pytest
 
 from tests.support import pusher
 from tests.support.backends import BackEnd
-from tests.support.fleet import APP, Fleet, complaints, said
+from tests.support.fleet import Fleet, complaints, said
 from tests.support.program import Program
 from tests.support.token_keys import pair
-from tests.support.visitors import Visitor, visitors
+from tests.support.visitors import Visitor
 
 DEADLINE = 10.0  # Seconds for a process to have read its settings again.
 Key = dict[str, str]
@@ -100,16 +100,6 @@ async def staged(directory: Path, redis: str) -> AsyncIterator[Stage]:
 async def stage(tmp_path: Path, redis_url: str) -> AsyncIterator[Stage]:
     async with staged(tmp_path, redis_url) as running:
         yield running
-
-
-@pytest.fixture
-async def guests(stage: Stage) -> AsyncIterator[tuple[Visitor, Visitor]]:
-    """Yield a client at each gateway."""
-    async with visitors(APP) as visitor:
-        both = visitor(), visitor()
-        for guest, gateway in zip(both, stage.gateways, strict=True):
-            await guest.connect(gateway.url)
-        yield both
 
 
 async def issued(stage: Stage, backend: BackEnd, **fields: Any) -> str:

@@ -11,12 +11,12 @@ import pytest
 from tests.support import pusher, tokens
 from tests.support.backends import BackEnd
 from tests.support.deployment import migrate
-from tests.support.fleet import APP, Guarded, complaints, said
+from tests.support.fleet import Guarded, complaints, said
 from tests.support.muffler import Muffler, muffled
 from tests.support.program import Program
 from tests.support.servers import fresh_database
 from tests.support.token_keys import pair
-from tests.support.visitors import Visitor, visitors
+from tests.support.visitors import Visitor
 
 
 class Issuing(Guarded):
@@ -55,16 +55,6 @@ async def stage(
             fleet.running("auth", **memberships) as auth,
         ):
             yield Stage((one, two), auth, way)
-
-
-@pytest.fixture
-async def guests(stage: Stage) -> AsyncIterator[tuple[Visitor, Visitor]]:
-    """Yield a client at each gateway."""
-    async with visitors(APP) as visitor:
-        both = visitor(), visitor()
-        for guest, gateway in zip(both, stage.gateways, strict=True):
-            await guest.connect(gateway.url)
-        yield both
 
 
 def refusals(guest: Visitor, channel: str) -> list[int]:

@@ -12,6 +12,7 @@ import pytest
 
 from libs.common.apps import MemoryApps
 from libs.common.channels import Kind, check_channel, kind_of
+from libs.common.guards import Guards
 from libs.common.policies import Policies
 from libs.common.records import Record
 from services.auth.identity import Issuers, User, prepared_key, verify
@@ -170,6 +171,7 @@ class TestChannels:
         check_channel(channel)
 
         assert kind_of(channel) is Kind.PUBLIC
+        assert not Guards(SETTINGS.channels).has("1", channel)
 
 
 RESOURCE = {

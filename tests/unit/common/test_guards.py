@@ -92,7 +92,7 @@ class TestDecide:
 
     @pytest.mark.parametrize("pattern", ["{any*}", "pri{any*}"])
     def test_membership_of_any(self, pattern: str) -> None:
-        """One that is for other channels as well works for those, and lets nobody into a public one."""
+        """One that is for other channels as well stops no start, and lets nobody into a public one."""
         known = Guards([ChannelPolicy(app="1", pattern=pattern, member_of="x")])
 
         decision = known.decide("1", "principal", Ann())
