@@ -32,6 +32,23 @@ async def test_sign_in(deployment: Deployment, node: Driver, back: BackEnd, room
     assert node.seen(client="bob", channel=channel) == []
 
 
+async def test_late(deployment: Deployment, node: Driver, back: BackEnd, room: str) -> None:
+    """
+    Who signs in when it was told already that it takes that is let in all the same.
+    """
+    channel = f"offers.{room}"
+    await node.connect("ann", KEY, **deployment.options(0, user=f"ann-{room}", companies=[room]))
+    node.say("subscribe", client="ann", channel=channel)
+    (refused,) = await node.wait(client="ann", channel=channel, event=ERROR)
+    assert (refused["data"]["type"], refused["data"]["status"]) == ("AuthError", 401)
+
+    node.say("signin", client="ann")
+
+    await node.wait(client="ann", channel=channel, event=SUCCEEDED)
+    await back.publish(deployment.dispatcher.url, channel, {"n": 1})
+    assert await node.wait_for_events("ann", channel, 1) == [("step", {"n": 1})]
+
+
 async def test_return(deployment: Deployment, node: Driver, back: BackEnd, room: str) -> None:
     """
     Who comes back is let in again, though pusher-js subscribes before it has signed in again.

@@ -29,6 +29,9 @@ from tests.support.token_keys import pair
 KEY, SECRET, OLD_SECRET = "app-key", "app-secret", "app-secret-of-last-year"
 MASTER_KEY = "nxzvbGF+f8FGhk/jOaZvgMle1tqxzF/VfUZLBLhhaH0="
 RULES = """
+[gateway]
+sign_in_wait = 2
+
 [[channels]]
 app = "1"
 pattern = "private-company.{company_id}"
