@@ -8,6 +8,7 @@ whom the rest of the policy lets in.  A decision carries its reason for the oper
 yes or no.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -19,6 +20,7 @@ from libs.common.patterns import BadPattern, Pattern
 from libs.common.policy_settings import ChannelPolicy
 
 NAMES = frozenset({"claims", "user"})
+_FIELDS = ("id", "info")  # Of `user`.
 
 
 class BadPolicy(Misconfigured):
@@ -160,6 +162,7 @@ class _Rule:
             member_of = policy.member_of
             self.template = Template(member_of, self.pattern) if member_of else None
             self._allow = Expression(policy.allow or "true", NAMES.union(self.pattern.captures))
+            _check_fields(self._allow)
         except BadPattern as error:
             raise BadPolicy(policy.pattern, str(error)) from error
         except BadTemplate as error:
@@ -197,3 +200,12 @@ class _Rule:
 
     def _decision(self, *, allowed: bool, reason: str) -> Decision:
         return Decision(allowed=allowed, pattern=self.pattern.text, reason=reason)
+
+
+def _check_fields(allow: Expression) -> None:
+    """Refuse a field that a user never has, where the expression's text shows which it reads."""
+    for name in sorted(allow.fields("user") or ()):
+        if name not in _FIELDS:
+            place = re.search(rf"(?<![\w.])user\s*\.\s*{name}\b", allow.source)
+            at = f" (at character {place.start() + 1})" if place else ""
+            raise BadRule(f"unknown name 'user.{name}'{at}: user has {' and '.join(_FIELDS)}")

@@ -73,6 +73,11 @@ class Proxies:
             is_secure = schemes[-min(hop, len(schemes))].lower() in _SECURE
         return Caller(str(client), is_secure=is_secure)
 
+    def has(self, peer: str) -> bool:
+        """Tell whether an address is a trusted proxy's."""
+        address = _address(peer)
+        return address is not None and self._trusts(address)
+
     def _walk(
         self, nearest: IPv4Address | IPv6Address, entries: Sequence[str]
     ) -> tuple[IPv4Address | IPv6Address, int]:

@@ -18,7 +18,7 @@ from aiohttp import web
 from libs.common import web as http
 from libs.common.address import Address
 from libs.common.certificates import Certificate
-from libs.common.proxies import Caller, Proxies
+from libs.common.proxies import FORWARDED_FOR, Caller, Proxies
 
 log = structlog.get_logger()
 
@@ -32,7 +32,35 @@ GREETING = """\
 This is Fanfare, a realtime server that speaks the Pusher protocol; this process runs: %s.
 Clients connect to /app/{key} of a gateway, by WebSocket.
 """
-_PROXIES: web.AppKey[Proxies] = web.AppKey("proxies", Proxies)
+
+
+class Entrance:
+    """
+    Where requests come in: knows who sends them, and tells operators once if that may be wrong.
+
+    Args:
+        proxies: Those whose word about their clients is taken.
+    """
+
+    def __init__(self, proxies: Proxies) -> None:
+        self._proxies = proxies
+        self._has_warned = False
+
+    def caller(self, request: web.Request) -> Caller:
+        """Tell who sent a request, proxies aside."""
+        peer = request.remote or ""
+        if not self._has_warned and FORWARDED_FOR in request.headers:
+            self._warn(peer)
+        return self._proxies.caller(peer, request.headers.items(), is_secure=request.secure)
+
+    def _warn(self, peer: str) -> None:
+        # Else limits by address would count all who come through a proxy as one, and nobody knew.
+        if not self._proxies.has(peer):
+            self._has_warned = True  # Anybody can send the header: never a line for each.
+            log.warning("proxy.untrusted", peer=peer, setting="server.trusted_proxies")
+
+
+_ENTRANCE: web.AppKey[Entrance] = web.AppKey("entrance", Entrance)
 
 
 class Service(Protocol):
@@ -55,9 +83,7 @@ class Service(Protocol):
 
 def caller_of(request: web.Request) -> Caller:
     """Tell who sent a request to the public address, proxies aside."""
-    return request.app[_PROXIES].caller(
-        request.remote or "", request.headers.items(), is_secure=request.secure
-    )
+    return request.app[_ENTRANCE].caller(request)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +179,7 @@ class Server:
 
     def _public_app(self) -> web.Application:
         app = web.Application(middlewares=[http.errors], client_max_size=MAX_BODY)
-        app[_PROXIES] = self.proxies
+        app[_ENTRANCE] = Entrance(self.proxies)
         for service in self.services:
             app.add_routes(service.routes())
         app.add_routes([web.get("/", self._greet), web.get("/up", self._up)])

@@ -216,7 +216,10 @@ async def _by_script(request: web.Request, work: Work) -> web.Response:
 
 
 def _facts(error: Exception) -> dict[str, str]:
-    return error.facts if isinstance(error, NotAllowed) else {"reason": str(error)}
+    if isinstance(error, NotAllowed):
+        return error.facts
+    told = error.facts if isinstance(error, BadToken) else {}
+    return {"reason": str(error), **told}
 
 
 def _challenge(error: Exception) -> str:

@@ -23,6 +23,7 @@ from libs.common.key_ring import TYPE
 from services.auth.settings import Introspection, Issuer
 
 LEEWAY = 30.0  # Seconds that two clocks may differ.
+MAX_SHOWN = 100  # Characters of what a token says that the log has.
 MAX_TOKEN = 8000  # Characters; a header line above 8,190 bytes never reaches us.
 
 Key = Any  # Bytes, or one of cryptography's public keys: what PyJWT prepares.
@@ -54,7 +55,16 @@ class MissingToken(Denied):
 
 
 class BadToken(Denied):
-    """A bearer token is not believed; the reason quotes nothing of it."""
+    """
+    A bearer token is not believed; the reason quotes nothing of it.
+
+    Attributes:
+        facts: What it said and what was expected, for the operators' log alone; never of its signature.
+    """
+
+    def __init__(self, reason: str, **facts: str) -> None:
+        super().__init__(reason)
+        self.facts = facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +115,14 @@ class Issuers:
             BadToken: It is no JWT, or of an issuer that is not known.
         """
         payload = _opened(token, _UNVERIFIED)
-        issuer = self._by_name.get(_registered(payload).iss)
+        name = _registered(payload).iss
+        issuer = self._by_name.get(name)
         if issuer is None:
-            raise BadToken("the token's issuer is missing or not known here")
+            raise BadToken(
+                "the token's issuer is missing or not known here",
+                token_issuer=_shown(name),
+                known_issuers=", ".join(self._by_name),
+            )
         return issuer
 
 
@@ -237,7 +252,11 @@ def _check(claims: _Registered, issuer: Issuer, now: float) -> float:
         raise BadToken("the token is of another issuer")
     audience = [claims.aud] if isinstance(claims.aud, str) else claims.aud
     if issuer.audience not in audience:
-        raise BadToken("the token is not made for this audience")
+        raise BadToken(
+            "the token is not made for this audience",
+            token_audience=_shown(", ".join(audience)),
+            expected_audience=issuer.audience,
+        )
     if claims.exp is None:
         raise BadToken("the token does not say when it expires")
     if now >= claims.exp + LEEWAY:
@@ -245,3 +264,9 @@ def _check(claims: _Registered, issuer: Issuer, now: float) -> float:
     if claims.nbf is not None and now < claims.nbf - LEEWAY:
         raise BadToken("the token is not valid yet")
     return claims.exp
+
+
+def _shown(text: str) -> str:
+    """Cut what a stranger may have written, so that it fits a line of the log."""
+    cut = text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
+    return "".join(character if character.isprintable() else "?" for character in cut)

@@ -1,19 +1,23 @@
 """Check the settings without starting anything: exit status 0, or 2 and what is wrong; doubts are warnings."""
 
 import argparse
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from libs.common.apps import App, MemoryApps
+from libs.common.channels import Kind, kind_of
 from libs.common.guards import Guards
 from libs.common.limits import exceeds
 from libs.common.policies import Policies
+from libs.common.policy_settings import ChannelPolicy
 from libs.common.runtime import MAX_BODY
 from services.auth.identity import prepared_key
 from services.dispatcher.service import compiled
 from services.program import certificate_of
 from services.settings import SERVICES, Settings, check_services
 
+_EVERY = "{*}"  # The shape of a pattern such as ``{any*}``.
 ENVELOPE = (
     1024  # Bytes of a request's body that its event's data cannot have: name, channel, braces.
 )
@@ -51,6 +55,28 @@ def doubts(settings: Settings) -> Iterator[str]:
     """Yield what can work, and hardly is what was meant."""
     for app in settings.apps:
         yield from (f"app {app.id}: {doubt}" for doubt in _doubts(app, settings))
+    without = {app.id for app in settings.apps if not app.encryption_master_key.reveal()}
+    for number, policy in enumerate(settings.channels):
+        words = f'app {policy.app}: the policy for "{policy.pattern}"'
+        if kind_of(policy.pattern) is Kind.ENCRYPTED and policy.app in without:
+            yield f"{words} lets nobody in, for the app has no encryption_master_key"
+        before = _covering(policy, settings.channels[:number])
+        if before is not None:
+            yield f'{words} never decides, for "{before}" stands before it and fits all its channels'
+
+
+def _covering(policy: ChannelPolicy, earlier: Iterable[ChannelPolicy]) -> str | None:
+    """Return the first pattern that leaves a policy nothing to decide, where that is certain."""
+    for other in earlier:
+        shape = _shape(other.pattern)
+        if other.app == policy.app and shape in {_EVERY, _shape(policy.pattern)}:
+            return other.pattern
+    return None
+
+
+def _shape(pattern: str) -> str:
+    """Return a pattern without what its captures are called."""
+    return re.sub(r"\{\w+(\*?)\}", r"{\1}", pattern)
 
 
 def _doubts(app: App, settings: Settings) -> Iterator[str]:

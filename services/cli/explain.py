@@ -16,6 +16,7 @@ from libs.common.guards import Guards
 from libs.common.policies import Decision, Needs, Policies
 from services.auth.identity import User
 from services.auth.settings import Issuer
+from services.cli.client import app_of
 from services.program import plan
 from services.settings import Settings
 
@@ -38,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace, settings: Settings) -> int:
     """Print who may join, which policies were tried, and what they said."""
-    app = arguments.app or _only_app(settings)
+    app = _app(settings, arguments.app)
     claims = _object("--claims", arguments.claims)
     issuer = Issuer(
         issuer="fanfare explain", audience="fanfare explain", key="none", algorithms=("EdDSA",)
@@ -120,11 +121,14 @@ async def _decided(
     return outcome.decided(is_member=is_member), [f"{question} {'yes' if is_member else 'no'}"]
 
 
-def _only_app(settings: Settings) -> str:
-    ids = {app.id for app in settings.apps} or {policy.app for policy in settings.channels}
-    if len(ids) != 1:
+def _app(settings: Settings, given: str) -> str:
+    """Tell which app is meant; those in PostgreSQL are not looked up."""
+    if settings.apps:
+        return app_of(settings, given or None).id
+    ids = {policy.app for policy in settings.channels}
+    if not given and len(ids) != 1:
         raise Misconfigured("--app: name the app, as there are several, or none")
-    return ids.pop()
+    return given or ids.pop()
 
 
 def _object(name: str, text: str) -> dict[str, Any]:

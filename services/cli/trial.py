@@ -1,10 +1,10 @@
-"""Test a running deployment: connect, authorise, subscribe, publish, receive; each step with its time."""
+"""Test a running deployment: connect, authorise or sign in, subscribe, publish, receive; each step with its time."""
 
 import argparse
 import asyncio
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import aiohttp
@@ -13,6 +13,7 @@ import msgspec
 from libs.common.apps import App
 from libs.common.channels import Kind, kind_of
 from libs.common.errors import Misconfigured
+from libs.common.guards import Guards
 from services.cli import client, token
 from services.settings import Settings
 
@@ -33,7 +34,8 @@ class Trial:
         url: Where the deployment is.
         app: Whose client this is.
         channel: What to subscribe to.
-        bearer: A token (JWT) for the auth endpoint; None: it is not asked, which does for public channels.
+        bearer: A token (JWT) for the auth endpoints; None: they are not asked, which does for public channels
+            that no policy guards.
     """
 
     def __init__(
@@ -51,21 +53,26 @@ class Trial:
 
     async def run(self) -> None:
         """Take each step, and print how long it took; raises `Failed` at the first that goes wrong."""
-        steps: list[tuple[str, Callable[[], Awaitable[None]]]] = [
-            ("connect", self._connect),
-            ("authorise", self._authorise),
-            ("subscribe", self._subscribe),
-            ("publish", self._publish),
-            ("receive", self._receive),
-        ]
-        for name, step in steps:
+        for name, step in self._steps():
             began = time.perf_counter()
             try:
                 async with asyncio.timeout(STEP_TIMEOUT):
                     await step()
-            except (Failed, client.Refused, aiohttp.ClientError, TimeoutError) as error:
-                raise Failed(f"{name}: {error or 'no answer in time'}") from error
+            except TimeoutError as error:  # Before the others: some of aiohttp's own are both.
+                raise Failed(f"{name}: no answer within {STEP_TIMEOUT:g} s") from error
+            except (Failed, client.Refused, aiohttp.ClientError) as error:
+                raise Failed(f"{name}: {error}") from error
             print(f"{name:<10} {1000 * (time.perf_counter() - began):8.1f} ms")
+
+    def _steps(self) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
+        yield "connect", self._connect
+        if self._bearer is not None and kind_of(self._channel) is Kind.PUBLIC:
+            yield "sign in", self._sign_in
+        elif self._bearer is not None:
+            yield "authorise", self._authorise
+        yield "subscribe", self._subscribe
+        yield "publish", self._publish
+        yield "receive", self._receive
 
     async def _connect(self) -> None:
         address = f"{self._url}/app/{self._app.key}?protocol=7&client=fanfare&version=1"
@@ -74,15 +81,23 @@ class Trial:
         self._socket_id = msgspec.json.decode(greeting["data"])["socket_id"]
 
     async def _authorise(self) -> None:
-        if self._bearer is None:
-            return
-        form = {"socket_id": self._socket_id, "channel_name": self._channel}
+        self._auth = await self._asked("auth", channel_name=self._channel)
+
+    async def _sign_in(self) -> None:
+        data = await self._asked("user-auth")
+        await self._live().send_json({"event": "pusher:signin", "data": data})
+        await self._next("pusher:signin_success")
+
+    async def _asked(self, endpoint: str, **fields: str) -> dict[str, Any]:
+        """Ask one of the endpoints for clients."""
+        form = {"socket_id": self._socket_id, **fields}
         headers = {"Authorization": f"Bearer {self._bearer}"}
-        address = f"{self._url}/broadcasting/auth?app_key={self._app.key}"
+        address = f"{self._url}/broadcasting/{endpoint}?app_key={self._app.key}"
         async with self._http.post(address, data=form, headers=headers) as response:
             if response.status != 200:
                 raise client.Refused(response.status, await response.text())
-            self._auth = await response.json()
+            answer: dict[str, Any] = await response.json()
+            return answer
 
     async def _subscribe(self) -> None:
         data = {"channel": self._channel, **self._auth}
@@ -122,7 +137,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--channel", default="fanfare-test", help="what to subscribe to (default: fanfare-test)"
     )
     parser.add_argument(
-        "--user", help="authorise as this user, at the deployment's own auth endpoint"
+        "--user",
+        help="authorise, or sign in where the channel is public, as this user, at the deployment's own auth endpoints",
     )
     parser.add_argument(
         "--claim", action="append", default=[], metavar="NAME=VALUE", help="see fanfare token"
@@ -143,16 +159,21 @@ def execute(arguments: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def _check(arguments: argparse.Namespace) -> None:
-    if arguments.user is None and kind_of(arguments.channel) is not Kind.PUBLIC:
+def _check(arguments: argparse.Namespace, settings: Settings, app: App) -> None:
+    if arguments.user is not None:
+        return
+    channel: str = arguments.channel
+    if kind_of(channel) is not Kind.PUBLIC:
         raise Misconfigured(
-            f"--channel {arguments.channel[:64]} needs --user: who joins it must be authorised"
+            f"--channel {channel[:64]} needs --user: who joins it must be authorised"
         )
+    if Guards(settings.channels).has(app.id, channel):
+        raise Misconfigured(f"--channel {channel[:64]} needs --user: a policy guards it")
 
 
 async def _run(arguments: argparse.Namespace, settings: Settings) -> None:
     app = client.app_of(settings, arguments.app)
-    _check(arguments)
+    _check(arguments, settings, app)
     bearer = None
     if arguments.user is not None:
         claims = token.claims_of(arguments.claim)

@@ -21,7 +21,7 @@ from tests.support.auth import (
     reason,
     serving,
 )
-from tests.support.tokens import token
+from tests.support.tokens import AUDIENCE, ISSUER, token
 
 
 @pytest.fixture
@@ -170,6 +170,36 @@ class TestToken:
         )
         assert expected in await reason(response)
         assert bearer not in str(logs) + await response.text()
+
+    @pytest.mark.parametrize(
+        "bearer,facts",
+        [
+            (
+                token(iss="https://id.example.org/"),
+                {"token_issuer": "https://id.example.org/", "known_issuers": f"{ISSUER}, two-only"},
+            ),
+            (token(iss=None), {"token_issuer": "", "known_issuers": f"{ISSUER}, two-only"}),
+            (token(iss="x\n" * 400), {"token_issuer": "x?" * 50 + "…"}),
+            (token(aud="other"), {"token_audience": "other", "expected_audience": AUDIENCE}),
+            (token(aud=["a", "b"]), {"token_audience": "a, b", "expected_audience": AUDIENCE}),
+            (token(aud=["a\x1b"] * 400), {"token_audience": "a?, " * 25 + "…"}),
+        ],
+    )
+    async def test_told_to_operators(
+        self, client: Client, bearer: str, facts: dict[str, str]
+    ) -> None:
+        """Who was expected, and who came, stands in the log alone, cut and printable."""
+        with capture_logs() as logs:
+            response = await client.ask("presence-room", bearer=bearer)
+
+        (line,) = (line for line in logs if line["event"] == "auth.refused")
+        assert facts.items() <= line.items()
+        assert line["reason"] == await reason(response)
+        assert line["reason"] in {
+            "the token's issuer is missing or not known here",
+            "the token is not made for this audience",
+        }
+        assert bearer.rpartition(".")[2] not in str(logs)
 
     async def test_leeway(self, client: Client) -> None:
         """Clocks may differ by half a minute."""

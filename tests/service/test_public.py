@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from structlog.testing import capture_logs
 
 from libs.common.address import Address
 from libs.common.proxies import Proxies
@@ -172,3 +173,41 @@ class TestCaller:
             _, text, _ = await public.ask("/caller", **headers)
 
             assert json.loads(text) == expected
+
+    async def test_untrusted(self, mirror: Mirror) -> None:
+        """
+        A proxy that is not trusted is told of once in a process, and not for each of its requests.
+        """
+        forwarded = {"X-Forwarded-For": "203.0.113.7"}
+        with capture_logs() as logs:
+            async with served(mirror, proxies=["10.0.0.0/8"]) as public:
+                for _ in range(3):
+                    await public.ask("/caller", **forwarded)
+
+        warned = {
+            "event": "proxy.untrusted",
+            "log_level": "warning",
+            "peer": "127.0.0.1",
+            "setting": "server.trusted_proxies",
+        }
+        assert [line for line in logs if line["event"] == "proxy.untrusted"] == [warned]
+
+    @pytest.mark.parametrize(
+        "proxies,headers",
+        [
+            ([], {}),
+            ([], {"X-Forwarded-Proto": "https"}),
+            (["127.0.0.0/8"], {"X-Forwarded-For": "203.0.113.7"}),
+        ],
+    )
+    async def test_nothing_to_tell(
+        self, mirror: Mirror, proxies: list[str], headers: dict[str, str]
+    ) -> None:
+        """
+        Who brings no addresses of others, or is trusted, gives no warning.
+        """
+        with capture_logs() as logs:
+            async with served(mirror, proxies=proxies) as public:
+                await public.ask("/caller", **headers)
+
+        assert not [line for line in logs if line["log_level"] == "warning"]

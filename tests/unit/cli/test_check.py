@@ -10,7 +10,7 @@ from libs.common.errors import Misconfigured
 from services.cli import check
 from services.settings import Settings
 from tests.support.servers import Certificates
-from tests.unit.test_settings import APP, read
+from tests.unit.test_settings import APP, OTHER, POSTGRES, read
 
 PROXIES = '[server]\ntrusted_proxies = ["10.0.0.0/8"]\n'
 
@@ -97,3 +97,82 @@ class TestDoubts:
         assert execute(read(file, APP, *parts)) == 0
 
         assert capsys.readouterr().err == ""
+
+
+def policy(pattern: str, *more: str) -> str:
+    return "\n".join(["[[channels]]", f'pattern = "{pattern}"', 'allow = "true"', *more])
+
+
+class TestPolicies:
+    """Policies that cannot do what they seem to."""
+
+    @pytest.mark.parametrize(
+        "patterns,said",
+        [
+            (
+                ("private-encrypted-{room}",),
+                '"private-encrypted-{room}" lets nobody in, for the app has no encryption_master_key',
+            ),
+            (
+                ("private-a.{id}", "private-a.{id}"),
+                'for "private-a.{id}" stands before it and fits all its channels',
+            ),
+            (
+                ("private-a.{id}.{b*}", "presence-a", "private-a.{c}.{d*}"),
+                '"private-a.{c}.{d*}" never decides, for "private-a.{id}.{b*}" stands before it',
+            ),
+            (
+                ("{any*}", "private-a.{id}"),
+                '"private-a.{id}" never decides, for "{any*}" stands before it',
+            ),
+        ],
+    )
+    def test_said(
+        self,
+        file: Path,
+        capsys: pytest.CaptureFixture[str],
+        patterns: tuple[str, ...],
+        said: str,
+    ) -> None:
+        """Each has a line of its own, and the settings are good."""
+        assert execute(read(file, APP, *map(policy, patterns))) == 0
+
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("fanfare: warning: app 1: the policy for ")
+        assert said in line
+
+    @pytest.mark.parametrize(
+        "patterns",
+        [
+            ("private-a.{id}", "private-a.{id*}", "private-b.{id}", "{any*}"),
+            ("{any}", "private-a.{id}"),
+            ("private-{any*}", "private-a"),
+        ],
+    )
+    def test_silent(
+        self, file: Path, capsys: pytest.CaptureFixture[str], patterns: tuple[str, ...]
+    ) -> None:
+        """What is not certain is not said."""
+        assert execute(read(file, APP, *map(policy, patterns))) == 0
+
+        assert capsys.readouterr().err == ""
+
+    def test_other_app(self, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """A policy of another app is before none; an app's own key is what counts."""
+        key = 'encryption_master_key = "nxzvbGF+f8FGhk/jOaZvgMle1tqxzF/VfUZLBLhhaH0="'
+        ours = policy("private-encrypted-{room}", 'app = "2"')
+        theirs = policy("{any*}", 'app = "1"')
+
+        assert execute(read(file, APP, OTHER, key, theirs, ours)) == 0
+
+        assert capsys.readouterr().err == ""
+
+    def test_apps_elsewhere(self, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """Of apps in PostgreSQL it is not known here which have a key; the order is."""
+        ours = policy("private-encrypted-{room}", 'app = "2"')
+
+        assert execute(read(file, POSTGRES, ours)) == 0
+        assert capsys.readouterr().err == ""
+
+        assert execute(read(file, POSTGRES, ours, ours)) == 0
+        assert "app 2: the policy" in capsys.readouterr().err

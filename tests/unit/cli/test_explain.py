@@ -39,8 +39,10 @@ def explain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Explain:
     """Run the command for user 7, and return its exit status and what it printed."""
     file = tmp_path / "fanfare.toml"
 
-    def run(channel: str, *words: str, more: str = "", app: str = "1") -> tuple[int, str]:
-        file.write_text(SETTINGS + more)
+    def run(
+        channel: str, *words: str, more: str = "", app: str = "1", settings: str = SETTINGS
+    ) -> tuple[int, str]:
+        file.write_text(settings + more)
         named = ["--user", "7", "--app", app, "--channel", channel]
         status = main(["explain", "--config", str(file), *named, *words])
         said = capsys.readouterr()
@@ -138,8 +140,12 @@ class TestDecision:
         assert "member_of cannot guard a public channel" in text
 
     def test_other_app(self, explain: Explain) -> None:
-        assert explain("private-user.7")[0] == 0
-        assert explain("private-user.7", app="2")[0] == 1
+        """Another app of the file has policies of its own."""
+        second = '[[apps]]\nid = "2"\nkey = "l"\nsecrets = ["s"]\n'
+        first = SETTINGS.replace("[[channels]]", '[[channels]]\napp = "1"')
+
+        assert explain("private-user.7", settings=first + second)[0] == 0
+        assert explain("private-user.7", settings=first + second, app="2")[0] == 1
 
 
 class TestMembership:
@@ -192,3 +198,20 @@ class TestWords:
 
         assert status == 2
         assert "app" in text
+
+    def test_unknown_app(self, explain: Explain) -> None:
+        """About an app that the file does not have nothing is told."""
+        status, text = explain("private-user.7", app="9")
+
+        assert status == 2
+        assert text == "fanfare: --app must be one of 1\n"
+
+    @pytest.mark.parametrize("app,status", [("", 0), ("1", 0), ("9", 1)])
+    def test_apps_elsewhere(self, explain: Explain, app: str, status: int) -> None:
+        """Which apps PostgreSQL has is not asked; the policies say which is meant."""
+        policies = SETTINGS.partition("[[channels]]")[2]
+        settings = (
+            '[backends]\napps = "postgresql://u:p@127.0.0.1:1/db"\n[[channels]]\n' + policies
+        ).replace("[[channels]]", '[[channels]]\napp = "1"')
+
+        assert explain("private-user.7", app=app, settings=settings)[0] == status

@@ -1,6 +1,7 @@
 """`fanfare test`: what its words must say."""
 
 import argparse
+import socket
 from pathlib import Path
 
 import pytest
@@ -22,3 +23,40 @@ def test_without_user(tmp_path: Path, channel: str) -> None:
         trial.execute(
             parser.parse_args(["--channel", channel]), read(tmp_path / "fanfare.toml", APP)
         )
+
+
+GUARDED = """
+[[channels]]
+pattern = "offers.{room}"
+allow = "user.id == '7'"
+"""
+
+
+def test_guarded_without_user(tmp_path: Path) -> None:
+    """So does a public channel that a policy guards: nobody else would be let in."""
+    parser = argparse.ArgumentParser()
+    trial.configure(parser)
+
+    with pytest.raises(Misconfigured, match=r"^--channel offers.1 needs --user: a policy guards"):
+        trial.execute(
+            parser.parse_args(["--channel", "offers.1"]),
+            read(tmp_path / "fanfare.toml", APP, GUARDED),
+        )
+
+
+def test_no_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A deployment that accepts and is silent fails a step, with how long it was waited for."""
+    monkeypatch.setattr(trial, "STEP_TIMEOUT", 0.05)
+    parser = argparse.ArgumentParser()
+    trial.configure(parser)
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        status = trial.execute(
+            parser.parse_args(["--url", url]), read(tmp_path / "fanfare.toml", APP)
+        )
+
+    assert status == 1
+    assert capsys.readouterr().err == "fanfare: connect: no answer within 0.05 s\n"

@@ -121,10 +121,15 @@ class TestAllow:
             "claims.tenant == 'acme' && id == '42'",
             "claims.absent == 'x' || id == '42'",
             "!has(claims.absent)",
+            "user['id'] == '7'",
+            "claims.user.name == 'Ann' && user.id == '7'",
+            "claims.users.exists(user, user.name == 'Ann')",
+            "'user.name' != user.id",
         ],
     )
     def test_yes(self, condition: str) -> None:
         who = user(companies=["42"], roles=["admin"], numbers=[42], tenant="acme")
+        who.claims.update(user={"name": "Ann"}, users=[{"name": "Ann"}])
 
         assert allowed("private-x.{id}", condition, "private-x.42", who)
 
@@ -164,6 +169,8 @@ class TestAllow:
             ("company == '1'", "'company'"),
             ("id in", "not a CEL expression"),
             ("lookup(id)", "'lookup'"),
+            ("id == user.name", "unknown name 'user.name' (at character 7): user has id and info"),
+            ("has(user.info) && user . email == id", "unknown name 'user.email' (at character 19)"),
         ],
     )
     def test_bad_condition(self, condition: str, reason: str) -> None:

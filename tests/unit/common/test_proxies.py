@@ -165,9 +165,11 @@ class TestAddress:
         """
         A network covers the addresses of its own kind.
         """
-        caller = Proxies([ip_network(network)]).caller(peer, [("X-Forwarded-For", FORGED)])
+        proxies = Proxies([ip_network(network)])
+        caller = proxies.caller(peer, [("X-Forwarded-For", FORGED)])
 
         assert (caller.address == FORGED) is trusted
+        assert proxies.has(peer) is trusted
 
     @pytest.mark.parametrize("name", ["X-Real-IP", "Forwarded", "X-Forwarded", "X-Client-IP"])
     def test_other_headers(self, name: str) -> None:

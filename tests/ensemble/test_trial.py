@@ -1,0 +1,45 @@
+"""`fanfare test` on a deployment of one process: whichever channel it is given, the journey arrives, or says why."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.commands import Outcome, command
+from tests.support.deployment import Deployment, in_one_process
+
+CONFIG = "memory.toml"
+
+
+@pytest.fixture
+async def deployment(tmp_path: Path, prefix: str) -> AsyncIterator[Deployment]:
+    async with in_one_process(tmp_path, prefix) as running:
+        yield running
+
+
+async def test_kinds_of_channels(deployment: Deployment, tmp_path: Path) -> None:
+    """
+    Public channels take a sign-in where a user is named, others an authorisation; who may not join is told so.
+    """
+    url = deployment.gateways[0].url
+
+    async def tried(channel: str, *words: str) -> Outcome:
+        named = ["--url", url, "--channel", channel, *words]
+        return await command("test", *named, config=tmp_path / CONFIG, environ={})
+
+    def steps(outcome: Outcome) -> list[str]:
+        assert outcome.status == 0, outcome
+        return [line[:10].strip() for line in outcome.output.splitlines()]
+
+    ann = ("--user", "7", "--claim", 'companies=["5"]')
+    rest = ["subscribe", "publish", "receive"]
+
+    assert steps(await tried("news")) == ["connect", *rest]
+    assert steps(await tried("news", *ann)) == ["connect", "sign in", *rest]
+    assert steps(await tried("offers.5", *ann)) == ["connect", "sign in", *rest]
+    assert steps(await tried("private-company.5", *ann)) == ["connect", "authorise", *rest]
+
+    refused = await tried("offers.6", *ann)
+    assert refused.status == 1
+    assert refused.complaint.startswith("fanfare: subscribe: ")
+    assert "403" in refused.complaint
