@@ -21,6 +21,7 @@ from libs.common.address import Network
 FORWARDED_FOR, FORWARDED_PROTO = "x-forwarded-for", "x-forwarded-proto"
 
 _SECURE = frozenset({"https", "wss"})
+_HOST = 64  # Bits of an IPv6 address that tell machines of a link apart.
 _MAPPED = IPv6Network("::ffff:0:0/96")
 _BRACKETED = re.compile(r"\[([^\]]*)\](?::[0-9]{1,5})?")
 _WITH_PORT = re.compile(r"([^:]+):[0-9]{1,5}")
@@ -39,6 +40,14 @@ class Caller:
 
     address: str
     is_secure: bool
+
+    @property
+    def site(self) -> str:
+        """What limits by address count: of IPv6 the /64, as each link has that many addresses (RFC 4291, 2.5.4)."""
+        address = _address(self.address)
+        if not isinstance(address, IPv6Address):
+            return self.address
+        return str(IPv6Network((int(address) >> _HOST << _HOST, 128 - _HOST)))
 
 
 class Proxies:

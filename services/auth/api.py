@@ -112,7 +112,7 @@ class Api:
     async def _answered(self, request: web.Request, work: Work) -> web.Response:
         # Not left to the server's middleware: a page can read a refusal only with the headers of CORS.
         try:
-            await self._pace.check_address(caller_of(request).address)
+            await self._pace.check_address(caller_of(request).site)
             if request.method == hdrs.METH_GET:
                 response = await _by_script(request, work)
             else:

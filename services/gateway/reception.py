@@ -86,16 +86,16 @@ class Reception:
                 raise error from None
         return self._passes.carried(text, app, now=time.monotonic())
 
-    async def enter(self, app: App, address: str) -> tuple[Subject, ...]:
+    async def enter(self, app: App, site: str) -> tuple[Subject, ...]:
         """
-        Count a newcomer, if there is room for it here and in its quotas; tell what it counts for.
+        Count a newcomer from a `Caller.site`, if there is room for it here and in its quotas; tell what it counts for.
 
         Raises:
             OverCapacity: There is none here.
             Invalid, Denied, Unavailable: See `Turnstile.enter`.
         """
         self._check_capacity()
-        subjects = await self._turnstile.enter(of_connection(app, address))
+        subjects = await self._turnstile.enter(of_connection(app, site))
         try:  # Again: while it waited for its turn others came, or the gateway began to go.
             self._check_capacity()
         except OverCapacity:

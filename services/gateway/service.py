@@ -190,7 +190,7 @@ class Gateway:
         socket = Socket(transport, max_unsent=self._settings.max_unsent)
         try:
             app, carried = await self._reception.examine(request)
-            subjects = await self._reception.enter(app, caller_of(request).address)
+            subjects = await self._reception.enter(app, caller_of(request).site)
         except (Invalid, Denied, Unavailable) as error:
             self._refuse(request, socket, error)
             if self._parting < MOST_PARTING:

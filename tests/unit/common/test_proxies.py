@@ -196,6 +196,25 @@ class TestAddress:
         assert ip_address(address(*forwarded))
 
 
+class TestSite:
+    """What limits by address count."""
+
+    @pytest.mark.parametrize(
+        "address,site",
+        [
+            ("198.51.100.7", "198.51.100.7"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+            ("2001:db8:1:2::", "2001:db8:1:2::/64"),
+            ("fe80::1", "fe80::/64"),
+            ("", ""),
+            ("unix", "unix"),
+        ],
+    )
+    def test_site(self, address: str, site: str) -> None:
+        """One address of IPv4; of IPv6 all of a link's, among which a client may choose as it likes."""
+        assert Caller(address, is_secure=False).site == site
+
+
 class TestScheme:
     """``X-Forwarded-Proto`` from a trusted peer, else our own listener."""
 
