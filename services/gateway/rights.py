@@ -92,6 +92,7 @@ def sign_in(client: Client, data: SignIn) -> tuple[User, Pass | None]:
     Raises:
         BadSignature: The token is not one of this app for this socket and user.
         BadChannelToken: It is a channel token, and not good.
+        NotInformed: See `Passes.accept`.
         BadMessage: The signed text names no user.
         SignedInOtherwise: It is another user than before.
     """
@@ -160,6 +161,7 @@ def join(client: Client, data: Subscribe) -> Entry:
 
 
 def _public(client: Client, data: Subscribe) -> Entry:
+    """A token that names a guarded channel opens it; else the policy judges who the client says it is."""
     if not client.passes.guards.has(client.app.id, data.channel):
         return Entry(None, None)
     if not looks_like_token(data.auth or "") and client.carried and _is_named(client, data.channel):
