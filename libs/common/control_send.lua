@@ -14,9 +14,14 @@
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
+-- What is remembered of a stream that was lost or emptied is worth nothing.
+if redis.call('XLEN', KEYS[1]) == 0 then
+  redis.call('DEL', KEYS[2], KEYS[3])
+end
+
 local digest = redis.sha1hex(ARGV[1])
 local known = tonumber(redis.call('ZSCORE', KEYS[3], digest) or 0)
-if known > now and redis.call('EXISTS', KEYS[1]) == 1 then
+if known > now then
   return
 end
 redis.call('ZADD', KEYS[3], ARGV[2], digest)

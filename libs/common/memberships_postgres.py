@@ -35,6 +35,8 @@ OVERLAP = 120.0  # Seconds read again after an interruption: what was removed is
 ROUNDING = (
     1.0  # Seconds by which the end of a removal's transaction may be later than what is kept.
 )
+WRITERS = 1  # Connections that write: who waits for a lock of the operator's must not keep questions from being asked.
+WRITER_WAIT = 5.0  # Seconds to wait for one's turn to write.
 PROBE = 30.0  # Seconds between two questions whether the connection that listens is still alive.
 
 _THOSE = """
@@ -84,6 +86,7 @@ class PostgresMemberships:
     def __init__(self, connection: PostgresConnection, *, probe: float = PROBE) -> None:
         self._connection = connection
         self._probe = probe
+        self._writers = asyncio.Semaphore(WRITERS)
 
     async def ask(self, memberships: Collection[Membership]) -> dict[Membership, bool]:
         """See `Memberships.ask`."""
@@ -126,9 +129,21 @@ class PostgresMemberships:
             check_membership(membership)
         if not ordered:
             return 0
-        async with self._connection.acquired() as connection:
+        async with self._turn(), self._connection.acquired() as connection:
             status = await connection.execute(statement, *_columns(ordered))
         return int(status.rpartition(" ")[2])  # "INSERT 0 5", "DELETE 5".
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(WRITER_WAIT):
+                await self._writers.acquire()
+        except TimeoutError as error:
+            raise Unavailable(BACKEND) from error
+        try:
+            yield
+        finally:
+            self._writers.release()
 
 
 class Listening:

@@ -11,6 +11,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from typing import Any, NoReturn
 from uuid import UUID
 
@@ -24,6 +25,7 @@ from libs.common.memberships import ChangeListener
 from libs.common.memberships_postgres import BACKEND, PROBE, Listening
 
 AT_ONCE = 200  # Memberships of one call: the query is run for one after the other.
+LONGEST = 1.0  # Seconds that the query may take for one: with the budget less than a call has.
 BUDGET = 0.5  # Seconds after which a call begins no further one, however slow the query is.
 
 _PARAMETER = re.compile(r"\$([1-9][0-9]*)")
@@ -145,14 +147,19 @@ class QueriedMemberships:
         if None in values:
             return False
         try:
-            return bool(await statement.fetchval(*values))
+            return bool(await statement.fetchval(*values, timeout=LONGEST))
+        except (TimeoutError, asyncpg.QueryCanceledError) as error:  # Too slow for this one.
+            self._failed_with(error)
         except TROUBLE:
             raise
         except asyncpg.PostgresError as error:
-            fault = Unavailable(BACKEND)
-            fault.__cause__ = error
-            self._failed(fault)
-            return None
+            self._failed_with(error)
+        return None
+
+    def _failed_with(self, error: Exception) -> None:
+        fault = Unavailable(BACKEND)
+        fault.__cause__ = error
+        self._failed(fault)
 
     def _failed(self, error: Unavailable) -> None:
         fault = reason(error)
@@ -174,6 +181,10 @@ def _value(text: str, kind: str) -> Any:
     bits = _INTEGERS.get(kind)
     if bits:
         return _integer(text, bits)
+    if kind == "numeric":
+        return Decimal(text) if _INTEGER.fullmatch(text) else None
+    if kind == "bpchar" and text.endswith(" "):  # PostgreSQL would not look at it.
+        return None
     return _uuid(text) if kind == "uuid" else text
 
 

@@ -59,10 +59,10 @@ class BackEnds:
         return response
 
     async def _caller(self, request: web.Request) -> Call:
-        if hdrs.AUTHORIZATION in request.headers:
-            call = Call(self._named(request), await self._callers.body(request), self._clock())
-        elif "auth_signature" in request.query:
+        if "auth_signature" in request.query:  # First: a proxy may add an Authorization of its own.
             call = await self._callers.signed(request)
+        elif hdrs.AUTHORIZATION in request.headers:
+            call = Call(self._named(request), await self._callers.body(request), self._clock())
         else:
             raise UnknownCaller
         act = Act(call.app.id, "auth_requests")

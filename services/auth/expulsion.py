@@ -67,7 +67,7 @@ def order(removed: Removed, channels: Sequence[str], *, terms: Terms, now: float
         terms: How long things count.
         now: UTC epoch seconds.
     """
-    # In whole seconds, so that each report of one removal, by each process, makes the same order.
+    # In whole seconds, so that each late report of one removal makes the same order.
     until = min(now, float(ceil(removed.at + terms.answers)))
     return Order(
         VERB,

@@ -9,6 +9,7 @@ all who wait are told: they would ask the same backend.
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
@@ -24,6 +25,7 @@ from services.auth.settings import MembershipSettings
 BACKEND = "memberships"
 CALLS = 2  # Under way at once.  Of a pool's connections one listens, and others write.
 MOST = 50_000  # Questions that wait, or are on their way: two storms of 5,000 users with 5 channels each.
+MOST_OF_USER = 200  # Of these, those of one user: two requests of a hundred channels.
 
 log = structlog.get_logger()
 
@@ -31,9 +33,9 @@ log = structlog.get_logger()
 class TooManyQuestions(Unavailable):
     """More questions wait than memberships could answer in time."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
         super().__init__(BACKEND)
-        self.args = (f"more than {MOST} questions about memberships wait",)
+        self.args = (f"more than {most} questions about memberships wait",)
 
 
 @dataclass(slots=True)
@@ -81,6 +83,7 @@ class Questions:
         self._answers = Answers(ttl=settings.cache, size=settings.cache_entries)
         self._waiting: _Batch = {}  # In the order in which they came.
         self._asked: _Batch = {}
+        self._users: Counter[tuple[str, str]] = Counter()  # How many there are of each.
         self._come = asyncio.Event()
 
     async def is_member(self, membership: Membership) -> bool:
@@ -123,11 +126,17 @@ class Questions:
     def _question(self, membership: Membership) -> _Question:
         question = self._asked.get(membership) or self._waiting.get(membership)
         if question is None:
-            if len(self._waiting) + len(self._asked) >= MOST:
-                raise TooManyQuestions
+            self._check_room(membership)
             question = self._waiting[membership] = _Question()
+            self._users[membership[:2]] += 1
             self._come.set()
         return question
+
+    def _check_room(self, membership: Membership) -> None:
+        if len(self._waiting) + len(self._asked) >= MOST:
+            raise TooManyQuestions(MOST)
+        if self._users[membership[:2]] >= MOST_OF_USER:
+            raise TooManyQuestions(MOST_OF_USER)
 
     async def _wait(self, membership: Membership, question: _Question) -> None:
         question.askers += 1
@@ -139,7 +148,7 @@ class Questions:
         finally:
             question.askers -= 1
             if not question.askers and self._waiting.get(membership) is question:
-                del self._waiting[membership]
+                self._end(membership, question)
 
     async def _keep_asking(self) -> None:
         while True:
@@ -192,10 +201,14 @@ class Questions:
 
     def _ask_again(self, batch: _Batch) -> None:
         """Have questions wait before all others, if still somebody wants to know."""
+        wanted: _Batch = {}
         for membership, question in batch.items():
+            if not question.askers:
+                self._end(membership, question)
+                continue
             del self._asked[membership]
             question.is_outdated = False
-        wanted = {each: question for each, question in batch.items() if question.askers}
+            wanted[membership] = question
         if wanted:
             self._waiting = wanted | self._waiting
             self._come.set()
@@ -209,4 +222,10 @@ class Questions:
         for place in (self._asked, self._waiting):
             if place.get(membership) is question:
                 del place[membership]
+                self._count_less(membership[:2])
         question.done.set()
+
+    def _count_less(self, user: tuple[str, str]) -> None:
+        self._users[user] -= 1
+        if not self._users[user]:
+            del self._users[user]

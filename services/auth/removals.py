@@ -21,7 +21,7 @@ from libs.common.policies import Policies
 from libs.common.retry import Backoff
 from services.auth.expulsion import Terms, opened, order
 
-MAX_WAITING = 10_000  # Removals; the oldest is given up for a new one.
+MAX_WAITING = 100_000  # Removals, as gateways keep apart; the oldest is given up for a new one.
 AT_ONCE = 20  # Removals that are worked on together.
 TIMEOUT = 2.0  # Seconds in which memberships, or control, must have answered.
 

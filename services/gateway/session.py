@@ -182,7 +182,7 @@ class Session:
     def informed(self, now: float) -> list[Effect]:
         """Take up what waited until its gateway knew what is revoked."""
         held, self._held.sign_in = self._held.sign_in, None
-        signed_in = self._sign_in(held, now) if held else []
+        signed_in = [*self._sign_in(held, now), Watch()] if held else []  # It may count no more.
         return [*signed_in, *self._taken_up(now)]
 
     def _withdraw(self, is_over: Judgement, why: Denied) -> list[Effect]:
@@ -306,7 +306,11 @@ class Session:
 
     def _taken_up(self, now: float) -> list[Effect]:
         """Look again at the subscribes that wait."""
-        return [effect for data in self._held.take() for effect in self._subscribe(data, now)]
+        effects: list[Effect] = []
+        for waiting in self._held.take():
+            effects += self._subscribe(waiting.data, now)
+            self._held.resume(waiting)
+        return effects
 
     def _subscribe(self, data: Subscribe, now: float) -> list[Effect]:
         name = data.channel

@@ -278,6 +278,21 @@ class TestRedis:
         assert length == 1
         assert 60 < seconds < 180
 
+    @pytest.mark.parametrize("loss", ["DEL", "XTRIM"])
+    async def test_lost(self, redis_url: str, prefix: str, loss: str) -> None:
+        """An order whose stream was lost is not remembered, and is announced when it is sent again."""
+        async with redis(redis_url, prefix) as (connection, keys):
+            control, stream = RedisControl(connection, keys), keys.single(ORDERS)
+            one, other = order("ann", ttl=60), order("ben", ttl=60)
+            await control.send(one)
+            more = ("MAXLEN", 0) if loss == "XTRIM" else ()
+            await connection.ask(Call(stream, (loss, stream, *more)))
+
+            for each in (other, one, one):
+                await control.send(each)
+
+            assert await connection.ask(Call(stream, ("XLEN", stream))) == 2
+
     async def test_many_expired(self, redis_url: str, prefix: str) -> None:
         """However many have expired, a listener that hears nothing has heard all orders in force."""
         async with redis(redis_url, prefix) as (connection, keys):

@@ -1,10 +1,13 @@
 """What only PostgreSQL can do to memberships: be written by others, go, come back; and queries of the operator's."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 import pytest
 
+from libs.common import memberships_postgres, memberships_query_postgres
 from libs.common.address import Url
 from libs.common.belonging import Membership, Missed, NotKeptHere, Put, Removed
 from libs.common.connection_postgres import reason
@@ -172,6 +175,28 @@ async def queried(
         yield QueriedMemberships(connection, query, budget=budget)
 
 
+class TestWriters:
+    """Whoever writes may have to wait for a lock of the operator's; whoever asks does not."""
+
+    async def test_asked_meanwhile(
+        self, database_url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(memberships_postgres, "WRITER_WAIT", 0.2)
+        insert = "INSERT INTO fanfare_memberships VALUES ('1', '7', 'company:5')"
+        async with deployment(database_url) as site, operated(database_url) as operator:
+            async with operator.transaction():
+                await operator.execute(insert)
+                writers = [asyncio.create_task(site.one.put([ANN])) for _ in range(4)]
+                await asyncio.sleep(0.1)
+                async with asyncio.timeout(1):
+                    assert not await site.one.has(BEN)
+                await asyncio.wait(writers, return_when=asyncio.FIRST_EXCEPTION)
+            done = await asyncio.gather(*writers, return_exceptions=True)
+
+        assert done.count(0) == 1
+        assert sum(isinstance(each, Unavailable) for each in done) == 3
+
+
 class TestQuery:
     """The operator's tables are read with a query of theirs."""
 
@@ -286,6 +311,38 @@ class TestQuery:
         assert "division by zero" in reason(raised.value)
         (line,) = events(logs, "memberships.query_failed")
         assert "division by zero" in line["reason"]
+
+    @pytest.mark.parametrize("limit", ["0", "200"])
+    async def test_slow_for_one(
+        self, database_url: str, limit: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """So too the one for which it takes too long, by our measure or by PostgreSQL's `statement_timeout`."""
+        monkeypatch.setattr(memberships_query_postgres, "LONGEST", 0.4)
+        query = (
+            "SELECT CASE $2 WHEN 'slow' THEN (SELECT 1 FROM pg_sleep(9)) ELSE 1 END WHERE $3 <> ''"
+        )
+        asked = [ANN._replace(user=user) for user in ("7", "slow", "8")]
+        async with operated(database_url) as operator:
+            name = urlsplit(database_url).path.removeprefix("/")
+            await operator.execute(f'ALTER DATABASE "{name}" SET statement_timeout = {limit}')
+
+        async with asyncio.timeout(2), queried(database_url, query, budget=9) as memberships:
+            answers = await memberships.ask(asked)
+
+        assert list(answers.values()) == [True, None, True]
+
+    @pytest.mark.parametrize("column", ["numeric", "char(9)"])
+    async def test_padded(self, database_url: str, column: str) -> None:
+        """Columns to which several texts are the same have one user each."""
+        users = ["7", "07", "7 ", "7.0", "ann"]
+        async with operated(database_url) as operator:
+            await operator.execute(f"CREATE TABLE padded AS SELECT 7::{column} AS user_id")
+        query = "SELECT 1 FROM padded WHERE user_id = $2 AND $3 <> ''"
+        async with connected(database_url) as connection:
+            memberships = QueriedMemberships(connection, query)
+            answers = await memberships.ask([ANN._replace(user=user) for user in users])
+
+        assert list(answers.values()) == [True, False, False, False, False]
 
     async def test_all_of_them_faulty(self, database_url: str, logs: Logs) -> None:
         query = "SELECT 1 / (length($2) - length($2)) > 0 WHERE $3 <> ''"

@@ -1,8 +1,10 @@
 """Removals that nobody heard, or that were heard too late: PostgreSQL keeps them for the next who listens."""
 
 import time
+from contextlib import suppress
 from datetime import timedelta
 
+import asyncpg
 import pytest
 
 from libs.common import memberships_postgres
@@ -158,6 +160,57 @@ class TestRemovals:
             await operator.execute("RESET ROLE")
             assert await operator.fetchval("SELECT count(*) FROM public.fanfare_removals") == 1
             await operator.execute(f"DROP OWNED BY {prefix}; DROP ROLE {prefix}")
+
+    @pytest.mark.parametrize(
+        "traps",
+        [
+            [
+                (
+                    "CREATE FUNCTION public.json_build_array(text, text, text, text) RETURNS json LANGUAGE sql "
+                    "AS 'INSERT INTO seen VALUES (current_user) RETURNING ''[]''::json'"
+                ),
+            ],
+            [
+                (
+                    "CREATE FUNCTION public.trap(bigint, int) RETURNS int LANGUAGE sql "
+                    "AS 'INSERT INTO seen VALUES (current_user) RETURNING 1'"
+                ),
+                "CREATE OPERATOR public.% (LEFTARG = bigint, RIGHTARG = int, FUNCTION = public.trap)",
+            ],
+            [
+                "CREATE TYPE pg_temp.other AS (x int)",
+                (
+                    "CREATE FUNCTION pg_temp.trap(pg_temp.other) RETURNS bigint LANGUAGE sql "
+                    "AS 'INSERT INTO seen VALUES (current_user) RETURNING 1::bigint'"
+                ),
+                "CREATE CAST (pg_temp.other AS bigint) WITH FUNCTION pg_temp.trap(pg_temp.other) AS IMPLICIT",
+                "CREATE TEMP TABLE theirs (id pg_temp.other, removed_at timestamptz)",
+                (
+                    "CREATE TRIGGER theirs AFTER INSERT ON theirs "
+                    "FOR EACH ROW EXECUTE FUNCTION public.fanfare_removals_committing()"
+                ),
+                "INSERT INTO theirs VALUES (ROW(1), '1970-01-01')",
+            ],
+        ],
+        ids=["function", "operator", "trigger"],
+    )
+    async def test_traps(self, database_url: str, prefix: str, traps: list[str]) -> None:
+        """Nobody gets another's rights from functions that run as who migrated; public is open to all as before 15."""
+        async with deployment(database_url), operated(database_url) as operator:
+            await operator.execute("GRANT CREATE ON SCHEMA public TO PUBLIC")
+            await operator.execute("INSERT INTO fanfare_removals VALUES (DEFAULT, '1', '7', 'x:5')")
+            await operator.execute(f"CREATE ROLE {prefix}")
+            await operator.execute(f"SET ROLE {prefix}")
+            await operator.execute("CREATE TEMP TABLE seen (who text)")
+            with suppress(asyncpg.InsufficientPrivilegeError):
+                for trap in traps:
+                    await operator.execute(trap)
+            await operator.execute("SELECT fanfare_memberships_notify('removed', '1', '7', 'x:5')")
+            await operator.execute("RESET ROLE")
+            seen = [row["who"] for row in await operator.fetch("SELECT who FROM pg_temp.seen")]
+            await operator.execute(f"DROP OWNED BY {prefix} CASCADE; DROP ROLE {prefix}")
+
+        assert set(seen) <= {prefix}
 
     async def test_not_migrated(self, database_url: str, logs: Logs) -> None:
         """Where removals are not kept, or may not be read, changes are heard all the same, and the log says so."""

@@ -150,6 +150,24 @@ class TestRefusals:
         finally:
             await operator.execute(f"DROP ROLE {prefix}")
 
+    async def test_other_role(self, url: Url, operator: Any, prefix: str) -> None:
+        """Where another role migrates than did before, whoever could remove memberships still can."""
+        await operator.execute(f"CREATE ROLE {prefix} LOGIN PASSWORD 'p'")
+        await operator.execute(f"GRANT CREATE ON SCHEMA public TO {prefix}")
+        parts = urlsplit(url.reveal())
+        host = parts.netloc.rpartition("@")[2]
+        theirs = parts._replace(netloc=f"{prefix}:p@{host}").geturl()
+        try:
+            await migrate(Url(theirs), steps=migrations()[:4])
+            await migrate(url)
+            async with operated(theirs) as writer:
+                await writer.execute("INSERT INTO fanfare_memberships VALUES ('1', '7', 'x:5')")
+                await writer.execute("DELETE FROM fanfare_memberships")
+
+            assert await operator.fetchval("SELECT count(*) FROM fanfare_removals") == 1
+        finally:
+            await operator.execute(f"DROP OWNED BY {prefix}; DROP ROLE {prefix}")
+
     async def test_away(self) -> None:
         """Where no PostgreSQL is, it is unavailable."""
         with pytest.raises(Unavailable):

@@ -17,7 +17,7 @@ from libs.common.records import NewRecord
 from services.auth.membership_requests import MOST
 from tests.support.auth import ONE, fields
 from tests.support.auth_memberships import ANN, PATH, Site, site
-from tests.support.backends import basic
+from tests.support.backends import basic, signed
 from tests.support.tokens import token
 
 
@@ -63,6 +63,14 @@ class TestWriting:
                 assert challenge == (None if response.status == 200 else 'Basic realm="fanfare"')
 
         assert statuses == [200, 401, 401]
+
+    async def test_signed_behind_proxy(self, memory: Site) -> None:
+        """What a proxy adds for itself does not count where a request is signed."""
+        body = b'{"user": "7", "group": "campaign:5"}'
+        url = f"{memory.client.base}{PATH}?{signed(ONE, PATH, body, hdrs.METH_PUT)}"
+        named = {hdrs.AUTHORIZATION: "Bearer of-a-proxy"}
+        async with aiohttp.request("PUT", url, data=body, headers=named) as response:
+            assert response.status == 200
 
     async def test_own_app(self, memory: Site) -> None:
         """A back end speaks for the app whose key signs."""

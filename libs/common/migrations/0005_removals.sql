@@ -22,7 +22,7 @@ COMMENT ON COLUMN fanfare_removals.removed_at IS 'When the transaction ended, or
 CREATE OR REPLACE FUNCTION fanfare_memberships_notify(verb text, app text, user_id text, group_name text)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
-    payload text := json_build_array(verb, app, user_id, group_name)::text;
+    payload text := pg_catalog.json_build_array(verb, app, user_id, group_name)::text;
     number  bigint;
 BEGIN
     IF octet_length(payload) >= 8000 THEN
@@ -36,7 +36,7 @@ BEGIN
         VALUES (fanfare_memberships_notify.app, fanfare_memberships_notify.user_id,
                 fanfare_memberships_notify.group_name)
         RETURNING kept.id INTO number;
-        IF number % 100 = 0 THEN
+        IF number % 100::bigint = 0 THEN
             PERFORM fanfare_removals_prune();
         END IF;
     END IF;
@@ -70,7 +70,9 @@ CREATE CONSTRAINT TRIGGER fanfare_removals_committing
     AFTER INSERT ON fanfare_removals DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW EXECUTE FUNCTION fanfare_removals_committing();
 
--- Functions that run as another role find nothing but what was made here: no table of the caller's, above all.
+-- Functions that run as another role find nothing but what was made here: no table of the caller's, above all.  Up to
+-- PostgreSQL 14 everybody may put functions and operators into the schema public, and one whose types fit better is
+-- preferred to the system's: so what they call fits exactly, or is named with its schema.
 DO $$
 BEGIN
     EXECUTE format('ALTER FUNCTION fanfare_memberships_notify(text, text, text, text)'
@@ -82,4 +84,9 @@ BEGIN
 END
 $$;
 
+-- Who replaces a function does not become its owner, and 0003 may have been applied by another role than this.
+ALTER FUNCTION fanfare_memberships_notify(text, text, text, text) OWNER TO CURRENT_USER;
+
+-- Nobody else may make the trigger's function one of a table of theirs: it would run their casts as who migrated.
 REVOKE ALL ON FUNCTION fanfare_removals_prune() FROM PUBLIC;
+REVOKE ALL ON FUNCTION fanfare_removals_committing() FROM PUBLIC;

@@ -183,6 +183,25 @@ class TestTogether:
         assert not await same
         assert not await site.asks(BEN)
 
+    async def test_of_one_user(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Who asks for more than any page needs is refused alone; when its answers are there it may ask again."""
+        monkeypatch.setattr(questions, "MOST_OF_USER", 3)
+        mine = [ANN._replace(group=f"x:{number}") for number in range(4)]
+        async with site.under_way(*MANY[10 : 10 + CALLS]):
+            waiting = [asyncio.create_task(site.asks(each)) for each in mine[:3]]
+            await site.settle()
+
+            with pytest.raises(TooManyQuestions, match="more than 3 questions"):
+                await site.asks(mine[3])
+            other = asyncio.create_task(site.asks(BEN))
+            await site.settle()
+            waiting[0].cancel()  # Whoever goes away makes room.
+            await site.settle()
+            last = asyncio.create_task(site.asks(mine[3]))
+
+        assert not any([await task for task in (*waiting[1:], other, last)])
+        assert not site.questions._users
+
 
 class TestAskers:
     """Whoever asks may go away."""

@@ -302,7 +302,7 @@ class TestWaiting:
 
         (kept,) = session._held.take()
 
-        assert kept == Subscribe(OURS)
+        assert kept.data == Subscribe(OURS)
 
     def test_left_before(self, session: Session, known: Passes) -> None:
         """One that follows on a subscribe and an unsubscribe waits, whatever becomes of the first."""
@@ -333,6 +333,18 @@ class TestWaiting:
 
         assert asked(session.informed(2)) == [OURS]
 
+    @pytest.mark.parametrize("told_before", [False, True])
+    def test_replaced(self, session: Session, *, told_before: bool) -> None:
+        """Whoever waits is told once, and in time, however often policies are put in others' place."""
+        session.received(subscribe(OURS), now=0)
+        told = len(sent(session.ticked(WAIT))) if told_before else 0
+
+        for now in (WAIT + 1 if told_before else 1, WAIT + 2 if told_before else 9):
+            session.informed(now)
+        later = sent(session.ticked(2 * WAIT + 3 if told_before else WAIT))
+
+        assert told + len(later) == 1
+
     def test_of_before(self, session: Session, known: Passes) -> None:
         """An answer to an earlier question is not for it."""
         session.received(subscribe(OURS, auth=of_tenant("a")), now=0)
@@ -361,6 +373,17 @@ class TestUninformed:
         known.is_informed = True
 
         assert asked(session.informed(2)) == ["private-1"]
+
+    def test_revoked_sign_in(self, session: Session, known: Passes) -> None:
+        """A client whose token turns out to be revoked is unknown, and must be looked at when that counts."""
+        session.app = msgspec.structs.replace(session.app, auth_timeout=5)
+        session.received(sign_in(of_tenant("a")), now=1)
+
+        known.revoke(order("revoke", "ann"), now=1)
+        known.is_informed = True
+
+        assert Watch() in session.informed(8)
+        assert session.ticked(8) == [NOT_KNOWN]
 
     def test_sign_in(self, session: Session, known: Passes) -> None:
         """With what waits for it."""
