@@ -1,10 +1,8 @@
 """Channel tokens at served gateways, and the orders that end what they opened."""
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 import msgspec
@@ -12,63 +10,18 @@ import pytest
 from structlog.testing import capture_logs
 
 from libs.common.apps import MemoryApps
-from libs.common.control import MemoryControl, OrderListener
-from libs.common.errors import Unavailable
-from libs.common.orders import Order
-from libs.common.tokens import ChannelToken
-from services.gateway import reception
+from libs.common.control import MemoryControl
 from services.gateway.connection import Connection
 from tests.support import pusher
-from tests.support.client import DEADLINE, SUCCEEDED, Client
+from tests.support.client import DEADLINE
 from tests.support.faults import FaultyBus, FaultyRoster
 from tests.support.gateways import APP, Place, place, until
 from tests.support.listener import living
-from tests.support.passes import channel_token
 from tests.support.tallies import FaultyTally
+from tests.support.token_clients import PRESENCE, PRIVATE, expect_refusal, issued, join, order
 from tests.support.token_keys import app_key, forged, payload
 
 pytestmark = pytest.mark.usefixtures("quick")
-
-PRIVATE, PRESENCE = "private-room.1", "presence-room.1"
-KEPT = 600.0  # Seconds for which orders are remembered.
-
-
-class Distant:
-    """
-    The way of one gateway to control, which may be broken.
-
-    Attributes:
-        is_away: Whether it is; what came meanwhile comes when it is not.
-        refusals: How many looks found it so.
-    """
-
-    def __init__(self, inner: MemoryControl) -> None:
-        self._inner = inner
-        self.is_away = False
-        self.refusals = 0
-        self._listener: OrderListener | None = None
-        self._held: list[Order] = []
-
-    async def send(self, order: Order) -> None:
-        """See `Control.send`."""
-        await self._inner.send(order)
-
-    @asynccontextmanager
-    async def listen(self) -> AsyncIterator["Distant"]:
-        """See `Control.listen`."""
-        async with self._inner.listen() as self._listener:
-            yield self
-
-    async def receive(self, timeout: float) -> list[Order]:
-        """See `OrderListener.receive`."""
-        assert self._listener is not None
-        if not self.is_away:
-            self._held += await self._listener.receive(timeout)
-        if self.is_away:  # Also if it broke while we waited.
-            self.refusals += 1
-            raise Unavailable("control")
-        orders, self._held = self._held, []
-        return orders
 
 
 class Pair(NamedTuple):
@@ -87,32 +40,6 @@ async def pair() -> AsyncIterator[Pair]:
     shared["tally"] = FaultyTally(bus, roster.inner)
     async with place(**shared) as one, place(**shared) as two:
         yield Pair(one, two, control)
-
-
-def issued(
-    *channels: str, user: str = "ann", at: float | None = None, **more: Any
-) -> tuple[str, ChannelToken]:
-    now = time.time() if at is None else at
-    return channel_token(user, *(channels or ("*",)), now=now, **more)
-
-
-def order(verb: str, subject: str, *channels: str, kind: str = "user") -> Order:
-    now = time.time()
-    return Order(verb, APP.id, subject, now, now + KEPT, kind=kind, channels=channels)
-
-
-async def join(client: Client, text: str, *channels: str) -> None:
-    for channel in channels:
-        await client.send(pusher.subscribe(channel, auth=text))
-        await client.expect(SUCCEEDED, channel)
-
-
-async def expect_refusal(client: Client, channel: str) -> int:
-    """Read why a channel is not open, which must be next; return the status."""
-    data = await client.expect("pusher:subscription_error", channel)
-    assert data["type"] == "AuthError"
-    status: int = data["status"]
-    return status
 
 
 class TestOrders:
@@ -309,78 +236,6 @@ class TestExpiry:
                 401,
             )
             assert frames > 10
-
-
-class TestControlAway:
-    """A gateway that hears no orders for a while."""
-
-    @pytest.mark.parametrize("verb", ["revoke", "expel"])
-    async def test_back(self, verb: str) -> None:
-        """It obeys when it is back: what it let in is withdrawn, and what is presented refused."""
-        control = MemoryControl()
-        distant = Distant(control)
-        text, _ = issued()
-        async with place(control=distant) as here:
-            ann = await here.connect()
-            distant.is_away = True
-            await control.send(order(verb, "ann", "*"))
-            await join(ann, text, PRIVATE)
-            await until(lambda: distant.refusals > 0)
-
-            distant.is_away = False
-
-            status = 401 if verb == "revoke" else 403
-            assert await expect_refusal(ann, PRIVATE) == status
-            await ann.send(pusher.subscribe(PRIVATE, auth=text))
-            assert await expect_refusal(ann, PRIVATE) == status
-
-
-class TestBegun:
-    """A gateway that has just begun, and has not heard yet what is revoked."""
-
-    async def test_revoked(self) -> None:
-        """A token that was revoked before opens nothing there."""
-        control = MemoryControl()
-        text, token = issued()
-        await control.send(order("revoke", token.jti, kind="jti"))
-        async with place(control=control) as here:
-            ann = await here.connect()
-            await ann.send(pusher.subscribe(PRIVATE, auth=text))
-            assert await expect_refusal(ann, PRIVATE) == 401
-            bob = await here.open(f"/app/app-key?protocol=7&token={text}")
-            await bob.expect_error(4009)
-
-    async def test_control_away(self) -> None:
-        """Who shows a token waits as long as control is away, and loses nothing; public channels are open."""
-        distant = Distant(MemoryControl())
-        distant.is_away = True
-        async with place(control=distant) as here:
-            ann = await here.connect()
-            await ann.send(pusher.subscribe(PRIVATE, auth=issued()[0]))
-            await ann.send(json.dumps({"event": "pusher:signin", "data": {"auth": issued()[0]}}))
-            await ann.subscribe("news")
-
-            distant.is_away = False
-
-            assert await ann.expect("pusher:signin_success")
-            await ann.expect(SUCCEEDED, PRIVATE)
-
-    async def test_carried(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Who connects with one waits for a while, and is then told to come back."""
-        monkeypatch.setattr(reception, "PATIENCE", 0.05)
-        distant = Distant(MemoryControl())
-        distant.is_away = True
-        path = f"/app/app-key?protocol=7&token={issued()[0]}"
-        async with place(control=distant) as here:
-            client = await here.open(path)
-            await client.expect_error(4100)
-            assert await client.expect_close() == 4100
-
-            distant.is_away = False
-
-            monkeypatch.setattr(reception, "PATIENCE", 5.0)
-            ann = await here.connect(path)
-            await join(ann, "", PRIVATE)
 
 
 class TestLogs:

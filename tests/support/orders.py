@@ -1,0 +1,59 @@
+"""Orders to every gateway, and how to hear them."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from libs.common.connection_redis import RedisConnection
+from libs.common.control import Control, MemoryControl, Order, OrderListener
+from libs.common.control_redis import RedisControl
+from libs.common.partitions import Keys
+
+MEMORY = "memory://"
+DEADLINE = 10.0
+PATIENCE = 0.2  # Seconds of one wait, so that a listener often sees for itself where it is.
+ORDERS = "control.orders"
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """
+    Two processes that share control.
+
+    Attributes:
+        control: Of one process.
+        other: Of the other.
+    """
+
+    control: Control
+    other: Control
+
+
+@asynccontextmanager
+async def deployment(url: str, prefix: str) -> AsyncIterator[Deployment]:
+    if url == MEMORY:
+        memory = MemoryControl()
+        yield Deployment(memory, memory)
+        return
+    keys = Keys(prefix)
+    async with AsyncExitStack() as stack:
+        first, second = [
+            await stack.enter_async_context(RedisConnection(url, "control")) for _ in range(2)
+        ]
+        yield Deployment(RedisControl(first, keys), RedisControl(second, keys))
+
+
+def order(subject: str, *, ttl: float = 3600.0) -> Order:
+    now = time.time()
+    return Order("terminate", "1", subject, now, now + ttl)
+
+
+async def received(listener: OrderListener, count: int) -> list[str]:
+    """Wait for so many orders, and name their subjects."""
+    subjects: list[str] = []
+    async with asyncio.timeout(DEADLINE):
+        while len(subjects) < count:
+            subjects += [one.subject for one in await listener.receive(PATIENCE)]
+    return subjects
