@@ -6,27 +6,23 @@ tried again, and nothing more is read.  Records that tell of no membership are c
 skipped.
 """
 
-import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
-from typing import TypeVar
 
 import structlog
 
 from libs.common.belonging import Membership
-from libs.common.errors import Unavailable
 from libs.common.eventlog import Consumer, EventLog, Partition
+from libs.common.insistence import Insistence
 from libs.common.memberships import Memberships
 from libs.common.records import Record
-from libs.common.retry import Backoff
 from services.auth.membership_records import Malformed, latest, membership_of
 
 FETCH_TIMEOUT = 1.0  # Seconds.
 AT_ONCE = 1000  # Memberships that are written together.
 
 log = structlog.get_logger()
-T = TypeVar("T")
 
 
 class MembershipTopic:
@@ -47,20 +43,20 @@ class MembershipTopic:
         self._group = group
         self._events = events
         self._memberships = memberships
-        self._is_waiting = False
+        self._insistence = Insistence("memberships")
         self._said: set[str] = set()
         self.counts: Counter[str] = Counter()
 
     @property
     def is_waiting(self) -> bool:
         """Whether a backend is away."""
-        return self._is_waiting
+        return self._insistence.is_waiting
 
     async def run(self) -> None:
         """Read until cancelled."""
         async with self._events.consume([self._topic], group=self._group) as consumer:
             while True:
-                records = await self._insist(lambda: consumer.fetch(FETCH_TIMEOUT))
+                records = await self._insistence.done(lambda: consumer.fetch(FETCH_TIMEOUT))
                 if records:
                     await self._adopt(consumer, records)
 
@@ -69,7 +65,7 @@ class MembershipTopic:
         await self._write(self._memberships.put, put)
         await self._write(self._memberships.remove, removed)
         offsets = {Partition(r.topic, r.partition): r.offset + 1 for r in records}
-        await self._insist(lambda: consumer.commit(offsets))
+        await self._insistence.done(lambda: consumer.commit(offsets))
 
     async def _write(
         self,
@@ -78,7 +74,7 @@ class MembershipTopic:
     ) -> None:
         for start in range(0, len(memberships), AT_ONCE):
             some = memberships[start : start + AT_ONCE]
-            await self._insist(partial(work, some))
+            await self._insistence.done(partial(work, some))
 
     def _read(self, records: Sequence[Record]) -> Iterator[tuple[Membership, bool]]:
         for record in records:
@@ -101,25 +97,3 @@ class MembershipTopic:
             offset=record.offset,
             reason=reason,
         )
-
-    async def _insist(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        """Try until a backend is back; it is said once that it is away, and once that it is back."""
-        backoff = Backoff()
-        while True:
-            try:
-                result = await attempt()
-            except Unavailable as error:
-                self._note(error)
-                await asyncio.sleep(backoff.delay())
-            else:
-                self._note(None)
-                return result
-
-    def _note(self, error: Unavailable | None) -> None:
-        if (error is not None) == self._is_waiting:
-            return
-        self._is_waiting = error is not None
-        if error:
-            log.warning("memberships.waiting", backend=error.backend, reason=str(error.__cause__))
-        else:
-            log.info("memberships.going_on")

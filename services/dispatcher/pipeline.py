@@ -6,21 +6,18 @@ While a backend is away the same batch is tried again, and nothing more is read.
 than once; the bus knows each record's broadcasts by their source and appends them once.
 """
 
-import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 import structlog
 
 from libs.common.bus import Bus
 from libs.common.channels import Channel
-from libs.common.errors import Unavailable
 from libs.common.eventlog import Consumer, EventLog, Partition, RecordTooLarge
+from libs.common.insistence import Insistence
 from libs.common.messages import Broadcast, Publication, Source, event_frame
 from libs.common.records import NewRecord, Record
-from libs.common.retry import Backoff
 from services.dispatcher.decoding import decode
 from services.dispatcher.events import DomainEvent, Undecodable
 from services.dispatcher.routing import Router
@@ -28,7 +25,6 @@ from services.dispatcher.rules import Routed, Unroutable
 from services.dispatcher.settings import MAX_BROADCASTS, DispatcherSettings
 
 log = structlog.get_logger()
-T = TypeVar("T")
 
 FETCH_TIMEOUT = 1.0  # Seconds.
 MAX_REASON = 500  # Characters of an error that a dead letter carries.
@@ -61,12 +57,14 @@ class Pipeline:
         self._events = events
         self._bus = bus
         self._counts = counts
-        self._is_waiting = False
+        self._insistence = Insistence(
+            "pipeline", first=settings.retry_min, longest=settings.retry_max
+        )
 
     @property
     def is_waiting(self) -> bool:
         """Whether a backend is away."""
-        return self._is_waiting
+        return self._insistence.is_waiting
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -74,7 +72,7 @@ class Pipeline:
             self._router.topics, group=self._settings.group
         ) as consumer:
             while True:
-                records = await self._insist(lambda: consumer.fetch(FETCH_TIMEOUT))
+                records = await self._insistence.done(lambda: consumer.fetch(FETCH_TIMEOUT))
                 if records:
                     await self._process(consumer, records)
 
@@ -91,12 +89,12 @@ class Pipeline:
                 log.exception("record.failed", topic=record.topic, offset=record.offset)
                 dead.append(self._dead_letter(record, error))
         if publications:
-            await self._insist(lambda: self._bus.publish(publications))
+            await self._insistence.done(lambda: self._bus.publish(publications))
             self._counts["broadcasts"] += len(publications)
         if dead:
             await self._bury(dead)
         offsets = {Partition(r.topic, r.partition): r.offset + 1 for r in records}
-        await self._insist(lambda: consumer.commit(offsets))
+        await self._insistence.done(lambda: consumer.commit(offsets))
 
     def _publications(self, record: Record) -> list[Publication]:
         """Decode and route a record."""
@@ -139,39 +137,17 @@ class Pipeline:
     async def _bury(self, letters: Sequence[NewRecord]) -> None:
         """Append dead letters; one that is too large leaves its content behind, and says where it lies."""
         try:
-            await self._insist(lambda: self._events.append(letters))
+            await self._insistence.done(lambda: self._events.append(letters))
         except RecordTooLarge:
             for letter in letters:
                 await self._bury_alone(letter)
 
     async def _bury_alone(self, letter: NewRecord) -> None:
         try:
-            await self._insist(lambda: self._events.append([letter]))
+            await self._insistence.done(lambda: self._events.append([letter]))
         except RecordTooLarge:
             bare = NewRecord(letter.topic, None, headers=letter.headers[-LETTER_HEADERS:])
-            await self._insist(lambda: self._events.append([bare]))
-
-    async def _insist(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        """Try until a backend is back; it is said once that it is away, and once that it is back."""
-        backoff = Backoff(self._settings.retry_min, self._settings.retry_max)
-        while True:
-            try:
-                result = await attempt()
-            except Unavailable as error:
-                self._note(error)
-                await asyncio.sleep(backoff.delay())
-            else:
-                self._note(None)
-                return result
-
-    def _note(self, error: Unavailable | None) -> None:
-        if (error is not None) == self._is_waiting:
-            return
-        self._is_waiting = error is not None
-        if error:
-            log.warning("pipeline.waiting", backend=error.backend, error=str(error.__cause__))
-        else:
-            log.info("pipeline.going_on")
+            await self._insistence.done(lambda: self._events.append([bare]))
 
 
 def _publication(record: Record, event: DomainEvent, routed: Routed, index: int) -> Publication:

@@ -1,6 +1,7 @@
 """What only PostgreSQL can do to memberships: be written by others, go, come back; and queries of the operator's."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -24,14 +25,6 @@ from tests.support.servers import postgres_server
 from tests.support.servers.ports import free_port
 from tests.support.servers.process import eventually
 from tests.support.tenants import operated
-
-TABLES = """
-    CREATE TABLE company_users (company_id bigint, user_id int, role text);
-    INSERT INTO company_users VALUES (5, 7, 'owner');
-    CREATE TABLE teams (id uuid, member text);
-    INSERT INTO teams VALUES ('0b8f2f1e-9a3d-4c8e-8a58-2f4f3f0c7b11', 'ann');
-"""
-QUERY = "SELECT 1 FROM company_users WHERE user_id = $2 AND $4 = 'company' AND company_id = $5"
 
 
 class TestByHand:
@@ -159,6 +152,11 @@ async def logged(logs: Logs, event: str) -> bool:
     return bool(events(logs, event))
 
 
+async def is_held_up(operator: Any) -> bool:
+    """Tell whether somebody waits for a lock; of an open transaction's views this one is always up to date."""
+    return bool(await operator.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+
+
 class TestWriters:
     """Whoever writes may have to wait for a lock of the operator's; whoever asks does not."""
 
@@ -171,7 +169,7 @@ class TestWriters:
             async with operator.transaction():
                 await operator.execute(insert)
                 writers = [asyncio.create_task(site.one.put([ANN])) for _ in range(4)]
-                await asyncio.sleep(0.1)
+                await eventually(lambda: is_held_up(operator), timeout=DEADLINE)
                 async with asyncio.timeout(1):
                     assert not await site.one.has(BEN)
                 await asyncio.wait(writers, return_when=asyncio.FIRST_EXCEPTION)

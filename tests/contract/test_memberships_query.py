@@ -35,10 +35,6 @@ TABLES = """
 QUERY = "SELECT 1 FROM company_users WHERE user_id = $2 AND $4 = 'company' AND company_id = $5"
 
 
-async def logged(logs: Logs, event: str) -> bool:
-    return bool(events(logs, event))
-
-
 @asynccontextmanager
 async def queried(
     url: str, query: str, *, budget: float = BUDGET
