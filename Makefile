@@ -17,13 +17,13 @@ $(VENV)/run: requirements.lock pyproject.toml
 		{ echo "Fanfare needs Python 3.11 or newer with venv (Debian: python3-venv); HOST_PYTHON= names another"; exit 1; }
 	@test -x $(PYTHON) || $(HOST_PYTHON) -m venv $(VENV)
 	@echo "installing what Fanfare needs"
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/dev: $(VENV)/run requirements-dev.lock
 	@echo "installing what developers need"
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
 	@touch $@
 
 tests/clients/node_modules/.installed: tests/clients/package-lock.json
