@@ -21,12 +21,12 @@ from bench.deployment import Deployment
 from bench.figures import Sample
 from bench.requests import Line, opened, post
 from bench.workers import cpu_seconds
-from libs.common.address import Url
-from libs.common.belonging import Membership
-from libs.common.connection_postgres import PostgresConnection
-from libs.common.memberships_postgres import PostgresMemberships
-from libs.common.migrations_postgres import migrate
-from libs.common.settings import PostgresSettings
+from libs.common.config.address import Url
+from libs.common.memberships.membership import Membership
+from libs.common.memberships.postgres import PostgresMemberships
+from libs.common.postgres.connection import PostgresConnection
+from libs.common.postgres.migrate import migrate
+from libs.common.postgres.settings import PostgresSettings
 
 DECISIONS = 6000
 LINES = 16  # Connections that share them.

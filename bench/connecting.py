@@ -17,8 +17,8 @@ from bench.fanout import CHANNEL, MESSAGE, SIZE
 from bench.figures import Sample
 from bench.stream import Stream
 from bench.workers import Crowd, clients
-from libs.common.bus import Bus
-from libs.common.messages import Broadcast, Publication
+from libs.common.bus.messages import Broadcast, Publication
+from libs.common.bus.port import Bus
 
 SECONDS = 6
 EVENTS_PER_SECOND = 1000

@@ -6,12 +6,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from libs.common.apps import App
-from libs.common.bus import Bus
-from libs.common.bus_redis import RedisBus
-from libs.common.connection_redis import RedisConnection
-from libs.common.partitions import Keys
-from libs.common.secret import Secret
+from libs.common.apps.app import App
+from libs.common.bus.port import Bus
+from libs.common.bus.redis import RedisBus
+from libs.common.config.secret import Secret
+from libs.common.redis.connection import RedisConnection
+from libs.common.redis.keys import Keys
 from tests.support.program import Program, program
 
 APP = App(id="1", key="bench-key", secrets=(Secret("bench-secret"),))

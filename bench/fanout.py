@@ -15,10 +15,10 @@ from bench.deployment import APP, Deployment
 from bench.figures import Sample
 from bench.workers import Crowd, clients, cpu_seconds, separate
 from bench.yardstick import yardstick
-from libs.common.bus import Bus
+from libs.common.bus.messages import Broadcast, Publication, event_frame
+from libs.common.bus.port import Bus
 from libs.common.channels import Channel
-from libs.common.messages import Broadcast, Publication, event_frame
-from services.gateway.socket import frame
+from services.gateway.connections.socket import frame
 
 SOCKETS = 2000
 DATA = "x" * 200  # The event's data: 200 bytes of text.

@@ -16,9 +16,9 @@ from bench.deployment import APP, Deployment
 from bench.figures import Sample
 from bench.stream import Stream
 from bench.websocket import Unexpected
-from libs.common.eventlog_kafka import KafkaEventLog
-from libs.common.kafka_settings import KafkaSettings
-from libs.common.records import NewRecord
+from libs.common.eventlog.kafka.log import KafkaEventLog
+from libs.common.eventlog.kafka.settings import KafkaSettings
+from libs.common.eventlog.records import NewRecord
 
 EVENTS = 10_000
 WARM_UP = 1000  # Events before the clock starts.

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from libs.common.apps import App
-from libs.common.signing import channel_text, token
+from libs.common.apps.app import App
+from libs.common.apps.signatures import channel_text, token
 
 TEXT = 0x1
 _HEAD_END = b"\r\n\r\n"

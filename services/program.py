@@ -13,18 +13,18 @@ from pathlib import Path
 
 import structlog
 
-from libs.common.backends import Backends, Plan, opened
-from libs.common.certificates import Certificate
+from libs.common.backends.adapters import Backends, Plan, opened
 from libs.common.errors import Misconfigured
-from libs.common.guards import Guards
-from libs.common.key_ring import KeyRing
-from libs.common.policies import Policies
-from libs.common.proxies import Proxies
-from libs.common.runtime import Schedule, Server, Service
-from libs.common.settings import ServerSettings
+from libs.common.policies.guards import Guards
+from libs.common.policies.policies import Policies
+from libs.common.tokens.key_ring import KeyRing
+from libs.common.web.certificates import Certificate
+from libs.common.web.proxies import Proxies
+from libs.common.web.server import Schedule, Server, Service
+from libs.common.web.settings import ServerSettings
 from services.auth.service import Auth
 from services.dispatcher.service import Dispatcher
-from services.gateway.passes import Passes
+from services.gateway.access.verifier import Passes
 from services.gateway.service import Gateway
 from services.presence.service import Presence
 from services.reload import adopt

@@ -7,12 +7,13 @@ What else the file says takes effect with the next start.
 from collections.abc import Iterable
 from contextlib import suppress
 
-from libs.common.apps import Apps, MemoryApps
+from libs.common.apps.memory import MemoryApps
+from libs.common.apps.port import Apps
 from libs.common.errors import Unavailable
-from libs.common.guards import Guards
-from libs.common.key_ring import KeyRing
-from libs.common.policies import Policies
-from libs.common.runtime import Service
+from libs.common.policies.guards import Guards
+from libs.common.policies.policies import Policies
+from libs.common.tokens.key_ring import KeyRing
+from libs.common.web.server import Service
 from services.auth.service import Auth
 from services.dispatcher.service import Dispatcher, compiled
 from services.gateway.service import Gateway

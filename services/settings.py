@@ -10,23 +10,25 @@ from pathlib import Path
 
 import msgspec
 
-from libs.common import kafka_settings, loader, postgres_address, redis_address
-from libs.common.address import Url
-from libs.common.apps import App, MemoryApps
+from libs.common.apps.app import App
+from libs.common.apps.memory import MemoryApps
+from libs.common.backends.settings import BackendSettings
+from libs.common.bus.settings import HistorySettings
+from libs.common.config import loader
+from libs.common.config.address import Url
+from libs.common.config.environment import CONFIG
+from libs.common.config.secret import Secret
 from libs.common.errors import Misconfigured
-from libs.common.kafka_settings import KafkaSettings
-from libs.common.policy_settings import ChannelPolicy
-from libs.common.secret import Secret
-from libs.common.settings import (
-    BackendSettings,
-    HistorySettings,
-    LogSettings,
-    PostgresSettings,
-    ServerSettings,
-)
-from libs.common.signing_keys import jwk_of, public_key, thumbprint
-from libs.common.token_settings import AppTokenKey, TokenKey, TokenSettings
-from libs.common.variables import CONFIG
+from libs.common.eventlog.kafka import settings as kafka_settings
+from libs.common.eventlog.kafka.settings import KafkaSettings
+from libs.common.policies.settings import ChannelPolicy
+from libs.common.postgres import address as postgres_address
+from libs.common.postgres.settings import PostgresSettings
+from libs.common.redis import address as redis_address
+from libs.common.telemetry.settings import LogSettings
+from libs.common.tokens.keys import jwk_of, public_key, thumbprint
+from libs.common.tokens.settings import AppTokenKey, TokenKey, TokenSettings
+from libs.common.web.settings import ServerSettings
 from services.auth.settings import AuthSettings
 from services.dispatcher.settings import DispatcherSettings, Route
 from services.gateway.settings import GatewaySettings

@@ -10,12 +10,12 @@ from collections.abc import Awaitable, Callable
 import structlog
 from aiohttp import hdrs, web
 
-from libs.common.apps import App
-from libs.common.callers import BadCredentials, Call, Callers
+from libs.common.apps.app import App
 from libs.common.errors import Denied, Invalid, Unavailable
-from libs.common.rates import Act
-from libs.common.throttle import Throttle
-from libs.common.web import refusal
+from libs.common.rates.port import Act
+from libs.common.rates.throttle import Throttle
+from libs.common.web.authentication import BadCredentials, Call, Callers
+from libs.common.web.http import refusal
 
 log = structlog.get_logger()
 

@@ -11,30 +11,30 @@ from collections.abc import Callable, Iterable
 
 from aiohttp import web
 
-from libs.common.apps import Apps
-from libs.common.callers import Callers
-from libs.common.control import Control
+from libs.common.apps.port import Apps
+from libs.common.control.port import Control
 from libs.common.errors import Unavailable
-from libs.common.eventlog import EventLog
-from libs.common.guards import Guards
-from libs.common.key_ring import KeyRing
-from libs.common.memberships import Memberships
-from libs.common.policies import Policies
-from libs.common.rates import Rates
-from libs.common.revocations import Revocations
-from libs.common.throttle import Throttle
-from libs.common.tokens import LEEWAY
-from services.auth.api import Api
+from libs.common.eventlog.port import EventLog
+from libs.common.memberships.port import Memberships
+from libs.common.policies.guards import Guards
+from libs.common.policies.policies import Policies
+from libs.common.rates.port import Rates
+from libs.common.rates.throttle import Throttle
+from libs.common.tokens.channel_tokens import LEEWAY
+from libs.common.tokens.key_ring import KeyRing
+from libs.common.tokens.revocations import Revocations
+from libs.common.web.authentication import Callers
 from services.auth.back_ends import BackEnds
-from services.auth.decisions import Decisions
-from services.auth.expulsion import Terms
-from services.auth.membership_topic import MembershipTopic
-from services.auth.memberships_api import MembershipsApi
-from services.auth.orders import Orders
-from services.auth.recognition import Recognition
-from services.auth.removals import Removals
+from services.auth.broadcasting.api import Api
+from services.auth.broadcasting.decisions import Decisions
+from services.auth.identity.authenticator import Recognition
+from services.auth.memberships.api import MembershipsApi
+from services.auth.memberships.expulsion import Terms
+from services.auth.memberships.removals import Removals
+from services.auth.memberships.topic import MembershipTopic
 from services.auth.settings import AuthSettings, MembershipSettings
-from services.auth.tokens_api import TokensApi
+from services.auth.tokens.api import TokensApi
+from services.auth.tokens.revocations import Orders
 
 # Laravel's names and pusher-js's, for the same two questions.
 CHANNEL_PATHS = ("/broadcasting/auth", "/pusher/auth")
@@ -43,7 +43,7 @@ USER_PATHS = ("/broadcasting/user-auth", "/pusher/user-auth")
 
 class Auth:
     """
-    The service.  See `libs.common.runtime.Service`.
+    The service.  See `libs.common.web.http.server.Service`.
 
     Args:
         apps: The tenants; opened by the caller.

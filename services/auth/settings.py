@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
-from libs.common.address import Address
-from libs.common.secret import Secret
+from libs.common.config.address import Address
+from libs.common.config.secret import Secret
 
 Algorithm = Literal[
     "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"

@@ -13,14 +13,14 @@ from typing import Any
 
 import msgspec
 
-from libs.common import rotation
-from libs.common.apps import App
-from libs.common.connection_postgres import PostgresConnection, reason
+from libs.common.apps import rotation
+from libs.common.apps.admin import Line, Register
+from libs.common.apps.app import App
+from libs.common.apps.rotation import Secrets
+from libs.common.config.secret import Secret
 from libs.common.errors import Invalid, Misconfigured, Unavailable
-from libs.common.register_postgres import Line, Register
-from libs.common.rotation import Secrets
-from libs.common.secret import Secret
-from services.cli import words
+from libs.common.postgres.connection import PostgresConnection, reason
+from services.cli import arguments as words
 from services.settings import Settings
 
 KEY_BYTES, SECRET_BYTES, MASTER_KEY_BYTES = 10, 32, 32

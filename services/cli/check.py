@@ -5,14 +5,15 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 
-from libs.common.apps import App, MemoryApps
+from libs.common.apps.app import App
+from libs.common.apps.limits import exceeds
+from libs.common.apps.memory import MemoryApps
 from libs.common.channels import Kind, kind_of
-from libs.common.guards import Guards
-from libs.common.limits import exceeds
-from libs.common.policies import Policies
-from libs.common.policy_settings import ChannelPolicy
-from libs.common.runtime import MAX_BODY
-from services.auth.identity import prepared_key
+from libs.common.policies.guards import Guards
+from libs.common.policies.policies import Policies
+from libs.common.policies.settings import ChannelPolicy
+from libs.common.web.server import MAX_BODY
+from services.auth.identity.bearer_tokens import prepared_key
 from services.dispatcher.service import compiled
 from services.program import certificate_of
 from services.settings import SERVICES, Settings, check_services

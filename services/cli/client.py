@@ -7,9 +7,9 @@ from urllib.parse import urlencode
 import aiohttp
 import msgspec
 
-from libs.common.apps import App
+from libs.common.apps.app import App
+from libs.common.apps.signatures import request_text, sign
 from libs.common.errors import Misconfigured
-from libs.common.signing import request_text, sign
 from services.settings import Settings
 
 TIMEOUT = aiohttp.ClientTimeout(total=10.0)

@@ -7,14 +7,14 @@ from typing import Any
 
 import msgspec
 
-from libs.common.backends import opened_memberships
-from libs.common.belonging import Membership
+from libs.common.backends.adapters import opened_memberships
 from libs.common.channels import BadChannelName, Kind, check_channel, kind_of
-from libs.common.connection_postgres import reason
 from libs.common.errors import Misconfigured, Unavailable
-from libs.common.guards import Guards
-from libs.common.policies import Decision, Needs, Policies
-from services.auth.identity import User
+from libs.common.memberships.membership import Membership
+from libs.common.policies.guards import Guards
+from libs.common.policies.policies import Decision, Needs, Policies
+from libs.common.postgres.connection import reason
+from services.auth.identity.bearer_tokens import User
 from services.auth.settings import Issuer
 from services.cli.client import app_of
 from services.program import plan

@@ -4,10 +4,10 @@ import argparse
 import asyncio
 import sys
 
-from libs.common.address import Url
-from libs.common.connection_postgres import reason
+from libs.common.config.address import Url
 from libs.common.errors import Misconfigured, Unavailable
-from libs.common.migrations_postgres import migrate
+from libs.common.postgres.connection import reason
+from libs.common.postgres.migrate import migrate
 from services.settings import Settings
 
 

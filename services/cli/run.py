@@ -6,8 +6,8 @@ import sys
 
 import structlog
 
-from libs.common import logs
 from libs.common.errors import Misconfigured
+from libs.common.telemetry import logs
 from services import program
 from services.settings import SERVICES, Settings, load
 

@@ -13,8 +13,8 @@ import jwt
 import msgspec
 
 from libs.common.errors import Invalid, Misconfigured
-from libs.common.key_ring import KeyRing
-from libs.common.tokens import Grant, issue, new_jti
+from libs.common.tokens.channel_tokens import Grant, issue, new_jti
+from libs.common.tokens.key_ring import KeyRing
 from services.auth.settings import Issuer
 from services.cli.client import app_of
 from services.settings import Settings
@@ -99,7 +99,7 @@ def make_for_channels(settings: Settings, grant: Mapping[str, Any], *, app_id: s
 
     Args:
         settings: With a key that signs.
-        grant: The fields of `libs.common.tokens.Grant`.
+        grant: The fields of `libs.common.tokens.channel_tokens.Grant`.
         app_id: The app that it is good for.
 
     Raises:

@@ -10,10 +10,10 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from libs.common.apps import App
+from libs.common.apps.app import App
 from libs.common.channels import Kind, kind_of
 from libs.common.errors import Misconfigured
-from libs.common.guards import Guards
+from libs.common.policies.guards import Guards
 from services.cli import client, token
 from services.settings import Settings
 

@@ -12,16 +12,16 @@ from collections.abc import Sequence
 
 import structlog
 
-from libs.common.bus import Bus
+from libs.common.bus.messages import Broadcast, Publication, Source, event_frame
+from libs.common.bus.port import Bus
 from libs.common.channels import Channel
-from libs.common.eventlog import Consumer, EventLog, Partition, RecordTooLarge
-from libs.common.insistence import Insistence
-from libs.common.messages import Broadcast, Publication, Source, event_frame
-from libs.common.records import NewRecord, Record
-from services.dispatcher.decoding import decode
-from services.dispatcher.events import DomainEvent, Undecodable
-from services.dispatcher.routing import Router
-from services.dispatcher.rules import Routed, Unroutable
+from libs.common.eventlog.port import Consumer, EventLog
+from libs.common.eventlog.records import NewRecord, Partition, Record, RecordTooLarge
+from libs.common.retry import Insistence
+from services.dispatcher.events.decoding import decode
+from services.dispatcher.events.event import DomainEvent, Undecodable
+from services.dispatcher.routing.router import Router
+from services.dispatcher.routing.rules import Routed, Unroutable
 from services.dispatcher.settings import MAX_BROADCASTS, DispatcherSettings
 
 log = structlog.get_logger()

@@ -12,19 +12,20 @@ from contextlib import suppress
 import structlog
 from aiohttp import web
 
-from libs.common.apps import Apps, MemoryApps
-from libs.common.bus import Bus
-from libs.common.control import Control
+from libs.common.apps.limits import Limits
+from libs.common.apps.memory import MemoryApps
+from libs.common.apps.port import Apps
+from libs.common.bus.port import Bus
+from libs.common.control.port import Control
 from libs.common.errors import Unavailable
-from libs.common.eventlog import EventLog
-from libs.common.limits import Limits
-from libs.common.rates import Rates
+from libs.common.eventlog.port import EventLog
+from libs.common.rates.port import Rates
 from libs.common.retry import Backoff
-from libs.common.roster import Roster
-from libs.common.tally import Tally
-from services.dispatcher.api import Api
+from libs.common.roster.port import Roster
+from libs.common.tally.port import Tally
+from services.dispatcher.api.publishing import Api
 from services.dispatcher.pipeline import Pipeline
-from services.dispatcher.routing import Router
+from services.dispatcher.routing.router import Router
 from services.dispatcher.settings import DispatcherSettings, Route
 
 log = structlog.get_logger()

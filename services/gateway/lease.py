@@ -13,7 +13,7 @@ import structlog
 
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
-from libs.common.roster import LeaseLost, Roster, Seat
+from libs.common.roster.port import LeaseLost, Roster, Seat
 
 log = structlog.get_logger()
 

@@ -14,42 +14,40 @@ from contextlib import suppress
 import structlog
 from aiohttp import hdrs, web
 
-from libs.common.apps import App, Apps
-from libs.common.bus import Bus
+from libs.common.apps.app import App
+from libs.common.apps.port import Apps
+from libs.common.bus.messages import Broadcast, Whisper
+from libs.common.bus.port import Bus
 from libs.common.channels import Channel
-from libs.common.control import Control
+from libs.common.control.port import Control
 from libs.common.errors import Denied, Invalid, Unavailable
-from libs.common.guards import Guards
-from libs.common.messages import Broadcast, Whisper
-from libs.common.roster import Roster
-from libs.common.runtime import caller_of
-from libs.common.tally import Subject, Tally
-from libs.common.tokens import StaleToken
-from libs.common.web import refusal
-from services.gateway import frames
-from services.gateway.admission import Admission, Departure, Follow, Join
-from services.gateway.attendance import Attendance
-from services.gateway.connection import Connection, read_out, upgrade
+from libs.common.policies.guards import Guards
+from libs.common.roster.port import Roster
+from libs.common.tally.port import Subject, Tally
+from libs.common.tokens.channel_tokens import StaleToken
+from libs.common.web.http import refusal
+from libs.common.web.server import caller_of
+from services.gateway.access.verifier import Pass, Passes
+from services.gateway.channels.admission import Admission, Departure, Follow, Join
+from services.gateway.channels.feed import Feed
+from services.gateway.channels.hub import Hub
+from services.gateway.channels.occupancy import Attendance
+from services.gateway.channels.whispers import Relay
+from services.gateway.connections.acceptor import Reception
+from services.gateway.connections.commands import Orders
+from services.gateway.connections.connection import Connection, read_out, upgrade
+from services.gateway.connections.limiter import Turnstile
+from services.gateway.connections.sign_ins import SignIns
+from services.gateway.connections.socket import Socket
+from services.gateway.connections.ticker import Rounds
+from services.gateway.connections.wrong_paths import Otherwise
 from services.gateway.counters import Counters
-from services.gateway.fallback import Otherwise
-from services.gateway.feed import Feed
-from services.gateway.frames import Member
-from services.gateway.handshake import (
-    WEBSOCKET_VERSION,
-    complaint,
-)
-from services.gateway.hub import Hub
 from services.gateway.lease import Lease
-from services.gateway.orders import Orders
-from services.gateway.passes import Pass, Passes
-from services.gateway.reception import Reception
-from services.gateway.relay import Relay
-from services.gateway.rounds import Rounds
-from services.gateway.session import Session
+from services.gateway.protocol import frames
+from services.gateway.protocol.frames import Member
+from services.gateway.protocol.handshake import WEBSOCKET_VERSION, complaint
+from services.gateway.session.session import Session
 from services.gateway.settings import GatewaySettings
-from services.gateway.sign_ins import SignIns
-from services.gateway.socket import Socket
-from services.gateway.turnstile import Turnstile
 
 log = structlog.get_logger()
 

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from libs.common.errors import Unavailable
 from libs.common.retry import Backoff
-from libs.common.roster import Roster
+from libs.common.roster.port import Roster
 from services.presence.settings import PresenceSettings
 
 log = structlog.get_logger()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from libs.common.apps import App
-from libs.common.secret import Secret
+from libs.common.apps.app import App
+from libs.common.config.secret import Secret
 from tests.clients.sdks import NodeSdk, PythonSdk, Sdk
 from tests.support.backends import BackEnd, back_end
 from tests.support.deployment import KEY, SECRET, Deployment, in_many, in_one_process

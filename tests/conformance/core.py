@@ -13,17 +13,28 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlsplit
 
-from libs.common.apps import App, MemoryApps
+from libs.common.apps.app import App
+from libs.common.apps.memory import MemoryApps
+from libs.common.bus.messages import event_frame
 from libs.common.channels import Channel
+from libs.common.control.commands import Order
 from libs.common.errors import Denied, Invalid
-from libs.common.messages import event_frame
-from libs.common.orders import Order
-from libs.common.roster import TooManyMembers
-from services.gateway import frames
-from services.gateway.effects import Ask, Close, Effect, Leave, Ping, Refusal, Refuse, Relay, Send
-from services.gateway.frames import Member
-from services.gateway.handshake import check_client, check_version
-from services.gateway.session import Session
+from libs.common.roster.port import TooManyMembers
+from services.gateway.protocol import frames
+from services.gateway.protocol.effects import (
+    Ask,
+    Close,
+    Effect,
+    Leave,
+    Ping,
+    Refusal,
+    Refuse,
+    Relay,
+    Send,
+)
+from services.gateway.protocol.frames import Member
+from services.gateway.protocol.handshake import check_client, check_version
+from services.gateway.session.session import Session
 from services.gateway.settings import GatewaySettings
 from tests.conformance.play import GUARDS, changed, order_of
 from tests.support.passes import passes

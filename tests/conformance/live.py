@@ -6,10 +6,12 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 
-from libs.common.apps import App, MemoryApps
+from libs.common.apps.app import App
+from libs.common.apps.memory import MemoryApps
+from libs.common.bus.messages import Broadcast, Publication, event_frame
 from libs.common.channels import Channel
-from libs.common.control import MemoryControl, Order
-from libs.common.messages import Broadcast, Publication, event_frame
+from libs.common.control.commands import Order
+from libs.common.control.memory import MemoryControl
 from tests.conformance.play import changed, order_of
 from tests.support.gateways import Place
 from tests.support.rawclient import CLOSE, Frame, RawClient

@@ -9,10 +9,10 @@ from typing import Any, Protocol
 
 import msgspec
 
-from libs.common.apps import App
-from libs.common.orders import Order
-from libs.common.policy_settings import ChannelPolicy
-from libs.common.secret import Secret
+from libs.common.apps.app import App
+from libs.common.config.secret import Secret
+from libs.common.control.commands import Order
+from libs.common.policies.settings import ChannelPolicy
 from services.gateway.settings import GatewaySettings
 from tests.conformance.transcript import Conversation, Step
 from tests.conformance.wording import is_alike, signed, spelled

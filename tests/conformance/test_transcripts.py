@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from libs.common.apps import MemoryApps
-from libs.common.control import MemoryControl
-from services.gateway import feed, rounds, service
-from services.gateway import socket as sockets
+from libs.common.apps.memory import MemoryApps
+from libs.common.control.memory import MemoryControl
+from services.gateway import service
+from services.gateway.channels import feed
+from services.gateway.connections import socket as sockets
+from services.gateway.connections import ticker as rounds
 from tests.conformance.core import Core
 from tests.conformance.live import Live
 from tests.conformance.play import GUARDS, app_of, play, settings_of

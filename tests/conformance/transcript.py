@@ -6,7 +6,7 @@ A line is one of
     == title              begins a conversation
     # …                   says why it is as it is
     on core: why          only the core can be asked (`on live`: only a served gateway)
-    app {…}  gateway {…}  settings that differ from the usual ones (`libs.common.apps`, `services.gateway.settings`)
+    app {…}  gateway {…}  settings that differ from the usual ones (`libs.common.apps.app`, `services.gateway.settings`)
     > {…}                 the client sends a text frame
     < {…}                 the next frame that the client gets; ``<*``: any number of these
     >> ping hello         it sends another WebSocket frame: ``ping``, ``pong``, ``binary``, ``close``, or ``text`` in hex

@@ -6,8 +6,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from libs.common.apps import App
-from libs.common.signing import channel_text, sign, user_text
+from libs.common.apps.app import App
+from libs.common.apps.signatures import channel_text, sign, user_text
 from tests.support.passes import channel_token
 
 TOKEN_TTL = 60.0  # Seconds.

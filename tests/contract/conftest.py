@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 import pytest
 from structlog.testing import capture_logs
 
-from libs.common.bus import Bus
+from libs.common.bus.port import Bus
 from tests.support.buses import MEMORY, processes
 from tests.support.logs import Logs
 from tests.support.rosters import (

@@ -4,10 +4,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from libs.common.apps import App, AppDisabled, UnknownApp
+from libs.common.apps.app import App
+from libs.common.apps.limits import Limits
+from libs.common.apps.port import AppDisabled, UnknownApp
+from libs.common.config.secret import Secret
 from libs.common.errors import Misconfigured
-from libs.common.limits import Limits
-from libs.common.secret import Secret
 from tests.support.tenants import MEMORY, Tenants, tenants
 from tests.support.token_keys import app_key
 

@@ -5,25 +5,18 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from libs.common.address import Url
-from libs.common.apps import App
-from libs.common.apps_postgres import PostgresApps
+from libs.common.apps.app import App
+from libs.common.apps.postgres import PostgresApps
+from libs.common.config.address import Url
+from libs.common.config.secret import Secret
 from libs.common.errors import Unavailable
-from libs.common.migrations_postgres import migrate
-from libs.common.secret import Secret
-from libs.common.settings import PostgresSettings
+from libs.common.postgres.migrate import migrate
+from libs.common.postgres.settings import PostgresSettings
 from tests.support.logs import Logs, events
 from tests.support.servers import postgres_server
 from tests.support.servers.ports import free_port
 from tests.support.servers.process import eventually
-from tests.support.tenants import (
-    DEADLINE,
-    keep,
-    operated,
-    postgres_apps,
-    seen,
-    tenants,
-)
+from tests.support.tenants import DEADLINE, keep, operated, postgres_apps, seen, tenants
 
 FIRST = App(id="1", key="first", secrets=(Secret("s"),))
 SECOND = App(id="2", key="second", secrets=(Secret("s"),))

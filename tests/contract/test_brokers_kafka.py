@@ -10,8 +10,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from libs.common.errors import Unavailable
-from libs.common.eventlog_kafka import KafkaEventLog
-from libs.common.records import NewRecord
+from libs.common.eventlog.kafka.log import KafkaEventLog
+from libs.common.eventlog.records import NewRecord
 from tests.support.eventlogs import (
     DEADLINE,
     SETTINGS,

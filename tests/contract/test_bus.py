@@ -7,9 +7,9 @@ What concerns listeners is in `test_bus_listener`, what only Redis can do wrong 
 import asyncio
 from collections.abc import Sequence
 
-from libs.common.bus import Bus, Window
+from libs.common.bus.messages import Broadcast, Entry, Position, Publication, Whisper
+from libs.common.bus.port import Bus, Window
 from libs.common.channels import Channel
-from libs.common.messages import Broadcast, Entry, Position, Publication, Whisper
 from tests.support.buses import DEADLINE, event, heard, kept, positions, processes, texts
 from tests.support.servers.process import eventually
 

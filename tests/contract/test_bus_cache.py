@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import pytest
 import structlog
 
-from libs.common.bus import Bus, Window
+from libs.common.bus.messages import Broadcast, Cached, Entry, Publication
+from libs.common.bus.port import Bus, Window
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
-from libs.common.messages import Broadcast, Cached, Entry, Publication
-from libs.common.partitions import Keys
+from libs.common.redis.keys import Keys
 from tests.support.buses import DEADLINE, event, heard, kept, positions, processes
 from tests.support.servers import redis_server
 from tests.support.servers.process import eventually

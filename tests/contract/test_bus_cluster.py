@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from libs.common.bus import Bus
+from libs.common.bus.port import Bus
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
-from libs.common.partitions import Keys, slot
+from libs.common.redis.keys import Keys, slot
 from tests.support.buses import (
     DEADLINE,
     event,

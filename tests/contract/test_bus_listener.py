@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from libs.common.bus import Bus
+from libs.common.bus.messages import Delivery, Interrupted, Position
+from libs.common.bus.port import Bus
 from libs.common.channels import Channel
-from libs.common.messages import Delivery, Interrupted, Position
 from tests.support.buses import (
     DEADLINE,
     event,

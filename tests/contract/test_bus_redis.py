@@ -6,32 +6,17 @@ from typing import Any
 import pytest
 import structlog
 
-from libs.common.bus import UNPUBLISHED_TTL
-from libs.common.bus_redis import PredecessorMissing, RedisBus
+from libs.common.bus.messages import Broadcast, Counted, Position, Publication, Transition, pack
+from libs.common.bus.port import UNPUBLISHED_TTL
+from libs.common.bus.redis import PredecessorMissing, RedisBus
+from libs.common.bus.wire import PROBE, encode_counted, encode_entry, encode_transition
 from libs.common.channels import Channel
-from libs.common.connection_redis import Call, RedisConnection
 from libs.common.errors import Unavailable
-from libs.common.messages import (
-    Broadcast,
-    Counted,
-    Position,
-    Publication,
-    Transition,
-    pack,
-)
-from libs.common.partitions import Keys
-from libs.common.wire import PROBE, encode_counted, encode_entry, encode_transition
-from tests.support.buses import (
-    DEADLINE,
-    event,
-    heard,
-    kept,
-    processes,
-    texts,
-)
-from tests.support.servers import (
-    redis_server,
-)
+from libs.common.redis.connection import RedisConnection
+from libs.common.redis.keys import Keys
+from libs.common.redis.scripts import Call
+from tests.support.buses import DEADLINE, event, heard, kept, processes, texts
+from tests.support.servers import redis_server
 from tests.support.servers.redis_server import connect
 
 CHANNEL = Channel("1", "private-company.7")

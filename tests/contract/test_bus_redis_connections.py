@@ -4,25 +4,14 @@ import asyncio
 
 import redis.asyncio
 
-from libs.common.bus import Listener
+from libs.common.bus.messages import Interrupted
+from libs.common.bus.port import Listener
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
-from libs.common.messages import (
-    Interrupted,
-)
-from libs.common.partitions import Keys
-from tests.support.buses import (
-    DEADLINE,
-    event,
-    heard,
-    heard_until_interrupted,
-    processes,
-    texts,
-)
+from libs.common.redis.keys import Keys
+from tests.support.buses import DEADLINE, event, heard, heard_until_interrupted, processes, texts
 from tests.support.muffler import muffled
-from tests.support.servers import (
-    redis_server,
-)
+from tests.support.servers import redis_server
 from tests.support.servers.process import eventually
 from tests.support.servers.redis_server import connect
 

@@ -8,16 +8,12 @@ from pathlib import Path
 import pytest
 import structlog
 
-from libs.common.bus import Bus, Listener
+from libs.common.bus.messages import Broadcast, Interrupted, Position
+from libs.common.bus.port import Bus, Listener
 from libs.common.channels import Channel
-from libs.common.connection_redis import RedisConnection
 from libs.common.errors import Misconfigured, Unavailable
-from libs.common.messages import (
-    Broadcast,
-    Interrupted,
-    Position,
-)
-from libs.common.node_redis import POOL_SIZE
+from libs.common.redis.connection import RedisConnection
+from libs.common.redis.node import POOL_SIZE
 from tests.support.buses import (
     DEADLINE,
     event,
@@ -28,11 +24,7 @@ from tests.support.buses import (
     reached,
     texts,
 )
-from tests.support.servers import (
-    Certificates,
-    redis_sentinel,
-    redis_server,
-)
+from tests.support.servers import Certificates, redis_sentinel, redis_server
 from tests.support.servers.process import eventually
 
 CHANNEL = Channel("1", "private-company.7")

@@ -14,13 +14,14 @@ from typing import Any
 
 import pytest
 
-from libs.common.bus import Bus
-from libs.common.bus_redis import RedisBus
+from libs.common.bus.messages import Publication
+from libs.common.bus.port import Bus
+from libs.common.bus.redis import RedisBus
 from libs.common.channels import Channel
-from libs.common.connection_redis import Call, RedisConnection
 from libs.common.errors import Unavailable
-from libs.common.messages import Publication
-from libs.common.partitions import Keys
+from libs.common.redis.connection import RedisConnection
+from libs.common.redis.keys import Keys
+from libs.common.redis.scripts import Call
 from tests.support.buses import event, heard, kept, texts
 
 FAILURES = 0.08  # Of publications.

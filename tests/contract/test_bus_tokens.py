@@ -9,11 +9,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from libs.common.bus import TOKEN_TTL, Bus, Window
+from libs.common.bus.messages import Position
+from libs.common.bus.port import TOKEN_TTL, Bus, Window
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
-from libs.common.messages import Position
-from libs.common.partitions import Keys
+from libs.common.redis.keys import Keys
 from tests.support.buses import DEADLINE, event, heard, kept, processes, texts
 from tests.support.servers.process import eventually
 from tests.support.servers.redis_server import connect

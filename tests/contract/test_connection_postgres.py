@@ -8,10 +8,10 @@ from typing import Any
 import asyncpg
 import pytest
 
-from libs.common.address import Url
-from libs.common.connection_postgres import PostgresConnection, reason
+from libs.common.config.address import Url
 from libs.common.errors import Misconfigured, Unavailable
-from libs.common.settings import PostgresSettings
+from libs.common.postgres.connection import PostgresConnection, reason
+from libs.common.postgres.settings import PostgresSettings
 from tests.support.servers import Certificates, Server, postgres_server
 from tests.support.servers.ports import free_port
 

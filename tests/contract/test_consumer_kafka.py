@@ -9,10 +9,9 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from libs.common.connection_kafka import close_consumer
-from libs.common.eventlog import Partition
-from libs.common.eventlog_kafka import KafkaEventLog
-from libs.common.records import NewRecord
+from libs.common.eventlog.kafka.clients import close_consumer
+from libs.common.eventlog.kafka.log import KafkaEventLog
+from libs.common.eventlog.records import NewRecord, Partition
 from tests.support.eventlogs import (
     DEADLINE,
     SETTINGS,

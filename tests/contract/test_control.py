@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
-from libs.common.control import Control, Order
-from libs.common.revocations import Revocations
-from libs.common.tokens import ChannelToken
+from libs.common.control.commands import Order
+from libs.common.control.port import Control
+from libs.common.tokens.channel_tokens import ChannelToken
+from libs.common.tokens.revocations import Revocations
 from tests.support.orders import DEADLINE, MEMORY, Deployment, deployment, order, received
 
 

@@ -8,11 +8,12 @@ from contextlib import asynccontextmanager
 import msgspec
 import pytest
 
-from libs.common.connection_redis import Call, RedisConnection
-from libs.common.control import OrderListener
-from libs.common.control_redis import BATCH, RedisControl
+from libs.common.control.port import OrderListener
+from libs.common.control.redis import BATCH, RedisControl
 from libs.common.errors import Unavailable
-from libs.common.partitions import Keys
+from libs.common.redis.connection import RedisConnection
+from libs.common.redis.keys import Keys
+from libs.common.redis.scripts import Call
 from tests.support.orders import DEADLINE, ORDERS, deployment, order, received
 from tests.support.servers import redis_server
 

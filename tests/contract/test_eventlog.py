@@ -11,18 +11,11 @@ import msgspec
 import pytest
 
 from libs.common.errors import Invalid
-from libs.common.eventlog import EventLog, MemoryEventLog, Partition, RecordTooLarge
-from libs.common.eventlog_kafka import KafkaEventLog
-from libs.common.records import NewRecord, Record
-from tests.support.eventlogs import (
-    DEADLINE,
-    SETTINGS,
-    after,
-    fetched,
-    numbered,
-    values,
-    values_of,
-)
+from libs.common.eventlog.kafka.log import KafkaEventLog
+from libs.common.eventlog.memory import MemoryEventLog
+from libs.common.eventlog.port import EventLog
+from libs.common.eventlog.records import NewRecord, Partition, Record, RecordTooLarge
+from tests.support.eventlogs import DEADLINE, SETTINGS, after, fetched, numbered, values, values_of
 
 Builds = Callable[..., EventLog]
 

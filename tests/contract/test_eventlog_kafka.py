@@ -12,13 +12,12 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.record.util import calc_crc32c
 from structlog.testing import capture_logs
 
-from libs.common import pump_kafka
+from libs.common.config.secret import Secret
 from libs.common.errors import Unavailable
-from libs.common.eventlog import Partition, RecordTooLarge
-from libs.common.eventlog_kafka import KafkaEventLog
-from libs.common.kafka_settings import KafkaSettings
-from libs.common.records import NewRecord
-from libs.common.secret import Secret
+from libs.common.eventlog.kafka import pump as pump_kafka
+from libs.common.eventlog.kafka.log import KafkaEventLog
+from libs.common.eventlog.kafka.settings import KafkaSettings
+from libs.common.eventlog.records import NewRecord, Partition, RecordTooLarge
 from tests.support.eventlogs import (
     SETTINGS,
     aiokafka_tasks,

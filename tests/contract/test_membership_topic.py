@@ -7,12 +7,14 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 import pytest
 from structlog.testing import capture_logs
 
-from libs.common.belonging import Membership
-from libs.common.eventlog import EventLog, MemoryEventLog
-from libs.common.eventlog_kafka import KafkaEventLog
-from libs.common.memberships import Memberships, MemoryMemberships
-from libs.common.records import NewRecord
-from services.auth.membership_topic import MembershipTopic
+from libs.common.eventlog.kafka.log import KafkaEventLog
+from libs.common.eventlog.memory import MemoryEventLog
+from libs.common.eventlog.port import EventLog
+from libs.common.eventlog.records import NewRecord
+from libs.common.memberships.membership import Membership
+from libs.common.memberships.memory import MemoryMemberships
+from libs.common.memberships.port import Memberships
+from services.auth.memberships.topic import MembershipTopic
 from tests.support.eventlogs import DEADLINE, SETTINGS, appended, create, until
 from tests.support.memberships import Breaking
 from tests.support.servers.process import eventually

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from libs.common.belonging import MAX_NAME, BadName, Membership, Put, Removed
-from libs.common.memberships import Memberships
+from libs.common.memberships.membership import MAX_NAME, BadName, Membership, Put, Removed
+from libs.common.memberships.port import Memberships
 from tests.support.memberships import (
     ANN,
     BEN,

@@ -5,22 +5,14 @@ from typing import Any
 
 import pytest
 
-from libs.common import memberships_postgres
-from libs.common.address import Url
-from libs.common.belonging import Missed, Put, Removed
+from libs.common.config.address import Url
 from libs.common.errors import Unavailable
-from libs.common.memberships_postgres import PostgresMemberships, change_of
-from libs.common.migrations_postgres import migrate
+from libs.common.memberships import postgres as memberships_postgres
+from libs.common.memberships.membership import Missed, Put, Removed
+from libs.common.memberships.postgres import PostgresMemberships, change_of
+from libs.common.postgres.migrate import migrate
 from tests.support.logs import Logs, events
-from tests.support.memberships import (
-    ANN,
-    BEN,
-    DEADLINE,
-    connected,
-    deployment,
-    heard,
-    interrupted,
-)
+from tests.support.memberships import ANN, BEN, DEADLINE, connected, deployment, heard, interrupted
 from tests.support.servers import postgres_server
 from tests.support.servers.ports import free_port
 from tests.support.servers.process import eventually

@@ -7,22 +7,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from libs.common import memberships_query_postgres
-from libs.common.address import Url
-from libs.common.belonging import Membership, NotKeptHere, Removed
-from libs.common.connection_postgres import reason
+from libs.common.config.address import Url
 from libs.common.errors import Unavailable
-from libs.common.memberships_query_postgres import BUDGET, QueriedMemberships
-from libs.common.migrations_postgres import migrate
+from libs.common.memberships import postgres_query as memberships_query_postgres
+from libs.common.memberships.membership import Membership, NotKeptHere, Removed
+from libs.common.memberships.postgres_query import BUDGET, QueriedMemberships
+from libs.common.postgres.connection import reason
+from libs.common.postgres.migrate import migrate
 from tests.support.logs import Logs, events
-from tests.support.memberships import (
-    ANN,
-    BEN,
-    DEADLINE,
-    connected,
-    heard,
-    interrupted,
-)
+from tests.support.memberships import ANN, BEN, DEADLINE, connected, heard, interrupted
 from tests.support.servers.process import eventually
 from tests.support.tenants import operated
 

@@ -7,9 +7,9 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from libs.common import memberships_postgres
-from libs.common.belonging import Put, Removed
-from libs.common.memberships_postgres import ROUNDING, PostgresMemberships
+from libs.common.memberships import postgres as memberships_postgres
+from libs.common.memberships.membership import Put, Removed
+from libs.common.memberships.postgres import ROUNDING, PostgresMemberships
 from tests.support.logs import Logs, events
 from tests.support.memberships import (
     ANN,

@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from libs.common.address import Url
-from libs.common.apps import App
+from libs.common.apps.app import App
+from libs.common.config.address import Url
 from libs.common.errors import Misconfigured, Unavailable
-from libs.common.migrations_postgres import (
+from libs.common.postgres.migrate import (
     LOCK,
     ChangedMigration,
     FailedMigration,

@@ -11,11 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.common.channels import Channel
-from libs.common.connection_redis import Call, RedisConnection
 from libs.common.errors import Unavailable
-from libs.common.partitions import Keys
-from libs.common.rates import GRAIN, Act, MemoryRates, Rates, judge
-from libs.common.rates_redis import RedisRates
+from libs.common.rates.gcra import GRAIN, judge
+from libs.common.rates.memory import MemoryRates
+from libs.common.rates.port import Act, Rates
+from libs.common.rates.redis import RedisRates
+from libs.common.redis.connection import RedisConnection
+from libs.common.redis.keys import Keys
+from libs.common.redis.scripts import Call
 from tests.support.buses import MEMORY
 from tests.support.servers import redis_server
 from tests.support.servers.redis_server import connect

@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from libs.common import rotation
-from libs.common.address import Url
-from libs.common.apps import App
-from libs.common.connection_postgres import PostgresConnection, reason
+from libs.common.apps import rotation
+from libs.common.apps.admin import Line, NoSuchApp, Register, Taken, Unfit
+from libs.common.apps.app import App
+from libs.common.apps.limits import Limits
+from libs.common.apps.rotation import NotInUse, Secrets
+from libs.common.config.address import Url
+from libs.common.config.secret import Secret
 from libs.common.errors import Unavailable
-from libs.common.limits import Limits
-from libs.common.migrations_postgres import migrate
-from libs.common.register_postgres import Line, NoSuchApp, Register, Taken, Unfit
-from libs.common.rotation import NotInUse, Secrets
-from libs.common.secret import Secret
-from libs.common.settings import PostgresSettings
+from libs.common.postgres.connection import PostgresConnection, reason
+from libs.common.postgres.migrate import migrate
+from libs.common.postgres.settings import PostgresSettings
 from tests.contract.test_apps import FULL
 from tests.support.servers.ports import free_port
 from tests.support.tenants import keep, operated, seen, tenants

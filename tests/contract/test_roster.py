@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
+from libs.common.bus.messages import Transition
 from libs.common.channels import Channel
-from libs.common.messages import Transition
-from libs.common.roster import Members, Seat, TooManyMembers
+from libs.common.roster.port import Members, Seat, TooManyMembers
 from tests.support.rosters import (
     CHANNEL,
     LONG,

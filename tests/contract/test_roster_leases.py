@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from libs.common.channels import Channel
-from libs.common.roster import LeaseLost, Members, Seat
+from libs.common.roster.port import LeaseLost, Members, Seat
 from tests.support.rosters import (
     CHANNEL,
     LONG,

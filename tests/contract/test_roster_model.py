@@ -9,25 +9,19 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from libs.common.bus.messages import Transition
 from libs.common.channels import Channel
-from libs.common.messages import Transition
-from libs.common.roster import (
+from libs.common.roster.memory import MemoryRoster
+from libs.common.roster.port import (
     JoinAnswer,
     JoinRequest,
     LeaseLost,
     Members,
-    MemoryRoster,
     Roster,
     Seat,
     TooManyMembers,
 )
-from tests.support.rosters import (
-    DEADLINE,
-    LONG,
-    SHORT,
-    Deployment,
-    deployment,
-)
+from tests.support.rosters import DEADLINE, LONG, SHORT, Deployment, deployment
 
 
 @dataclass(frozen=True, slots=True)

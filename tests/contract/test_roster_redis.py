@@ -8,11 +8,8 @@ import pytest
 
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
-from libs.common.roster import (
-    LeaseLost,
-    Members,
-)
-from libs.common.roster_redis import SHARE
+from libs.common.roster.port import LeaseLost, Members
+from libs.common.roster.redis import SHARE
 from tests.support.rosters import (
     CHANNEL,
     LONG,

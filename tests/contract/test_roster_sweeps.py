@@ -8,13 +8,10 @@ from typing import Any
 
 import pytest
 
-from libs.common.connection_redis import Call, RedisConnection
-from libs.common.roster import (
-    JoinRequest,
-    LeaseLost,
-    Roster,
-)
-from libs.common.roster_redis import CLEAR, SHARE, RedisRoster
+from libs.common.redis.connection import RedisConnection
+from libs.common.redis.scripts import Call
+from libs.common.roster.port import JoinRequest, LeaseLost, Roster
+from libs.common.roster.redis import CLEAR, SHARE, RedisRoster
 from tests.support.rosters import (
     CHANNEL,
     DEADLINE,

@@ -9,13 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.servers import ServerDidNotStart, developer
-from tests.support.servers.process import (
-    Launch,
-    NotReady,
-    eventually,
-    make_directory,
-    running,
-)
+from tests.support.servers.process import Launch, NotReady, eventually, make_directory, running
 from tests.support.servers.redis_server import probe_redis
 
 DEADLINE = 10.0

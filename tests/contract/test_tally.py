@@ -7,8 +7,8 @@ import time
 import pytest
 
 from libs.common.channels import Channel
-from libs.common.roster import LeaseLost
-from libs.common.tally import Count, Standing, Subject
+from libs.common.roster.port import LeaseLost
+from libs.common.tally.port import Count, Standing, Subject
 from tests.support.rosters import CHANNEL, LONG, Deployment, Ear, sweep_away
 from tests.support.tallies import counted, stand, subscriptions, total
 

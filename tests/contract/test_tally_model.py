@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from libs.common.bus.messages import Counted
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
-from libs.common.messages import Counted
-from libs.common.roster import LeaseLost, MemoryRoster, Roster
-from libs.common.tally import Count, MemoryTally, Standing, Subject, Tally
+from libs.common.roster.memory import MemoryRoster
+from libs.common.roster.port import LeaseLost, Roster
+from libs.common.tally.memory import MemoryTally
+from libs.common.tally.port import Count, Standing, Subject, Tally
 from tests.support.rosters import DEADLINE, LONG, Deployment, deployment
 from tests.support.tallies import subscriptions
 

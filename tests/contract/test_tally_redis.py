@@ -5,10 +5,10 @@ import asyncio
 import pytest
 
 from libs.common.errors import Unavailable
-from libs.common.roster import LeaseLost
-from libs.common.roster_redis import SHARE
-from libs.common.tally import Count, Standing, Subject
-from libs.common.tally_redis import PIECE
+from libs.common.roster.port import LeaseLost
+from libs.common.roster.redis import SHARE
+from libs.common.tally.port import Count, Standing, Subject
+from libs.common.tally.redis import PIECE
 from tests.support.rosters import (
     CHANNEL,
     DEADLINE,

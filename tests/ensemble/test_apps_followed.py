@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from libs.common.apps import App
+from libs.common.apps.app import App
 from tests.support import pusher
 from tests.support.backends import BackEnd, back_end
 from tests.support.deployment import migrate

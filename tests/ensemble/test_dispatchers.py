@@ -6,11 +6,11 @@ import signal
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from libs.common.bus_redis import RedisBus
+from libs.common.bus.messages import Position
+from libs.common.bus.redis import RedisBus
 from libs.common.channels import Channel
-from libs.common.connection_redis import RedisConnection
-from libs.common.messages import Position
-from libs.common.partitions import Keys
+from libs.common.redis.connection import RedisConnection
+from libs.common.redis.keys import Keys
 from tests.support.eventlogs import create
 from tests.support.fleet import APP, Fleet, channel, upstream_of
 from tests.support.groups import wait_for_members, wait_until_committed

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from libs.common.partitions import Keys
+from libs.common.redis.keys import Keys
 from tests.support.eventlogs import create
 from tests.support.fleet import APP, Fleet, said
 from tests.support.program import Program

@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from libs.common.backends import opened
-from libs.common.proxies import Caller, Proxies
+from libs.common.backends.adapters import opened
+from libs.common.web.proxies import Caller, Proxies
 from services.program import build, plan
 from services.settings import SERVICES, load
 from tests.support.haproxy import Balancer, balancer

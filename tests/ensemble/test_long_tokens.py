@@ -7,9 +7,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from libs.common.apps import App
-from libs.common.key_ring import MAX_TOKEN
-from libs.common.secret import Secret
+from libs.common.apps.app import App
+from libs.common.config.secret import Secret
+from libs.common.tokens.key_ring import MAX_TOKEN
 from tests.support import pusher
 from tests.support.backends import back_end
 from tests.support.program import ROOT, Program, program

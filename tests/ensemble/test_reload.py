@@ -10,8 +10,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from libs.common.apps import App
-from libs.common.secret import Secret
+from libs.common.apps.app import App
+from libs.common.config.secret import Secret
 from tests.support import pusher, tokens
 from tests.support.backends import back_end
 from tests.support.program import Program, program

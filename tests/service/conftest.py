@@ -4,9 +4,11 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from libs.common.memberships import MemoryMemberships
-from services.gateway import feed, rounds, service
-from services.gateway import socket as sockets
+from libs.common.memberships.memory import MemoryMemberships
+from services.gateway import service
+from services.gateway.channels import feed
+from services.gateway.connections import socket as sockets
+from services.gateway.connections import ticker as rounds
 from tests.support.auth_memberships import Site, site
 from tests.support.gateways import POLL
 from tests.support.listener import Listener, listening

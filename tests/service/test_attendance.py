@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from libs.common.bus.messages import Position
 from libs.common.channels import Channel
-from libs.common.messages import Position
-from libs.common.tally import Count
-from services.gateway import attendance
-from services.gateway.attendance import Attendance
-from services.gateway.hub import Hub
+from libs.common.tally.port import Count
+from services.gateway.channels import occupancy as attendance
+from services.gateway.channels.hub import Hub
+from services.gateway.channels.occupancy import Attendance
 from services.gateway.lease import Lease
 from tests.support.client import DEADLINE
 from tests.support.faults import FaultyBus, FaultyRoster

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import ClientSession, FormData
 from structlog.testing import capture_logs
 
-from libs.common.signing import channel_text, check_token, user_text
+from libs.common.apps.signatures import channel_text, check_token, user_text
 from services.auth.settings import AuthSettings
 from tests.support.auth import (
     CHANNEL_PATHS,

@@ -6,11 +6,11 @@ import pytest
 from msgspec import structs
 from structlog.testing import capture_logs
 
-from libs.common.guards import Guards
-from libs.common.limits import Limits
-from libs.common.policies import Policies
-from libs.common.policy_settings import ChannelPolicy
-from libs.common.signing import channel_text, check_token
+from libs.common.apps.limits import Limits
+from libs.common.apps.signatures import channel_text, check_token
+from libs.common.policies.guards import Guards
+from libs.common.policies.policies import Policies
+from libs.common.policies.settings import ChannelPolicy
 from services.auth.settings import AuthSettings
 from tests.support.auth import (
     CHANNEL_PATHS,

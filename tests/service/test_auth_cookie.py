@@ -8,7 +8,7 @@ import pytest
 from aiohttp import ClientResponse, FormData
 from msgspec import structs
 
-from libs.common.secret import Secret
+from libs.common.config.secret import Secret
 from services.auth.settings import AuthSettings, Introspection, Issuer
 from tests.support.auth import ISSUERS, ONE, SITE, TWO, Client, fields, reason, serving
 from tests.support.jwks import Asked, IdentityServer, Said, identity_server

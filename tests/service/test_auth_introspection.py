@@ -9,12 +9,12 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from services.auth import introspection as module
-from services.auth.credentials import Credential
-from services.auth.exchange import IdentityOutage
-from services.auth.identity import BadToken
-from services.auth.introspection import Introspector
-from services.auth.outbound import Outbound
+from services.auth.identity import introspection as module
+from services.auth.identity.bearer_tokens import BadToken
+from services.auth.identity.credentials import Credential
+from services.auth.identity.introspection import Introspector
+from services.auth.identity.provider import IdentityOutage
+from services.auth.identity.provider_client import Outbound
 from services.auth.settings import Introspection
 from tests.support.jwks import DEADLINE, Asked, IdentityServer, Said, identity_server
 

@@ -6,7 +6,7 @@ import aiohttp
 import msgspec
 import pytest
 
-from libs.common.signing import channel_text, check_token, user_text
+from libs.common.apps.signatures import channel_text, check_token, user_text
 from services.auth.settings import AuthSettings
 from tests.support.auth import ISSUERS, SITE, TWO, Client, serving
 from tests.support.tokens import token

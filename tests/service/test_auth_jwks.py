@@ -9,11 +9,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from libs.common.retry import Backoff
-from services.auth import jwks as module
-from services.auth.exchange import IdentityOutage, Question
-from services.auth.identity import BadToken, Header
-from services.auth.jwks import COOLDOWN, MAX_BODY, Jwks
-from services.auth.outbound import Outbound
+from services.auth.identity import jwks as module
+from services.auth.identity.bearer_tokens import BadToken, Header
+from services.auth.identity.jwks import COOLDOWN, MAX_BODY, Jwks
+from services.auth.identity.provider import IdentityOutage, Question
+from services.auth.identity.provider_client import Outbound
 from services.auth.settings import Issuer
 from tests.support.jwks import (
     DEADLINE,

@@ -9,12 +9,12 @@ import msgspec
 import pytest
 from aiohttp import hdrs
 
-from libs.common.belonging import Membership, NotKeptHere
-from libs.common.eventlog import MemoryEventLog
-from libs.common.limits import Limits
-from libs.common.memberships import MemoryMemberships
-from libs.common.records import NewRecord
-from services.auth.membership_requests import MOST
+from libs.common.apps.limits import Limits
+from libs.common.eventlog.memory import MemoryEventLog
+from libs.common.eventlog.records import NewRecord
+from libs.common.memberships.membership import Membership, NotKeptHere
+from libs.common.memberships.memory import MemoryMemberships
+from services.auth.memberships.requests import MOST
 from tests.support.auth import ONE, fields
 from tests.support.auth_memberships import ANN, PATH, Site, site
 from tests.support.backends import basic, signed

@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import hdrs
 
-from libs.common.address import Url
-from libs.common.memberships_postgres import PostgresMemberships
-from libs.common.migrations_postgres import migrate
-from libs.common.token_settings import DEFAULT_MAX_TTL
-from libs.common.tokens import LEEWAY
+from libs.common.config.address import Url
+from libs.common.memberships.postgres import PostgresMemberships
+from libs.common.postgres.migrate import migrate
+from libs.common.tokens.channel_tokens import LEEWAY
+from libs.common.tokens.settings import DEFAULT_MAX_TTL
 from tests.support.auth import NOW
 from tests.support.auth_memberships import CLOCKS, DEADLINE, INSERT, Site, site
 from tests.support.memberships import connected, cut_off

@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 from structlog.testing import capture_logs
 
-from libs.common.control import MemoryControl
+from libs.common.control.commands import Order
+from libs.common.control.memory import MemoryControl
 from libs.common.errors import Unavailable
-from libs.common.orders import Order
-from libs.common.revocations import Revocations, RevokedToken
-from libs.common.tokens import ChannelToken
-from services.auth.orders import Orders
+from libs.common.tokens.channel_tokens import ChannelToken
+from libs.common.tokens.revocations import Revocations, RevokedToken
+from services.auth.tokens.revocations import Orders
 from tests.support.servers.process import eventually
 
 NOW = 1_700_000_000.0

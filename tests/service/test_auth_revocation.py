@@ -6,8 +6,8 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from libs.common.orders import Order
-from libs.common.tokens import LEEWAY, hint
+from libs.common.control.commands import Order
+from libs.common.tokens.channel_tokens import LEEWAY, hint
 from tests.support.auth import NOW, ONE, TWO, Client, reason, serving
 from tests.support.token_calls import FORM, JSON, FaultyControl, TokenCaller
 from tests.support.token_keys import forged, payload, settings

@@ -8,10 +8,10 @@ import pytest
 from aiohttp import ClientSession
 from structlog.testing import capture_logs
 
-from libs.common.key_ring import KeyRing
-from libs.common.limits import Limits
-from libs.common.signing_keys import Algorithm
-from libs.common.tokens import verify
+from libs.common.apps.limits import Limits
+from libs.common.tokens.channel_tokens import verify
+from libs.common.tokens.key_ring import KeyRing
+from libs.common.tokens.keys import Algorithm
 from tests.support.auth import NOW, OFF, ONE, TWO, Client, reason, serving
 from tests.support.token_calls import FORM, JSON, FaultyControl, TokenCaller
 from tests.support.token_keys import ALGORITHMS, app_key, forged, payload, settings, token_key

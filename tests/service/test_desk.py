@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from services.gateway.desk import Desk
+from services.gateway.channels.retry_queue import Desk
 
 DEADLINE = 10.0  # Seconds, for what takes a moment.
 

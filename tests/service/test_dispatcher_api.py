@@ -9,7 +9,8 @@ import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
-from libs.common.apps import App, MemoryApps
+from libs.common.apps.app import App
+from libs.common.apps.memory import MemoryApps
 from tests.support.backends import Answer, BackEnd, back_end, basic, cloudevent
 from tests.support.dispatchers import APP, OFF, AwayApps, Desk, desk
 

@@ -7,17 +7,19 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from libs.common.apps import App, Apps, MemoryApps
-from libs.common.bus import MemoryBus
+from libs.common.apps.app import App
+from libs.common.apps.memory import MemoryApps
+from libs.common.apps.port import Apps
+from libs.common.bus.memory import MemoryBus
 from libs.common.channels import Channel
-from libs.common.control import MemoryControl
-from libs.common.eventlog import MemoryEventLog
-from libs.common.rates import MemoryRates
-from libs.common.records import NewRecord
-from libs.common.roster import MemoryRoster
-from libs.common.secret import Secret
-from libs.common.tally import MemoryTally
-from services.dispatcher.rules import BadRoute
+from libs.common.config.secret import Secret
+from libs.common.control.memory import MemoryControl
+from libs.common.eventlog.memory import MemoryEventLog
+from libs.common.eventlog.records import NewRecord
+from libs.common.rates.memory import MemoryRates
+from libs.common.roster.memory import MemoryRoster
+from libs.common.tally.memory import MemoryTally
+from services.dispatcher.routing.rules import BadRoute
 from services.dispatcher.service import Dispatcher, compiled
 from services.dispatcher.settings import DispatcherSettings, Route
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from libs.common.apps import MemoryApps
-from libs.common.limits import Limits
+from libs.common.apps.limits import Limits
+from libs.common.apps.memory import MemoryApps
 from tests.support.backends import BackEnd, back_end
 from tests.support.dispatchers import APP, OFF, Desk, desk
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from libs.common.bus.messages import Broadcast, Publication, event_frame
 from libs.common.channels import Channel
-from libs.common.messages import Broadcast, Publication, event_frame
-from libs.common.roster import JoinRequest, Seat
-from libs.common.tally import Count, Subject
+from libs.common.roster.port import JoinRequest, Seat
+from libs.common.tally.port import Count, Subject
 from tests.support.backends import BackEnd, back_end
 from tests.support.dispatchers import APP, Desk, desk
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from libs.common.address import Url
-from libs.common.migrations_postgres import migrate
+from libs.common.config.address import Url
+from libs.common.postgres.migrate import migrate
 from services.cli import main
 from tests.support.tenants import operated
 

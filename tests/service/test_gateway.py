@@ -9,13 +9,14 @@ import pytest
 from aiohttp import WSMsgType
 from structlog.testing import capture_logs
 
-from libs.common.apps import App, MemoryApps
+from libs.common.apps.app import App
+from libs.common.apps.memory import MemoryApps
+from libs.common.config.secret import Secret
 from libs.common.errors import Unavailable
-from libs.common.secret import Secret
 from services.gateway import service
-from services.gateway.connection import Connection
-from services.gateway.session import Session
-from services.gateway.socket import Socket
+from services.gateway.connections.connection import Connection
+from services.gateway.connections.socket import Socket
+from services.gateway.session.session import Session
 from tests.support import pusher
 from tests.support.gateways import APP, place, until
 from tests.support.listener import living
@@ -350,7 +351,7 @@ class TestBadInput:
             other = await here.connect()
             client = await RawClient.connect(here.port, "/app/app-key")
             await client.frame()
-            monkeypatch.setattr("services.gateway.frames.PONG", None)
+            monkeypatch.setattr("services.gateway.protocol.frames.PONG", None)
 
             await client.send(b'{"event":"pusher:ping"}')
 

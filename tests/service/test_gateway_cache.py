@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from libs.common.bus import Window
+from libs.common.bus.messages import Cached, Entry
+from libs.common.bus.port import Window
 from libs.common.channels import Channel
-from libs.common.messages import Cached, Entry
 from tests.support.caches import CHANNEL, KINDS, MISS, ROOM, position, publish, subscribed
 from tests.support.client import ADDED, SUCCEEDED
 from tests.support.faults import FaultyBus

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from libs.common.bus import History, Window
+from libs.common.bus.messages import Delivery, Position
+from libs.common.bus.port import History, Window
 from libs.common.channels import Channel
-from libs.common.messages import Delivery, Position
-from services.gateway import feed
+from services.gateway.channels import feed
 from tests.support.caches import CHANNEL, MISS, ROOM, position, publish, subscribed
 from tests.support.client import SUCCEEDED
 from tests.support.faults import FaultyBus

@@ -6,10 +6,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from libs.common.control import MemoryControl, OrderListener
+from libs.common.control.commands import Order
+from libs.common.control.memory import MemoryControl
+from libs.common.control.port import OrderListener
 from libs.common.errors import Unavailable
-from libs.common.orders import Order
-from services.gateway import reception
+from services.gateway.connections import acceptor as reception
 from tests.support import pusher
 from tests.support.client import SUCCEEDED
 from tests.support.gateways import place, until

@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 import msgspec
 import pytest
 
-from libs.common.apps import MemoryApps
+from libs.common.apps.memory import MemoryApps
 from libs.common.channels import Channel
-from services.gateway import crowds
+from services.gateway.channels import subscription_counts as crowds
 from tests.support.client import ADDED, DEADLINE, Client
 from tests.support.gateways import APP, Place, place, until
 from tests.support.tallies import subscriptions

@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 import pytest
 
-from libs.common.bus import Window
+from libs.common.bus.messages import Delivery, Entry
+from libs.common.bus.port import Window
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
-from libs.common.messages import Delivery, Entry
-from services.gateway import feed
+from services.gateway.channels import feed
 from tests.support.client import DEADLINE, Client
 from tests.support.faults import FaultyBus
 from tests.support.gateways import APP, place, publication, until

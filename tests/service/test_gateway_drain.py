@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from aiohttp import WSMsgType
 
-from libs.common.apps import MemoryApps
+from libs.common.apps.memory import MemoryApps
 from libs.common.channels import Channel
 from services.gateway import service
 from tests.support.client import ADDED, DEADLINE, Client
@@ -97,7 +97,7 @@ class TestDrain:
         """
         A client that does not answer is not waited for.
         """
-        monkeypatch.setattr("services.gateway.socket.DRAIN_TIMEOUT", 0.1)
+        monkeypatch.setattr("services.gateway.connections.socket.DRAIN_TIMEOUT", 0.1)
         async with place() as here:
             await here.connect()
 

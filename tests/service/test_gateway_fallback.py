@@ -7,8 +7,8 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 from structlog.testing import capture_logs
 
-from libs.common.backends import opened
-from services.gateway.fallback import Otherwise
+from libs.common.backends.adapters import opened
+from services.gateway.connections.wrong_paths import Otherwise
 from services.program import build, plan
 from services.settings import SERVICES, load
 from tests.support.gateways import Place, place

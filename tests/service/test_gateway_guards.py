@@ -5,11 +5,11 @@ import time
 
 import pytest
 
-from libs.common.control import MemoryControl
-from libs.common.guards import Guards
-from libs.common.orders import Order
-from libs.common.policy_settings import ChannelPolicy
-from libs.common.signing import token, user_text
+from libs.common.apps.signatures import token, user_text
+from libs.common.control.commands import Order
+from libs.common.control.memory import MemoryControl
+from libs.common.policies.guards import Guards
+from libs.common.policies.settings import ChannelPolicy
 from tests.support import pusher
 from tests.support.client import SUCCEEDED, Client
 from tests.support.gateways import APP, place

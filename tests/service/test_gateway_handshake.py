@@ -6,9 +6,10 @@ import pytest
 from aiohttp import WSMsgType
 from structlog.testing import capture_logs
 
-from libs.common.apps import App, MemoryApps
-from libs.common.proxies import Proxies
-from libs.common.secret import Secret
+from libs.common.apps.app import App
+from libs.common.apps.memory import MemoryApps
+from libs.common.config.secret import Secret
+from libs.common.web.proxies import Proxies
 from tests.support.gateways import APP, Place, place
 from tests.support.servers import Certificates
 

@@ -5,8 +5,9 @@ import json
 import msgspec
 import pytest
 
-from libs.common.apps import App, MemoryApps
-from libs.common.signing import token, user_text
+from libs.common.apps.app import App
+from libs.common.apps.memory import MemoryApps
+from libs.common.apps.signatures import token, user_text
 from tests.support.client import Client
 from tests.support.gateways import APP, place
 

@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import WSMsgType
 
-from libs.common.guards import Guards
-from libs.common.policy_settings import ChannelPolicy
-from services.gateway.connection import Connection
-from services.gateway.session import Session
-from services.gateway.socket import Socket
+from libs.common.policies.guards import Guards
+from libs.common.policies.settings import ChannelPolicy
+from services.gateway.connections.connection import Connection
+from services.gateway.connections.socket import Socket
+from services.gateway.session.session import Session
 from tests.support import pusher
 from tests.support.client import SUCCEEDED, Client
 from tests.support.gateways import APP, Place, place, until

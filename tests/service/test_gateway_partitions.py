@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from libs.common.bus import Window
+from libs.common.bus.port import Window
 from libs.common.channels import Channel
 from services.gateway import service
 from tests.support.client import ADDED, DEADLINE, SUCCEEDED

@@ -5,11 +5,12 @@ import asyncio
 import msgspec
 import pytest
 
-from libs.common.apps import App, MemoryApps
+from libs.common.apps.app import App
+from libs.common.apps.limits import Limits
+from libs.common.apps.memory import MemoryApps
+from libs.common.bus.messages import Delivery, Transition
 from libs.common.channels import Channel
-from libs.common.limits import Limits
-from libs.common.messages import Delivery, Transition
-from libs.common.roster import JoinRequest, Seat
+from libs.common.roster.port import JoinRequest, Seat
 from tests.support.client import ADDED, DEADLINE, REMOVED, SUCCEEDED, Client
 from tests.support.gateways import APP, Place, place, until
 

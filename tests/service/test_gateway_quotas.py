@@ -7,11 +7,11 @@ from functools import partial
 import msgspec
 import pytest
 
-from libs.common.apps import MemoryApps
+from libs.common.apps.memory import MemoryApps
 from libs.common.errors import Unavailable
 from libs.common.retry import Backoff
-from libs.common.tally import Count, Standing
-from services.gateway import turnstile
+from libs.common.tally.port import Count, Standing
+from services.gateway.connections import limiter as turnstile
 from services.gateway.lease import Lease
 from tests.support.client import DEADLINE
 from tests.support.faults import FaultyBus, FaultyRoster

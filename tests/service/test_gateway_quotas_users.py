@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from libs.common.proxies import Proxies
+from libs.common.web.proxies import Proxies
 from tests.support.gateways import place, until
 from tests.support.quotas import (
     ANN,

@@ -3,9 +3,10 @@
 import pytest
 from msgspec import structs
 
-from libs.common.apps import App, MemoryApps
-from libs.common.limits import Limits
-from libs.common.secret import Secret
+from libs.common.apps.app import App
+from libs.common.apps.limits import Limits
+from libs.common.apps.memory import MemoryApps
+from libs.common.config.secret import Secret
 from tests.support.gateways import APP, place, until
 from tests.support.pusher import subscribe_private
 

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from libs.common.apps import MemoryApps
-from libs.common.control import MemoryControl
-from services.gateway.connection import Connection
+from libs.common.apps.memory import MemoryApps
+from libs.common.control.memory import MemoryControl
+from services.gateway.connections.connection import Connection
 from tests.support import pusher
 from tests.support.client import DEADLINE
 from tests.support.faults import FaultyBus, FaultyRoster

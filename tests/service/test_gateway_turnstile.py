@@ -6,12 +6,12 @@ from ipaddress import ip_network
 import msgspec
 import pytest
 
-from libs.common.apps import MemoryApps
-from libs.common.proxies import Proxies
-from libs.common.tally import Standing
-from services.gateway import turnstile
+from libs.common.apps.memory import MemoryApps
+from libs.common.tally.port import Standing
+from libs.common.web.proxies import Proxies
+from services.gateway.connections import limiter as turnstile
+from services.gateway.connections.quotas import Quota
 from services.gateway.lease import Lease
-from services.gateway.quotas import Quota
 from tests.support.client import DEADLINE
 from tests.support.faults import FaultyBus, FaultyRoster
 from tests.support.gateways import APP, place, until

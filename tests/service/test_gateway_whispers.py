@@ -3,10 +3,10 @@
 import pytest
 from msgspec import structs
 
-from libs.common.apps import MemoryApps
+from libs.common.apps.limits import Limits
+from libs.common.apps.memory import MemoryApps
 from libs.common.channels import Channel
-from libs.common.limits import Limits
-from services.gateway.relay import Relay
+from services.gateway.channels.whispers import Relay
 from tests.support.gateways import APP, place, until
 
 pytestmark = pytest.mark.usefixtures("quick")

@@ -3,7 +3,7 @@
 import asyncio
 
 from libs.common.errors import Unavailable
-from libs.common.roster import MemoryRoster
+from libs.common.roster.memory import MemoryRoster
 from services.gateway.lease import Lease
 
 AGES = 3600.0  # Seconds.

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from libs.common import logs
-from libs.common.address import Address
-from libs.common.runtime import Server
-from libs.common.settings import LogSettings
+from libs.common.config.address import Address
+from libs.common.telemetry import logs
+from libs.common.telemetry.settings import LogSettings
+from libs.common.web.server import Server
 
 LOOPBACK = Address("127.0.0.1", 0)
 

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from libs.common.limits import Limits
-from libs.common.records import NewRecord, Record
+from libs.common.apps.limits import Limits
+from libs.common.eventlog.records import NewRecord, Record
 from services.dispatcher import pipeline
-from services.dispatcher.decoding import decode
-from services.dispatcher.events import DomainEvent
+from services.dispatcher.events.decoding import decode
+from services.dispatcher.events.event import DomainEvent
 from services.dispatcher.pipeline import Pipeline
-from services.dispatcher.routing import Router
+from services.dispatcher.routing.router import Router
 from services.dispatcher.settings import DispatcherSettings, Route
 from tests.support.dispatchers import APP, DEADLINE, Faults, FaultyBus, FaultyEventLog
 from tests.support.eventlogs import until

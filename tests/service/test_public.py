@@ -12,9 +12,9 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
-from libs.common.address import Address
-from libs.common.proxies import Proxies
-from libs.common.runtime import Schedule, Server, Service, caller_of
+from libs.common.config.address import Address
+from libs.common.web.proxies import Proxies
+from libs.common.web.server import Schedule, Server, Service, caller_of
 
 LOOPBACK = Address("127.0.0.1", 0)
 DEADLINE = 10.0  # Seconds.

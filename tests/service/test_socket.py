@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from aiohttp import ClientSession
 
-from services.gateway.socket import join, write_all
+from services.gateway.connections.socket import join, write_all
 from tests.support.listener import BLOCK, DEADLINE, MAX_UNSENT, Listener, fill, listening
 from tests.support.rawclient import BINARY, CLOSE, PING, PONG, TEXT, Frame
 from tests.support.servers import Certificates

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from services.gateway.connection import Connection
-from services.gateway.session import Session
-from services.gateway.socket import Socket, join, write_all
+from services.gateway.connections.connection import Connection
+from services.gateway.connections.socket import Socket, join, write_all
+from services.gateway.session.session import Session
 from tests.support.listener import BLOCK, DEADLINE, MAX_UNSENT, Line, Listener, alive, fill
 from tests.support.rawclient import CLOSE, TEXT, Frame, RawClient
 

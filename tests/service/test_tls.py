@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
-from libs.common import certificates as watched
-from libs.common import runtime
+from libs.common.web import certificates as watched
+from libs.common.web import server as runtime
 from tests.support.client import DEADLINE, Client
 from tests.support.gateways import POLL, place, until
 from tests.support.servers import Certificates

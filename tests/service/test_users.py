@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from libs.common.apps import App
-from libs.common.control import MemoryControl, Order
-from libs.common.signing import token, user_text
+from libs.common.apps.app import App
+from libs.common.apps.signatures import token, user_text
+from libs.common.control.commands import Order
+from libs.common.control.memory import MemoryControl
 from tests.support.client import Client
 from tests.support.gateways import APP, place
 

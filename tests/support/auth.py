@@ -7,20 +7,24 @@ from typing import Any
 
 from aiohttp import ClientResponse, ClientSession
 
-from libs.common.address import Address
-from libs.common.apps import App, MemoryApps
-from libs.common.control import Control, MemoryControl
+from libs.common.apps.app import App
+from libs.common.apps.memory import MemoryApps
+from libs.common.config.address import Address
+from libs.common.config.secret import Secret
+from libs.common.control.memory import MemoryControl
+from libs.common.control.port import Control
 from libs.common.errors import Unavailable
-from libs.common.eventlog import EventLog, MemoryEventLog
-from libs.common.guards import Guards
-from libs.common.key_ring import KeyRing
-from libs.common.memberships import Memberships, MemoryMemberships
-from libs.common.policies import Policies
-from libs.common.policy_settings import ChannelPolicy
-from libs.common.rates import MemoryRates
-from libs.common.runtime import Server
-from libs.common.secret import Secret
-from libs.common.token_settings import TokenSettings
+from libs.common.eventlog.memory import MemoryEventLog
+from libs.common.eventlog.port import EventLog
+from libs.common.memberships.memory import MemoryMemberships
+from libs.common.memberships.port import Memberships
+from libs.common.policies.guards import Guards
+from libs.common.policies.policies import Policies
+from libs.common.policies.settings import ChannelPolicy
+from libs.common.rates.memory import MemoryRates
+from libs.common.tokens.key_ring import KeyRing
+from libs.common.tokens.settings import TokenSettings
+from libs.common.web.server import Server
 from services.auth.service import Auth
 from services.auth.settings import AuthSettings, Issuer
 from tests.support.tokens import AUDIENCE, ISSUER, SECRET, token

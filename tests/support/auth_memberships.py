@@ -9,13 +9,13 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from libs.common.apps import App
-from libs.common.belonging import Membership
-from libs.common.control import MemoryControl
-from libs.common.eventlog import MemoryEventLog
-from libs.common.memberships import Memberships
-from libs.common.orders import Order
-from libs.common.policy_settings import ChannelPolicy
+from libs.common.apps.app import App
+from libs.common.control.commands import Order
+from libs.common.control.memory import MemoryControl
+from libs.common.eventlog.memory import MemoryEventLog
+from libs.common.memberships.membership import Membership
+from libs.common.memberships.port import Memberships
+from libs.common.policies.settings import ChannelPolicy
 from services.auth.settings import AuthSettings, MembershipSettings
 from tests.support.auth import ISSUERS, NOW, ONE, TWO, Client, serving
 from tests.support.backends import signed

@@ -13,8 +13,8 @@ from urllib.parse import urlencode
 
 import aiohttp
 
-from libs.common.apps import App
-from libs.common.signing import request_text, sign
+from libs.common.apps.app import App
+from libs.common.apps.signatures import request_text, sign
 
 TIMEOUT = aiohttp.ClientTimeout(total=30.0)
 

@@ -4,11 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from libs.common.bus import Bus, Listener, MemoryBus, Window
-from libs.common.bus_redis import PROBE_INTERVAL, RedisBus
-from libs.common.channels import Channel
-from libs.common.connection_redis import RedisConnection
-from libs.common.messages import (
+from libs.common.bus.memory import MemoryBus
+from libs.common.bus.messages import (
     Broadcast,
     Delivery,
     Entry,
@@ -17,7 +14,11 @@ from libs.common.messages import (
     Publication,
     Source,
 )
-from libs.common.partitions import Keys
+from libs.common.bus.port import Bus, Listener, Window
+from libs.common.bus.redis import PROBE_INTERVAL, RedisBus
+from libs.common.channels import Channel
+from libs.common.redis.connection import RedisConnection
+from libs.common.redis.keys import Keys
 from tests.support.servers.process import eventually
 
 MEMORY = "memory://"

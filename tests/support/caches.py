@@ -2,8 +2,8 @@
 
 import time
 
+from libs.common.bus.messages import Broadcast, Position, Publication, event_frame
 from libs.common.channels import Channel
-from libs.common.messages import Broadcast, Position, Publication, event_frame
 from tests.support.client import Client
 from tests.support.gateways import APP, Place
 

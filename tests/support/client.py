@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import ClientWebSocketResponse, WSMessage, WSMsgType
 
-from libs.common.apps import App
+from libs.common.apps.app import App
 from tests.support import pusher
 
 DEADLINE = 10.0  # Seconds, for what takes a moment.

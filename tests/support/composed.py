@@ -13,8 +13,8 @@ from pathlib import Path
 
 import asyncpg
 
-from libs.common.apps import App
-from libs.common.secret import Secret
+from libs.common.apps.app import App
+from libs.common.config.secret import Secret
 from tests.support.composition import Service, composition, secrets
 from tests.support.deployment import migrate
 from tests.support.haproxy import Balancer, balancer

@@ -6,20 +6,25 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 
-from libs.common.address import Address
-from libs.common.apps import App, Apps, MemoryApps
-from libs.common.bus import History, Listener, MemoryBus
+from libs.common.apps.app import App
+from libs.common.apps.memory import MemoryApps
+from libs.common.apps.port import Apps
+from libs.common.bus.memory import MemoryBus
+from libs.common.bus.messages import Broadcast, Cached, Position, Publication
+from libs.common.bus.port import History, Listener
 from libs.common.channels import Channel
-from libs.common.control import MemoryControl
+from libs.common.config.address import Address
+from libs.common.config.secret import Secret
+from libs.common.control.memory import MemoryControl
 from libs.common.errors import Unavailable
-from libs.common.eventlog import Consumer, MemoryEventLog, Partition
-from libs.common.messages import Broadcast, Cached, Position, Publication
-from libs.common.rates import Act, MemoryRates
-from libs.common.records import NewRecord, Record
-from libs.common.roster import MemoryRoster
-from libs.common.runtime import Server
-from libs.common.secret import Secret
-from libs.common.tally import MemoryTally
+from libs.common.eventlog.memory import MemoryEventLog
+from libs.common.eventlog.port import Consumer
+from libs.common.eventlog.records import NewRecord, Partition, Record
+from libs.common.rates.memory import MemoryRates
+from libs.common.rates.port import Act
+from libs.common.roster.memory import MemoryRoster
+from libs.common.tally.memory import MemoryTally
+from libs.common.web.server import Server
 from services.dispatcher.service import Dispatcher
 from services.dispatcher.settings import DispatcherSettings
 

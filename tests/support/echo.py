@@ -12,10 +12,10 @@ from typing import Any, cast
 
 from aiohttp import WSMsgType, web
 
-from services.gateway.connection import Connection, upgrade
-from services.gateway.effects import Effect, Send
-from services.gateway.session import Session
-from services.gateway.socket import Socket, frame
+from services.gateway.connections.connection import Connection, upgrade
+from services.gateway.connections.socket import Socket, frame
+from services.gateway.protocol.effects import Effect, Send
+from services.gateway.session.session import Session
 from tests.support.listener import APP, Nowhere
 from tests.support.rawclient import BINARY
 

@@ -9,9 +9,9 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
 from libs.common.errors import Unavailable
-from libs.common.eventlog import Consumer, EventLog, Partition
-from libs.common.kafka_settings import KafkaSettings
-from libs.common.records import NewRecord, Record
+from libs.common.eventlog.kafka.settings import KafkaSettings
+from libs.common.eventlog.port import Consumer, EventLog
+from libs.common.eventlog.records import NewRecord, Partition, Record
 from tests.support.servers.process import POLL_INTERVAL, eventually
 
 DEADLINE = 30.0  # Seconds until a test gives up waiting.

@@ -5,11 +5,13 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 
-from libs.common.bus import History, MemoryBus, MemoryListener, Window
+from libs.common.bus.memory import MemoryBus, MemoryListener
+from libs.common.bus.messages import Broadcast, Cached, Delivery, Interrupted, Position, Publication
+from libs.common.bus.port import History, Window
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
-from libs.common.messages import Broadcast, Cached, Delivery, Interrupted, Position, Publication
-from libs.common.roster import JoinAnswer, JoinRequest, Members, MemoryRoster, Seat
+from libs.common.roster.memory import MemoryRoster
+from libs.common.roster.port import JoinAnswer, JoinRequest, Members, Seat
 
 
 class FaultyBus:

@@ -19,9 +19,9 @@ import asyncpg
 import msgspec
 from aiokafka import AIOKafkaProducer
 
-from libs.common.apps import App
-from libs.common.kafka_settings import KafkaSettings
-from libs.common.secret import Secret
+from libs.common.apps.app import App
+from libs.common.config.secret import Secret
+from libs.common.eventlog.kafka.settings import KafkaSettings
 from tests.support.deployment import migrate
 from tests.support.eventlogs import SETTINGS, upstream
 from tests.support.program import Program, program

@@ -7,17 +7,20 @@ from typing import Any
 
 from aiohttp import ClientResponse, ClientSession, TCPConnector, web_app
 
-from libs.common.address import Address
-from libs.common.apps import App, Apps, MemoryApps
-from libs.common.certificates import Certificate
+from libs.common.apps.app import App
+from libs.common.apps.limits import Limits
+from libs.common.apps.memory import MemoryApps
+from libs.common.apps.port import Apps
+from libs.common.bus.messages import Broadcast, Publication, event_frame
 from libs.common.channels import Channel
-from libs.common.control import Control, MemoryControl
-from libs.common.limits import Limits
-from libs.common.messages import Broadcast, Publication, event_frame
-from libs.common.policy_settings import ChannelPolicy
-from libs.common.proxies import Proxies
-from libs.common.runtime import Schedule, Server, Service
-from libs.common.secret import Secret
+from libs.common.config.address import Address
+from libs.common.config.secret import Secret
+from libs.common.control.memory import MemoryControl
+from libs.common.control.port import Control
+from libs.common.policies.settings import ChannelPolicy
+from libs.common.web.certificates import Certificate
+from libs.common.web.proxies import Proxies
+from libs.common.web.server import Schedule, Server, Service
 from services.gateway.service import Gateway
 from services.gateway.settings import GatewaySettings
 from services.presence.service import Presence

@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from libs.common.apps import App
+from libs.common.apps.app import App
 from libs.common.channels import Channel
-from libs.common.secret import Secret
-from services.gateway.connection import Connection, upgrade
-from services.gateway.frames import Member
-from services.gateway.session import Session
+from libs.common.config.secret import Secret
+from services.gateway.connections.connection import Connection, upgrade
+from services.gateway.connections.socket import Socket
+from services.gateway.protocol.frames import Member
+from services.gateway.session.session import Session
 from services.gateway.settings import GatewaySettings
-from services.gateway.socket import Socket
 from tests.support.passes import passes
 from tests.support.rawclient import TEXT, RawClient
 

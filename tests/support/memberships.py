@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from libs.common.address import Url
-from libs.common.belonging import Change, Membership, Missed
-from libs.common.connection_postgres import PostgresConnection
+from libs.common.config.address import Url
 from libs.common.errors import Unavailable
-from libs.common.memberships import ChangeListener, Memberships, MemoryMemberships
-from libs.common.memberships_postgres import PostgresMemberships
-from libs.common.migrations_postgres import migrate
-from libs.common.settings import PostgresSettings
+from libs.common.memberships.membership import Change, Membership, Missed
+from libs.common.memberships.memory import MemoryMemberships
+from libs.common.memberships.port import ChangeListener, Memberships
+from libs.common.memberships.postgres import PostgresMemberships
+from libs.common.postgres.connection import PostgresConnection
+from libs.common.postgres.migrate import migrate
+from libs.common.postgres.settings import PostgresSettings
 from tests.support.tenants import operated
 
 MEMORY = "memory://"

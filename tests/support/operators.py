@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from libs.common.secret import Secret
+from libs.common.config.secret import Secret
 from tests.support.commands import Outcome, command
 
 

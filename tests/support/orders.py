@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from libs.common.connection_redis import RedisConnection
-from libs.common.control import Control, MemoryControl, Order, OrderListener
-from libs.common.control_redis import RedisControl
-from libs.common.partitions import Keys
+from libs.common.control.commands import Order
+from libs.common.control.memory import MemoryControl
+from libs.common.control.port import Control, OrderListener
+from libs.common.control.redis import RedisControl
+from libs.common.redis.connection import RedisConnection
+from libs.common.redis.keys import Keys
 
 MEMORY = "memory://"
 DEADLINE = 10.0

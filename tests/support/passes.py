@@ -11,13 +11,13 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from libs.common.guards import Guards
-from libs.common.key_ring import KeyRing
-from libs.common.policy_settings import ChannelPolicy
-from libs.common.secret import Secret
-from libs.common.token_settings import TokenKey, TokenSettings
-from libs.common.tokens import ChannelToken, Grant, issue, new_jti
-from services.gateway.passes import Passes
+from libs.common.config.secret import Secret
+from libs.common.policies.guards import Guards
+from libs.common.policies.settings import ChannelPolicy
+from libs.common.tokens.channel_tokens import ChannelToken, Grant, issue, new_jti
+from libs.common.tokens.key_ring import KeyRing
+from libs.common.tokens.settings import TokenKey, TokenSettings
+from services.gateway.access.verifier import Passes
 
 
 @lru_cache

@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from libs.common.apps import App
-from libs.common.signing import channel_text, token
+from libs.common.apps.app import App
+from libs.common.apps.signatures import channel_text, token
 
 
 def subscribe(channel: str, *, auth: str = "", channel_data: str | None = None) -> bytes:

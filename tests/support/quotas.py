@@ -8,11 +8,12 @@ from typing import Any
 
 import msgspec
 
-from libs.common.apps import App, MemoryApps
+from libs.common.apps.app import App
+from libs.common.apps.limits import Limits
+from libs.common.apps.memory import MemoryApps
+from libs.common.apps.signatures import token, user_text
 from libs.common.errors import Unavailable
-from libs.common.limits import Limits
-from libs.common.signing import token, user_text
-from libs.common.tally import Count, Standing, Subject
+from libs.common.tally.port import Count, Standing, Subject
 from tests.support.client import Client
 from tests.support.faults import FaultyBus, FaultyRoster
 from tests.support.gateways import APP, Place, place, until

@@ -8,16 +8,20 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from libs.common.bus import Bus, Listener, MemoryBus
-from libs.common.bus_redis import RedisBus
+from libs.common.bus.memory import MemoryBus
+from libs.common.bus.messages import Broadcast, Counted, Delivery, Transition, Whisper
+from libs.common.bus.port import Bus, Listener
+from libs.common.bus.redis import RedisBus
 from libs.common.channels import Channel
-from libs.common.connection_redis import Call, RedisConnection
-from libs.common.messages import Broadcast, Counted, Delivery, Transition, Whisper
-from libs.common.partitions import PARTITIONS, Keys
-from libs.common.roster import JoinRequest, Members, MemoryRoster, Roster, Seat
-from libs.common.roster_redis import SHARE, SWEEP, RedisRoster
-from libs.common.tally import MemoryTally, Tally
-from libs.common.tally_redis import RedisTally
+from libs.common.redis.connection import RedisConnection
+from libs.common.redis.keys import PARTITIONS, Keys
+from libs.common.redis.scripts import Call
+from libs.common.roster.memory import MemoryRoster
+from libs.common.roster.port import JoinRequest, Members, Roster, Seat
+from libs.common.roster.redis import SHARE, SWEEP, RedisRoster
+from libs.common.tally.memory import MemoryTally
+from libs.common.tally.port import Tally
+from libs.common.tally.redis import RedisTally
 
 DEADLINE = 10.0
 MEMORY = "memory://"

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
+from libs.common.bus.messages import Counted
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
-from libs.common.messages import Counted
-from libs.common.roster import MemoryRoster
-from libs.common.tally import Count, MemoryTally, Standing, Subject, Tally
+from libs.common.roster.memory import MemoryRoster
+from libs.common.tally.memory import MemoryTally
+from libs.common.tally.port import Count, Standing, Subject, Tally
 from tests.support.faults import FaultyBus
 
 

@@ -8,14 +8,16 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from libs.common.address import Url
-from libs.common.apps import App, Apps, MemoryApps
-from libs.common.apps_postgres import PostgresApps
+from libs.common.apps.app import App
+from libs.common.apps.limits import Limits
+from libs.common.apps.memory import MemoryApps
+from libs.common.apps.port import Apps
+from libs.common.apps.postgres import PostgresApps
+from libs.common.config.address import Url
+from libs.common.config.secret import Secret
 from libs.common.errors import Unavailable
-from libs.common.limits import Limits
-from libs.common.migrations_postgres import migrate
-from libs.common.secret import Secret
-from libs.common.settings import PostgresSettings
+from libs.common.postgres.migrate import migrate
+from libs.common.postgres.settings import PostgresSettings
 from tests.support.servers.process import eventually
 
 DEADLINE = 20.0

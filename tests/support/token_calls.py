@@ -7,10 +7,11 @@ from urllib.parse import urlencode
 import msgspec
 from aiohttp import ClientResponse
 
-from libs.common.apps import App
-from libs.common.control import MemoryControl, OrderListener
+from libs.common.apps.app import App
+from libs.common.control.commands import Order
+from libs.common.control.memory import MemoryControl
+from libs.common.control.port import OrderListener
 from libs.common.errors import Unavailable
-from libs.common.orders import Order
 from tests.support.auth import DEADLINE, Client
 from tests.support.backends import basic, signed
 from tests.support.servers.process import eventually

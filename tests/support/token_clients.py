@@ -3,8 +3,8 @@
 import time
 from typing import Any
 
-from libs.common.orders import Order
-from libs.common.tokens import ChannelToken
+from libs.common.control.commands import Order
+from libs.common.tokens.channel_tokens import ChannelToken
 from tests.support import pusher
 from tests.support.client import SUCCEEDED, Client
 from tests.support.gateways import APP

@@ -8,10 +8,10 @@ import msgspec
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 
-from libs.common.key_ring import TYPE
-from libs.common.secret import Secret
-from libs.common.signing_keys import Algorithm, private_key, sign
-from libs.common.token_settings import AppTokenKey, TokenKey, TokenSettings
+from libs.common.config.secret import Secret
+from libs.common.tokens.key_ring import TYPE
+from libs.common.tokens.keys import Algorithm, private_key, sign
+from libs.common.tokens.settings import AppTokenKey, TokenKey, TokenSettings
 
 ALGORITHMS: tuple[Algorithm, ...] = ("EdDSA", "ES256", "RS256")
 NOW = 1_700_000_000.0

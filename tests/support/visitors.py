@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 from aiohttp import WSMsgType
 
-from libs.common.apps import App
+from libs.common.apps.app import App
 from tests.support import pusher
 
 DEADLINE = 30.0  # Seconds, for what takes a moment.

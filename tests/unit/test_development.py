@@ -10,14 +10,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from libs.common.apps import MemoryApps
+from libs.common.apps.memory import MemoryApps
 from libs.common.channels import Kind, check_channel, kind_of
-from libs.common.guards import Guards
-from libs.common.policies import Policies
-from libs.common.records import Record
-from services.auth.identity import Issuers, User, prepared_key, verify
-from services.dispatcher.decoding import decode
-from services.dispatcher.rules import Routed
+from libs.common.eventlog.records import Record
+from libs.common.policies.guards import Guards
+from libs.common.policies.policies import Policies
+from services.auth.identity.bearer_tokens import Issuers, User, prepared_key, verify
+from services.dispatcher.events.decoding import decode
+from services.dispatcher.routing.rules import Routed
 from services.dispatcher.service import compiled
 from services.settings import load
 from tests.support.tokens import token

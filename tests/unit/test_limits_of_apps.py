@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from libs.common.limits import Limits
+from libs.common.apps.limits import Limits
 from services.settings import load
 from tests.unit.test_settings import APP, OTHER, problems, read
 

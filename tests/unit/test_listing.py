@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from libs.common.variables import listing
-from libs.common.wording import show
+from libs.common.config.environment import listing
+from libs.common.config.types import show
 from services.settings import SERVICES, Settings, check_services, load
 from tests.unit.test_settings import APP, ISSUER, REDIS, read
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from libs.common.address import Address, Url
+from libs.common.config.address import Address, Url
 from libs.common.errors import Misconfigured
 from services.settings import SERVICES, Settings, check_services, load
 

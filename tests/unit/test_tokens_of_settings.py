@@ -6,11 +6,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from libs.common.apps import App
+from libs.common.apps.app import App
+from libs.common.config.secret import Secret
 from libs.common.errors import Misconfigured
-from libs.common.key_ring import KeyRing
-from libs.common.secret import Secret
-from libs.common.tokens import hint, verify
+from libs.common.tokens.channel_tokens import hint, verify
+from libs.common.tokens.key_ring import KeyRing
 from services.cli.token import make_for_channels
 from services.settings import Settings, load
 from tests.support.token_keys import pair

@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from libs.common.policy_settings import ChannelPolicy
-from libs.common.secret import Secret
+from libs.common.config.secret import Secret
+from libs.common.policies.settings import ChannelPolicy
 from services.auth.settings import (
     SHORTEST_SECRET,
     AuthSettings,

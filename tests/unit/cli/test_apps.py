@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from libs.common.register_postgres import Line
+from libs.common.apps.admin import Line
 from services.cli import apps
 from services.cli.apps import table
 

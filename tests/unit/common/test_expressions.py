@@ -8,14 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.common.expressions import (
-    MAX_SOURCE,
-    AbsentField,
-    BadRule,
-    Expression,
-    Unevaluable,
-)
-from services.dispatcher.expressions import compiled
+from libs.common.expressions import MAX_SOURCE, AbsentField, BadRule, Expression, Unevaluable
+from services.dispatcher.routing.scope import compiled
 from tests.unit.dispatcher.examples import json_values, scope
 
 # Expressions that take the shortcuts, and some that must not.

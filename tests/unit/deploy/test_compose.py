@@ -8,10 +8,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from libs.common.apps import App, MemoryApps
-from libs.common.policies import Policies
-from libs.common.secret import Secret
-from services.auth.identity import Issuers, prepared_key, verify
+from libs.common.apps.app import App
+from libs.common.apps.memory import MemoryApps
+from libs.common.config.secret import Secret
+from libs.common.policies.policies import Policies
+from services.auth.identity.bearer_tokens import Issuers, prepared_key, verify
 from services.cli import COMMANDS, _parser, client, token
 from services.dispatcher.service import compiled
 from services.program import SPARE_FILES

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from libs.common.signing_keys import private_key, public_key
+from libs.common.tokens.keys import private_key, public_key
 from services.auth.settings import SHORTEST_SECRET
 from tests.support.composition import secrets, variables
 from tests.support.program import ROOT

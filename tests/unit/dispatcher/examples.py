@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
-from libs.common.records import Record
-from services.dispatcher.events import DomainEvent
+from libs.common.eventlog.records import Record
+from services.dispatcher.events.event import DomainEvent
 from services.dispatcher.settings import Route
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

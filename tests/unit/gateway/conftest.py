@@ -2,16 +2,16 @@
 
 import pytest
 
-from libs.common.apps import App
-from libs.common.limits import Limits
-from libs.common.messages import Position
-from libs.common.secret import Secret
-from services.gateway.hub import Hub
-from services.gateway.passes import Passes
-from services.gateway.session import Session
+from libs.common.apps.app import App
+from libs.common.apps.limits import Limits
+from libs.common.bus.messages import Position
+from libs.common.config.secret import Secret
+from services.gateway.access.verifier import Passes
+from services.gateway.channels.hub import Hub
+from services.gateway.session.session import Session
 from services.gateway.settings import GatewaySettings
 from tests.support.passes import channel_token, passes
-from tests.unit.gateway.hubs import NEWS, ROOM, Client
+from tests.unit.gateway.channels.hubs import NEWS, ROOM, Client
 
 SOCKET_ID = "1234.1234"
 GRACE = 5.0  # Seconds for which what a token opened outlives it.

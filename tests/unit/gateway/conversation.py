@@ -3,12 +3,9 @@
 import json
 from typing import Any
 
-from services.gateway.effects import Effect, Refuse, Send
-from services.gateway.session import Session
-from tests.support.pusher import (
-    read,
-    subscribe_private,
-)
+from services.gateway.protocol.effects import Effect, Refuse, Send
+from services.gateway.session.session import Session
+from tests.support.pusher import read, subscribe_private
 from tests.unit.gateway.conftest import SOCKET_ID
 
 

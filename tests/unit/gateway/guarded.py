@@ -3,11 +3,11 @@
 import json
 from typing import Any
 
-from libs.common.apps import App
-from libs.common.policy_settings import ChannelPolicy
-from libs.common.signing import token, user_text
-from services.gateway.effects import Ask, Effect
-from services.gateway.session import Session
+from libs.common.apps.app import App
+from libs.common.apps.signatures import token, user_text
+from libs.common.policies.settings import ChannelPolicy
+from services.gateway.protocol.effects import Ask, Effect
+from services.gateway.session.session import Session
 from services.gateway.settings import GatewaySettings
 from tests.support.pusher import subscribe
 from tests.unit.gateway.conftest import SOCKET_ID

@@ -3,11 +3,11 @@
 import json
 from typing import Any
 
-from libs.common.apps import App
-from libs.common.orders import Order
-from libs.common.signing import channel_text, token
-from services.gateway.effects import Ask, Effect, Leave
-from services.gateway.session import Session
+from libs.common.apps.app import App
+from libs.common.apps.signatures import channel_text, token
+from libs.common.control.commands import Order
+from services.gateway.protocol.effects import Ask, Effect, Leave
+from services.gateway.session.session import Session
 from tests.support.passes import channel_token
 from tests.support.pusher import subscribe
 from tests.unit.gateway.conftest import GRACE, SOCKET_ID

@@ -1,0 +1,58 @@
+"""Finding apps: the port."""
+
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from libs.common.apps.app import App
+from libs.common.errors import Denied, Forbidden
+
+
+class UnknownApp(Denied):
+    """No app has this key or id."""
+
+    code = 4001  # Pusher, "Error codes": application does not exist.
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no app {name[:64]!r} here")
+
+
+class AppDisabled(Forbidden):
+    """The app exists and is switched off."""
+
+    code = 4003  # Pusher, "Error codes": application disabled.
+
+    def __init__(self, app_id: str) -> None:
+        super().__init__(f"app {app_id} is disabled")
+
+
+class Apps(Protocol):
+    """
+    The apps of a deployment.
+
+    Looking up never waits: an adapter keeps all apps at hand, follows their changes while it is open, and
+    goes on with what it knows while its backend is away.
+    """
+
+    def by_key(self, key: str) -> App:
+        """
+        Find an app by its key.
+
+        Raises:
+            UnknownApp: There is none.
+            AppDisabled: It is switched off.
+            Unavailable: The apps were never read yet.
+        """
+
+    def by_id(self, app_id: str) -> App:
+        """Find an app by its id; raises as `by_key` does."""
+
+    def all(self) -> tuple[App, ...]:
+        """
+        Return every app, in order of id; switched off ones too.
+
+        Raises:
+            Unavailable: The apps were never read yet.
+        """
+
+    def opened(self) -> AbstractAsyncContextManager[None]:
+        """Follow changes while the context is open."""

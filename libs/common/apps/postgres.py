@@ -1,0 +1,168 @@
+"""
+Apps in PostgreSQL: the rows of ``fanfare_apps``.  See `apps.Apps`.
+
+All rows are kept at hand.  They are read again when PostgreSQL notifies of a change (migrations/0001_apps.sql),
+after each new connection, and every minute: behind a pooler that changes servers between transactions no
+notification arrives.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Container, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import structlog
+from msgspec import structs
+
+from libs.common.apps.app import App
+from libs.common.apps.memory import MemoryApps
+from libs.common.apps.rows import COLUMNS, Row, app_of, fault_of, secrets_of
+from libs.common.config.address import Url
+from libs.common.errors import Unavailable
+from libs.common.postgres.connection import PostgresConnection, reason
+from libs.common.postgres.settings import PostgresSettings
+from libs.common.retry import Backoff
+
+REREAD = 60.0  # Seconds between two readings when nothing is heard.
+NOTIFICATIONS = "fanfare_apps"
+QUERY = f"SELECT {', '.join(COLUMNS)} FROM fanfare_apps"  # noqa: S608 - our own names
+
+log = structlog.get_logger()
+
+
+class PostgresApps:
+    """
+    Apps that PostgreSQL keeps.  See `Apps`.
+
+    Of a row that makes no valid app any more the last version that did stays in force, but for its secrets and its
+    switch, which are always as the row has them; one that never did is skipped.  Either is said once.
+
+    Args:
+        url: See `postgres_address`.
+        settings: Size and deadlines of the connection.
+        reread: Seconds between two readings when nothing is heard.
+
+    Raises:
+        Misconfigured: The URL cannot work.
+    """
+
+    def __init__(self, url: Url, settings: PostgresSettings, *, reread: float = REREAD) -> None:
+        self._settings = settings
+        self._connection = PostgresConnection(url, "apps", settings)
+        self._reread = reread
+        self._apps: MemoryApps | None = None
+        self._faults: dict[str, str] = {}
+        self._is_lost = False
+        self._tried = asyncio.Event()
+
+    def by_key(self, key: str) -> App:
+        """See `Apps.by_key`."""
+        return self._known().by_key(key)
+
+    def by_id(self, app_id: str) -> App:
+        """See `Apps.by_id`."""
+        return self._known().by_id(app_id)
+
+    def all(self) -> tuple[App, ...]:
+        """See `Apps.all`."""
+        return self._known().all()
+
+    def _known(self) -> MemoryApps:
+        if self._apps is None:
+            raise Unavailable("apps")
+        return self._apps
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """Follow changes while the context is open; it opens when a first reading succeeded or failed."""
+        try:
+            async with self._connection, asyncio.TaskGroup() as tasks:
+                following = tasks.create_task(self._follow())
+                try:
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(self._settings.connect_timeout):
+                            await self._tried.wait()
+                    yield
+                finally:
+                    following.cancel()
+        except ExceptionGroup as group:
+            if len(group.exceptions) > 1:
+                raise
+            raise group.exceptions[0]  # noqa: B904 - what the caller raised, with its own cause
+
+    async def _follow(self) -> None:
+        backoff = Backoff()
+        while True:
+            try:
+                async with self._connection.acquired() as connection:
+                    await self._listen(connection, backoff)
+            except Unavailable as error:
+                self._lost(error)
+            await asyncio.sleep(backoff.delay())
+
+    async def _listen(self, connection: Any, backoff: Backoff) -> None:
+        """Read at once and after each notification, until the connection breaks."""
+        stirred, ended = asyncio.Event(), asyncio.Event()
+
+        def stir(*_: object) -> None:
+            stirred.set()
+
+        def end(*_: object) -> None:
+            ended.set()
+            stirred.set()
+
+        connection.add_termination_listener(end)
+        try:
+            await connection.add_listener(NOTIFICATIONS, stir)
+            while not ended.is_set():
+                stirred.clear()
+                self._read(await connection.fetch(QUERY))
+                backoff.reset()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._reread):
+                        await stirred.wait()
+        finally:
+            if not ended.is_set():  # It listens, so the pool shall not lend it to others.
+                connection.terminate()
+        raise Unavailable("apps") from ConnectionError("PostgreSQL closed the connection")
+
+    def _read(self, rows: Sequence[Row]) -> None:
+        """Put what was read in the place of what was known."""
+        known = self._apps.all() if self._apps else ()
+        faults = {row["id"]: fault for row in rows if (fault := fault_of(row))}
+        apps = [app_of(row) for row in rows if row["id"] not in faults]
+        kept = _kept([row for row in rows if row["id"] in faults], known, apps)
+        self._apps = MemoryApps([*apps, *kept])
+        if self._apps.all() != known:
+            log.info("apps.changed", apps=len(self._apps.all()))
+        self._report(faults, {app.id for app in kept})
+
+    def _report(self, faults: dict[str, str], kept: Container[str]) -> None:
+        for app_id, fault in faults.items():
+            if self._faults.get(app_id) != fault:
+                event = "app.kept" if app_id in kept else "app.skipped"
+                log.error(event, app=app_id, reason=fault)
+        self._faults = faults
+        if self._is_lost:
+            log.info("postgres.found", backend="apps")
+        self._is_lost = False
+        self._tried.set()
+
+    def _lost(self, error: Unavailable) -> None:
+        if not self._is_lost:
+            log.warning("postgres.lost", backend="apps", reason=reason(error))
+        self._is_lost = True
+        self._tried.set()
+
+
+def _kept(rows: Iterable[Row], known: Iterable[App], apps: Iterable[App]) -> list[App]:
+    """Return what stays in force of rows that make no app, unless a valid one has taken its key."""
+    last = {app.id: app for app in known}
+    keys = {app.key for app in apps}
+    kept = [_in_force(row, last[row["id"]]) for row in rows if row["id"] in last]
+    return [app for app in kept if app.key not in keys]
+
+
+def _in_force(row: Row, last: App) -> App:
+    """Tell which app a row means that makes none: the last one, unless it was switched off or its secrets changed."""
+    return structs.replace(last, enabled=row["enabled"], secrets=secrets_of(row))

@@ -1,0 +1,128 @@
+"""
+Rows of ``fanfare_apps``: an app as PostgreSQL keeps it, and back.
+
+Pure.  Columns are the fields of `App`; ``limits`` and ``token_keys`` are JSON, and of limits only what differs from
+the defaults is written.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from libs.common.apps.app import App
+from libs.common.apps.limits import Limits
+from libs.common.config.environment import did_you_mean
+from libs.common.config.secret import Secret
+from libs.common.tokens.settings import AppTokenKey
+
+COLUMNS = App.__struct_fields__
+NAMES = Limits.__struct_fields__
+
+Row = Mapping[str, Any]
+
+
+def app_of(row: Row) -> App:
+    """
+    Make an app of a row.
+
+    Raises:
+        ValueError: It makes none.
+    """
+    return App(
+        **{
+            **row,
+            "secrets": secrets_of(row),
+            "encryption_master_key": Secret(row["encryption_master_key"]),
+            "allowed_origins": tuple(row["allowed_origins"]),
+            "limits": _limits(row["limits"]),
+            "token_keys": _token_keys(row["token_keys"]),
+        }
+    )
+
+
+def secrets_of(row: Row) -> tuple[Secret, ...]:
+    """Take the secrets out of a row."""
+    return tuple(Secret(text or "") for text in row["secrets"])
+
+
+def fault_of(row: Row) -> str:
+    """Say why a row makes no app; empty: it makes one."""
+    try:
+        app_of(row)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def row_of(app: App) -> list[Any]:
+    """Make the values of a row, in the order of `COLUMNS`."""
+    known = msgspec.structs.asdict(app)
+    known["token_keys"] = msgspec.json.encode(app.token_keys).decode()
+    return [_plain(known[column]) for column in COLUMNS]
+
+
+def changed(
+    row: Row, columns: Mapping[str, Any], limits: Mapping[str, float | None]
+) -> dict[str, Any]:
+    """
+    Tell what a row shall have in its columns; a row that is wrong elsewhere is taken as it is.
+
+    Args:
+        row: As it is.
+        columns: New values, as PostgreSQL takes them.
+        limits: New limits; None: the default.  The default of one that is unknown takes it out of the row.
+
+    Returns:
+        The columns that change.
+
+    Raises:
+        ValueError: A limit is unknown, here and in the row.
+    """
+    after = dict(columns)
+    if limits:
+        stated = msgspec.json.decode(row["limits"], type=dict[str, Any])
+        for name, value in limits.items():
+            if name not in NAMES and name not in stated:
+                raise ValueError(f"limit {name!r} is unknown{did_you_mean(name, NAMES)}")
+            stated.pop(name, None)
+            if value is not None:
+                stated[name] = value
+        after["limits"] = msgspec.json.encode(stated).decode()
+    return after
+
+
+def _limits(text: str) -> Limits:
+    try:
+        return msgspec.json.decode(text, type=Limits)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"limits: {error}") from error
+
+
+def _token_keys(text: str) -> tuple[AppTokenKey, ...]:
+    try:
+        return msgspec.json.decode(text, type=tuple[AppTokenKey, ...])
+    except msgspec.DecodeError as error:
+        raise ValueError(f"token_keys: {error}") from error
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case Secret():
+            return value.reveal()
+        case Limits():
+            return _stated(value)
+        case tuple():
+            return [_plain(item) for item in value]
+    return value
+
+
+def _stated(limits: Limits) -> str:
+    """Tell in JSON what differs from the defaults, which may change with a release."""
+    usual = Limits()
+    stated = {
+        name: value
+        for name, value in msgspec.structs.asdict(limits).items()
+        if value != getattr(usual, name)
+    }
+    return msgspec.json.encode(stated).decode()

@@ -1,0 +1,208 @@
+"""
+Pusher's signatures: HMAC-SHA256 over a string, keyed with an app's secret, in lower-case hex.
+
+Pure.  Comparisons take constant time.  Source: Pusher, "Authentication signatures" and "HTTP API",
+docs/protocol.md, "Signatures".
+"""
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Sequence
+from urllib.parse import unquote_plus
+
+from libs.common.apps.app import App
+from libs.common.channels import check_socket_id
+from libs.common.errors import Denied
+
+MAX_AGE = 600.0  # Seconds that auth_timestamp may be off (Pusher, "HTTP API", "Authentication").
+
+_PROOFS = ("auth_key", "auth_timestamp", "auth_version", "auth_signature")
+
+
+class BadSignature(Denied):
+    """A signature is missing, malformed, made with another key or over something else."""
+
+
+class StaleTimestamp(Denied):
+    """A request was signed too long ago, or in the future."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"auth_timestamp is {seconds:.0f} s off, more than {MAX_AGE:.0f} s")
+        self.seconds = seconds
+
+
+class NotSigned(BadSignature):
+    """A request of the HTTP API lacks what proves whose it is."""
+
+    def __init__(self, missing: Sequence[str]) -> None:
+        verb = "is" if len(missing) == 1 else "are"
+        super().__init__(f"the request is not signed: {', '.join(missing)} {verb} missing")
+        self.missing = tuple(missing)
+
+
+class BadBodyDigest(Denied):
+    """The body is not the one that was signed."""
+
+    def __init__(self) -> None:
+        super().__init__("body_md5 does not match the body")
+
+
+def sign(secret: str, text: str) -> str:
+    """Sign a text."""
+    return hmac.new(secret.encode(), _bytes(text), hashlib.sha256).hexdigest()
+
+
+def channel_text(socket_id: str, channel: str, channel_data: str | None = None) -> str:
+    """
+    Compose what a channel's token signs.
+
+    Raises:
+        BadSocketId: The socket id could smuggle a separator.
+    """
+    check_socket_id(socket_id)
+    text = f"{socket_id}:{channel}"
+    return text if channel_data is None else f"{text}:{channel_data}"
+
+
+def user_text(socket_id: str, user_data: str) -> str:
+    """
+    Compose what a user's token signs.
+
+    Raises:
+        BadSocketId: The socket id could smuggle a separator.
+    """
+    check_socket_id(socket_id)
+    return f"{socket_id}::user::{user_data}"
+
+
+def token(app: App, text: str) -> str:
+    """Make a token, ``key:signature``, with the app's first secret."""
+    return f"{app.key}:{sign(app.secrets[0].reveal(), text)}"
+
+
+def check_token(app: App, received: str, text: str) -> None:
+    """
+    Check a token that a client presents.
+
+    Raises:
+        BadSignature: There is none, or it is not one that any of the app's secrets makes over this text.
+    """
+    if not received:
+        raise BadSignature("a token is missing")
+    key, _, signature = received.partition(":")
+    if not hmac.compare_digest(_bytes(key), app.key.encode()):
+        raise BadSignature("the token is made for another app key")
+    check_signature(app, signature, text)
+
+
+def check_signature(app: App, signature: str, text: str) -> None:
+    """
+    Check a signature against all of an app's secrets.
+
+    Raises:
+        BadSignature: None of them makes it.
+    """
+    received = _bytes(signature)
+    expected = [sign(secret.reveal(), text).encode() for secret in app.secrets]
+    # All are compared, so that the time does not tell which secret matched.
+    if sum(hmac.compare_digest(received, known) for known in expected) == 0:
+        raise BadSignature("the signature does not match")
+
+
+def request_text(method: str, path: str, query: Sequence[tuple[str, str]]) -> str:
+    """
+    Compose what a request of the HTTP API signs.
+
+    Args:
+        method: Upper case.
+        path: As the client used it.
+        query: Decoded names and values; ``auth_signature`` is left out, names are lower-cased and sorted.
+    """
+    pairs = sorted((name.lower(), value) for name, value in query)
+    signed = "&".join(f"{name}={value}" for name, value in pairs if name != "auth_signature")
+    return f"{method}\n{path}\n{signed}"
+
+
+def parse_query(raw: str) -> list[tuple[str, str]]:
+    """Decode a query string into names and values, in order, dropping nothing."""
+    pairs = (part.partition("=") for part in raw.split("&") if part)
+    return [(unquote_plus(name), unquote_plus(value)) for name, _, value in pairs]
+
+
+def check_is_signed(names: Iterable[str]) -> None:
+    """
+    Check that a request of the HTTP API says whose it is, whether that is true or not.
+
+    Args:
+        names: Of its query's parameters.
+
+    Raises:
+        NotSigned: It does not.
+    """
+    there = {name.lower() for name in names}
+    missing = [name for name in _PROOFS if name not in there]
+    if missing:
+        raise NotSigned(missing)
+
+
+def check_request(
+    app: App, method: str, paths: Sequence[str], *, raw_query: str, body: bytes, now: float
+) -> None:
+    """
+    Check a signed request of the HTTP API.
+
+    Args:
+        app: The app that the path names.
+        method: Upper case.
+        paths: What the client may have signed: the path as received, and without a proxy's prefix.
+        raw_query: The query string as received.
+        body: The raw body.
+        now: UTC epoch seconds.
+
+    Raises:
+        BadSignature: A parameter is missing, the key is another, or no signature matches.
+        StaleTimestamp: ``auth_timestamp`` is more than `MAX_AGE` away.
+        BadBodyDigest: ``body_md5`` is not that of the body, or is missing for a body.
+    """
+    query = parse_query(raw_query)
+    params = {name.lower(): value for name, value in query}
+    check_is_signed(params)
+    if params.get("auth_version") != "1.0":
+        raise BadSignature("auth_version must be 1.0")
+    if not hmac.compare_digest(_bytes(params.get("auth_key", "")), app.key.encode()):
+        raise BadSignature("auth_key is not the app's key")
+    _check_timestamp(params.get("auth_timestamp", ""), now)
+    _check_digest(params.get("body_md5"), body)
+    _check_any(
+        app, params.get("auth_signature", ""), [request_text(method, path, query) for path in paths]
+    )
+
+
+def _check_timestamp(text: str, now: float) -> None:
+    if not (text.isascii() and text.isdigit() and len(text) <= 15):
+        raise BadSignature("auth_timestamp must be a number of seconds")
+    if abs(now - int(text)) > MAX_AGE:
+        raise StaleTimestamp(now - int(text))
+
+
+def _check_digest(received: str | None, body: bytes) -> None:
+    # The Python SDK sends and signs the digest of an empty body, other SDKs leave it out.
+    if received is None and not body:
+        return
+    digest = hashlib.md5(body, usedforsecurity=False).hexdigest()
+    if not hmac.compare_digest(_bytes(received or ""), digest.encode()):
+        raise BadBodyDigest
+
+
+def _check_any(app: App, signature: str, texts: Sequence[str]) -> None:
+    for text in texts[:-1]:
+        try:
+            return check_signature(app, signature, text)
+        except BadSignature:
+            continue
+    return check_signature(app, signature, texts[-1])
+
+
+def _bytes(text: str) -> bytes:
+    """Encode any text: HTTP parsers make lone surrogates of what is not UTF-8, and they have bytes too."""
+    return text.encode(errors="surrogatepass")

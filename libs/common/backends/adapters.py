@@ -1,0 +1,163 @@
+"""
+From URLs to adapters: the only place that knows all of them.
+
+Nothing here connects: every adapter opens its connections when they are first needed, and again whenever they
+were lost, so that a start never fails because a backend is away.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from libs.common.apps.app import App
+from libs.common.apps.memory import MemoryApps
+from libs.common.apps.port import Apps
+from libs.common.apps.postgres import PostgresApps
+from libs.common.backends.settings import BackendSettings
+from libs.common.bus.memory import MemoryBus
+from libs.common.bus.port import Bus, Window
+from libs.common.bus.redis import RedisBus
+from libs.common.bus.settings import HistorySettings
+from libs.common.config.address import Url
+from libs.common.control.memory import MemoryControl
+from libs.common.control.port import Control
+from libs.common.control.redis import RedisControl
+from libs.common.eventlog.kafka.log import KafkaEventLog
+from libs.common.eventlog.kafka.settings import KafkaSettings
+from libs.common.eventlog.memory import MemoryEventLog
+from libs.common.eventlog.port import EventLog
+from libs.common.memberships.memory import MemoryMemberships
+from libs.common.memberships.port import Memberships
+from libs.common.memberships.postgres import PostgresMemberships
+from libs.common.memberships.postgres_query import QueriedMemberships
+from libs.common.postgres.connection import PostgresConnection
+from libs.common.postgres.settings import PostgresSettings
+from libs.common.rates.memory import MemoryRates
+from libs.common.rates.port import Rates
+from libs.common.rates.redis import RedisRates
+from libs.common.redis.connection import RedisConnection
+from libs.common.redis.keys import Keys
+from libs.common.roster.memory import MemoryRoster
+from libs.common.roster.port import Roster
+from libs.common.roster.redis import RedisRoster
+from libs.common.tally.memory import MemoryTally
+from libs.common.tally.port import Tally
+from libs.common.tally.redis import RedisTally
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """
+    What adapters are made from.
+
+    Attributes:
+        urls: Where the backends are.
+        history: How much of each channel is remembered.
+        kafka: How Kafka is used.
+        postgres: How PostgreSQL is used.
+        apps: Those of the file.
+        membership_query: SQL that reads memberships in tables of the operator's; empty: they are in ours.
+    """
+
+    urls: BackendSettings
+    history: HistorySettings
+    kafka: KafkaSettings
+    postgres: PostgresSettings
+    apps: Sequence[App]
+    membership_query: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Backends:
+    """One adapter for each port."""
+
+    apps: Apps
+    bus: Bus
+    roster: Roster
+    tally: Tally
+    rates: Rates
+    control: Control
+    events: EventLog
+    memberships: Memberships
+
+
+@asynccontextmanager
+async def opened(plan: Plan) -> AsyncIterator[Backends]:
+    """
+    Make the adapters, and close them in the reverse order.
+
+    Raises:
+        Misconfigured: A URL cannot work.
+    """
+    async with AsyncExitStack() as stack:
+        bus, roster, tally = await _bus_and_roster(plan, stack)
+        rates = await _rates(plan, stack)
+        control = await _control(plan, stack)
+        events = await _events(plan, stack)
+        memberships = await stack.enter_async_context(opened_memberships(plan))
+        apps = _apps(plan)
+        await stack.enter_async_context(apps.opened())
+        yield Backends(apps, bus, roster, tally, rates, control, events, memberships)
+
+
+@asynccontextmanager
+async def opened_memberships(plan: Plan) -> AsyncIterator[Memberships]:
+    """Make the adapter of one port alone, and close it; raises as `opened`."""
+    url = plan.urls.memberships
+    if _is_memory(url):
+        yield MemoryMemberships()
+        return
+    async with PostgresConnection(url, "memberships", plan.postgres) as connection:
+        if plan.membership_query:
+            yield QueriedMemberships(connection, plan.membership_query)
+        else:
+            yield PostgresMemberships(connection)
+
+
+def _is_memory(url: Url) -> bool:
+    return url.scheme == "memory"
+
+
+def _keys(plan: Plan) -> Keys:
+    return Keys(plan.urls.prefix, plan.urls.partitions)
+
+
+async def _redis(url: Url, port: str, stack: AsyncExitStack) -> RedisConnection:
+    return await stack.enter_async_context(RedisConnection(url.reveal(), port))
+
+
+async def _bus_and_roster(plan: Plan, stack: AsyncExitStack) -> tuple[Bus, Roster, Tally]:
+    """Roster and tally announce on the bus: all are of one kind, and on one server."""
+    history = plan.history
+    window = Window(history.max_age, history.max_entries, history.cache_ttl)
+    if _is_memory(plan.urls.bus):
+        memory = MemoryBus(window)
+        roster = MemoryRoster(memory.announce)
+        return memory, roster, MemoryTally(memory.announce, roster)
+    bus = RedisBus(await _redis(plan.urls.bus, "bus", stack), _keys(plan), window)
+    connection = await _redis(plan.urls.roster, "roster", stack)
+    return bus, RedisRoster(connection, _keys(plan)), RedisTally(connection, _keys(plan))
+
+
+async def _rates(plan: Plan, stack: AsyncExitStack) -> Rates:
+    if _is_memory(plan.urls.control):
+        return MemoryRates()
+    return RedisRates(await _redis(plan.urls.control, "rates", stack), _keys(plan))
+
+
+async def _control(plan: Plan, stack: AsyncExitStack) -> Control:
+    if _is_memory(plan.urls.control):
+        return MemoryControl()
+    return RedisControl(await _redis(plan.urls.control, "control", stack), _keys(plan))
+
+
+async def _events(plan: Plan, stack: AsyncExitStack) -> EventLog:
+    if _is_memory(plan.urls.events):
+        return MemoryEventLog()
+    return await stack.enter_async_context(KafkaEventLog(plan.urls.events.reveal(), plan.kafka))
+
+
+def _apps(plan: Plan) -> Apps:
+    if _is_memory(plan.urls.apps):
+        return MemoryApps(plan.apps)
+    return PostgresApps(plan.urls.apps, plan.postgres)

@@ -1,0 +1,50 @@
+"""
+Settings that several services share.
+
+Pure.  Each struct is a section of the file; services/settings.py puts them together with the services' own,
+and libs/common/loader.py reads them.  docs/configuration.md is the operator's view.
+"""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from libs.common.config.address import Url
+from libs.common.redis.keys import MOST_PARTITIONS, PARTITIONS
+
+MEMORY = Url("memory://")
+
+
+class BackendSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    Where the backends are: ``[backends]``.
+
+    Attributes:
+        prefix: Begins every key in Redis: two deployments with other prefixes never meet.
+        partitions: Into how many parts the channels are divided; the same in all processes.
+        bus: Ordered channels with a short memory.
+        events: The log of domain events.
+        apps: The tenants; ``memory://`` means those of the file.
+        roster: Subscriptions, members and leases.
+        sessions: Where returning clients stand; left out: where the roster is.
+        control: Orders to every gateway; left out: where the roster is.
+        memberships: Who belongs to what.
+        sightings: Last seen, read marks; left out: where the memberships are.
+    """
+
+    prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]+$")] = "fanfare"
+    partitions: Annotated[int, Meta(ge=1, le=MOST_PARTITIONS)] = PARTITIONS
+    bus: Url = MEMORY
+    events: Url = MEMORY
+    apps: Url = MEMORY
+    roster: Url = MEMORY
+    sessions: Url = Url("")
+    control: Url = Url("")
+    memberships: Url = MEMORY
+    sightings: Url = Url("")
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "sessions", self.sessions or self.roster)
+        msgspec.structs.force_setattr(self, "control", self.control or self.roster)
+        msgspec.structs.force_setattr(self, "sightings", self.sightings or self.memberships)

@@ -1,0 +1,215 @@
+"""The bus of a single process: the reference implementation of `port.Bus`."""
+
+import secrets
+import time
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+
+from libs.common.bus.inbox import Inbox
+from libs.common.bus.messages import (
+    Broadcast,
+    Cached,
+    Counted,
+    Delivery,
+    Entry,
+    Position,
+    Publication,
+    Source,
+    Transition,
+    Whisper,
+)
+from libs.common.bus.port import TOKEN_TTL, UNPUBLISHED_TTL, History, Listener, Window
+from libs.common.channels import Channel
+
+TIDY_FROM = 1024  # Channels of a `MemoryBus` below which nothing is forgotten.
+
+
+@dataclass(slots=True)
+class _Memory:
+    """One channel's history."""
+
+    entries: deque[Entry]
+    epoch: str = field(default_factory=lambda: secrets.token_hex(4))
+    offset: int = 0
+    newest_at: float = 0.0
+    watermarks: dict[str, tuple[int, float]] = field(default_factory=dict)
+    cached: Entry | None = None
+
+    @property
+    def position(self) -> Position:
+        return Position(self.epoch, self.offset)
+
+    def has_applied(self, source: Source) -> bool:
+        sequence, timestamp = self.watermarks.get(source.name, (-1, 0.0))
+        return source.sequence <= sequence and source.timestamp <= timestamp
+
+    def applied(self, source: Source) -> None:
+        _, timestamp = self.watermarks.get(source.name, (-1, 0.0))
+        self.watermarks[source.name] = (source.sequence, max(timestamp, source.timestamp))
+
+
+class MemoryBus:
+    """
+    A bus for one process.  See `Bus`.
+
+    Args:
+        window: How much of each channel is remembered.
+        backlog: Deliveries that a listener may leave untaken; see `Inbox`.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        window: Window | None = None,
+        *,
+        backlog: int = 65_536,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._window = window or Window()
+        self._backlog = backlog
+        self._clock = clock
+        self._channels: dict[Channel, _Memory] = {}
+        self._tidy_at = TIDY_FROM
+        self._tokens = OrderedDict[tuple[str, ...], tuple[float, str]]()  # Oldest first.
+        self._listeners: dict[Channel, set[MemoryListener]] = {}
+
+    async def publish(self, publications: Sequence[Publication]) -> list[Position]:
+        """See `Bus.publish`."""
+        return [self._append(publication) for publication in publications]
+
+    def _append(self, publication: Publication) -> Position:
+        channel = publication.channel
+        memory = self._memory(channel)
+        if self._is_repeated(publication, memory):
+            return memory.position
+        if publication.source:
+            memory.applied(publication.source)
+        memory.offset += 1
+        memory.newest_at = self._clock()
+        entry = Entry(channel, memory.position, publication.broadcast)
+        memory.entries.append(entry)
+        if channel.is_cache:
+            memory.cached = entry
+        self.announce(entry)
+        return memory.position
+
+    def _is_repeated(self, publication: Publication, memory: _Memory) -> bool:
+        """Tell whether it was applied before in this life of the channel; notes its token if not."""
+        if publication.source:
+            return memory.has_applied(publication.source)
+        token = (*publication.channel, memory.epoch, publication.token)
+        return bool(publication.token) and self._recall(token, "") is not None
+
+    async def claim(self, app: str, token: str, digest: str) -> bool:
+        """See `Bus.claim`."""
+        return self._recall((app, token), digest) in {None, digest}
+
+    def _recall(self, token: tuple[str, ...], digest: str) -> str | None:
+        """Return what a token stands for; None if it was not known, and is from now on."""
+        now = self._clock()
+        while self._tokens and next(iter(self._tokens.values()))[0] <= now:
+            self._tokens.popitem(last=False)
+        known = self._tokens.get(token)
+        self._tokens.setdefault(token, (now + TOKEN_TTL, digest))
+        return known and known[1]
+
+    def _memory(self, channel: Channel) -> _Memory:
+        memory = self._channels.get(channel)
+        if memory is None:
+            self._tidy()
+            memory = self._channels[channel] = _Memory(deque(maxlen=self._window.max_entries))
+        if memory.offset == 0:
+            memory.newest_at = self._clock()
+        if self._clock() - memory.newest_at > self._window.max_age:
+            memory.entries.clear()
+        return memory
+
+    def _tidy(self) -> None:
+        """Forget what only was listened to, and no longer is: anybody may listen to any name."""
+        if len(self._channels) < self._tidy_at:
+            return
+        silent_since = self._clock() - UNPUBLISHED_TTL
+        for channel, memory in list(self._channels.items()):
+            is_old = memory.offset == 0 and memory.newest_at < silent_since
+            if is_old and channel not in self._listeners:
+                del self._channels[channel]
+        self._tidy_at = max(TIDY_FROM, 2 * len(self._channels))
+
+    async def last(self, channels: Collection[Channel]) -> dict[Channel, Cached | None]:
+        """See `Bus.last`."""
+        return {channel: self._kept(channel) for channel in channels}
+
+    def _kept(self, channel: Channel) -> Cached | None:
+        memory = self._channels.get(channel)
+        if memory is None or memory.cached is None:
+            return None
+        ttl = memory.newest_at + self._window.cache_ttl - self._clock()
+        return Cached(memory.cached, ttl) if ttl > 0 else None
+
+    def announce(self, delivery: Entry | Whisper | Transition | Counted) -> None:
+        """Hand a delivery to all who follow its channel; for the bus and the memory roster."""
+        for listener in self._listeners.get(delivery.channel, ()):
+            listener.inbox.put(delivery)
+
+    async def whisper(self, channel: Channel, broadcast: Broadcast) -> None:
+        """See `Bus.whisper`."""
+        self.announce(Whisper(channel, broadcast))
+
+    async def history(self, channel: Channel, after: Position, *, limit: int) -> History:
+        """See `Bus.history`."""
+        memory = self._memory(channel)
+        missing = memory.offset - after.offset
+        if after.epoch != memory.epoch or not 0 <= missing <= len(memory.entries):
+            return History(memory.position, None)
+        start = len(memory.entries) - missing
+        return History(memory.position, tuple(islice(memory.entries, start, start + limit)))
+
+    async def tops(self, channels: Collection[Channel]) -> dict[Channel, Position]:
+        """See `Bus.tops`."""
+        return {channel: self._memory(channel).position for channel in channels}
+
+    @asynccontextmanager
+    async def listen(self) -> AsyncIterator[Listener]:
+        """See `Bus.listen`."""
+        listener = MemoryListener(self, Inbox(self._backlog))
+        try:
+            yield listener
+        finally:
+            for channel in list(self._listeners):
+                self.unfollow(channel, listener)
+
+    def follow(self, channel: Channel, listener: "MemoryListener") -> Position:
+        """Enter a listener for a channel."""
+        self._listeners.setdefault(channel, set()).add(listener)
+        return self._memory(channel).position
+
+    def unfollow(self, channel: Channel, listener: "MemoryListener") -> None:
+        """Take a listener off a channel."""
+        followers = self._listeners.get(channel, set())
+        followers.discard(listener)
+        if not followers:
+            self._listeners.pop(channel, None)
+
+
+class MemoryListener:
+    """A `Listener` of a `MemoryBus`."""
+
+    def __init__(self, bus: MemoryBus, inbox: Inbox) -> None:
+        self._bus = bus
+        self.inbox = inbox
+
+    async def follow(self, channels: Collection[Channel]) -> dict[Channel, Position]:
+        """See `Listener.follow`."""
+        return {channel: self._bus.follow(channel, self) for channel in channels}
+
+    async def unfollow(self, channels: Collection[Channel]) -> None:
+        """See `Listener.unfollow`."""
+        for channel in channels:
+            self._bus.unfollow(channel, self)
+
+    async def receive(self, timeout: float) -> list[Delivery]:
+        """See `Listener.receive`."""
+        return await self.inbox.take(timeout)

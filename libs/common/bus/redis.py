@@ -1,0 +1,283 @@
+"""
+The bus on Redis.
+
+A channel's history is a stream, and its epoch, offset and sources are a hash beside it; ``bus_publish.lua``
+and ``bus_history.lua`` are the only ones to touch them.  The first also sets what ``bus_last.lua`` reads, the
+last entry of a cache channel, and a key for each token.  Publishing is one pipeline per server.  Listeners are
+in `listener_redis`, and what is said on the feeds in `wire`.
+"""
+
+import asyncio
+import itertools
+import secrets
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from libs.common.bus.inbox import Inbox
+from libs.common.bus.messages import (
+    Broadcast,
+    Cached,
+    Entry,
+    Position,
+    Publication,
+    Source,
+    pack,
+    unpack,
+)
+from libs.common.bus.port import TOKEN_TTL, UNPUBLISHED_TTL, History, Listener, Window
+from libs.common.bus.redis_listener import RedisListener
+from libs.common.bus.wire import encode_whisper
+from libs.common.channels import Channel
+from libs.common.errors import Unavailable
+from libs.common.redis.connection import RedisConnection
+from libs.common.redis.keys import Keys
+from libs.common.redis.node import Word
+from libs.common.redis.scripts import Call, Script
+
+META_TTL = 30 * 86_400_000  # Milliseconds.  Far above any window: with it go epoch and sources.
+PROBE_INTERVAL = (
+    30.0  # Seconds without a message after which a listener asks whether it still hears.
+)
+
+_NOTHING: tuple[Sequence[str], Sequence[Word]] = ((), ())
+
+_HERE = Path(__file__).parent
+_PUBLISH = Script.read(_HERE / "publish.lua")
+_HISTORY = Script.read(_HERE / "history.lua")
+_LAST = Script.read(_HERE / "last.lua")
+
+log = structlog.get_logger()
+
+
+class PredecessorMissing(Exception):
+    """A publication was held back because the one before it, of its channel and source, was not applied."""
+
+
+class RedisBus:
+    """
+    A bus for many processes.  See `Bus`.
+
+    Args:
+        connection: To Redis; the caller opens and closes it.
+        keys: The deployment's names.
+        window: How much of each channel is remembered.
+        backlog: Deliveries that a listener may leave untaken; see `Inbox`.
+        probe_interval: See `RedisListener`.
+    """
+
+    def __init__(
+        self,
+        connection: RedisConnection,
+        keys: Keys,
+        window: Window | None = None,
+        *,
+        backlog: int = 65_536,
+        probe_interval: float = PROBE_INTERVAL,
+    ) -> None:
+        self._redis = connection
+        self._keys = keys
+        self._window = window or Window()
+        self._max_age = round(self._window.max_age * 1000)  # Milliseconds.
+        self._backlog = backlog
+        self._probe_interval = probe_interval
+
+    async def publish(self, publications: Sequence[Publication]) -> list[Position]:
+        """See `Bus.publish`."""
+        latest: dict[tuple[Channel, str], Source] = {}
+        epochs = _new_epochs()
+        calls = []
+        for publication in publications:
+            source, before = publication.source, None
+            if source:
+                key = publication.channel, source.name
+                before, latest[key] = latest.get(key), source
+            calls.append(self._append(publication, before, next(epochs)))
+        return _positions(await self._redis.ask_all(calls))
+
+    def _append(self, publication: Publication, before: Source | None, epoch: str) -> Call:
+        channel, source = publication.channel, publication.source
+        needs_more = publication.token or channel.is_cache
+        further, ttls = self._further(publication) if needs_more else _NOTHING
+        return _PUBLISH.call(
+            (self._keys.of("meta", channel), self._keys.of("history", channel), *further),
+            pack(publication.broadcast),
+            self._keys.of("feed", channel),
+            epoch,
+            self._window.max_entries,
+            self._max_age,
+            META_TTL,
+            source.name if source else "",
+            source.sequence if source else "",
+            repr(source.timestamp) if source else "",
+            before.sequence if before else "",
+            repr(before.timestamp) if before else "",
+            *ttls,
+        )
+
+    def _further(self, publication: Publication) -> tuple[Sequence[str], Sequence[Word]]:
+        """Name the keys that only cache channels and tokens need, and their times to live."""
+        channel, token = publication.channel, "" if publication.source else publication.token
+        is_cache = channel.is_cache
+        keys = [self._keys.of("cache", channel)] if is_cache else []
+        if token:
+            keys.append(f"{self._keys.of('token', channel)}:{_digest(token)}")
+        return keys, (
+            _milliseconds(self._window.cache_ttl) if is_cache else "",
+            _milliseconds(TOKEN_TTL) if token else "",
+        )
+
+    async def claim(self, app: str, token: str, digest: str) -> bool:
+        """See `Bus.claim`."""
+        key = self._keys.of("claim", Channel(app, _digest(token)))
+        ttl = _milliseconds(TOKEN_TTL)
+        known = await self._redis.ask(Call(key, ("SET", key, digest, "PX", ttl, "NX", "GET")))
+        return known in {None, digest.encode()}
+
+    async def whisper(self, channel: Channel, broadcast: Broadcast) -> None:
+        """See `Bus.whisper`."""
+        feed = self._keys.of("feed", channel)
+        await self._redis.ask(Call(feed, ("PUBLISH", feed, encode_whisper(broadcast))))
+
+    async def history(self, channel: Channel, after: Position, *, limit: int) -> History:
+        """See `Bus.history`."""
+        epoch, offset, items = await self._redis.ask(
+            self._read(channel, after, limit, next(_new_epochs()))
+        )
+        top = Position(epoch.decode(), offset)
+        if after.epoch != top.epoch or after.offset > offset:
+            return History(top, None)
+        try:
+            entries = tuple(_entries(channel, top.epoch, items))
+        except ValueError:
+            log.exception("bus.history_unreadable", app=channel.app, channel=channel.name)
+            return History(top, None)
+        reaches = after.offset == offset or (
+            entries and entries[0].position.offset == after.offset + 1
+        )
+        return History(top, entries[:limit] if reaches else None)
+
+    async def tops(self, channels: Collection[Channel]) -> dict[Channel, Position]:
+        """See `Bus.tops`."""
+        nothing = Position("", 0)
+        epochs = _new_epochs()
+        asked = list(dict.fromkeys(channels))
+        calls = [self._read(channel, nothing, 1, next(epochs)) for channel in asked]
+        answered = _answered(asked, await self._redis.ask_all(calls))
+        return {
+            channel: Position(epoch.decode(), offset)
+            for channel, (epoch, offset, _) in answered.items()
+        }
+
+    async def last(self, channels: Collection[Channel]) -> dict[Channel, Cached | None]:
+        """See `Bus.last`."""
+        asked = list(dict.fromkeys(channels))
+        calls = [_LAST.call((self._keys.of("cache", channel),)) for channel in asked]
+        answered = _answered(asked, await self._redis.ask_all(calls))
+        return {channel: _cached(channel, *reply) for channel, reply in answered.items()}
+
+    def _read(self, channel: Channel, after: Position, limit: int, epoch: str) -> Call:
+        return _HISTORY.call(
+            (self._keys.of("meta", channel), self._keys.of("history", channel)),
+            epoch,
+            META_TTL,
+            after.epoch,
+            after.offset,
+            max(limit, 1),
+            round(UNPUBLISHED_TTL * 1000),
+        )
+
+    @asynccontextmanager
+    async def listen(self) -> AsyncIterator[Listener]:
+        """See `Bus.listen`.  While Redis is away the listener is there, and refuses to follow."""
+        listener = RedisListener(
+            self._redis,
+            self._keys.single(f"listener:{secrets.token_hex(8)}"),
+            lambda channel: self._keys.of("feed", channel),
+            inbox=Inbox(self._backlog),
+            read_tops=self.tops,
+            probe_interval=self._probe_interval,
+        )
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                running = tasks.create_task(listener.run())
+                await listener.wait_for_attempt()
+                yield listener
+                running.cancel()
+        except BaseExceptionGroup as group:
+            if len(group.exceptions) > 1:
+                raise
+            raise group.exceptions[0] from None  # What the caller's own block raised, as it was.
+
+
+def _new_epochs() -> Iterator[str]:
+    """Name epochs for channels that have none, each another: no life of a history is like a former one."""
+    seed = secrets.token_hex(4)
+    return (f"{seed}{number}" for number in itertools.count())
+
+
+def _positions(replies: Sequence[Any]) -> list[Position]:
+    """Read the replies to a publish."""
+    _raise_first(replies)
+    positions = []
+    for state, epoch, offset in replies:
+        if state < 0:
+            raise Unavailable("bus") from PredecessorMissing
+        positions.append(Position(epoch.decode(), offset))
+    return positions
+
+
+def _raise_first(replies: Iterable[Any]) -> None:
+    """Raise the first error among replies; one publication's trouble is the whole call's."""
+    for reply in replies:
+        if isinstance(reply, Unavailable):
+            raise reply
+        if isinstance(reply, Exception):
+            raise Unavailable("bus") from reply
+
+
+def _answered(channels: Sequence[Channel], replies: Sequence[Any]) -> dict[Channel, Any]:
+    """Leave out the channels whose reply is an error; raise the first if all are."""
+    if all(isinstance(reply, Exception) for reply in replies):
+        _raise_first(replies)
+    return {
+        channel: reply
+        for channel, reply in zip(channels, replies, strict=True)
+        if not isinstance(reply, Exception)
+    }
+
+
+def _cached(channel: Channel, value: bytes | None, ttl: int) -> Cached | None:
+    """Read what a cache channel keeps: the position, a line feed, the envelope; ``ttl`` in milliseconds."""
+    if value is None:
+        return None
+    header, _, envelope = value.partition(b"\n")
+    epoch, _, offset = header.partition(b" ")
+    try:
+        broadcast = unpack(envelope)
+        entry = Entry(channel, Position(epoch.decode(), int(offset)), broadcast)
+    except ValueError:
+        log.exception("bus.cache_unreadable", app=channel.app, channel=channel.name)
+        return None
+    return Cached(entry, ttl / 1000)
+
+
+def _digest(token: str) -> str:
+    """Make a token that may be of any length, and have any characters, fit for a key."""
+    # A header that is not UTF-8 comes with lone surrogates.
+    return sha256(token.encode(errors="surrogatepass")).hexdigest()
+
+
+def _milliseconds(seconds: float) -> int:
+    """Convert a time to live; Redis refuses one of 0."""
+    return max(1, round(seconds * 1000))
+
+
+def _entries(channel: Channel, epoch: str, items: Sequence[Any]) -> Iterable[Entry]:
+    for number, (_, envelope) in items:
+        position = Position(epoch, int(number.partition(b"-")[0]))
+        yield Entry(channel, position, unpack(envelope))

@@ -1,0 +1,99 @@
+"""
+What stands on the pub/sub channels of Redis: one message for an entry, a whisper, a transition or a probe.
+
+Pure.  A message is a header line and a body.  The header's first field is a letter for the kind and a
+number for the version; a reader ignores kinds it does not know, and further fields of those it knows, so that
+a rolling deploy may add both.
+
+    ``e1 <epoch> <offset>``                       an envelope (`messages.pack`) of the history
+    ``w1``                                        an envelope that is in no history
+    ``m1 <version> + <bytes of the user's id>``   the id, and at once the ``user_info``: the user joined
+    ``m1 <version> - <bytes of the user's id>``   the id: the user left
+    ``c1 <total>``                                nothing: so many subscriptions the channel has
+    ``p1``                                        nothing: the sender asks whether its own ear still hears
+
+Scripts write them too (``bus_publish.lua`` and the roster's); this module is where both are described.
+"""
+
+from libs.common.bus.messages import (
+    Broadcast,
+    Counted,
+    Entry,
+    Position,
+    Transition,
+    Whisper,
+    pack,
+    unpack,
+)
+from libs.common.channels import Channel
+
+PROBE = b"p1\n"
+
+
+def encode_entry(envelope: bytes, position: Position) -> bytes:
+    """Write an entry of a history as the publish script does."""
+    return f"e1 {position.epoch} {position.offset}\n".encode() + envelope
+
+
+def encode_whisper(broadcast: Broadcast) -> bytes:
+    """Write a broadcast that is in no history."""
+    return b"w1\n" + pack(broadcast)
+
+
+def encode_transition(transition: Transition) -> bytes:
+    """Write a transition as the roster's scripts do."""
+    user_id = transition.user_id.encode()
+    sign = "-" if transition.info is None else "+"
+    header = f"m1 {transition.version} {sign} {len(user_id)}\n"
+    return header.encode() + user_id + (transition.info or "").encode()
+
+
+def encode_counted(counted: Counted) -> bytes:
+    """Write a number of subscriptions as the tally's scripts do."""
+    return f"c1 {counted.total}\n".encode()
+
+
+def decode(channel: Channel, message: bytes) -> Entry | Whisper | Transition | Counted | None:
+    """
+    Read a message of a channel's feed.
+
+    Returns:
+        What it says; None for a probe and for a kind that is not known here.
+
+    Raises:
+        ValueError: It is of a known kind, and unreadable.
+    """
+    header, found, body = message.partition(b"\n")
+    if not found:
+        raise ValueError("a feed message without a line feed")
+    kind, *fields = header.split(b" ")
+    match kind[:1]:
+        case b"e":
+            return Entry(channel, _position(fields), unpack(body))
+        case b"w":
+            return Whisper(channel, unpack(body))
+        case b"m":
+            return _transition(channel, fields, body)
+        case b"c":
+            return Counted(channel, _total(fields))
+    return None
+
+
+def _position(fields: list[bytes]) -> Position:
+    if len(fields) < 2:
+        raise ValueError("an entry without a position")
+    return Position(fields[0].decode(), int(fields[1]))
+
+
+def _total(fields: list[bytes]) -> int:
+    if not fields:
+        raise ValueError("a count without a number")
+    return int(fields[0])
+
+
+def _transition(channel: Channel, fields: list[bytes], body: bytes) -> Transition:
+    if len(fields) < 3 or fields[1] not in {b"+", b"-"}:
+        raise ValueError("a transition without version, sign and length")
+    version, length = int(fields[0]), int(fields[2])
+    info = body[length:].decode() if fields[1] == b"+" else None
+    return Transition(channel, version, body[:length].decode(), info)

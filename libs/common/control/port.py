@@ -1,0 +1,46 @@
+"""
+Control: orders to every gateway, announced at once and remembered for a while.
+
+`Control` is the port, `MemoryControl` its reference implementation for a single process; `control_redis` is
+the other.
+"""
+
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from libs.common.control.commands import Order
+
+
+class OrderListener(Protocol):
+    """Receives orders, each at least once, those of one sender in the sender's order."""
+
+    async def receive(self, timeout: float) -> list[Order]:
+        """
+        Wait up to ``timeout`` seconds for orders, and take all that have arrived.
+
+        After an interruption it goes on where it was; nothing that is still remembered is skipped.  Nothing
+        comes only when all orders in force have come before.
+
+        Raises:
+            Unavailable: Control is away; call again.
+        """
+
+
+class Control(Protocol):
+    """
+    Orders to every gateway.
+
+    An order that was sent is received by every listener, also by one that begins or comes back later, as
+    long as the order has not expired.
+    """
+
+    async def send(self, order: Order) -> None:
+        """
+        Announce an order, and remember it until it expires; one that is remembered already is not announced again.
+
+        Raises:
+            Unavailable: Control is away; the order may have been sent.
+        """
+
+    def listen(self) -> AbstractAsyncContextManager[OrderListener]:
+        """Receive the orders in force, and then those to come."""

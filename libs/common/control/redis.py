@@ -1,0 +1,168 @@
+"""
+Control on Redis: one stream of orders, which every listener reads from where it was.
+
+See `control.Control`.  The stream's ids are instants of the server's clock.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from math import ceil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import structlog
+from redis.exceptions import ResponseError
+
+from libs.common.control.commands import Order
+from libs.common.control.port import OrderListener
+from libs.common.redis.connection import RedisConnection
+from libs.common.redis.keys import Keys
+from libs.common.redis.node import REPLY_TIMEOUT
+from libs.common.redis.scripts import Call, Script
+
+FORGOTTEN_AFTER = (
+    60.0  # Seconds after an order's expiry, as the server's clock may be ahead of ours.
+)
+OVERLAP = 60.0  # Seconds read again after an interruption, as another server's clock may be behind.
+LONGEST_WAIT = REPLY_TIMEOUT * 0.6  # Seconds of a blocking read, well below the wait for its reply.
+BATCH = 1000  # Orders of one reply.
+
+_HERE = Path(__file__).parent
+SEND = Script.read(_HERE / "send.lua")
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Order).decode
+
+log = structlog.get_logger()
+
+
+class RedisControl:
+    """
+    Control that all processes of a deployment share.  See `Control`.
+
+    Args:
+        connection: To Redis; of this control alone.
+        keys: The deployment's.
+    """
+
+    def __init__(self, connection: RedisConnection, keys: Keys) -> None:
+        self._connection = connection
+        self._stream = keys.single("control.orders")
+        self._expiries = keys.single("control.expiries")
+        self._texts = keys.single("control.texts")
+
+    async def send(self, order: Order) -> None:
+        """See `Control.send`."""
+        forgotten_at = ceil((order.expires_at + FORGOTTEN_AFTER) * 1000)
+        await self._connection.ask(
+            SEND.call([self._stream, self._expiries, self._texts], _encode(order), forgotten_at)
+        )
+
+    @asynccontextmanager
+    async def listen(self) -> AsyncIterator[OrderListener]:
+        """See `Control.listen`."""
+        yield RedisOrderListener(self._connection, self._stream)
+
+
+class _Id(NamedTuple):
+    """A place in the stream: milliseconds of the server's clock, and a number within."""
+
+    instant: int
+    number: int = 0
+
+    @classmethod
+    def parse(cls, text: bytes) -> "_Id":
+        instant, _, number = text.partition(b"-")
+        return cls(int(instant), int(number))
+
+    def __str__(self) -> str:
+        return f"{self.instant}-{self.number}"
+
+
+_BEGINNING = _Id(0)
+
+
+class RedisOrderListener:
+    """
+    An `OrderListener` of a `RedisControl`.
+
+    Args:
+        connection: A wait occupies one of its pool.
+        stream: The key.
+        clock: UTC epoch seconds.
+    """
+
+    def __init__(
+        self, connection: RedisConnection, stream: str, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._connection = connection
+        self._stream = stream
+        self._clock = clock
+        self._last = _BEGINNING
+        self._is_interrupted = False
+        self._is_behind = False
+
+    async def receive(self, timeout: float) -> list[Order]:
+        """See `OrderListener.receive`."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        while True:
+            remaining = deadline - loop.time()
+            orders = await self._read(min(remaining, LONGEST_WAIT))
+            # A full batch may hold expired orders alone; silence would say that none is in force.
+            if orders or (remaining <= 0 and not self._is_behind):
+                return orders
+
+    async def _read(self, timeout: float) -> list[Order]:
+        """Take what follows the last order, having waited for it, and see where the stream is."""
+        wait = ("BLOCK", ceil(timeout * 1000)) if timeout > 0 else ()
+        read = ("XREAD", "COUNT", BATCH, *wait, "STREAMS", self._stream, str(self._after()))
+        calls = [Call(self._stream, read), Call(self._stream, ("XINFO", "STREAM", self._stream))]
+        streams, info = await self._connection.ask_all(calls)
+        self._is_interrupted = isinstance(streams, Exception)
+        self._is_behind = False
+        if isinstance(streams, Exception):
+            raise streams
+        if streams:
+            ((_, entries),) = streams
+            self._is_behind = len(entries) == BATCH
+            self._last = _Id.parse(entries[-1][0])
+            return self._in_force(entries)
+        if _newest(info) < self._last:  # The stream was lost, wholly or with its newest orders.
+            self._last = _BEGINNING
+        return []
+
+    def _after(self) -> _Id:
+        if not self._is_interrupted:
+            return self._last
+        return max(_BEGINNING, _Id(self._last.instant - round(OVERLAP * 1000)))
+
+    def _in_force(self, entries: Iterable[tuple[bytes, list[bytes]]]) -> list[Order]:
+        now = self._clock()
+        orders = [_order(entry_id, fields[1]) for entry_id, fields in entries]
+        return [order for order in orders if order and order.expires_at > now]
+
+
+def _order(entry_id: bytes, text: bytes) -> Order | None:
+    try:
+        return _decode(text)
+    except msgspec.DecodeError as error:  # Of a newer release; the next order may be readable.
+        log.warning("order.skipped", id=entry_id.decode(), reason=str(error))
+        return None
+
+
+def _newest(info: Any) -> _Id:
+    """
+    Read the highest id that the stream ever gave.
+
+    Raises:
+        Exception: The reply is an error, other than that there is no stream.
+    """
+    if isinstance(info, ResponseError) and "no such key" in str(info):
+        return _BEGINNING
+    if isinstance(info, Exception):
+        raise info
+    return _Id.parse(dict(zip(info[::2], info[1::2], strict=True))[b"last-generated-id"])

@@ -1,0 +1,62 @@
+"""
+The event log on Kafka.
+
+Appends wait for all replicas in sync.  What is read was committed by its producer, and offsets are committed only
+when the caller says so.  Kafka being away never fails a start: an append says so at its deadline at the latest,
+and consumers come back by themselves.
+"""
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Self
+
+from libs.common.eventlog.kafka.clients import KafkaClients
+from libs.common.eventlog.kafka.consumer import KafkaConsumer
+from libs.common.eventlog.kafka.producer import KafkaProducer
+from libs.common.eventlog.kafka.settings import KafkaSettings
+from libs.common.eventlog.records import NewRecord, RecordTooLarge, size_of
+
+
+class KafkaEventLog:
+    """
+    An event log on Kafka.  See `EventLog`.
+
+    Keys choose partitions as in all of Kafka's clients.  Use it as an asynchronous context; leaving it closes
+    the producer.
+
+    Args:
+        url: ``kafka://host:port,host:port``.
+        settings: Everything else.
+
+    Raises:
+        Misconfigured: The URL cannot work, or a file of certificates cannot be read.
+    """
+
+    def __init__(self, url: str, settings: KafkaSettings | None = None) -> None:
+        self._settings = settings or KafkaSettings()
+        self._clients = KafkaClients(url, self._settings)
+        self.producer = KafkaProducer(self._clients)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.producer.close()
+
+    async def append(self, records: Sequence[NewRecord]) -> None:
+        """See `EventLog.append`."""
+        if any(size_of(record) > self._settings.max_record for record in records):
+            raise RecordTooLarge
+        await self.producer.append(records)
+
+    @asynccontextmanager
+    async def consume(self, topics: Collection[str], *, group: str) -> AsyncIterator[KafkaConsumer]:
+        """See `EventLog.consume`."""
+        async with KafkaConsumer(self._clients, topics, group) as consumer:
+            yield consumer

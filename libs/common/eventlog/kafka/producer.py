@@ -1,0 +1,127 @@
+"""
+The producer of records: one for the process, started when it is first needed, replaced when it is broken.
+
+It is idempotent, so aiokafka never gives a record up by itself, and loses count when a broker refuses one
+(aiokafka, issue 1017).  Therefore every append has a deadline, and a producer that failed to deliver, or delivers
+nothing any more, is thrown away with all that is in it.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+)
+
+from libs.common.errors import Unavailable
+from libs.common.eventlog.kafka.clients import TROUBLE, KafkaClients, Link, discard_producer
+from libs.common.eventlog.records import NewRecord, RecordTooLarge
+from libs.common.retry import Backoff
+
+LONGEST_DELAY = 1.0  # Seconds between attempts to start.
+
+# These say something of a topic, and nothing of Kafka or of the producer.
+_ABOUT_A_TOPIC = (UnknownTopicOrPartitionError, TopicAuthorizationFailedError)
+_TOO_LATE = (TimeoutError, KafkaTimeoutError)
+
+
+class KafkaProducer:
+    """
+    Appends records to Kafka.
+
+    Args:
+        clients: Builds the producers.
+
+    Attributes:
+        restarts: How many producers were thrown away.
+    """
+
+    def __init__(self, clients: KafkaClients) -> None:
+        self._clients = clients
+        self._link = Link(client="producer")
+        self._producer: AIOKafkaProducer | None = None
+        self._starting = asyncio.Lock()
+        self._start_error: BaseException | None = None
+        self._next_start_at = 0.0
+        self._backoff = Backoff(longest=LONGEST_DELAY)
+        self._delivered_at = 0.0
+        self.restarts = 0
+
+    async def append(self, records: Sequence[NewRecord]) -> None:
+        """Append records.  See `EventLog.append`."""
+        producer, began_at = None, _now()
+        try:
+            async with asyncio.timeout(self._clients.settings.delivery_timeout):
+                producer = await self._started()
+                await self._deliver(producer, records)
+        except MessageSizeTooLargeError as error:
+            raise RecordTooLarge from error
+        except _ABOUT_A_TOPIC as error:
+            raise Unavailable("events") from error
+        except TROUBLE as error:
+            self._link.lost(error)
+            if isinstance(error, _TOO_LATE) and self._delivered_at < began_at:
+                await self._discard(producer)
+            raise Unavailable("events") from error
+        self._delivered_at = _now()
+        self._link.back()
+
+    async def close(self) -> None:
+        """Close the connections; what is being appended fails."""
+        await self._discard(self._producer)
+
+    async def _started(self) -> AIOKafkaProducer:
+        async with self._starting:
+            if self._producer is None:
+                if self._start_error is not None and _now() < self._next_start_at:
+                    raise KafkaConnectionError("not tried again yet") from self._start_error
+                self._producer = await self._start()
+            return self._producer
+
+    async def _start(self) -> AIOKafkaProducer:
+        producer = self._clients.producer()
+        try:
+            await producer.start()
+        except BaseException as error:
+            self._start_error = error
+            self._next_start_at = _now() + self._backoff.delay()
+            await discard_producer(producer)
+            raise
+        self._start_error = None
+        self._backoff.reset()
+        return producer
+
+    async def _deliver(self, producer: AIOKafkaProducer, records: Sequence[NewRecord]) -> None:
+        sent: list[asyncio.Future[object]] = []
+        try:
+            for record in records:
+                headers = [*record.headers]
+                sent.append(
+                    await producer.send(record.topic, record, key=record.key, headers=headers)
+                )
+            await asyncio.gather(*sent)
+        except (*_ABOUT_A_TOPIC, KafkaTimeoutError):
+            raise
+        except KafkaError:
+            await self._discard(producer)
+            raise
+        finally:
+            for future in sent:
+                future.cancel()
+
+    async def _discard(self, producer: AIOKafkaProducer | None) -> None:
+        """Throw a producer away; the next append starts another."""
+        if producer is not None and producer is self._producer:
+            self._producer = None
+            self.restarts += 1
+            await discard_producer(producer)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

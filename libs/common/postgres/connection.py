@@ -1,0 +1,146 @@
+"""
+The connections of one port to PostgreSQL: a small pool, opened when it is first needed.
+
+See `postgres_address` for its URLs.  Every wait has a deadline.  What shows PostgreSQL away, unwilling or not migrated
+is `Unavailable`; an error of our own, such as a statement that it does not understand, is not.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from types import TracebackType
+from typing import Any, Self
+
+import asyncpg
+
+from libs.common.config.address import Url
+from libs.common.errors import Misconfigured, Unavailable
+from libs.common.postgres import address as postgres_address
+from libs.common.postgres.settings import PostgresSettings
+
+CLOSE_TIMEOUT = 2.0  # Seconds that connections get to say goodbye.
+
+_UNMIGRATED = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError)
+TROUBLE = (
+    OSError,  # TimeoutError and ssl.SSLError are such.
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,  # No such database.
+    *_UNMIGRATED,
+    asyncpg.InvalidCachedStatementError,  # Migrated meanwhile.
+    asyncpg.InsufficientPrivilegeError,
+    asyncpg.ReadOnlySQLTransactionError,  # A replica, before its promotion.
+    asyncpg.TransactionRollbackError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,  # Shutting down or starting up.
+    asyncpg.PostgresSystemError,
+)
+
+
+class PostgresConnection:
+    """
+    A port's connections to PostgreSQL.
+
+    Nothing is opened before the first use, so a start never fails because PostgreSQL is away.  Use it as an
+    asynchronous context; leaving it closes all connections.
+
+    Args:
+        url: See `postgres_address`.
+        backend: The port's name, for `Unavailable`.
+        settings: Size and deadlines.
+
+    Raises:
+        Misconfigured: The URL, or the file that it names, cannot work.
+    """
+
+    def __init__(self, url: Url, backend: str, settings: PostgresSettings) -> None:
+        check(url)
+        self._backend = backend
+        self._settings = settings
+        self._url = url
+        self._pool: Any = None
+
+    async def __aenter__(self) -> Self:
+        settings = self._settings
+        self._pool = await asyncpg.create_pool(
+            self._url.reveal(),
+            min_size=0,
+            max_size=settings.pool_size,
+            timeout=settings.connect_timeout,
+            command_timeout=settings.command_timeout,
+            statement_cache_size=settings.prepared_statements,
+            server_settings={"application_name": f"fanfare {self._backend}"},
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        pool, self._pool = self._pool, None
+        with suppress(TimeoutError, *TROUBLE):  # It terminates what it cannot close.
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await pool.close()
+
+    @asynccontextmanager
+    async def acquired(self) -> AsyncIterator[Any]:
+        """
+        Use a connection (`asyncpg.Connection`) for a while; one that broke is not used again.
+
+        Raises:
+            Unavailable: None can be had in time, or PostgreSQL failed us meanwhile.
+        """
+        connection = await self._acquire()
+        try:
+            with translated(self._backend):
+                yield connection
+        finally:
+            with suppress(*TROUBLE):
+                await self._pool.release(connection, timeout=CLOSE_TIMEOUT)
+
+    async def _acquire(self) -> Any:
+        try:
+            return await self._pool.acquire(timeout=self._settings.connect_timeout)
+        except (*TROUBLE, asyncpg.PostgresError) as error:  # Whatever it is: it does not let us in.
+            raise Unavailable(self._backend) from error
+
+
+def check(url: Url) -> None:
+    """
+    Check a URL and the files that it names.
+
+    Raises:
+        Misconfigured: It cannot work, or one of them cannot be read.
+    """
+    options = postgres_address.options(url.reveal())
+    for name in postgres_address.FILES:
+        file = options.get(name)
+        if file and not os.access(file, os.R_OK):
+            raise Misconfigured(f"{name}={file} of the PostgreSQL URL cannot be read")
+
+
+def reason(error: Unavailable) -> str:
+    """Say in one line what is behind an `Unavailable`, and what helps."""
+    cause = error.__cause__
+    text = " ".join(str(cause).split()) or type(cause).__name__
+    hint = "; run fanfare migrate" if isinstance(cause, _UNMIGRATED) else ""
+    return f"{text}{hint}"
+
+
+@contextmanager
+def translated(backend: str) -> Iterator[None]:
+    """
+    Turn what shows PostgreSQL away or unwilling into `Unavailable`.
+
+    Raises:
+        Unavailable: It did; the cause says how.
+    """
+    try:
+        yield
+    except TROUBLE as error:
+        raise Unavailable(backend) from error

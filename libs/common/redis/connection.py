@@ -1,0 +1,221 @@
+"""
+The connection of one port to Redis: scripts and pipelines, on a server, a sentinels' master or a cluster.
+
+A call is sent once.  It is repeated here only where the server said that it did nothing: it did not know the
+script yet, or another node has the key.  All else that shows Redis away or unwilling is `Unavailable`.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from redis.asyncio import Connection
+from redis.exceptions import (
+    AskError,
+    ClusterDownError,
+    MovedError,
+    NoPermissionError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
+
+from libs.common.errors import Unavailable
+from libs.common.redis.address import Layout, parse
+from libs.common.redis.node import TROUBLE, Command, Node, check_authority
+from libs.common.redis.scripts import Call
+from libs.common.redis.topology import Cluster, OneServer, Servers
+
+ATTEMPTS = 5  # To know the script, be referred, know the script there, and once more.
+
+_UNTOUCHED = (NoScriptError, MovedError, AskError)  # Said the server, and did nothing.
+_UNWILLING = (
+    *_UNTOUCHED,
+    ClusterDownError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    TryAgainError,
+)
+_UNWILLING_CODES = ("BUSY ", "MISCONF ", "NOREPLICAS ", "UNBLOCKED ")
+
+
+def raise_first(replies: Iterable[Any]) -> None:
+    """Raise the first error among the replies to several calls."""
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise reply
+
+
+@dataclass(slots=True, eq=False)
+class _Errand:
+    """A call on its way, and what came back."""
+
+    call: Call
+    reply: Any = None
+    node: Node | None = None
+    needs_asking: bool = False
+    needs_script: bool = False
+
+
+class RedisConnection:
+    """
+    A port's connection to Redis.
+
+    Nothing is opened before the first call, so a start never fails because Redis is away.  Use it as an
+    asynchronous context; leaving it closes all connections.
+
+    Args:
+        url: See `redis_address`.
+        backend: The port's name, for `Unavailable`.
+
+    Raises:
+        Misconfigured: The URL, or the file that it names, cannot work.
+    """
+
+    def __init__(self, url: str, backend: str) -> None:
+        address = parse(url)
+        check_authority(address)
+        self._backend = backend
+        servers = Cluster if address.layout is Layout.CLUSTER else OneServer
+        self._servers: Servers = servers(address, backend)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._servers.close()
+
+    async def ask(self, call: Call) -> Any:
+        """
+        Perform one call.
+
+        A command that blocks must do so for less than `node_redis.REPLY_TIMEOUT`.
+
+        Returns:
+            The reply; texts as bytes.
+
+        Raises:
+            Unavailable: Redis is away or unwilling; the call may have been performed.
+            ResponseError: The script refused, or is wrong.
+        """
+        (reply,) = await self.ask_all([call])
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    async def ask_all(self, calls: Sequence[Call]) -> list[Any]:
+        """
+        Perform calls in one pipeline per server, those of one partition in order.
+
+        Returns:
+            The reply to each, or the error that `ask` would raise.
+        """
+        errands = [_Errand(call) for call in calls]
+        waiting = errands
+        for _ in range(ATTEMPTS):
+            await self._send(waiting)
+            waiting = [errand for errand in waiting if isinstance(errand.reply, _UNTOUCHED)]
+            if not waiting:
+                break
+            for errand in waiting:
+                self._redirect(errand)
+        return [self._translated(errand.reply) for errand in errands]
+
+    async def dedicated(self) -> Connection:
+        """
+        Open a connection outside the pools, for a subscriber; the caller closes it.
+
+        Raises:
+            Unavailable: It cannot be opened.
+        """
+        try:
+            await self._servers.locate()
+            return await self._servers.for_subscriber().dedicated()
+        except TROUBLE as error:
+            self._servers.doubt()
+            raise Unavailable(self._backend) from error
+
+    async def _send(self, errands: Sequence[_Errand]) -> None:
+        """Send each errand to its node and put the reply, or what went wrong, into it."""
+        try:
+            await self._servers.locate()
+            by_node: dict[Node, list[_Errand]] = {}
+            for errand in errands:
+                if errand.node is None:
+                    errand.node = self._servers.of(errand.call.key)
+                by_node.setdefault(errand.node, []).append(errand)
+        except TROUBLE as error:
+            _fail(errands, error)
+            return
+        if len(by_node) == 1:
+            for node, group in by_node.items():
+                await self._exchange(node, group)
+            return
+        async with asyncio.TaskGroup() as tasks:
+            for node, group in by_node.items():
+                tasks.create_task(self._exchange(node, group))
+
+    async def _exchange(self, node: Node, errands: Sequence[_Errand]) -> None:
+        unknown = {e.call.script for e in errands if e.needs_script and e.call.script}
+        commands: list[Command] = [("SCRIPT", "LOAD", script.text) for script in unknown]
+        places = []
+        for errand in errands:
+            if errand.needs_asking:
+                commands.append(("ASKING",))
+            places.append(len(commands))
+            commands.append(errand.call.command)
+        try:
+            replies = await node.exchange(commands)
+        except TROUBLE as error:
+            self._servers.doubt()
+            _fail(errands, error)
+            return
+        for errand, place in zip(errands, places, strict=True):
+            errand.reply = replies[place]
+
+    def _redirect(self, errand: _Errand) -> None:
+        """Prepare an errand that a server did not touch for another attempt."""
+        if errand.node is None:
+            return
+        match errand.reply:
+            case NoScriptError():
+                errand.needs_script = True
+            case MovedError() as moved:
+                self._servers.doubt()
+                errand.node = self._servers.at(moved.node_addr, errand.node)
+                errand.needs_asking = errand.needs_script = False
+            case AskError() as ask:
+                errand.node = self._servers.at(ask.node_addr, errand.node)
+                errand.needs_asking, errand.needs_script = True, False
+
+    def _translated(self, reply: Any) -> Any:
+        if not isinstance(reply, Exception) or not _is_trouble(reply):
+            return reply
+        error = Unavailable(self._backend)
+        error.__cause__ = reply
+        return error
+
+
+def _fail(errands: Sequence[_Errand], error: Exception) -> None:
+    for errand in errands:
+        errand.reply = error
+
+
+def _is_trouble(error: Exception) -> bool:
+    """Whether an error shows Redis away or unwilling, and not a script refusing."""
+    if isinstance(error, _UNWILLING):
+        return True
+    if isinstance(error, ResponseError):
+        return str(error).startswith(_UNWILLING_CODES)
+    return isinstance(error, RedisError | OSError)

@@ -1,0 +1,63 @@
+"""Scripts in Lua, which lie beside the adapters that run them, and calls of scripts and commands."""
+
+from collections.abc import Sequence
+from hashlib import sha1
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from libs.common.redis.node import Command, Word
+
+
+class Script:
+    """
+    A Lua script, known to the server by the digest of its text.
+
+    Args:
+        text: Its source.  All keys of one call are of one partition.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.digest = sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a script from a file."""
+        return cls(_text(path))
+
+    @classmethod
+    def joined(cls, *paths: Path, flags: str = "") -> Self:
+        """
+        Join files into a script.
+
+        It gets a shebang, so that Redis refuses it as a whole or not at all.
+
+        Args:
+            paths: The files, which have no shebang.
+            flags: Of the script, such as ``allow-oom``: without memory left it still runs.
+        """
+        shebang = f"#!lua flags={flags}" if flags else "#!lua"
+        return cls("\n".join((shebang, *map(_text, paths))))
+
+    def call(self, keys: Sequence[str], *args: Word) -> "Call":
+        """Say what to run it on: ``KEYS`` and ``ARGV``."""
+        return Call(keys[0], ("EVALSHA", self.digest, len(keys), *keys, *args), self)
+
+
+class Call(NamedTuple):
+    """
+    A command.
+
+    Attributes:
+        key: One of its keys; in a cluster it decides where the command goes.
+        command: Its words.
+        script: The script that it runs, if it does.
+    """
+
+    key: str
+    command: Command
+    script: Script | None = None
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")

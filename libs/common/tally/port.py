@@ -1,0 +1,109 @@
+"""
+The tally: how many connections each gateway has of something, and how many there are of it in all.
+
+`Tally` is the port, `MemoryTally` its reference implementation for a single process; `tally_redis` is the
+other.  What is counted is a `Subject`: the subscriptions of a channel, or the connections of an app, a user, a
+tenant or an address.  It rests on the leases of the roster: what a dead gateway had is taken off with its seats.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, Protocol
+
+from libs.common.errors import Unavailable
+
+Kind = Literal["channel", "app", "user", "tenant", "address"]
+
+
+class Subject(NamedTuple):
+    """
+    What is counted.
+
+    Attributes:
+        kind: ``channel``: its subscriptions; the others: connections.
+        app: The app's id.
+        name: Of the channel, user, tenant or address; empty for the app itself.
+    """
+
+    kind: Kind
+    app: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """
+    How many a gateway has of a subject.
+
+    Attributes:
+        subject: Of what.
+        number: How many, now; 0: none any more.
+        limit: The most that all gateways may have together; 0 or less: no limit.
+        announced: Whether a change of the total is put on the channel's feed (`messages.Counted`).
+    """
+
+    subject: Subject
+    number: int
+    limit: int = 0
+    announced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """
+    What became of a count.
+
+    Attributes:
+        held: What the gateway is counted with: the number, or less where the limit forbids to raise it.
+        total: What all gateways have together.
+        silence: Seconds since another gateway that is counted renewed its lease, the one that did so longest ago;
+            infinity: its lease lapsed, or it has none; 0: there is no other.  The longer, the likelier is it
+            that one of them is dead, and that the total will soon be less.  No two readings of it are the same,
+            so it is not compared.
+    """
+
+    held: int
+    total: int
+    silence: float = field(default=0.0, compare=False)
+
+
+class Tally(Protocol):
+    """
+    Counts per gateway, shared by every process.
+
+    A gateway reports how many it has, not by how many that changed, so that reporting twice is the same as
+    once.  A count with a limit is raised as far as the limit allows, in one atomic step, and never lowered below
+    what the gateway had.  A gateway whose seats the roster clears loses its counts with them, and what is left
+    of a channel is announced; one that reports without a lease counts as one whose lease has lapsed.
+    """
+
+    async def report(self, gateway: str, counts: Sequence[Count]) -> list[Standing | Unavailable]:
+        """
+        Say how many a gateway has of each subject.
+
+        Returns:
+            For each count, in order, what became of it, or why it was not taken:
+            `LeaseLost`: the gateway was cleared; it must return under a new name.
+            Another `Unavailable`: that part of the backend is away; it may be reported again.
+        """
+
+    async def totals(self, subjects: Sequence[Subject]) -> list[int]:
+        """
+        Read what all gateways have together of each subject.
+
+        Raises:
+            Unavailable: The backend is away for at least one.
+        """
+
+    async def channels(self, app: str, *, prefix: str, limit: int) -> list[str]:
+        """
+        Name the channels of an app that have subscriptions.
+
+        Args:
+            app: The app's id.
+            prefix: How the names begin.
+            limit: The most to return; with more to name, any of them.
+
+        Raises:
+            Unavailable: At least a part of the backend is away.
+        """

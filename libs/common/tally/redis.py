@@ -1,0 +1,142 @@
+"""
+The tally on Redis.  See `tally.Tally`; `tally.lua` says which keys there are.
+
+Each subject belongs to a partition, a channel's count to that of its feed, and is counted there by one script.
+Leases are those that the roster keeps in the same partition; its sweep takes off what cleared gateways have,
+with `held_by` and `clear`.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from libs.common.channels import Channel
+from libs.common.errors import Unavailable
+from libs.common.redis.connection import RedisConnection, raise_first
+from libs.common.redis.keys import Keys
+from libs.common.redis.scripts import Call, Script
+from libs.common.roster.port import LeaseLost
+from libs.common.tally.port import Count, Kind, Standing, Subject
+
+LAPSED = -1  # The reply of ``tally_report.lua`` where the lease of another gateway has lapsed.
+PIECE = 256  # Names of channels that one reading of a partition returns.
+
+_KINDS: dict[str, Kind] = {kind: kind for kind in get_args(Kind)}
+
+_HERE = Path(__file__).parent
+REPORT = Script.joined(_HERE / "numbers.lua", _HERE / "report.lua")
+REPORT_NONE = Script.joined(
+    _HERE / "numbers.lua", _HERE / "report.lua", flags="allow-oom"
+)  # 0 frees memory.
+CLEAR = Script.joined(_HERE / "numbers.lua", _HERE / "clear.lua", flags="allow-oom")
+TOTAL = Script.joined(_HERE / "numbers.lua", _HERE / "total.lua", flags="no-writes")
+
+
+class RedisTally:
+    """
+    A tally for many processes.  See `Tally`.
+
+    Args:
+        connection: To Redis; the caller opens and closes it.
+        keys: The deployment's names.
+    """
+
+    def __init__(self, connection: RedisConnection, keys: Keys) -> None:
+        self._connection = connection
+        self._keys = keys
+
+    async def report(self, gateway: str, counts: Sequence[Count]) -> list[Standing | Unavailable]:
+        """See `Tally.report`."""
+        replies = await self._connection.ask_all([self._report(gateway, count) for count in counts])
+        return [_standing(gateway, reply) for reply in replies]
+
+    def _report(self, gateway: str, count: Count) -> Call:
+        script = REPORT if count.number > 0 else REPORT_NONE
+        words = count.number, count.limit, int(count.announced)
+        return _call(script, self._keys, gateway, count.subject, *words)
+
+    async def totals(self, subjects: Sequence[Subject]) -> list[int]:
+        """See `Tally.totals`."""
+        calls = []
+        for subject in subjects:
+            partition = self._keys.index(_place(subject))
+            cleared = self._keys.partition("roster.cleared", partition)
+            calls.append(TOTAL.call([_numbers(self._keys, subject), cleared]))
+        replies = await self._connection.ask_all(calls)
+        raise_first(replies)
+        return replies
+
+    async def channels(self, app: str, *, prefix: str, limit: int) -> list[str]:
+        """See `Tally.channels`.  Those of a cleared gateway are named until they are swept."""
+        partitions = range(len(self._keys.tags))
+        keys = [self._keys.partition(f"tally.channels:{app}", index) for index in partitions]
+        starts = dict.fromkeys(keys, b"[" + prefix.encode())
+        end = b"(" + prefix.encode() + b"\xff"  # Which no name has, as all are UTF-8.
+        names: list[bytes] = []
+        while starts and len(names) < limit:
+            most = min(PIECE, limit - len(names))
+            replies = await self._connection.ask_all(
+                [
+                    Call(key, ("ZRANGEBYLEX", key, start, end, "LIMIT", 0, most))
+                    for key, start in starts.items()
+                ]
+            )
+            raise_first(replies)
+            found = dict(zip(starts, replies, strict=True))
+            names += [name for piece in replies for name in piece]
+            starts = {key: b"(" + piece[-1] for key, piece in found.items() if len(piece) == most}
+        return sorted(name.decode() for name in names)[:limit]
+
+
+def held_by(keys: Keys, gateway: str, *, partition: int, most: int) -> Call:
+    """Ask which subjects of a partition a gateway has some of; the answer is for `clear`."""
+    key = keys.partition(f"tally.held:{gateway}", partition)
+    return Call(key, ("SRANDMEMBER", key, most))
+
+
+def clear(keys: Keys, gateway: str, held: Iterable[bytes]) -> list[Call]:
+    """Take off what a cleared gateway has; each answer is how many counts it took off, 1 or 0."""
+    return [_call(CLEAR, keys, gateway, _subject(text)) for text in held]
+
+
+def _call(script: Script, keys: Keys, gateway: str, subject: Subject, *args: int) -> Call:
+    place = _place(subject)
+    shared = ["roster.cleared", "roster.leases", "roster.renewed", f"tally.held:{gateway}"]
+    if subject.kind == "channel":
+        shared.append(f"tally.channels:{subject.app}")
+    partition = keys.index(place)
+    names = [_numbers(keys, subject), *(keys.partition(kind, partition) for kind in shared)]
+    feed = keys.of("feed", place)
+    return script.call(names, gateway, _text(subject), subject.name, feed, *args)
+
+
+def _numbers(keys: Keys, subject: Subject) -> str:
+    return keys.of(f"tally.{subject.kind}", _place(subject))
+
+
+def _place(subject: Subject) -> Channel:
+    """Tell whose partition a subject belongs to: a channel's own, or that of one of such a name."""
+    return Channel(subject.app, subject.name)
+
+
+def _text(subject: Subject) -> str:
+    """Write a subject; with the length of the app's id, as names may have any characters."""
+    return f"{subject.kind} {len(subject.app)} {subject.app}/{subject.name}"
+
+
+def _subject(text: bytes) -> Subject:
+    """Read a subject as `_text` writes it."""
+    kind, length, rest = text.decode().split(" ", 2)
+    end = int(length)
+    return Subject(_KINDS[kind], rest[:end], rest[end + 1 :])
+
+
+def _standing(gateway: str, reply: Any) -> Standing | Unavailable:
+    if isinstance(reply, Unavailable):
+        return reply
+    raise_first([reply])
+    if not reply:
+        return LeaseLost(gateway)
+    held, total, silence = reply
+    return Standing(held, total, math.inf if silence == LAPSED else silence / 1000)

@@ -1,0 +1,123 @@
+"""
+Who calls: back ends prove with their app's key and secret who they are.
+
+The Pusher API is signed, request by request; ``/events`` takes HTTP's Basic scheme.
+"""
+
+import base64
+import binascii
+import hmac
+import re
+import time
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from libs.common.apps.app import App
+from libs.common.apps.port import Apps, UnknownApp
+from libs.common.apps.signatures import check_is_signed, check_request
+from libs.common.errors import Denied
+from libs.common.web import http
+from libs.common.web.server import MAX_BODY
+
+
+class BadCredentials(Denied):
+    """``Authorization: Basic`` is missing, malformed, or names no app with this secret."""
+
+    def __init__(self) -> None:
+        super().__init__("/events needs Authorization: Basic with an app's key and secret")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """
+    A request that was proved to be an app's.
+
+    Attributes:
+        app: Whose.
+        body: As received.
+        now: When, UTC epoch seconds.
+    """
+
+    app: App
+    body: bytes
+    now: float
+
+
+class Callers:
+    """
+    Knows back ends.
+
+    Args:
+        apps: Theirs.
+        read_timeout: Seconds that the body of a request may take to arrive.
+    """
+
+    def __init__(self, apps: Apps, read_timeout: float) -> None:
+        self._apps = apps
+        self._read_timeout = read_timeout
+
+    async def signed(self, request: web.Request) -> Call:
+        """
+        Check a request's signature (Pusher, "HTTP API": authentication).
+
+        The app is the one in the path, or else the one that the signing key names.
+
+        Raises:
+            Denied: Nobody's, or a switched off app's.
+            Invalid: The body cannot be read.
+        """
+        app_id = request.match_info.get("app_id")
+        if app_id is None:
+            check_is_signed(request.query)
+            app = self._apps.by_key(request.query.get("auth_key", ""))
+        else:
+            app = self._apps.by_id(app_id)
+        body = await self.body(request)
+        now = time.time()
+        query = request.rel_url.raw_query_string
+        check_request(app, request.method, _paths(request), raw_query=query, body=body, now=now)
+        return Call(app, body, now)
+
+    def named(self, request: web.Request) -> App:
+        """
+        Find the app whose key and secret a request names.
+
+        Raises:
+            BadCredentials: There is none.
+            AppDisabled: It is switched off.
+        """
+        key, secret = _basic(request.headers.get("Authorization", ""))
+        try:
+            app = self._apps.by_key(key)
+        except UnknownApp as error:  # It repeats the key, where a secret may stand by mistake.
+            raise BadCredentials from error
+        matches = [
+            hmac.compare_digest(secret.encode(), known.reveal().encode()) for known in app.secrets
+        ]
+        if not any(matches):
+            raise BadCredentials
+        return app
+
+    async def body(self, request: web.Request) -> bytes:
+        """Read a request's body; raises as `web.read_body`."""
+        return await http.read_body(request, limit=MAX_BODY, timeout=self._read_timeout)
+
+
+def _paths(request: web.Request) -> list[str]:
+    """Return what the client may have signed: the path as sent, decoded, and without a proxy's prefix."""
+    raw, plain = request.rel_url.raw_path, request.path
+    stripped = re.sub(r"^/.*?(?=/apps/)", "", plain)
+    return list(dict.fromkeys([raw, plain, stripped]))
+
+
+def _basic(header: str) -> tuple[str, str]:
+    scheme, _, encoded = header.partition(" ")
+    try:
+        text = base64.b64decode(encoded.strip(), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError, ValueError) as error:
+        raise BadCredentials from error
+    key, colon, secret = text.partition(":")
+    if scheme.lower() != "basic" or not colon:
+        raise BadCredentials
+    return key, secret

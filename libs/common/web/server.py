@@ -1,0 +1,247 @@
+"""
+The life of a process: start its services in order, say how they are, drain them, stop.
+
+A service names its routes, runs until it is cancelled, and drains when it is told to.  `serve` holds them
+together: a service that crashes ends the process, and `stop`, an event that the caller owns, ends it in order.
+"""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, cast
+
+import structlog
+from aiohttp import web
+
+from libs.common.config.address import Address
+from libs.common.web import http
+from libs.common.web.certificates import Certificate
+from libs.common.web.proxies import FORWARDED_FOR, Caller, Proxies
+
+log = structlog.get_logger()
+
+MAX_BODY = 1 << 20  # Bytes of a request that any handler may read; most read less.
+BACKLOG = (
+    4096  # Connections that may wait to be accepted; the kernel caps it at net.core.somaxconn.
+)
+HANDSHAKE_TIMEOUT = 10.0  # Seconds that a client has to agree on TLS.
+GOODBYE_TIMEOUT = 5.0  # Seconds that it has to take what is left and to end TLS in order.
+GREETING = """\
+This is Fanfare, a realtime server that speaks the Pusher protocol; this process runs: %s.
+Clients connect to /app/{key} of a gateway, by WebSocket.
+"""
+
+
+class Entrance:
+    """
+    Where requests come in: knows who sends them, and tells operators once if that may be wrong.
+
+    Args:
+        proxies: Those whose word about their clients is taken.
+    """
+
+    def __init__(self, proxies: Proxies) -> None:
+        self._proxies = proxies
+        self._has_warned = False
+
+    def caller(self, request: web.Request) -> Caller:
+        """Tell who sent a request, proxies aside."""
+        peer = request.remote or ""
+        if not self._has_warned and FORWARDED_FOR in request.headers:
+            self._warn(peer)
+        return self._proxies.caller(peer, request.headers.items(), is_secure=request.secure)
+
+    def _warn(self, peer: str) -> None:
+        # Else limits by address would count all who come through a proxy as one, and nobody knew.
+        if not self._proxies.has(peer):
+            self._has_warned = True  # Anybody can send the header: never a line for each.
+            log.warning("proxy.untrusted", peer=peer, setting="server.trusted_proxies")
+
+
+_ENTRANCE: web.AppKey[Entrance] = web.AppKey("entrance", Entrance)
+
+
+class Service(Protocol):
+    """A part of the program that can be served."""
+
+    name: str
+
+    def routes(self) -> Iterable[web.AbstractRouteDef]:
+        """Return what it answers on the public address."""
+
+    async def run(self) -> None:
+        """Do its background work until cancelled."""
+
+    async def drain(self) -> None:
+        """Let go of clients and of work; the caller's deadline cancels it."""
+
+    def health(self) -> dict[str, str]:
+        """Tell the state of what it depends on: a name, and ``ok`` or what is wrong."""
+
+
+def caller_of(request: web.Request) -> Caller:
+    """Tell who sent a request to the public address, proxies aside."""
+    return request.app[_ENTRANCE].caller(request)
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """
+    The times of a stop, in seconds.
+
+    Attributes:
+        lb_delay: How long clients are still accepted after readiness is off, for load balancers to notice.
+        drain_timeout: How long all services together may drain.
+    """
+
+    lb_delay: float = 0.0
+    drain_timeout: float = 30.0
+
+
+@dataclass(slots=True)
+class Server:
+    """
+    A process that serves.
+
+    Attributes:
+        services: In the order of their start.
+        public: Where clients and back ends come.
+        internal: Where operators come: health.
+        schedule: The times of its stop.
+        certificate: What the public address shows; None: it speaks plain HTTP.
+        proxies: Those whose word about their clients is taken.
+        bound: Where it listens in fact: the public and the internal address, once it does.
+    """
+
+    services: Sequence[Service]
+    public: Address
+    internal: Address
+    schedule: Schedule = field(default_factory=Schedule)
+    certificate: Certificate | None = None
+    proxies: Proxies = field(default_factory=Proxies)
+    ready: bool = False
+    bound: tuple[Address, Address] | None = None
+
+    async def serve(
+        self,
+        stop: asyncio.Event,
+        *,
+        started: Callable[[], None],
+        beside: Callable[[], Coroutine[None, None, None]] | None = None,
+    ) -> None:
+        """
+        Serve until ``stop`` is set, then drain and end.
+
+        Args:
+            stop: Set by the caller to end.
+            started: Called once when all is up.
+            beside: What runs while the services do, and is cancelled with them.
+
+        Raises:
+            OSError: An address cannot be listened on.
+            ExceptionGroup: A service crashed.
+        """
+        async with self._listening(), asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(service.run()) for service in self.services]
+            if self.certificate is not None:
+                running.append(tasks.create_task(self.certificate.keep()))
+            if beside is not None:
+                running.append(tasks.create_task(beside()))
+            self.ready = True
+            started()
+            await stop.wait()
+            self.ready = False
+            await asyncio.sleep(self.schedule.lb_delay)
+            await self._drain()
+            for task in running:
+                task.cancel()
+
+    async def _drain(self) -> None:
+        try:
+            async with asyncio.timeout(self.schedule.drain_timeout), asyncio.TaskGroup() as tasks:
+                for service in self.services:
+                    tasks.create_task(service.drain())
+        except TimeoutError:
+            log.warning("drain.timed_out", seconds=self.schedule.drain_timeout)
+
+    @contextlib.asynccontextmanager
+    async def _listening(self) -> AsyncIterator[None]:
+        public, internal = self._public_app(), self._internal_app()
+        context = self.certificate.context if self.certificate else None
+        async with (
+            _site(public, self.public, context) as outer,
+            _site(internal, self.internal) as inner,
+        ):
+            self.bound = (outer, inner)
+            yield
+
+    def _public_app(self) -> web.Application:
+        app = web.Application(middlewares=[http.errors], client_max_size=MAX_BODY)
+        app[_ENTRANCE] = Entrance(self.proxies)
+        for service in self.services:
+            app.add_routes(service.routes())
+        app.add_routes([web.get("/", self._greet), web.get("/up", self._up)])
+        return app
+
+    def _internal_app(self) -> web.Application:
+        app = web.Application(middlewares=[http.errors])
+        app.add_routes(
+            [
+                web.get("/health/live", self._live),
+                web.get("/health/ready", self._ready),
+                web.get("/health/deps", self._deps),
+            ]
+        )
+        return app
+
+    async def _greet(self, _: web.Request) -> web.Response:
+        """Say what answers here: where a load balancer is wrong, it is seen at once."""
+        return web.Response(text=GREETING % ", ".join(service.name for service in self.services))
+
+    async def _up(self, _: web.Request) -> web.Response:
+        """Say whether clients may come, where load balancers before Laravel Reverb ask, and in its words."""
+        if self.ready:
+            return http.answer({"health": "OK"})
+        return http.answer({"health": "draining"}, status=503)
+
+    async def _live(self, _: web.Request) -> web.Response:
+        return http.answer({"status": "ok"})
+
+    async def _ready(self, _: web.Request) -> web.Response:
+        if self.ready:
+            return http.answer({"status": "ok"})
+        return http.answer({"status": "draining"}, status=503)
+
+    async def _deps(self, _: web.Request) -> web.Response:
+        states = {service.name: service.health() for service in self.services}
+        ok = all(state == "ok" for health in states.values() for state in health.values())
+        return http.answer(states, status=200 if ok else 503)
+
+
+@contextlib.asynccontextmanager
+async def _site(
+    app: web.Application, address: Address, context: ssl.SSLContext | None = None
+) -> AsyncIterator[Address]:
+    """Listen with an application, and stop at once when the context ends: draining came before."""
+    runner = web.AppRunner(
+        app, access_log=None, handle_signals=False, shutdown_timeout=1.0, auto_decompress=False
+    )
+    await runner.setup()
+    server = cast("web.Server", runner.server)  # There is one since `setup`.
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(runner.cleanup)
+        # Not aiohttp's TCPSite: it leaves TLS half a minute to end, and a whole one to begin.
+        listener = await asyncio.get_running_loop().create_server(
+            server,
+            address.host,
+            address.port,
+            backlog=BACKLOG,
+            ssl=context,
+            ssl_handshake_timeout=HANDSHAKE_TIMEOUT if context else None,
+            ssl_shutdown_timeout=GOODBYE_TIMEOUT if context else None,
+        )
+        stack.callback(listener.close)
+        host, port = listener.sockets[0].getsockname()[:2]
+        yield Address(host, port)

@@ -1,0 +1,36 @@
+"""Where the process listens: the section ``[server]``."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from libs.common.config.address import Address, Network
+from libs.common.config.fields import Seconds
+
+
+class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    Where the process listens, and how it stops: ``[server]``.
+
+    Attributes:
+        listen: The public address: clients and back ends.
+        internal_listen: The operators' address: health and metrics.
+        certificate: File with the certificate that the public address shows; empty: it speaks plain HTTP.
+        certificate_key: File with its private key.
+        lb_delay: Seconds that clients are still accepted after readiness is off, for load balancers to notice.
+        drain_timeout: Seconds that all services together may then take to let go of their clients and work.
+        trusted_proxies: Networks whose ``X-Forwarded-…`` headers are believed.
+    """
+
+    listen: Address = Address("127.0.0.1", 6001)
+    internal_listen: Address = Address("127.0.0.1", 9601)
+    certificate: str = ""
+    certificate_key: str = ""
+    lb_delay: Annotated[float, Meta(ge=0)] = 0.0
+    drain_timeout: Seconds = 30.0
+    trusted_proxies: tuple[Network, ...] = ()
+
+    def __post_init__(self) -> None:
+        if bool(self.certificate) != bool(self.certificate_key):
+            raise ValueError("certificate and certificate_key need each other")

@@ -1,0 +1,231 @@
+"""
+The auth endpoints over HTTP.
+
+A client proves who it is with a bearer token, and is given what it shows the gateway.  401: not believed; 403:
+believed and still not allowed, in words that do not tell whether the channel exists; 400: not understood.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+import structlog
+from aiohttp import hdrs, web
+
+from libs.common.apps.app import App
+from libs.common.apps.port import Apps
+from libs.common.channels import Kind, check_channel, check_socket_id, kind_of
+from libs.common.errors import Denied, Forbidden, Invalid, Unavailable
+from libs.common.policies.guards import Guards
+from libs.common.policies.policies import Decision
+from libs.common.rates.port import Act, Rates
+from libs.common.rates.throttle import Throttle
+from libs.common.web.http import answer, read_body, refusal
+from libs.common.web.server import caller_of
+from services.auth.bodies import FORM
+from services.auth.broadcasting.client_rates import Pace
+from services.auth.broadcasting.cors import permission, preflight, shared
+from services.auth.broadcasting.decisions import Decisions
+from services.auth.broadcasting.grants import ChannelGrant, UserGrant, grant_channel, grant_user
+from services.auth.broadcasting.jsonp import MEDIA_TYPE, check_callback, page, script
+from services.auth.broadcasting.requests import Fields, parse
+from services.auth.identity.app_lookup import app_for
+from services.auth.identity.authenticator import Recognition
+from services.auth.identity.bearer_tokens import BadToken, User
+from services.auth.settings import AuthSettings
+
+_REALM = 'Bearer realm="fanfare"'
+_SIGN_IN = Decision(allowed=False, pattern="", reason="a user's own channel needs a sign-in")
+
+log = structlog.get_logger()
+
+Work = Callable[[web.Request], Awaitable[Any]]  # Returns what is answered, as JSON.
+
+_encode = msgspec.json.Encoder().encode
+
+
+class NotAllowed(Forbidden):
+    """
+    A user may not join a channel, whether it exists or not.
+
+    Attributes:
+        facts: Who, what and why, for the operators' log alone.
+    """
+
+    def __init__(self, facts: dict[str, str]) -> None:
+        super().__init__("you may not join this channel")
+        self.facts = facts
+
+
+class Api:
+    """
+    The endpoints.
+
+    Args:
+        apps: The tenants.
+        settings: Bounds.
+        recognition: Tells who is calling.
+        decisions: Who may join what.
+        guards: Say what gateways must know of a user who signs in.
+        rates: Counts what apps do.
+    """
+
+    def __init__(
+        self,
+        apps: Apps,
+        settings: AuthSettings,
+        *,
+        recognition: Recognition,
+        decisions: Decisions,
+        guards: Guards,
+        rates: Rates,
+    ) -> None:
+        self._decisions = decisions
+        self._guards = guards
+        self._apps = apps
+        self._settings = settings
+        self._recognition = recognition
+        self._throttle = Throttle(rates)
+        self._pace = Pace(
+            per_address=settings.requests_per_address, per_user=settings.requests_per_user
+        )
+
+    def replace(self, guards: Guards) -> None:
+        """Put other policies of public channels in the place of all."""
+        self._guards = guards
+
+    async def authorise_channel(self, request: web.Request) -> web.Response:
+        """Answer ``{"auth", …}`` for a channel, or the reason why not; of several channels for each."""
+        return await self._answered(request, self._channel)
+
+    async def authenticate_user(self, request: web.Request) -> web.Response:
+        """Answer ``{"auth", "user_data"}`` for a sign-in, or the reason why not."""
+        return await self._answered(request, self._user)
+
+    async def allow_origin(self, request: web.Request) -> web.Response:
+        """Answer a browser that asks, before a page of another origin posts."""
+        headers = self._permission(request)
+        if "Access-Control-Allow-Origin" in headers:
+            headers |= preflight(request.headers)
+        return web.Response(status=204, headers=headers)
+
+    async def _answered(self, request: web.Request, work: Work) -> web.Response:
+        # Not left to the server's middleware: a page can read a refusal only with the headers of CORS.
+        try:
+            await self._pace.check_address(caller_of(request).site)
+            if request.method == hdrs.METH_GET:
+                response = await _by_script(request, work)
+            else:
+                response = answer(await work(request))
+        except (Invalid, Denied, Unavailable) as error:
+            log.info("auth.refused", path=request.path, status=error.status, **_facts(error))
+            response = refusal(error)
+            if error.status == 401:
+                response.headers[hdrs.WWW_AUTHENTICATE] = _challenge(error)
+        response.headers.update(self._permission(request))
+        response.headers[hdrs.CACHE_CONTROL] = "no-store"
+        return response
+
+    async def _channel(self, request: web.Request) -> ChannelGrant | dict[str, Any]:
+        user = await self._recognition.user(request)
+        app = await self._app(request, user)
+        fields = await self._fields(request)
+        if not fields.channels:
+            return await self._grant(app, fields.socket_id, channel=fields.channel_name, user=user)
+        async with asyncio.TaskGroup() as tasks:
+            asked = {
+                channel: tasks.create_task(
+                    self._one_of_several(app, fields.socket_id, channel=channel, user=user)
+                )
+                for channel in dict.fromkeys(fields.channels)
+            }
+        return {"channels": {channel: task.result() for channel, task in asked.items()}}
+
+    async def _one_of_several(
+        self, app: App, socket_id: str, *, channel: str, user: User
+    ) -> ChannelGrant | dict[str, Any]:
+        try:
+            return await self._grant(app, socket_id, channel=channel, user=user)
+        except (Invalid, Denied, Unavailable) as error:
+            log.info("auth.refused", status=error.status, **_facts(error))
+            return {"error": str(error), "status": error.status}
+
+    async def _user(self, request: web.Request) -> UserGrant:
+        user = await self._recognition.user(request)
+        app = await self._app(request, user)
+        fields = await self._fields(request)
+        return grant_user(app, fields.socket_id, user=user, told=self._guards.claims(app.id))
+
+    async def _app(self, request: web.Request, user: User) -> App:
+        """Find the app, and count the request."""
+        app = app_for(self._apps, request.query.get("app_key"), bound=user.issuer.app)
+        await self._pace.check_user(app.id, user.id)
+        act = Act(app.id, "auth_requests")
+        await self._throttle.check(act, rate=app.limits.auth_requests)
+        return app
+
+    async def _fields(self, request: web.Request) -> Fields:
+        if request.method == hdrs.METH_GET:
+            fields = parse(request.rel_url.raw_query_string.encode(), FORM)
+            check_socket_id(fields.socket_id)
+            return fields
+        media_type = request.content_type if hdrs.CONTENT_TYPE in request.headers else ""
+        body = await read_body(
+            request, limit=self._settings.max_body, timeout=self._settings.read_timeout
+        )
+        fields = parse(body, media_type)
+        check_socket_id(fields.socket_id)
+        return fields
+
+    async def _grant(self, app: App, socket_id: str, *, channel: str, user: User) -> ChannelGrant:
+        check_channel(channel, longest=app.limits.longest_channel_name)
+        decision = _SIGN_IN
+        if kind_of(channel) is not Kind.USER:
+            decision = await self._decisions.decide(app.id, channel, user)
+        facts = {"app": app.id, "channel": channel, "user": user.id, "pattern": decision.pattern}
+        if not decision.allowed:
+            raise NotAllowed({**facts, "reason": decision.reason})
+        log.debug("channel.granted", **facts)
+        return grant_channel(app, socket_id, channel=channel, user=user, now=time.time())
+
+    def _permission(self, request: web.Request) -> dict[str, str]:
+        """Compose the headers of CORS.  Where no app is named it may be any: the token is not known yet."""
+        key = request.query.get("app_key")
+        try:
+            apps = (self._apps.by_key(key),) if key else self._apps.all()
+        except (Denied, Unavailable):
+            apps = ()
+        return shared(permission(request.headers, apps), cookie=self._settings.cookie)
+
+
+async def _by_script(request: web.Request, work: Work) -> web.Response:
+    """Answer with a script that calls a function of the page (JSONP)."""
+    callback = request.query.get("callback")
+    if callback is None:
+        raise web.HTTPMethodNotAllowed(request.method, [hdrs.METH_OPTIONS, hdrs.METH_POST])
+    check_callback(callback)
+    headers = request.headers.copy()
+    headers[hdrs.ORIGIN] = page(headers)
+    payload = _encode(await work(request.clone(headers=headers)))
+    return web.Response(
+        body=script(callback, payload),
+        content_type=MEDIA_TYPE,
+        charset="utf-8",
+        headers={"X-Content-Type-Options": "nosniff"},
+    )
+
+
+def _facts(error: Exception) -> dict[str, str]:
+    if isinstance(error, NotAllowed):
+        return error.facts
+    told = error.facts if isinstance(error, BadToken) else {}
+    return {"reason": str(error), **told}
+
+
+def _challenge(error: Exception) -> str:
+    """Word a ``WWW-Authenticate`` (RFC 6750, 3: a request without a token gets no error code)."""
+    if not isinstance(error, BadToken):
+        return _REALM
+    return f'{_REALM}, error="invalid_token", error_description="{error}"'

@@ -1,0 +1,55 @@
+"""How pages of other origins are let in."""
+
+from collections.abc import Iterable, Mapping
+
+from libs.common.apps.app import App
+from libs.common.apps.origins import allows, is_open
+
+# Pages add headers of their own, and may: credentials never come by themselves here.
+_USUAL_HEADERS = "Authorization, Content-Type, X-CSRF-TOKEN, X-Requested-With, X-Socket-Id"
+_PREFLIGHT_AGE = "600"  # Seconds.  Clients authorise again, all at once, whenever they reconnect.
+
+
+def permission(headers: Mapping[str, str], apps: Iterable[App]) -> dict[str, str]:
+    """
+    Compose the headers that let a page of another origin read an answer.
+
+    Args:
+        headers: Of the request.
+        apps: Those that the request may concern.
+
+    Returns:
+        Nothing where no browser asks, or where none of the apps allows its page's origin.
+    """
+    origin = headers.get("Origin")
+    if not origin:
+        return {}
+    lists = [app.allowed_origins for app in apps]
+    if any(is_open(origins) for origins in lists):
+        return {"Access-Control-Allow-Origin": "*"}
+    if any(allows(origins, origin) for origins in lists):
+        return {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
+    return {"Vary": "Origin"}
+
+
+def preflight(headers: Mapping[str, str]) -> dict[str, str]:
+    """Compose the headers that tell a browser what a page may send."""
+    asked = headers.get("Access-Control-Request-Headers") or _USUAL_HEADERS
+    return {
+        "Access-Control-Allow-Methods": "POST",
+        "Access-Control-Allow-Headers": asked,
+        "Access-Control-Max-Age": _PREFLIGHT_AGE,
+    }
+
+
+def shared(permission: Mapping[str, str], *, cookie: str) -> dict[str, str]:
+    """
+    Let a page send its cookie along, where it may read the answer by name.
+
+    Args:
+        permission: The headers of CORS.
+        cookie: The name of the cookie that counts; empty: none does.
+    """
+    named = permission.get("Access-Control-Allow-Origin", "*") != "*"
+    credentials = {"Access-Control-Allow-Credentials": "true"} if cookie and named else {}
+    return {**permission, **credentials}

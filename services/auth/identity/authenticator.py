@@ -1,0 +1,130 @@
+"""
+Who is calling: from a request to a user.
+
+The shell around `identity`, `keys` and `testimony`: it looks keys up, asks identity servers, and holds what runs
+beside.  A token of an issuer of the settings is verified here; any other is asked about, if the app has somebody
+to ask.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from aiohttp import web
+
+from libs.common.apps.port import Apps
+from services.auth.identity.app_lookup import app_for
+from services.auth.identity.bearer_tokens import (
+    BadToken,
+    Issuers,
+    Key,
+    User,
+    header_of,
+    prepared_key,
+    verify,
+)
+from services.auth.identity.credentials import Credential, credential
+from services.auth.identity.introspection import Introspector
+from services.auth.identity.jwks import Jwks
+from services.auth.identity.provider_client import Outbound
+from services.auth.settings import AuthSettings, Issuer
+
+
+class Recognition:
+    """
+    Knows users by their tokens, while it runs.
+
+    Args:
+        apps: The tenants.
+        settings: Whose tokens are believed.
+        clock: UTC epoch seconds.
+        timer: Monotonic seconds.
+
+    Raises:
+        Misconfigured: An issuer's key cannot be used.
+    """
+
+    def __init__(
+        self,
+        apps: Apps,
+        settings: AuthSettings,
+        *,
+        clock: Callable[[], float],
+        timer: Callable[[], float],
+    ) -> None:
+        self._apps = apps
+        self._cookie = settings.cookie
+        self._clock = clock
+        self._outbound = Outbound()
+        self._issuers = Issuers(settings.issuers)
+        self._keys = {
+            issuer.issuer: prepared_key(issuer) for issuer in settings.issuers if not issuer.jwks
+        }
+        self._jwks = {
+            issuer.issuer: Jwks(
+                issuer,
+                self._outbound,
+                ttl=settings.jwks_ttl,
+                max_age=settings.jwks_max_age,
+                timer=timer,
+            )
+            for issuer in settings.issuers
+            if issuer.jwks
+        }
+        self._introspectors = {
+            spec.app: Introspector(spec, self._outbound, clock=clock, timer=timer)
+            for spec in settings.introspection
+        }
+
+    async def run(self) -> None:
+        """Keep what tokens are verified with at hand, until cancelled."""
+        async with self._outbound.opened(), asyncio.TaskGroup() as tasks:
+            for jwks in self._jwks.values():
+                tasks.create_task(jwks.run())
+            await asyncio.Event().wait()
+
+    def health(self) -> dict[str, str]:
+        """Tell whether identity servers answer, as far as they were asked."""
+        keys = {f"keys of {name}": jwks.state for name, jwks in self._jwks.items()}
+        asked = {f"introspection of {app}": one.state for app, one in self._introspectors.items()}
+        return keys | asked
+
+    async def user(self, request: web.Request) -> User:
+        """
+        Tell who is calling.
+
+        Raises:
+            MissingToken: The request brings no token.
+            BadToken: It is not believed.
+            ForeignOrigin: It came in a cookie, from a page that is not the app's.
+            IdentityOutage: That cannot be told now.
+            AppUnnamed, WrongApp, UnknownApp, AppDisabled, Unavailable: Whom to ask depends on the app, see
+                `app_for`.
+        """
+        brought = credential(request.headers, request.cookies, cookie=self._cookie)
+        try:
+            issuer = self._issuers.of(brought.token)
+        except BadToken:
+            introspector = self._introspector(request, brought)
+            if introspector is None:
+                raise
+            return await introspector.user(brought)
+        if brought.cookie:
+            self._check_origin(request, brought, bound=issuer.app)
+        key = await self._key(issuer, brought.token)
+        return verify(brought.token, issuer, key=key, now=self._clock())
+
+    async def _key(self, issuer: Issuer, token: str) -> Key:
+        jwks = self._jwks.get(issuer.issuer)
+        if jwks is None:
+            return self._keys[issuer.issuer]
+        return (await jwks.find(header_of(token, issuer))).key
+
+    def _introspector(self, request: web.Request, brought: Credential) -> Introspector | None:
+        if not self._introspectors:
+            return None
+        app = app_for(self._apps, request.query.get("app_key"), bound="")
+        brought.check_origin(app)
+        return self._introspectors.get(app.id)
+
+    def _check_origin(self, request: web.Request, brought: Credential, *, bound: str) -> None:
+        brought.check_origin(app_for(self._apps, request.query.get("app_key"), bound=bound))

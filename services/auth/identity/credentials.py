@@ -1,0 +1,97 @@
+"""
+What a request brings to show who is calling: a bearer token, or a cookie that stands for one.
+
+Pure.  A cookie comes by itself, on whichever page somebody has their browser post; so it counts only together with
+the ``Origin`` of a page that the app lists.  Source: RFC 6750, 2.1; RFC 6265, 4.1; OWASP, "Cross-Site Request
+Forgery Prevention", "Verifying origin".
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from libs.common.apps.app import App
+from libs.common.apps.origins import allows
+from libs.common.errors import Forbidden
+from services.auth.identity.bearer_tokens import MAX_TOKEN, BadToken, MissingToken, bearer
+
+# What may be passed on as it is: in a header all that is seen, in a cookie what RFC 6265 calls cookie-octet.
+_SEEN = re.compile(r"[\x21-\x7e]+")
+_COOKIE_OCTETS = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+")
+
+
+class ForeignOrigin(Forbidden):
+    """A cookie came from a page that is not known to belong to the app."""
+
+    def __init__(self) -> None:
+        super().__init__("a cookie counts only from pages of the app's allowed_origins")
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """
+    A token, and how it came.
+
+    Attributes:
+        token: A JWT, or one that means something to an identity server alone.
+        cookie: The name of the cookie that held it; empty: it came as a bearer token.
+        origin: Of the page, where it came in a cookie.
+    """
+
+    token: str = field(repr=False)
+    cookie: str = ""
+    origin: str = ""
+
+    @property
+    def digest(self) -> bytes:
+        """What tells it from all others, and does not give it away."""
+        text = f"{self.cookie}\n{self.origin}\n{self.token}"
+        return hashlib.sha256(text.encode()).digest()
+
+    def check_origin(self, app: App) -> None:
+        """
+        Let a cookie count only from the app's own pages; an app that lists none has none here.
+
+        Raises:
+            ForeignOrigin: It comes from elsewhere, or from nowhere.
+        """
+        if not self.cookie:
+            return
+        origins = app.allowed_origins
+        if not self.origin or not origins or not allows(origins, self.origin):
+            raise ForeignOrigin
+
+
+def credential(
+    headers: Mapping[str, str], cookies: Mapping[str, str], *, cookie: str
+) -> Credential:
+    """
+    Take what a request brings.
+
+    Args:
+        headers: The request's.
+        cookies: The request's.
+        cookie: The name of the one that counts where there is no ``Authorization``; empty: none does.
+
+    Raises:
+        MissingToken: It brings nothing.
+        BadToken: No token is like that.
+    """
+    if cookie and cookie in cookies and "Authorization" not in headers:
+        return _from_cookie(cookies[cookie], cookie, headers.get("Origin", ""))
+    return Credential(_checked(bearer(headers.get("Authorization")), _SEEN))
+
+
+def _from_cookie(value: str, name: str, origin: str) -> Credential:
+    if not value:
+        raise MissingToken
+    return Credential(_checked(value, _COOKIE_OCTETS), name, origin)
+
+
+def _checked(token: str, form: re.Pattern[str]) -> str:
+    if len(token) > MAX_TOKEN:
+        raise BadToken(f"the token is longer than {MAX_TOKEN} characters")
+    if not form.fullmatch(token):
+        raise BadToken("the token is malformed")
+    return token

@@ -1,0 +1,159 @@
+"""
+Opaque tokens of one app: its identity server is asked, and its answers are remembered for seconds.
+
+One request is under way for a token, however many wait for its answer.  What is remembered has a bound, is found by
+a digest, and never outlives the token.  A failure is remembered by nobody: the next request asks again.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from services.auth.identity.bearer_tokens import BadToken, User
+from services.auth.identity.credentials import Credential
+from services.auth.identity.opaque_tokens import question, read
+from services.auth.identity.provider import IdentityOutage
+from services.auth.identity.provider_client import Outbound
+from services.auth.settings import Introspection
+
+MAX_ENTRIES = 5000  # Answers that are remembered.
+MAX_FLIGHTS = 5000  # Tokens that are asked about at once; `Outbound` lets fewer through.
+SHARE_OF_NO = 0.2  # Of the cache's seconds, for which a no is believed.
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """
+    What came of a question.
+
+    Attributes:
+        outcome: The user, or why there is none.
+        until: Monotonic seconds until which it is believed.
+    """
+
+    outcome: User | BadToken | IdentityOutage
+    until: float
+
+    @property
+    def user(self) -> User:
+        """The user; else raises what it is, anew for each who asks."""
+        match self.outcome:
+            case User():
+                return self.outcome
+            case IdentityOutage(reason=reason):
+                raise IdentityOutage(reason)
+            case _:
+                raise BadToken(str(self.outcome))
+
+
+class Introspector:
+    """
+    Tells whose an opaque token is.
+
+    Args:
+        spec: Who is asked, and how.
+        outbound: Asks.
+        clock: UTC epoch seconds.
+        timer: Monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        spec: Introspection,
+        outbound: Outbound,
+        *,
+        clock: Callable[[], float],
+        timer: Callable[[], float],
+    ) -> None:
+        self._spec = spec
+        self._outbound = outbound
+        self._clock = clock
+        self._timer = timer
+        self._known: dict[bytes, _Answer] = {}
+        self._flights: dict[bytes, asyncio.Future[_Answer]] = {}
+        self._failure = ""
+
+    @property
+    def state(self) -> str:
+        """``ok``, or why the last question had no answer."""
+        return self._failure or "ok"
+
+    async def user(self, credential: Credential) -> User:
+        """
+        Tell who is calling.
+
+        Raises:
+            BadToken: The identity server does not believe the token.
+            IdentityOutage: It gives no clear answer in time.
+        """
+        digest = credential.digest
+        while True:
+            known = self._recalled(digest)
+            if known is not None:
+                return known.user
+            flight = self._flights.get(digest)
+            if flight is None:
+                return (await self._led(digest, credential)).user
+            await asyncio.wait({flight})  # As long as `Outbound` may take for the one who leads.
+            if not flight.cancelled():
+                return flight.result().user
+
+    async def _led(self, digest: bytes, credential: Credential) -> _Answer:
+        """Ask for all who want to know."""
+        if len(self._flights) >= MAX_FLIGHTS:
+            raise IdentityOutage("too many tokens wait for an answer")
+        flight = self._flights[digest] = asyncio.get_running_loop().create_future()
+        try:
+            answer = await self._asked(credential)
+            self._remember(digest, answer)
+            flight.set_result(answer)
+        finally:
+            del self._flights[digest]
+            flight.cancel()  # Where whoever led was cancelled another asks.
+        return answer
+
+    async def _asked(self, credential: Credential) -> _Answer:
+        asked_at = self._timer()
+        try:
+            reply = await self._outbound.ask(question(self._spec, credential))
+            user = read(self._spec, reply, now=self._clock())
+        except BadToken as error:
+            self._note("")
+            return _Answer(error, asked_at + self._spec.cache * SHARE_OF_NO)
+        except IdentityOutage as error:
+            self._note(error.reason)
+            return _Answer(error, asked_at)
+        self._note("")
+        return _Answer(user, asked_at + self._spec.cache)
+
+    def _recalled(self, digest: bytes) -> _Answer | None:
+        answer = self._known.get(digest)
+        if answer is None or self._timer() >= answer.until:
+            return None
+        if isinstance(answer.outcome, User) and self._clock() >= answer.outcome.expires_at:
+            return None
+        return answer
+
+    def _remember(self, digest: bytes, answer: _Answer) -> None:
+        now = self._timer()
+        self._known.pop(digest, None)
+        if answer.until <= now:
+            return
+        while self._known:
+            oldest = next(iter(self._known))
+            if len(self._known) < MAX_ENTRIES and self._known[oldest].until > now:
+                break
+            del self._known[oldest]
+        self._known[digest] = answer
+
+    def _note(self, failure: str) -> None:
+        """Log a failure once, and not for each who waited."""
+        if failure and not self._failure:
+            log.warning("introspection.failed", app=self._spec.app, reason=failure)
+        if self._failure and not failure:
+            log.info("introspection.recovered", app=self._spec.app)
+        self._failure = failure

@@ -1,0 +1,156 @@
+"""
+The keys of one issuer, at hand when tokens come.
+
+Read when the service starts, and again when somebody needs them and they are older than their ttl; meanwhile the
+old ones go on being used, up to a hard bound.  One request is under way at a time, failed ones are repeated with
+backoff, and tokens that name unknown keys cause one request in `COOLDOWN`, however many they are.  A caller waits
+only where it cannot be answered from what is known, and never between two attempts.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable
+
+import structlog
+
+from libs.common.retry import Backoff
+from services.auth.identity.bearer_tokens import BadToken, Header
+from services.auth.identity.jwk_sets import KeySet, VerifyingKey, parse
+from services.auth.identity.provider import IdentityOutage, Question
+from services.auth.identity.provider_client import Outbound
+from services.auth.settings import Issuer
+
+MAX_BODY = 256 * 1024  # Bytes.
+TIMEOUT = 5.0  # Seconds for one request.
+COOLDOWN = 30.0  # Seconds between two requests that tokens with unknown keys cause.
+PATIENCE = TIMEOUT + 1.0  # Seconds that a caller waits for the request that is under way.
+FIRST_RETRY, LAST_RETRY = 0.5, 15.0  # Seconds.
+
+log = structlog.get_logger()
+
+
+class Jwks:
+    """
+    The keys that an issuer publishes.
+
+    Args:
+        issuer: Whose.
+        outbound: Asks for them.
+        ttl: Seconds for which they are fresh.
+        max_age: Seconds after which they are unknown.
+        timer: Monotonic seconds.
+        backoff: The delays between attempts.
+    """
+
+    def __init__(
+        self,
+        issuer: Issuer,
+        outbound: Outbound,
+        *,
+        ttl: float,
+        max_age: float,
+        timer: Callable[[], float],
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._issuer = issuer
+        self._question = Question("GET", issuer.jwks, MAX_BODY, TIMEOUT)
+        self._outbound = outbound
+        self._ttl = ttl
+        self._max_age = max_age
+        self._timer = timer
+        self._backoff = backoff or Backoff(FIRST_RETRY, LAST_RETRY)
+        self._keys = KeySet(())
+        self._read_at = -math.inf
+        self._sought_at = -math.inf
+        self._failure = ""
+        self._wanted = asyncio.Event()
+        self._settled = asyncio.Event()  # Nothing is under way that a caller should wait for.
+        self._settled.set()
+
+    @property
+    def state(self) -> str:
+        """``ok``, or why the keys are not read."""
+        return self._failure or "ok"
+
+    async def find(self, header: Header) -> VerifyingKey:
+        """
+        Find the key that a token names.
+
+        Raises:
+            BadToken: The issuer has none of that name, or not for that algorithm.
+            IdentityOutage: The issuer's keys are not known.
+        """
+        known = (await self._current()).find(header)
+        if known is None:
+            known = (await self._newest()).find(header)
+        if known is None:
+            raise BadToken("the token's key is not one of its issuer's")
+        return known
+
+    async def run(self) -> None:
+        """Read the keys now, and whenever they are wanted, until cancelled."""
+        self._want()
+        try:
+            while True:
+                await self._wanted.wait()
+                self._wanted.clear()
+                await self._read_until_done()
+        finally:
+            self._settled.set()
+
+    async def _read_until_done(self) -> None:
+        while not await self._read():
+            self._settled.set()
+            await asyncio.sleep(self._backoff.delay())
+            self._settled.clear()
+        self._backoff.reset()
+        self._settled.set()
+
+    async def _current(self) -> KeySet:
+        """Return what is known, unless that is too old."""
+        if self._age >= self._ttl:
+            self._want()
+        if self._age >= self._max_age:
+            await self._attempt()
+        if self._age >= self._max_age:
+            raise IdentityOutage(self._failure or "its keys are not read yet")
+        return self._keys
+
+    async def _newest(self) -> KeySet:
+        """Return what the issuer has now, as far as it may be asked again."""
+        now = self._timer()
+        if now - self._sought_at >= COOLDOWN:
+            self._sought_at = now
+            self._want()
+        await self._attempt()
+        if self._failure:  # The key may be there, and we do not know.
+            raise IdentityOutage(self._failure)
+        return self._keys
+
+    @property
+    def _age(self) -> float:
+        return self._timer() - self._read_at
+
+    def _want(self) -> None:
+        if not self._failure and self._settled.is_set():  # Else it is under way already.
+            self._settled.clear()
+            self._wanted.set()
+
+    async def _attempt(self) -> None:
+        """Wait for the attempt that is under way, if one is."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._settled.wait()
+        except TimeoutError as error:
+            raise IdentityOutage("its keys are waited for") from error
+
+    async def _read(self) -> bool:
+        try:
+            keys = parse(await self._outbound.ask(self._question), self._issuer.algorithms)
+        except IdentityOutage as error:
+            self._failure = error.reason
+            log.warning("keys.unread", issuer=self._issuer.issuer, reason=error.reason)
+            return False
+        self._keys, self._read_at, self._failure = keys, self._timer(), ""
+        log.info("keys.read", issuer=self._issuer.issuer, keys=len(keys.keys))
+        return True

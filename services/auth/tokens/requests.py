@@ -1,0 +1,109 @@
+"""
+What back ends post about channel tokens.
+
+Pure.  Source: RFC 7662 (introspection) and RFC 7009 (revocation), whose bodies are forms; JSON is taken too.
+"""
+
+from typing import Annotated, TypeVar
+from urllib.parse import parse_qsl
+
+import msgspec
+from msgspec import Meta
+
+from libs.common.channels import MAX_USER_ID
+from libs.common.errors import Invalid
+from libs.common.tokens.channel_tokens import MAX_JTI, Grant
+from services.auth.bodies import FORM, JSON, MAX_FIELDS, BadBody, UnknownMediaType
+
+
+class Unclear(Invalid):
+    """A revocation does not say what is to be revoked, or says several things."""
+
+    def __init__(self) -> None:
+        super().__init__("name one of token, jti and user")
+
+
+class Question(msgspec.Struct, frozen=True):
+    """
+    Whether a token is good.
+
+    Attributes:
+        token: It.
+    """
+
+    token: str
+
+
+class Revocation(msgspec.Struct, frozen=True):
+    """
+    What is to be revoked: one of three.
+
+    Attributes:
+        token: A token.
+        jti: The name of one.
+        user: All tokens of a user that have been issued.
+    """
+
+    token: str = ""
+    jti: Annotated[str, Meta(max_length=MAX_JTI)] = ""
+    user: Annotated[str, Meta(max_length=MAX_USER_ID)] = ""
+
+
+_T = TypeVar("_T")
+
+
+def grant_of(body: bytes) -> Grant:
+    """
+    Read what a token shall say: JSON, whatever its media type.
+
+    Raises:
+        BadBody: It is malformed, or a field is missing, unknown or wrong.
+    """
+    return _converted(body, JSON, Grant)
+
+
+def question_of(body: bytes, media_type: str) -> Question:
+    """
+    Read a question; raises as `revocation_of` does.
+
+    Args:
+        body: As received.
+        media_type: Of the ``Content-Type``, without parameters; empty: a form.
+    """
+    return _converted(body, media_type, Question)
+
+
+def revocation_of(body: bytes, media_type: str) -> Revocation:
+    """
+    Read a revocation.
+
+    Raises:
+        Unclear: It names nothing, or several things.
+        BadBody: It is malformed, or names a field twice (RFC 6749, 3.2: it must not).
+        UnknownMediaType: It is neither a form nor JSON.
+    """
+    revocation = _converted(body, media_type, Revocation)
+    if sum(map(bool, msgspec.structs.astuple(revocation))) != 1:
+        raise Unclear
+    return revocation
+
+
+def _converted(body: bytes, media_type: str, kind: type[_T]) -> _T:
+    try:
+        if media_type == JSON:
+            return msgspec.json.decode(body, type=kind)
+        if media_type in {"", FORM}:
+            return msgspec.convert(_fields(body), kind)
+    except msgspec.ValidationError as error:
+        raise BadBody(f"invalid body: {error}") from error
+    except (msgspec.DecodeError, RecursionError, ValueError) as error:
+        raise BadBody("the body is malformed") from error
+    raise UnknownMediaType
+
+
+def _fields(body: bytes) -> dict[str, str]:
+    pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS)
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        raise ValueError("a field stands there twice")
+    return fields

@@ -1,0 +1,187 @@
+"""
+HTTP for back ends that tell: the Pusher API, and CloudEvents at ``/events``.
+
+What is posted to the Pusher API is on the bus when the answer leaves; what is posted to ``/events`` is stored
+in the event log, and routed from there like every other domain event.  What back ends ask is in `reads`.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from functools import partial
+from hashlib import sha256
+from typing import Any
+
+from aiohttp import web
+
+from libs.common.apps.port import Apps
+from libs.common.bus.port import Bus
+from libs.common.channels import Channel
+from libs.common.control.commands import Order
+from libs.common.control.port import Control
+from libs.common.errors import Invalid
+from libs.common.eventlog.port import EventLog
+from libs.common.rates.port import Act, Rates
+from libs.common.rates.throttle import Throttle
+from libs.common.roster.port import Roster
+from libs.common.tally.port import Tally
+from libs.common.web import http
+from libs.common.web.authentication import Callers
+from services.dispatcher.api.queries import Attributes
+from services.dispatcher.api.reads import Reads
+from services.dispatcher.api.requests import Post, read_batch, read_event, read_former
+from services.dispatcher.events.cloudevents import records_of
+from services.dispatcher.settings import DispatcherSettings
+
+TERMINATE_TTL = 300.0  # Seconds that a gateway may be cut off and still hear of a termination.
+LONGEST_TOKEN = 255  # Characters of an ``X-Idempotency-Key``.
+
+Reader = Callable[..., Post]
+
+# What of a query proves who asks, and says nothing about what for (`signing.check_request`).
+_PROOFS = {"auth_key", "auth_timestamp", "auth_version", "auth_signature", "body_md5"}
+
+
+class TokenUsed(Invalid):
+    """An idempotency key was used for another request before."""
+
+    status = 409
+
+    def __init__(self) -> None:
+        super().__init__("this X-Idempotency-Key was used for another request")
+
+
+class BadToken(Invalid):
+    """An idempotency key is too long."""
+
+    def __init__(self) -> None:
+        super().__init__(f"X-Idempotency-Key may have {LONGEST_TOKEN} characters")
+
+
+class Api:
+    """
+    The handlers.
+
+    Args:
+        settings: Bounds.
+        apps: Who may post.
+        bus: Takes events of the Pusher API.
+        events: Takes CloudEvents.
+        control: Takes orders to gateways.
+        roster: Knows users.
+        tally: Knows subscriptions.
+        rates: Counts what apps do.
+        counts: What was posted, by name.
+    """
+
+    def __init__(
+        self,
+        settings: DispatcherSettings,
+        apps: Apps,
+        *,
+        bus: Bus,
+        events: EventLog,
+        control: Control,
+        roster: Roster,
+        tally: Tally,
+        rates: Rates,
+        counts: Counter[str],
+    ) -> None:
+        self._callers = Callers(apps, settings.read_timeout)
+        self._bus = bus
+        self._events = events
+        self._control = control
+        self._throttle = Throttle(rates)
+        self._reads = Reads(self._callers, bus, roster, tally=tally, throttle=self._throttle)
+        self._counts = counts
+
+    def routes(self) -> Iterable[web.AbstractRouteDef]:
+        """Serve the API under any prefix, and ``/events``."""
+        prefix = r"/{prefix:(?:.+/)?}apps/{app_id}"
+        return [
+            web.post(prefix + "/events", self._post_event),
+            web.post(prefix + "/batch_events", self._post_batch),
+            web.post(prefix + "/channels/{channel}/events", self._post_former),
+            *self._reads.routes(prefix),
+            web.post(prefix + "/users/{user_id}/terminate_connections", self._terminate),
+            # The Python SDK leaves the app out of the path (docs/protocol.md, "HTTP API").
+            web.post("/users/{user_id}/terminate_connections", self._terminate),
+            web.post("/events", self._post_cloudevents),
+        ]
+
+    async def _post_event(self, request: web.Request) -> web.Response:
+        post = await self._publish(request, read_event)
+        if not any(post.asked):
+            return http.answer({})
+        return http.answer({"channels": await self._described(post)})
+
+    async def _post_batch(self, request: web.Request) -> web.Response:
+        post = await self._publish(request, read_batch)
+        if not any(post.asked):
+            return http.answer({})
+        told = await self._described(post)
+        # Index by index: two events for one channel may ask for different things.
+        batch = [
+            {name: fact for name, fact in told[publication.channel.name].items() if name in asked}
+            for publication, asked in zip(post.publications, post.asked, strict=True)
+        ]
+        return http.answer({"batch": batch})
+
+    async def _post_former(self, request: web.Request) -> web.Response:
+        """Publish as the first version of the API did, which Pusher calls deprecated."""
+        await self._publish(
+            request, partial(read_former, request.match_info["channel"], request.query)
+        )
+        return http.answer({}, status=202)
+
+    async def _publish(self, request: web.Request, read: Reader) -> Post:
+        call = await self._callers.signed(request)
+        token = _token(request)
+        post = read(call.app, call.body, now=call.now, token=token)
+        act, cost = Act(call.app.id, "publishes"), len(post.publications)
+        await self._throttle.check(act, rate=call.app.limits.publishes, cost=cost)
+        if token and not await self._bus.claim(call.app.id, token, _digest(request, call.body)):
+            raise TokenUsed
+        await self._bus.publish(post.publications)
+        self._counts["posted.events"] += cost
+        return post
+
+    async def _described(self, post: Post) -> dict[str, dict[str, Any]]:
+        wanted: dict[Channel, Attributes] = {}
+        for publication, asked in zip(post.publications, post.asked, strict=True):
+            wanted[publication.channel] = wanted.get(publication.channel, frozenset()) | asked
+        return await self._reads.descriptions(list(wanted), list(wanted.values()))
+
+    async def _terminate(self, request: web.Request) -> web.Response:
+        call = await self._callers.signed(request)
+        user_id = request.match_info["user_id"]
+        order = Order("terminate", call.app.id, user_id, call.now, call.now + TERMINATE_TTL)
+        await self._control.send(order)
+        self._counts["posted.terminations"] += 1
+        return http.answer({})
+
+    async def _post_cloudevents(self, request: web.Request) -> web.Response:
+        app = self._callers.named(request)
+        records = records_of(
+            app.events_topic,
+            content_type=request.headers.get("Content-Type", ""),
+            headers={name.lower(): value for name, value in request.headers.items()},
+            body=await self._callers.body(request),
+        )
+        act = Act(app.id, "publishes")
+        await self._throttle.check(act, rate=app.limits.publishes, cost=len(records))
+        await self._events.append(records)
+        self._counts["posted.cloudevents"] += len(records)
+        return http.answer({"accepted": len(records)}, status=202)
+
+
+def _token(request: web.Request) -> str:
+    token = request.headers.get("X-Idempotency-Key", "")
+    if len(token) > LONGEST_TOKEN:
+        raise BadToken
+    return token
+
+
+def _digest(request: web.Request, body: bytes) -> str:
+    """Tell requests apart by what they ask for; each repetition is signed anew."""
+    query = sorted(pair for pair in request.query.items() if pair[0].lower() not in _PROOFS)
+    return sha256(ascii((request.path, query)).encode() + b"\n" + body).hexdigest()

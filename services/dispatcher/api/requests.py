@@ -1,0 +1,169 @@
+"""
+Bodies of the Pusher HTTP API: read them, and check them against its rules.
+
+Pure.  Source: Pusher, "HTTP API"; docs/protocol.md, "HTTP API" and "What the official SDKs pin down".
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+import msgspec
+
+from libs.common.apps.app import App
+from libs.common.apps.limits import Limits, exceeds
+from libs.common.bus.messages import Broadcast, Publication, event_frame
+from libs.common.channels import Channel, check_channel, check_event, check_socket_id
+from libs.common.errors import Invalid
+from services.dispatcher.api.queries import Attributes, attributes_of
+
+T = TypeVar("T")
+
+
+class BadRequest(Invalid):
+    """The body of a request is not what the API asks for."""
+
+
+class PayloadTooLarge(Invalid):
+    """An event's data is above the limit."""
+
+    status = 413
+
+    def __init__(self, limit: int) -> None:
+        # The PHP SDK's suite looks for "content of this event".
+        super().__init__(
+            "the data content of this event exceeds the allowed maximum "
+            f"({limit} bytes, limits.payload_bytes)"
+        )
+
+
+class Event(msgspec.Struct, frozen=True):
+    """The body of ``POST /apps/{id}/events``, or an item of a batch; unknown keys are ignored."""
+
+    name: str
+    data: str
+    channel: str | None = None
+    channels: tuple[str, ...] | None = None
+    socket_id: str | None = None
+    info: str | None = None
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """The body of ``POST /apps/{id}/batch_events``."""
+
+    batch: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """
+    What a back end posted.
+
+    Attributes:
+        publications: What to publish, in order.
+        asked: For each publication, what the answer shall tell of its channel.
+    """
+
+    publications: tuple[Publication, ...]
+    asked: tuple[Attributes, ...]
+
+
+_event = msgspec.json.Decoder(Event)
+_batch = msgspec.json.Decoder(Batch)
+
+
+def read_event(app: App, body: bytes, *, now: float, token: str = "") -> Post:
+    """
+    Read an event for one channel or several.
+
+    Args:
+        app: Whose.
+        body: As received.
+        now: UTC epoch seconds.
+        token: What the back end calls the request; see `Publication.token`.
+
+    Raises:
+        Invalid: It breaks a rule, and says which; its status is 400 or 413.
+    """
+    event = _decode(_event, body)
+    return _post(app, [(event, name) for name in _names(event, app.limits)], now=now, token=token)
+
+
+def read_batch(app: App, body: bytes, *, now: float, token: str = "") -> Post:
+    """Read events for one channel each; see `read_event`."""
+    events = _decode(_batch, body).batch
+    if exceeds(len(events), app.limits.batch):
+        raise BadRequest(f"Batch too large (> {app.limits.batch}, limits.batch)")
+    pairs = []
+    for event in events:
+        if event.channel is None:
+            raise BadRequest("an event of a batch needs a channel")
+        pairs.append((event, event.channel))
+    return _post(app, pairs, now=now, token=token)
+
+
+def read_former(
+    channel: str, query: Mapping[str, str], app: App, body: bytes, *, now: float, token: str = ""
+) -> Post:
+    """
+    Read an event as the first version of the API had it: the body is its data.
+
+    Args:
+        channel: Its only channel.
+        query: Has its ``name``, and perhaps a ``socket_id`` and ``info``.
+        app: See `read_event`, as for the rest.
+        body: As received.
+        now: As there.
+        token: As there.
+
+    Raises:
+        Invalid: As there.
+    """
+    try:
+        data = body.decode()
+    except UnicodeDecodeError as error:
+        raise BadRequest("the body is not UTF-8") from error
+    event = Event(query.get("name", ""), data, socket_id=query.get("socket_id"))
+    return _post(app, [(event, channel)], now=now, token=token)
+
+
+def _decode(decoder: "msgspec.json.Decoder[T]", body: bytes) -> T:
+    try:
+        return decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise BadRequest(f"the body cannot be read: {error}") from error
+
+
+def _names(event: Event, limits: Limits) -> list[str]:
+    if event.channel is not None and event.channels is None:
+        return [event.channel]
+    names = list(dict.fromkeys(event.channels or ()))
+    if not names:
+        raise BadRequest("an event needs a channel")
+    if exceeds(len(names), limits.event_channels):
+        raise BadRequest(
+            f"an event may go to {limits.event_channels} channels at once (limits.event_channels)"
+        )
+    return names
+
+
+def _post(app: App, pairs: list[tuple[Event, str]], *, now: float, token: str) -> Post:
+    publications, asked = [], []
+    for number, (event, name) in enumerate(pairs):
+        _check(event, name, app.limits)
+        excluded = (event.socket_id,) if event.socket_id else ()
+        broadcast = Broadcast(event_frame(name, event.name, event.data), now, excluded)
+        # One request may bring two events for one channel: each has a token of its own.
+        own = f"{token}/{number}" if token else ""
+        publications.append(Publication(Channel(app.id, name), broadcast, token=own))
+        asked.append(attributes_of(event.info or ""))
+    return Post(tuple(publications), tuple(asked))
+
+
+def _check(event: Event, channel: str, limits: Limits) -> None:
+    check_event(event.name, longest=limits.longest_event_name)
+    if event.socket_id:
+        check_socket_id(event.socket_id)
+    check_channel(channel, longest=limits.longest_channel_name)
+    if exceeds(len(event.data.encode()), limits.payload_bytes):
+        raise PayloadTooLarge(limits.payload_bytes)

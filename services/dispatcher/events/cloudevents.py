@@ -1,0 +1,290 @@
+"""
+CloudEvents 1.0: JSON format, Kafka and HTTP bindings.
+
+Pure.  An event of either binding is *structured* (one JSON document holds attributes and data) or *binary*
+(attributes are headers, the body is the data).  What `records_of` makes of an HTTP request, `decode` reads
+back as the same event.  Sources: CloudEvents 1.0.2, "JSON event format", "Kafka protocol binding" and
+"HTTP protocol binding".
+"""
+
+import base64
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any
+from urllib.parse import unquote
+
+import msgspec
+
+from libs.common.channels import BadSocketId, check_socket_id
+from libs.common.eventlog.records import NewRecord, Record
+from services.dispatcher.events.event import (
+    DomainEvent,
+    TooDeep,
+    Undecodable,
+    key_text,
+    parse,
+    valid_trace,
+)
+
+STRUCTURED = "application/cloudevents+json"
+BATCH = "application/cloudevents-batch+json"
+
+_KAFKA_PREFIX = "ce_"
+_HTTP_PREFIX = "ce-"
+_ATTRIBUTE = re.compile(r"[a-z0-9]+")  # CloudEvents, "Naming conventions".
+_QUOTED_PAIR = re.compile(r"\\(.)")
+_REQUIRED = frozenset({"ce_specversion", "ce_id", "ce_source", "ce_type"})
+
+_Text = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class _Attributes(msgspec.Struct, frozen=True):
+    """The context attributes that we read; others pass unseen."""
+
+    specversion: str
+    id: _Text
+    source: _Text
+    type: _Text
+    subject: str | None = None
+    time: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    datacontenttype: str | None = None
+    socketid: str | None = None
+    traceparent: str | None = None
+    partitionkey: str | None = None
+
+    def check(self) -> None:
+        """
+        Check what types cannot say.
+
+        Raises:
+            Undecodable: Another version of CloudEvents, or ``socketid`` is no socket id.
+        """
+        if self.specversion != "1.0":
+            raise Undecodable(f"CloudEvents {self.specversion[:16]!r} is not supported, only 1.0")
+        if self.socketid:
+            try:
+                check_socket_id(self.socketid)
+            except BadSocketId as error:
+                raise Undecodable(str(error)) from error
+
+    @property
+    def key(self) -> bytes | None:
+        """The key that keeps related events in order (CloudEvents, "Partitioning", else the subject)."""
+        key = self.partitionkey or self.subject
+        return key.encode() if key else None
+
+
+class _Envelope(_Attributes, frozen=True):
+    """The JSON format: attributes, and data as JSON or as base64."""
+
+    data: msgspec.Raw = msgspec.Raw()
+    data_base64: bytes | None = None
+
+
+_ATTRIBUTE_NAMES = frozenset(_Attributes.__struct_fields__) - {"datacontenttype"}
+_decode_envelope = msgspec.json.Decoder(_Envelope).decode
+_decode_batch = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+def is_structured(headers: Mapping[str, bytes]) -> bool:
+    """Tell whether a record's headers announce an event in one document."""
+    return headers.get("content-type", b"").lower().startswith(b"application/cloudevents")
+
+
+def is_binary(headers: Mapping[str, bytes]) -> bool:
+    """Tell whether a record's headers hold an event's attributes."""
+    return not _REQUIRED.isdisjoint(headers)
+
+
+def decode_structured(record: Record, value: bytes, *, headers: Mapping[str, bytes]) -> DomainEvent:
+    """
+    Read an event in the JSON format.
+
+    Raises:
+        Undecodable: It is none, or of another format.
+    """
+    media_type = _media_type(_header(headers, "content-type"))
+    if media_type not in {STRUCTURED, "application/cloudevents"}:
+        raise Undecodable(f"{media_type[:64]!r} is not supported, only {STRUCTURED}")
+    envelope, data = _open(value)
+    return _event(envelope, data, record=record, headers=headers)
+
+
+def decode_binary(record: Record, value: bytes, *, headers: Mapping[str, bytes]) -> DomainEvent:
+    """
+    Read an event whose attributes are headers.
+
+    Raises:
+        Undecodable: A header or the data cannot be read.
+    """
+    texts = {name: _header(headers, _KAFKA_PREFIX + name) for name in _ATTRIBUTE_NAMES}
+    attributes = _attributes({name: text for name, text in texts.items() if text})
+    data = _content(_header(headers, "content-type"), value)
+    return _event(attributes, data, record=record, headers=headers)
+
+
+def _event(
+    attributes: _Attributes, data: Any, *, record: Record, headers: Mapping[str, bytes]
+) -> DomainEvent:
+    # Kafka's own header speaks of the last hop, the extension of the event's origin.
+    trace = valid_trace(headers.get("traceparent", b"").decode(errors="replace"))
+    return DomainEvent(
+        type=attributes.type,
+        id=attributes.id,
+        source=attributes.source,
+        subject=attributes.subject or "",
+        time=attributes.time.timestamp() if attributes.time else record.timestamp,
+        data=data,
+        key=key_text(record),
+        socket_id=attributes.socketid or "",
+        trace=trace or valid_trace(attributes.traceparent or ""),
+    )
+
+
+def _open(document: bytes | msgspec.Raw) -> tuple[_Envelope, Any]:
+    """Read and check an event in the JSON format, and its data."""
+    try:
+        envelope = _decode_envelope(document)
+    except RecursionError as error:
+        raise TooDeep("the CloudEvent") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Undecodable(f"not a CloudEvent: {error}") from error
+    envelope.check()
+    if envelope.data_base64 is None:
+        return envelope, parse(envelope.data, "data") if bytes(envelope.data) else None
+    if bytes(envelope.data):
+        raise Undecodable("both data and data_base64")
+    return envelope, _content(envelope.datacontenttype or "", envelope.data_base64)
+
+
+def _attributes(texts: Mapping[str, str]) -> _Attributes:
+    try:
+        attributes = msgspec.convert(texts, _Attributes)
+    except msgspec.ValidationError as error:
+        raise Undecodable(f"not a CloudEvent: {error}") from error
+    attributes.check()
+    return attributes
+
+
+def _content(content_type: str, body: bytes) -> Any:
+    """Turn data of a media type into a JSON value: bytes that are neither JSON nor text become base64."""
+    media_type = _media_type(content_type)
+    if not body:
+        return None
+    if not media_type or media_type.endswith(("/json", "+json")):
+        return parse(body, "data")
+    if not media_type.startswith("text/"):
+        return base64.b64encode(body).decode()
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise Undecodable("data of a text type is not UTF-8") from error
+
+
+def _header(headers: Mapping[str, bytes], name: str) -> str:
+    try:
+        return headers.get(name, b"").decode()
+    except UnicodeDecodeError as error:
+        raise Undecodable(f"header {name} is not UTF-8") from error
+
+
+def _media_type(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
+
+
+def records_of(
+    topic: str, *, content_type: str, headers: Mapping[str, str], body: bytes
+) -> tuple[NewRecord, ...]:
+    """
+    Turn an HTTP request into the records that hold its events.
+
+    Args:
+        topic: Where the records shall go.
+        content_type: As received, parameters included; empty where there was none.
+        headers: Header name in lower case to value.
+        body: As received.
+
+    Raises:
+        Undecodable: There is no event, or one of them breaks a rule: then none is taken.
+    """
+    media_type = _media_type(content_type)
+    trace = _trace_header(headers)
+    if media_type == BATCH:
+        return tuple(_structured_record(topic, event, trace) for event in _split(body))
+    if media_type == STRUCTURED:
+        return (_structured_record(topic, body, trace),)
+    if media_type.startswith("application/cloudevents"):
+        raise Undecodable(f"{media_type[:64]!r} is not supported, only {STRUCTURED} and {BATCH}")
+    if "ce-specversion" not in headers:
+        raise Undecodable("neither a CloudEvents content type nor a ce-specversion header")
+    return (_binary_record(topic, content_type, headers=headers, body=body, trace=trace),)
+
+
+_Headers = tuple[tuple[str, bytes], ...]
+
+
+def _split(body: bytes) -> list[msgspec.Raw]:
+    try:
+        return _decode_batch(body)
+    except RecursionError as error:
+        raise TooDeep("the batch") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Undecodable(f"not a batch of CloudEvents: {error}") from error
+
+
+def _structured_record(topic: str, document: bytes | msgspec.Raw, trace: _Headers) -> NewRecord:
+    envelope, _ = _open(document)
+    headers = (("content-type", STRUCTURED.encode()), *trace)
+    return NewRecord(topic, bytes(document), envelope.key, headers)
+
+
+def _binary_record(
+    topic: str, content_type: str, *, headers: Mapping[str, str], body: bytes, trace: _Headers
+) -> NewRecord:
+    texts = dict(_attribute_headers(headers))
+    attributes = _attributes({name: texts[name] for name in _ATTRIBUTE_NAMES & texts.keys()})
+    _content(content_type, body)
+    kept = tuple((_KAFKA_PREFIX + name, text.encode()) for name, text in texts.items())
+    if content_type:
+        kept += (("content-type", _encoded("content-type", content_type)),)
+    return NewRecord(topic, body, attributes.key, kept + trace)
+
+
+def _attribute_headers(headers: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the attributes of a binary event, decoded; an empty one counts as absent."""
+    found = []
+    for header, value in headers.items():
+        if not header.startswith(_HTTP_PREFIX):
+            continue
+        name = header.removeprefix(_HTTP_PREFIX)
+        if not _ATTRIBUTE.fullmatch(name):
+            raise Undecodable(f"header {header[:64]!r} names no attribute: a-z and 0-9 are allowed")
+        if text := _unescape(header, value):
+            found.append((name, text))
+    return found
+
+
+def _unescape(header: str, value: str) -> str:
+    """Decode a header's value: HTTP binding, "HTTP header values": quotes first, then percent signs, once."""
+    text = value.strip(" \t")
+    if len(text) >= 2 and text[0] == text[-1] == '"':
+        text = _QUOTED_PAIR.sub(r"\1", text[1:-1])
+    _encoded(header, text)
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError as error:
+        raise Undecodable(f"header {header[:64]!r} is not percent-encoded UTF-8") from error
+
+
+def _encoded(header: str, value: str) -> bytes:
+    """Encode a header's value, which HTTP libraries pad with surrogates where it is no UTF-8."""
+    try:
+        return value.encode()
+    except UnicodeEncodeError as error:
+        raise Undecodable(f"header {header[:64]!r} is not UTF-8") from error
+
+
+def _trace_header(headers: Mapping[str, str]) -> _Headers:
+    trace = valid_trace(headers.get("traceparent", ""))
+    return (("traceparent", trace.encode()),) if trace else ()

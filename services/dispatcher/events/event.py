@@ -1,0 +1,125 @@
+"""
+Domain events as routes see them, and the guarded way to read JSON of any origin.
+
+Pure.  `decoding` makes events from records; this module holds what all formats share.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from libs.common.errors import Invalid
+from libs.common.eventlog.records import Record
+
+MAX_DEPTH = 64  # Levels of nesting.  CEL's conversion overflows the C stack somewhere beyond 5,000.
+
+# W3C Trace Context, "traceparent Header Field Values": no version ff, no id of zeros.
+_TRACEPARENT = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+)
+
+_NESTING = (dict, list)
+_decode = msgspec.json.Decoder().decode
+
+
+@dataclass(frozen=True, slots=True)
+class DomainEvent:
+    """
+    Something that happened upstream.
+
+    Attributes:
+        type: What kind of thing, such as ``order.created``.
+        id: Unique with `source`; where the format has none, topic, partition and offset.
+        source: Who tells it.
+        subject: What it is about; may be empty.
+        time: When it happened, UTC epoch seconds; where the event does not say, the record's timestamp.
+        data: The decoded JSON value.
+        key: The record's key as text; may be empty.
+        socket_id: The connection that caused it and must not hear of it; may be empty.
+        trace: W3C ``traceparent``; may be empty.
+        changed: Whether `data` is a row of somebody's database, of which a route must list what it sends.
+    """
+
+    type: str
+    id: str
+    source: str
+    subject: str
+    time: float
+    data: Any
+    key: str = ""
+    socket_id: str = ""
+    trace: str = ""
+    changed: bool = False
+
+
+class Undecodable(Invalid):
+    """Bytes that should be an event are none; `reason` says why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"undecodable event: {reason}")
+        self.reason = reason
+
+
+class TooDeep(Undecodable):
+    """A JSON document is nested too deeply."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} is nested deeper than {MAX_DEPTH} levels")
+
+
+def parse(text: bytes | msgspec.Raw, what: str = "the value") -> Any:
+    """
+    Read a JSON document.
+
+    Args:
+        text: The document.
+        what: What the document is, for the error.
+
+    Raises:
+        Undecodable: It is no JSON (RFC 8259), no UTF-8, has a number out of range, or is nested deeper
+            than `MAX_DEPTH`.
+    """
+    try:
+        value = _decode(text)
+    except RecursionError as error:
+        raise TooDeep(what) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Undecodable(f"{what} is not JSON: {error}") from error
+    plain = bytes(text)
+    # No document is deeper than it has opening brackets: most are cleared by counting them.
+    if plain.count(b"{") + plain.count(b"[") > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):
+        raise TooDeep(what)
+    return value
+
+
+def _is_deeper(value: Any, limit: int) -> bool:
+    level: list[Any] = [[value]]
+    for _ in range(limit + 1):
+        level = [
+            child for parent in level for child in _children(parent) if isinstance(child, _NESTING)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _children(parent: Any) -> Iterable[Any]:
+    return parent.values() if isinstance(parent, dict) else parent
+
+
+def coordinates(record: Record) -> str:
+    """Name a record by its place in the log."""
+    return f"{record.topic}/{record.partition}/{record.offset}"
+
+
+def key_text(record: Record) -> str:
+    """Return a record's key as text; bytes that are no UTF-8 are replaced."""
+    return (record.key or b"").decode(errors="replace")
+
+
+def valid_trace(text: str) -> str:
+    """Return a ``traceparent``, or the empty string if it is malformed."""
+    return text if _TRACEPARENT.fullmatch(text) else ""

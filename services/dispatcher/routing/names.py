@@ -1,0 +1,107 @@
+"""
+Templates of channel and event names, and what the values in them may not do.
+
+Pure.  A value may not change the kind of a channel (public, private, cached and so on): that is what the
+template's own text before the first value says.  Nor may it produce a name out of bounds or a reserved
+event.  It may hold the separators that the template uses.
+"""
+
+from typing import Any
+
+from libs.common.channels import (
+    BadChannelName,
+    BadEventName,
+    Channel,
+    Kind,
+    check_channel,
+    check_event,
+)
+from services.dispatcher.routing.templates import Template
+
+_CLIENT_EVENTS = "client-"
+
+
+class ChannelTemplate:
+    """
+    A template of channel names.
+
+    Args:
+        source: Its text.
+        longest: Characters that a name may have.
+
+    Raises:
+        BadRule: The text cannot be compiled.
+        BadChannelName: Whatever the values, a name would be out of bounds.
+    """
+
+    __slots__ = ("_kind", "_longest", "_template")
+
+    def __init__(self, source: str, *, longest: int) -> None:
+        self._template = Template(source)
+        self._longest = longest
+        self._kind = _kind(self._template.prefix)
+        if self._kind[0] is Kind.ENCRYPTED:
+            raise BadChannelName(
+                source, "a route cannot feed an encrypted channel, nothing encrypts"
+            )
+        self._check(self._template.sample("0"))
+
+    def render(self, scope: dict[str, Any]) -> str:
+        """
+        Render a name.
+
+        Raises:
+            AbsentField: See `Template.render`.
+            Unevaluable: See `Template.render`.
+            BadChannelName: The name is out of bounds, or of another kind than the template.
+        """
+        return self._check(self._template.render(scope))
+
+    def _check(self, name: str) -> str:
+        check_channel(name, longest=self._longest)
+        if _kind(name) != self._kind:
+            raise BadChannelName(name, "a value changes what kind of channel it is")
+        return name
+
+
+class EventTemplate:
+    """
+    A template of event names.
+
+    Args:
+        source: Its text.
+        longest: Characters that a name may have.
+
+    Raises:
+        BadRule: The text cannot be compiled.
+        BadEventName: Whatever the values, a name would be out of bounds.
+    """
+
+    __slots__ = ("_longest", "_template")
+
+    def __init__(self, source: str, *, longest: int) -> None:
+        self._template = Template(source)
+        self._longest = longest
+        self._check(self._template.sample("0"))
+
+    def render(self, scope: dict[str, Any]) -> str:
+        """
+        Render a name.
+
+        Raises:
+            AbsentField: See `Template.render`.
+            Unevaluable: See `Template.render`.
+            BadEventName: The name is out of bounds or reserved.
+        """
+        return self._check(self._template.render(scope))
+
+    def _check(self, name: str) -> str:
+        check_event(name, longest=self._longest)
+        if name.startswith(_CLIENT_EVENTS):
+            raise BadEventName(name, "names that begin with client- are for clients")
+        return name
+
+
+def _kind(name: str) -> tuple[Kind, bool]:
+    channel = Channel("", name)
+    return channel.kind, channel.is_cache

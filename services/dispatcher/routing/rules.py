@@ -1,0 +1,203 @@
+"""
+A route, compiled: whether it applies to an event, and what it sends.
+
+Pure.  See `Route` for what its texts mean.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import translate
+from typing import Any, Literal
+
+import msgspec
+
+from libs.common.apps.limits import Limits, exceeds
+from libs.common.channels import BadChannelName, BadEventName
+from libs.common.errors import Invalid, Misconfigured
+from libs.common.expressions import AbsentField, BadRule, Expression, Unevaluable
+from services.dispatcher.events.event import DomainEvent
+from services.dispatcher.routing.names import ChannelTemplate, EventTemplate
+from services.dispatcher.routing.scope import compiled
+from services.dispatcher.settings import Route
+
+Reason = Literal["absent", "disabled", "too_old"]
+
+_CLASS = re.compile(
+    r"\[!?+\]?+[^]]*\]"
+)  # As fnmatch reads it: a bracket that comes first is a member.
+_encode = msgspec.json.Encoder().encode
+
+
+class BadRoute(Misconfigured):
+    """
+    A route of the settings cannot work.
+
+    Attributes:
+        route: Its name.
+        field: Which field of it, such as ``channels[0]``.
+        position: The character of the field's text, counted from 1; 0 where it is the text as a whole.
+    """
+
+    def __init__(self, route: str, field: str, reason: str, *, position: int = 0) -> None:
+        where = f" at character {position}" if position else ""
+        super().__init__(f"route {route!r}, {field}{where}: {reason}")
+        self.route = route
+        self.field = field
+        self.position = position
+
+
+class Unroutable(Invalid):
+    """
+    A route applies to an event and cannot send it, so that nothing of its record is sent.
+
+    Attributes:
+        route: Its name.
+        reason: What is wrong.
+    """
+
+    def __init__(self, route: str, reason: str) -> None:
+        super().__init__(f"route {route!r}: {reason}")
+        self.route = route
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """
+    A broadcast to make.
+
+    Attributes:
+        route: The name of the route that says so.
+        app: The app's id.
+        data: JSON text.
+    """
+
+    route: str
+    app: str
+    channel: str
+    event: str
+    data: str
+
+
+class Rule:
+    """
+    A compiled route.
+
+    Args:
+        route: As in the settings.
+        app: The id of the app whose channels are meant.
+        limits: Bounds of names and payloads.
+
+    Raises:
+        BadRoute: A text of it cannot be compiled, or can never give an allowed name.
+    """
+
+    def __init__(self, route: Route, *, app: str, limits: Limits) -> None:
+        self.name = route.name
+        self._app = app
+        self._enabled = route.enabled
+        self._max_age = route.max_age
+        self._max_payload = limits.payload_bytes
+        with self._compiling("type"):
+            self._is_type = _glob(route.type)
+        with self._compiling("when"):
+            self._when = compiled(route.when) if route.when else None
+        self._channels: list[ChannelTemplate] = []
+        for number, source in enumerate(route.channels):
+            with self._compiling(f"channels[{number}]"):
+                self._channels.append(ChannelTemplate(source, longest=limits.longest_channel_name))
+        with self._compiling("event"):
+            self._event = EventTemplate(route.event, longest=limits.longest_event_name)
+        self._projection: list[tuple[str, Expression]] = []
+        for name, source in route.data.items():
+            with self._compiling(f"data.{name}"):
+                self._projection.append((name, compiled(source)))
+
+    @contextmanager
+    def _compiling(self, field: str) -> Iterator[None]:
+        """Say in errors which route and which field it is."""
+        try:
+            yield
+        except BadRule as error:
+            position = error.position
+            raise BadRoute(self.name, field, error.reason, position=position) from error
+        except (BadChannelName, BadEventName) as error:
+            raise BadRoute(self.name, field, str(error)) from error
+
+    def applies(self, event: DomainEvent, scope: dict[str, Any], *, now: float) -> bool | Reason:
+        """
+        Tell whether the route applies to an event of its topic.
+
+        Args:
+            event: What happened.
+            scope: The same, as expressions see it.
+            now: UTC epoch seconds.
+
+        Returns:
+            Yes, no, or why not where an operator may want to count it.
+
+        Raises:
+            Unroutable: The condition cannot be evaluated.
+        """
+        if not self._is_type(event.type):
+            return False
+        if not self._enabled:
+            return "disabled"
+        if self._max_age and now - event.time > self._max_age:
+            return "too_old"
+        return self._holds(self._when, scope) if self._when else True
+
+    def _holds(self, when: Expression, scope: dict[str, Any]) -> bool | Reason:
+        try:
+            result = when.evaluate(scope)
+        except AbsentField:
+            return "absent"
+        except Unevaluable as error:
+            raise Unroutable(self.name, f"when: {error}") from error
+        if not isinstance(result, bool):
+            kind = type(result).__name__
+            raise Unroutable(self.name, f"when: expected true or false, got a {kind}")
+        return result
+
+    def broadcasts(self, event: DomainEvent, scope: dict[str, Any]) -> list[Routed]:
+        """
+        Make the broadcasts for an event that the route applies to, one for each channel.
+
+        Raises:
+            Unroutable: A template or the projection fails, or gives something out of bounds.
+        """
+        try:
+            data = self._data(event, scope)
+            name = self._event.render(scope)
+            channels = dict.fromkeys(template.render(scope) for template in self._channels)
+        except (AbsentField, Unevaluable, BadChannelName, BadEventName) as error:
+            raise Unroutable(self.name, str(error)) from error
+        return [Routed(self.name, self._app, channel, name, data) for channel in channels]
+
+    def _data(self, event: DomainEvent, scope: dict[str, Any]) -> str:
+        if event.changed and not self._projection:
+            raise Unroutable(
+                self.name, "a route must list the fields of a change event that it sends"
+            )
+        value = event.data
+        if self._projection:
+            value = {name: field.evaluate(scope) for name, field in self._projection}
+        try:
+            text = _encode(value)
+        except TypeError as error:  # A map whose keys are true and false, for one.
+            raise Unroutable(self.name, f"data cannot be told in JSON: {error}") from error
+        if exceeds(len(text), self._max_payload):
+            raise Unroutable(
+                self.name, f"data has {len(text)} bytes, more than {self._max_payload}"
+            )
+        return text.decode()
+
+
+def _glob(pattern: str) -> Callable[[str], object]:
+    """Compile a glob, case-sensitive."""
+    rest = _CLASS.sub(lambda found: " " * len(found[0]), pattern)
+    if "[" in rest:
+        raise BadRule("an opening bracket without a closing one", rest.index("[") + 1)
+    return re.compile(translate(pattern)).fullmatch

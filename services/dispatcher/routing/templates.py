@@ -1,0 +1,110 @@
+"""
+Templates: texts with CEL expressions in braces, such as ``private-user.{data.user_id}``.
+
+Pure.  ``{{`` and ``}}`` stand for braces.  A value must be a text or a whole number: nothing else has one
+obvious spelling in a name.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from libs.common.expressions import BadRule, Expression, Unevaluable
+from services.dispatcher.routing.scope import compiled
+
+_EXACT = 2.0**53  # Beyond it a float stands for several integers.
+_TOKEN = re.compile(r"\{\{|\}\}|\{|\}|[^{}]+")
+_BRACE = re.compile(r"""[{}]|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
+
+
+class Template:
+    """
+    A compiled template.
+
+    Args:
+        source: Its text.
+
+    Raises:
+        BadRule: A brace has no partner, or an expression cannot be compiled.
+    """
+
+    __slots__ = ("_parts", "source")
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self._parts = tuple(_parse(source))
+
+    @property
+    def prefix(self) -> str:
+        """The text before the first expression."""
+        literal = self._parts[0] if self._parts else ""
+        return literal if isinstance(literal, str) else ""
+
+    def sample(self, value: str) -> str:
+        """Render it with the same value for each expression."""
+        return "".join(value if isinstance(part, Expression) else part for part in self._parts)
+
+    def render(self, scope: dict[str, Any]) -> str:
+        """
+        Render it for an event.
+
+        Args:
+            scope: See `Expression.evaluate`.
+
+        Raises:
+            AbsentField: An expression needs a field that is not there.
+            Unevaluable: An expression fails, or its value is neither a text nor a whole number.
+        """
+        return "".join(
+            part if isinstance(part, str) else _spell(part, part.evaluate(scope))
+            for part in self._parts
+        )
+
+
+def _spell(expression: Expression, value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
+        return str(int(value))
+    kind = "null" if value is None else f"a {type(value).__name__}"
+    raise Unevaluable(expression.source, f"expected a text or a whole number, got {kind}")
+
+
+def _parse(source: str) -> Iterator[str | Expression]:
+    literal = ""
+    at = 0
+    while found := _TOKEN.match(source, at):
+        at = found.end()
+        match found[0]:
+            case "{":
+                if literal:
+                    yield literal
+                literal = ""
+                end = _closing(source, at)
+                yield _expression(source[at:end], start=at)
+                at = end + 1
+            case "}":
+                raise BadRule("a closing brace without an opening one", at)
+            case text:
+                literal += text[0] if text in {"{{", "}}"} else text
+    if literal:
+        yield literal
+
+
+def _closing(source: str, start: int) -> int:
+    """Find the brace that closes an expression; braces in its strings and maps are its own."""
+    depth = 1
+    for found in _BRACE.finditer(source, start):
+        depth += {"{": 1, "}": -1}.get(found[0], 0)
+        if not depth:
+            return found.start()
+    raise BadRule("an opening brace without a closing one", start)
+
+
+def _expression(source: str, *, start: int) -> Expression:
+    try:
+        return compiled(source)
+    except BadRule as error:
+        raise BadRule(error.reason, start + max(error.position, 1)) from error

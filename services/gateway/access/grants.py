@@ -1,0 +1,73 @@
+"""
+Grants: by what right a client is in its channels, and what ends it.
+
+Pure.  ``now`` is monotonic seconds.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import inf
+
+from services.gateway.access.verifier import Pass
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """
+    The right to be in a channel.
+
+    Attributes:
+        user: Whose it is; empty where nothing says so.
+        given_at: When it was given, UTC epoch seconds.
+        pass_: The token that opened the channel; None: one of Pusher's kind, which has no end.
+    """
+
+    user: str
+    given_at: float
+    pass_: Pass | None = None
+
+    @property
+    def ends_at(self) -> float:
+        """When it ends by itself."""
+        return self.pass_.ends_at if self.pass_ else inf
+
+    def is_by(self, pass_: Pass | None) -> bool:
+        """Tell whether it was given by the same token."""
+        if self.pass_ is None or pass_ is None:
+            return False
+        return self.pass_.token.jti == pass_.token.jti and self.pass_.token == pass_.token
+
+
+class Grants:
+    """The grants of one connection, by channel."""
+
+    __slots__ = ("_by_channel",)
+
+    def __init__(self) -> None:
+        self._by_channel: dict[str, Grant] = {}
+
+    def put(self, channel: str, grant: Grant) -> None:
+        """Take a grant in the place of an older one; a token that is shown for many channels is kept once."""
+        shown = (each for each in self._by_channel.values() if each.is_by(grant.pass_))
+        self._by_channel[channel] = next(shown, grant)
+
+    def drop(self, channel: str) -> None:
+        """Forget a channel's."""
+        self._by_channel.pop(channel, None)
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._by_channel.clear()
+
+    @property
+    def ends_at(self) -> float:
+        """When the first of them ends."""
+        return min((grant.ends_at for grant in self._by_channel.values()), default=inf)
+
+    def passes(self) -> Iterator[Pass]:
+        """Yield the tokens that gave some."""
+        return (grant.pass_ for grant in self._by_channel.values() if grant.pass_)
+
+    def named(self, judge: Callable[[str, Grant], bool]) -> list[str]:
+        """Name the channels whose grants a judgement is true of."""
+        return [name for name, grant in self._by_channel.items() if judge(name, grant)]

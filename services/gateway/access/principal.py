@@ -1,0 +1,177 @@
+"""
+Standing: who a client is, by what right it is in its channels, and what ends that.
+
+Pure.  ``now`` is monotonic seconds.
+"""
+
+from collections.abc import Callable, Iterable
+from math import inf
+
+from libs.common.apps.app import App
+from libs.common.channels import Kind, kind_of
+from libs.common.errors import Denied
+from services.gateway.access import rights
+from services.gateway.access.expulsions import Expulsion
+from services.gateway.access.grants import Grant, Grants
+from services.gateway.access.verifier import Pass, Passes
+from services.gateway.protocol.effects import Effect, KnownAs, Shows, Watch
+from services.gateway.protocol.frames import SignIn, Subscribe, User
+
+Judgement = Callable[[Pass], bool]
+
+
+class Standing:
+    """
+    What one client has shown, and what it is good for.
+
+    Args:
+        socket_id: The connection's name.
+        passes: What its gateway knows of tokens.
+        carried: The token that it connected with.
+
+    Attributes:
+        user: As whom it is signed in.
+        known_as: The ids of the users for whom it acted, in order.
+        tokens: The names (``jti``) of the tokens that count.
+    """
+
+    __slots__ = (
+        "_carried",
+        "_grants",
+        "_passes",
+        "_socket_id",
+        "_user_pass",
+        "known_as",
+        "tokens",
+        "user",
+    )
+
+    def __init__(self, socket_id: str, passes: Passes, carried: Pass | None) -> None:
+        self._socket_id = socket_id
+        self._passes = passes
+        self._carried = carried
+        self._user_pass: Pass | None = None
+        self._grants = Grants()
+        self.user: User | None = None
+        self.known_as: tuple[str, ...] = ()
+        self.tokens: frozenset[str] = frozenset()
+
+    def opened(self) -> list[Effect]:
+        """Say what the client brought along."""
+        if self._carried is None:
+            return []
+        return [*self._known(self._carried.token.user), *self._shown()]
+
+    def sign_in(self, app: App, data: SignIn, *, now: float) -> list[str]:
+        """
+        Let the client be a user; raises as `rights.sign_in` does.
+
+        Returns:
+            The guarded channels that an earlier sign-in had opened, if this one says something else: see `rejudged`.
+        """
+        user, pass_ = rights.sign_in(self._client(app, now), data)
+        says_the_same = user == self.user and pass_ is None and self._user_pass is None
+        opened = self._grants.named(
+            lambda name, grant: kind_of(name) is Kind.PUBLIC and self._rests_on_sign_in(grant)
+        )
+        self.user, self._user_pass = user, pass_
+        return [] if says_the_same else opened
+
+    @property
+    def is_signed_in_by_token(self) -> bool:
+        """Whether a channel token says who the client is, and not ``user_data``."""
+        return self._user_pass is not None
+
+    def signed_in(self) -> list[Effect]:
+        """Say as whom the client acts since it signed in."""
+        return [*self._known(self.user.id if self.user else ""), *self._shown(), Watch()]
+
+    def sign_out(self) -> User | None:
+        """Undo the sign-in, and tell as whom it was."""
+        user, self.user, self._user_pass = self.user, None, None
+        return user
+
+    def join(self, app: App, data: Subscribe, *, now: float) -> rights.Entry:
+        """Tell by what right the client may join a channel; raises as `rights.join` does."""
+        return rights.join(self._client(app, now), data)
+
+    def put(self, channel: str, grant: Grant | None) -> list[Effect]:
+        """Let the permission that was shown last count; None: the channel takes none."""
+        if grant is None:
+            self._grants.drop(channel)
+            return []
+        self._grants.put(channel, grant)
+        timed = [*self._shown(), Watch()] if grant.pass_ else []
+        return [*self._known(grant.user), *timed]
+
+    def drop(self, channel: str) -> None:
+        """Forget by what right the client was in a channel."""
+        self._grants.drop(channel)
+
+    def clear(self) -> None:
+        """Forget all such rights."""
+        self._grants.clear()
+
+    @property
+    def ends_at(self) -> float:
+        """When the first thing that a token opened ends."""
+        return min(self._grants.ends_at, self._user_pass.ends_at if self._user_pass else inf)
+
+    def opened_by(self, judge: Judgement) -> list[str]:
+        """Name the channels that were opened by tokens of which a judgement is true."""
+        return self._grants.named(lambda _, grant: bool(grant.pass_ and judge(grant.pass_)))
+
+    def is_signed_in_by(self, judge: Judgement) -> bool:
+        """Tell whether it is signed in by a token of which a judgement is true."""
+        return self._user_pass is not None and judge(self._user_pass)
+
+    def expelled(self, user_id: str, expulsion: Expulsion) -> list[str]:
+        """Name the channels out of which a user was taken."""
+        return self._grants.named(
+            lambda name, grant: grant.user == user_id and expulsion.covers(name, grant.given_at)
+        )
+
+    def rejudged(
+        self, app: App, channels: Iterable[str], *, now: float
+    ) -> list[tuple[str, Denied]]:
+        """Look again at guarded channels, as the client has signed in anew; name those it has lost, and why."""
+        lost: list[tuple[str, Denied]] = []
+        for name in channels:
+            try:
+                grant = self.join(app, Subscribe(name), now=now).grant
+            except Denied as error:
+                lost.append((name, error))
+                continue
+            # Whom and which token it names was told when the client signed in.
+            if grant is None:
+                self._grants.drop(name)
+            else:
+                self._grants.put(name, grant)
+        return lost
+
+    def _rests_on_sign_in(self, grant: Grant) -> bool:
+        return grant.pass_ is None or grant.is_by(self._user_pass)
+
+    def _client(self, app: App, now: float) -> rights.Client:
+        return rights.Client(
+            app,
+            self._socket_id,
+            self._passes,
+            user=self.user,
+            user_pass=self._user_pass,
+            carried=self._carried,
+            now=now,
+        )
+
+    def _known(self, user_id: str) -> list[Effect]:
+        """Say once for whom the client acts."""
+        if user_id in self.known_as:
+            return []
+        self.known_as += (user_id,)
+        return [KnownAs(user_id)]
+
+    def _shown(self) -> list[Effect]:
+        """Say which tokens count, if others did until now."""
+        passes = [self._carried, self._user_pass, *self._grants.passes()]
+        before, self.tokens = self.tokens, frozenset(each.token.jti for each in passes if each)
+        return [Shows(before)] if self.tokens != before else []

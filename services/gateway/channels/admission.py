@@ -1,0 +1,287 @@
+"""
+Answers to "may this connection join?", and departures, in batches and in order.
+
+What has already arrived is handled together: one round trip follows all new channels, another seats all new
+members.  While a backend is away questions wait for it, and so do departures, lest a member stays for ever.
+Who does not need that backend, or the part of it that is away, does not wait.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from libs.common.channels import Channel
+from libs.common.errors import Unavailable
+from libs.common.roster.port import JoinRequest, LeaseLost, Members, Roster, Seat, TooManyMembers
+from services.gateway.channels.feed import Feed
+from services.gateway.channels.hub import Hub, announcements
+from services.gateway.channels.occupancy import Attendance
+from services.gateway.channels.retry_queue import Desk
+from services.gateway.connections.connection import Connection
+from services.gateway.lease import Lease
+from services.gateway.protocol.effects import Refusal
+from services.gateway.protocol.frames import Member
+
+BATCH = 500  # Requests of one round trip.
+
+Place = tuple[Channel, str]  # A channel and a socket id: whose requests keep their order.
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """A connection that wants to join a channel without members."""
+
+    connection: Connection
+    channel: Channel
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """
+    A connection that wants to join a presence channel.
+
+    Attributes:
+        connection: Which.
+        channel: Where.
+        member: As whom.
+        again: It was admitted before, and needs its seat under a new name: its client hears nothing.
+    """
+
+    connection: Connection
+    channel: Channel
+    member: Member
+    again: bool = False
+
+    @property
+    def place(self) -> Place:
+        """See `Place`."""
+        return self.channel, self.connection.socket_id
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """A seat that is given up, at once or after a grace period in seconds."""
+
+    seat: Seat
+    grace: float
+
+    @property
+    def place(self) -> Place:
+        """See `Place`."""
+        return self.seat.channel, self.seat.socket_id
+
+
+Seating = Join | Departure
+
+
+class Admission:
+    """
+    The gateway's desks for joining and leaving.
+
+    Args:
+        feed: Follows channels.
+        roster: Seats members.
+        hub: Takes who was admitted.
+        lease: Under whose name members are seated.
+        attendance: Is told who was admitted.
+        limit: What may wait, beside members who are seated again.  When it is full a question closes its
+            connection (4100), and a departure gives up the lease: all who are here are then seated again under
+            a new name.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        roster: Roster,
+        hub: Hub[Connection],
+        *,
+        lease: Lease,
+        attendance: Attendance,
+        limit: int,
+    ) -> None:
+        self._feed = feed
+        self._roster = roster
+        self._hub = hub
+        self._lease = lease
+        self._attendance = attendance
+        self._limit = limit
+        self._follows: Desk[Follow] = Desk(self._follow)
+        self._seatings: Desk[Seating] = Desk(self._settle)
+        self._counted = 0  # Of the seatings, those that the limit is for.
+        self._again: set[Place] = set()  # Who waits to be seated again, and is not being so.
+
+    def ask(self, question: Follow | Join) -> None:
+        """Take a question; the answer goes to its connection's session."""
+        if isinstance(question, Follow) and self._hub.is_ready(question.channel):
+            self._admit(question)
+        elif self._is_full:
+            question.connection.close(4100, "over capacity: too many wait to join")
+        elif isinstance(question, Follow):
+            self._follows.put(question)
+        else:
+            self._put(question)
+
+    def seat_again(self, join: Join) -> None:
+        """Take a member that was admitted before, unless it waits for that already."""
+        if join.place not in self._again:
+            self._again.add(join.place)
+            self._seatings.put(join)
+
+    def depart(self, departure: Departure) -> None:
+        """Take a departure."""
+        if self._is_full:
+            self._lease.forsake(departure.seat.gateway)
+        else:
+            self._put(departure)
+
+    def _put(self, seating: Seating) -> None:
+        self._counted += 1
+        self._seatings.put(seating)
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._follows) + self._counted >= self._limit
+
+    async def settled(self) -> None:
+        """Return once nobody waits to be seated or to leave; the caller sets the deadline."""
+        await self._seatings.settled()
+
+    async def run(self) -> None:
+        """Answer until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follows.run())
+            tasks.create_task(self._seatings.run())
+
+    async def _follow(self, questions: list[Follow]) -> list[Follow]:
+        """Admit to channels without members; return who must ask again."""
+        left: list[Follow] = []
+        for start in range(0, len(questions), BATCH):
+            batch = [each for each in questions[start : start + BATCH] if each.connection.is_open]
+            async with self._feed.following({question.channel for question in batch}) as followed:
+                for question in batch:
+                    if question.channel not in followed:
+                        left.append(question)
+                    elif question.connection.is_open:
+                        self._admit(question)
+        return left
+
+    async def _settle(self, seatings: list[Seating]) -> list[Seating]:
+        """Seat members, and let members go; return what must be tried again, in the order of each place."""
+        left: list[Seating] = []
+        stuck: set[Place] = set()
+        self._again.clear()
+        for batch in _batches(map(self._present, _once(seatings))):
+            failed = await self._settle_alike([each for each in batch if each.place not in stuck])
+            left += [each for each in batch if each.place in stuck]
+            left += failed
+            stuck.update(each.place for each in failed)
+        self._again.update(each.place for each in left if _is_again(each))
+        self._counted += _count(left) - _count(seatings)
+        return left
+
+    def _present(self, seating: Seating) -> Seating:
+        """Whoever went while waiting need not be admitted; but an earlier try may have taken a seat."""
+        if isinstance(seating, Departure) or seating.connection.is_open:
+            return seating
+        connection = seating.connection
+        seat = self._lease.seat(seating.channel, connection.socket_id)
+        return Departure(seat, connection.session.app.leave_grace)
+
+    async def _settle_alike(self, batch: Sequence[Seating]) -> Sequence[Seating]:
+        joins = [each for each in batch if isinstance(each, Join)]
+        departures = [each for each in batch if isinstance(each, Departure)]
+        try:
+            if departures:
+                seats = [departure.seat for departure in departures]
+                await self._roster.leave(seats, grace=departures[0].grace)
+            if joins:
+                async with self._feed.following({join.channel for join in joins}) as followed:
+                    reached = [join for join in joins if join.channel in followed]
+                    others = [join for join in joins if join.channel not in followed]
+                    return [*await self._seat(reached), *others]
+        except Unavailable:
+            return batch
+        return []
+
+    async def _seat(self, joins: Sequence[Join]) -> list[Join]:
+        """Seat members; return those who must ask again."""
+        left: list[Join] = []
+        name = self._lease.name
+        known = {join.channel: self._hub.version(join.channel) for join in joins}
+        answers = await self._roster.join([self._request(join) for join in joins])
+        for join, answer in zip(joins, answers, strict=True):
+            if isinstance(answer, Members) and self._is_settled(join.channel, name):
+                await self._introduce(join, answer, known=known[join.channel])
+            elif isinstance(answer, TooManyMembers):
+                refusal = Refusal("LimitReached", str(answer), answer.code)
+                join.connection.perform(join.connection.session.refused(join.channel.name, refusal))
+            else:
+                left.append(join)  # Also who has a seat under a lost name: it will be cleared.
+                if isinstance(answer, LeaseLost):
+                    self._lease.lose(answer.gateway)
+        return left
+
+    def _is_settled(self, channel: Channel, name: str) -> bool:
+        """Tell whether a seat under a name is one for good, and what newcomers are sent is still known."""
+        return name == self._lease.name and self._hub.is_ready(channel)
+
+    def _request(self, join: Join) -> JoinRequest:
+        seat = self._lease.seat(join.channel, join.connection.socket_id)
+        limit = 0 if join.again else join.connection.session.app.limits.members
+        return JoinRequest(seat, join.member.user_id, join.member.info, limit)
+
+    async def _introduce(self, join: Join, members: Members, *, known: int) -> None:
+        """
+        Bring the channel's mirror up to date, show it to the newcomer, and the difference to the others.
+
+        The newcomer is admitted before anything is awaited, so that it misses no later difference.
+        """
+        diff = self._hub.snapshot(join.channel, members, known=known)
+        shown: tuple[str, ...] = ()
+        if not join.again:
+            self._admit(join)
+            shown = (join.connection.socket_id,)
+        news = announcements(join.channel.name, diff, now=time.time(), excluded=shown)
+        if news:
+            await self._feed.announce(join.channel, news)
+
+    def _admit(self, question: Follow | Join) -> None:
+        connection, channel = question.connection, question.channel
+        self._hub.subscribe(channel, connection)
+        self._attendance.changed(channel)
+        infos = self._hub.members(channel) if isinstance(question, Join) else None
+        greeting = self._hub.greeting(channel, now=time.time())
+        connection.perform(connection.session.admitted(channel.name, infos, greeting))
+
+
+def _batches(seatings: Iterable[Seating]) -> Iterator[list[Seating]]:
+    """Put together what one call of the roster does: neighbours that are alike, and not too many."""
+    for _, group in groupby(seatings, key=_alike):
+        alike = list(group)
+        for start in range(0, len(alike), BATCH):
+            yield alike[start : start + BATCH]
+
+
+def _once(seatings: Iterable[Seating]) -> Iterator[Seating]:
+    """Leave out whom an earlier one seats again: while that was tried it could be asked for once more."""
+    seen: set[Place] = set()
+    for seating in seatings:
+        if _is_again(seating):
+            if seating.place in seen:
+                continue
+            seen.add(seating.place)
+        yield seating
+
+
+def _is_again(seating: Seating) -> bool:
+    return isinstance(seating, Join) and seating.again
+
+
+def _count(seatings: Iterable[Seating]) -> int:
+    return sum(not _is_again(seating) for seating in seatings)
+
+
+def _alike(seating: Seating) -> object:
+    return (Departure, seating.grace) if isinstance(seating, Departure) else Join

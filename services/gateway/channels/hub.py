@@ -1,0 +1,298 @@
+"""
+Who is subscribed to what on this gateway, how far each channel is, and who gets a frame.
+
+Pure.  The hub is told of subscribers and of deliveries in their order; it answers with what to fan out, and
+where something is missing.  It knows subscribers only as objects with a socket id.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Generic, Protocol, TypeVar
+
+from libs.common.bus.messages import Broadcast, Cached, Entry, Position, Transition
+from libs.common.channels import Channel
+from libs.common.roster.port import Members
+from services.gateway.channels.mirror import UNCHANGED, Diff, Gap, Mirror
+from services.gateway.protocol import frames
+
+MAX_EARLY = 1000
+
+
+class Subscriber(Protocol):
+    """A connection, as the hub sees it."""
+
+    @property
+    def socket_id(self) -> str:
+        """Its name."""
+
+
+S = TypeVar("S", bound=Subscriber)
+
+
+class Verdict(Enum):
+    """What to do with an entry or a transition."""
+
+    DELIVER = "deliver"
+    IGNORE = "ignore"
+    REPAIR = "repair"
+
+
+@dataclass(frozen=True, slots=True)
+class Last:
+    """
+    What newcomers to a cache channel are sent.
+
+    Attributes:
+        frame: The last event; None where there is none.
+        expires_at: Until when it is sent, UTC epoch seconds.
+        is_coming: It is on its way to all subscribers, so that newcomers need nothing else.
+    """
+
+    frame: bytes | None = None
+    expires_at: float = 0.0
+    is_coming: bool = False
+
+
+@dataclass(slots=True)
+class Room(Generic[S]):
+    """
+    A channel that somebody here is subscribed to, or was a moment ago.
+
+    Attributes:
+        channel: Which.
+        position: Up to where its entries were delivered here.
+        subscribers: In the order of their coming.
+        mirror: Its members, if it is a presence channel that was joined.
+        early: Transitions that came before the first snapshot, in order; the newest `MAX_EARLY`.
+        last: What newcomers to a cache channel are sent; None where that is not known.
+        active: Whether an entry was delivered since the last position check.
+        empty_at: Since when it has no subscriber, monotonic seconds.
+    """
+
+    channel: Channel
+    position: Position
+    subscribers: dict[S, None] = field(default_factory=dict)
+    mirror: Mirror | None = None
+    early: deque[Transition] = field(default_factory=lambda: deque(maxlen=MAX_EARLY))
+    last: Last | None = None
+    active: bool = False
+    empty_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fanout(Generic[S]):
+    """
+    Frames of one channel that are written together.
+
+    Attributes:
+        subscribers: To whom.
+        broadcasts: What, in order.
+    """
+
+    subscribers: tuple[S, ...]
+    broadcasts: tuple[Broadcast, ...]
+
+    def excluded(self) -> dict[S, tuple[Broadcast, ...]]:
+        """Return the subscribers that must not get everything, with what they get."""
+        names = {name for broadcast in self.broadcasts for name in broadcast.excluded}
+        if not names:
+            return {}
+        return {
+            subscriber: tuple(b for b in self.broadcasts if subscriber.socket_id not in b.excluded)
+            for subscriber in self.subscribers
+            if subscriber.socket_id in names
+        }
+
+
+class Hub(Generic[S]):
+    """
+    The rooms of this gateway.
+
+    Args:
+        cache_ttl: Seconds for which the last event of a cache channel is sent to newcomers.
+    """
+
+    def __init__(self, cache_ttl: float = 1800.0) -> None:
+        self._cache_ttl = cache_ttl
+        self._rooms: dict[Channel, Room[S]] = {}
+
+    def room(self, channel: Channel) -> Room[S] | None:
+        """Return a channel's room, if it is followed here."""
+        return self._rooms.get(channel)
+
+    def rooms(self) -> tuple[Room[S], ...]:
+        """Return all rooms."""
+        return tuple(self._rooms.values())
+
+    def open(self, channel: Channel, position: Position, *, now: float) -> Room[S]:
+        """Begin to follow a channel at a position; one that is followed already stays as it is."""
+        return self._rooms.setdefault(channel, Room(channel, position, empty_at=now))
+
+    def close(self, channel: Channel) -> None:
+        """Follow a channel no longer."""
+        self._rooms.pop(channel, None)
+
+    def idle(self, *, since: float) -> list[Channel]:
+        """Name the channels that nobody has been subscribed to since an instant."""
+        return [
+            room.channel
+            for room in self._rooms.values()
+            if not room.subscribers and room.empty_at <= since
+        ]
+
+    def subscribe(self, channel: Channel, subscriber: S) -> None:
+        """Add a subscriber to a channel that is followed."""
+        self._rooms[channel].subscribers[subscriber] = None
+
+    def unsubscribe(self, channel: Channel, subscriber: S, *, now: float) -> None:
+        """Take a subscriber off a channel."""
+        room = self._rooms.get(channel)
+        if room is not None:
+            room.subscribers.pop(subscriber, None)
+            room.empty_at = now
+
+    def judge(self, entry: Entry) -> Verdict:
+        """Place an entry: it is the next, or is old, or others are missing before it."""
+        room = self._rooms.get(entry.channel)
+        if room is None:
+            return Verdict.IGNORE
+        known, new = room.position, entry.position
+        if new.epoch != known.epoch or new.offset > known.offset + 1:
+            return Verdict.REPAIR
+        if new.offset <= known.offset:
+            return Verdict.IGNORE
+        room.active = True
+        self.advance(room, entry)
+        return Verdict.DELIVER
+
+    def advance(self, room: Room[S], entry: Entry) -> None:
+        """Note that an entry is delivered now: it is the channel's last."""
+        room.position = entry.position
+        if room.channel.is_cache:
+            room.last = self._last(entry)
+
+    def _last(self, entry: Entry) -> Last:
+        return Last(entry.broadcast.frame, entry.broadcast.published_at + self._cache_ttl)
+
+    def is_ready(self, channel: Channel) -> bool:
+        """Tell whether a channel is followed, and what its newcomers are sent is known."""
+        room = self._rooms.get(channel)
+        return room is not None and (room.last is not None or not channel.is_cache)
+
+    def remember(self, channel: Channel, cached: Cached | None, *, asked_at: Position) -> None:
+        """
+        Take what the bus keeps of a cache channel, unless its position moved meanwhile.
+
+        Args:
+            channel: Which.
+            cached: What is kept; None: nothing.
+            asked_at: The channel's position here when the bus was asked.
+        """
+        room = self._rooms.get(channel)
+        if room is None or room.last is not None or room.position != asked_at:
+            return
+        if cached is None:
+            room.last = Last()
+            return
+        # Of another life of the history nothing was delivered yet, and all will be.
+        is_ahead = cached.entry.position.epoch != asked_at.epoch or (
+            cached.entry.position.offset > asked_at.offset
+        )
+        room.last = Last(is_coming=True) if is_ahead else self._last(cached.entry)
+
+    def skip_to(self, room: Room[S], position: Position) -> None:
+        """Go on from a position although entries before it were not delivered: the last may be among them."""
+        room.position = position
+        room.last = None
+
+    def greeting(self, channel: Channel, *, now: float) -> tuple[bytes, ...]:
+        """
+        Return what a newcomer to a channel is sent after it was admitted.
+
+        Args:
+            channel: Which; it is ready.
+            now: UTC epoch seconds.
+        """
+        last = self._rooms[channel].last
+        if last is None or last.is_coming:
+            return ()
+        if last.frame is None or last.expires_at <= now:
+            return (frames.cache_miss(channel.name),)
+        return (last.frame,)
+
+    def transition(self, transition: Transition) -> Diff | None:
+        """
+        Take a transition.
+
+        Returns:
+            What changed; None where one before it is missing.
+        """
+        room = self._rooms.get(transition.channel)
+        if room is None:
+            return UNCHANGED
+        if room.mirror is None:
+            room.early.append(transition)
+            return UNCHANGED
+        try:
+            return room.mirror.apply(transition)
+        except Gap:
+            return None
+
+    def version(self, channel: Channel) -> int:
+        """Return the version of a presence channel's members; 0 if they are not known yet."""
+        room = self._rooms.get(channel)
+        return room.mirror.version if room and room.mirror else 0
+
+    def snapshot(self, channel: Channel, members: Members, *, known: int) -> Diff:
+        """
+        Take the members of a presence channel as read from the roster.
+
+        Args:
+            channel: Which; it is followed.
+            members: What was read.
+            known: The `version` when the roster was asked.
+
+        Returns:
+            What changed; nothing the first time.
+        """
+        room = self._rooms[channel]
+        if room.mirror is not None:
+            return room.mirror.reconcile(members, known=known)
+        room.mirror = Mirror(members)
+        with suppress(Gap):  # What is missing now is missing again at the next transition.
+            for transition in room.early:
+                room.mirror.apply(transition)
+        room.early.clear()
+        return UNCHANGED
+
+    def members(self, channel: Channel) -> Mapping[str, str]:
+        """Return the members of a presence channel, as its mirror has them."""
+        mirror = self._rooms[channel].mirror
+        return mirror.infos if mirror else {}
+
+    def fanout(self, channel: Channel, broadcasts: Iterable[Broadcast]) -> Fanout[S] | None:
+        """Name who gets these broadcasts now; None if nobody does."""
+        room = self._rooms.get(channel)
+        if room is None or not room.subscribers:
+            return None
+        return Fanout(tuple(room.subscribers), tuple(broadcasts))
+
+
+def announcements(
+    channel: str, diff: Diff, *, now: float, excluded: tuple[str, ...] = ()
+) -> list[Broadcast]:
+    """
+    Put a diff into frames: who left, then who joined.
+
+    Args:
+        channel: Its name.
+        diff: What changed.
+        now: UTC epoch seconds.
+        excluded: Socket ids of those who know already.
+    """
+    left = [frames.member_removed(channel, user_id) for user_id in diff.leaves]
+    joined = [frames.member_added(channel, user_id, info) for user_id, info in diff.joins.items()]
+    return [Broadcast(frame, now, excluded) for frame in left + joined]

@@ -1,0 +1,107 @@
+"""
+Attendance: keeps the tally told of how many subscribe to each channel here.
+
+Nobody waits for it.  Changes of a moment are reported together, a channel's once, and until the tally could be
+reached; what it says at last is what is true here.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from libs.common.channels import Channel
+from libs.common.retry import Backoff
+from libs.common.roster.port import LeaseLost
+from libs.common.tally.port import Count, Standing, Subject, Tally
+from services.gateway.channels.hub import Hub
+from services.gateway.connections.connection import Connection
+from services.gateway.lease import Lease
+
+MOMENT = 0.05  # Seconds in which changes are gathered.
+BATCH = 500  # Channels of one round trip.
+
+
+class Attendance:
+    """
+    Reports the subscriptions of this gateway.
+
+    What waits is bounded by the channels that are followed here, and those that were a moment ago.
+
+    Args:
+        tally: Where they are counted.
+        hub: Who is subscribed to what.
+        lease: Under whose name.
+        announced: Whether an app, given by its id, wants its subscribers told how many they are.
+    """
+
+    def __init__(
+        self,
+        tally: Tally,
+        hub: Hub[Connection],
+        *,
+        lease: Lease,
+        announced: Callable[[str], bool],
+    ) -> None:
+        self._tally = tally
+        self._hub = hub
+        self._lease = lease
+        self._announced = announced
+        self._changed: dict[Channel, None] = {}
+        self._stirred = asyncio.Event()
+        self._settled = asyncio.Event()
+        self._settled.set()
+
+    def changed(self, channel: Channel) -> None:
+        """Note that somebody came to a channel, or went."""
+        self._changed[channel] = None
+        self._settled.clear()
+        self._stirred.set()
+
+    def restate(self) -> None:
+        """Report everything anew: the tally may have lost it, or knows this gateway no longer."""
+        for room in self._hub.rooms():
+            if room.subscribers:
+                self.changed(room.channel)
+
+    async def settled(self) -> None:
+        """Return once the tally knows everything; the caller sets the deadline."""
+        await self._settled.wait()
+
+    async def run(self) -> None:
+        """Report until cancelled."""
+        backoff = Backoff()
+        while True:
+            await self._stirred.wait()
+            await asyncio.sleep(MOMENT)
+            if await self._report_all():
+                backoff.reset()
+            else:
+                await asyncio.sleep(backoff.delay())
+            if not self._changed:
+                self._stirred.clear()
+                self._settled.set()
+
+    async def _report_all(self) -> bool:
+        """Report what has changed until now; tell whether all of it could be."""
+        channels = list(self._changed)
+        self._changed.clear()
+        starts = range(0, len(channels), BATCH)
+        answers = [await self._report(channels[start : start + BATCH]) for start in starts]
+        return all(answers)
+
+    async def _report(self, channels: list[Channel]) -> bool:
+        """Report some channels; tell whether all of them could be."""
+        name = self._lease.name
+        answers = await self._tally.report(name, [self._count(channel) for channel in channels])
+        for channel, answer in zip(channels, answers, strict=True):
+            if not isinstance(answer, Standing):
+                self._changed[channel] = None
+            if isinstance(answer, LeaseLost):
+                self._lease.lose(name)
+        return all(isinstance(answer, Standing) for answer in answers)
+
+    def _count(self, channel: Channel) -> Count:
+        room = self._hub.room(channel)
+        number = len(room.subscribers) if room else 0
+        announced = not channel.is_presence and self._announced(channel.app)
+        subject = Subject("channel", channel.app, channel.name)
+        return Count(subject, number, announced=announced)

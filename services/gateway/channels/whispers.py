@@ -1,0 +1,47 @@
+"""Client events on their way to the bus: at most once, and nobody waits for them."""
+
+import asyncio
+from collections import deque
+
+from libs.common.bus.messages import Whisper
+from libs.common.bus.port import Bus
+from libs.common.errors import Unavailable
+from services.gateway.counters import Counters
+
+
+class Relay:
+    """
+    Sends client events, in order.
+
+    Holds up to `LIMIT`; one that finds it full, or the bus away, is dropped and counted.
+    """
+
+    LIMIT = 10_000
+
+    def __init__(self, bus: Bus, counters: Counters) -> None:
+        self._bus = bus
+        self._counters = counters
+        self._waiting: deque[Whisper] = deque()
+        self._arrived = asyncio.Event()
+
+    def put(self, whisper: Whisper) -> None:
+        """Take a client event."""
+        if len(self._waiting) >= self.LIMIT:
+            self._counters.whispers_dropped += 1
+            return
+        self._waiting.append(whisper)
+        self._arrived.set()
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            while self._waiting:
+                await self._send(self._waiting.popleft())
+
+    async def _send(self, whisper: Whisper) -> None:
+        try:
+            await self._bus.whisper(whisper.channel, whisper.broadcast)
+        except Unavailable:
+            self._counters.whispers_dropped += 1

@@ -1,0 +1,172 @@
+"""
+Carries out what control orders: to close what a user has open, to end tokens, and to take users out of channels.
+
+It knows who is here: as whom they are signed in, for whom they act in some channel, and by which tokens.  An order that
+comes late, because this gateway was cut off, ends only what was open when it was given; that compares clocks of two
+machines, which are kept in step by their operators.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import structlog
+
+from libs.common.control.commands import Order
+from libs.common.control.port import Control
+from libs.common.errors import Unavailable
+from libs.common.retry import Backoff
+from libs.common.tokens.revocations import REVOKE
+from services.gateway.access.verifier import Passes
+from services.gateway.connections.connection import Connection
+
+log = structlog.get_logger()
+
+POLL = 1.0  # Seconds that one look for orders waits.
+TERMINATED = 4009  # Pusher, "Error codes": unauthorised; clients do not return by themselves.
+
+T = TypeVar("T")
+
+User = tuple[str, str]  # App id and user id.
+Token = tuple[str, str]  # App id and jti.
+
+
+class Orders:
+    """
+    Orders to this gateway.
+
+    Args:
+        control: Where they come from.
+        passes: Is told what is revoked, and who is expelled.
+        informed: Called once, when all orders in force have been heard.
+        clock: UTC epoch seconds.
+
+    Attributes:
+        heard: Set when `informed` is called.
+    """
+
+    def __init__(
+        self,
+        control: Control,
+        passes: Passes,
+        *,
+        informed: Callable[[], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._control = control
+        self._passes = passes
+        self._informed = informed
+        self.heard = asyncio.Event()
+        self._known: dict[User, dict[Connection, None]] = {}
+        self._showing: dict[Token, dict[Connection, None]] = {}
+        self._clock = clock
+        self._signed_in: dict[User, dict[Connection, float]] = {}
+
+    def signed_in(self, connection: Connection) -> None:
+        """Know a connection's user."""
+        here = self._signed_in.setdefault(_user(connection), {})
+        here.setdefault(connection, self._clock())
+
+    def known_as(self, connection: Connection, user_id: str) -> None:
+        """Know for whom a connection acts."""
+        self._known.setdefault((connection.session.app.id, user_id), {})[connection] = None
+
+    def shows(self, connection: Connection, before: frozenset[str]) -> None:
+        """Know by which tokens a connection acts."""
+        app, now = connection.session.app.id, connection.session.tokens
+        for jti in before - now:
+            _remove(self._showing, (app, jti), connection)
+        for jti in now - before:
+            self._showing.setdefault((app, jti), {})[connection] = None
+
+    def gone(self, connection: Connection) -> None:
+        """Know a connection no longer, also as users whom it ceased to be when their tokens ended."""
+        app = connection.session.app.id
+        for user_id in connection.session.known_as:
+            _remove(self._known, (app, user_id), connection)
+            _remove(self._signed_in, (app, user_id), connection)
+        for jti in connection.session.tokens:
+            _remove(self._showing, (app, jti), connection)
+
+    async def run(self) -> None:
+        """Carry out orders until cancelled."""
+        backoff = Backoff()
+        async with self._control.listen() as listener:
+            while True:
+                try:
+                    orders = await listener.receive(POLL if self.heard.is_set() else 0.0)
+                except Unavailable:
+                    await asyncio.sleep(backoff.delay())
+                    continue
+                backoff.reset()
+                self._take(orders)
+                if not orders and not self.heard.is_set():  # See `OrderListener.receive`.
+                    self._passes.is_informed = True
+                    self.heard.set()
+                    self._informed()
+
+    def _take(self, orders: list[Order]) -> None:
+        """Carry out what came together; revocations with one look at who may be meant."""
+        folded: set[str] = set()
+        for order in orders:
+            match order.verb, order.kind:
+                case "terminate", "user":
+                    self._terminate(order)
+                case "expel", "user":
+                    self._expel(order)
+                case "revoke", _:
+                    folded |= self._revoke(order)
+        self._judge_again([order for order in orders if order.verb == REVOKE], folded)
+
+    def _terminate(self, order: Order) -> None:
+        here = self._signed_in.get((order.app, order.subject), {})
+        ended = [
+            connection
+            for connection, since in here.items()
+            if since <= order.issued_at and _user(connection) == (order.app, order.subject)
+        ]
+        for connection in ended:
+            connection.close(TERMINATED, "the app has ended this user's connections")
+        log.info("user.terminated", app=order.app, connections=len(ended))
+
+    def _expel(self, order: Order) -> None:
+        expulsion = self._passes.expel(order, now=time.monotonic())
+        if expulsion.folded:
+            log.error("expulsions.folded", app=expulsion.folded)
+        here = tuple(self._known.get((order.app, order.subject), ()))
+        for connection in here:
+            connection.perform(connection.session.expelled(order.subject, expulsion))
+        log.info("user.expelled", app=order.app, connections=len(here))
+
+    def _revoke(self, order: Order) -> set[str]:
+        """Know of a revocation; return the apps all of whose tokens it may concern."""
+        folded = self._passes.revoke(order, now=time.monotonic())
+        if not folded:
+            return set()
+        log.error("revocations.folded", app=folded)
+        return {folded}
+
+    def _judge_again(self, revoked: list[Order], folded: set[str]) -> None:
+        """Look at those who may be meant."""
+        meant: set[Connection] = set()
+        for order in revoked:
+            known = self._known if order.kind == "user" else self._showing
+            meant.update(known.get((order.app, order.subject), ()))
+        if folded:
+            meant.update(*(here for user, here in self._known.items() if user[0] in folded))
+        now = time.monotonic()
+        for connection in meant:
+            connection.perform(connection.session.judged(now))
+
+
+def _user(connection: Connection) -> User:
+    user = connection.session.user
+    return connection.session.app.id, user.id if user else ""
+
+
+def _remove(users: dict[User, dict[Connection, T]], user: User, connection: Connection) -> None:
+    here = users.get(user, {})
+    here.pop(connection, None)
+    if not here:
+        users.pop(user, None)

@@ -1,0 +1,254 @@
+"""
+One connection: read what its client sends, and perform what its session answers.
+
+A connection has one reader, `Connection.run`, and everybody may write to its socket, because writing never
+waits.  It holds no rules.
+"""
+
+import time
+from collections.abc import Iterable
+from typing import Protocol
+
+import structlog
+from aiohttp import WebSocketError, WSMsgType, web
+
+from libs.common.apps.app import App
+from libs.common.channels import Channel
+from libs.common.errors import Denied
+from libs.common.tally.port import Subject
+from services.gateway.connections.socket import Socket
+from services.gateway.protocol import frames
+from services.gateway.protocol.effects import (
+    Ask,
+    Close,
+    Effect,
+    KnownAs,
+    Leave,
+    Ping,
+    Refusal,
+    Refuse,
+    Relay,
+    Send,
+    Shows,
+    SignedIn,
+    Watch,
+)
+from services.gateway.protocol.frames import Member
+from services.gateway.session.session import Session
+
+log = structlog.get_logger()
+
+LONGEST = 200  # Characters of a channel's name in the log: it may be anything that a client sent.
+
+_ENDS = {WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR}
+_BINARY = frames.error(4300, "binary frames are not supported")
+
+
+def upgrade(max_message: int) -> "web.WebSocketResponse[bool]":
+    """Make a WebSocket for a `Connection`, which itself answers pings and closes, and reads bytes."""
+    return web.WebSocketResponse(
+        compress=False,
+        autoping=False,
+        autoclose=False,
+        max_msg_size=max_message + 1,  # aiohttp refuses what has this size.
+        decode_text=False,
+    )
+
+
+async def read_out(websocket: web.WebSocketResponse[bool]) -> None:
+    """
+    Read what a client still says until it goes, and drop it.
+
+    A connection that is closed while there is something to read is reset, and what was written last is lost (RFC 9293,
+    3.6): such as why the client was refused.
+    """
+    while (await websocket.receive()).type not in _ENDS:
+        pass
+
+
+class Surroundings(Protocol):
+    """What a connection asks its gateway to do; nothing of it waits."""
+
+    def app(self, app_id: str) -> App:
+        """Return an app as it is now; raises Denied if it is switched off or gone."""
+
+    def signed_in(self, connection: "Connection") -> None:
+        """Know as whom it is signed in: its session says so."""
+
+    def known_as(self, connection: "Connection", user_id: str) -> None:
+        """Know for whom it acts in some channel."""
+
+    def shows(self, connection: "Connection", before: frozenset[str]) -> None:
+        """Know by which tokens it acts; ``before`` are those until now."""
+
+    def watch(self, connection: "Connection") -> None:
+        """Look at it when its session says so."""
+
+    def ask(self, connection: "Connection", channel: Channel, member: Member | None) -> None:
+        """Find out whether it may join, and answer with `Connection.perform`."""
+
+    def leave(self, connection: "Connection", channel: Channel, *, returns: bool) -> None:
+        """Take it off a channel."""
+
+    def relay(self, channel: Channel, frame: bytes, *, socket_id: str) -> None:
+        """Pass a client event on to all but its sender."""
+
+
+class Connection:
+    """
+    A client's connection.
+
+    Attributes:
+        session: Its side of the protocol.
+        socket: Its writing side.
+        is_open: Until its reader has ended.
+        counts_for: What its gateway counts it for; see `quotas`.
+    """
+
+    __slots__ = ("_surroundings", "counts_for", "is_open", "session", "socket")
+
+    def __init__(self, session: Session, socket: Socket, surroundings: Surroundings) -> None:
+        self.session = session
+        self.socket = socket
+        self.is_open = True
+        self.counts_for: tuple[Subject, ...] = ()
+        self._surroundings = surroundings
+
+    @property
+    def socket_id(self) -> str:
+        """The connection's name."""
+        return self.session.socket_id
+
+    async def run(self, websocket: web.WebSocketResponse[bool]) -> None:
+        """Greet the client, and serve it until it goes or is sent away."""
+        try:
+            self.perform(self.session.opened())
+            while await self._read(websocket):
+                pass
+        finally:
+            self.is_open = False
+            self.perform(self.session.closed())
+            self.socket.finish()
+
+    async def _read(self, websocket: web.WebSocketResponse[bool]) -> bool:
+        """Take one frame; tell whether there may be more."""
+        message = await websocket.receive()
+        now = time.monotonic()
+        if message.type is WSMsgType.TEXT:
+            return self._take(message.data, now)
+        if message.type in _ENDS:
+            self._note_end(message.data)
+            return False
+        self.session.heard(now)
+        if message.type is WSMsgType.PING:
+            self.socket.pong(message.data)
+        elif message.type is WSMsgType.BINARY:
+            self.socket.send(_BINARY)
+        return True
+
+    def _take(self, text: bytes, now: float) -> bool:
+        """Take a text frame; tell whether there may be more: not after what is no text (RFC 6455, 8.1)."""
+        if not _is_utf8(text):
+            self.socket.close(1007, "the text is not UTF-8")
+            return False
+        if self.refresh():
+            self.perform(self.session.received(text, now))
+        return True
+
+    def refresh(self) -> bool:
+        """
+        Take the app as it is now: secrets and switches change while clients are connected.
+
+        Returns:
+            Whether the app is still there for the client; else the connection is closed.
+        """
+        try:
+            self.session.app = self._surroundings.app(self.session.app.id)
+        except Denied as error:
+            self.close(error.code, str(error))
+            return False
+        return True
+
+    def _note_end(self, data: object) -> None:
+        """Answer a Close frame, or note with which one aiohttp answered what is no WebSocket frame."""
+        if isinstance(data, WebSocketError):
+            self.socket.close(data.code, str(data))
+        elif isinstance(data, int):
+            self.socket.close(_echoed(data), "closed by the client")
+
+    def perform(self, effects: Iterable[Effect]) -> None:
+        """Do what the session answered, in order."""
+        for effect in effects:
+            self._do(effect)
+
+    def _do(self, effect: Effect) -> None:
+        match effect:
+            case Send(frame):
+                self.socket.send(frame)
+            case Refuse(name, refusal):
+                self._refuse(name, refusal, effect.frame)
+            case Ask(name, member):
+                self._surroundings.ask(self, self._channel(name), member)
+            case Leave(name, returns):
+                self._surroundings.leave(self, self._channel(name), returns=returns)
+            case Relay(name, frame):
+                channel = self._channel(name)
+                self._surroundings.relay(channel, frame, socket_id=self.socket_id)
+            case SignedIn() | KnownAs() | Shows():
+                self._make_known(effect)
+            case Watch():
+                self._surroundings.watch(self)
+            case Ping():
+                self.socket.ping()
+            case Close(code, reason):
+                self.close(code, reason)
+
+    def _refuse(self, channel: str, refusal: Refusal, frame: bytes) -> None:
+        self.socket.send(frame)
+        user = self.session.user
+        log.debug(
+            "subscribe.refused",
+            app=self.session.app.id,
+            socket_id=self.socket_id,
+            user=user.id if user else "",
+            channel=channel[:LONGEST],
+            status=refusal.status,
+            reason=refusal.detail or refusal.message,
+        )
+
+    def _make_known(self, effect: SignedIn | KnownAs | Shows) -> None:
+        match effect:
+            case SignedIn():
+                self._surroundings.signed_in(self)
+            case KnownAs(user_id):
+                self._surroundings.known_as(self, user_id)
+            case Shows(before):
+                self._surroundings.shows(self, before)
+
+    def close(self, code: int, reason: str) -> None:
+        """Say why in a ``pusher:error``, and close with the same code."""
+        self.socket.send(frames.error(code, reason))
+        self.socket.close(code, reason)
+
+    def _channel(self, name: str) -> Channel:
+        return Channel(self.session.app.id, name)
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _echoed(code: int) -> int:
+    """
+    Return the code to answer a Close frame with (RFC 6455, 5.5.1 and 7.4).
+
+    Args:
+        code: As aiohttp has it: 0 if there was none; it refuses codes that no frame may have, but for these.
+    """
+    if code == 0:
+        return 1000
+    return code if code < 5000 and code != 1006 else 1002

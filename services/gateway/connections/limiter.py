@@ -1,0 +1,200 @@
+"""
+The turnstile: counts connections on the tally, and lets newcomers in as their app's quotas allow.
+
+Its shell; the rules are in `quotas`.  What has already arrived is asked together, so that a storm of newcomers
+costs a few round trips.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+
+from libs.common.errors import Denied, Invalid
+from libs.common.retry import Backoff
+from libs.common.roster.port import LeaseLost
+from libs.common.tally.port import Standing, Subject, Tally
+from services.gateway.connections.quotas import Claim, Quota, Quotas, Round, Verdict
+from services.gateway.lease import Lease
+
+BATCH = 500  # Newcomers of one round trip.
+MOST = 10_000  # Newcomers who may wait.
+BACKLOG = 100_000  # Subjects that may have to be reported before newcomers are refused.
+MARGIN = 1.0  # Seconds that one waits longer than gateways take to renew their leases.
+RETRY = 0.25  # Seconds after which room is looked for again.
+MOMENT = 0.05  # Seconds in which newcomers are gathered after a report that failed.
+
+
+_SETTINGS = {
+    "app": "limits.connections",
+    "user": "limits.connections_per_user",
+    "tenant": "limits.connections_per_tenant",
+    "address": "limits.connections_per_address",
+}
+
+
+class OverQuota(Denied):
+    """The app, or whoever the connection counts for, has as many connections as it may."""
+
+    code = Verdict.OVER_QUOTA.value
+
+    def __init__(self, quotas: Iterable[Quota]) -> None:
+        super().__init__(f"over quota: as many connections as {_named(quotas)} allows")
+
+
+class QuotaInDoubt(Invalid):
+    """Whether there is room cannot be told now: who counts may be gone, or the count cannot be asked for."""
+
+    code = Verdict.IN_DOUBT.value
+
+    def __init__(self, quotas: Iterable[Quota]) -> None:
+        super().__init__(f"there may soon be room below {_named(quotas)}, come back")
+
+
+class Turnstile:
+    """
+    Counts this gateway's connections.
+
+    Args:
+        tally: Where they are counted.
+        lease: Under whose name.
+        renewal: Seconds in which every gateway renews its lease.
+    """
+
+    def __init__(self, tally: Tally, lease: Lease, *, renewal: float) -> None:
+        self._tally = tally
+        self._lease = lease
+        self._patience = renewal + MARGIN
+        self._quotas = Quotas(self._patience)
+        self._stirred = asyncio.Event()
+        self._came = asyncio.Event()
+        self._settled = asyncio.Event()
+        self._settled.set()
+
+    async def enter(self, quotas: tuple[Quota, ...]) -> tuple[Subject, ...]:
+        """
+        Count a newcomer, once there is room for it.
+
+        Returns:
+            What it counts for; this must be given to `leave` in the end.
+
+        Raises:
+            OverQuota: There is no room.
+            QuotaInDoubt: There may be room soon, or it could not be found out in time.
+        """
+        subjects = tuple(quota.subject for quota in quotas)
+        verdict: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+
+        def answer(given: Verdict) -> None:
+            if not verdict.done():
+                verdict.set_result(given)
+            elif given is Verdict.GRANTED:  # Nobody waits for it any more.
+                self.leave(subjects)
+
+        self.claim(quotas, answer)
+        is_in = False
+        try:
+            async with asyncio.timeout(self._patience + MARGIN):
+                given = await verdict
+            check(given, quotas)
+            is_in = True
+        except TimeoutError as error:
+            raise QuotaInDoubt(quotas) from error
+        finally:
+            if not is_in and _is_granted(verdict):  # Its time was over in the same moment.
+                self.leave(subjects)
+        return subjects
+
+    def claim(self, quotas: tuple[Quota, ...], answer: Callable[[Verdict], None]) -> None:
+        """
+        Count a connection for more, if there is room.
+
+        Where `MOST` wait, or the tally is away and `BACKLOG` subjects behind, who has a limit is in doubt at once.
+        """
+        claim = Claim(quotas, answer, time.monotonic())
+        if claim.limited and (len(self._quotas) >= MOST or self._quotas.backlog >= BACKLOG):
+            answer(Verdict.IN_DOUBT)
+            return
+        self._quotas.claim(claim)
+        if claim.limited:
+            self._came.set()
+        self._stir()
+
+    def leave(self, subjects: Iterable[Subject]) -> None:
+        """Count a connection no longer."""
+        self._quotas.release(subjects)
+        self._stir()
+
+    def restate(self) -> None:
+        """Report everything anew: the tally may have lost it, or knows this gateway no longer."""
+        self._quotas.restate()
+        self._stir()
+
+    def _stir(self) -> None:
+        if self._quotas.is_due:
+            self._settled.clear()
+            self._stirred.set()
+
+    async def settled(self) -> None:
+        """Return once the tally knows everything; the caller sets the deadline."""
+        await self._settled.wait()
+
+    async def run(self) -> None:
+        """Ask and report until cancelled."""
+        backoff = Backoff()
+        while True:
+            await self._wait()
+            while self._quotas.is_due:
+                if await self._report(self._quotas.round(BATCH)):
+                    backoff.reset()
+                else:
+                    await self._pause(backoff.delay())
+            self._settled.set()
+
+    async def _wait(self) -> None:
+        """Wait for something to report, or until it is time to look for room again."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RETRY if self._quotas.are_undecided else None):
+                await self._stirred.wait()
+        self._stirred.clear()
+        self._quotas.ask_again()
+
+    async def _pause(self, delay: float) -> None:
+        """Wait before the next attempt; newcomers hardly wait, who may need a part that is not away."""
+        if not len(self._quotas):
+            self._came.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(delay):
+                await self._came.wait()
+                await asyncio.sleep(MOMENT)
+
+    async def _report(self, round_: Round) -> bool:
+        """Report, and tell those who wait; return whether all of the tally could be reached."""
+        name = self._lease.name
+        answers = await self._tally.report(name, round_.counts)
+        lost = [answer for answer in answers if isinstance(answer, LeaseLost)]
+        if lost:
+            self._lease.lose(name)
+        standings = [answer if isinstance(answer, Standing) else None for answer in answers]
+        for claim, verdict in self._quotas.settle(round_, standings, now=time.monotonic()):
+            claim.answer(verdict)
+        return None not in standings
+
+
+def _is_granted(verdict: "asyncio.Future[Verdict]") -> bool:
+    is_given = verdict.done() and not verdict.cancelled()
+    return is_given and verdict.result() is Verdict.GRANTED
+
+
+def check(verdict: Verdict, quotas: Iterable[Quota]) -> None:
+    """Raise what a verdict about these quotas means to the client, unless it is let in."""
+    if verdict is Verdict.OVER_QUOTA:
+        raise OverQuota(quotas)
+    if verdict is Verdict.IN_DOUBT:
+        raise QuotaInDoubt(quotas)
+
+
+def _named(quotas: Iterable[Quota]) -> str:
+    """Name those that have a limit, as the settings do."""
+    kinds = [subject.kind for subject, limit in quotas if limit > 0]
+    return " or ".join(_SETTINGS[kind] for kind in kinds)

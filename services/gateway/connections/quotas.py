@@ -1,0 +1,274 @@
+"""
+How many connections there may be: of an app, a user, a tenant, an address.
+
+Pure.  Quotas hold over all gateways, so what is admitted here is known here, and what may be admitted is asked
+of the tally: a `Round` says what to report, and its answers decide about those who wait.  Connections that
+are admitted are counted whatever the limit says now; only newcomers are refused.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+from itertools import islice
+from typing import NamedTuple
+
+from libs.common.apps.app import App
+from libs.common.tally.port import Count, Standing, Subject
+
+
+class Verdict(Enum):
+    """What becomes of a newcomer; the value is the code of the Close frame, 0 where there is none."""
+
+    GRANTED = 0
+    OVER_QUOTA = 4004  # Pusher, "Error codes": clients give up.
+    # docs/protocol.md, "Error codes": counted are perhaps connections of a dead gateway; clients return.
+    IN_DOUBT = 4100
+
+
+class Quota(NamedTuple):
+    """What a connection counts for, and how many may; 0 or less: any number."""
+
+    subject: Subject
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """
+    A connection that wants to count for something.
+
+    Attributes:
+        quotas: For what; of all or of nothing.
+        answer: Takes the verdict.
+        came_at: When, in monotonic seconds.
+    """
+
+    quotas: tuple[Quota, ...]
+    answer: Callable[[Verdict], None]
+    came_at: float = 0.0
+
+    @property
+    def limited(self) -> tuple[Quota, ...]:
+        """Those of the quotas that have a limit."""
+        return tuple(quota for quota in self.quotas if quota.limit > 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """
+    One report to the tally.
+
+    Attributes:
+        counts: What to report, in order; the last of a subject says what it has.
+        claims: Who waits for the answer.
+        restated: How often everything had been reported anew before; an answer may be older than the next time.
+    """
+
+    counts: tuple[Count, ...]
+    claims: tuple[Claim, ...]
+    restated: int
+
+
+class Quotas:
+    """
+    The connections of this gateway, by what they count for.
+
+    An app's are always reported, the others where they have a limit: then the tally knows them until there
+    are none.
+
+    A gateway that has just died still counts, and its clients are the first to come here.  So nobody is sent
+    away for good before every other gateway that counts has renewed its lease since the newcomer came.
+
+    Args:
+        patience: Seconds that a newcomer waits for that; longer than gateways take to renew.
+    """
+
+    def __init__(self, patience: float) -> None:
+        self._patience = patience
+        self._admitted: Counter[Subject] = Counter()
+        self._waiting: list[Claim] = []
+        self._undecided: list[Claim] = []  # Who found no room, for now.
+        self._stated: set[Subject] = set()  # Those that the tally knows of.
+        self._changed: dict[Subject, None] = {}  # Oldest first.
+        self._restated = 0
+
+    def __len__(self) -> int:
+        """Tell how many wait."""
+        return len(self._waiting) + len(self._undecided)
+
+    @property
+    def are_undecided(self) -> bool:
+        """Whether some must be asked for again, after a while."""
+        return bool(self._undecided)
+
+    def ask_again(self) -> None:
+        """Ask for those again who are undecided: they came first."""
+        self._waiting = self._undecided + self._waiting
+        self._undecided = []
+
+    @property
+    def backlog(self) -> int:
+        """How many subjects changed and were not reported yet."""
+        return len(self._changed)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether there is something to report."""
+        return bool(self._waiting or self._changed)
+
+    def claim(self, claim: Claim) -> None:
+        """Take a newcomer; one without limits is granted at once."""
+        if claim.limited:
+            self._waiting.append(claim)
+        else:
+            self._admit(claim)
+            claim.answer(Verdict.GRANTED)
+
+    def release(self, subjects: Iterable[Subject]) -> None:
+        """A connection that was admitted counts no longer."""
+        for subject in subjects:
+            self._admitted[subject] -= 1
+            if self._admitted[subject] <= 0:
+                del self._admitted[subject]
+            self._note(subject)
+
+    def restate(self) -> None:
+        """Report everything anew: the tally may have lost it, or knows us no longer."""
+        self._restated += 1
+        self._mark(subject for subject in self._stated if subject in self._admitted)
+        self._stated.intersection_update(self._admitted)
+
+    def round(self, most: int) -> Round:
+        """Take what there is to report: up to ``most`` changes, and as many of those who wait."""
+        claims, self._waiting = self._waiting[:most], self._waiting[most:]
+        asked = self._asked(claims)
+        changed = dict.fromkeys(islice(self._changed, most))
+        # Where a limit is new, who was here before counts too.
+        unknown = [c.subject for c in asked if c.subject not in self._stated]
+        changed |= dict.fromkeys(subject for subject in unknown if subject in self._admitted)
+        stated = [Count(subject, self._admitted.get(subject, 0)) for subject in changed]
+        self._stated.update(count.subject for count in (*stated, *asked))
+        for subject in changed:
+            self._changed.pop(subject, None)
+        return Round((*stated, *asked), tuple(claims), self._restated)
+
+    def _asked(self, claims: Sequence[Claim]) -> list[Count]:
+        """Ask for room for those who can get it, lest what they do not get is missing elsewhere meanwhile."""
+        asked: dict[Subject, Count] = {}
+        for claim in claims:
+            for subject, limit in claim.limited:
+                number = (
+                    asked[subject].number if subject in asked else self._admitted.get(subject, 0)
+                )
+                asked[subject] = Count(subject, number, limit)
+            if all(asked[subject].number < limit for subject, limit in claim.limited):
+                for subject, limit in claim.limited:
+                    asked[subject] = Count(subject, asked[subject].number + 1, limit)
+        return list(asked.values())
+
+    def settle(
+        self, round_: Round, standings: Sequence[Standing | None], *, now: float
+    ) -> list[tuple[Claim, Verdict]]:
+        """
+        Decide about those who waited, in the order of their coming.
+
+        Args:
+            round_: What was reported.
+            standings: The answers, in order; None where the tally could not be asked.
+            now: Monotonic seconds.
+
+        Returns:
+            The verdicts.  Who could not be judged gets `Verdict.IN_DOUBT`, and is to return; who is missing
+            waits on.
+        """
+        known: dict[Subject, Standing | None] = {}
+        for count, standing in zip(round_.counts, standings, strict=True):
+            known[count.subject] = standing
+            if standing is None:
+                self._mark([count.subject])
+        verdicts: list[tuple[Claim, Verdict]] = []
+        for claim in round_.claims:
+            verdict = self._judge(claim, known, now)
+            if verdict is None:
+                self._undecided.append(claim)
+            else:
+                verdicts.append((claim, verdict))
+        for subject, standing in known.items():
+            if standing is not None:
+                self._compare(subject, standing.held)
+        if round_.restated != self._restated:
+            self._mark(known)
+        return verdicts
+
+    def _compare(self, subject: Subject, held: int) -> None:
+        """Report again what is not as the tally has it; forget what is nothing on both sides."""
+        admitted = self._admitted.get(subject, 0)
+        if held != admitted:
+            self._mark([subject])
+            return
+        self._changed.pop(subject, None)
+        if admitted == 0:
+            self._stated.discard(subject)
+
+    def _judge(
+        self, claim: Claim, known: dict[Subject, Standing | None], now: float
+    ) -> Verdict | None:
+        waited = now - claim.came_at
+        lacking = [
+            (known[subject], limit)
+            for subject, limit in claim.limited
+            if not self._has_room(subject, known[subject])
+        ]
+        if any(_is_full(standing, limit, waited) for standing, limit in lacking):
+            return Verdict.OVER_QUOTA
+        if any(standing is None for standing, _ in lacking):
+            return Verdict.IN_DOUBT
+        if lacking:
+            return Verdict.IN_DOUBT if waited >= self._patience else None
+        self._admit(claim)
+        return Verdict.GRANTED
+
+    def _has_room(self, subject: Subject, standing: Standing | None) -> bool:
+        return standing is not None and standing.held > self._admitted.get(subject, 0)
+
+    def _admit(self, claim: Claim) -> None:
+        for subject, _ in claim.quotas:
+            self._admitted[subject] += 1
+            self._note(subject)
+
+    def _note(self, subject: Subject) -> None:
+        if subject.kind == "app" or subject in self._stated:
+            self._mark([subject])
+
+    def _mark(self, subjects: Iterable[Subject]) -> None:
+        """Have subjects reported, in the order in which they first changed."""
+        self._changed.update(dict.fromkeys(subjects))
+
+
+def _is_full(standing: Standing | None, limit: int, waited: float) -> bool:
+    """Tell whether there is no room for sure: not where it was not asked for, nor where who counts may be dead."""
+    return standing is not None and standing.total >= limit and standing.silence <= waited
+
+
+@lru_cache
+def _app(app_id: str) -> Subject:
+    """Name an app; one object serves all its connections."""
+    return Subject("app", app_id)
+
+
+def of_connection(app: App, address: str) -> tuple[Quota, ...]:
+    """Tell what a connection of an app counts for from its beginning."""
+    return (
+        Quota(_app(app.id), app.limits.connections),
+        Quota(Subject("address", app.id, address), app.limits.connections_per_address),
+    )
+
+
+def of_user(app: App, user_id: str, tenant: str) -> tuple[Quota, ...]:
+    """Tell what a connection counts for once it is signed in; an empty tenant is none."""
+    user = Quota(Subject("user", app.id, user_id), app.limits.connections_per_user)
+    if not tenant:
+        return (user,)
+    return user, Quota(Subject("tenant", app.id, tenant), app.limits.connections_per_tenant)

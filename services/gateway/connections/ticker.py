@@ -1,0 +1,83 @@
+"""
+Rounds: looks after connections by the clock, a look a second.
+
+At those whose time has come, for silence and for tokens that end; and at all of them when an app was changed, for
+also a client that says nothing must hear that its app is switched off.
+"""
+
+import asyncio
+import time
+from contextlib import suppress
+
+from libs.common.apps.app import App
+from libs.common.apps.port import Apps
+from libs.common.errors import Unavailable
+from services.gateway.access.verifier import Passes
+from services.gateway.connections.connection import Connection
+from services.gateway.connections.timer_wheel import Wheel
+
+TICK = 1.0  # Seconds between two looks.
+
+
+class Rounds:
+    """
+    The connections of this gateway, by when they must be looked at.
+
+    Args:
+        apps: Theirs.
+        passes: Is told the time.
+        longest: Seconds after which every connection is looked at, whatever it said: who answers a ping long
+            before the answer is due must be asked again before that.
+    """
+
+    def __init__(self, apps: Apps, passes: Passes, *, longest: float) -> None:
+        self._apps = apps
+        self._passes = passes
+        self._longest = longest
+        self._wheel: Wheel[Connection] = Wheel()
+        self._known: tuple[App, ...] = ()  # At the last look.
+        self._tune()
+
+    def put(self, connection: Connection) -> None:
+        """
+        Look at a connection when its session says so; also if it was to be looked at later.
+
+        Never later than was said before: who asks again and again would not be looked at at all.
+        """
+        now = time.monotonic()
+        due = min(connection.session.next_tick, now + self._longest)
+        self._wheel.put(connection, max(now, due))
+
+    def remove(self, connection: Connection) -> None:
+        """Look at a connection no more."""
+        self._wheel.remove(connection)
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            await asyncio.sleep(TICK)
+            self._look()  # Of its own, lest the last connection is held between two looks.
+
+    def _look(self) -> None:
+        self._tune()
+        self._refresh()
+        now = time.monotonic()
+        for connection in self._wheel.take(now):
+            connection.perform(connection.session.ticked(now))
+            self.put(connection)
+
+    def _tune(self) -> None:
+        self._passes.tune(now=time.monotonic(), utc=time.time())
+
+    def _refresh(self) -> None:
+        """Let all connections have their apps as they are, if any was changed."""
+        with suppress(Unavailable):
+            apps = self._apps.all()
+            if apps == self._known:
+                return
+            self._known = apps
+            now = time.monotonic()
+            for connection in self._wheel.things():
+                if connection.refresh():
+                    connection.perform(connection.session.judged(now))  # A key may be gone.
+                    self.put(connection)

@@ -1,0 +1,56 @@
+"""
+Client events: what a client may send to the other subscribers of a channel.
+
+Pure.  ``now`` is monotonic seconds.  Source: Pusher, "Triggering client events"; docs/protocol.md, "Client events".
+"""
+
+from libs.common.apps.app import App
+from libs.common.apps.limits import exceeds
+from libs.common.channels import Kind, check_event, kind_of
+from services.gateway.protocol.frames import Message
+from services.gateway.protocol.limits import ClientEventRefused, TokenBucket, TooManyClientEvents
+
+
+class ClientEvents:
+    """Judges the client events of one connection."""
+
+    __slots__ = ("_bucket",)
+
+    def __init__(self) -> None:
+        self._bucket: TokenBucket | None = None
+
+    def check(self, app: App, message: Message, *, is_subscribed: bool, now: float) -> None:
+        """
+        Let an event pass that the app's rules allow.
+
+        Args:
+            app: As it is now.
+            message: The event.
+            is_subscribed: Whether its sender is subscribed to its channel.
+            now: When it came.
+
+        Raises:
+            ClientEventRefused: It breaks a rule.
+            BadEventName: Its name does.
+            TooManyClientEvents: They come too fast.
+        """
+        _check(app, message, is_subscribed=is_subscribed)
+        rate = app.limits.client_events
+        if self._bucket is None or self._bucket.rate != rate:
+            self._bucket = TokenBucket(rate, now=now)
+        if not self._bucket.allow(now):
+            raise TooManyClientEvents(rate)
+
+
+def _check(app: App, message: Message, *, is_subscribed: bool) -> None:
+    name = message.channel or ""
+    if not app.client_events:
+        raise ClientEventRefused("client events are switched off for this app")
+    check_event(message.event, longest=app.limits.longest_event_name)
+    if not is_subscribed:
+        raise ClientEventRefused(f"not subscribed to {name[:200]}")
+    if kind_of(name) not in {Kind.PRIVATE, Kind.PRESENCE}:
+        raise ClientEventRefused("client events need a private or a presence channel")
+    limit = app.limits.client_event_bytes
+    if exceeds(len(bytes(message.data)), limit):
+        raise ClientEventRefused(f"the data of a client event may have {limit} bytes")

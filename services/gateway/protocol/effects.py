@@ -1,0 +1,150 @@
+"""
+What a session wants done: its answers to what it is told, performed in order by whoever runs it.
+
+Pure.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from libs.common.errors import Denied, Invalid
+from services.gateway.protocol import frames
+from services.gateway.protocol.frames import Member, User
+from services.gateway.protocol.limits import TooManyChannels, TooMuchUserInfo
+
+
+class Refusal(NamedTuple):
+    """
+    Why a question was answered with no, in the terms of ``pusher:subscription_error``.
+
+    Attributes:
+        kind: Such as ``AuthError``.
+        message: For the client.
+        status: As of HTTP.
+        detail: What operators alone are told.
+    """
+
+    kind: str
+    message: str
+    status: int
+    detail: str = ""
+
+
+def refusal_of(error: Denied | Invalid) -> Refusal:
+    """Put into these terms why a subscription is refused, or ended."""
+    match error:
+        case Denied():
+            return Refusal("AuthError", str(error), error.status, error.detail)
+        case TooMuchUserInfo():
+            return Refusal("LimitReached", str(error), error.code)
+        case TooManyChannels():
+            return Refusal("LimitReached", str(error), error.status)
+    return Refusal("InvalidChannel", str(error), error.status)
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Write a frame to the client."""
+
+    frame: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Tell the client, and operators, that it may not be in a channel."""
+
+    channel: str
+    refusal: Refusal
+
+    @property
+    def frame(self) -> bytes:
+        """What the client is told."""
+        kind, message, status, _ = self.refusal
+        return frames.refused(self.channel, kind, message, status=status)
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Write a WebSocket ping: it is answered by every client, whatever its SDK."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Find out whether the client may join; `Session.admitted` or `Session.refused` takes the answer."""
+
+    channel: str
+    member: Member | None
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """
+    Take the client off a channel.
+
+    Attributes:
+        channel: Which.
+        returns: Whether the client may come back: its connection closed, it did not unsubscribe.
+    """
+
+    channel: str
+    returns: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """Pass a client event on to the channel's other subscribers."""
+
+    channel: str
+    frame: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """Know the client as this user from now on."""
+
+    user: User
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAs:
+    """Know that the client acts for this user in some channel, signed in or not."""
+
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shows:
+    """
+    Know the client by the tokens that count now, `Session.tokens`.
+
+    Attributes:
+        before: Those that counted until now, by ``jti``.
+    """
+
+    before: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Look at the client earlier than was said before: `Session.next_tick` has changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close the connection; the code decides whether the client returns (Pusher, "Connection closure")."""
+
+    code: int
+    reason: str
+
+
+Effect = Send | Refuse | Ping | Ask | Leave | Relay | SignedIn | KnownAs | Shows | Watch | Close
+
+
+def error_told(why: Denied | Invalid) -> Send:
+    """Tell the client what is wrong; it stays connected."""
+    return Send(frames.error(why.code, str(why)))
+
+
+def refusal_told(channel: str, why: Denied | Invalid) -> Refuse:
+    """Tell why the client may not join a channel."""
+    return Refuse(channel, refusal_of(why))

@@ -1,0 +1,76 @@
+"""
+Limits of one connection: what is said when one is passed, and token buckets.
+
+Pure.  Callers pass ``now`` in monotonic seconds.
+"""
+
+from libs.common.apps.limits import exceeds
+from libs.common.errors import Invalid
+
+
+class TooManyChannels(Invalid):
+    """The connection is subscribed to as many channels as one may be."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"a connection may subscribe to {limit} channels")
+
+
+class TooMuchUserInfo(Invalid):
+    """A member's ``user_info`` is larger than the app allows."""
+
+    code = 4301  # docs/protocol.md, "Subscribe / unsubscribe": the status of LimitReached, as at Soketi.
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the user_info of a member may have {limit} bytes")
+
+
+def check_user_info(info: str, limit: int) -> None:
+    """
+    Let a member's ``user_info``, as JSON text, pass that is not too large.
+
+    Raises:
+        TooMuchUserInfo: It has more bytes; 0 or -1 is no limit.
+    """
+    if exceeds(len(info.encode()), limit):
+        raise TooMuchUserInfo(limit)
+
+
+class TooManyClientEvents(Invalid):
+    """The connection sent client events faster than it may."""
+
+    code = 4301  # Pusher, "Error codes": client event rejected due to rate limit.
+
+    def __init__(self, limit: float) -> None:
+        super().__init__(f"a connection may send {limit:g} client events a second")
+
+
+class ClientEventRefused(Invalid):
+    """A client event breaks a rule other than the rate."""
+
+    code = 4301  # As Soketi and Reverb do; the connection stays open.
+
+
+class TokenBucket:
+    """
+    Allows ``rate`` acts a second, and as many at once after a pause.
+
+    A rate of 0 or less allows everything; one of less than a whole act still allows one at once.
+    """
+
+    __slots__ = ("_at", "_tokens", "rate")
+
+    def __init__(self, rate: float, *, now: float) -> None:
+        self.rate = rate
+        self._tokens = max(1.0, rate)
+        self._at = now
+
+    def allow(self, now: float) -> bool:
+        """Take a token, if there is one."""
+        if self.rate <= 0:
+            return True
+        self._tokens = min(max(1.0, self.rate), self._tokens + (now - self._at) * self.rate)
+        self._at = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True

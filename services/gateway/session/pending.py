@@ -1,0 +1,88 @@
+"""
+Held: what a client asked for that waits, until it is known who the client is.
+
+Pure.  ``now`` is monotonic seconds.  pusher-js subscribes as soon as it is connected, and signs in when its back end
+has answered; it never repeats a subscribe that was refused.  So one that comes first waits, and goes on waiting when
+the client has been told that it takes a sign-in.  As many wait as the client may have channels, each as little more
+than its name.
+"""
+
+from math import inf
+from typing import NamedTuple
+
+from services.gateway.protocol.frames import SignIn, Subscribe
+
+
+class Waiting(NamedTuple):
+    """A subscribe that waits; see `Held.put`."""
+
+    data: Subscribe
+    until: float
+    is_good: bool
+
+
+class Held:
+    """
+    What waits for one connection.
+
+    Attributes:
+        sign_in: A sign-in with a token that is good as far as is known.
+    """
+
+    __slots__ = ("_by_channel", "sign_in")
+
+    def __init__(self) -> None:
+        self._by_channel: dict[str, Waiting] = {}
+        self.sign_in: SignIn | None = None
+
+    def put(self, data: Subscribe, *, until: float = inf, is_good: bool = False) -> None:
+        """
+        Have a subscribe wait, in the place of an earlier one for its channel.
+
+        Args:
+            data: Of it no more than is needed.
+            until: When the client is told that it takes a sign-in.
+            is_good: Whether it shows a token that is good as far as is known.
+        """
+        self._by_channel[data.channel] = Waiting(data, until, is_good)
+
+    def drop(self, channel: str) -> None:
+        """Let a subscribe wait no more."""
+        self._by_channel.pop(channel, None)
+
+    def take(self) -> list[Waiting]:
+        """Take all subscribes, in the order in which they came."""
+        taken, self._by_channel = self._by_channel, {}
+        return list(taken.values())
+
+    def resume(self, before: Waiting) -> None:
+        """Have a subscribe that waits again go on as before: its client is told once, and not later."""
+        waiting = self._by_channel.get(before.data.channel)
+        if waiting is not None:
+            self._by_channel[before.data.channel] = waiting._replace(until=before.until)
+
+    def clear(self) -> None:
+        """Let nothing wait."""
+        self._by_channel.clear()
+        self.sign_in = None
+
+    def overdue(self, now: float) -> list[str]:
+        """Name the channels of whose subscribes the client must be told now; each once."""
+        if now < self.due:
+            return []
+        over = [each for each in self._by_channel.values() if each.until <= now]
+        for each in over:
+            self.put(each.data, is_good=each.is_good)
+        return [each.data.channel for each in over]
+
+    @property
+    def due(self) -> float:
+        """When the client must be told; not while its sign-in waits as well."""
+        if self.sign_in is not None:
+            return inf
+        return min((waiting.until for waiting in self._by_channel.values()), default=inf)
+
+    @property
+    def is_good(self) -> bool:
+        """Whether something waits that shows a token which is good as far as is known."""
+        return self.sign_in is not None or any(each.is_good for each in self._by_channel.values())

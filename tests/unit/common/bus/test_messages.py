@@ -1,0 +1,93 @@
+"""Envelopes and frames: what goes in comes out, and what a newer release adds is ignored."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.common.bus.messages import Broadcast, event_frame, pack, unpack
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+class TestEnvelope:
+    """A broadcast, packed and unpacked."""
+
+    @given(
+        st.builds(
+            Broadcast,
+            frame=st.binary(),
+            published_at=st.floats(allow_nan=False, allow_infinity=False),
+            excluded=st.lists(TEXTS).map(tuple),
+            trace=TEXTS,
+        )
+    )
+    def test_there_and_back(self, broadcast: Broadcast) -> None:
+        """All of it survives, whatever bytes the frame has."""
+        assert unpack(pack(broadcast)) == broadcast
+
+    def test_form(self) -> None:
+        """The header is one line of JSON that says its version and leaves out what is empty."""
+        plain = pack(Broadcast(b'{"event":"a"}\n', 1.5))
+        full = pack(Broadcast(b"{}", 1.5, ("1.2",), "00-ab-cd-01"))
+
+        assert plain == b'{"at":1.5,"v":1}\n{"event":"a"}\n'
+        assert full == b'{"at":1.5,"v":1,"x":["1.2"],"t":"00-ab-cd-01"}\n{}'
+
+    def test_from_a_newer_release(self) -> None:
+        """A higher version is read as far as it is known."""
+        envelope = b'{"v":7,"at":2,"x":["1.2"],"z":{"new":[1]}}\nframe'
+
+        assert unpack(envelope) == Broadcast(b"frame", 2.0, ("1.2",))
+
+    @pytest.mark.parametrize(
+        "envelope",
+        [
+            b"",
+            b'{"at":1.5,"v":1}',
+            b"\n",
+            b"not json\nframe",
+            b"[]\nframe",
+            b'{"v":1}\nframe',
+            b'{"at":"soon","v":1}\nframe',
+            b'{"at":1.5,"v":1,"x":"1.2"}\nframe',
+            b'{"at":1.5,"v":1,"t":"\xff"}\nframe',
+        ],
+    )
+    def test_no_envelope(self, envelope: bytes) -> None:
+        """What is no envelope is a ValueError."""
+        with pytest.raises(ValueError, match="an envelope"):
+            unpack(envelope)
+
+    @given(st.binary())
+    def test_any_bytes(self, envelope: bytes) -> None:
+        """Other bytes are read or are a ValueError, and nothing else."""
+        try:
+            unpack(envelope)
+        except ValueError:
+            return
+
+
+class TestEventFrame:
+    """Pusher, "Events"."""
+
+    @given(TEXTS, TEXTS, TEXTS)
+    def test_data_is_a_string(self, channel: str, event: str, data: str) -> None:
+        """The publisher's text arrives unchanged, as a JSON string."""
+        frame = event_frame(channel, event, data)
+
+        assert json.loads(frame) == {"event": event, "channel": channel, "data": data}
+
+    def test_user_id(self) -> None:
+        """Who sent it is told where it is known."""
+        frame = event_frame("presence-room", "client-typing", "{}", user_id="7")
+
+        assert json.loads(frame)["user_id"] == "7"
+
+    def test_without_data(self) -> None:
+        """An event without data has no such field."""
+        assert json.loads(event_frame("a", "client-x", None)) == {
+            "event": "client-x",
+            "channel": "a",
+        }

@@ -1,0 +1,134 @@
+"""Rates: what `judge` allows, and how much the memory adapter keeps."""
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.common.rates.gcra import GRAIN, judge
+from libs.common.rates.memory import TIDY_FROM, MemoryRates
+from libs.common.rates.port import Act
+
+ACT = Act("1", "publishes")
+
+
+@dataclass(slots=True)
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Seconds pass, and something is to be done."""
+
+    after: float
+    cost: int
+
+
+attempts = st.lists(
+    st.builds(Attempt, st.floats(0, 3) | st.just(0.0), st.integers(1, 30)), max_size=60
+)
+rates = st.floats(0.01, 1000) | st.integers(1, 20).map(float)
+
+
+def done(tries: list[Attempt], rate: float) -> list[tuple[float, float]]:
+    """Try, and return the instants and costs of what was allowed."""
+    now, earned_at, allowed = 1000.0, 0.0, []
+    for one in tries:
+        now += one.after
+        wait, earned_at = judge(earned_at, now=now, rate=rate, cost=one.cost)
+        if wait == 0:
+            allowed.append((now, min(one.cost, max(1.0, rate))))
+    return allowed
+
+
+class TestJudge:
+    """Rate and a second's worth: never more, and never less without need."""
+
+    @given(tries=attempts, rate=rates)
+    def test_never_more(self, tries: list[Attempt], rate: float) -> None:
+        """In no window of t seconds more is done than rate * t and a second's worth."""
+        allowed = done(tries, rate)
+
+        for start, (began, _) in enumerate(allowed):
+            sum_ = 0.0
+            for at, cost in allowed[start:]:
+                sum_ += cost
+                most = rate * (at - began) + max(1.0, rate)
+                assert sum_ <= most + rate * 2 * GRAIN
+
+    @given(earned_at=st.floats(990, 1010), rate=rates, cost=st.integers(1, 2000))
+    def test_wait(self, earned_at: float, rate: float, cost: int) -> None:
+        """What has to wait may be done when it has waited, and not much before."""
+        wait, kept = judge(earned_at, now=1000.0, rate=rate, cost=cost)
+
+        if wait:
+            assert judge(kept, now=1000.0 + wait, rate=rate, cost=cost)[0] == 0
+            assert judge(kept, now=1000.0 + wait - 3 * GRAIN, rate=rate, cost=cost)[0] > 0
+            assert wait <= max(1.0, rate) / rate + 2 * GRAIN
+
+    @given(rate=st.integers(1, 1000))
+    def test_burst(self, rate: int) -> None:
+        """After a rest exactly a second's worth may be done at once, also where fractions are not exact."""
+        allowed = done([Attempt(0, 1)] * (rate + 5), float(rate))
+
+        assert len(allowed) == rate
+
+    @given(rate=rates, cost=st.integers(1, 5000))
+    def test_rested(self, rate: float, cost: int) -> None:
+        """After a rest anything may be done once, whatever it costs."""
+        assert judge(0.0, now=1000.0, rate=rate, cost=cost)[0] == 0
+
+    def test_refused_costs_nothing(self) -> None:
+        """What is not allowed moves nothing."""
+        _, earned_at = judge(0.0, now=1000.0, rate=2, cost=2)
+
+        assert judge(earned_at, now=1000.0, rate=2, cost=1) == (0.5, earned_at)
+
+    @pytest.mark.parametrize("rate", [0.5, 2.0, 100.0])
+    def test_clock_put_back(self, rate: float) -> None:
+        """A clock that was put back by an hour bars nobody for longer than an act takes."""
+        wait, earned_at = judge(1000.0 + 3600.0, now=1000.0, rate=rate, cost=1)
+
+        assert wait == pytest.approx(1 / rate, abs=2 * GRAIN)
+        assert judge(earned_at, now=1000.0 + wait, rate=rate, cost=1)[0] == 0
+
+
+class TestMemory:
+    """The rates of one process."""
+
+    async def test_time_passes(self) -> None:
+        """What was used up is earned again."""
+        clock = Clock()
+        rates = MemoryRates(clock)
+        waits = []
+        for seconds in (0, 0, 0, 0.25, 0.25, 5, 0, 0):
+            clock.now += seconds
+            waits.append(await rates.take(ACT, rate=2))
+
+        assert waits == [0, 0, 0.5, 0.25, 0, 0, 0, 0.5]
+
+    async def test_refused_counts_nothing(self) -> None:
+        """Who asks too often is not kept waiting for longer."""
+        rates = MemoryRates(Clock())
+        await rates.take(ACT, rate=1)
+
+        assert {await rates.take(ACT, rate=1) for _ in range(100)} == {1.0}
+
+    async def test_kept(self) -> None:
+        """Acts that are done no more are forgotten; those whose worth is not earned again are not."""
+        clock = Clock()
+        rates = MemoryRates(clock)
+        for number in range(10 * TIDY_FROM):
+            clock.now += 0.001
+            await rates.take(Act("1", str(number)), rate=1)
+        last = Act("1", str(10 * TIDY_FROM - 1))
+
+        assert len(rates._earned_at) <= TIDY_FROM
+        assert await rates.take(last, rate=1) == pytest.approx(1.0)

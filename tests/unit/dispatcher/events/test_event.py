@@ -1,0 +1,128 @@
+"""Domain events, and reading JSON of any origin."""
+
+from contextlib import suppress
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.common.eventlog.records import Record
+from services.dispatcher.events.event import (
+    MAX_DEPTH,
+    TooDeep,
+    Undecodable,
+    coordinates,
+    key_text,
+    parse,
+    valid_trace,
+)
+from tests.unit.dispatcher.examples import TRACE, json_values, record
+
+
+def nested(levels: int) -> bytes:
+    return b"[" * levels + b"]" * levels
+
+
+class TestParse:
+    """RFC 8259, with bounds."""
+
+    def test_a_document(self) -> None:
+        assert parse(b' {"a": [1, 2.5, null, "\\u00e9"]} ') == {"a": [1, 2.5, None, "é"]}
+
+    def test_raw_part_of_a_document(self) -> None:
+        raw = msgspec.json.decode(b'{"a": {"b": 1}}', type=dict[str, msgspec.Raw])["a"]
+
+        assert parse(raw) == {"b": 1}
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            b"",
+            b"{",
+            b"{} {}",
+            b"NaN",
+            b"Infinity",
+            b"01",
+            b"1e999",
+            b"1" * 5000,
+            b'"\xff"',
+            b'{"\xff": 1}',
+            b'"\\ud800"',
+            b'"\\udc00 "',
+            b'"a\x01"',
+            b"\xef\xbb\xbf{}",
+            b"{'a': 1}",
+        ],
+    )
+    def test_what_is_no_json(self, text: bytes) -> None:
+        with pytest.raises(Undecodable, match="data is not JSON"):
+            parse(text, "data")
+
+    def test_integers_keep_their_digits(self) -> None:
+        """An id beyond 64 bits is not rounded on its way to a client."""
+        assert parse(b"1180591620717411303425") == 2**70 + 1
+
+    def test_nesting_at_the_limit(self) -> None:
+        assert parse(nested(MAX_DEPTH))
+
+    @pytest.mark.parametrize("levels", [MAX_DEPTH + 1, 900, 2_000, 1_000_000])
+    def test_nesting_beyond_the_limit(self, levels: int) -> None:
+        """A nesting bomb is refused before anything recursive meets it."""
+        with pytest.raises(TooDeep, match="nested deeper than 64 levels"):
+            parse(nested(levels))
+
+    def test_nesting_of_objects_beyond_the_limit(self) -> None:
+        with pytest.raises(TooDeep):
+            parse(b'{"a":' * 65 + b"1" + b"}" * 65)
+
+    def test_wide_is_not_deep(self) -> None:
+        """A long list of objects has many brackets and little depth."""
+        assert len(parse(b"[" + b",".join([b'{"a":[]}'] * 500) + b"]")) == 500
+
+    @given(st.binary())
+    def test_any_bytes(self, text: bytes) -> None:
+        """Bytes are a document or undecodable; no other exception escapes."""
+        with suppress(Undecodable):
+            assert msgspec.json.decode(msgspec.json.encode(parse(text))) == parse(text)
+
+    @given(json_values())
+    def test_any_document(self, value: object) -> None:
+        assert parse(msgspec.json.encode(value)) == value
+
+
+class TestTrace:
+    """W3C Trace Context, "traceparent Header"."""
+
+    def test_valid(self) -> None:
+        assert valid_trace(TRACE) == TRACE
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "00",
+            TRACE + "0",
+            TRACE + "\n",
+            TRACE.upper(),
+            "ff" + TRACE[2:],
+            f"00-{'0' * 32}-b7ad6b7169203331-01",
+            f"00-0af7651916cd43dd8448eb211c80319c-{'0' * 16}-01",
+        ],
+    )
+    def test_malformed(self, text: str) -> None:
+        assert not valid_trace(text)
+
+
+class TestRecordTexts:
+    """What a record says of itself."""
+
+    def test_coordinates_name_one_record(self) -> None:
+        assert coordinates(record({})) == "orders/3/42"
+
+    @pytest.mark.parametrize(
+        "key,text",
+        [(None, ""), (b"", ""), (b"k\xc3\xa9", "ké"), (b"\xff", "\N{REPLACEMENT CHARACTER}")],
+    )
+    def test_key(self, key: bytes | None, text: str) -> None:
+        assert key_text(Record("t", 0, 0, 0.0, key, b"", ())) == text
