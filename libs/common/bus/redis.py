@@ -133,7 +133,7 @@ class RedisBus:
 
     async def claim(self, app: str, token: str, digest: str) -> bool:
         """See `Bus.claim`."""
-        key = self._keys.of("claim", Channel(app, _digest(token)))
+        key = self._keys.of("claim", (app, _digest(token)))
         ttl = _milliseconds(TOKEN_TTL)
         known = await self._redis.ask(Call(key, ("SET", key, digest, "PX", ttl, "NX", "GET")))
         return known in {None, digest.encode()}

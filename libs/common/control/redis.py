@@ -14,18 +14,16 @@ from typing import Any, NamedTuple
 
 import msgspec
 import structlog
-from redis.exceptions import ResponseError
 
 from libs.common.control.commands import Order
 from libs.common.control.port import OrderListener
-from libs.common.redis.connection import RedisConnection
+from libs.common.redis.connection import RedisConnection, is_missing
 from libs.common.redis.keys import Keys
 from libs.common.redis.node import REPLY_TIMEOUT
 from libs.common.redis.scripts import Call, Script
 
-FORGOTTEN_AFTER = (
-    60.0  # Seconds after an order's expiry, as the server's clock may be ahead of ours.
-)
+# Seconds after an order's expiry, as the server's clock may be ahead of ours.
+FORGOTTEN_AFTER = 60.0
 OVERLAP = 60.0  # Seconds read again after an interruption, as another server's clock may be behind.
 LONGEST_WAIT = REPLY_TIMEOUT * 0.6  # Seconds of a blocking read, well below the wait for its reply.
 BATCH = 1000  # Orders of one reply.
@@ -161,7 +159,7 @@ def _newest(info: Any) -> _Id:
     Raises:
         Exception: The reply is an error, other than that there is no stream.
     """
-    if isinstance(info, ResponseError) and "no such key" in str(info):
+    if is_missing(info):
         return _BEGINNING
     if isinstance(info, Exception):
         raise info

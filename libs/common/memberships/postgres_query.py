@@ -15,14 +15,19 @@ from decimal import Decimal
 from typing import Any, NoReturn
 from uuid import UUID
 
-import asyncpg
 import structlog
 
 from libs.common.errors import Unavailable
 from libs.common.memberships.membership import Membership, NotKeptHere, can_be
 from libs.common.memberships.port import ChangeListener
 from libs.common.memberships.postgres import BACKEND, PROBE, Listening
-from libs.common.postgres.connection import TROUBLE, PostgresConnection, reason
+from libs.common.postgres.connection import (
+    CANCELED,
+    REFUSED,
+    TROUBLE,
+    PostgresConnection,
+    reason,
+)
 
 AT_ONCE = 200  # Memberships of one call: the query is run for one after the other.
 LONGEST = 1.0  # Seconds that the query may take for one: with the budget less than a call has.
@@ -115,7 +120,7 @@ class QueriedMemberships:
                 while len(answers) < len(asked) and (not answers or _now() < until):
                     rest = asked[len(answers) :]
                     answers |= await self._transaction(connection, rest, until=until)
-        except asyncpg.PostgresError as error:  # The query is the operator's, and may be mended.
+        except REFUSED as error:  # The query is the operator's, and may be mended.
             raise Unavailable(BACKEND) from error
         return answers
 
@@ -148,11 +153,11 @@ class QueriedMemberships:
             return False
         try:
             return bool(await statement.fetchval(*values, timeout=LONGEST))
-        except (TimeoutError, asyncpg.QueryCanceledError) as error:  # Too slow for this one.
+        except (TimeoutError, CANCELED) as error:  # Too slow for this one.
             self._failed_with(error)
         except TROUBLE:
             raise
-        except asyncpg.PostgresError as error:
+        except REFUSED as error:
             self._failed_with(error)
         return None
 

@@ -21,6 +21,9 @@ from libs.common.postgres.settings import PostgresSettings
 
 CLOSE_TIMEOUT = 2.0  # Seconds that connections get to say goodbye.
 
+REFUSED = asyncpg.PostgresError  # The server answered a statement with an error.
+CANCELED = asyncpg.QueryCanceledError  # Such an answer: the statement took too long, or was ended.
+
 _UNMIGRATED = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError)
 TROUBLE = (
     OSError,  # TimeoutError and ssl.SSLError are such.

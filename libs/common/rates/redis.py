@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from libs.common.channels import Channel
 from libs.common.rates.gcra import GRAIN
 from libs.common.rates.port import Act
 from libs.common.redis.connection import RedisConnection
@@ -28,5 +27,5 @@ class RedisRates:
 
     async def take(self, act: Act, *, rate: float, cost: int = 1) -> float:
         """See `Rates.take`."""
-        key = self._keys.of("rate", Channel(act.app, act.name))
+        key = self._keys.of("rate", act)
         return float(await self._connection.ask(TAKE.call([key], rate, cost, GRAIN)))

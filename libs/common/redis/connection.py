@@ -52,6 +52,11 @@ def raise_first(replies: Iterable[Any]) -> None:
             raise reply
 
 
+def is_missing(reply: Any) -> bool:
+    """Whether the reply to a call says that there is no such key."""
+    return isinstance(reply, ResponseError) and "no such key" in str(reply)
+
+
 @dataclass(slots=True, eq=False)
 class _Errand:
     """A call on its way, and what came back."""

@@ -1,7 +1,7 @@
 """
-Key names: the deployment's prefix, and the partition that a channel belongs to.
+Key names: the deployment's prefix, and the partition that a place belongs to.
 
-Pure.  What one script touches must live in one hash slot, so every key carries the hash tag of its channel's
+Pure.  What one script touches must live in one hash slot, so every key carries the hash tag of its place's
 partition.  The tags are chosen so that the partitions spread evenly over a cluster's slots; counting them up
 (``{0}``, ``{1}``, ...) would heap several on one node (Centrifuge, issue 554).
 """
@@ -11,8 +11,11 @@ from binascii import crc_hqx
 from functools import lru_cache
 from zlib import crc32
 
-from libs.common.channels import Channel
 from libs.common.errors import Misconfigured
+
+Place = tuple[
+    str, str
+]  # An app and a name of its own: a channel, or what is kept as if it were one.
 
 SLOTS = 16_384  # Redis, "Cluster specification": the slot is CRC16 of the hash tag modulo this.
 PARTITIONS = 64
@@ -48,17 +51,19 @@ class Keys:
         self.prefix = prefix
         self.tags = _tags(partitions)
 
-    def index(self, channel: Channel) -> int:
-        """Tell which partition a channel belongs to: 0, 1, ..."""
-        return crc32(f"{channel.app}/{channel.name}".encode()) % len(self.tags)
+    def index(self, place: Place) -> int:
+        """Tell which partition a place belongs to: 0, 1, ..."""
+        app, name = place
+        return crc32(f"{app}/{name}".encode()) % len(self.tags)
 
-    def tag(self, channel: Channel) -> str:
-        """Tell the hash tag of a channel's partition, without braces."""
-        return self.tags[self.index(channel)]
+    def tag(self, place: Place) -> str:
+        """Tell the hash tag of a place's partition, without braces."""
+        return self.tags[self.index(place)]
 
-    def of(self, kind: str, channel: Channel) -> str:
-        """Name a key of a channel: ``fanfare:{tag}:history:1/private-x``."""
-        return f"{self.prefix}:{{{self.tag(channel)}}}:{kind}:{channel.app}/{channel.name}"
+    def of(self, kind: str, place: Place) -> str:
+        """Name a key of a place: ``fanfare:{tag}:history:1/private-x``."""
+        app, name = place
+        return f"{self.prefix}:{{{self.tag(place)}}}:{kind}:{app}/{name}"
 
     def partition(self, kind: str, index: int) -> str:
         """Name a key that a partition's channels share: ``fanfare:{tag}:leaving``."""

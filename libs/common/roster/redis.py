@@ -31,8 +31,8 @@ MOST_SEATS = 256  # Seats that one script handles, so that others need not wait 
 REFUSED = -1  # The reply of ``roster_renew.lua`` to a gateway that was cleared.
 SHARE = 64  # Gateways of a partition that one sweep handles, and seats and counts of each.
 
-# Without memory left still runs what may free some, and what keeps the gateways' leases.
 _HERE = Path(__file__).parent
+# Without memory left still runs what may free some, and what keeps the gateways' leases.
 JOIN = Script.joined(_HERE / "seats.lua", _HERE / "join.lua")
 LEAVE = Script.joined(_HERE / "seats.lua", _HERE / "leave.lua", flags="allow-oom")
 CLEAR = Script.joined(_HERE / "seats.lua", _HERE / "clear.lua", flags="allow-oom")

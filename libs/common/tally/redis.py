@@ -11,10 +11,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-from libs.common.channels import Channel
 from libs.common.errors import Unavailable
 from libs.common.redis.connection import RedisConnection, raise_first
-from libs.common.redis.keys import Keys
+from libs.common.redis.keys import Keys, Place
 from libs.common.redis.scripts import Call, Script
 from libs.common.roster.port import LeaseLost
 from libs.common.tally.port import Count, Kind, Standing, Subject
@@ -26,9 +25,8 @@ _KINDS: dict[str, Kind] = {kind: kind for kind in get_args(Kind)}
 
 _HERE = Path(__file__).parent
 REPORT = Script.joined(_HERE / "numbers.lua", _HERE / "report.lua")
-REPORT_NONE = Script.joined(
-    _HERE / "numbers.lua", _HERE / "report.lua", flags="allow-oom"
-)  # 0 frees memory.
+# To report 0 frees memory.
+REPORT_NONE = Script.joined(_HERE / "numbers.lua", _HERE / "report.lua", flags="allow-oom")
 CLEAR = Script.joined(_HERE / "numbers.lua", _HERE / "clear.lua", flags="allow-oom")
 TOTAL = Script.joined(_HERE / "numbers.lua", _HERE / "total.lua", flags="no-writes")
 
@@ -115,9 +113,9 @@ def _numbers(keys: Keys, subject: Subject) -> str:
     return keys.of(f"tally.{subject.kind}", _place(subject))
 
 
-def _place(subject: Subject) -> Channel:
+def _place(subject: Subject) -> Place:
     """Tell whose partition a subject belongs to: a channel's own, or that of one of such a name."""
-    return Channel(subject.app, subject.name)
+    return subject.app, subject.name
 
 
 def _text(subject: Subject) -> str:

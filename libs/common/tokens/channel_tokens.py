@@ -15,11 +15,10 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 from msgspec import Meta
 
-from libs.common.apps.app import App
 from libs.common.channels import MAX_USER_ID, Kind, kind_of
 from libs.common.errors import Invalid
 from libs.common.globs import Globs
-from libs.common.tokens.key_ring import MAX_TOKEN, BadChannelToken, KeyRing, payload_of
+from libs.common.tokens.key_ring import MAX_TOKEN, BadChannelToken, KeyRing, Owner, payload_of
 
 GRAIN = 0.001  # Seconds: an instant is not told more exactly.
 LEEWAY = 30.0  # Seconds that an issuer's clock may be ahead of ours.
@@ -199,7 +198,7 @@ def issue(
     return text, _token(payload, app_id, key=ring.signing_key)
 
 
-def verify(text: str, ring: KeyRing, *, app: App, now: float) -> ChannelToken:
+def verify(text: str, ring: KeyRing, *, app: Owner, now: float) -> ChannelToken:
     """
     Verify a token.
 

@@ -9,11 +9,10 @@ Pure.  What a text says of itself chooses among keys that are known, and nothing
 import base64
 import binascii
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from libs.common.apps.app import App
 from libs.common.errors import Denied, Invalid
 from libs.common.tokens.keys import (
     Algorithm,
@@ -42,6 +41,22 @@ class NoSigningKey(Invalid):
 
     def __init__(self) -> None:
         super().__init__("tokens.keys: none has a private key here, so no token can be issued")
+
+
+class Owner(Protocol):
+    """
+    An app, as far as its tokens go.
+
+    Attributes:
+        id: What a token's ``aud`` must name.
+        token_keys: Public keys of an issuer of its own, which count beside those of the deployment.
+    """
+
+    @property
+    def id(self) -> str: ...  # noqa: D102
+
+    @property
+    def token_keys(self) -> tuple[AppTokenKey, ...]: ...  # noqa: D102
 
 
 class _Header(msgspec.Struct, frozen=True):
@@ -171,12 +186,12 @@ class KeyRing:
         signature = sign(signed, self._keys.private, key.algorithm)
         return (signed + b"." + _segment(signature)).decode()
 
-    def knows(self, key: str, app: App) -> bool:
+    def knows(self, key: str, app: Owner) -> bool:
         """Tell whether tokens of an app that fit a public key are still good: it may have been dropped, or replaced."""
         ours = any(known.text == key for known in self._keys.verifiers.values())
         return ours or any(known.public_key == key for known in app.token_keys)
 
-    def opened(self, text: str, app: App) -> Opened:
+    def opened(self, text: str, app: Owner) -> Opened:
         """
         Check a token's type and signature.
 
@@ -197,7 +212,7 @@ class KeyRing:
             raise BadChannelToken("the token's signature does not match")
         return Opened(parts.payload, issuer, text_of_key)
 
-    def _verifier(self, kid: str, app: App) -> _Verifier:
+    def _verifier(self, kid: str, app: Owner) -> _Verifier:
         known = self._keys.verifiers.get(kid)
         if known is not None:
             return known
