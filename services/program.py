@@ -24,7 +24,7 @@ from libs.common.web.server import Schedule, Server, Service
 from libs.common.web.settings import ServerSettings
 from services.auth.service import Auth
 from services.dispatcher.service import Dispatcher
-from services.gateway.access.verifier import Passes
+from services.gateway.access.verifier import Verifier
 from services.gateway.service import Gateway
 from services.presence.service import Presence
 from services.reload import adopt
@@ -111,7 +111,7 @@ def _gateway(settings: Settings, backends: Backends, ring: KeyRing) -> Gateway:
         roster=backends.roster,
         tally=backends.tally,
         control=backends.control,
-        passes=Passes(ring, grace=settings.tokens.grace, guards=Guards(settings.channels)),
+        verifier=Verifier(ring, grace=settings.tokens.grace, guards=Guards(settings.channels)),
         cache_ttl=settings.history.cache_ttl,
         drain_spread=min(DRAIN_SPREAD, settings.server.drain_timeout / 2),
     )

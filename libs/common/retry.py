@@ -46,7 +46,7 @@ class Backoff:
         self._bound = self._first
 
 
-class Insistence:
+class Retry:
     """
     Tries again and again; it is said once that a backend is away, and once that it is back.
 
@@ -66,7 +66,7 @@ class Insistence:
         self._longest = longest
         self.is_waiting = False
 
-    async def done(self, attempt: Callable[[], Awaitable[T]]) -> T:
+    async def until_done(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Try until it is done, for as long as that takes; what is no `Unavailable` ends it."""
         backoff = Backoff(self._first, self._longest)
         while True:

@@ -14,12 +14,12 @@ from libs.common.apps.app import App
 from libs.common.errors import Denied, Invalid, Unavailable
 from libs.common.rates.port import Act
 from libs.common.rates.throttle import Throttle
-from libs.common.web.authentication import BadCredentials, Call, Callers
+from libs.common.web.authentication import AppAuthenticator, AppCall, BadCredentials
 from libs.common.web.http import refusal
 
 log = structlog.get_logger()
 
-Work = Callable[[Call], Awaitable[web.Response]]
+Work = Callable[[AppCall], Awaitable[web.Response]]
 
 
 class UnknownCaller(Denied):
@@ -36,13 +36,15 @@ class BackEnds:
     Takes the requests of back ends.
 
     Args:
-        callers: Knows back ends.
+        authenticator: Knows back ends.
         throttle: Holds apps to their rates.
         clock: UTC epoch seconds.
     """
 
-    def __init__(self, callers: Callers, throttle: Throttle, clock: Callable[[], float]) -> None:
-        self._callers = callers
+    def __init__(
+        self, authenticator: AppAuthenticator, throttle: Throttle, clock: Callable[[], float]
+    ) -> None:
+        self._authenticator = authenticator
         self._throttle = throttle
         self._clock = clock
 
@@ -58,11 +60,13 @@ class BackEnds:
         response.headers[hdrs.CACHE_CONTROL] = "no-store"
         return response
 
-    async def _caller(self, request: web.Request) -> Call:
+    async def _caller(self, request: web.Request) -> AppCall:
         if "auth_signature" in request.query:  # First: a proxy may add an Authorization of its own.
-            call = await self._callers.signed(request)
+            call = await self._authenticator.signed(request)
         elif hdrs.AUTHORIZATION in request.headers:
-            call = Call(self._named(request), await self._callers.body(request), self._clock())
+            call = AppCall(
+                self._named(request), await self._authenticator.body(request), self._clock()
+            )
         else:
             raise UnknownCaller
         act = Act(call.app.id, "auth_requests")
@@ -71,6 +75,6 @@ class BackEnds:
 
     def _named(self, request: web.Request) -> App:
         try:
-            return self._callers.named(request)
+            return self._authenticator.named(request)
         except BadCredentials as error:
             raise UnknownCaller from error

@@ -23,18 +23,18 @@ from libs.common.rates.throttle import Throttle
 from libs.common.tokens.channel_tokens import LEEWAY
 from libs.common.tokens.key_ring import KeyRing
 from libs.common.tokens.revocations import Revocations
-from libs.common.web.authentication import Callers
+from libs.common.web.authentication import AppAuthenticator
 from services.auth.back_ends import BackEnds
-from services.auth.broadcasting.api import Api
+from services.auth.broadcasting.api import BroadcastingApi
 from services.auth.broadcasting.decisions import Decisions
-from services.auth.identity.authenticator import Recognition
+from services.auth.identity.authenticator import UserAuthenticator
 from services.auth.memberships.api import MembershipsApi
 from services.auth.memberships.expulsion import Terms
 from services.auth.memberships.removals import Removals
 from services.auth.memberships.topic import MembershipTopic
 from services.auth.settings import AuthSettings, MembershipSettings
 from services.auth.tokens.api import TokensApi
-from services.auth.tokens.revocations import Orders
+from services.auth.tokens.revocations import RevocationList
 
 # Laravel's names and pusher-js's, for the same two questions.
 CHANNEL_PATHS = ("/broadcasting/auth", "/pusher/auth")
@@ -76,9 +76,9 @@ class Auth:
     ) -> None:
         self._apps = apps
         self._prefixes = settings.prefixes
-        self._recognition = Recognition(apps, settings, clock=clock, timer=time.monotonic)
+        self._authenticator = UserAuthenticator(apps, settings, clock=clock, timer=time.monotonic)
         self._topic = _topic(settings.memberships, events, memberships)
-        self._orders = Orders(control, Revocations(), clock=clock)
+        self._revocations = RevocationList(control, Revocations(), clock=clock)
         removals = Removals(
             policies,
             memberships,
@@ -89,17 +89,17 @@ class Auth:
         self._decisions = Decisions(
             policies, memberships, settings=settings.memberships, removals=removals
         )
-        self._api = Api(
+        self._api = BroadcastingApi(
             apps,
             settings,
-            recognition=self._recognition,
+            authenticator=self._authenticator,
             decisions=self._decisions,
             guards=guards,
             rates=rates,
         )
-        back_ends = BackEnds(Callers(apps, settings.read_timeout), Throttle(rates), clock)
+        back_ends = BackEnds(AppAuthenticator(apps, settings.read_timeout), Throttle(rates), clock)
         self._memberships = MembershipsApi(back_ends, memberships, heed=self._decisions.heed)
-        self._tokens = TokensApi(back_ends, ring, orders=self._orders, clock=clock)
+        self._tokens = TokensApi(back_ends, ring, revocations=self._revocations, clock=clock)
 
     def replace(self, policies: Policies, guards: Guards) -> None:
         """Put other policies in the place of all: those of a file that was read again."""
@@ -123,8 +123,8 @@ class Auth:
     async def run(self) -> None:
         """Hear what is revoked and who belongs to what, and keep keys at hand, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._orders.run())
-            tasks.create_task(self._recognition.run())
+            tasks.create_task(self._revocations.run())
+            tasks.create_task(self._authenticator.run())
             tasks.create_task(self._decisions.run())
             if self._topic is not None:
                 tasks.create_task(self._topic.run())
@@ -141,7 +141,7 @@ class Auth:
             known = str(error)
         waiting = self._topic is not None and self._topic.is_waiting
         told = {"memberships": "the topic waits for a backend"} if waiting else {}
-        return {"apps": known} | told | self._recognition.health()
+        return {"apps": known} | told | self._authenticator.health()
 
 
 def _topic(

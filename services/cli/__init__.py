@@ -17,7 +17,7 @@ from services import settings
 from services.cli import apps, check, explain, migrate, publish, run, token, trial
 
 
-class Command(Protocol):
+class Subcommand(Protocol):
     """What each module here offers."""
 
     def configure(self, parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,7 @@ class Command(Protocol):
         """Do it, and return the exit status."""
 
 
-COMMANDS: dict[str, Command] = {
+COMMANDS: dict[str, Subcommand] = {
     "run": run,
     "migrate": migrate,
     "check": check,

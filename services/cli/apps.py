@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from libs.common.apps import rotation
-from libs.common.apps.admin import Line, Register
+from libs.common.apps.admin import AppAdmin, Line
 from libs.common.apps.app import App
 from libs.common.apps.rotation import Secrets
 from libs.common.config.secret import Secret
@@ -25,7 +25,7 @@ from services.settings import Settings
 
 KEY_BYTES, SECRET_BYTES, MASTER_KEY_BYTES = 10, 32, 32
 
-Action = Callable[[argparse.Namespace, Register], Awaitable[None]]
+Action = Callable[[argparse.Namespace, AppAdmin], Awaitable[None]]
 
 _KEY = re.compile(r"[A-Za-z0-9_.-]{1,200}")
 _ROTATION = """
@@ -143,10 +143,10 @@ def execute(arguments: argparse.Namespace, settings: Settings) -> int:
 async def _connected(arguments: argparse.Namespace, settings: Settings) -> None:
     act: Action = arguments.act
     async with PostgresConnection(settings.backends.apps, "apps", settings.postgres) as connection:
-        await act(arguments, Register(connection))
+        await act(arguments, AppAdmin(connection))
 
 
-async def _add(arguments: argparse.Namespace, register: Register) -> None:
+async def _add(arguments: argparse.Namespace, admin: AppAdmin) -> None:
     app_id = "" if arguments.id is None else words.id_of(arguments.id)
     key = secrets.token_hex(KEY_BYTES) if arguments.key is None else arguments.key
     if not _KEY.fullmatch(key):
@@ -165,7 +165,7 @@ async def _add(arguments: argparse.Namespace, register: Register) -> None:
         encryption_master_key=Secret(master_key),
         limits=words.limits_of(arguments.limit),
     )
-    app = await register.add(lambda app_id: make(id=app_id), app_id)
+    app = await admin.add(lambda app_id: make(id=app_id), app_id)
     shown = "" if is_known else secret
     told = {"ID": app.id, "KEY": key, "SECRET": shown, "ENCRYPTION_MASTER_KEY": master_key}
     for name, text in told.items():
@@ -182,11 +182,11 @@ def _after_adding_app(app_id: str, *, is_known: bool) -> str:
     return f"app {app_id} is there. Its secret is shown this once: put the lines into its back end."
 
 
-async def _set(arguments: argparse.Namespace, register: Register) -> None:
+async def _set(arguments: argparse.Namespace, admin: AppAdmin) -> None:
     columns, limits = _columns(arguments), words.changes_of(arguments.limit)
     if not columns and not limits:
         raise Misconfigured("nothing to change: fanfare apps set --help tells what can be")
-    await register.change(arguments.id, columns, limits)
+    await admin.change(arguments.id, columns, limits)
     changed = [*columns, *(f"limits.{name}" for name in limits)]
     _say(f"app {arguments.id}: {', '.join(changed)} changed.")
 
@@ -203,8 +203,8 @@ def _columns(arguments: argparse.Namespace) -> dict[str, Any]:
     return columns
 
 
-async def _list(arguments: argparse.Namespace, register: Register) -> None:
-    lines = await register.lines()
+async def _list(arguments: argparse.Namespace, admin: AppAdmin) -> None:
+    lines = await admin.lines()
     if arguments.json:
         print(msgspec.json.encode(lines).decode())
     elif lines:
@@ -213,30 +213,30 @@ async def _list(arguments: argparse.Namespace, register: Register) -> None:
         _say("there are no apps; fanfare apps add makes one.")
 
 
-async def _disable(arguments: argparse.Namespace, register: Register) -> None:
-    await register.switch(arguments.id, enabled=False)
+async def _disable(arguments: argparse.Namespace, admin: AppAdmin) -> None:
+    await admin.switch(arguments.id, enabled=False)
     _say(f"app {arguments.id} is switched off: clients get 4003, back ends 403.")
 
 
-async def _enable(arguments: argparse.Namespace, register: Register) -> None:
-    await register.switch(arguments.id, enabled=True)
+async def _enable(arguments: argparse.Namespace, admin: AppAdmin) -> None:
+    await admin.switch(arguments.id, enabled=True)
     _say(f"app {arguments.id} is switched on.")
 
 
-async def _rotate(arguments: argparse.Namespace, register: Register) -> None:
+async def _rotate(arguments: argparse.Namespace, admin: AppAdmin) -> None:
     name = f"fanfare apps rotate {arguments.id}"
     if arguments.use:
-        await register.rotate(arguments.id, rotation.used)
+        await admin.rotate(arguments.id, rotation.used)
         _say(
             f"the newest secret of app {arguments.id} signs, and the others still verify. Give it to all back ends; "
             f"when none signs with another any more: {name} --finish"
         )
     elif arguments.finish:
-        await register.rotate(arguments.id, rotation.finished)
+        await admin.rotate(arguments.id, rotation.finished)
         _say(f"app {arguments.id} has a single secret, which signs and verifies.")
     else:
         new = Secret(secrets.token_hex(SECRET_BYTES))
-        known = await register.rotate(arguments.id, lambda before: rotation.added(before, new))
+        known = await admin.rotate(arguments.id, lambda before: rotation.added(before, new))
         print(f"PUSHER_APP_SECRET={new.reveal()}")
         _say(_after_adding(known, arguments.id, name))
 

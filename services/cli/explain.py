@@ -14,7 +14,7 @@ from libs.common.memberships.membership import Membership
 from libs.common.policies.guards import Guards
 from libs.common.policies.policies import Decision, Needs, Policies
 from libs.common.postgres.connection import reason
-from services.auth.identity.bearer_tokens import User
+from services.auth.identity.bearer_tokens import Identity
 from services.auth.settings import Issuer
 from services.cli.client import app_of
 from services.program import plan
@@ -44,7 +44,7 @@ def execute(arguments: argparse.Namespace, settings: Settings) -> int:
     issuer = Issuer(
         issuer="fanfare explain", audience="fanfare explain", key="none", algorithms=("EdDSA",)
     )
-    user = User(
+    user = Identity(
         arguments.user, _object("--info", arguments.info), {"sub": arguments.user, **claims}, issuer
     )
     try:
@@ -57,7 +57,7 @@ def execute(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _explained(
-    settings: Settings, app: str, *, channel: str, user: User
+    settings: Settings, app: str, *, channel: str, user: Identity
 ) -> tuple[bool, list[str]]:
     policies = Policies(settings.channels)
     lines = [f"app {app}, user {user.id}, channel {channel} ({kind_of(channel).value})"]
@@ -75,7 +75,7 @@ async def _explained(
     return decision.allowed, [*lines, _verdict(decision)]
 
 
-def _public(guards: Guards, app: str, channel: str, *, user: User) -> tuple[bool, str]:
+def _public(guards: Guards, app: str, channel: str, *, user: Identity) -> tuple[bool, str]:
     """Decide as gateways do."""
     if not guards.has(app, channel):
         return True, "allowed: no policy guards this public channel"
@@ -104,7 +104,7 @@ def _worded(captures: Mapping[str, str] | None) -> str:
 
 
 async def _decided(
-    settings: Settings, outcome: Decision | Needs, app: str, *, user: User
+    settings: Settings, outcome: Decision | Needs, app: str, *, user: Identity
 ) -> tuple[Decision | None, list[str]]:
     """Ask for a membership where one is needed; no decision: nobody could be asked."""
     if isinstance(outcome, Decision):

@@ -13,7 +13,7 @@ import jwt
 import msgspec
 
 from libs.common.errors import Invalid, Misconfigured
-from libs.common.tokens.channel_tokens import Grant, issue, new_jti
+from libs.common.tokens.channel_tokens import TokenRequest, issue, new_jti
 from libs.common.tokens.key_ring import KeyRing
 from services.auth.settings import Issuer
 from services.cli.client import app_of
@@ -107,7 +107,7 @@ def make_for_channels(settings: Settings, grant: Mapping[str, Any], *, app_id: s
     """
     ring = KeyRing(settings.tokens)
     try:
-        asked = msgspec.convert(grant, Grant)
+        asked = msgspec.convert(grant, TokenRequest)
         text, _ = issue(asked, ring, app_id=app_id, now=time.time(), jti=new_jti())
     except (msgspec.ValidationError, Invalid) as error:
         raise Misconfigured(str(error)) from error

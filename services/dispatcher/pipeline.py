@@ -17,7 +17,7 @@ from libs.common.bus.port import Bus
 from libs.common.channels import Channel
 from libs.common.eventlog.port import Consumer, EventLog
 from libs.common.eventlog.records import NewRecord, Partition, Record, RecordTooLarge
-from libs.common.retry import Insistence
+from libs.common.retry import Retry
 from services.dispatcher.events.decoding import decode
 from services.dispatcher.events.event import DomainEvent, Undecodable
 from services.dispatcher.routing.router import Router
@@ -57,14 +57,12 @@ class Pipeline:
         self._events = events
         self._bus = bus
         self._counts = counts
-        self._insistence = Insistence(
-            "pipeline", first=settings.retry_min, longest=settings.retry_max
-        )
+        self._retry = Retry("pipeline", first=settings.retry_min, longest=settings.retry_max)
 
     @property
     def is_waiting(self) -> bool:
         """Whether a backend is away."""
-        return self._insistence.is_waiting
+        return self._retry.is_waiting
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -72,7 +70,7 @@ class Pipeline:
             self._router.topics, group=self._settings.group
         ) as consumer:
             while True:
-                records = await self._insistence.done(lambda: consumer.fetch(FETCH_TIMEOUT))
+                records = await self._retry.until_done(lambda: consumer.fetch(FETCH_TIMEOUT))
                 if records:
                     await self._process(consumer, records)
 
@@ -89,12 +87,12 @@ class Pipeline:
                 log.exception("record.failed", topic=record.topic, offset=record.offset)
                 dead.append(self._dead_letter(record, error))
         if publications:
-            await self._insistence.done(lambda: self._bus.publish(publications))
+            await self._retry.until_done(lambda: self._bus.publish(publications))
             self._counts["broadcasts"] += len(publications)
         if dead:
             await self._bury(dead)
         offsets = {Partition(r.topic, r.partition): r.offset + 1 for r in records}
-        await self._insistence.done(lambda: consumer.commit(offsets))
+        await self._retry.until_done(lambda: consumer.commit(offsets))
 
     def _publications(self, record: Record) -> list[Publication]:
         """Decode and route a record."""
@@ -137,17 +135,17 @@ class Pipeline:
     async def _bury(self, letters: Sequence[NewRecord]) -> None:
         """Append dead letters; one that is too large leaves its content behind, and says where it lies."""
         try:
-            await self._insistence.done(lambda: self._events.append(letters))
+            await self._retry.until_done(lambda: self._events.append(letters))
         except RecordTooLarge:
             for letter in letters:
                 await self._bury_alone(letter)
 
     async def _bury_alone(self, letter: NewRecord) -> None:
         try:
-            await self._insistence.done(lambda: self._events.append([letter]))
+            await self._retry.until_done(lambda: self._events.append([letter]))
         except RecordTooLarge:
             bare = NewRecord(letter.topic, None, headers=letter.headers[-LETTER_HEADERS:])
-            await self._insistence.done(lambda: self._events.append([bare]))
+            await self._retry.until_done(lambda: self._events.append([bare]))
 
 
 def _publication(record: Record, event: DomainEvent, routed: Routed, index: int) -> Publication:

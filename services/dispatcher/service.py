@@ -23,7 +23,7 @@ from libs.common.rates.port import Rates
 from libs.common.retry import Backoff
 from libs.common.roster.port import Roster
 from libs.common.tally.port import Tally
-from services.dispatcher.api.publishing import Api
+from services.dispatcher.api.publishing import PublishingApi
 from services.dispatcher.pipeline import Pipeline
 from services.dispatcher.routing.router import Router
 from services.dispatcher.settings import DispatcherSettings, Route
@@ -75,7 +75,7 @@ class Dispatcher:
         self._bus = bus
         self._events = events
         self.counts: Counter[str] = Counter()
-        self._api = Api(
+        self._api = PublishingApi(
             settings,
             apps,
             bus=bus,

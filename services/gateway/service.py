@@ -27,20 +27,20 @@ from libs.common.tally.port import Subject, Tally
 from libs.common.tokens.channel_tokens import StaleToken
 from libs.common.web.http import refusal
 from libs.common.web.server import caller_of
-from services.gateway.access.verifier import Pass, Passes
+from services.gateway.access.verifier import Verified, Verifier
 from services.gateway.channels.admission import Admission, Departure, Follow, Join
 from services.gateway.channels.feed import Feed
 from services.gateway.channels.hub import Hub
-from services.gateway.channels.occupancy import Attendance
-from services.gateway.channels.whispers import Relay
-from services.gateway.connections.acceptor import Reception
-from services.gateway.connections.commands import Orders
+from services.gateway.channels.occupancy import Occupancy
+from services.gateway.channels.whispers import Whispers
+from services.gateway.connections.acceptor import Acceptor
+from services.gateway.connections.commands import CommandHandler
 from services.gateway.connections.connection import Connection, read_out, upgrade
-from services.gateway.connections.limiter import Turnstile
+from services.gateway.connections.limiter import ConnectionLimiter
 from services.gateway.connections.sign_ins import SignIns
 from services.gateway.connections.socket import Socket
-from services.gateway.connections.ticker import Rounds
-from services.gateway.connections.wrong_paths import Otherwise
+from services.gateway.connections.ticker import Ticker
+from services.gateway.connections.wrong_paths import WrongPaths
 from services.gateway.counters import Counters
 from services.gateway.lease import Lease
 from services.gateway.protocol import frames
@@ -69,7 +69,7 @@ class Gateway:
         control: Brings orders.
         roster: Knows members.
         tally: Knows how many connections all gateways have.
-        passes: What is known of channel tokens.
+        verifier: What is known of channel tokens.
         cache_ttl: See `Hub`.
         drain_spread: Seconds over which connections are sent away when the gateway drains.
     """
@@ -85,13 +85,13 @@ class Gateway:
         roster: Roster,
         tally: Tally,
         control: Control,
-        passes: Passes,
+        verifier: Verifier,
         cache_ttl: float = 1800.0,
         drain_spread: float = 10.0,
     ) -> None:
         self._settings = settings
         self._apps = apps
-        self._passes = passes
+        self._verifier = verifier
         self._drain_spread = drain_spread
         self._parting = 0  # Clients that were refused, and have not gone yet.
         self._emptied = asyncio.Event()  # Set when the last connection went; read while draining.
@@ -99,9 +99,9 @@ class Gateway:
         self._connections: set[Connection] = set()
         self._hub: Hub[Connection] = Hub(cache_ttl)
         self.counters = Counters()
-        self._relay = Relay(bus, self.counters)
-        self._rounds = Rounds(apps, passes, longest=settings.activity_timeout)
-        self._orders = Orders(control, passes, informed=self._informed)
+        self._whispers = Whispers(bus, self.counters)
+        self._ticker = Ticker(apps, verifier, longest=settings.activity_timeout)
+        self._commands = CommandHandler(control, verifier, informed=self._informed)
         self._count(tally, roster)
         self._follow(bus, roster)
 
@@ -111,16 +111,16 @@ class Gateway:
         self._lease = Lease(
             roster, ttl=settings.lease_ttl, interval=settings.lease_renew, unseated=self._unseated
         )
-        self._turnstile = Turnstile(tally, self._lease, renewal=settings.lease_renew)
-        self._attendance = Attendance(
+        self._limiter = ConnectionLimiter(tally, self._lease, renewal=settings.lease_renew)
+        self._occupancy = Occupancy(
             tally, self._hub, lease=self._lease, announced=self._tells_counts
         )
-        self._sign_ins = SignIns(self._orders, self._turnstile)
-        self._reception = Reception(
+        self._sign_ins = SignIns(self._commands, self._limiter)
+        self._acceptor = Acceptor(
             self._apps,
-            self._passes,
-            informed=self._orders.heard,
-            turnstile=self._turnstile,
+            self._verifier,
+            informed=self._commands.heard,
+            limiter=self._limiter,
             here=self._connections,
             most=settings.max_connections,
         )
@@ -141,7 +141,7 @@ class Gateway:
             roster,
             self._hub,
             lease=self._lease,
-            attendance=self._attendance,
+            occupancy=self._occupancy,
             limit=self._settings.max_waiting,
         )
 
@@ -149,7 +149,7 @@ class Gateway:
         """Serve ``/app/{key}`` under any prefix, and clients who are elsewhere."""
         return [
             web.get(r"/{prefix:(?:.+/)?}app/{key}", self._connect),
-            Otherwise(self._connect),
+            WrongPaths(self._connect),
         ]
 
     async def run(self) -> None:
@@ -157,12 +157,12 @@ class Gateway:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._feed.run())
             tasks.create_task(self._admission.run())
-            tasks.create_task(self._turnstile.run())
-            tasks.create_task(self._attendance.run())
-            tasks.create_task(self._relay.run())
-            tasks.create_task(self._orders.run())
+            tasks.create_task(self._limiter.run())
+            tasks.create_task(self._occupancy.run())
+            tasks.create_task(self._whispers.run())
+            tasks.create_task(self._commands.run())
             tasks.create_task(self._lease.run())
-            tasks.create_task(self._rounds.run())
+            tasks.create_task(self._ticker.run())
             tasks.create_task(self._seat_again())
 
     def health(self) -> dict[str, str]:
@@ -187,8 +187,8 @@ class Gateway:
             return websocket
         socket = Socket(transport, max_unsent=self._settings.max_unsent)
         try:
-            app, carried = await self._reception.examine(request)
-            subjects = await self._reception.enter(app, caller_of(request).site)
+            app, carried = await self._acceptor.examine(request)
+            subjects = await self._acceptor.enter(app, caller_of(request).site)
         except (Invalid, Denied, Unavailable) as error:
             self._refuse(request, socket, error)
             if self._parting < MOST_PARTING:
@@ -227,24 +227,24 @@ class Gateway:
         websocket: "web.WebSocketResponse[bool]",
         *,
         subjects: tuple[Subject, ...],
-        carried: Pass | StaleToken | None,
+        carried: Verified | StaleToken | None,
     ) -> None:
         now = time.monotonic()
         session = Session(
-            app, _new_socket_id(), self._settings, now=now, passes=self._passes, carried=carried
+            app, _new_socket_id(), self._settings, now=now, verifier=self._verifier, carried=carried
         )
         connection = Connection(session, socket, self)
         connection.counts_for = subjects
         self._connections.add(connection)
-        self._rounds.put(connection)
+        self._ticker.put(connection)
         self.counters.opened += 1
         try:
             await connection.run(websocket)
         finally:
             self._connections.discard(connection)
-            self._rounds.remove(connection)
-            self._orders.gone(connection)
-            self._turnstile.leave(connection.counts_for)
+            self._ticker.remove(connection)
+            self._commands.gone(connection)
+            self._limiter.leave(connection.counts_for)
             if not self._connections:
                 self._emptied.set()
             code, reason = socket.closed_with or (0, "")
@@ -268,15 +268,15 @@ class Gateway:
 
     def watch(self, connection: Connection) -> None:
         """See `connection.Surroundings.watch`."""
-        self._rounds.put(connection)
+        self._ticker.put(connection)
 
     def known_as(self, connection: Connection, user_id: str) -> None:
         """See `connection.Surroundings.known_as`."""
-        self._orders.known_as(connection, user_id)
+        self._commands.known_as(connection, user_id)
 
     def shows(self, connection: Connection, before: frozenset[str]) -> None:
         """See `connection.Surroundings.shows`."""
-        self._orders.shows(connection, before)
+        self._commands.shows(connection, before)
 
     def replace(self, guards: Guards) -> None:
         """
@@ -284,7 +284,7 @@ class Gateway:
 
         The keys of channel tokens were replaced before: what was opened by one that was dropped ends.
         """
-        self._passes.guards = guards
+        self._verifier.guards = guards
         now = time.monotonic()
         for connection in tuple(self._connections):
             connection.perform(connection.session.judged(now))
@@ -312,7 +312,7 @@ class Gateway:
     def leave(self, connection: Connection, channel: Channel, *, returns: bool) -> None:
         """See `connection.Surroundings.leave`."""
         self._hub.unsubscribe(channel, connection, now=time.monotonic())
-        self._attendance.changed(channel)
+        self._occupancy.changed(channel)
         if channel.is_presence:
             seat = self._lease.seat(channel, connection.socket_id)
             grace = connection.session.app.leave_grace if returns else 0.0
@@ -321,7 +321,7 @@ class Gateway:
     def relay(self, channel: Channel, frame: bytes, *, socket_id: str) -> None:
         """See `connection.Surroundings.relay`."""
         broadcast = Broadcast(frame, time.time(), excluded=(socket_id,))
-        self._relay.put(Whisper(channel, broadcast))
+        self._whispers.put(Whisper(channel, broadcast))
 
     async def _seat_again(self) -> None:
         """
@@ -335,8 +335,8 @@ class Gateway:
             self._restate()  # Of its own, lest the last connection is held until the next time.
 
     def _restate(self) -> None:
-        self._turnstile.restate()
-        self._attendance.restate()
+        self._limiter.restate()
+        self._occupancy.restate()
         for connection in tuple(self._connections):
             for name, member in connection.session.members():
                 channel = Channel(connection.session.app.id, name)
@@ -348,7 +348,7 @@ class Gateway:
 
         Members leave with grace: who returns in time never left.
         """
-        self._reception.is_closed = True
+        self._acceptor.is_closed = True
         leaving = list(self._connections)
         random.shuffle(leaving)
         rounds = max(1, int(self._drain_spread / DRAIN_SLICE))
@@ -363,8 +363,8 @@ class Gateway:
         with suppress(TimeoutError):  # Departures that are left end with the lease.
             async with asyncio.timeout(SETTLING):
                 await self._admission.settled()
-                await self._attendance.settled()
-                await self._turnstile.settled()
+                await self._occupancy.settled()
+                await self._limiter.settled()
         await self._lease.release()
 
 

@@ -17,7 +17,7 @@ from libs.common.apps.app import App
 from libs.common.apps.memory import MemoryApps
 from libs.common.bus.messages import event_frame
 from libs.common.channels import Channel
-from libs.common.control.commands import Order
+from libs.common.control.commands import Command
 from libs.common.errors import Denied, Invalid
 from libs.common.roster.port import TooManyMembers
 from services.gateway.protocol import frames
@@ -37,7 +37,7 @@ from services.gateway.protocol.handshake import check_client, check_version
 from services.gateway.session.session import Session
 from services.gateway.settings import GatewaySettings
 from tests.conformance.play import GUARDS, changed, order_of
-from tests.support.passes import passes
+from tests.support.passes import verifier
 from tests.support.rawclient import CLOSE, PING, PONG, TEXT, Frame
 
 TTL = 1800.0  # Seconds for which a cached event is kept.
@@ -108,8 +108,8 @@ class Core:
         self._app = app
         self._apps = MemoryApps([app])
         self._settings = settings
-        self._passes = passes(*GUARDS)
-        self._passes.tune(now=0.0, utc=time.time())
+        self._verifier = verifier(*GUARDS)
+        self._verifier.tune(now=0.0, utc=time.time())
         self._now = 0.0
         self._rooms: dict[Channel, Room] = defaultdict(Room)
         self._clients: dict[str, Client] = {}
@@ -125,7 +125,7 @@ class Core:
             check_version(query)
             app = self._apps.by_key(url.path.rpartition("/app/")[2])
             check_client(app, headers.get("Origin"), is_secure=url.scheme == "wss")
-            carried = self._passes.carried(query.get("token"), app, now=self._now)
+            carried = self._verifier.carried(query.get("token"), app, now=self._now)
         except (Invalid, Denied) as error:
             client.close(error.code, str(error))
             return
@@ -134,7 +134,7 @@ class Core:
             client.socket_id,
             self._settings,
             now=self._now,
-            passes=self._passes,
+            verifier=self._verifier,
             carried=carried,
         )
         self._perform(client, client.session, client.session.opened())
@@ -185,16 +185,18 @@ class Core:
             case _:
                 raise AssertionError(f"{subject} {verb}: on live")
 
-    def _obey(self, order: Order) -> None:
+    def _obey(self, command: Command) -> None:
         """Do what `Orders` does, with everybody."""
-        if order.verb == "revoke":
-            self._passes.revoke(order, now=self._now)
-        expulsion = self._passes.expel(order, now=self._now) if order.verb == "expel" else None
+        if command.verb == "revoke":
+            self._verifier.revoke(command, now=self._now)
+        expulsion = (
+            self._verifier.expel(command, now=self._now) if command.verb == "expel" else None
+        )
         for client in self._open():
             if client.session is not None and expulsion is None:
                 self._perform(client, client.session, client.session.judged(self._now))
             elif client.session is not None and expulsion is not None:
-                ended = client.session.expelled(order.subject, expulsion)
+                ended = client.session.expelled(command.subject, expulsion)
                 self._perform(client, client.session, ended)
 
     def _refreshed(self, client: Client, session: Session) -> bool:

@@ -10,7 +10,7 @@ from libs.common.apps.app import App
 from libs.common.apps.memory import MemoryApps
 from libs.common.bus.messages import Broadcast, Publication, event_frame
 from libs.common.channels import Channel
-from libs.common.control.commands import Order
+from libs.common.control.commands import Command
 from libs.common.control.memory import MemoryControl
 from tests.conformance.play import changed, order_of
 from tests.support.gateways import Place
@@ -81,7 +81,7 @@ class Live:
                 await self._place.bus.publish([publication] * times)
             case "backend", "terminates":
                 now = time.time()
-                await self._control.send(Order("terminate", self._app.id, text, now, now + VALID))
+                await self._control.send(Command("terminate", self._app.id, text, now, now + VALID))
             case "backend", "revokes" | "expels":
                 await self._control.send(order_of(verb, self._app.id, text))
             case "operator", "sets":

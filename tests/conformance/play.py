@@ -11,7 +11,7 @@ import msgspec
 
 from libs.common.apps.app import App
 from libs.common.config.secret import Secret
-from libs.common.control.commands import Order
+from libs.common.control.commands import Command
 from libs.common.policies.settings import ChannelPolicy
 from services.gateway.settings import GatewaySettings
 from tests.conformance.transcript import Conversation, Step
@@ -95,11 +95,11 @@ async def play(conversation: Conversation, stage: Stage) -> None:
     await player.end()
 
 
-def order_of(verb: str, app_id: str, text: str) -> Order:
+def order_of(verb: str, app_id: str, text: str) -> Command:
     """Make the order of a line such as ``@ backend expels 7 private-x``; of now."""
     user, *channels = text.split()
     now = time.time()
-    return Order(verb.removesuffix("s"), app_id, user, now, now + VALID, channels=tuple(channels))
+    return Command(verb.removesuffix("s"), app_id, user, now, now + VALID, channels=tuple(channels))
 
 
 class Player:

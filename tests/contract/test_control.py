@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
-from libs.common.control.commands import Order
+from libs.common.control.commands import Command
 from libs.common.control.port import Control
 from libs.common.tokens.channel_tokens import ChannelToken
 from libs.common.tokens.revocations import Revocations
-from tests.support.orders import DEADLINE, MEMORY, Deployment, deployment, order, received
+from tests.support.orders import DEADLINE, MEMORY, Deployment, command, deployment, received
 
 
 @pytest.fixture(
@@ -37,14 +37,14 @@ class TestListen:
     async def test_every_listener(self, site: Deployment) -> None:
         """Listeners of all processes receive an order."""
         async with site.control.listen() as one, site.other.listen() as other:
-            await site.control.send(order("ann"))
+            await site.control.send(command("ann"))
 
             assert await received(one, 1) == ["ann"]
             assert await received(other, 1) == ["ann"]
 
     async def test_all_fields(self, site: Deployment) -> None:
         """An order arrives as it was sent."""
-        sent = Order("revoke", "7", "zoë \n☃", 1.5, time.time() + 60.25, kind="jti")
+        sent = Command("revoke", "7", "zoë \n☃", 1.5, time.time() + 60.25, kind="jti")
         await site.control.send(sent)
 
         async with site.other.listen() as listener:
@@ -55,25 +55,25 @@ class TestListen:
         async with site.other.listen() as listener, asyncio.TaskGroup() as tasks:
             waiting = tasks.create_task(received(listener, 1))
             await asyncio.sleep(0)
-            await site.control.send(order("ann"))
+            await site.control.send(command("ann"))
 
         assert waiting.result() == ["ann"]
 
     async def test_who_comes_later(self, site: Deployment) -> None:
         """A listener that begins later receives the orders in force, and then those to come."""
         for subject in ("a", "b"):
-            await site.control.send(order(subject))
+            await site.control.send(command(subject))
 
         async with site.other.listen() as listener:
             before = await received(listener, 2)
-            await site.control.send(order("c"))
+            await site.control.send(command("c"))
 
             assert before == ["a", "b"]
             assert await received(listener, 1) == ["c"]
 
     async def test_same_again(self, site: Deployment) -> None:
         """One that is remembered is not announced again, whoever sends it; one that differs in anything is."""
-        first = order("ann")
+        first = command("ann")
         other = msgspec.structs.replace(first, subject="bob")
         async with site.control.listen() as listener:
             await site.control.send(first)
@@ -90,7 +90,7 @@ class TestListen:
         """Without new orders, a wait ends with none, and what was received is not repeated."""
         async with site.control.listen() as listener:
             silence = await listener.receive(0.01)
-            await site.other.send(order("ann"))
+            await site.other.send(command("ann"))
             await received(listener, 1)
 
             assert silence == []
@@ -102,7 +102,7 @@ class TestListen:
 
         async def send(control: Control, sender: str) -> None:
             for number in range(600):
-                await control.send(order(f"{sender}{number}"))
+                await control.send(command(f"{sender}{number}"))
 
         await asyncio.gather(send(site.control, "a"), send(site.other, "b"))
 
@@ -119,20 +119,20 @@ class TestExpiry:
 
     async def test_expired(self, site: Deployment) -> None:
         """An expired order reaches nobody, and does not keep who waits from the next one."""
-        await site.control.send(order("late", ttl=-1))
+        await site.control.send(command("late", ttl=-1))
 
         async with site.other.listen() as listener, asyncio.TaskGroup() as tasks:
             waiting = tasks.create_task(listener.receive(DEADLINE))
             await asyncio.sleep(0)
-            await site.control.send(order("later", ttl=-1))
-            await site.control.send(order("ann"))
+            await site.control.send(command("later", ttl=-1))
+            await site.control.send(command("ann"))
 
         assert [one.subject for one in waiting.result()] == ["ann"]
 
     async def test_expires(self, site: Deployment) -> None:
         """An order is in force, and then it is not any more."""
-        await site.control.send(order("short", ttl=0.3))
-        await site.control.send(order("long"))
+        await site.control.send(command("short", ttl=0.3))
+        await site.control.send(command("long"))
 
         async def in_force() -> list[str]:
             async with site.other.listen() as listener:
@@ -145,10 +145,10 @@ class TestExpiry:
 
     async def test_long_outlives_short(self, site: Deployment) -> None:
         """Later orders that expire sooner take none of those in force with them."""
-        await site.control.send(order("long"))
+        await site.control.send(command("long"))
         for _ in range(150):
-            await site.control.send(order("gone", ttl=-3600))
-        await site.control.send(order("new"))
+            await site.control.send(command("gone", ttl=-3600))
+        await site.control.send(command("new"))
 
         async with site.other.listen() as listener:
             assert await received(listener, 2) == ["long", "new"]
@@ -161,7 +161,7 @@ class TestRevocations:
     async def test_kinds(self, site: Deployment, kind: str) -> None:
         """Another process refuses what one has revoked, in whichever way, also when it begins later."""
         now = round(time.time(), 3)
-        sent = Order("revoke", "1", "subject", now, now + 60, kind=kind)
+        sent = Command("revoke", "1", "subject", now, now + 60, kind=kind)
         await site.control.send(sent)
 
         async with site.other.listen() as listener:

@@ -8,13 +8,13 @@ from contextlib import asynccontextmanager
 import msgspec
 import pytest
 
-from libs.common.control.port import OrderListener
+from libs.common.control.port import CommandListener
 from libs.common.control.redis import BATCH, RedisControl
 from libs.common.errors import Unavailable
 from libs.common.redis.connection import RedisConnection
 from libs.common.redis.keys import Keys
 from libs.common.redis.scripts import Call
-from tests.support.orders import DEADLINE, ORDERS, deployment, order, received
+from tests.support.orders import DEADLINE, ORDERS, command, deployment, received
 from tests.support.servers import redis_server
 
 
@@ -34,8 +34,8 @@ class TestRedis:
             deployment(redis_url, f"{prefix}2") as theirs,
             theirs.control.listen() as listener,
         ):
-            await ours.control.send(order("ours"))
-            await theirs.control.send(order("theirs"))
+            await ours.control.send(command("ours"))
+            await theirs.control.send(command("theirs"))
 
             assert await received(listener, 1) == ["theirs"]
 
@@ -44,10 +44,10 @@ class TestRedis:
         async with redis(redis_url, prefix) as (connection, keys):
             control, stream = RedisControl(connection, keys), keys.single(ORDERS)
             for _ in range(50):
-                await control.send(order("gone", ttl=-3600))
+                await control.send(command("gone", ttl=-3600))
             emptied = await connection.ask(Call(stream, ("EXISTS", stream)))
-            await control.send(order("ann", ttl=60))
-            await control.send(order("gone", ttl=-3600))
+            await control.send(command("ann", ttl=60))
+            await control.send(command("gone", ttl=-3600))
 
             length = await connection.ask(Call(stream, ("XLEN", stream)))
             seconds = await connection.ask(Call(stream, ("TTL", stream)))
@@ -61,7 +61,7 @@ class TestRedis:
         """An order whose stream was lost is not remembered, and is announced when it is sent again."""
         async with redis(redis_url, prefix) as (connection, keys):
             control, stream = RedisControl(connection, keys), keys.single(ORDERS)
-            one, other = order("ann", ttl=60), order("ben", ttl=60)
+            one, other = command("ann", ttl=60), command("ben", ttl=60)
             await control.send(one)
             more = ("MAXLEN", 0) if loss == "XTRIM" else ()
             await connection.ask(Call(stream, (loss, stream, *more)))
@@ -75,9 +75,9 @@ class TestRedis:
         """However many have expired, a listener that hears nothing has heard all orders in force."""
         async with redis(redis_url, prefix) as (connection, keys):
             control, stream = RedisControl(connection, keys), keys.single(ORDERS)
-            gone = ("XADD", stream, "*", "o", msgspec.json.encode(order("gone", ttl=-1)))
+            gone = ("XADD", stream, "*", "o", msgspec.json.encode(command("gone", ttl=-1)))
             await connection.ask_all([Call(stream, gone)] * (2 * BATCH))
-            await control.send(order("ann"))
+            await control.send(command("ann"))
 
             async with control.listen() as listener:
                 assert [heard.subject for heard in await listener.receive(0)] == ["ann"]
@@ -88,14 +88,14 @@ class TestRedis:
         async with redis(redis_url, prefix) as (connection, keys):
             control, stream = RedisControl(connection, keys), keys.single(ORDERS)
             await connection.ask(Call(stream, ("XADD", stream, "*", "o", "{")))
-            await control.send(order("ann"))
+            await control.send(command("ann"))
 
             async with control.listen() as listener:
                 assert await received(listener, 1) == ["ann"]
 
     async def test_unknown_fields(self, redis_url: str, prefix: str) -> None:
         """An order with fields of a newer release is read."""
-        text = msgspec.json.encode(msgspec.structs.asdict(order("ann")) | {"reason": "new"})
+        text = msgspec.json.encode(msgspec.structs.asdict(command("ann")) | {"reason": "new"})
         async with redis(redis_url, prefix) as (connection, keys):
             stream = keys.single(ORDERS)
             await connection.ask(Call(stream, ("XADD", stream, "*", "o", text)))
@@ -109,12 +109,12 @@ class TestRedis:
         async with redis(redis_url, prefix) as (connection, keys):
             control, stream = RedisControl(connection, keys), keys.single(ORDERS)
             async with control.listen() as listener:
-                await control.send(order("before"))
+                await control.send(command("before"))
                 await received(listener, 1)
                 await connection.ask(Call(stream, ("DEL", stream)))
                 if is_emptied:
                     assert await listener.receive(0) == []
-                text = msgspec.json.encode(order("after"))
+                text = msgspec.json.encode(command("after"))
                 await connection.ask(Call(stream, ("XADD", stream, "1-1", "o", text)))
 
                 assert await received(listener, 1) == ["after"]
@@ -126,16 +126,16 @@ class TestRedis:
             deployment(server.url, prefix) as site,
             site.other.listen() as listener,
         ):
-            await site.control.send(order("before"))
+            await site.control.send(command("before"))
             await received(listener, 1)
-            await site.control.send(order("unseen"))
+            await site.control.send(command("unseen"))
             server.kill()
             with pytest.raises(Unavailable) as away:
-                await site.control.send(order("lost"))
+                await site.control.send(command("lost"))
             with pytest.raises(Unavailable):
                 await listener.receive(DEADLINE)
             await server.start()
-            await site.control.send(order("after"))
+            await site.control.send(command("after"))
 
             subjects = await received_until(listener, "after")
 
@@ -147,17 +147,17 @@ class TestRedis:
         async with redis_server() as server, redis(server.url, prefix) as (connection, keys):
             control, stream = RedisControl(connection, keys), keys.single(ORDERS)
             async with control.listen() as listener:
-                await control.send(order("before"))
+                await control.send(command("before"))
                 await received(listener, 1)
                 server.kill()
                 with pytest.raises(Unavailable):
                     await listener.receive(DEADLINE)
                 await server.start()
                 slow = round(time.time() * 1000) - 30_000
-                text = msgspec.json.encode(order("slow"))
+                text = msgspec.json.encode(command("slow"))
                 await connection.ask(Call(stream, ("DEL", stream)))
                 await connection.ask(Call(stream, ("XADD", stream, f"{slow}-0", "o", text)))
-                await control.send(order("after"))
+                await control.send(command("after"))
 
                 assert await received_until(listener, "after") == ["slow", "after"]
 
@@ -166,7 +166,7 @@ class TestRedis:
         async with deployment(redis_url, prefix) as site, site.other.listen() as listener:
             for number in range(20):
                 waiting = asyncio.ensure_future(listener.receive(DEADLINE))
-                sending = asyncio.ensure_future(site.control.send(order(str(number))))
+                sending = asyncio.ensure_future(site.control.send(command(str(number))))
                 await asyncio.sleep(0)
                 waiting.cancel()
                 with pytest.raises(asyncio.CancelledError):
@@ -176,7 +176,7 @@ class TestRedis:
                 assert await received_until(listener, str(number)) == [str(number)]
 
 
-async def received_until(listener: OrderListener, subject: str) -> list[str]:
+async def received_until(listener: CommandListener, subject: str) -> list[str]:
     """Wait for an order, and name the subjects up to it."""
     subjects: list[str] = []
     while subject not in subjects:

@@ -8,7 +8,7 @@ import pytest
 
 from libs.common.channels import Channel
 from libs.common.roster.port import LeaseLost
-from libs.common.tally.port import Count, Standing, Subject
+from libs.common.tally.port import Count, Outcome, Subject
 from tests.support.rosters import CHANNEL, LONG, Deployment, Ear, sweep_away
 from tests.support.tallies import counted, stand, subscriptions, total
 
@@ -34,9 +34,9 @@ class TestReport:
     async def test_over_gateways(self, site: Deployment) -> None:
         """The total is that of all gateways, and every process reads it."""
         await stand(site.tally, "g1", APP, 3)
-        standing = await stand(site.other_tally, "g2", APP, 4)
+        outcome = await stand(site.other_tally, "g2", APP, 4)
 
-        assert standing == Standing(held=4, total=7)
+        assert outcome == Outcome(held=4, total=7)
         assert await site.tally.totals([APP]) == await site.other_tally.totals([APP]) == [7]
 
     async def test_repeated(self, site: Deployment, ear: Ear) -> None:
@@ -44,7 +44,7 @@ class TestReport:
         first = await stand(site.tally, "g1", ROOM, 3)
         again = await stand(site.other_tally, "g1", ROOM, 3)
 
-        assert first == again == Standing(held=3, total=3)
+        assert first == again == Outcome(held=3, total=3)
         assert await ear.counted() == counted(CHANNEL, 3)
 
     async def test_up_and_down(self, site: Deployment, ear: Ear) -> None:
@@ -74,33 +74,33 @@ class TestReport:
         """Each of many counts is answered in its place."""
         counts = [Count(Subject("user", "1", f"u{number}"), number) for number in range(1, 500)]
 
-        standings = await site.tally.report("g1", counts)
+        outcomes = await site.tally.report("g1", counts)
 
-        assert standings == [Standing(one.number, one.number) for one in counts]
+        assert outcomes == [Outcome(one.number, one.number) for one in counts]
         subjects = [one.subject for one in counts]
         assert await site.other_tally.totals(subjects) == [one.number for one in counts]
 
     async def test_twice_in_one_call(self, site: Deployment) -> None:
         """Of two counts of one subject the later holds."""
-        standings = await site.tally.report("g1", [Count(APP, 5), Count(APP, 2)])
+        outcomes = await site.tally.report("g1", [Count(APP, 5), Count(APP, 2)])
 
-        assert standings == [Standing(5, 5), Standing(2, 2)]
+        assert outcomes == [Outcome(5, 5), Outcome(2, 2)]
         assert await total(site.tally, APP) == 2
 
     async def test_none(self, site: Deployment) -> None:
         """Nothing asked, nothing answered; what nobody has is 0."""
         assert await site.tally.report("g1", []) == []
         assert await site.tally.totals([]) == []
-        assert await stand(site.tally, "g1", APP, 0) == Standing(0, 0)
+        assert await stand(site.tally, "g1", APP, 0) == Outcome(0, 0)
         assert await site.tally.totals([APP, ROOM]) == [0, 0]
 
     async def test_strange_names(self, site: Deployment) -> None:
         """Any text names a subject; each is counted for itself, and cleared."""
         counts = [Count(subject, number) for number, subject in enumerate(STRANGE, 1)]
 
-        standings = await site.tally.report("g1", counts)
+        outcomes = await site.tally.report("g1", counts)
 
-        assert standings == [Standing(one.number, one.number) for one in counts]
+        assert outcomes == [Outcome(one.number, one.number) for one in counts]
         assert await site.other_tally.totals(STRANGE) == [one.number for one in counts]
         await site.roster.release("g1")
         await sweep_away(site.other, len(STRANGE))
@@ -128,16 +128,16 @@ class TestLimit:
         """What is above the limit of all together is not counted."""
         await stand(site.tally, "g1", APP, 4)
 
-        assert await stand(site.other_tally, "g2", APP, 9, limit=10) == Standing(6, 10)
-        assert await stand(site.other_tally, "g2", APP, 7, limit=10) == Standing(6, 10)
-        assert await stand(site.tally, "g1", APP, 5, limit=10) == Standing(4, 10)
+        assert await stand(site.other_tally, "g2", APP, 9, limit=10) == Outcome(6, 10)
+        assert await stand(site.other_tally, "g2", APP, 7, limit=10) == Outcome(6, 10)
+        assert await stand(site.tally, "g1", APP, 5, limit=10) == Outcome(4, 10)
 
     async def test_full(self, site: Deployment, ear: Ear) -> None:
         """Nothing is left of a limit that others fill; nothing changed, nothing is announced."""
         await stand(site.tally, "g1", ROOM, 4)
         await ear.counted()
 
-        assert await stand(site.other_tally, "g2", ROOM, 1, limit=4) == Standing(0, 4)
+        assert await stand(site.other_tally, "g2", ROOM, 1, limit=4) == Outcome(0, 4)
         assert await ear.counted() == []
 
     async def test_never_lowered(self, site: Deployment) -> None:
@@ -145,14 +145,14 @@ class TestLimit:
         await stand(site.tally, "g1", APP, 6)
         await stand(site.tally, "g2", APP, 3)
 
-        assert await stand(site.tally, "g1", APP, 7, limit=2) == Standing(6, 9)
-        assert await stand(site.tally, "g1", APP, 5, limit=2) == Standing(5, 8)
-        assert await stand(site.tally, "g1", APP, 6, limit=2) == Standing(5, 8)
+        assert await stand(site.tally, "g1", APP, 7, limit=2) == Outcome(6, 9)
+        assert await stand(site.tally, "g1", APP, 5, limit=2) == Outcome(5, 8)
+        assert await stand(site.tally, "g1", APP, 6, limit=2) == Outcome(5, 8)
 
     async def test_no_limit(self, site: Deployment) -> None:
         """0 and less is no limit."""
-        assert await stand(site.tally, "g1", APP, 7, limit=0) == Standing(7, 7)
-        assert await stand(site.tally, "g1", APP, 8, limit=-1) == Standing(8, 8)
+        assert await stand(site.tally, "g1", APP, 7, limit=0) == Outcome(7, 7)
+        assert await stand(site.tally, "g1", APP, 8, limit=-1) == Outcome(8, 8)
 
     async def test_last_place(self, site: Deployment) -> None:
         """Of many gateways at once that want the last places, as many get one as there are."""
@@ -160,7 +160,7 @@ class TestLimit:
         for gateway in gateways:
             await site.roster.renew(gateway, ttl=LONG)
 
-        standings = await asyncio.gather(
+        outcomes = await asyncio.gather(
             *(
                 stand(tally, gateway, APP, 1, limit=7)
                 for gateway in gateways
@@ -168,22 +168,22 @@ class TestLimit:
             )
         )
 
-        assert max(standing.total for standing in standings) == 7
-        assert sum(standing.held for standing in standings) == 14
+        assert max(outcome.total for outcome in outcomes) == 7
+        assert sum(outcome.held for outcome in outcomes) == 14
         assert await total(site.tally, APP) == 7
 
     async def test_racing_up_and_down(self, site: Deployment) -> None:
         """Whatever gateways report at once, the total is never above the limit."""
         numbers = [(f"g{1 + number % 2}", number % 9) for number in range(200)]
 
-        standings = await asyncio.gather(
+        outcomes = await asyncio.gather(
             *(
                 stand(site.tally if gateway == "g1" else site.other_tally, gateway, APP, n, limit=8)
                 for gateway, n in numbers
             )
         )
 
-        assert max(standing.total for standing in standings) <= 8
+        assert max(outcome.total for outcome in outcomes) <= 8
 
 
 class TestDoubt:
@@ -214,10 +214,10 @@ class TestDoubt:
         await site.roster.renew("g1", ttl=LONG)
         renewed = await stand(site.other_tally, "g2", APP, 1)
 
-        assert (lapsed, lapsed.silence) == (Standing(1, 2), math.inf)
-        assert own == Standing(1, 2)
+        assert (lapsed, lapsed.silence) == (Outcome(1, 2), math.inf)
+        assert own == Outcome(1, 2)
         assert (own.silence < math.inf, renewed.silence < math.inf) == (True, True)
-        assert renewed == Standing(1, 2)
+        assert renewed == Outcome(1, 2)
 
     async def test_released(self, site: Deployment) -> None:
         """So does one that was released, also once a sweep has seen it."""
@@ -227,7 +227,7 @@ class TestDoubt:
         await site.roster.sweep(grace=LONG)
         swept = await stand(site.other_tally, "g2", APP, 1)
 
-        assert released == swept == Standing(1, 2)
+        assert released == swept == Outcome(1, 2)
         assert released.silence == swept.silence == math.inf
 
     async def test_never_taken(self, site: Deployment) -> None:
@@ -258,7 +258,7 @@ class TestClearing:
 
         assert await site.other_tally.totals([APP, ROOM]) == [4, 1]
         assert await ear.counted() == counted(CHANNEL, 1)
-        assert await stand(site.other_tally, "g2", APP, 4) == Standing(4, 4)
+        assert await stand(site.other_tally, "g2", APP, 4) == Outcome(4, 4)
 
     async def test_last_of_a_channel(self, site: Deployment, ear: Ear) -> None:
         """A channel whose only gateway was cleared has none, and is named no more."""

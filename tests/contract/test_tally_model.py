@@ -14,7 +14,7 @@ from libs.common.errors import Unavailable
 from libs.common.roster.memory import MemoryRoster
 from libs.common.roster.port import LeaseLost, Roster
 from libs.common.tally.memory import MemoryTally
-from libs.common.tally.port import Count, Standing, Subject, Tally
+from libs.common.tally.port import Count, Outcome, Subject, Tally
 from tests.support.rosters import DEADLINE, LONG, Deployment, deployment
 from tests.support.tallies import subscriptions
 
@@ -96,8 +96,8 @@ async def perform(step: Step, roster: Roster, tally: Tally) -> list[object]:
     return []
 
 
-def outcome(answer: Standing | Unavailable) -> object:
-    return answer if isinstance(answer, Standing) else type(answer)
+def outcome(answer: Outcome | Unavailable) -> object:
+    return answer if isinstance(answer, Outcome) else type(answer)
 
 
 async def sweep_both(step: Sweep, model: Model, site: Deployment) -> None:

@@ -7,7 +7,7 @@ import pytest
 from libs.common.errors import Unavailable
 from libs.common.roster.port import LeaseLost
 from libs.common.roster.redis import SHARE
-from libs.common.tally.port import Count, Standing, Subject
+from libs.common.tally.port import Count, Outcome, Subject
 from libs.common.tally.redis import PIECE
 from tests.support.rosters import (
     CHANNEL,
@@ -113,10 +113,10 @@ class TestLostData:
         await lose_data(redis_url, prefix)
         lost = await site.tally.totals([ROOM, APP])
 
-        standings = await site.tally.report("g1", counts)
+        outcomes = await site.tally.report("g1", counts)
 
         assert lost == [0, 0]
-        assert standings == [Standing(3, 3), Standing(5, 5)]
+        assert outcomes == [Outcome(3, 3), Outcome(5, 5)]
         assert await ear.counted() == counted(CHANNEL, 3, 3)
         assert await site.other_tally.channels("1", prefix="", limit=10) == [CHANNEL.name]
 
@@ -168,7 +168,7 @@ class TestSweeps:
         await one.judge()
 
         assert await site.tally.totals([ROOM, APP]) == [1, 1]
-        assert await stand(site.other_tally, "g2", APP, 2, limit=2) == Standing(2, 2)
+        assert await stand(site.other_tally, "g2", APP, 2, limit=2) == Outcome(2, 2)
         (refused,) = await site.tally.report("g1", [Count(ROOM, 4)])
         assert isinstance(refused, LeaseLost)
         await sweep_away(site.other, 2)
@@ -249,10 +249,10 @@ class TestTrouble:
                 return_exceptions=True,
             )
             await server.start()
-            standing = await stand(one.tally, "g1", APP, 2)
+            outcome = await stand(one.tally, "g1", APP, 2)
 
         assert [type(answer) for answer in answers] == [Unavailable] * 4
-        assert standing == Standing(2, 2)
+        assert outcome == Outcome(2, 2)
 
     async def test_node_away(self, prefix: str) -> None:
         """While one node of a cluster is away, what is counted on the others goes on."""
@@ -297,5 +297,5 @@ class TestTrouble:
 
         assert isinstance(raised, Unavailable)
         assert not isinstance(raised, LeaseLost)
-        assert given_up == Standing(0, 0)
+        assert given_up == Outcome(0, 0)
         assert (totals, left) == ([1, 0], [0, 0])

@@ -8,7 +8,7 @@ from libs.common.memberships.memory import MemoryMemberships
 from services.gateway import service
 from services.gateway.channels import feed
 from services.gateway.connections import socket as sockets
-from services.gateway.connections import ticker as rounds
+from services.gateway.connections import ticker
 from tests.support.auth_memberships import Site, site
 from tests.support.gateways import POLL
 from tests.support.listener import Listener, listening
@@ -37,5 +37,5 @@ def drain_timeout(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a gateway look after things often, so that nobody waits for it."""
     monkeypatch.setattr(feed, "POLL", POLL)
-    monkeypatch.setattr(rounds, "TICK", POLL)
+    monkeypatch.setattr(ticker, "TICK", POLL)
     monkeypatch.setattr(service, "DRAIN_SLICE", POLL)

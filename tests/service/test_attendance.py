@@ -11,9 +11,9 @@ import pytest
 from libs.common.bus.messages import Position
 from libs.common.channels import Channel
 from libs.common.tally.port import Count
-from services.gateway.channels import occupancy as attendance
+from services.gateway.channels import occupancy
 from services.gateway.channels.hub import Hub
-from services.gateway.channels.occupancy import Attendance
+from services.gateway.channels.occupancy import Occupancy
 from services.gateway.lease import Lease
 from tests.support.client import DEADLINE
 from tests.support.faults import FaultyBus, FaultyRoster
@@ -38,14 +38,14 @@ class Bench:
     An attendance that runs.
 
     Attributes:
-        attendance: It.
+        occupancy: It.
         tally: Whom it tells.
         hub: What it counts; all of `CHANNELS` are followed.
         lease: Under whose name.
         roster: Who keeps that.
     """
 
-    attendance: Attendance
+    occupancy: Occupancy
     tally: SlowTally
     hub: Hub[Any]
     lease: Lease
@@ -53,11 +53,11 @@ class Bench:
 
     def come(self, channel: Channel, name: str) -> None:
         self.hub.subscribe(channel, Client(name))
-        self.attendance.changed(channel)
+        self.occupancy.changed(channel)
 
     async def settled(self) -> None:
         async with asyncio.timeout(DEADLINE):
-            await self.attendance.settled()
+            await self.occupancy.settled()
 
 
 @asynccontextmanager
@@ -68,7 +68,7 @@ async def running() -> AsyncIterator[Bench]:
     for channel in CHANNELS:
         hub.open(channel, Position("e", 0), now=0.0)
     lease = Lease(roster, ttl=NEVER, interval=NEVER, unseated=asyncio.Event())
-    reporter = Attendance(tally, hub, lease=lease, announced=lambda _: True)
+    reporter = Occupancy(tally, hub, lease=lease, announced=lambda _: True)
     task = asyncio.create_task(reporter.run())
     try:
         yield Bench(reporter, tally, hub, lease, roster)
@@ -100,7 +100,7 @@ class TestReports:
         A presence channel's number is not announced.
         """
         async with running() as bench:
-            bench.attendance.changed(Channel("1", "presence-a"))
+            bench.occupancy.changed(Channel("1", "presence-a"))
 
             await bench.settled()
 
@@ -111,7 +111,7 @@ class TestReports:
         """
         A report has so many channels and no more; all are reported.
         """
-        monkeypatch.setattr(attendance, "BATCH", 2)
+        monkeypatch.setattr(occupancy, "BATCH", 2)
         async with running() as bench:
             for channel in CHANNELS:
                 bench.come(channel, "1.1")
@@ -129,7 +129,7 @@ class TestReports:
             bench.come(CHANNELS[0], "1.1")
             await until(lambda: len(bench.tally.reports) == 1)
             bench.come(CHANNELS[0], "2.1")
-            monkeypatch.setattr(attendance, "MOMENT", NEVER)
+            monkeypatch.setattr(occupancy, "MOMENT", NEVER)
             bench.tally.answers.set()
 
             for _ in range(20):

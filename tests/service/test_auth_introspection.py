@@ -13,8 +13,8 @@ from services.auth.identity import introspection as module
 from services.auth.identity.bearer_tokens import BadToken
 from services.auth.identity.credentials import Credential
 from services.auth.identity.introspection import Introspector
-from services.auth.identity.provider import IdentityOutage
-from services.auth.identity.provider_client import Outbound
+from services.auth.identity.provider import ProviderUnavailable
+from services.auth.identity.provider_client import ProviderClient
 from services.auth.settings import Introspection
 from tests.support.jwks import DEADLINE, Asked, IdentityServer, Said, identity_server
 
@@ -58,9 +58,9 @@ async def asking(
 ) -> AsyncIterator[Introspector]:
     """Ask the server."""
     spec = msgspec.convert({"url": f"{server.url}/ask", "app": "1"} | settings, Introspection)
-    outbound = Outbound()
-    async with asyncio.timeout(DEADLINE), outbound.opened():
-        yield Introspector(spec, outbound, clock=times.clock, timer=times.timer)
+    client = ProviderClient()
+    async with asyncio.timeout(DEADLINE), client.opened():
+        yield Introspector(spec, client, clock=times.clock, timer=times.timer)
 
 
 async def is_believed(introspector: Introspector, credential: Credential = TOKEN) -> bool:
@@ -108,7 +108,7 @@ class TestAnswers:
         with capture_logs() as logs:
             async with asking(server, times) as introspector:
                 for _ in range(3):
-                    with pytest.raises(IdentityOutage):
+                    with pytest.raises(ProviderUnavailable):
                         await introspector.user(TOKEN)
                 state = introspector.state
 
@@ -120,7 +120,7 @@ class TestAnswers:
     async def test_slow(self, server: IdentityServer, times: Times) -> None:
         server.hang()
         async with asking(server, times, timeout=0.05) as introspector:
-            with pytest.raises(IdentityOutage) as caught:
+            with pytest.raises(ProviderUnavailable) as caught:
                 await introspector.user(TOKEN)
 
         assert caught.value.reason == "no answer within 0.05 s"
@@ -129,7 +129,7 @@ class TestAnswers:
         """A failure is not remembered: when the server is back it is asked."""
         await server.go()
         async with asking(server, times) as introspector:
-            with pytest.raises(IdentityOutage):
+            with pytest.raises(ProviderUnavailable):
                 await introspector.user(TOKEN)
             await server.come()
 
@@ -196,7 +196,7 @@ class TestCache:
             times.passed = CACHE - 1
             await introspector.user(TOKEN)
             times.passed = CACHE
-            with pytest.raises(IdentityOutage):
+            with pytest.raises(ProviderUnavailable):
                 await introspector.user(TOKEN)
 
     async def test_expired(self, server: IdentityServer, times: Times) -> None:
@@ -268,7 +268,8 @@ class TestFlight:
         assert len(server.asked) == 1
 
     @pytest.mark.parametrize(
-        "said,error", [(Said(status=500), IdentityOutage), (Said(b'{"active":false}'), BadToken)]
+        "said,error",
+        [(Said(status=500), ProviderUnavailable), (Said(b'{"active":false}'), BadToken)],
     )
     async def test_refused(
         self, server: IdentityServer, times: Times, said: Said, error: type[Exception]
@@ -310,7 +311,7 @@ class TestFlight:
         async with asking(server, times) as introspector, asyncio.TaskGroup() as tasks:
             first = tasks.create_task(introspector.user(TOKEN))
             await server.heard(1)
-            with pytest.raises(IdentityOutage):
+            with pytest.raises(ProviderUnavailable):
                 await introspector.user(Credential("other"))
             server.go_on()
 

@@ -12,8 +12,8 @@ from libs.common.retry import Backoff
 from services.auth.identity import jwks as module
 from services.auth.identity.bearer_tokens import BadToken, Header
 from services.auth.identity.jwks import COOLDOWN, MAX_BODY, Jwks
-from services.auth.identity.provider import IdentityOutage, Question
-from services.auth.identity.provider_client import Outbound
+from services.auth.identity.provider import ProviderQuery, ProviderUnavailable
+from services.auth.identity.provider_client import ProviderClient
 from services.auth.settings import Issuer
 from tests.support.jwks import (
     DEADLINE,
@@ -67,21 +67,21 @@ def timer() -> Timer:
     return Timer()
 
 
-def made(server: IdentityServer, timer: Timer, outbound: Outbound) -> Jwks:
+def made(server: IdentityServer, timer: Timer, client: ProviderClient) -> Jwks:
     """Know the server's keys, and ask for them again at once after a failure."""
     issuer = Issuer(
         issuer="idp", audience="a", algorithms=("RS256", "ES256"), jwks=f"{server.url}/jwks"
     )
     backoff = Backoff(0.01, 0.01)
-    return Jwks(issuer, outbound, ttl=TTL, max_age=MAX_AGE, timer=timer, backoff=backoff)
+    return Jwks(issuer, client, ttl=TTL, max_age=MAX_AGE, timer=timer, backoff=backoff)
 
 
 @asynccontextmanager
 async def reading(server: IdentityServer, timer: Timer) -> AsyncIterator[Jwks]:
     """Read the server's keys."""
-    outbound = Outbound()
-    jwks = made(server, timer, outbound)
-    async with asyncio.timeout(DEADLINE), outbound.opened(), asyncio.TaskGroup() as tasks:
+    client = ProviderClient()
+    jwks = made(server, timer, client)
+    async with asyncio.timeout(DEADLINE), client.opened(), asyncio.TaskGroup() as tasks:
         running = tasks.create_task(jwks.run())
         yield jwks
         running.cancel()
@@ -177,7 +177,7 @@ class TestStale:
             await keys.find(K1)
             await server.go()
             timer.now += MAX_AGE
-            with pytest.raises(IdentityOutage):
+            with pytest.raises(ProviderUnavailable):
                 await keys.find(K1)
             await server.come()
             await server.heard(2)
@@ -195,7 +195,7 @@ class TestFailing:
         server.says = lambda _: WRONG[wrong]
         with capture_logs() as logs:
             async with reading(server, timer) as keys:
-                with pytest.raises(IdentityOutage):
+                with pytest.raises(ProviderUnavailable):
                     await keys.find(K1)
                 state = keys.state
                 server.answers(GOOD)
@@ -212,7 +212,7 @@ class TestFailing:
         """A server that comes later is found."""
         await server.go()
         async with reading(server, timer) as keys:
-            with pytest.raises(IdentityOutage):
+            with pytest.raises(ProviderUnavailable):
                 await keys.find(K1)
             await server.come()
             await server.heard(1)
@@ -227,7 +227,7 @@ class TestFailing:
         monkeypatch.setattr(module, "TIMEOUT", 0.05)
         server.hang()
         async with reading(server, timer) as keys:
-            with pytest.raises(IdentityOutage) as caught:
+            with pytest.raises(ProviderUnavailable) as caught:
                 await keys.find(K1)
             await server.heard(2)
 
@@ -238,7 +238,7 @@ class TestFailing:
         async with identity_server(certificates) as server:
             server.answers(GOOD)
             async with reading(server, timer) as keys:
-                with pytest.raises(IdentityOutage) as caught:
+                with pytest.raises(ProviderUnavailable) as caught:
                     await keys.find(K1)
 
         assert caught.value.reason == "no answer: ClientConnectorCertificateError"
@@ -250,13 +250,13 @@ class TestFailing:
         """Who comes before anything runs does not wait for ever."""
         monkeypatch.setattr(module, "PATIENCE", 0.05)
 
-        with pytest.raises(IdentityOutage):
-            await made(server, timer, Outbound()).find(K1)
+        with pytest.raises(ProviderUnavailable):
+            await made(server, timer, ProviderClient()).find(K1)
 
     async def test_not_running(self, server: IdentityServer) -> None:
         """Before the start nothing is asked."""
-        with pytest.raises(IdentityOutage):
-            await Outbound().ask(Question("GET", server.url, 10, 1.0))
+        with pytest.raises(ProviderUnavailable):
+            await ProviderClient().ask(ProviderQuery("GET", server.url, 10, 1.0))
 
         assert not server.asked
 
@@ -299,7 +299,7 @@ class TestUnknown:
         async with reading(server, timer) as keys:
             await keys.find(K1)
             await server.go()
-            with pytest.raises(IdentityOutage):
+            with pytest.raises(ProviderUnavailable):
                 await keys.find(K2)
 
             assert await is_known(keys, K1)
@@ -324,26 +324,26 @@ class TestStop:
 
     async def test_waiting_for_keys(self, server: IdentityServer, timer: Timer) -> None:
         server.hang()
-        keys = made(server, timer, outbound := Outbound())
-        async with asyncio.timeout(DEADLINE), outbound.opened():
+        keys = made(server, timer, client := ProviderClient())
+        async with asyncio.timeout(DEADLINE), client.opened():
             running = asyncio.ensure_future(keys.run())
             await server.heard(1)
             waiting = asyncio.ensure_future(keys.find(K1))
             await asyncio.sleep(0)
             running.cancel()
-            with pytest.raises(IdentityOutage) as caught:
+            with pytest.raises(ProviderUnavailable) as caught:
                 await waiting
 
         assert caught.value.reason == "its keys are not read yet"
 
     async def test_waiting_for_an_answer(self, server: IdentityServer) -> None:
         server.hang()
-        outbound = Outbound()
+        client = ProviderClient()
         async with asyncio.timeout(DEADLINE):
-            async with outbound.opened():
+            async with client.opened():
                 asking = asyncio.ensure_future(
-                    outbound.ask(Question("GET", server.url, 10, DEADLINE))
+                    client.ask(ProviderQuery("GET", server.url, 10, DEADLINE))
                 )
                 await server.heard(1)
-            with pytest.raises(IdentityOutage):
+            with pytest.raises(ProviderUnavailable):
                 await asking

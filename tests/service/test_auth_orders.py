@@ -7,20 +7,20 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 from structlog.testing import capture_logs
 
-from libs.common.control.commands import Order
+from libs.common.control.commands import Command
 from libs.common.control.memory import MemoryControl
 from libs.common.errors import Unavailable
 from libs.common.tokens.channel_tokens import ChannelToken
 from libs.common.tokens.revocations import Revocations, RevokedToken
-from services.auth.tokens.revocations import Orders
+from services.auth.tokens.revocations import RevocationList
 from tests.support.servers.process import eventually
 
 NOW = 1_700_000_000.0
 DEADLINE = 10.0
 
 
-def revoke(jti: str) -> Order:
-    return Order("revoke", "1", jti, NOW, NOW + 60, kind="jti")
+def revoke(jti: str) -> Command:
+    return Command("revoke", "1", jti, NOW, NOW + 60, kind="jti")
 
 
 def token(jti: str, *, at: float = NOW) -> ChannelToken:
@@ -40,14 +40,14 @@ def token(jti: str, *, at: float = NOW) -> ChannelToken:
 class Crowded(MemoryControl):
     """Control whose listeners get one order at a time, as those of a long stream get a batch."""
 
-    async def after(self, number: int, timeout: float) -> list[tuple[int, Order]]:
+    async def after(self, number: int, timeout: float) -> list[tuple[int, Command]]:
         await asyncio.sleep(0)
         return (await super().after(number, timeout))[:1]
 
 
 @asynccontextmanager
-async def running(orders: Orders) -> AsyncIterator[None]:
-    task = asyncio.create_task(orders.run())
+async def running(revocations: RevocationList) -> AsyncIterator[None]:
+    task = asyncio.create_task(revocations.run())
     try:
         yield
     finally:
@@ -56,12 +56,12 @@ async def running(orders: Orders) -> AsyncIterator[None]:
             await task
 
 
-async def heard(orders: Orders, jti: str) -> None:
+async def heard(revocations: RevocationList, jti: str) -> None:
     """Wait until an order was heard."""
 
     async def is_revoked() -> bool:
         try:
-            orders.check(token(jti))
+            revocations.check(token(jti))
         except RevokedToken:
             return True
         except Unavailable:
@@ -71,10 +71,10 @@ async def heard(orders: Orders, jti: str) -> None:
     await eventually(is_revoked, timeout=DEADLINE)
 
 
-def is_known(orders: Orders, jti: str) -> bool:
+def is_known(revocations: RevocationList, jti: str) -> bool:
     """Tell whether it is known that a token is revoked; that it is good must not be said."""
     try:
-        orders.check(token(jti))
+        revocations.check(token(jti))
     except RevokedToken:
         return True
     except Unavailable:
@@ -90,36 +90,36 @@ class TestHearing:
         control = Crowded(lambda: NOW)
         for number in range(20):
             await control.send(revoke(str(number)))
-        orders = Orders(control, Revocations(), clock=lambda: NOW)
+        revocations = RevocationList(control, Revocations(), clock=lambda: NOW)
         with pytest.raises(Unavailable):
-            orders.check(token("19"))
+            revocations.check(token("19"))
 
-        async with running(orders), asyncio.timeout(DEADLINE):
-            while not is_known(orders, "19"):
+        async with running(revocations), asyncio.timeout(DEADLINE):
+            while not is_known(revocations, "19"):
                 await asyncio.sleep(0)
 
-        orders.check(token("other"))
+        revocations.check(token("other"))
 
     async def test_later(self) -> None:
         """What comes afterwards is heard too."""
         control = MemoryControl(lambda: NOW)
-        orders = Orders(control, Revocations(), clock=lambda: NOW)
-        async with running(orders):
+        revocations = RevocationList(control, Revocations(), clock=lambda: NOW)
+        async with running(revocations):
             await control.send(revoke("first"))
-            await heard(orders, "first")
+            await heard(revocations, "first")
             await control.send(revoke("second"))
-            await heard(orders, "second")
+            await heard(revocations, "second")
 
     async def test_own(self) -> None:
         """What is ordered here holds here at once."""
-        orders = Orders(MemoryControl(lambda: NOW), Revocations(), clock=lambda: NOW)
-        async with running(orders):
-            await orders.send(revoke("first"))
-            await heard(orders, "first")
-            await orders.send(revoke("second"))
+        revocations = RevocationList(MemoryControl(lambda: NOW), Revocations(), clock=lambda: NOW)
+        async with running(revocations):
+            await revocations.send(revoke("first"))
+            await heard(revocations, "first")
+            await revocations.send(revoke("second"))
 
             with pytest.raises(RevokedToken):
-                orders.check(token("second"))
+                revocations.check(token("second"))
 
 
 class TestTooMany:
@@ -127,11 +127,11 @@ class TestTooMany:
 
     async def test_told(self) -> None:
         """An operator hears which app has lost all of its tokens."""
-        orders = Orders(MemoryControl(lambda: NOW), Revocations(2), clock=lambda: NOW)
+        revocations = RevocationList(MemoryControl(lambda: NOW), Revocations(2), clock=lambda: NOW)
 
         with capture_logs() as logs:
             for jti in ("a", "b", "c"):
-                await orders.send(revoke(jti))
+                await revocations.send(revoke(jti))
 
         (line,) = [line for line in logs if line["event"] == "revocations.folded"]
         assert (line["log_level"], line["app"]) == ("error", "1")

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from libs.common.control.commands import Order
+from libs.common.control.commands import Command
 from libs.common.tokens.channel_tokens import LEEWAY, hint
 from tests.support.auth import NOW, ONE, TWO, Client, reason, serving
 from tests.support.token_calls import FORM, JSON, FaultyControl, TokenCaller
@@ -54,7 +54,7 @@ class TestRevoke:
         assert (response.status, await response.json()) == (200, {})
         assert response.headers["Cache-Control"] == "no-store"
         assert control.sent == [
-            Order("revoke", "1", jti_of(text), NOW, NOW + 600, kind="token"),
+            Command("revoke", "1", jti_of(text), NOW, NOW + 600, kind="token"),
         ]
         assert text not in str(logs)
         assert not await one.is_active(text)
@@ -67,7 +67,7 @@ class TestRevoke:
         response = await one.revoke(jti=jti_of(text))
 
         assert response.status == 200
-        assert control.sent == [Order("revoke", "1", jti_of(text), NOW, LAST, kind="jti")]
+        assert control.sent == [Command("revoke", "1", jti_of(text), NOW, LAST, kind="jti")]
         assert not await one.is_active(text)
 
     async def test_user(self, one: TokenCaller, control: FaultyControl) -> None:
@@ -77,7 +77,7 @@ class TestRevoke:
         response = await one.revoke(user="7")
 
         assert response.status == 200
-        assert control.sent == [Order("revoke", "1", "7", NOW, LAST, kind="user")]
+        assert control.sent == [Command("revoke", "1", "7", NOW, LAST, kind="user")]
         assert [await one.is_active(text) for text in texts] == [False, False, True]
 
     async def test_user_comes_back(self) -> None:
@@ -102,20 +102,20 @@ class TestRevoke:
 
         await one.ask("/auth/revoke", msgspec.json.encode({"token": text}), JSON)
 
-        assert [order.kind for order in control.sent] == ["token"]
+        assert [command.kind for command in control.sent] == ["token"]
 
     async def test_new_key(self, one: TokenCaller, control: FaultyControl) -> None:
         """A token of a key that this process does not know yet is revoked: others may know it."""
         response = await one.revoke(token=forged(kid="published elsewhere"))
 
         assert response.status == 200
-        assert [order.subject for order in control.sent] == ["j"]
+        assert [command.subject for command in control.sent] == ["j"]
 
     async def test_endless(self, one: TokenCaller, control: FaultyControl) -> None:
         """What says that it never expires is believed by nobody, and not remembered for ever."""
         await one.revoke(token=forged(payload(exp=NOW + 1e9)))
 
-        assert [order.expires_at for order in control.sent] == [LAST]
+        assert [command.expires_at for command in control.sent] == [LAST]
 
     @pytest.mark.parametrize(
         "text",

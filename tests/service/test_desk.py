@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from services.gateway.channels.retry_queue import Desk
+from services.gateway.channels.retry_queue import RetryQueue
 
 DEADLINE = 10.0  # Seconds, for what takes a moment.
 
@@ -30,8 +30,8 @@ class Worker:
 
 
 @asynccontextmanager
-async def running(desk: Desk[int]) -> AsyncIterator[None]:
-    task = asyncio.create_task(desk.run())
+async def running(queue: RetryQueue[int]) -> AsyncIterator[None]:
+    task = asyncio.create_task(queue.run())
     try:
         async with asyncio.timeout(DEADLINE):
             yield
@@ -47,12 +47,12 @@ class TestDesk:
         Requests are worked on in the order of their coming, whenever they come.
         """
         worker = Worker()
-        desk = Desk(worker.work)
-        async with running(desk):
+        queue = RetryQueue(worker.work)
+        async with running(queue):
             for number in range(10):
-                desk.put(number)
+                queue.put(number)
                 await asyncio.sleep(0)
-            await desk.settled()
+            await queue.settled()
 
         assert worker.done == list(range(10))
 
@@ -62,11 +62,11 @@ class TestDesk:
         """
         worker = Worker()
         worker.cannot = {1, 3}
-        desk = Desk(worker.work)
-        async with running(desk):
+        queue = RetryQueue(worker.work)
+        async with running(queue):
             for number in range(5):
-                desk.put(number)
-            await desk.settled()
+                queue.put(number)
+            await queue.settled()
 
         assert worker.done == [0, 2, 4, 1, 3]
         assert worker.failures == 1
@@ -77,26 +77,26 @@ class TestDesk:
         """
         worker = Worker()
         worker.may.clear()
-        desk = Desk(worker.work)
-        async with running(desk):
-            desk.put(1)
+        queue = RetryQueue(worker.work)
+        async with running(queue):
+            queue.put(1)
             await asyncio.sleep(0)
-            desk.put(2)
-            assert len(desk) == 2
+            queue.put(2)
+            assert len(queue) == 2
 
             worker.may.set()
-            await desk.settled()
-            assert len(desk) == 0
+            await queue.settled()
+            assert len(queue) == 0
 
     async def test_settled_once_more(self) -> None:
         """
         It is settled when nothing waits, and again when what came later is done.
         """
         worker = Worker()
-        desk = Desk(worker.work)
-        async with running(desk):
-            await desk.settled()
-            desk.put(1)
-            await desk.settled()
+        queue = RetryQueue(worker.work)
+        async with running(queue):
+            await queue.settled()
+            queue.put(1)
+            await queue.settled()
 
         assert worker.done == [1]

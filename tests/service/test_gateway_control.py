@@ -6,15 +6,15 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from libs.common.control.commands import Order
+from libs.common.control.commands import Command
 from libs.common.control.memory import MemoryControl
-from libs.common.control.port import OrderListener
+from libs.common.control.port import CommandListener
 from libs.common.errors import Unavailable
-from services.gateway.connections import acceptor as reception
+from services.gateway.connections import acceptor
 from tests.support import pusher
 from tests.support.client import SUCCEEDED
 from tests.support.gateways import place, until
-from tests.support.token_clients import PRIVATE, expect_refusal, issued, join, order
+from tests.support.token_clients import PRIVATE, command, expect_refusal, issued, join
 
 pytestmark = pytest.mark.usefixtures("quick")
 
@@ -32,12 +32,12 @@ class Distant:
         self._inner = inner
         self.is_away = False
         self.refusals = 0
-        self._listener: OrderListener | None = None
-        self._held: list[Order] = []
+        self._listener: CommandListener | None = None
+        self._held: list[Command] = []
 
-    async def send(self, order: Order) -> None:
+    async def send(self, command: Command) -> None:
         """See `Control.send`."""
-        await self._inner.send(order)
+        await self._inner.send(command)
 
     @asynccontextmanager
     async def listen(self) -> AsyncIterator["Distant"]:
@@ -45,16 +45,16 @@ class Distant:
         async with self._inner.listen() as self._listener:
             yield self
 
-    async def receive(self, timeout: float) -> list[Order]:
-        """See `OrderListener.receive`."""
+    async def receive(self, timeout: float) -> list[Command]:
+        """See `CommandListener.receive`."""
         assert self._listener is not None
         if not self.is_away:
             self._held += await self._listener.receive(timeout)
         if self.is_away:  # Also if it broke while we waited.
             self.refusals += 1
             raise Unavailable("control")
-        orders, self._held = self._held, []
-        return orders
+        commands, self._held = self._held, []
+        return commands
 
 
 class TestControlAway:
@@ -69,7 +69,7 @@ class TestControlAway:
         async with place(control=distant) as here:
             ann = await here.connect()
             distant.is_away = True
-            await control.send(order(verb, "ann", "*"))
+            await control.send(command(verb, "ann", "*"))
             await join(ann, text, PRIVATE)
             await until(lambda: distant.refusals > 0)
 
@@ -88,7 +88,7 @@ class TestBegun:
         """A token that was revoked before opens nothing there."""
         control = MemoryControl()
         text, token = issued()
-        await control.send(order("revoke", token.jti, kind="jti"))
+        await control.send(command("revoke", token.jti, kind="jti"))
         async with place(control=control) as here:
             ann = await here.connect()
             await ann.send(pusher.subscribe(PRIVATE, auth=text))
@@ -113,7 +113,7 @@ class TestBegun:
 
     async def test_carried(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Who connects with one waits for a while, and is then told to come back."""
-        monkeypatch.setattr(reception, "PATIENCE", 0.05)
+        monkeypatch.setattr(acceptor, "PATIENCE", 0.05)
         distant = Distant(MemoryControl())
         distant.is_away = True
         path = f"/app/app-key?protocol=7&token={issued()[0]}"
@@ -124,6 +124,6 @@ class TestBegun:
 
             distant.is_away = False
 
-            monkeypatch.setattr(reception, "PATIENCE", 5.0)
+            monkeypatch.setattr(acceptor, "PATIENCE", 5.0)
             ann = await here.connect(path)
             await join(ann, "", PRIVATE)

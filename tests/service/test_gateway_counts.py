@@ -8,7 +8,7 @@ import pytest
 
 from libs.common.apps.memory import MemoryApps
 from libs.common.channels import Channel
-from services.gateway.channels import subscription_counts as crowds
+from services.gateway.channels import subscription_counts
 from tests.support.client import ADDED, DEADLINE, Client
 from tests.support.gateways import APP, Place, place, until
 from tests.support.tallies import subscriptions
@@ -136,8 +136,8 @@ class TestTold:
         """
         A large channel is told at intervals, and then of the newest number.
         """
-        monkeypatch.setattr(crowds, "LARGE", 1)
-        monkeypatch.setattr(crowds, "PAUSE", 2 * DEADLINE)
+        monkeypatch.setattr(subscription_counts, "LARGE", 1)
+        monkeypatch.setattr(subscription_counts, "PAUSE", 2 * DEADLINE)
         async with place(apps=counted()) as here:
             ann = await here.join("a")
             await expect_count("a", 1, ann)
@@ -148,7 +148,7 @@ class TestTold:
             for client in (ann, bob, *others):
                 await client.expect_nothing_else()
 
-            monkeypatch.setattr(crowds, "PAUSE", 0.0)
+            monkeypatch.setattr(subscription_counts, "PAUSE", 0.0)
 
             await expect_count("a", 7, ann, bob, *others)
 

@@ -8,7 +8,7 @@ from aiohttp.test_utils import make_mocked_request
 from structlog.testing import capture_logs
 
 from libs.common.backends.adapters import opened
-from services.gateway.connections.wrong_paths import Otherwise
+from services.gateway.connections.wrong_paths import WrongPaths
 from services.program import build, plan
 from services.settings import SERVICES, load
 from tests.support.gateways import Place, place
@@ -149,7 +149,7 @@ class TestPlainHttp:
         """
         Where all services share the address, every path meets what it met before.
         """
-        others = [route for route in declared if not isinstance(route, Otherwise)]
+        others = [route for route in declared if not isinstance(route, WrongPaths)]
         paths = {route.path for route in others if isinstance(route, web.RouteDef)}
         assert len(others) == len(declared) - 1
 
@@ -162,7 +162,7 @@ class TestPlainHttp:
         """
         What another service answers is not taken from it, whoever asks for an upgrade there.
         """
-        others = [route for route in declared if not isinstance(route, Otherwise)]
+        others = [route for route in declared if not isinstance(route, WrongPaths)]
 
         for path in ("/apps/1/channels", "/apps/1/channels/news", "/apps/1/connections"):
             expected = await found(others, "GET", path, UPGRADE)

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from libs.common.apps.signatures import token, user_text
-from libs.common.control.commands import Order
+from libs.common.control.commands import Command
 from libs.common.control.memory import MemoryControl
 from libs.common.policies.guards import Guards
 from libs.common.policies.settings import ChannelPolicy
@@ -73,7 +73,7 @@ async def test_revoked() -> None:
         await ann.subscribe(OURS)
 
         now = time.time()
-        await control.send(Order("revoke", APP.id, carried.jti, now, now + 60, kind="jti"))
+        await control.send(Command("revoke", APP.id, carried.jti, now, now + 60, kind="jti"))
 
         assert await refused(ann, OURS) == 401
         await ann.expect_error(4009)

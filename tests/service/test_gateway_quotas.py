@@ -10,8 +10,8 @@ import pytest
 from libs.common.apps.memory import MemoryApps
 from libs.common.errors import Unavailable
 from libs.common.retry import Backoff
-from libs.common.tally.port import Count, Standing
-from services.gateway.connections import limiter as turnstile
+from libs.common.tally.port import Count, Outcome
+from services.gateway.connections import limiter
 from services.gateway.lease import Lease
 from tests.support.client import DEADLINE
 from tests.support.faults import FaultyBus, FaultyRoster
@@ -41,7 +41,7 @@ class PartlyAway(SlowTally):
         super().__init__(bus, roster)
         self.is_away_in_part = True
 
-    async def report(self, gateway: str, counts: Sequence[Count]) -> list[Standing | Unavailable]:
+    async def report(self, gateway: str, counts: Sequence[Count]) -> list[Outcome | Unavailable]:
         """See `Tally.report`."""
         answers = await super().report(gateway, counts)
         away = [self.is_away_in_part and count.subject.app == APP.id for count in counts]
@@ -82,7 +82,7 @@ class TestApp:
         async with slow(limited(connections=5)) as (here, tally):
             tally.answers.clear()
             clients = [await here.open() for _ in range(40)]
-            await until(lambda: len(here.gateway._turnstile._quotas) >= 39)
+            await until(lambda: len(here.gateway._limiter._quotas) >= 39)
             tally.answers.set()
 
             messages = [await client.read() for client in clients]
@@ -168,7 +168,7 @@ class TestApp:
         Where the tally is away in part, whoever does not need that part does not wait for it.
         """
         monkeypatch.setattr(
-            turnstile, "Backoff", partial(Backoff, first=2 * DEADLINE, longest=DEADLINE)
+            limiter, "Backoff", partial(Backoff, first=2 * DEADLINE, longest=DEADLINE)
         )
         another = msgspec.structs.replace(limited_app(connections=1), id="2", key="other-key")
         bus = FaultyBus()
@@ -180,7 +180,7 @@ class TestApp:
             client = await here.connect()
             await until(lambda: len(tally.reports) == 1)
             other = await here.open("/app/other-key?protocol=7")
-            await until(lambda: len(here.gateway._turnstile._quotas) == 1)
+            await until(lambda: len(here.gateway._limiter._quotas) == 1)
             tally.answers.set()
 
             await other.greeted()

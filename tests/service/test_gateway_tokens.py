@@ -1,4 +1,4 @@
-"""Channel tokens at served gateways, and the orders that end what they opened."""
+"""Channel tokens at served gateways, and the commands that end what they opened."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ from tests.support.faults import FaultyBus, FaultyRoster
 from tests.support.gateways import APP, Place, place, until
 from tests.support.listener import living
 from tests.support.tallies import FaultyTally
-from tests.support.token_clients import PRESENCE, PRIVATE, expect_refusal, issued, join, order
+from tests.support.token_clients import PRESENCE, PRIVATE, command, expect_refusal, issued, join
 from tests.support.token_keys import app_key, forged, payload
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -56,7 +56,9 @@ class TestOrders:
             await join(client, text, PRIVATE)
         await join(bob, other, PRIVATE)
 
-        await pair.control.send(order("revoke", "ann" if kind == "user" else token.jti, kind=kind))
+        await pair.control.send(
+            command("revoke", "ann" if kind == "user" else token.jti, kind=kind)
+        )
 
         for client in (ann, too):
             assert await expect_refusal(client, PRIVATE) == 401
@@ -75,7 +77,7 @@ class TestOrders:
         await join(ann, issued()[0], PRESENCE)
         await bob.expect("pusher_internal:member_added", PRESENCE)
 
-        await pair.control.send(order("revoke", "ann"))
+        await pair.control.send(command("revoke", "ann"))
 
         assert await expect_refusal(ann, PRESENCE) == 401
         assert await bob.expect("pusher_internal:member_removed", PRESENCE) == {"user_id": "ann"}
@@ -87,7 +89,7 @@ class TestOrders:
         for client in both:
             await join(client, text, PRIVATE, "private-other")
 
-        await pair.control.send(order("expel", "ann", "private-room.*"))
+        await pair.control.send(command("expel", "ann", "private-room.*"))
 
         for client in both:
             assert await expect_refusal(client, PRIVATE) == 403
@@ -95,7 +97,7 @@ class TestOrders:
             assert await expect_refusal(client, PRIVATE) == 403
             await join(
                 client, issued(at=time.time() + 1)[0], PRIVATE
-            )  # Of after the order, also by milliseconds.
+            )  # Of after the command, also by milliseconds.
             await client.expect_nothing_else()
 
     async def test_signed_in(self, pair: Pair) -> None:
@@ -106,9 +108,9 @@ class TestOrders:
             await client.send({"event": "pusher:signin", "data": {"auth": auth}})
             await client.expect("pusher:signin_success")
 
-        await pair.control.send(order("revoke", token.jti, kind="jti"))
+        await pair.control.send(command("revoke", token.jti, kind="jti"))
         await ann.expect_error(4009)
-        await pair.control.send(order("terminate", "ann"))
+        await pair.control.send(command("terminate", "ann"))
 
         await too.expect_error(4009)
         assert await too.expect_close() == 4009
@@ -120,7 +122,7 @@ class TestOrders:
         ann = await pair.one.connect()
         await ann.send({"event": "pusher:signin", "data": {"auth": issued()[0]}})
         await ann.expect("pusher:signin_success")
-        await pair.control.send(order("revoke", "ann"))
+        await pair.control.send(command("revoke", "ann"))
         await ann.expect_error(4009)
 
         await ann.close()
@@ -169,7 +171,7 @@ class TestCarried:
         if flaw == "revoked":
             known = await pair.one.connect()
             await join(known, text, PRIVATE)
-            await pair.control.send(order("revoke", token.jti, kind="jti"))
+            await pair.control.send(command("revoke", token.jti, kind="jti"))
             await expect_refusal(known, PRIVATE)
         shown = "a.b.c" if flaw == "nonsense" else text
 
@@ -195,7 +197,7 @@ class TestCarried:
         ann = await pair.two.connect(f"/app/app-key?protocol=7&token={text}")
         await join(ann, "", PRIVATE)
 
-        await pair.control.send(order("revoke", token.jti, kind="token"))
+        await pair.control.send(command("revoke", token.jti, kind="token"))
 
         assert await expect_refusal(ann, PRIVATE) == 401
         await ann.send(pusher.subscribe("private-other"))
@@ -257,7 +259,7 @@ class TestLogs:
                 await late.expect_error(4009)
                 refused = await here.open(f"/app/app-key?protocol=7&token={text[:-3]}")
                 await refused.expect_error(4009)
-                await control.send(order("revoke", "ann"))
+                await control.send(command("revoke", "ann"))
                 await expect_refusal(ann, PRIVATE)
                 await ann.close()
 

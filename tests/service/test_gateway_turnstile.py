@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from libs.common.apps.memory import MemoryApps
-from libs.common.tally.port import Standing
+from libs.common.tally.port import Outcome
 from libs.common.web.proxies import Proxies
-from services.gateway.connections import limiter as turnstile
+from services.gateway.connections import limiter
 from services.gateway.connections.quotas import Quota
 from services.gateway.lease import Lease
 from tests.support.client import DEADLINE
@@ -42,13 +42,13 @@ async def test_let_in_too_late() -> None:
     bus = FaultyBus()
     roster = FaultyRoster(bus)
     lease = Lease(roster, ttl=DEADLINE, interval=DEADLINE, unseated=asyncio.Event())
-    gate = turnstile.Turnstile(FaultyTally(bus, roster.inner), lease, renewal=DEADLINE)
+    gate = limiter.ConnectionLimiter(FaultyTally(bus, roster.inner), lease, renewal=DEADLINE)
     newcomer = asyncio.create_task(gate.enter((Quota(WHOLE, 1),)))
     await until(lambda: len(gate._quotas) == 1)
     round_ = gate._quotas.round(1)
-    standings = [Standing(count.number, count.number) for count in round_.counts]
+    outcomes = [Outcome(count.number, count.number) for count in round_.counts]
 
-    for claim, verdict in gate._quotas.settle(round_, standings, now=0.0):
+    for claim, verdict in gate._quotas.settle(round_, outcomes, now=0.0):
         claim.answer(verdict)
     newcomer.cancel()
     await asyncio.wait([newcomer])
@@ -64,7 +64,7 @@ class TestWaiting:
         """
         Who waited for long is told to come back, and counts for nothing when the answer comes.
         """
-        monkeypatch.setattr(turnstile, "MARGIN", 0.02)
+        monkeypatch.setattr(limiter, "MARGIN", 0.02)
         async with slow(limited(connections=1), lease_renew=0.01) as (here, tally):
             tally.answers.clear()
 
@@ -77,13 +77,13 @@ class TestWaiting:
         """
         Of more than may wait, those above it are told to come back.
         """
-        monkeypatch.setattr(turnstile, "MOST", 1)
+        monkeypatch.setattr(limiter, "MOST", 1)
         async with slow(limited(connections=9)) as (here, tally):
             tally.answers.clear()
             first, second = await here.open(), None
             await until(lambda: len(tally.reports) == 1)
             second = await here.open()
-            await until(lambda: len(here.gateway._turnstile._quotas) == 1)
+            await until(lambda: len(here.gateway._limiter._quotas) == 1)
 
             await expect_refused(here, 4100)
 
@@ -95,14 +95,14 @@ class TestWaiting:
         """
         Who has no limit is let in however many wait.
         """
-        monkeypatch.setattr(turnstile, "MOST", 1)
+        monkeypatch.setattr(limiter, "MOST", 1)
         another = msgspec.structs.replace(APP, id="2", key="other-key")
         async with slow(MemoryApps([limited_app(connections=9), another])) as (here, tally):
             tally.answers.clear()
             clients = [await here.open()]
             await until(lambda: len(tally.reports) == 1)
             clients.append(await here.open())
-            await until(lambda: len(here.gateway._turnstile._quotas) == 1)
+            await until(lambda: len(here.gateway._limiter._quotas) == 1)
 
             await here.connect("/app/other-key?protocol=7")
 
@@ -114,13 +114,13 @@ class TestWaiting:
         """
         Whoever comes while the tally is away, from however many addresses, is not all remembered.
         """
-        monkeypatch.setattr(turnstile, "BACKLOG", 5)
+        monkeypatch.setattr(limiter, "BACKLOG", 5)
         async with place(apps=limited(connections_per_address=1), proxies=LOCAL) as here:
             here.tally.is_away = True
             for number in range(10):
                 await expect_refused(here, 4100, {"X-Forwarded-For": f"198.51.100.{number}"})
 
-            assert here.gateway._turnstile._quotas.backlog == 5
+            assert here.gateway._limiter._quotas.backlog == 5
 
             here.tally.is_away = False
             await until_nothing_is_held(here)
@@ -162,7 +162,7 @@ class TestWaiting:
         async with slow(limited(connections=9), max_connections=1) as (here, tally):
             tally.answers.clear()
             clients = [await here.open() for _ in range(3)]
-            await until(lambda: len(here.gateway._turnstile._quotas) >= 2)
+            await until(lambda: len(here.gateway._limiter._quotas) >= 2)
             tally.answers.set()
 
             messages = [await client.read() for client in clients]
@@ -183,7 +183,7 @@ class TestWaiting:
             client = await here.open()
             await until(lambda: len(tally.reports) == 1)
             draining = asyncio.create_task(here.gateway.drain())
-            await until(lambda: here.gateway._reception.is_closed)
+            await until(lambda: here.gateway._acceptor.is_closed)
             assert not draining.done()
 
             tally.answers.set()

@@ -6,7 +6,7 @@ from msgspec import structs
 from libs.common.apps.limits import Limits
 from libs.common.apps.memory import MemoryApps
 from libs.common.channels import Channel
-from services.gateway.channels.whispers import Relay
+from services.gateway.channels.whispers import Whispers
 from tests.support.gateways import APP, place, until
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -84,7 +84,7 @@ class TestWhispers:
         async with place() as here:
             sender, other = await here.join("private-1"), await here.join("private-1")
             with monkeypatch.context() as patch:
-                patch.setattr(Relay, "LIMIT", 0)
+                patch.setattr(Whispers, "LIMIT", 0)
                 await sender.whisper("private-1", "client-n", 1)
                 await sender.expect_nothing_else()
             assert here.gateway.counters.whispers_dropped == 1

@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
-from libs.common.web import certificates as watched
-from libs.common.web import server as runtime
+from libs.common.web import certificates as certificates_module
+from libs.common.web import server
 from tests.support.client import DEADLINE, Client
 from tests.support.gateways import POLL, place, until
 from tests.support.servers import Certificates
@@ -36,7 +36,7 @@ def others(tmp_path: Path) -> Certificates:
 @pytest.fixture
 def watchful(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the files looked at often, so that nobody waits for it."""
-    monkeypatch.setattr(watched, "INTERVAL", POLL)
+    monkeypatch.setattr(certificates_module, "INTERVAL", POLL)
 
 
 async def shown(port: int, **options: ssl.TLSVersion) -> bytes:
@@ -169,7 +169,7 @@ class TestConnections:
         """
         Who connects and never begins is cut off.
         """
-        monkeypatch.setattr(runtime, "HANDSHAKE_TIMEOUT", 0.1)
+        monkeypatch.setattr(server, "HANDSHAKE_TIMEOUT", 0.1)
         async with place(certificates=certificates) as here:
             reader, writer = await asyncio.open_connection("127.0.0.1", here.port)
 

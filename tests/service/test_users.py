@@ -8,7 +8,7 @@ import pytest
 
 from libs.common.apps.app import App
 from libs.common.apps.signatures import token, user_text
-from libs.common.control.commands import Order
+from libs.common.control.commands import Command
 from libs.common.control.memory import MemoryControl
 from tests.support.client import Client
 from tests.support.gateways import APP, place
@@ -28,8 +28,8 @@ async def signed_in(client: Client, user: str) -> Client:
     return client
 
 
-def terminate(user: str, *, at: float, app: str = APP.id) -> Order:
-    return Order("terminate", app, user, at, at + 60)
+def terminate(user: str, *, at: float, app: str = APP.id) -> Command:
+    return Command("terminate", app, user, at, at + 60)
 
 
 class TestTerminate:

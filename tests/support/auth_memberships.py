@@ -10,7 +10,7 @@ import aiohttp
 import msgspec
 
 from libs.common.apps.app import App
-from libs.common.control.commands import Order
+from libs.common.control.commands import Command
 from libs.common.control.memory import MemoryControl
 from libs.common.eventlog.memory import MemoryEventLog
 from libs.common.memberships.membership import Membership
@@ -56,12 +56,12 @@ class Site:
 
         await eventually(is_so, timeout=DEADLINE)
 
-    async def ordered(self) -> Order:
+    async def ordered(self) -> Command:
         """Wait for the first order."""
         async with asyncio.timeout(DEADLINE), self.control.listen() as listener:
             while True:
-                for order in await listener.receive(DEADLINE):
-                    return order
+                for command in await listener.receive(DEADLINE):
+                    return command
 
     async def write(self, method: str, body: Any, **params: str | None) -> tuple[int, Any]:
         """Put or remove memberships as a back end of the first app; other parameters as in `signed`."""

@@ -27,7 +27,7 @@ from services.presence.service import Presence
 from services.presence.settings import PresenceSettings
 from tests.support.client import DEADLINE, Client
 from tests.support.faults import FaultyBus, FaultyRoster
-from tests.support.passes import passes
+from tests.support.passes import verifier
 from tests.support.servers import Certificates
 from tests.support.tallies import FaultyTally
 
@@ -228,7 +228,7 @@ def _gateway(
         bus=bus,
         roster=roster,
         tally=tally,
-        passes=passes(*guards, grace=token_grace, informed=False),
+        verifier=verifier(*guards, grace=token_grace, informed=False),
         control=control or MemoryControl(),
         drain_spread=drain_spread,
     )

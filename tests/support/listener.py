@@ -21,7 +21,7 @@ from services.gateway.connections.socket import Socket
 from services.gateway.protocol.frames import Member
 from services.gateway.session.session import Session
 from services.gateway.settings import GatewaySettings
-from tests.support.passes import passes
+from tests.support.passes import verifier
 from tests.support.rawclient import TEXT, RawClient
 
 DEADLINE = 10.0  # Seconds, for what takes a moment.
@@ -104,7 +104,7 @@ class Listener:
         await websocket.prepare(request)
         transport = request.transport
         assert transport is not None
-        session = Session(APP, "1.1", GatewaySettings(), now=0.0, passes=passes())
+        session = Session(APP, "1.1", GatewaySettings(), now=0.0, verifier=verifier())
         socket = Socket(transport, max_unsent=self.max_unsent)
         line = Line(Connection(session, socket, Nowhere()), websocket, transport)
         self._lines.put_nowait(line)

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from libs.common.control.commands import Order
+from libs.common.control.commands import Command
 from libs.common.control.memory import MemoryControl
-from libs.common.control.port import Control, OrderListener
+from libs.common.control.port import CommandListener, Control
 from libs.common.control.redis import RedisControl
 from libs.common.redis.connection import RedisConnection
 from libs.common.redis.keys import Keys
@@ -47,12 +47,12 @@ async def deployment(url: str, prefix: str) -> AsyncIterator[Deployment]:
         yield Deployment(RedisControl(first, keys), RedisControl(second, keys))
 
 
-def order(subject: str, *, ttl: float = 3600.0) -> Order:
+def command(subject: str, *, ttl: float = 3600.0) -> Command:
     now = time.time()
-    return Order("terminate", "1", subject, now, now + ttl)
+    return Command("terminate", "1", subject, now, now + ttl)
 
 
-async def received(listener: OrderListener, count: int) -> list[str]:
+async def received(listener: CommandListener, count: int) -> list[str]:
     """Wait for so many orders, and name their subjects."""
     subjects: list[str] = []
     async with asyncio.timeout(DEADLINE):

@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives.serialization import (
 from libs.common.config.secret import Secret
 from libs.common.policies.guards import Guards
 from libs.common.policies.settings import ChannelPolicy
-from libs.common.tokens.channel_tokens import ChannelToken, Grant, issue, new_jti
+from libs.common.tokens.channel_tokens import ChannelToken, TokenRequest, issue, new_jti
 from libs.common.tokens.key_ring import KeyRing
 from libs.common.tokens.settings import TokenKey, TokenSettings
-from services.gateway.access.verifier import Passes
+from services.gateway.access.verifier import Verifier
 
 
 @lru_cache
@@ -30,7 +30,7 @@ def ring() -> KeyRing:
     return KeyRing(TokenSettings(keys=(made,)))
 
 
-def passes(*guards: ChannelPolicy, grace: float = 30.0, informed: bool = True) -> Passes:
+def verifier(*guards: ChannelPolicy, grace: float = 30.0, informed: bool = True) -> Verifier:
     """
     Make what a gateway knows; both clocks show the same until it is told otherwise.
 
@@ -39,7 +39,7 @@ def passes(*guards: ChannelPolicy, grace: float = 30.0, informed: bool = True) -
         grace: Seconds for which what a token opened outlives it.
         informed: Whether it has heard all orders.
     """
-    known = Passes(ring(), grace=grace, guards=Guards(guards))
+    known = Verifier(ring(), grace=grace, guards=Guards(guards))
     known.is_informed = informed
     return known
 
@@ -48,5 +48,5 @@ def channel_token(
     user: str = "ann", *channels: str, now: float, app: str = "1", **more: Any
 ) -> tuple[str, ChannelToken]:
     """Issue a token for some channels."""
-    grant = Grant(user=user, channels=channels, **more)
+    grant = TokenRequest(user=user, channels=channels, **more)
     return issue(grant, ring(), app_id=app, now=now, jti=new_jti())

@@ -13,7 +13,7 @@ from libs.common.apps.limits import Limits
 from libs.common.apps.memory import MemoryApps
 from libs.common.apps.signatures import token, user_text
 from libs.common.errors import Unavailable
-from libs.common.tally.port import Count, Standing, Subject
+from libs.common.tally.port import Count, Outcome, Subject
 from tests.support.client import Client
 from tests.support.faults import FaultyBus, FaultyRoster
 from tests.support.gateways import APP, Place, place, until
@@ -35,7 +35,7 @@ class SlowTally(FaultyTally):
         self.answers = asyncio.Event()
         self.answers.set()
 
-    async def report(self, gateway: str, counts: Sequence[Count]) -> list[Standing | Unavailable]:
+    async def report(self, gateway: str, counts: Sequence[Count]) -> list[Outcome | Unavailable]:
         """See `Tally.report`."""
         answers = await super().report(gateway, counts)
         await self.answers.wait()
@@ -97,6 +97,6 @@ def held(here: Place, subject: Subject) -> int:
 
 async def until_nothing_is_held(here: Place) -> None:
     """Wait until the tally holds nothing, and the gateway neither counts nor reports anything."""
-    quotas = here.gateway._turnstile._quotas
+    quotas = here.gateway._limiter._quotas
     await until(lambda: not (here.tally.inner._numbers or quotas._admitted or quotas._stated))
     assert not quotas.is_due

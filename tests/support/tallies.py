@@ -7,7 +7,7 @@ from libs.common.channels import Channel
 from libs.common.errors import Unavailable
 from libs.common.roster.memory import MemoryRoster
 from libs.common.tally.memory import MemoryTally
-from libs.common.tally.port import Count, Standing, Subject, Tally
+from libs.common.tally.port import Count, Outcome, Subject, Tally
 from tests.support.faults import FaultyBus
 
 
@@ -28,7 +28,7 @@ class FaultyTally:
         self.refusals = 0
         self.reports: list[Sequence[Count]] = []
 
-    async def report(self, gateway: str, counts: Sequence[Count]) -> list[Standing | Unavailable]:
+    async def report(self, gateway: str, counts: Sequence[Count]) -> list[Outcome | Unavailable]:
         """See `Tally.report`."""
         self.reports.append(counts)
         if self.is_away:
@@ -64,12 +64,12 @@ def counted(channel: Channel, *totals: int) -> list[Counted]:
 
 async def stand(
     tally: Tally, gateway: str, subject: Subject, number: int, *, limit: int = 0
-) -> Standing:
+) -> Outcome:
     """Report one number, announced if it is a channel's, and see that it is taken."""
     count = Count(subject, number, limit, announced=subject.kind == "channel")
-    (standing,) = await tally.report(gateway, [count])
-    assert isinstance(standing, Standing)
-    return standing
+    (outcome,) = await tally.report(gateway, [count])
+    assert isinstance(outcome, Outcome)
+    return outcome
 
 
 async def total(tally: Tally, subject: Subject) -> int:

@@ -8,9 +8,9 @@ import msgspec
 from aiohttp import ClientResponse
 
 from libs.common.apps.app import App
-from libs.common.control.commands import Order
+from libs.common.control.commands import Command
 from libs.common.control.memory import MemoryControl
-from libs.common.control.port import OrderListener
+from libs.common.control.port import CommandListener
 from libs.common.errors import Unavailable
 from tests.support.auth import DEADLINE, Client
 from tests.support.backends import basic, signed
@@ -92,25 +92,25 @@ class FaultyControl(MemoryControl):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.is_away = False
-        self.sent: list[Order] = []
+        self.sent: list[Command] = []
 
-    async def send(self, order: Order) -> None:
+    async def send(self, command: Command) -> None:
         """See `Control.send`."""
         if self.is_away:
             raise Unavailable("control")
-        self.sent.append(order)
-        await super().send(order)
+        self.sent.append(command)
+        await super().send(command)
 
-    async def after(self, number: int, timeout: float) -> list[tuple[int, Order]]:
+    async def after(self, number: int, timeout: float) -> list[tuple[int, Command]]:
         """See `MemoryControl.after`."""
         if self.is_away:
             raise Unavailable("control")
         return await super().after(number, timeout)
 
 
-async def drained(listener: OrderListener, count: int) -> list[Order]:
+async def drained(listener: CommandListener, count: int) -> list[Command]:
     """Receive as many orders as one waits for."""
-    orders: list[Order] = []
-    while len(orders) < count:
-        orders += await listener.receive(DEADLINE)
-    return orders
+    commands: list[Command] = []
+    while len(commands) < count:
+        commands += await listener.receive(DEADLINE)
+    return commands

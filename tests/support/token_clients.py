@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from libs.common.control.commands import Order
+from libs.common.control.commands import Command
 from libs.common.tokens.channel_tokens import ChannelToken
 from tests.support import pusher
 from tests.support.client import SUCCEEDED, Client
@@ -21,9 +21,9 @@ def issued(
     return channel_token(user, *(channels or ("*",)), now=now, **more)
 
 
-def order(verb: str, subject: str, *channels: str, kind: str = "user") -> Order:
+def command(verb: str, subject: str, *channels: str, kind: str = "user") -> Command:
     now = time.time()
-    return Order(verb, APP.id, subject, now, now + KEPT, kind=kind, channels=channels)
+    return Command(verb, APP.id, subject, now, now + KEPT, kind=kind, channels=channels)
 
 
 async def join(client: Client, text: str, *channels: str) -> None:

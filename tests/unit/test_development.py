@@ -15,7 +15,7 @@ from libs.common.channels import Kind, check_channel, kind_of
 from libs.common.eventlog.records import Record
 from libs.common.policies.guards import Guards
 from libs.common.policies.policies import Policies
-from services.auth.identity.bearer_tokens import Issuers, User, prepared_key, verify
+from services.auth.identity.bearer_tokens import Identity, Issuers, prepared_key, verify
 from services.dispatcher.events.decoding import decode
 from services.dispatcher.routing.rules import Routed
 from services.dispatcher.service import compiled
@@ -31,7 +31,7 @@ EVENTS = "fanfare.events.1"
 DEBEZIUM = "bookings.public.reservation"
 
 
-def user(**claims: Any) -> User:
+def user(**claims: Any) -> Identity:
     """Make a user with the development secret."""
     text = token(**claims)
     issuer = Issuers(SETTINGS.auth.issuers).of(text)

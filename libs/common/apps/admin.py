@@ -75,7 +75,7 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     fault: str = ""
 
 
-class Register:
+class AppAdmin:
     """
     Lists and changes apps.
 

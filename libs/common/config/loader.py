@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar, cast, get_args, get_origin
 
 import msgspec
 
-from libs.common.config import environment as variables
+from libs.common.config import environment
 from libs.common.config.address import Address, Network, Url
 from libs.common.config.environment import CONFIG, Place, Variable, did_you_mean, reason
 from libs.common.config.secret import Secret
@@ -58,7 +58,7 @@ def load(model: type[T], *, path: Path | None, environ: Mapping[str, str]) -> T:
     problems: list[str] = []
     document = _document(file)
     origin = Place(f"{file}: " if file else "", "")
-    reader = _Reader(variables.read(model, environ, problems), problems)
+    reader = _Reader(environment.read(model, environ, problems), problems)
     settings = reader.table(model, document, origin, path=())
     if problems:
         raise Misconfigured("\n".join(problems))

@@ -7,7 +7,7 @@ Pure.
 import msgspec
 
 
-class Order(msgspec.Struct, frozen=True, omit_defaults=True):
+class Command(msgspec.Struct, frozen=True, omit_defaults=True):
     """
     Something that every gateway must do, and must go on to hold to.
 

@@ -6,8 +6,8 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
-from libs.common.control.commands import Order
-from libs.common.control.port import OrderListener
+from libs.common.control.commands import Command
+from libs.common.control.port import CommandListener
 
 
 class MemoryControl:
@@ -15,27 +15,27 @@ class MemoryControl:
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._orders: list[tuple[int, Order]] = []
-        self._known: set[Order] = set()
+        self._commands: list[tuple[int, Command]] = []
+        self._known: set[Command] = set()
         self._numbers = itertools.count(1)
         self._sent = asyncio.Condition()
 
-    async def send(self, order: Order) -> None:
+    async def send(self, command: Command) -> None:
         """See `Control.send`."""
         async with self._sent:
             self._forget_expired()
-            if order in self._known:
+            if command in self._known:
                 return
-            self._known.add(order)
-            self._orders.append((next(self._numbers), order))
+            self._known.add(command)
+            self._commands.append((next(self._numbers), command))
             self._sent.notify_all()
 
     @asynccontextmanager
-    async def listen(self) -> AsyncIterator[OrderListener]:
+    async def listen(self) -> AsyncIterator[CommandListener]:
         """See `Control.listen`."""
-        yield MemoryOrderListener(self)
+        yield MemoryCommandListener(self)
 
-    async def after(self, number: int, timeout: float) -> list[tuple[int, Order]]:
+    async def after(self, number: int, timeout: float) -> list[tuple[int, Command]]:
         """Wait for orders in force with a higher number than this, and return them with theirs."""
         async with self._sent:
             with suppress(TimeoutError):
@@ -43,26 +43,26 @@ class MemoryControl:
                     await self._sent.wait_for(lambda: self._newer(number))
             return self._newer(number)
 
-    def _newer(self, number: int) -> list[tuple[int, Order]]:
+    def _newer(self, number: int) -> list[tuple[int, Command]]:
         self._forget_expired()
-        return [item for item in self._orders if item[0] > number]
+        return [item for item in self._commands if item[0] > number]
 
     def _forget_expired(self) -> None:
         now = self._clock()
-        kept = [item for item in self._orders if item[1].expires_at > now]
-        if len(kept) < len(self._orders):
-            self._orders, self._known = kept, {order for _, order in kept}
+        kept = [item for item in self._commands if item[1].expires_at > now]
+        if len(kept) < len(self._commands):
+            self._commands, self._known = kept, {command for _, command in kept}
 
 
-class MemoryOrderListener:
-    """An `OrderListener` of a `MemoryControl`."""
+class MemoryCommandListener:
+    """An `CommandListener` of a `MemoryControl`."""
 
     def __init__(self, control: MemoryControl) -> None:
         self._control = control
         self._number = 0
 
-    async def receive(self, timeout: float) -> list[Order]:
-        """See `OrderListener.receive`."""
-        orders = await self._control.after(self._number, timeout)
-        self._number = max((number for number, _ in orders), default=self._number)
-        return [order for _, order in orders]
+    async def receive(self, timeout: float) -> list[Command]:
+        """See `CommandListener.receive`."""
+        commands = await self._control.after(self._number, timeout)
+        self._number = max((number for number, _ in commands), default=self._number)
+        return [command for _, command in commands]

@@ -8,13 +8,13 @@ the other.
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from libs.common.control.commands import Order
+from libs.common.control.commands import Command
 
 
-class OrderListener(Protocol):
+class CommandListener(Protocol):
     """Receives orders, each at least once, those of one sender in the sender's order."""
 
-    async def receive(self, timeout: float) -> list[Order]:
+    async def receive(self, timeout: float) -> list[Command]:
         """
         Wait up to ``timeout`` seconds for orders, and take all that have arrived.
 
@@ -34,7 +34,7 @@ class Control(Protocol):
     long as the order has not expired.
     """
 
-    async def send(self, order: Order) -> None:
+    async def send(self, command: Command) -> None:
         """
         Announce an order, and remember it until it expires; one that is remembered already is not announced again.
 
@@ -42,5 +42,5 @@ class Control(Protocol):
             Unavailable: Control is away; the order may have been sent.
         """
 
-    def listen(self) -> AbstractAsyncContextManager[OrderListener]:
+    def listen(self) -> AbstractAsyncContextManager[CommandListener]:
         """Receive the orders in force, and then those to come."""

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import msgspec
 import structlog
 
-from libs.common.control.commands import Order
-from libs.common.control.port import OrderListener
+from libs.common.control.commands import Command
+from libs.common.control.port import CommandListener
 from libs.common.redis.connection import RedisConnection, is_missing
 from libs.common.redis.keys import Keys
 from libs.common.redis.node import REPLY_TIMEOUT
@@ -32,7 +32,7 @@ _HERE = Path(__file__).parent
 SEND = Script.read(_HERE / "send.lua")
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Order).decode
+_decode = msgspec.json.Decoder(Command).decode
 
 log = structlog.get_logger()
 
@@ -52,17 +52,17 @@ class RedisControl:
         self._expiries = keys.single("control.expiries")
         self._texts = keys.single("control.texts")
 
-    async def send(self, order: Order) -> None:
+    async def send(self, command: Command) -> None:
         """See `Control.send`."""
-        forgotten_at = ceil((order.expires_at + FORGOTTEN_AFTER) * 1000)
+        forgotten_at = ceil((command.expires_at + FORGOTTEN_AFTER) * 1000)
         await self._connection.ask(
-            SEND.call([self._stream, self._expiries, self._texts], _encode(order), forgotten_at)
+            SEND.call([self._stream, self._expiries, self._texts], _encode(command), forgotten_at)
         )
 
     @asynccontextmanager
-    async def listen(self) -> AsyncIterator[OrderListener]:
+    async def listen(self) -> AsyncIterator[CommandListener]:
         """See `Control.listen`."""
-        yield RedisOrderListener(self._connection, self._stream)
+        yield RedisCommandListener(self._connection, self._stream)
 
 
 class _Id(NamedTuple):
@@ -83,9 +83,9 @@ class _Id(NamedTuple):
 _BEGINNING = _Id(0)
 
 
-class RedisOrderListener:
+class RedisCommandListener:
     """
-    An `OrderListener` of a `RedisControl`.
+    An `CommandListener` of a `RedisControl`.
 
     Args:
         connection: A wait occupies one of its pool.
@@ -103,18 +103,18 @@ class RedisOrderListener:
         self._is_interrupted = False
         self._is_behind = False
 
-    async def receive(self, timeout: float) -> list[Order]:
-        """See `OrderListener.receive`."""
+    async def receive(self, timeout: float) -> list[Command]:
+        """See `CommandListener.receive`."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         while True:
             remaining = deadline - loop.time()
-            orders = await self._read(min(remaining, LONGEST_WAIT))
+            commands = await self._read(min(remaining, LONGEST_WAIT))
             # A full batch may hold expired orders alone; silence would say that none is in force.
-            if orders or (remaining <= 0 and not self._is_behind):
-                return orders
+            if commands or (remaining <= 0 and not self._is_behind):
+                return commands
 
-    async def _read(self, timeout: float) -> list[Order]:
+    async def _read(self, timeout: float) -> list[Command]:
         """Take what follows the last order, having waited for it, and see where the stream is."""
         wait = ("BLOCK", ceil(timeout * 1000)) if timeout > 0 else ()
         read = ("XREAD", "COUNT", BATCH, *wait, "STREAMS", self._stream, str(self._after()))
@@ -138,13 +138,13 @@ class RedisOrderListener:
             return self._last
         return max(_BEGINNING, _Id(self._last.instant - round(OVERLAP * 1000)))
 
-    def _in_force(self, entries: Iterable[tuple[bytes, list[bytes]]]) -> list[Order]:
+    def _in_force(self, entries: Iterable[tuple[bytes, list[bytes]]]) -> list[Command]:
         now = self._clock()
-        orders = [_order(entry_id, fields[1]) for entry_id, fields in entries]
-        return [order for order in orders if order and order.expires_at > now]
+        commands = [_command(entry_id, fields[1]) for entry_id, fields in entries]
+        return [command for command in commands if command and command.expires_at > now]
 
 
-def _order(entry_id: bytes, text: bytes) -> Order | None:
+def _command(entry_id: bytes, text: bytes) -> Command | None:
     try:
         return _decode(text)
     except msgspec.DecodeError as error:  # Of a newer release; the next order may be readable.

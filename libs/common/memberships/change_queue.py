@@ -13,7 +13,7 @@ from libs.common.memberships.membership import (
 MAX_WAITING = 10_000  # Changes that wait for a listener.
 
 
-class Waiting:
+class ChangeQueue:
     """
     Changes that wait for one listener.  See `ChangeListener`.
 

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 
-from libs.common.memberships.change_queue import Waiting
+from libs.common.memberships.change_queue import ChangeQueue
 from libs.common.memberships.membership import Change, Membership, Put, Removed, check_membership
 from libs.common.memberships.port import AT_ONCE, KEPT, MOST_KEPT, ChangeListener
 
@@ -23,7 +23,7 @@ class MemoryMemberships:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._known: dict[tuple[str, str], set[str]] = {}
-        self._listeners: set[Waiting] = set()
+        self._listeners: set[ChangeQueue] = set()
         self._removals: deque[Removed] = deque(maxlen=MOST_KEPT)
 
     async def ask(self, memberships: Collection[Membership]) -> dict[Membership, bool]:
@@ -53,7 +53,7 @@ class MemoryMemberships:
     @asynccontextmanager
     async def changes(self) -> AsyncIterator[ChangeListener]:
         """See `Memberships.changes`."""
-        waiting = Waiting()
+        waiting = ChangeQueue()
         for removed in self._removals:
             if removed.at > self._clock() - KEPT:
                 waiting.add(removed)

@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from libs.common.errors import Unavailable
-from libs.common.memberships.change_queue import Waiting
+from libs.common.memberships.change_queue import ChangeQueue
 from libs.common.memberships.membership import (
     Change,
     Membership,
@@ -159,13 +159,13 @@ class Listening:
     def __init__(self, connection: PostgresConnection, probe: float) -> None:
         self._connection = connection
         self._probe = probe
-        self._waiting = Waiting()
+        self._waiting = ChangeQueue()
         self._is_lost = False
         self._heard_at = 0.0  # By the wall clock, which goes on while a machine sleeps.
         self._is_blind = False
 
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator[Waiting]:
+    async def opened(self) -> AsyncIterator[ChangeQueue]:
         """Listen while the context is open."""
         try:
             async with asyncio.TaskGroup() as tasks:

@@ -17,7 +17,7 @@ class BadTemplate(Misconfigured):
     """A template cannot be read, or its groups could be those of several channels."""
 
 
-class Template:
+class GroupTemplate:
     """
     A template.
 

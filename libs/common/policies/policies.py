@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from libs.common.errors import Invalid, Misconfigured
 from libs.common.expressions import BadRule, Expression, Unevaluable
-from libs.common.policies.groups import BadTemplate, Template
+from libs.common.policies.groups import BadTemplate, GroupTemplate
 from libs.common.policies.patterns import BadPattern, Pattern
 from libs.common.policies.settings import ChannelPolicy
 
@@ -143,7 +143,7 @@ class Policies:
             if captures is not None:
                 return
 
-    def memberships(self, app: str) -> Iterator[tuple[Pattern, Template]]:
+    def memberships(self, app: str) -> Iterator[tuple[Pattern, GroupTemplate]]:
         """Yield what each policy of an app that asks for a membership is made of."""
         for rule in self._by_app.get(app, ()):
             if rule.template is not None:
@@ -160,7 +160,7 @@ class _Rule:
             self.pattern = Pattern(policy.pattern, NAMES)
             self.match = self.pattern.match
             member_of = policy.member_of
-            self.template = Template(member_of, self.pattern) if member_of else None
+            self.template = GroupTemplate(member_of, self.pattern) if member_of else None
             self._allow = Expression(policy.allow or "true", NAMES.union(self.pattern.captures))
             _check_fields(self._allow)
         except BadPattern as error:

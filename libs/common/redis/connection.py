@@ -27,7 +27,7 @@ from redis.exceptions import (
 
 from libs.common.errors import Unavailable
 from libs.common.redis.address import Layout, parse
-from libs.common.redis.node import TROUBLE, Command, Node, check_authority
+from libs.common.redis.node import TROUBLE, Node, Words, check_authority
 from libs.common.redis.scripts import Call
 from libs.common.redis.topology import Cluster, OneServer, Servers
 
@@ -173,7 +173,7 @@ class RedisConnection:
 
     async def _exchange(self, node: Node, errands: Sequence[_Errand]) -> None:
         unknown = {e.call.script for e in errands if e.needs_script and e.call.script}
-        commands: list[Command] = [("SCRIPT", "LOAD", script.text) for script in unknown]
+        commands: list[Words] = [("SCRIPT", "LOAD", script.text) for script in unknown]
         places = []
         for errand in errands:
             if errand.needs_asking:

@@ -32,7 +32,7 @@ POOL_TIMEOUT = 5.0  # Seconds to wait for a connection while all are in use.
 TROUBLE = (RedisError, OSError)  # All that a connection raises when the server is away.
 
 Word = str | bytes | int | float
-Command = tuple[Word, ...]
+Words = tuple[Word, ...]
 
 log = structlog.get_logger()
 
@@ -57,7 +57,7 @@ class Node:
         self._free = asyncio.Semaphore(POOL_SIZE)
         self._is_away = False
 
-    async def exchange(self, commands: Sequence[Command]) -> list[Any]:
+    async def exchange(self, commands: Sequence[Words]) -> list[Any]:
         """
         Send commands in one go, in order, and read their replies.
 

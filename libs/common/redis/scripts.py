@@ -5,7 +5,7 @@ from hashlib import sha1
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from libs.common.redis.node import Command, Word
+from libs.common.redis.node import Word, Words
 
 
 class Script:
@@ -55,7 +55,7 @@ class Call(NamedTuple):
     """
 
     key: str
-    command: Command
+    command: Words
     script: Script | None = None
 
 

@@ -15,7 +15,7 @@ import hiredis
 from redis.asyncio import Connection
 
 from libs.common.errors import Unavailable
-from libs.common.redis.node import REPLY_TIMEOUT, Command, cancellations, heed_cancellation
+from libs.common.redis.node import REPLY_TIMEOUT, Words, cancellations, heed_cancellation
 
 BATCH = 512  # Feeds that one command names.
 
@@ -47,7 +47,7 @@ class Subscription:
         self._connection = connection
         self._backend = backend
         self._hear = hear
-        self._commands: list[Command] = []
+        self._commands: list[Words] = []
         self._has_commands = asyncio.Event()
         self._unconfirmed: deque[_Request] = deque()  # Redis confirms in the order of the commands,
         self._confirmed = 0  # each feed by itself: so many of the first request's.
@@ -80,7 +80,7 @@ class Subscription:
         for start in range(0, len(names), BATCH):
             self._post(("UNSUBSCRIBE", *names[start : start + BATCH]))
 
-    def _post(self, command: Command) -> None:
+    def _post(self, command: Words) -> None:
         self._commands.append(command)
         self._has_commands.set()
 

@@ -7,7 +7,7 @@ from libs.common.channels import Channel
 from libs.common.errors import Unavailable
 from libs.common.roster.memory import MemoryRoster
 from libs.common.roster.port import LeaseLost
-from libs.common.tally.port import Count, Standing, Subject
+from libs.common.tally.port import Count, Outcome, Subject
 
 
 class MemoryTally:
@@ -25,13 +25,13 @@ class MemoryTally:
         self._numbers: dict[Subject, dict[str, int]] = {}  # To gateway and number.
         roster.when_cleared(self._clear)
 
-    async def report(self, gateway: str, counts: Sequence[Count]) -> list[Standing | Unavailable]:
+    async def report(self, gateway: str, counts: Sequence[Count]) -> list[Outcome | Unavailable]:
         """See `Tally.report`."""
         if self._roster.has_cleared(gateway):
             return [LeaseLost(gateway) for _ in counts]
         return [self._take(gateway, count) for count in counts]
 
-    def _take(self, gateway: str, count: Count) -> Standing:
+    def _take(self, gateway: str, count: Count) -> Outcome:
         numbers = self._numbers.get(count.subject, {})
         mine = numbers.get(gateway, 0)
         others = sum(numbers.values()) - mine
@@ -41,7 +41,7 @@ class MemoryTally:
         if held != mine:
             self._set(count.subject, gateway, held, announced=count.announced)
         silences = [self._roster.silence(name) for name in numbers if name != gateway]
-        return Standing(held, others + held, max(silences, default=0.0))
+        return Outcome(held, others + held, max(silences, default=0.0))
 
     def _set(self, subject: Subject, gateway: str, number: int, *, announced: bool) -> None:
         numbers = self._numbers.setdefault(subject, {})

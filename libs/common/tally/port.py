@@ -49,7 +49,7 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Outcome:
     """
     What became of a count.
 
@@ -77,7 +77,7 @@ class Tally(Protocol):
     of a channel is announced; one that reports without a lease counts as one whose lease has lapsed.
     """
 
-    async def report(self, gateway: str, counts: Sequence[Count]) -> list[Standing | Unavailable]:
+    async def report(self, gateway: str, counts: Sequence[Count]) -> list[Outcome | Unavailable]:
         """
         Say how many a gateway has of each subject.
 

@@ -16,7 +16,7 @@ from libs.common.redis.connection import RedisConnection, raise_first
 from libs.common.redis.keys import Keys, Place
 from libs.common.redis.scripts import Call, Script
 from libs.common.roster.port import LeaseLost
-from libs.common.tally.port import Count, Kind, Standing, Subject
+from libs.common.tally.port import Count, Kind, Outcome, Subject
 
 LAPSED = -1  # The reply of ``tally_report.lua`` where the lease of another gateway has lapsed.
 PIECE = 256  # Names of channels that one reading of a partition returns.
@@ -44,10 +44,10 @@ class RedisTally:
         self._connection = connection
         self._keys = keys
 
-    async def report(self, gateway: str, counts: Sequence[Count]) -> list[Standing | Unavailable]:
+    async def report(self, gateway: str, counts: Sequence[Count]) -> list[Outcome | Unavailable]:
         """See `Tally.report`."""
         replies = await self._connection.ask_all([self._report(gateway, count) for count in counts])
-        return [_standing(gateway, reply) for reply in replies]
+        return [_outcome(gateway, reply) for reply in replies]
 
     def _report(self, gateway: str, count: Count) -> Call:
         script = REPORT if count.number > 0 else REPORT_NONE
@@ -130,11 +130,11 @@ def _subject(text: bytes) -> Subject:
     return Subject(_KINDS[kind], rest[:end], rest[end + 1 :])
 
 
-def _standing(gateway: str, reply: Any) -> Standing | Unavailable:
+def _outcome(gateway: str, reply: Any) -> Outcome | Unavailable:
     if isinstance(reply, Unavailable):
         return reply
     raise_first([reply])
     if not reply:
         return LeaseLost(gateway)
     held, total, silence = reply
-    return Standing(held, total, math.inf if silence == LAPSED else silence / 1000)
+    return Outcome(held, total, math.inf if silence == LAPSED else silence / 1000)

@@ -60,7 +60,7 @@ class LongToken(Invalid):
         super().__init__(f"the token would have more than {MAX_TOKEN} characters")
 
 
-class Grant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class TokenRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
     What a back end wants a token to say.
 
@@ -159,7 +159,7 @@ def new_jti() -> str:
 
 
 def issue(
-    grant: Grant, ring: KeyRing, *, app_id: str, now: float, jti: str
+    grant: TokenRequest, ring: KeyRing, *, app_id: str, now: float, jti: str
 ) -> tuple[str, ChannelToken]:
     """
     Issue a token.

@@ -59,7 +59,7 @@ class Owner(Protocol):
     def token_keys(self) -> tuple[AppTokenKey, ...]: ...  # noqa: D102
 
 
-class _Header(msgspec.Struct, frozen=True):
+class _JoseHeader(msgspec.Struct, frozen=True):
     """What we read of a header (RFC 7515, 4.1)."""
 
     alg: str
@@ -71,7 +71,7 @@ class _Header(msgspec.Struct, frozen=True):
 class _Parts(NamedTuple):
     """A token, taken apart."""
 
-    header: _Header
+    header: _JoseHeader
     payload: bytes
     signed: bytes
     signature: bytes
@@ -102,7 +102,7 @@ class _Verifier(NamedTuple):
 
 
 _encode = msgspec.json.Encoder().encode
-_decode_header = msgspec.json.Decoder(_Header).decode
+_decode_header = msgspec.json.Decoder(_JoseHeader).decode
 
 
 class _Keys(NamedTuple):

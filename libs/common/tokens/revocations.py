@@ -12,7 +12,7 @@ asked, of the app that asked for so much; its clients fetch new tokens.
 
 from dataclasses import dataclass, field
 
-from libs.common.control.commands import Order
+from libs.common.control.commands import Command
 from libs.common.tokens.channel_tokens import LEEWAY, ChannelToken
 from libs.common.tokens.key_ring import BadChannelToken
 
@@ -91,22 +91,22 @@ class Revocations:
     def __len__(self) -> int:
         return self._count
 
-    def add(self, order: Order, now: float) -> str:
+    def add(self, command: Command, now: float) -> str:
         """
         Know of an order; one that revokes nothing, or has expired, is ignored.
 
         Args:
-            order: As control tells it; the same may come again.
+            command: As control tells it; the same may come again.
             now: UTC epoch seconds.
 
         Returns:
             The id of the app whose revocations have become one, for the operator to hear; empty: none.
         """
-        if order.verb != REVOKE or order.expires_at <= now:
+        if command.verb != REVOKE or command.expires_at <= now:
             return ""
-        revoked = self._apps.setdefault(order.app, _Revoked())
+        revoked = self._apps.setdefault(command.app, _Revoked())
         before = len(revoked)
-        _note(revoked, order)
+        _note(revoked, command)
         self._count += len(revoked) - before
         return self._bounded(now)
 
@@ -148,11 +148,13 @@ class Revocations:
         return app
 
 
-def _note(revoked: _Revoked, order: Order) -> None:
+def _note(revoked: _Revoked, command: Command) -> None:
     """Later orders widen earlier ones, in whichever sequence they are heard.  Unknown kinds are a newer release's."""
-    if order.kind in {"jti", "token"}:
-        known = revoked.names.get(order.subject, order.expires_at)
-        revoked.names[order.subject] = max(known, order.expires_at)
-    elif order.kind == "user":
-        until = revoked.users.setdefault(order.subject, _Until(order.issued_at, order.expires_at))
-        until.widen(order.issued_at, order.expires_at)
+    if command.kind in {"jti", "token"}:
+        known = revoked.names.get(command.subject, command.expires_at)
+        revoked.names[command.subject] = max(known, command.expires_at)
+    elif command.kind == "user":
+        until = revoked.users.setdefault(
+            command.subject, _Until(command.issued_at, command.expires_at)
+        )
+        until.widen(command.issued_at, command.expires_at)

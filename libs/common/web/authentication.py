@@ -29,7 +29,7 @@ class BadCredentials(Denied):
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class AppCall:
     """
     A request that was proved to be an app's.
 
@@ -44,7 +44,7 @@ class Call:
     now: float
 
 
-class Callers:
+class AppAuthenticator:
     """
     Knows back ends.
 
@@ -57,7 +57,7 @@ class Callers:
         self._apps = apps
         self._read_timeout = read_timeout
 
-    async def signed(self, request: web.Request) -> Call:
+    async def signed(self, request: web.Request) -> AppCall:
         """
         Check a request's signature (Pusher, "HTTP API": authentication).
 
@@ -77,7 +77,7 @@ class Callers:
         now = time.time()
         query = request.rel_url.raw_query_string
         check_request(app, request.method, _paths(request), raw_query=query, body=body, now=now)
-        return Call(app, body, now)
+        return AppCall(app, body, now)
 
     def named(self, request: web.Request) -> App:
         """

@@ -25,15 +25,15 @@ from libs.common.rates.throttle import Throttle
 from libs.common.web.http import answer, read_body, refusal
 from libs.common.web.server import caller_of
 from services.auth.bodies import FORM
-from services.auth.broadcasting.client_rates import Pace
+from services.auth.broadcasting.client_rates import ClientRates
 from services.auth.broadcasting.cors import permission, preflight, shared
 from services.auth.broadcasting.decisions import Decisions
 from services.auth.broadcasting.grants import ChannelGrant, UserGrant, grant_channel, grant_user
 from services.auth.broadcasting.jsonp import MEDIA_TYPE, check_callback, page, script
 from services.auth.broadcasting.requests import Fields, parse
 from services.auth.identity.app_lookup import app_for
-from services.auth.identity.authenticator import Recognition
-from services.auth.identity.bearer_tokens import BadToken, User
+from services.auth.identity.authenticator import UserAuthenticator
+from services.auth.identity.bearer_tokens import BadToken, Identity
 from services.auth.settings import AuthSettings
 
 _REALM = 'Bearer realm="fanfare"'
@@ -59,14 +59,14 @@ class NotAllowed(Forbidden):
         self.facts = facts
 
 
-class Api:
+class BroadcastingApi:
     """
     The endpoints.
 
     Args:
         apps: The tenants.
         settings: Bounds.
-        recognition: Tells who is calling.
+        authenticator: Tells who is calling.
         decisions: Who may join what.
         guards: Say what gateways must know of a user who signs in.
         rates: Counts what apps do.
@@ -77,7 +77,7 @@ class Api:
         apps: Apps,
         settings: AuthSettings,
         *,
-        recognition: Recognition,
+        authenticator: UserAuthenticator,
         decisions: Decisions,
         guards: Guards,
         rates: Rates,
@@ -86,9 +86,9 @@ class Api:
         self._guards = guards
         self._apps = apps
         self._settings = settings
-        self._recognition = recognition
+        self._authenticator = authenticator
         self._throttle = Throttle(rates)
-        self._pace = Pace(
+        self._client_rates = ClientRates(
             per_address=settings.requests_per_address, per_user=settings.requests_per_user
         )
 
@@ -114,7 +114,7 @@ class Api:
     async def _answered(self, request: web.Request, work: Work) -> web.Response:
         # Not left to the server's middleware: a page can read a refusal only with the headers of CORS.
         try:
-            await self._pace.check_address(caller_of(request).site)
+            await self._client_rates.check_address(caller_of(request).site)
             if request.method == hdrs.METH_GET:
                 response = await _by_script(request, work)
             else:
@@ -129,7 +129,7 @@ class Api:
         return response
 
     async def _channel(self, request: web.Request) -> ChannelGrant | dict[str, Any]:
-        user = await self._recognition.user(request)
+        user = await self._authenticator.user(request)
         app = await self._app(request, user)
         fields = await self._fields(request)
         if not fields.channels:
@@ -144,7 +144,7 @@ class Api:
         return {"channels": {channel: task.result() for channel, task in asked.items()}}
 
     async def _one_of_several(
-        self, app: App, socket_id: str, *, channel: str, user: User
+        self, app: App, socket_id: str, *, channel: str, user: Identity
     ) -> ChannelGrant | dict[str, Any]:
         try:
             return await self._grant(app, socket_id, channel=channel, user=user)
@@ -153,15 +153,15 @@ class Api:
             return {"error": str(error), "status": error.status}
 
     async def _user(self, request: web.Request) -> UserGrant:
-        user = await self._recognition.user(request)
+        user = await self._authenticator.user(request)
         app = await self._app(request, user)
         fields = await self._fields(request)
         return grant_user(app, fields.socket_id, user=user, told=self._guards.claims(app.id))
 
-    async def _app(self, request: web.Request, user: User) -> App:
+    async def _app(self, request: web.Request, user: Identity) -> App:
         """Find the app, and count the request."""
         app = app_for(self._apps, request.query.get("app_key"), bound=user.issuer.app)
-        await self._pace.check_user(app.id, user.id)
+        await self._client_rates.check_user(app.id, user.id)
         act = Act(app.id, "auth_requests")
         await self._throttle.check(act, rate=app.limits.auth_requests)
         return app
@@ -179,7 +179,9 @@ class Api:
         check_socket_id(fields.socket_id)
         return fields
 
-    async def _grant(self, app: App, socket_id: str, *, channel: str, user: User) -> ChannelGrant:
+    async def _grant(
+        self, app: App, socket_id: str, *, channel: str, user: Identity
+    ) -> ChannelGrant:
         check_channel(channel, longest=app.limits.longest_channel_name)
         decision = _SIGN_IN
         if kind_of(channel) is not Kind.USER:

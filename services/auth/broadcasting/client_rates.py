@@ -22,7 +22,7 @@ class TooFast(Invalid):
         self.retry_after = wait
 
 
-class Pace:
+class ClientRates:
     """
     Lets requests pass, or not.
 

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from libs.common.memberships.membership import Change, Membership, Removed
 from libs.common.memberships.port import Memberships
 from libs.common.policies.policies import Decision, Policies
-from services.auth.identity.bearer_tokens import User
-from services.auth.memberships.lookups import Questions
+from services.auth.identity.bearer_tokens import Identity
+from services.auth.memberships.lookups import MembershipLookups
 from services.auth.memberships.removals import Removals
 from services.auth.settings import MembershipSettings
 
@@ -42,7 +42,7 @@ class Decisions:
     ) -> None:
         self._policies = policies
         self._memberships = memberships
-        self._questions = Questions(memberships, settings, clock=clock)
+        self._lookups = MembershipLookups(memberships, settings, clock=clock)
         self._removals = removals
 
     def replace(self, policies: Policies) -> None:
@@ -50,7 +50,7 @@ class Decisions:
         self._policies = policies
         self._removals.replace(policies)
 
-    async def decide(self, app: str, channel: str, user: User) -> Decision:
+    async def decide(self, app: str, channel: str, user: Identity) -> Decision:
         """
         Decide whether a user may join a channel.
 
@@ -60,18 +60,18 @@ class Decisions:
             user: Who wants to.
 
         Raises:
-            Unavailable: It hangs on a membership, and nobody can tell; see `Questions.is_member`.
+            Unavailable: It hangs on a membership, and nobody can tell; see `MembershipLookups.is_member`.
         """
         outcome = self._policies.decide(app, channel, user)
         if isinstance(outcome, Decision):
             return outcome
         membership = Membership(app, user.id, outcome.group)
-        return outcome.decided(is_member=await self._questions.is_member(membership))
+        return outcome.decided(is_member=await self._lookups.is_member(membership))
 
     async def run(self) -> None:
         """Ask, hear of changes, and close what ended memberships had opened, until cancelled."""
         async with self._memberships.changes() as listener, asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._questions.run())
+            tasks.create_task(self._lookups.run())
             tasks.create_task(self._removals.run())
             while True:
                 for change in await listener.receive(POLL):
@@ -81,4 +81,4 @@ class Decisions:
 
     def heed(self, change: Change) -> None:
         """Forget what a change has made doubtful."""
-        self._questions.heed(change)
+        self._lookups.heed(change)

@@ -15,7 +15,7 @@ from libs.common.apps.app import App
 from libs.common.apps.signatures import channel_text, token, user_text
 from libs.common.channels import MAX_CLAIMS, Kind, kind_of
 from libs.common.errors import Forbidden
-from services.auth.identity.bearer_tokens import User
+from services.auth.identity.bearer_tokens import Identity
 
 
 class EncryptionOff(Forbidden):
@@ -64,7 +64,7 @@ class UserGrant(msgspec.Struct, frozen=True):
 
 
 def grant_channel(
-    app: App, socket_id: str, *, channel: str, user: User, now: float
+    app: App, socket_id: str, *, channel: str, user: Identity, now: float
 ) -> ChannelGrant:
     """
     Grant a channel.  The caller has decided that the user may have it.
@@ -88,7 +88,7 @@ def grant_channel(
 
 
 def grant_user(
-    app: App, socket_id: str, *, user: User, told: Collection[str] | None = ()
+    app: App, socket_id: str, *, user: Identity, told: Collection[str] | None = ()
 ) -> UserGrant:
     """
     Grant a sign-in.

@@ -15,9 +15,9 @@ from libs.common.apps.port import Apps
 from services.auth.identity.app_lookup import app_for
 from services.auth.identity.bearer_tokens import (
     BadToken,
+    Identity,
     Issuers,
     Key,
-    User,
     header_of,
     prepared_key,
     verify,
@@ -25,11 +25,11 @@ from services.auth.identity.bearer_tokens import (
 from services.auth.identity.credentials import Credential, credential
 from services.auth.identity.introspection import Introspector
 from services.auth.identity.jwks import Jwks
-from services.auth.identity.provider_client import Outbound
+from services.auth.identity.provider_client import ProviderClient
 from services.auth.settings import AuthSettings, Issuer
 
 
-class Recognition:
+class UserAuthenticator:
     """
     Knows users by their tokens, while it runs.
 
@@ -54,7 +54,7 @@ class Recognition:
         self._apps = apps
         self._cookie = settings.cookie
         self._clock = clock
-        self._outbound = Outbound()
+        self._client = ProviderClient()
         self._issuers = Issuers(settings.issuers)
         self._keys = {
             issuer.issuer: prepared_key(issuer) for issuer in settings.issuers if not issuer.jwks
@@ -62,7 +62,7 @@ class Recognition:
         self._jwks = {
             issuer.issuer: Jwks(
                 issuer,
-                self._outbound,
+                self._client,
                 ttl=settings.jwks_ttl,
                 max_age=settings.jwks_max_age,
                 timer=timer,
@@ -71,13 +71,13 @@ class Recognition:
             if issuer.jwks
         }
         self._introspectors = {
-            spec.app: Introspector(spec, self._outbound, clock=clock, timer=timer)
+            spec.app: Introspector(spec, self._client, clock=clock, timer=timer)
             for spec in settings.introspection
         }
 
     async def run(self) -> None:
         """Keep what tokens are verified with at hand, until cancelled."""
-        async with self._outbound.opened(), asyncio.TaskGroup() as tasks:
+        async with self._client.opened(), asyncio.TaskGroup() as tasks:
             for jwks in self._jwks.values():
                 tasks.create_task(jwks.run())
             await asyncio.Event().wait()
@@ -88,7 +88,7 @@ class Recognition:
         asked = {f"introspection of {app}": one.state for app, one in self._introspectors.items()}
         return keys | asked
 
-    async def user(self, request: web.Request) -> User:
+    async def user(self, request: web.Request) -> Identity:
         """
         Tell who is calling.
 

@@ -68,7 +68,7 @@ class BadToken(Denied):
 
 
 @dataclass(frozen=True, slots=True)
-class User:
+class Identity:
     """
     Who is calling.
 
@@ -170,7 +170,7 @@ def prepared_key(issuer: Issuer) -> Key:
     return keys[0]
 
 
-def verify(token: str, issuer: Issuer, *, key: Key, now: float) -> User:
+def verify(token: str, issuer: Issuer, *, key: Key, now: float) -> Identity:
     """
     Verify a token.
 
@@ -187,7 +187,7 @@ def verify(token: str, issuer: Issuer, *, key: Key, now: float) -> User:
     expires_at = _check(_registered(payload), issuer, now)
     claims = _claims(payload)
     info = {field: claims[claim] for field, claim in issuer.user_info.items() if claim in claims}
-    return User(user_id(claims.get(issuer.user_id)), info, claims, issuer, expires_at)
+    return Identity(user_id(claims.get(issuer.user_id)), info, claims, issuer, expires_at)
 
 
 def user_id(value: Any) -> str:

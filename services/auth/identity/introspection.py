@@ -11,15 +11,15 @@ from dataclasses import dataclass
 
 import structlog
 
-from services.auth.identity.bearer_tokens import BadToken, User
+from services.auth.identity.bearer_tokens import BadToken, Identity
 from services.auth.identity.credentials import Credential
 from services.auth.identity.opaque_tokens import question, read
-from services.auth.identity.provider import IdentityOutage
-from services.auth.identity.provider_client import Outbound
+from services.auth.identity.provider import ProviderUnavailable
+from services.auth.identity.provider_client import ProviderClient
 from services.auth.settings import Introspection
 
 MAX_ENTRIES = 5000  # Answers that are remembered.
-MAX_FLIGHTS = 5000  # Tokens that are asked about at once; `Outbound` lets fewer through.
+MAX_FLIGHTS = 5000  # Tokens that are asked about at once; `ProviderClient` lets fewer through.
 SHARE_OF_NO = 0.2  # Of the cache's seconds, for which a no is believed.
 
 log = structlog.get_logger()
@@ -35,17 +35,17 @@ class _Answer:
         until: Monotonic seconds until which it is believed.
     """
 
-    outcome: User | BadToken | IdentityOutage
+    outcome: Identity | BadToken | ProviderUnavailable
     until: float
 
     @property
-    def user(self) -> User:
+    def user(self) -> Identity:
         """The user; else raises what it is, anew for each who asks."""
         match self.outcome:
-            case User():
+            case Identity():
                 return self.outcome
-            case IdentityOutage(reason=reason):
-                raise IdentityOutage(reason)
+            case ProviderUnavailable(reason=reason):
+                raise ProviderUnavailable(reason)
             case _:
                 raise BadToken(str(self.outcome))
 
@@ -56,7 +56,7 @@ class Introspector:
 
     Args:
         spec: Who is asked, and how.
-        outbound: Asks.
+        client: Asks.
         clock: UTC epoch seconds.
         timer: Monotonic seconds.
     """
@@ -64,13 +64,13 @@ class Introspector:
     def __init__(
         self,
         spec: Introspection,
-        outbound: Outbound,
+        client: ProviderClient,
         *,
         clock: Callable[[], float],
         timer: Callable[[], float],
     ) -> None:
         self._spec = spec
-        self._outbound = outbound
+        self._client = client
         self._clock = clock
         self._timer = timer
         self._known: dict[bytes, _Answer] = {}
@@ -82,7 +82,7 @@ class Introspector:
         """``ok``, or why the last question had no answer."""
         return self._failure or "ok"
 
-    async def user(self, credential: Credential) -> User:
+    async def user(self, credential: Credential) -> Identity:
         """
         Tell who is calling.
 
@@ -98,14 +98,16 @@ class Introspector:
             flight = self._flights.get(digest)
             if flight is None:
                 return (await self._led(digest, credential)).user
-            await asyncio.wait({flight})  # As long as `Outbound` may take for the one who leads.
+            await asyncio.wait(
+                {flight}
+            )  # As long as `ProviderClient` may take for the one who leads.
             if not flight.cancelled():
                 return flight.result().user
 
     async def _led(self, digest: bytes, credential: Credential) -> _Answer:
         """Ask for all who want to know."""
         if len(self._flights) >= MAX_FLIGHTS:
-            raise IdentityOutage("too many tokens wait for an answer")
+            raise ProviderUnavailable("too many tokens wait for an answer")
         flight = self._flights[digest] = asyncio.get_running_loop().create_future()
         try:
             answer = await self._asked(credential)
@@ -119,12 +121,12 @@ class Introspector:
     async def _asked(self, credential: Credential) -> _Answer:
         asked_at = self._timer()
         try:
-            reply = await self._outbound.ask(question(self._spec, credential))
+            reply = await self._client.ask(question(self._spec, credential))
             user = read(self._spec, reply, now=self._clock())
         except BadToken as error:
             self._note("")
             return _Answer(error, asked_at + self._spec.cache * SHARE_OF_NO)
-        except IdentityOutage as error:
+        except ProviderUnavailable as error:
             self._note(error.reason)
             return _Answer(error, asked_at)
         self._note("")
@@ -134,7 +136,7 @@ class Introspector:
         answer = self._known.get(digest)
         if answer is None or self._timer() >= answer.until:
             return None
-        if isinstance(answer.outcome, User) and self._clock() >= answer.outcome.expires_at:
+        if isinstance(answer.outcome, Identity) and self._clock() >= answer.outcome.expires_at:
             return None
         return answer
 

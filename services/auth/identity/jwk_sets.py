@@ -16,7 +16,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from jwt.algorithms import get_default_algorithms
 
 from services.auth.identity.bearer_tokens import BadToken, Header, Key
-from services.auth.identity.provider import IdentityOutage, Reply
+from services.auth.identity.provider import ProviderReply, ProviderUnavailable
 
 MAX_KEYS = 100  # Of a set; those beyond are not read.
 MAX_RSA = 8192  # Bits; a signature of more keeps the loop busy for milliseconds.
@@ -76,7 +76,7 @@ class KeySet:
         raise BadToken("the token's key is not for its algorithm")
 
 
-def parse(reply: Reply, algorithms: Collection[str]) -> KeySet:
+def parse(reply: ProviderReply, algorithms: Collection[str]) -> KeySet:
     """
     Read a JWK set.
 
@@ -88,17 +88,17 @@ def parse(reply: Reply, algorithms: Collection[str]) -> KeySet:
         IdentityOutage: It is none, or has no key that can be used.
     """
     if reply.status != 200:
-        raise IdentityOutage(f"an answer of status {reply.status}")
+        raise ProviderUnavailable(f"an answer of status {reply.status}")
     try:
         document = msgspec.json.decode(reply.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise IdentityOutage("an answer that is no JSON") from error
+        raise ProviderUnavailable("an answer that is no JSON") from error
     members = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(members, list):
-        raise IdentityOutage("an answer that is no JWK set")
+        raise ProviderUnavailable("an answer that is no JWK set")
     keys = tuple(_usable(members[:MAX_KEYS], algorithms))
     if not keys:
-        raise IdentityOutage("a JWK set without a key for the issuer's algorithms")
+        raise ProviderUnavailable("a JWK set without a key for the issuer's algorithms")
     return KeySet(keys)
 
 

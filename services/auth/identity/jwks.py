@@ -16,8 +16,8 @@ import structlog
 from libs.common.retry import Backoff
 from services.auth.identity.bearer_tokens import BadToken, Header
 from services.auth.identity.jwk_sets import KeySet, VerifyingKey, parse
-from services.auth.identity.provider import IdentityOutage, Question
-from services.auth.identity.provider_client import Outbound
+from services.auth.identity.provider import ProviderQuery, ProviderUnavailable
+from services.auth.identity.provider_client import ProviderClient
 from services.auth.settings import Issuer
 
 MAX_BODY = 256 * 1024  # Bytes.
@@ -35,7 +35,7 @@ class Jwks:
 
     Args:
         issuer: Whose.
-        outbound: Asks for them.
+        client: Asks for them.
         ttl: Seconds for which they are fresh.
         max_age: Seconds after which they are unknown.
         timer: Monotonic seconds.
@@ -45,7 +45,7 @@ class Jwks:
     def __init__(
         self,
         issuer: Issuer,
-        outbound: Outbound,
+        client: ProviderClient,
         *,
         ttl: float,
         max_age: float,
@@ -53,8 +53,8 @@ class Jwks:
         backoff: Backoff | None = None,
     ) -> None:
         self._issuer = issuer
-        self._question = Question("GET", issuer.jwks, MAX_BODY, TIMEOUT)
-        self._outbound = outbound
+        self._question = ProviderQuery("GET", issuer.jwks, MAX_BODY, TIMEOUT)
+        self._client = client
         self._ttl = ttl
         self._max_age = max_age
         self._timer = timer
@@ -113,7 +113,7 @@ class Jwks:
         if self._age >= self._max_age:
             await self._attempt()
         if self._age >= self._max_age:
-            raise IdentityOutage(self._failure or "its keys are not read yet")
+            raise ProviderUnavailable(self._failure or "its keys are not read yet")
         return self._keys
 
     async def _newest(self) -> KeySet:
@@ -124,7 +124,7 @@ class Jwks:
             self._want()
         await self._attempt()
         if self._failure:  # The key may be there, and we do not know.
-            raise IdentityOutage(self._failure)
+            raise ProviderUnavailable(self._failure)
         return self._keys
 
     @property
@@ -142,12 +142,12 @@ class Jwks:
             async with asyncio.timeout(PATIENCE):
                 await self._settled.wait()
         except TimeoutError as error:
-            raise IdentityOutage("its keys are waited for") from error
+            raise ProviderUnavailable("its keys are waited for") from error
 
     async def _read(self) -> bool:
         try:
-            keys = parse(await self._outbound.ask(self._question), self._issuer.algorithms)
-        except IdentityOutage as error:
+            keys = parse(await self._client.ask(self._question), self._issuer.algorithms)
+        except ProviderUnavailable as error:
             self._failure = error.reason
             log.warning("keys.unread", issuer=self._issuer.issuer, reason=error.reason)
             return False

@@ -12,24 +12,24 @@ from urllib.parse import quote_plus
 
 import msgspec
 
-from services.auth.identity.bearer_tokens import LEEWAY, BadToken, User, user_id
+from services.auth.identity.bearer_tokens import LEEWAY, BadToken, Identity, user_id
 from services.auth.identity.credentials import Credential
-from services.auth.identity.provider import IdentityOutage, Question, Reply
+from services.auth.identity.provider import ProviderQuery, ProviderReply, ProviderUnavailable
 from services.auth.settings import Introspection
 
 _MISSING = object()
 _NO = frozenset({401, 403})
 
 
-def question(spec: Introspection, credential: Credential) -> Question:
+def question(spec: Introspection, credential: Credential) -> ProviderQuery:
     """Ask about a token in the way that an app's identity server wants to be asked."""
     if spec.mode == "introspect":
         headers, form = _client(spec), {"token": credential.token}
-        return Question("POST", spec.url, spec.max_body, spec.timeout, headers, form)
-    return Question(spec.method, spec.url, spec.max_body, spec.timeout, _passed_on(credential))
+        return ProviderQuery("POST", spec.url, spec.max_body, spec.timeout, headers, form)
+    return ProviderQuery(spec.method, spec.url, spec.max_body, spec.timeout, _passed_on(credential))
 
 
-def read(spec: Introspection, reply: Reply, *, now: float) -> User:
+def read(spec: Introspection, reply: ProviderReply, *, now: float) -> Identity:
     """
     Read the answer.
 
@@ -45,7 +45,7 @@ def read(spec: Introspection, reply: Reply, *, now: float) -> User:
     if spec.mode == "whoami" and reply.status in _NO:
         raise BadToken("the token is not believed where it comes from")
     if reply.status != 200:
-        raise IdentityOutage(f"an answer of status {reply.status}")
+        raise ProviderUnavailable(f"an answer of status {reply.status}")
     claims = _document(reply.body)
     if spec.mode == "introspect":
         _check_active(claims)
@@ -54,7 +54,7 @@ def read(spec: Introspection, reply: Reply, *, now: float) -> User:
     expires_at = _expiry(claims, now) if spec.mode == "introspect" else math.inf
     found = {name: at(claims, path) for name, path in spec.user_info.items()}
     info = {name: value for name, value in found.items() if value is not _MISSING}
-    return User(user_id(at(claims, spec.user_path)), info, claims, spec, expires_at)
+    return Identity(user_id(at(claims, spec.user_path)), info, claims, spec, expires_at)
 
 
 def at(document: Any, path: str) -> Any:
@@ -84,11 +84,11 @@ def _document(body: bytes) -> dict[str, Any]:
     try:
         document = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise IdentityOutage("an answer that is no JSON") from error
+        raise ProviderUnavailable("an answer that is no JSON") from error
     if document is None:
         return {}
     if not isinstance(document, dict):
-        raise IdentityOutage("an answer that is no JSON object")
+        raise ProviderUnavailable("an answer that is no JSON object")
     return document
 
 
@@ -97,7 +97,7 @@ def _check_active(claims: dict[str, Any]) -> None:
     if active is False:
         raise BadToken("the token is not active")
     if active is not True:
-        raise IdentityOutage("an answer without active")
+        raise ProviderUnavailable("an answer without active")
 
 
 def _expiry(claims: dict[str, Any], now: float) -> float:
@@ -105,7 +105,7 @@ def _expiry(claims: dict[str, Any], now: float) -> float:
     if expiry is None:
         return math.inf
     if isinstance(expiry, bool) or not isinstance(expiry, int | float) or abs(expiry) >= 2**63:
-        raise IdentityOutage("an answer whose exp is no time")
+        raise ProviderUnavailable("an answer whose exp is no time")
     if now >= expiry + LEEWAY:
         raise BadToken("the token has expired")
     return float(expiry)

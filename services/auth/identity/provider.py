@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from libs.common.errors import Unavailable
 
 
-class IdentityOutage(Unavailable):
+class ProviderUnavailable(Unavailable):
     """
     An identity server cannot be reached, or answers what makes no sense: nobody is believed for that.
 
@@ -24,7 +24,7 @@ class IdentityOutage(Unavailable):
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ProviderQuery:
     """
     A request to an identity server.
 
@@ -46,7 +46,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ProviderReply:
     """What an identity server answered, redirections included: nobody follows them."""
 
     status: int

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 
-from services.auth.identity.provider import IdentityOutage, Question, Reply
+from services.auth.identity.provider import ProviderQuery, ProviderReply, ProviderUnavailable
 
 CONNECTIONS = 200  # At once; beyond, questions wait within their timeout.
 PER_HOST = 50
@@ -20,7 +20,7 @@ PER_HOST = 50
 _HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "fanfare"}
 
 
-class Outbound:
+class ProviderClient:
     """Asks identity servers while it is open."""
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Outbound:
             finally:
                 self._session = None
 
-    async def ask(self, question: Question) -> Reply:
+    async def ask(self, question: ProviderQuery) -> ProviderReply:
         """
         Ask.
 
@@ -51,17 +51,17 @@ class Outbound:
             IdentityOutage: There is no reply in time, or a longer one than asked for.
         """
         if self._session is None:
-            raise IdentityOutage("nothing can be asked before the start, or after the end")
+            raise ProviderUnavailable("nothing can be asked before the start, or after the end")
         try:
             async with asyncio.timeout(question.timeout):
                 return await _asked(self._session, question)
         except TimeoutError as error:
-            raise IdentityOutage(f"no answer within {question.timeout:g} s") from error
+            raise ProviderUnavailable(f"no answer within {question.timeout:g} s") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise IdentityOutage(f"no answer: {type(error).__name__}") from error
+            raise ProviderUnavailable(f"no answer: {type(error).__name__}") from error
 
 
-async def _asked(session: aiohttp.ClientSession, question: Question) -> Reply:
+async def _asked(session: aiohttp.ClientSession, question: ProviderQuery) -> ProviderReply:
     async with session.request(
         question.method,
         question.url,
@@ -73,5 +73,5 @@ async def _asked(session: aiohttp.ClientSession, question: Question) -> Reply:
         async for chunk in response.content.iter_any():
             body += chunk
             if len(body) > question.limit:
-                raise IdentityOutage(f"an answer of more than {question.limit} bytes")
-        return Reply(response.status, bytes(body))
+                raise ProviderUnavailable(f"an answer of more than {question.limit} bytes")
+        return ProviderReply(response.status, bytes(body))

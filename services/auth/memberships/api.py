@@ -12,7 +12,7 @@ from aiohttp import web
 
 from libs.common.memberships.membership import Change, Membership, Put, Removed
 from libs.common.memberships.port import Memberships
-from libs.common.web.authentication import Call
+from libs.common.web.authentication import AppCall
 from libs.common.web.http import answer
 from services.auth.back_ends import BackEnds
 from services.auth.memberships.requests import memberships_of
@@ -63,7 +63,7 @@ class MembershipsApi:
     ) -> web.Response:
         """Answer ``{"changed": 2}``: of how many it was not so before."""
 
-        async def change_them(call: Call) -> web.Response:
+        async def change_them(call: AppCall) -> web.Response:
             memberships = memberships_of(call.body, call.app.id)
             changed = await work(memberships)
             for membership in memberships:

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from libs.common.memberships.membership import Membership
 
 
-class Answers:
+class MembershipCache:
     """
     What was answered lately.
 

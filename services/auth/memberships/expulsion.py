@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from libs.common.control.commands import Order
+from libs.common.control.commands import Command
 from libs.common.memberships.membership import Removed
 from libs.common.policies.policies import Policies
 
@@ -53,7 +53,9 @@ class Terms:
     permissions: float
 
 
-def order(removed: Removed, channels: Sequence[str], *, terms: Terms, now: float) -> Order:
+def expel_command(
+    removed: Removed, channels: Sequence[str], *, terms: Terms, now: float
+) -> Command:
     """
     Write the order to every gateway: end the user's subscriptions of these channels.
 
@@ -69,7 +71,7 @@ def order(removed: Removed, channels: Sequence[str], *, terms: Terms, now: float
     """
     # In whole seconds, so that each late report of one removal makes the same order.
     until = min(now, float(ceil(removed.at + terms.answers)))
-    return Order(
+    return Command(
         VERB,
         removed.membership.app,
         removed.membership.user,

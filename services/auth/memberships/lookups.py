@@ -19,7 +19,7 @@ import structlog
 from libs.common.errors import Unavailable
 from libs.common.memberships.membership import Change, Membership, Missed
 from libs.common.memberships.port import Memberships
-from services.auth.memberships.cache import Answers
+from services.auth.memberships.cache import MembershipCache
 from services.auth.settings import MembershipSettings
 
 BACKEND = "memberships"
@@ -60,7 +60,7 @@ class _Question:
 _Batch = dict[Membership, _Question]
 
 
-class Questions:
+class MembershipLookups:
     """
     Asks who belongs to what.
 
@@ -80,7 +80,7 @@ class Questions:
         self._memberships = memberships
         self._settings = settings
         self._clock = clock
-        self._answers = Answers(ttl=settings.cache, size=settings.cache_entries)
+        self._cache = MembershipCache(ttl=settings.cache, size=settings.cache_entries)
         self._waiting: _Batch = {}  # In the order in which they came.
         self._asked: _Batch = {}
         self._users: Counter[tuple[str, str]] = Counter()  # How many there are of each.
@@ -94,7 +94,7 @@ class Questions:
             Unavailable: Nobody can tell, or not within `MembershipSettings.max_wait`.
             TooManyQuestions: Others wait already.
         """
-        known = self._answers.get(membership, now=self._clock())
+        known = self._cache.get(membership, now=self._clock())
         if known is not None:
             return known
         question = self._question(membership)
@@ -106,11 +106,11 @@ class Questions:
     def heed(self, change: Change) -> None:
         """Forget what a change has made doubtful."""
         if isinstance(change, Missed):
-            self._answers.clear()
+            self._cache.clear()
             for question in self._asked.values():
                 question.is_outdated = True
             return
-        self._answers.drop(change.membership)
+        self._cache.drop(change.membership)
         if change.membership in self._asked:
             self._asked[change.membership].is_outdated = True
 
@@ -169,33 +169,31 @@ class Questions:
         overdue = asyncio.get_running_loop().call_later(timeout, self._overdue, batch)
         try:
             async with asyncio.timeout(timeout):
-                answers = await self._memberships.ask(list(batch))
+                cache = await self._memberships.ask(list(batch))
         except (Unavailable, TimeoutError) as error:
             self._fail(batch | self._waiting, error)
         except Exception as error:  # The border of a call: what we did wrong in one ends no other.
-            log.exception("memberships.failed", questions=len(batch))
+            log.exception("memberships.failed", lookups=len(batch))
             self._fail(batch, error)
         else:
-            self._answered(batch, answers, now)
+            self._answered(batch, cache, now)
         finally:
             overdue.cancel()
 
     def _overdue(self, batch: _Batch) -> None:
         self._fail(batch | self._waiting, TimeoutError())
 
-    def _answered(
-        self, batch: _Batch, answers: Mapping[Membership, bool | None], now: float
-    ) -> None:
+    def _answered(self, batch: _Batch, cache: Mapping[Membership, bool | None], now: float) -> None:
         again: _Batch = {}
         for membership, question in batch.items():
             if question.done.is_set():  # It was overdue; whether a change overtook it nobody noted.
                 continue
-            if question.is_outdated or membership not in answers:
+            if question.is_outdated or membership not in cache:
                 again[membership] = question
                 continue
-            question.answer = answer = answers[membership]
+            question.answer = answer = cache[membership]
             if answer is not None:
-                self._answers.keep(membership, is_member=answer, now=now)
+                self._cache.keep(membership, is_member=answer, now=now)
             self._end(membership, question)
         self._ask_again(again)
 

@@ -12,14 +12,14 @@ from collections.abc import Callable, Collection, Sequence
 
 import structlog
 
-from libs.common.control.commands import Order
+from libs.common.control.commands import Command
 from libs.common.control.port import Control
 from libs.common.errors import Unavailable
 from libs.common.memberships.membership import Membership, Removed
 from libs.common.memberships.port import Memberships
 from libs.common.policies.policies import Policies
 from libs.common.retry import Backoff
-from services.auth.memberships.expulsion import Terms, opened, order
+from services.auth.memberships.expulsion import Terms, expel_command, opened
 
 MAX_WAITING = 100_000  # Removals, as gateways keep apart; the oldest is given up for a new one.
 AT_ONCE = 20  # Removals that are worked on together.
@@ -87,12 +87,12 @@ class Removals:
         async with asyncio.TaskGroup() as tasks:
             for removed in doubtful:
                 if removed.membership not in there:
-                    command = order(
+                    command = expel_command(
                         removed, channels[removed], terms=self._terms(), now=self._clock()
                     )
                     tasks.create_task(self._send(command, removed.membership))
 
-    async def _send(self, command: Order, membership: Membership) -> None:
+    async def _send(self, command: Command, membership: Membership) -> None:
         backoff = Backoff()
         while command.expires_at > self._clock():
             try:

@@ -16,7 +16,7 @@ from libs.common.eventlog.port import Consumer, EventLog
 from libs.common.eventlog.records import Partition, Record
 from libs.common.memberships.membership import Membership
 from libs.common.memberships.port import Memberships
-from libs.common.retry import Insistence
+from libs.common.retry import Retry
 from services.auth.memberships.topic_records import Malformed, latest, membership_of
 
 FETCH_TIMEOUT = 1.0  # Seconds.
@@ -43,20 +43,20 @@ class MembershipTopic:
         self._group = group
         self._events = events
         self._memberships = memberships
-        self._insistence = Insistence("memberships")
+        self._retry = Retry("memberships")
         self._said: set[str] = set()
         self.counts: Counter[str] = Counter()
 
     @property
     def is_waiting(self) -> bool:
         """Whether a backend is away."""
-        return self._insistence.is_waiting
+        return self._retry.is_waiting
 
     async def run(self) -> None:
         """Read until cancelled."""
         async with self._events.consume([self._topic], group=self._group) as consumer:
             while True:
-                records = await self._insistence.done(lambda: consumer.fetch(FETCH_TIMEOUT))
+                records = await self._retry.until_done(lambda: consumer.fetch(FETCH_TIMEOUT))
                 if records:
                     await self._adopt(consumer, records)
 
@@ -65,7 +65,7 @@ class MembershipTopic:
         await self._write(self._memberships.put, put)
         await self._write(self._memberships.remove, removed)
         offsets = {Partition(r.topic, r.partition): r.offset + 1 for r in records}
-        await self._insistence.done(lambda: consumer.commit(offsets))
+        await self._retry.until_done(lambda: consumer.commit(offsets))
 
     async def _write(
         self,
@@ -74,7 +74,7 @@ class MembershipTopic:
     ) -> None:
         for start in range(0, len(memberships), AT_ONCE):
             some = memberships[start : start + AT_ONCE]
-            await self._insistence.done(partial(work, some))
+            await self._retry.until_done(partial(work, some))
 
     def _read(self, records: Sequence[Record]) -> Iterator[tuple[Membership, bool]]:
         for record in records:

@@ -11,15 +11,15 @@ import msgspec
 import structlog
 from aiohttp import ETag, hdrs, web
 
-from libs.common.control.commands import Order
+from libs.common.control.commands import Command
 from libs.common.tokens.channel_tokens import LEEWAY, ChannelToken, hint, issue, new_jti, verify
 from libs.common.tokens.key_ring import BadChannelToken, KeyRing
 from libs.common.tokens.revocations import REVOKE
-from libs.common.web.authentication import Call
+from libs.common.web.authentication import AppCall
 from libs.common.web.http import answer
 from services.auth.back_ends import BackEnds
 from services.auth.tokens.requests import grant_of, question_of, revocation_of
-from services.auth.tokens.revocations import Orders
+from services.auth.tokens.revocations import RevocationList
 
 KEYS_PATH = "/.well-known/jwks.json"
 KEYS_AGE = 300  # Seconds for which others may keep the public keys.
@@ -36,7 +36,7 @@ class TokensApi:
     Args:
         back_ends: Whose requests are answered.
         ring: The keys.
-        orders: Gives and hears revocations.
+        revocations: Gives and hears revocations.
         clock: UTC epoch seconds.
     """
 
@@ -45,12 +45,12 @@ class TokensApi:
         back_ends: BackEnds,
         ring: KeyRing,
         *,
-        orders: Orders,
+        revocations: RevocationList,
         clock: Callable[[], float],
     ) -> None:
         self._back_ends = back_ends
         self._ring = ring
-        self._orders = orders
+        self._revocations = revocations
         self._clock = clock
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
@@ -65,7 +65,7 @@ class TokensApi:
     async def _issue(self, request: web.Request) -> web.Response:
         """Answer ``{"token", "jti", "expires_at"}``."""
 
-        async def work(call: Call) -> web.Response:
+        async def work(call: AppCall) -> web.Response:
             grant = grant_of(call.body)
             now = self._clock()
             text, token = issue(grant, self._ring, app_id=call.app.id, now=now, jti=new_jti())
@@ -78,11 +78,11 @@ class TokensApi:
     async def _validate(self, request: web.Request) -> web.Response:
         """Answer what a good token says, or ``{"active": false}`` (RFC 7662, 2.2)."""
 
-        async def work(call: Call) -> web.Response:
+        async def work(call: AppCall) -> web.Response:
             question = question_of(call.body, _media_type(request))
             try:
                 token = verify(question.token, self._ring, app=call.app, now=self._clock())
-                self._orders.check(token)
+                self._revocations.check(token)
             except BadChannelToken as error:
                 log.info("token.inactive", app=call.app.id, reason=str(error))
                 return answer(_INACTIVE)
@@ -93,11 +93,13 @@ class TokensApi:
     async def _revoke(self, request: web.Request) -> web.Response:
         """Answer ``{}`` when all gateways have their order, or none is needed (RFC 7009, 2.2)."""
 
-        async def work(call: Call) -> web.Response:
-            order = self._order(call, _media_type(request))
-            if order is not None:
-                await self._orders.send(order)
-                log.info("token.revoked", app=order.app, kind=order.kind, subject=order.subject)
+        async def work(call: AppCall) -> web.Response:
+            command = self._command(call, _media_type(request))
+            if command is not None:
+                await self._revocations.send(command)
+                log.info(
+                    "token.revoked", app=command.app, kind=command.kind, subject=command.subject
+                )
             return answer({})
 
         return await self._back_ends.answered(request, work)
@@ -120,7 +122,7 @@ class TokensApi:
         response.etag = ETag(mark)
         return response
 
-    def _order(self, call: Call, media_type: str) -> Order | None:
+    def _command(self, call: AppCall, media_type: str) -> Command | None:
         """
         Compose what control is to be told; None where there is nothing that could be accepted.
 
@@ -131,14 +133,14 @@ class TokensApi:
         now = self._clock()
         last = now + self._ring.max_ttl + LEEWAY  # No token that is issued now is good for longer.
         if revocation.user:
-            return Order(REVOKE, call.app.id, revocation.user, now, last, kind="user")
+            return Command(REVOKE, call.app.id, revocation.user, now, last, kind="user")
         if revocation.jti:
-            return Order(REVOKE, call.app.id, revocation.jti, now, last, kind="jti")
+            return Command(REVOKE, call.app.id, revocation.jti, now, last, kind="jti")
         said = hint(revocation.token)
         if said is None or call.app.id not in said.app_ids or not said.expires_at > now:
             return None
         expires_at = min(said.expires_at, last)
-        return Order(REVOKE, call.app.id, said.jti, now, expires_at, kind="token")
+        return Command(REVOKE, call.app.id, said.jti, now, expires_at, kind="token")
 
 
 def _media_type(request: web.Request) -> str:

@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from libs.common.channels import MAX_USER_ID
 from libs.common.errors import Invalid
-from libs.common.tokens.channel_tokens import MAX_JTI, Grant
+from libs.common.tokens.channel_tokens import MAX_JTI, TokenRequest
 from services.auth.bodies import FORM, JSON, MAX_FIELDS, BadBody, UnknownMediaType
 
 
@@ -52,14 +52,14 @@ class Revocation(msgspec.Struct, frozen=True):
 _T = TypeVar("_T")
 
 
-def grant_of(body: bytes) -> Grant:
+def grant_of(body: bytes) -> TokenRequest:
     """
     Read what a token shall say: JSON, whatever its media type.
 
     Raises:
         BadBody: It is malformed, or a field is missing, unknown or wrong.
     """
-    return _converted(body, JSON, Grant)
+    return _converted(body, JSON, TokenRequest)
 
 
 def question_of(body: bytes, media_type: str) -> Question:

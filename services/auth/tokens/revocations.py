@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import structlog
 
-from libs.common.control.commands import Order
-from libs.common.control.port import Control, OrderListener
+from libs.common.control.commands import Command
+from libs.common.control.port import CommandListener, Control
 from libs.common.errors import Unavailable
 from libs.common.retry import Backoff
 from libs.common.tokens.channel_tokens import ChannelToken
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 POLL = 1.0  # Seconds that one look for orders waits.
 
 
-class Orders:
+class RevocationList:
     """
     Orders about tokens, given and heard.
 
@@ -52,15 +52,15 @@ class Orders:
                 else:
                     backoff.reset()
 
-    async def send(self, order: Order) -> None:
+    async def send(self, command: Command) -> None:
         """
         Give an order, and hold to it here at once.
 
         Raises:
             Unavailable: Control is away; the order may have been given.
         """
-        await self._control.send(order)
-        self._note(order)
+        await self._control.send(command)
+        self._note(command)
 
     def check(self, token: ChannelToken) -> None:
         """
@@ -74,15 +74,15 @@ class Orders:
             raise Unavailable("control")
         self._revocations.check(token, self._clock())
 
-    async def _hear(self, listener: OrderListener) -> None:
+    async def _hear(self, listener: CommandListener) -> None:
         """Take what has come.  A first silence tells that all orders in force were among it."""
-        orders = await listener.receive(POLL if self._has_heard else 0)
-        for order in orders:
-            self._note(order)
-        if not orders:
+        revocations = await listener.receive(POLL if self._has_heard else 0)
+        for command in revocations:
+            self._note(command)
+        if not revocations:
             self._has_heard = True
 
-    def _note(self, order: Order) -> None:
-        app = self._revocations.add(order, self._clock())
+    def _note(self, command: Command) -> None:
+        app = self._revocations.add(command, self._clock())
         if app:
             log.error("revocations.folded", app=app, revocations=len(self._revocations))

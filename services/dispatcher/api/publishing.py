@@ -16,7 +16,7 @@ from aiohttp import web
 from libs.common.apps.port import Apps
 from libs.common.bus.port import Bus
 from libs.common.channels import Channel
-from libs.common.control.commands import Order
+from libs.common.control.commands import Command
 from libs.common.control.port import Control
 from libs.common.errors import Invalid
 from libs.common.eventlog.port import EventLog
@@ -25,7 +25,7 @@ from libs.common.rates.throttle import Throttle
 from libs.common.roster.port import Roster
 from libs.common.tally.port import Tally
 from libs.common.web import http
-from libs.common.web.authentication import Callers
+from libs.common.web.authentication import AppAuthenticator
 from services.dispatcher.api.queries import Attributes
 from services.dispatcher.api.reads import Reads
 from services.dispatcher.api.requests import Post, read_batch, read_event, read_former
@@ -41,7 +41,7 @@ Reader = Callable[..., Post]
 _PROOFS = {"auth_key", "auth_timestamp", "auth_version", "auth_signature", "body_md5"}
 
 
-class TokenUsed(Invalid):
+class IdempotencyKeyUsed(Invalid):
     """An idempotency key was used for another request before."""
 
     status = 409
@@ -50,14 +50,14 @@ class TokenUsed(Invalid):
         super().__init__("this X-Idempotency-Key was used for another request")
 
 
-class BadToken(Invalid):
+class BadIdempotencyKey(Invalid):
     """An idempotency key is too long."""
 
     def __init__(self) -> None:
         super().__init__(f"X-Idempotency-Key may have {LONGEST_TOKEN} characters")
 
 
-class Api:
+class PublishingApi:
     """
     The handlers.
 
@@ -86,12 +86,12 @@ class Api:
         rates: Rates,
         counts: Counter[str],
     ) -> None:
-        self._callers = Callers(apps, settings.read_timeout)
+        self._authenticator = AppAuthenticator(apps, settings.read_timeout)
         self._bus = bus
         self._events = events
         self._control = control
         self._throttle = Throttle(rates)
-        self._reads = Reads(self._callers, bus, roster, tally=tally, throttle=self._throttle)
+        self._reads = Reads(self._authenticator, bus, roster, tally=tally, throttle=self._throttle)
         self._counts = counts
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
@@ -134,13 +134,13 @@ class Api:
         return http.answer({}, status=202)
 
     async def _publish(self, request: web.Request, read: Reader) -> Post:
-        call = await self._callers.signed(request)
+        call = await self._authenticator.signed(request)
         token = _token(request)
         post = read(call.app, call.body, now=call.now, token=token)
         act, cost = Act(call.app.id, "publishes"), len(post.publications)
         await self._throttle.check(act, rate=call.app.limits.publishes, cost=cost)
         if token and not await self._bus.claim(call.app.id, token, _digest(request, call.body)):
-            raise TokenUsed
+            raise IdempotencyKeyUsed
         await self._bus.publish(post.publications)
         self._counts["posted.events"] += cost
         return post
@@ -152,20 +152,20 @@ class Api:
         return await self._reads.descriptions(list(wanted), list(wanted.values()))
 
     async def _terminate(self, request: web.Request) -> web.Response:
-        call = await self._callers.signed(request)
+        call = await self._authenticator.signed(request)
         user_id = request.match_info["user_id"]
-        order = Order("terminate", call.app.id, user_id, call.now, call.now + TERMINATE_TTL)
-        await self._control.send(order)
+        command = Command("terminate", call.app.id, user_id, call.now, call.now + TERMINATE_TTL)
+        await self._control.send(command)
         self._counts["posted.terminations"] += 1
         return http.answer({})
 
     async def _post_cloudevents(self, request: web.Request) -> web.Response:
-        app = self._callers.named(request)
+        app = self._authenticator.named(request)
         records = records_of(
             app.events_topic,
             content_type=request.headers.get("Content-Type", ""),
             headers={name.lower(): value for name, value in request.headers.items()},
-            body=await self._callers.body(request),
+            body=await self._authenticator.body(request),
         )
         act = Act(app.id, "publishes")
         await self._throttle.check(act, rate=app.limits.publishes, cost=len(records))
@@ -177,7 +177,7 @@ class Api:
 def _token(request: web.Request) -> str:
     token = request.headers.get("X-Idempotency-Key", "")
     if len(token) > LONGEST_TOKEN:
-        raise BadToken
+        raise BadIdempotencyKey
     return token
 
 

@@ -16,7 +16,7 @@ from libs.common.rates.throttle import Throttle
 from libs.common.roster.port import Roster
 from libs.common.tally.port import Subject, Tally
 from libs.common.web import http
-from libs.common.web.authentication import Call, Callers
+from libs.common.web.authentication import AppAuthenticator, AppCall
 from services.dispatcher.api.queries import (
     CACHE,
     SUBSCRIPTION_COUNT,
@@ -40,7 +40,7 @@ BATCH = 500  # Channels of one round trip.
 _ALL = frozenset({USER_COUNT, SUBSCRIPTION_COUNT, CACHE})
 
 
-class TooManyChannels(BadQuery):
+class TooManyOccupied(BadQuery):
     """More channels are occupied than one answer names."""
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class Reads:
     The handlers.
 
     Args:
-        callers: Who may ask.
+        authenticator: Who may ask.
         bus: Keeps the last events of cache channels.
         roster: Knows users.
         tally: Knows subscriptions.
@@ -62,9 +62,15 @@ class Reads:
     """
 
     def __init__(
-        self, callers: Callers, bus: Bus, roster: Roster, *, tally: Tally, throttle: Throttle
+        self,
+        authenticator: AppAuthenticator,
+        bus: Bus,
+        roster: Roster,
+        *,
+        tally: Tally,
+        throttle: Throttle,
     ) -> None:
-        self._callers = callers
+        self._authenticator = authenticator
         self._bus = bus
         self._roster = roster
         self._tally = tally
@@ -87,7 +93,7 @@ class Reads:
         check_listing(prefix, asked)
         names = await self._tally.channels(call.app.id, prefix=prefix, limit=MOST_CHANNELS + 1)
         if len(names) > MOST_CHANNELS:
-            raise TooManyChannels
+            raise TooManyOccupied
         channels = [Channel(call.app.id, name) for name in names]
         return http.answer({"channels": await self.descriptions(channels, [asked] * len(names))})
 
@@ -120,8 +126,8 @@ class Reads:
         (total,) = await self._tally.totals([Subject("app", call.app.id)])
         return http.answer({"connections": total})
 
-    async def _asked(self, request: web.Request) -> Call:
-        call = await self._callers.signed(request)
+    async def _asked(self, request: web.Request) -> AppCall:
+        call = await self._authenticator.signed(request)
         await self._throttle.check(Act(call.app.id, "reads"), rate=call.app.limits.reads)
         return call
 
@@ -169,7 +175,7 @@ class Reads:
         ]
 
 
-def _channel(request: web.Request, call: Call) -> Channel:
+def _channel(request: web.Request, call: AppCall) -> Channel:
     name = request.match_info["channel"]
     check_channel(name, longest=call.app.limits.longest_channel_name)
     return Channel(call.app.id, name)

@@ -7,8 +7,7 @@ Pure.  Headers decide whether a record is a CloudEvent; otherwise the shape of t
 from typing import Any
 
 from libs.common.eventlog.records import Record
-from services.dispatcher.events import cloudevents
-from services.dispatcher.events import debezium as changes
+from services.dispatcher.events import cloudevents, debezium
 from services.dispatcher.events.event import (
     DomainEvent,
     Undecodable,
@@ -45,9 +44,9 @@ def _decode_json(record: Record, value: bytes, *, trace: str) -> DomainEvent | N
     document = parse(value)
     if not isinstance(document, dict):
         raise Undecodable("the value is not a JSON object")
-    if envelope := changes.envelope_of(document):
-        return changes.decode_change(record, envelope, trace=trace)
-    if changes.is_tombstone(document):
+    if envelope := debezium.envelope_of(document):
+        return debezium.decode_change(record, envelope, trace=trace)
+    if debezium.is_tombstone(document):
         return None
     return DomainEvent(
         type=_type(document) or record.topic,

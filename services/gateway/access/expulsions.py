@@ -14,7 +14,7 @@ them expires.  Clients get in with a new permission; who is subscribed is not se
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from libs.common.control.commands import Order
+from libs.common.control.commands import Command
 from libs.common.errors import Forbidden
 from libs.common.globs import Globs
 
@@ -85,19 +85,19 @@ class _App:
     everybody: _Until | None = None
     count: int = 0
 
-    def note(self, order: Order, now: float, *, most: int) -> None:
+    def note(self, command: Command, now: float, *, most: int) -> None:
         """Take a user out of channels; a later order widens an earlier one, in whichever sequence they come."""
-        until = _Until(order.issued_at, order.expires_at)
-        before = self.users.get(order.subject, {})
+        until = _Until(command.issued_at, command.expires_at)
+        before = self.users.get(command.subject, {})
         coarser = self.everybody, before.get(_ANY)
         if any(each is not None and each.stands_for(until) for each in coarser):
             return
         known = _in_force(before, now)
-        for name in order.channels:
+        for name in command.channels:
             known[name] = _widest((until, known.get(name, until)))
         if len(known) > most:
             known = {_ANY: _widest(known.values())}
-        self.users[order.subject] = known
+        self.users[command.subject] = known
         self.count += len(known) - len(before)
 
     def refuses(self, user: str, channel: str, *, given_at: float, now: float) -> bool:
@@ -144,23 +144,23 @@ class Expulsions:
     def __len__(self) -> int:
         return self._count
 
-    def add(self, order: Order, now: float) -> Expulsion:
+    def add(self, command: Command, now: float) -> Expulsion:
         """
         Know of an order to expel; the same may come again, and a later one stands for an earlier alike.
 
         Args:
-            order: As control tells it.
+            command: As control tells it.
             now: UTC epoch seconds.
 
         Returns:
             What it ends: subscriptions of its own user to its own channels.
         """
-        made = Expulsion(Globs(order.channels), order.issued_at, order.expires_at)
-        if order.expires_at <= now or not order.channels:
+        made = Expulsion(Globs(command.channels), command.issued_at, command.expires_at)
+        if command.expires_at <= now or not command.channels:
             return made
-        app = self._apps.setdefault(order.app, _App())
+        app = self._apps.setdefault(command.app, _App())
         before = app.count
-        app.note(order, now, most=self._of_user)
+        app.note(command, now, most=self._of_user)
         self._count += app.count - before
         return replace(made, folded=self._bounded(now))
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import inf
 
-from services.gateway.access.verifier import Pass
+from services.gateway.access.verifier import Verified
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,23 +19,25 @@ class Grant:
     Attributes:
         user: Whose it is; empty where nothing says so.
         given_at: When it was given, UTC epoch seconds.
-        pass_: The token that opened the channel; None: one of Pusher's kind, which has no end.
+        verified: The token that opened the channel; None: one of Pusher's kind, which has no end.
     """
 
     user: str
     given_at: float
-    pass_: Pass | None = None
+    verified: Verified | None = None
 
     @property
     def ends_at(self) -> float:
         """When it ends by itself."""
-        return self.pass_.ends_at if self.pass_ else inf
+        return self.verified.ends_at if self.verified else inf
 
-    def is_by(self, pass_: Pass | None) -> bool:
+    def is_by(self, verified: Verified | None) -> bool:
         """Tell whether it was given by the same token."""
-        if self.pass_ is None or pass_ is None:
+        if self.verified is None or verified is None:
             return False
-        return self.pass_.token.jti == pass_.token.jti and self.pass_.token == pass_.token
+        return (
+            self.verified.token.jti == verified.token.jti and self.verified.token == verified.token
+        )
 
 
 class Grants:
@@ -48,7 +50,7 @@ class Grants:
 
     def put(self, channel: str, grant: Grant) -> None:
         """Take a grant in the place of an older one; a token that is shown for many channels is kept once."""
-        shown = (each for each in self._by_channel.values() if each.is_by(grant.pass_))
+        shown = (each for each in self._by_channel.values() if each.is_by(grant.verified))
         self._by_channel[channel] = next(shown, grant)
 
     def drop(self, channel: str) -> None:
@@ -64,9 +66,9 @@ class Grants:
         """When the first of them ends."""
         return min((grant.ends_at for grant in self._by_channel.values()), default=inf)
 
-    def passes(self) -> Iterator[Pass]:
+    def tokens(self) -> Iterator[Verified]:
         """Yield the tokens that gave some."""
-        return (grant.pass_ for grant in self._by_channel.values() if grant.pass_)
+        return (grant.verified for grant in self._by_channel.values() if grant.verified)
 
     def named(self, judge: Callable[[str, Grant], bool]) -> list[str]:
         """Name the channels whose grants a judgement is true of."""

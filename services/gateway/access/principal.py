@@ -13,20 +13,20 @@ from libs.common.errors import Denied
 from services.gateway.access import rights
 from services.gateway.access.expulsions import Expulsion
 from services.gateway.access.grants import Grant, Grants
-from services.gateway.access.verifier import Pass, Passes
+from services.gateway.access.verifier import Verified, Verifier
 from services.gateway.protocol.effects import Effect, KnownAs, Shows, Watch
 from services.gateway.protocol.frames import SignIn, Subscribe, User
 
-Judgement = Callable[[Pass], bool]
+Judgement = Callable[[Verified], bool]
 
 
-class Standing:
+class Principal:
     """
     What one client has shown, and what it is good for.
 
     Args:
         socket_id: The connection's name.
-        passes: What its gateway knows of tokens.
+        verifier: What its gateway knows of tokens.
         carried: The token that it connected with.
 
     Attributes:
@@ -38,19 +38,19 @@ class Standing:
     __slots__ = (
         "_carried",
         "_grants",
-        "_passes",
         "_socket_id",
-        "_user_pass",
+        "_user_token",
+        "_verifier",
         "known_as",
         "tokens",
         "user",
     )
 
-    def __init__(self, socket_id: str, passes: Passes, carried: Pass | None) -> None:
+    def __init__(self, socket_id: str, verifier: Verifier, carried: Verified | None) -> None:
         self._socket_id = socket_id
-        self._passes = passes
+        self._verifier = verifier
         self._carried = carried
-        self._user_pass: Pass | None = None
+        self._user_token: Verified | None = None
         self._grants = Grants()
         self.user: User | None = None
         self.known_as: tuple[str, ...] = ()
@@ -69,18 +69,18 @@ class Standing:
         Returns:
             The guarded channels that an earlier sign-in had opened, if this one says something else: see `rejudged`.
         """
-        user, pass_ = rights.sign_in(self._client(app, now), data)
-        says_the_same = user == self.user and pass_ is None and self._user_pass is None
+        user, verified = rights.sign_in(self._client(app, now), data)
+        says_the_same = user == self.user and verified is None and self._user_token is None
         opened = self._grants.named(
             lambda name, grant: kind_of(name) is Kind.PUBLIC and self._rests_on_sign_in(grant)
         )
-        self.user, self._user_pass = user, pass_
+        self.user, self._user_token = user, verified
         return [] if says_the_same else opened
 
     @property
     def is_signed_in_by_token(self) -> bool:
         """Whether a channel token says who the client is, and not ``user_data``."""
-        return self._user_pass is not None
+        return self._user_token is not None
 
     def signed_in(self) -> list[Effect]:
         """Say as whom the client acts since it signed in."""
@@ -88,10 +88,10 @@ class Standing:
 
     def sign_out(self) -> User | None:
         """Undo the sign-in, and tell as whom it was."""
-        user, self.user, self._user_pass = self.user, None, None
+        user, self.user, self._user_token = self.user, None, None
         return user
 
-    def join(self, app: App, data: Subscribe, *, now: float) -> rights.Entry:
+    def join(self, app: App, data: Subscribe, *, now: float) -> rights.Admittance:
         """Tell by what right the client may join a channel; raises as `rights.join` does."""
         return rights.join(self._client(app, now), data)
 
@@ -101,7 +101,7 @@ class Standing:
             self._grants.drop(channel)
             return []
         self._grants.put(channel, grant)
-        timed = [*self._shown(), Watch()] if grant.pass_ else []
+        timed = [*self._shown(), Watch()] if grant.verified else []
         return [*self._known(grant.user), *timed]
 
     def drop(self, channel: str) -> None:
@@ -115,15 +115,15 @@ class Standing:
     @property
     def ends_at(self) -> float:
         """When the first thing that a token opened ends."""
-        return min(self._grants.ends_at, self._user_pass.ends_at if self._user_pass else inf)
+        return min(self._grants.ends_at, self._user_token.ends_at if self._user_token else inf)
 
     def opened_by(self, judge: Judgement) -> list[str]:
         """Name the channels that were opened by tokens of which a judgement is true."""
-        return self._grants.named(lambda _, grant: bool(grant.pass_ and judge(grant.pass_)))
+        return self._grants.named(lambda _, grant: bool(grant.verified and judge(grant.verified)))
 
     def is_signed_in_by(self, judge: Judgement) -> bool:
         """Tell whether it is signed in by a token of which a judgement is true."""
-        return self._user_pass is not None and judge(self._user_pass)
+        return self._user_token is not None and judge(self._user_token)
 
     def expelled(self, user_id: str, expulsion: Expulsion) -> list[str]:
         """Name the channels out of which a user was taken."""
@@ -150,15 +150,15 @@ class Standing:
         return lost
 
     def _rests_on_sign_in(self, grant: Grant) -> bool:
-        return grant.pass_ is None or grant.is_by(self._user_pass)
+        return grant.verified is None or grant.is_by(self._user_token)
 
     def _client(self, app: App, now: float) -> rights.Client:
         return rights.Client(
             app,
             self._socket_id,
-            self._passes,
+            self._verifier,
             user=self.user,
-            user_pass=self._user_pass,
+            user_token=self._user_token,
             carried=self._carried,
             now=now,
         )
@@ -172,6 +172,6 @@ class Standing:
 
     def _shown(self) -> list[Effect]:
         """Say which tokens count, if others did until now."""
-        passes = [self._carried, self._user_pass, *self._grants.passes()]
-        before, self.tokens = self.tokens, frozenset(each.token.jti for each in passes if each)
+        shown = [self._carried, self._user_token, *self._grants.tokens()]
+        before, self.tokens = self.tokens, frozenset(each.token.jti for each in shown if each)
         return [Shows(before)] if self.tokens != before else []

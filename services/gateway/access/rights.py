@@ -17,7 +17,7 @@ from libs.common.errors import Denied, Forbidden
 from libs.common.policies.policies import Decision
 from libs.common.tokens.channel_tokens import ChannelToken, looks_like_token, permits
 from services.gateway.access.grants import Grant
-from services.gateway.access.verifier import NotNamed, Pass, Passes
+from services.gateway.access.verifier import NotNamed, Verified, Verifier
 from services.gateway.protocol import frames
 from services.gateway.protocol.frames import Member, SignIn, Subscribe, User
 
@@ -46,7 +46,7 @@ class NotIdentified(Denied):
         super().__init__("this channel is for clients that sign in, or connect with a token")
 
 
-class NotAllowed(Forbidden):
+class RefusedByGuard(Forbidden):
     """A guard lets this user not in."""
 
     def __init__(self, decision: Decision) -> None:
@@ -62,52 +62,52 @@ class Client:
     Attributes:
         app: Whose client it is.
         socket_id: The connection's name.
-        passes: What this gateway knows of tokens.
+        verifier: What this gateway knows of tokens.
         user: As whom it is signed in.
-        user_pass: By which token, if it was one.
+        user_token: By which token, if it was one.
         carried: The token that it connected with.
         now: Monotonic seconds.
     """
 
     app: App
     socket_id: str
-    passes: Passes
+    verifier: Verifier
     user: User | None
-    user_pass: Pass | None
-    carried: Pass | None
+    user_token: Verified | None
+    carried: Verified | None
     now: float
 
 
-class Entry(NamedTuple):
+class Admittance(NamedTuple):
     """What a client may join as: a member, of presence channels; and by what right, where it takes one."""
 
     member: Member | None
     grant: Grant | None
 
 
-def sign_in(client: Client, data: SignIn) -> tuple[User, Pass | None]:
+def sign_in(client: Client, data: SignIn) -> tuple[User, Verified | None]:
     """
     Tell who the client proves to be, and by which token if it is one of ours.
 
     Raises:
         BadSignature: The token is not one of this app for this socket and user.
         BadChannelToken: It is a channel token, and not good.
-        NotInformed: See `Passes.accept`.
+        NotInformed: See `Verifier.accept`.
         BadMessage: The signed text names no user.
         SignedInOtherwise: It is another user than before.
     """
     if looks_like_token(data.auth):
-        pass_ = client.passes.accept(data.auth, client.app, now=client.now)
-        user = _user_of(pass_.token)
+        verified = client.verifier.accept(data.auth, client.app, now=client.now)
+        user = _user_of(verified.token)
     else:
-        pass_ = None
+        verified = None
         if data.user_data is None:
             raise frames.BadMessage("the data of pusher:signin needs user_data")
         check_token(client.app, data.auth, user_text(client.socket_id, data.user_data))
         user = frames.parse_user(data.user_data)
     if client.user is not None and client.user.id != user.id:
         raise SignedInOtherwise
-    return user, pass_
+    return user, verified
 
 
 def tenant_of(user: User, field: str) -> str:
@@ -127,7 +127,7 @@ def tenant_of(user: User, field: str) -> str:
         return ""
 
 
-def join(client: Client, data: Subscribe) -> Entry:
+def join(client: Client, data: Subscribe) -> Admittance:
     """
     Tell as whom, and by what right, the client may join a channel.
 
@@ -140,7 +140,7 @@ def join(client: Client, data: Subscribe) -> Entry:
         BadChannelToken: It is a channel token, and not good.
         NotNamed: It is good for other channels.
         NotIdentified, NotAllowed: The channel is public and guarded.
-        NotInformed: See `Passes.accept`.
+        NotInformed: See `Verifier.accept`.
         Expelled: The permission is older than the user's expulsion.
         NotSignedIn: The channel is another user's.
         BadMessage: Nothing says who joins the presence channel.
@@ -151,43 +151,43 @@ def join(client: Client, data: Subscribe) -> Entry:
     if kind is Kind.USER:
         if client.user is None or data.channel != USER_PREFIX + client.user.id:
             raise NotSignedIn
-        return Entry(None, None)
-    pass_ = _pass(client, data)
-    if pass_ is None:
+        return Admittance(None, None)
+    verified = _verified(client, data)
+    if verified is None:
         text = channel_text(client.socket_id, data.channel, data.channel_data)
         check_token(client.app, data.auth or "", text)
         return _granted(client, data, kind)
-    return _let_in(client, data, pass_)
+    return _let_in(client, data, verified)
 
 
-def _public(client: Client, data: Subscribe) -> Entry:
+def _public(client: Client, data: Subscribe) -> Admittance:
     """A token that names a guarded channel opens it; else the policy judges who the client says it is."""
-    if not client.passes.guards.has(client.app.id, data.channel):
-        return Entry(None, None)
+    if not client.verifier.guards.has(client.app.id, data.channel):
+        return Admittance(None, None)
     if not looks_like_token(data.auth or "") and client.carried and _is_named(client, data.channel):
         return _let_in(client, data, client.carried)
-    user, pass_ = _identified(client, data)
-    if pass_ is not None and permits(pass_.token, data.channel):
-        return _let_in(client, data, pass_)
-    decision = client.passes.guards.decide(client.app.id, data.channel, _person(user))
+    user, verified = _identified(client, data)
+    if verified is not None and permits(verified.token, data.channel):
+        return _let_in(client, data, verified)
+    decision = client.verifier.guards.decide(client.app.id, data.channel, _person(user))
     if not decision.allowed:
-        raise NotAllowed(decision)
-    return Entry(None, Grant(user.id, client.passes.utc(client.now), pass_))
+        raise RefusedByGuard(decision)
+    return Admittance(None, Grant(user.id, client.verifier.utc(client.now), verified))
 
 
-def _identified(client: Client, data: Subscribe) -> tuple[User, Pass | None]:
+def _identified(client: Client, data: Subscribe) -> tuple[User, Verified | None]:
     """Tell who the client says it is: now, else when it signed in, else when it connected."""
     if looks_like_token(data.auth or ""):
-        shown = client.passes.accept(data.auth or "", client.app, now=client.now)
+        shown = client.verifier.accept(data.auth or "", client.app, now=client.now)
         return _user_of(shown.token), shown
-    pass_ = client.carried if client.user is None else client.user_pass
-    if pass_ is not None:
-        client.passes.check(pass_, client.app, now=client.now)
+    verified = client.carried if client.user is None else client.user_token
+    if verified is not None:
+        client.verifier.check(verified, client.app, now=client.now)
     if client.user is not None:
-        return client.user, pass_
-    if pass_ is None:
+        return client.user, verified
+    if verified is None:
         raise NotIdentified
-    return _user_of(pass_.token), pass_
+    return _user_of(verified.token), verified
 
 
 def _is_named(client: Client, channel: str) -> bool:
@@ -195,7 +195,7 @@ def _is_named(client: Client, channel: str) -> bool:
     if client.carried is None or not permits(client.carried.token, channel):
         return False
     try:
-        client.passes.check(client.carried, client.app, now=client.now)
+        client.verifier.check(client.carried, client.app, now=client.now)
     except Denied:
         return False
     return True
@@ -222,45 +222,45 @@ def _object_of(text: str) -> dict[str, Any]:
         return {}
 
 
-def _pass(client: Client, data: Subscribe) -> Pass | None:
+def _verified(client: Client, data: Subscribe) -> Verified | None:
     """Return the channel token that the client shows now, or showed when it connected; None: neither."""
     if data.auth:
         if not looks_like_token(data.auth):
             return None
-        return client.passes.accept(data.auth, client.app, now=client.now)
+        return client.verifier.accept(data.auth, client.app, now=client.now)
     if client.carried is not None:
-        client.passes.check(client.carried, client.app, now=client.now)
+        client.verifier.check(client.carried, client.app, now=client.now)
     return client.carried
 
 
-def _let_in(client: Client, data: Subscribe, pass_: Pass) -> Entry:
-    token = pass_.token
+def _let_in(client: Client, data: Subscribe, verified: Verified) -> Admittance:
+    token = verified.token
     if not permits(token, data.channel):
         raise NotNamed
-    grant = Grant(token.user, token.issued_at, pass_)
+    grant = Grant(token.user, token.issued_at, verified)
     _check_expulsions(client, data.channel, grant)
     if kind_of(data.channel) is not Kind.PRESENCE:
-        return Entry(None, grant)
+        return Admittance(None, grant)
     user = _user_of(token)
-    return Entry(Member(user.id, user.info), grant)
+    return Admittance(Member(user.id, user.info), grant)
 
 
-def _granted(client: Client, data: Subscribe, kind: Kind) -> Entry:
+def _granted(client: Client, data: Subscribe, kind: Kind) -> Admittance:
     """Read Pusher's kind of permission, whose signature is good; auth's own says whose and of when it is."""
     member = _member(data, client.user) if kind is Kind.PRESENCE else None
     holder = frames.parse_holder(data.channel_data)
     user_id = member.user_id if member else holder.user_id
     if not user_id:
-        return Entry(member, None)
-    given_at = client.passes.utc(client.now) if holder.iat is None else holder.iat
+        return Admittance(member, None)
+    given_at = client.verifier.utc(client.now) if holder.iat is None else holder.iat
     grant = Grant(user_id, given_at)
     _check_expulsions(client, data.channel, grant)
-    return Entry(member, grant)
+    return Admittance(member, grant)
 
 
 def _check_expulsions(client: Client, channel: str, grant: Grant) -> None:
-    now = client.passes.utc(client.now)
-    known = client.passes.expulsions
+    now = client.verifier.utc(client.now)
+    known = client.verifier.expulsions
     known.check(client.app.id, grant.user, channel, given_at=grant.given_at, now=now)
 
 

@@ -2,14 +2,14 @@
 Passes: channel tokens as a gateway takes them.
 
 Pure.  A gateway's own time is monotonic and tokens speak of UTC: whoever runs this keeps the two in step with
-`Passes.tune`.  A token that expires goes on for a grace, in which its client may present a new one; a new
+`Verifier.tune`.  A token that expires goes on for a grace, in which its client may present a new one; a new
 subscription it opens only until then.
 """
 
 from typing import NamedTuple
 
 from libs.common.apps.app import App
-from libs.common.control.commands import Order
+from libs.common.control.commands import Command
 from libs.common.errors import Forbidden, Unavailable
 from libs.common.policies.guards import Guards
 from libs.common.tokens.channel_tokens import GRAIN, ChannelToken, StaleToken, verify
@@ -32,7 +32,7 @@ class NotInformed(Unavailable):
         super().__init__("control")
 
 
-class Pass(NamedTuple):
+class Verified(NamedTuple):
     """
     A token that was accepted.
 
@@ -45,7 +45,7 @@ class Pass(NamedTuple):
     ends_at: float
 
 
-class Passes:
+class Verifier:
     """
     What this gateway knows of tokens, and of what they are good for.
 
@@ -76,7 +76,7 @@ class Passes:
         """Turn a monotonic instant into UTC epoch seconds."""
         return now + self._ahead
 
-    def accept(self, text: str, app: App, *, now: float) -> Pass:
+    def accept(self, text: str, app: App, *, now: float) -> Verified:
         """
         Take a token that is presented.
 
@@ -89,9 +89,9 @@ class Passes:
         if not self.is_informed:
             raise NotInformed
         self.revocations.check(token, utc)
-        return Pass(token, token.expires_at - self._ahead + self._grace)
+        return Verified(token, token.expires_at - self._ahead + self._grace)
 
-    def carried(self, text: str | None, app: App, *, now: float) -> Pass | StaleToken | None:
+    def carried(self, text: str | None, app: App, *, now: float) -> Verified | StaleToken | None:
         """
         Take the token that a client connects with, if there is one; raises as `accept` does.
 
@@ -102,7 +102,7 @@ class Passes:
         except StaleToken as error:
             return error
 
-    def check(self, pass_: Pass, app: App, *, now: float) -> None:
+    def check(self, verified: Verified, app: App, *, now: float) -> None:
         """
         Let a token that was accepted before be used again.
 
@@ -110,24 +110,24 @@ class Passes:
             BadChannelToken: It has expired or was revoked since, or its key was dropped.
         """
         utc = self.utc(now)
-        if utc >= pass_.token.expires_at:
+        if utc >= verified.token.expires_at:
             raise StaleToken
-        if pass_.token.expires_at - pass_.token.issued_at > self._ring.max_ttl + GRAIN:
+        if verified.token.expires_at - verified.token.issued_at > self._ring.max_ttl + GRAIN:
             raise StaleToken  # By other terms: revocations are remembered for as long as by these.
-        if self.is_revoked(pass_, app, now=now):
+        if self.is_revoked(verified, app, now=now):
             raise RevokedToken
 
-    def is_revoked(self, pass_: Pass, app: App, *, now: float) -> bool:
+    def is_revoked(self, verified: Verified, app: App, *, now: float) -> bool:
         """Tell whether a token was revoked since it was accepted: by itself, or with all that its key has signed."""
-        token = pass_.token
+        token = verified.token
         return not self._ring.knows(token.key, app) or self.revocations.is_revoked(
             token, self.utc(now)
         )
 
-    def revoke(self, order: Order, *, now: float) -> str:
+    def revoke(self, command: Command, *, now: float) -> str:
         """See `Revocations.add`."""
-        return self.revocations.add(order, self.utc(now))
+        return self.revocations.add(command, self.utc(now))
 
-    def expel(self, order: Order, *, now: float) -> Expulsion:
+    def expel(self, command: Command, *, now: float) -> Expulsion:
         """See `Expulsions.add`."""
-        return self.expulsions.add(order, self.utc(now))
+        return self.expulsions.add(command, self.utc(now))

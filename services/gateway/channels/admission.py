@@ -17,8 +17,8 @@ from libs.common.errors import Unavailable
 from libs.common.roster.port import JoinRequest, LeaseLost, Members, Roster, Seat, TooManyMembers
 from services.gateway.channels.feed import Feed
 from services.gateway.channels.hub import Hub, announcements
-from services.gateway.channels.occupancy import Attendance
-from services.gateway.channels.retry_queue import Desk
+from services.gateway.channels.occupancy import Occupancy
+from services.gateway.channels.retry_queue import RetryQueue
 from services.gateway.connections.connection import Connection
 from services.gateway.lease import Lease
 from services.gateway.protocol.effects import Refusal
@@ -85,7 +85,7 @@ class Admission:
         roster: Seats members.
         hub: Takes who was admitted.
         lease: Under whose name members are seated.
-        attendance: Is told who was admitted.
+        occupancy: Is told who was admitted.
         limit: What may wait, beside members who are seated again.  When it is full a question closes its
             connection (4100), and a departure gives up the lease: all who are here are then seated again under
             a new name.
@@ -98,17 +98,17 @@ class Admission:
         hub: Hub[Connection],
         *,
         lease: Lease,
-        attendance: Attendance,
+        occupancy: Occupancy,
         limit: int,
     ) -> None:
         self._feed = feed
         self._roster = roster
         self._hub = hub
         self._lease = lease
-        self._attendance = attendance
+        self._occupancy = occupancy
         self._limit = limit
-        self._follows: Desk[Follow] = Desk(self._follow)
-        self._seatings: Desk[Seating] = Desk(self._settle)
+        self._follows: RetryQueue[Follow] = RetryQueue(self._follow)
+        self._seatings: RetryQueue[Seating] = RetryQueue(self._settle)
         self._counted = 0  # Of the seatings, those that the limit is for.
         self._again: set[Place] = set()  # Who waits to be seated again, and is not being so.
 
@@ -250,7 +250,7 @@ class Admission:
     def _admit(self, question: Follow | Join) -> None:
         connection, channel = question.connection, question.channel
         self._hub.subscribe(channel, connection)
-        self._attendance.changed(channel)
+        self._occupancy.changed(channel)
         infos = self._hub.members(channel) if isinstance(question, Join) else None
         greeting = self._hub.greeting(channel, now=time.time())
         connection.perform(connection.session.admitted(channel.name, infos, greeting))

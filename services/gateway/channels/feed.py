@@ -28,8 +28,8 @@ from libs.common.channels import Channel, Kind
 from libs.common.errors import Unavailable
 from libs.common.retry import Backoff
 from libs.common.roster.port import Roster
-from services.gateway.channels.hub import Fanout, Hub, Room, Verdict, announcements
-from services.gateway.channels.subscription_counts import Crowds
+from services.gateway.channels.hub import Disposition, Fanout, Hub, Room, announcements
+from services.gateway.channels.subscription_counts import SubscriptionCounts
 from services.gateway.connections import socket
 from services.gateway.connections.connection import Connection
 from services.gateway.counters import Counters
@@ -91,7 +91,7 @@ class Feed:
         self._next_check = self._next_look + settings.position_check
         self._unseated = unseated
         self._tells_counts = tells_counts
-        self._crowds = Crowds()
+        self._counts = SubscriptionCounts()
 
     @property
     def is_listening(self) -> bool:
@@ -181,11 +181,11 @@ class Feed:
 
     async def _take_entry(self, entry: Entry, batch: Batch) -> Batch:
         verdict = self._hub.judge(entry)
-        if verdict is Verdict.REPAIR:
+        if verdict is Disposition.REPAIR:
             await self._fan_out(batch)
             await self._repair(entry.channel)
             return {}
-        if verdict is Verdict.DELIVER:
+        if verdict is Disposition.DELIVER:
             batch.setdefault(entry.channel, []).append(entry.broadcast)
         return batch
 
@@ -204,12 +204,12 @@ class Feed:
         channel, now = counted.channel, time.monotonic()
         if channel.is_presence or not self._tells_counts(channel.app):
             return  # What a dead gateway counted is taken off aloud, wherever it was.
-        if self._crowds.counted(channel, counted.total, now=now):
+        if self._counts.counted(channel, counted.total, now=now):
             batch.setdefault(channel, []).append(_count(channel, counted.total))
 
     async def _tell_counts(self) -> None:
         """Tell large channels how large they are by now."""
-        due = self._crowds.due(now=time.monotonic())
+        due = self._counts.due(now=time.monotonic())
         await self._fan_out({channel: [_count(channel, total)] for channel, total in due})
 
     async def announce(self, channel: Channel, broadcasts: list[Broadcast]) -> None:

@@ -32,7 +32,7 @@ class Subscriber(Protocol):
 S = TypeVar("S", bound=Subscriber)
 
 
-class Verdict(Enum):
+class Disposition(Enum):
     """What to do with an entry or a transition."""
 
     DELIVER = "deliver"
@@ -154,19 +154,19 @@ class Hub(Generic[S]):
             room.subscribers.pop(subscriber, None)
             room.empty_at = now
 
-    def judge(self, entry: Entry) -> Verdict:
+    def judge(self, entry: Entry) -> Disposition:
         """Place an entry: it is the next, or is old, or others are missing before it."""
         room = self._rooms.get(entry.channel)
         if room is None:
-            return Verdict.IGNORE
+            return Disposition.IGNORE
         known, new = room.position, entry.position
         if new.epoch != known.epoch or new.offset > known.offset + 1:
-            return Verdict.REPAIR
+            return Disposition.REPAIR
         if new.offset <= known.offset:
-            return Verdict.IGNORE
+            return Disposition.IGNORE
         room.active = True
         self.advance(room, entry)
-        return Verdict.DELIVER
+        return Disposition.DELIVER
 
     def advance(self, room: Room[S], entry: Entry) -> None:
         """Note that an entry is delivered now: it is the channel's last."""

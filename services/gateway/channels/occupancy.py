@@ -11,7 +11,7 @@ from collections.abc import Callable
 from libs.common.channels import Channel
 from libs.common.retry import Backoff
 from libs.common.roster.port import LeaseLost
-from libs.common.tally.port import Count, Standing, Subject, Tally
+from libs.common.tally.port import Count, Outcome, Subject, Tally
 from services.gateway.channels.hub import Hub
 from services.gateway.connections.connection import Connection
 from services.gateway.lease import Lease
@@ -20,7 +20,7 @@ MOMENT = 0.05  # Seconds in which changes are gathered.
 BATCH = 500  # Channels of one round trip.
 
 
-class Attendance:
+class Occupancy:
     """
     Reports the subscriptions of this gateway.
 
@@ -93,11 +93,11 @@ class Attendance:
         name = self._lease.name
         answers = await self._tally.report(name, [self._count(channel) for channel in channels])
         for channel, answer in zip(channels, answers, strict=True):
-            if not isinstance(answer, Standing):
+            if not isinstance(answer, Outcome):
                 self._changed[channel] = None
             if isinstance(answer, LeaseLost):
                 self._lease.lose(name)
-        return all(isinstance(answer, Standing) for answer in answers)
+        return all(isinstance(answer, Outcome) for answer in answers)
 
     def _count(self, channel: Channel) -> Count:
         room = self._hub.room(channel)

@@ -9,7 +9,7 @@ from libs.common.retry import Backoff
 T = TypeVar("T")
 
 
-class Desk(Generic[T]):
+class RetryQueue(Generic[T]):
     """
     Requests in the order of their coming.  Whoever puts them sees to it that there are not too many.
 

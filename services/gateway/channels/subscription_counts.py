@@ -11,7 +11,7 @@ LARGE = 100  # Subscriptions above which a channel counts as large.
 PAUSE = 5.0  # Seconds between two counts of a large channel.
 
 
-class Crowds:
+class SubscriptionCounts:
     """
     Who is told what, and when.
 

@@ -9,7 +9,7 @@ from libs.common.errors import Unavailable
 from services.gateway.counters import Counters
 
 
-class Relay:
+class Whispers:
     """
     Sends client events, in order.
 

@@ -12,8 +12,8 @@ from libs.common.errors import Invalid
 from libs.common.tally.port import Subject
 from libs.common.tokens.channel_tokens import StaleToken
 from libs.common.web.server import caller_of
-from services.gateway.access.verifier import NotInformed, Pass, Passes
-from services.gateway.connections.limiter import Turnstile
+from services.gateway.access.verifier import NotInformed, Verified, Verifier
+from services.gateway.connections.limiter import ConnectionLimiter
 from services.gateway.connections.quotas import of_connection
 from services.gateway.connections.wrong_paths import PathNotFound
 from services.gateway.protocol.handshake import check_client, check_version
@@ -27,15 +27,15 @@ class OverCapacity(Invalid):
     code = 4100  # Pusher, "Error codes": over capacity; clients return after a second.
 
 
-class Reception:
+class Acceptor:
     """
     Looks at newcomers.
 
     Args:
         apps: Whose clients may connect.
-        passes: What is known of channel tokens.
+        verifier: What is known of channel tokens.
         informed: Set when it is known what is revoked.
-        turnstile: Counts connections on all gateways.
+        limiter: Counts connections on all gateways.
         here: The connections of this one.
         most: So many of them there may be; 0 or -1: any number.
 
@@ -46,22 +46,22 @@ class Reception:
     def __init__(
         self,
         apps: Apps,
-        passes: Passes,
+        verifier: Verifier,
         *,
         informed: asyncio.Event,
-        turnstile: Turnstile,
+        limiter: ConnectionLimiter,
         here: Sized,
         most: int,
     ) -> None:
         self._apps = apps
-        self._passes = passes
+        self._verifier = verifier
         self._informed = informed
-        self._turnstile = turnstile
+        self._limiter = limiter
         self._here = here
         self._most = most
         self.is_closed = False
 
-    async def examine(self, request: web.Request) -> tuple[App, Pass | StaleToken | None]:
+    async def examine(self, request: web.Request) -> tuple[App, Verified | StaleToken | None]:
         """
         Tell whose client it is, and which token it brings.
 
@@ -76,16 +76,16 @@ class Reception:
         check_client(app, request.headers.get(hdrs.ORIGIN), is_secure=caller.is_secure)
         return app, await self._carried(app, request.query.get("token"))
 
-    async def _carried(self, app: App, text: str | None) -> Pass | StaleToken | None:
+    async def _carried(self, app: App, text: str | None) -> Verified | StaleToken | None:
         try:
-            return self._passes.carried(text, app, now=time.monotonic())
+            return self._verifier.carried(text, app, now=time.monotonic())
         except NotInformed as error:
             try:
                 async with asyncio.timeout(PATIENCE):
                     await self._informed.wait()
             except TimeoutError:
                 raise error from None
-        return self._passes.carried(text, app, now=time.monotonic())
+        return self._verifier.carried(text, app, now=time.monotonic())
 
     async def enter(self, app: App, site: str) -> tuple[Subject, ...]:
         """
@@ -93,14 +93,14 @@ class Reception:
 
         Raises:
             OverCapacity: There is none here.
-            Invalid, Denied, Unavailable: See `Turnstile.enter`.
+            Invalid, Denied, Unavailable: See `ConnectionLimiter.enter`.
         """
         self._check_capacity()
-        subjects = await self._turnstile.enter(of_connection(app, site))
+        subjects = await self._limiter.enter(of_connection(app, site))
         try:  # Again: while it waited for its turn others came, or the gateway began to go.
             self._check_capacity()
         except OverCapacity:
-            self._turnstile.leave(subjects)
+            self._limiter.leave(subjects)
             raise
         return subjects
 

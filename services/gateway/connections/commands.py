@@ -13,12 +13,12 @@ from typing import TypeVar
 
 import structlog
 
-from libs.common.control.commands import Order
+from libs.common.control.commands import Command
 from libs.common.control.port import Control
 from libs.common.errors import Unavailable
 from libs.common.retry import Backoff
 from libs.common.tokens.revocations import REVOKE
-from services.gateway.access.verifier import Passes
+from services.gateway.access.verifier import Verifier
 from services.gateway.connections.connection import Connection
 
 log = structlog.get_logger()
@@ -32,13 +32,13 @@ User = tuple[str, str]  # App id and user id.
 Token = tuple[str, str]  # App id and jti.
 
 
-class Orders:
+class CommandHandler:
     """
     Orders to this gateway.
 
     Args:
         control: Where they come from.
-        passes: Is told what is revoked, and who is expelled.
+        verifier: Is told what is revoked, and who is expelled.
         informed: Called once, when all orders in force have been heard.
         clock: UTC epoch seconds.
 
@@ -49,13 +49,13 @@ class Orders:
     def __init__(
         self,
         control: Control,
-        passes: Passes,
+        verifier: Verifier,
         *,
         informed: Callable[[], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._control = control
-        self._passes = passes
+        self._verifier = verifier
         self._informed = informed
         self.heard = asyncio.Event()
         self._known: dict[User, dict[Connection, None]] = {}
@@ -95,64 +95,64 @@ class Orders:
         async with self._control.listen() as listener:
             while True:
                 try:
-                    orders = await listener.receive(POLL if self.heard.is_set() else 0.0)
+                    commands = await listener.receive(POLL if self.heard.is_set() else 0.0)
                 except Unavailable:
                     await asyncio.sleep(backoff.delay())
                     continue
                 backoff.reset()
-                self._take(orders)
-                if not orders and not self.heard.is_set():  # See `OrderListener.receive`.
-                    self._passes.is_informed = True
+                self._take(commands)
+                if not commands and not self.heard.is_set():  # See `OrderListener.receive`.
+                    self._verifier.is_informed = True
                     self.heard.set()
                     self._informed()
 
-    def _take(self, orders: list[Order]) -> None:
+    def _take(self, commands: list[Command]) -> None:
         """Carry out what came together; revocations with one look at who may be meant."""
         folded: set[str] = set()
-        for order in orders:
-            match order.verb, order.kind:
+        for command in commands:
+            match command.verb, command.kind:
                 case "terminate", "user":
-                    self._terminate(order)
+                    self._terminate(command)
                 case "expel", "user":
-                    self._expel(order)
+                    self._expel(command)
                 case "revoke", _:
-                    folded |= self._revoke(order)
-        self._judge_again([order for order in orders if order.verb == REVOKE], folded)
+                    folded |= self._revoke(command)
+        self._judge_again([command for command in commands if command.verb == REVOKE], folded)
 
-    def _terminate(self, order: Order) -> None:
-        here = self._signed_in.get((order.app, order.subject), {})
+    def _terminate(self, command: Command) -> None:
+        here = self._signed_in.get((command.app, command.subject), {})
         ended = [
             connection
             for connection, since in here.items()
-            if since <= order.issued_at and _user(connection) == (order.app, order.subject)
+            if since <= command.issued_at and _user(connection) == (command.app, command.subject)
         ]
         for connection in ended:
             connection.close(TERMINATED, "the app has ended this user's connections")
-        log.info("user.terminated", app=order.app, connections=len(ended))
+        log.info("user.terminated", app=command.app, connections=len(ended))
 
-    def _expel(self, order: Order) -> None:
-        expulsion = self._passes.expel(order, now=time.monotonic())
+    def _expel(self, command: Command) -> None:
+        expulsion = self._verifier.expel(command, now=time.monotonic())
         if expulsion.folded:
             log.error("expulsions.folded", app=expulsion.folded)
-        here = tuple(self._known.get((order.app, order.subject), ()))
+        here = tuple(self._known.get((command.app, command.subject), ()))
         for connection in here:
-            connection.perform(connection.session.expelled(order.subject, expulsion))
-        log.info("user.expelled", app=order.app, connections=len(here))
+            connection.perform(connection.session.expelled(command.subject, expulsion))
+        log.info("user.expelled", app=command.app, connections=len(here))
 
-    def _revoke(self, order: Order) -> set[str]:
+    def _revoke(self, command: Command) -> set[str]:
         """Know of a revocation; return the apps all of whose tokens it may concern."""
-        folded = self._passes.revoke(order, now=time.monotonic())
+        folded = self._verifier.revoke(command, now=time.monotonic())
         if not folded:
             return set()
         log.error("revocations.folded", app=folded)
         return {folded}
 
-    def _judge_again(self, revoked: list[Order], folded: set[str]) -> None:
+    def _judge_again(self, revoked: list[Command], folded: set[str]) -> None:
         """Look at those who may be meant."""
         meant: set[Connection] = set()
-        for order in revoked:
-            known = self._known if order.kind == "user" else self._showing
-            meant.update(known.get((order.app, order.subject), ()))
+        for command in revoked:
+            known = self._known if command.kind == "user" else self._showing
+            meant.update(known.get((command.app, command.subject), ()))
         if folded:
             meant.update(*(here for user, here in self._known.items() if user[0] in folded))
         now = time.monotonic()

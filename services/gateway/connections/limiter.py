@@ -13,7 +13,7 @@ from contextlib import suppress
 from libs.common.errors import Denied, Invalid
 from libs.common.retry import Backoff
 from libs.common.roster.port import LeaseLost
-from libs.common.tally.port import Standing, Subject, Tally
+from libs.common.tally.port import Outcome, Subject, Tally
 from services.gateway.connections.quotas import Claim, Quota, Quotas, Round, Verdict
 from services.gateway.lease import Lease
 
@@ -51,7 +51,7 @@ class QuotaInDoubt(Invalid):
         super().__init__(f"there may soon be room below {_named(quotas)}, come back")
 
 
-class Turnstile:
+class ConnectionLimiter:
     """
     Counts this gateway's connections.
 
@@ -175,10 +175,10 @@ class Turnstile:
         lost = [answer for answer in answers if isinstance(answer, LeaseLost)]
         if lost:
             self._lease.lose(name)
-        standings = [answer if isinstance(answer, Standing) else None for answer in answers]
-        for claim, verdict in self._quotas.settle(round_, standings, now=time.monotonic()):
+        outcomes = [answer if isinstance(answer, Outcome) else None for answer in answers]
+        for claim, verdict in self._quotas.settle(round_, outcomes, now=time.monotonic()):
             claim.answer(verdict)
-        return None not in standings
+        return None not in outcomes
 
 
 def _is_granted(verdict: "asyncio.Future[Verdict]") -> bool:

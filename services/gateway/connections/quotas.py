@@ -15,7 +15,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from libs.common.apps.app import App
-from libs.common.tally.port import Count, Standing, Subject
+from libs.common.tally.port import Count, Outcome, Subject
 
 
 class Verdict(Enum):
@@ -169,24 +169,24 @@ class Quotas:
         return list(asked.values())
 
     def settle(
-        self, round_: Round, standings: Sequence[Standing | None], *, now: float
+        self, round_: Round, outcomes: Sequence[Outcome | None], *, now: float
     ) -> list[tuple[Claim, Verdict]]:
         """
         Decide about those who waited, in the order of their coming.
 
         Args:
             round_: What was reported.
-            standings: The answers, in order; None where the tally could not be asked.
+            outcomes: The answers, in order; None where the tally could not be asked.
             now: Monotonic seconds.
 
         Returns:
             The verdicts.  Who could not be judged gets `Verdict.IN_DOUBT`, and is to return; who is missing
             waits on.
         """
-        known: dict[Subject, Standing | None] = {}
-        for count, standing in zip(round_.counts, standings, strict=True):
-            known[count.subject] = standing
-            if standing is None:
+        known: dict[Subject, Outcome | None] = {}
+        for count, outcome in zip(round_.counts, outcomes, strict=True):
+            known[count.subject] = outcome
+            if outcome is None:
                 self._mark([count.subject])
         verdicts: list[tuple[Claim, Verdict]] = []
         for claim in round_.claims:
@@ -195,9 +195,9 @@ class Quotas:
                 self._undecided.append(claim)
             else:
                 verdicts.append((claim, verdict))
-        for subject, standing in known.items():
-            if standing is not None:
-                self._compare(subject, standing.held)
+        for subject, outcome in known.items():
+            if outcome is not None:
+                self._compare(subject, outcome.held)
         if round_.restated != self._restated:
             self._mark(known)
         return verdicts
@@ -213,7 +213,7 @@ class Quotas:
             self._stated.discard(subject)
 
     def _judge(
-        self, claim: Claim, known: dict[Subject, Standing | None], now: float
+        self, claim: Claim, known: dict[Subject, Outcome | None], now: float
     ) -> Verdict | None:
         waited = now - claim.came_at
         lacking = [
@@ -221,17 +221,17 @@ class Quotas:
             for subject, limit in claim.limited
             if not self._has_room(subject, known[subject])
         ]
-        if any(_is_full(standing, limit, waited) for standing, limit in lacking):
+        if any(_is_full(outcome, limit, waited) for outcome, limit in lacking):
             return Verdict.OVER_QUOTA
-        if any(standing is None for standing, _ in lacking):
+        if any(outcome is None for outcome, _ in lacking):
             return Verdict.IN_DOUBT
         if lacking:
             return Verdict.IN_DOUBT if waited >= self._patience else None
         self._admit(claim)
         return Verdict.GRANTED
 
-    def _has_room(self, subject: Subject, standing: Standing | None) -> bool:
-        return standing is not None and standing.held > self._admitted.get(subject, 0)
+    def _has_room(self, subject: Subject, outcome: Outcome | None) -> bool:
+        return outcome is not None and outcome.held > self._admitted.get(subject, 0)
 
     def _admit(self, claim: Claim) -> None:
         for subject, _ in claim.quotas:
@@ -247,9 +247,9 @@ class Quotas:
         self._changed.update(dict.fromkeys(subjects))
 
 
-def _is_full(standing: Standing | None, limit: int, waited: float) -> bool:
+def _is_full(outcome: Outcome | None, limit: int, waited: float) -> bool:
     """Tell whether there is no room for sure: not where it was not asked for, nor where who counts may be dead."""
-    return standing is not None and standing.total >= limit and standing.silence <= waited
+    return outcome is not None and outcome.total >= limit and outcome.silence <= waited
 
 
 @lru_cache

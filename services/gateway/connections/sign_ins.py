@@ -4,9 +4,9 @@ from functools import partial
 
 from libs.common.errors import Denied, Invalid
 from services.gateway.access.rights import tenant_of
-from services.gateway.connections.commands import Orders
+from services.gateway.connections.commands import CommandHandler
 from services.gateway.connections.connection import Connection
-from services.gateway.connections.limiter import Turnstile, check
+from services.gateway.connections.limiter import ConnectionLimiter, check
 from services.gateway.connections.quotas import Quota, Verdict, of_user
 
 
@@ -15,18 +15,18 @@ class SignIns:
     Knows who signs in.
 
     Args:
-        orders: Are told of each, to close what a user has open.
-        turnstile: Counts the connections of users on all gateways.
+        commands: Are told of each, to close what a user has open.
+        limiter: Counts the connections of users on all gateways.
     """
 
-    def __init__(self, orders: Orders, turnstile: Turnstile) -> None:
-        self._orders = orders
-        self._turnstile = turnstile
+    def __init__(self, commands: CommandHandler, limiter: ConnectionLimiter) -> None:
+        self._commands = commands
+        self._limiter = limiter
         self._asking: set[Connection] = set()  # Those for whose user room is being asked.
 
     def add(self, connection: Connection) -> None:
         """Know a connection's user, and close it if the user has too many."""
-        self._orders.signed_in(connection)
+        self._commands.signed_in(connection)
         user, app = connection.session.user, connection.session.app
         if user is None or connection in self._asking:
             return
@@ -34,7 +34,7 @@ class SignIns:
         if quotas[0].subject in connection.counts_for:  # It signs in again, and stays whom it is.
             return
         self._asking.add(connection)
-        self._turnstile.claim(quotas, partial(self._count, connection, quotas))
+        self._limiter.claim(quotas, partial(self._count, connection, quotas))
 
     def _count(self, connection: Connection, quotas: tuple[Quota, ...], verdict: Verdict) -> None:
         """Keep a connection that signed in, if there is room for it."""
@@ -48,4 +48,4 @@ class SignIns:
         if connection.is_open:
             connection.counts_for += subjects
         else:  # It went while this was found out.
-            self._turnstile.leave(subjects)
+            self._limiter.leave(subjects)

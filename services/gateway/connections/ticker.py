@@ -12,29 +12,29 @@ from contextlib import suppress
 from libs.common.apps.app import App
 from libs.common.apps.port import Apps
 from libs.common.errors import Unavailable
-from services.gateway.access.verifier import Passes
+from services.gateway.access.verifier import Verifier
 from services.gateway.connections.connection import Connection
-from services.gateway.connections.timer_wheel import Wheel
+from services.gateway.connections.timer_wheel import TimerWheel
 
 TICK = 1.0  # Seconds between two looks.
 
 
-class Rounds:
+class Ticker:
     """
     The connections of this gateway, by when they must be looked at.
 
     Args:
         apps: Theirs.
-        passes: Is told the time.
+        verifier: Is told the time.
         longest: Seconds after which every connection is looked at, whatever it said: who answers a ping long
             before the answer is due must be asked again before that.
     """
 
-    def __init__(self, apps: Apps, passes: Passes, *, longest: float) -> None:
+    def __init__(self, apps: Apps, verifier: Verifier, *, longest: float) -> None:
         self._apps = apps
-        self._passes = passes
+        self._verifier = verifier
         self._longest = longest
-        self._wheel: Wheel[Connection] = Wheel()
+        self._wheel: TimerWheel[Connection] = TimerWheel()
         self._known: tuple[App, ...] = ()  # At the last look.
         self._tune()
 
@@ -67,7 +67,7 @@ class Rounds:
             self.put(connection)
 
     def _tune(self) -> None:
-        self._passes.tune(now=time.monotonic(), utc=time.time())
+        self._verifier.tune(now=time.monotonic(), utc=time.time())
 
     def _refresh(self) -> None:
         """Let all connections have their apps as they are, if any was changed."""

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T", bound=Hashable)
 
 
-class Wheel(Generic[T]):
+class TimerWheel(Generic[T]):
     """Things by the second in which they are due; each once."""
 
     def __init__(self) -> None:

@@ -35,7 +35,7 @@ class _Upgrades(DynamicResource):
         return await super().resolve(request) if _asks_for_websocket(request) else (None, set())
 
 
-class Otherwise(web.AbstractRouteDef):
+class WrongPaths(web.AbstractRouteDef):
     """
     Gives a handler the upgrades that no route before it takes; its match has no ``key``.
 

@@ -10,7 +10,7 @@ from services.gateway.settings import GatewaySettings
 PONG_NOT_RECEIVED = Close(4201, "pong reply not received in time")
 
 
-class Silence:
+class Keepalive:
     """
     How long one client has been silent.
 

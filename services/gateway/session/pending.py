@@ -13,15 +13,15 @@ from typing import NamedTuple
 from services.gateway.protocol.frames import SignIn, Subscribe
 
 
-class Waiting(NamedTuple):
-    """A subscribe that waits; see `Held.put`."""
+class PendingSubscribe(NamedTuple):
+    """A subscribe that waits; see `Pending.put`."""
 
     data: Subscribe
     until: float
     is_good: bool
 
 
-class Held:
+class Pending:
     """
     What waits for one connection.
 
@@ -32,7 +32,7 @@ class Held:
     __slots__ = ("_by_channel", "sign_in")
 
     def __init__(self) -> None:
-        self._by_channel: dict[str, Waiting] = {}
+        self._by_channel: dict[str, PendingSubscribe] = {}
         self.sign_in: SignIn | None = None
 
     def put(self, data: Subscribe, *, until: float = inf, is_good: bool = False) -> None:
@@ -44,18 +44,18 @@ class Held:
             until: When the client is told that it takes a sign-in.
             is_good: Whether it shows a token that is good as far as is known.
         """
-        self._by_channel[data.channel] = Waiting(data, until, is_good)
+        self._by_channel[data.channel] = PendingSubscribe(data, until, is_good)
 
     def drop(self, channel: str) -> None:
         """Let a subscribe wait no more."""
         self._by_channel.pop(channel, None)
 
-    def take(self) -> list[Waiting]:
+    def take(self) -> list[PendingSubscribe]:
         """Take all subscribes, in the order in which they came."""
         taken, self._by_channel = self._by_channel, {}
         return list(taken.values())
 
-    def resume(self, before: Waiting) -> None:
+    def resume(self, before: PendingSubscribe) -> None:
         """Have a subscribe that waits again go on as before: its client is told once, and not later."""
         waiting = self._by_channel.get(before.data.channel)
         if waiting is not None:

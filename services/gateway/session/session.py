@@ -18,9 +18,9 @@ from libs.common.errors import Denied, Invalid
 from libs.common.tokens.channel_tokens import StaleToken
 from libs.common.tokens.revocations import RevokedToken
 from services.gateway.access.expulsions import Expelled, Expulsion
-from services.gateway.access.principal import Judgement, Standing
-from services.gateway.access.rights import Entry, NotIdentified
-from services.gateway.access.verifier import NotInformed, Pass, Passes
+from services.gateway.access.principal import Judgement, Principal
+from services.gateway.access.rights import Admittance, NotIdentified
+from services.gateway.access.verifier import NotInformed, Verified, Verifier
 from services.gateway.protocol import frames
 from services.gateway.protocol.client_events import ClientEvents
 from services.gateway.protocol.effects import (
@@ -39,9 +39,9 @@ from services.gateway.protocol.effects import (
     refusal_told,
 )
 from services.gateway.protocol.frames import Member, Message, SignIn, Subscribe, User
-from services.gateway.protocol.keepalive import Silence
+from services.gateway.protocol.keepalive import Keepalive
 from services.gateway.protocol.limits import TooManyChannels, check_user_info
-from services.gateway.session.pending import Held
+from services.gateway.session.pending import Pending
 from services.gateway.settings import GatewaySettings
 
 # As Soketi and Sockudo do it; a subscription that needs a token is as good as a sign-in (Sockudo, issue 130).
@@ -70,7 +70,7 @@ class Session:
         socket_id: The connection's name.
         settings: Limits and timers.
         now: When it was opened.
-        passes: What its gateway knows of tokens.
+        verifier: What its gateway knows of tokens.
         carried: The token that the client connected with, or why it does not count.
 
     Attributes:
@@ -81,15 +81,15 @@ class Session:
         "_channels",
         "_client_events",
         "_closed",
-        "_held",
         "_is_known",
+        "_keepalive",
         "_members",
         "_opened_at",
-        "_passes",
+        "_pending",
+        "_principal",
         "_settings",
-        "_silence",
         "_stale",
-        "_standing",
+        "_verifier",
         "app",
         "socket_id",
     )
@@ -101,50 +101,50 @@ class Session:
         settings: GatewaySettings,
         *,
         now: float,
-        passes: Passes,
-        carried: Pass | StaleToken | None = None,
+        verifier: Verifier,
+        carried: Verified | StaleToken | None = None,
     ) -> None:
         self.app = app
         self.socket_id = socket_id
         self._settings = settings
-        self._passes = passes
+        self._verifier = verifier
         self._stale = carried if isinstance(carried, StaleToken) else None
-        pass_ = None if isinstance(carried, StaleToken) else carried
-        self._standing = Standing(socket_id, passes, pass_)
-        self._held = Held()
+        verified = None if isinstance(carried, StaleToken) else carried
+        self._principal = Principal(socket_id, verifier, verified)
+        self._pending = Pending()
         self._channels: dict[str, State] = {}
         self._members: dict[str, Member] = {}
         self._client_events = ClientEvents()
         self._opened_at = now
-        self._is_known = pass_ is not None  # Whether it showed a good token, anywhere.
-        self._silence = Silence(settings, now=now)
+        self._is_known = verified is not None  # Whether it showed a good token, anywhere.
+        self._keepalive = Keepalive(settings, now=now)
         self._closed = False
 
     @property
     def user(self) -> User | None:
         """As whom the client is signed in."""
-        return self._standing.user
+        return self._principal.user
 
     @property
     def known_as(self) -> tuple[str, ...]:
         """The ids of the users for whom it acted, in order."""
-        return self._standing.known_as
+        return self._principal.known_as
 
     @property
     def tokens(self) -> frozenset[str]:
         """The names (``jti``) of the tokens that count for the client."""
-        return self._standing.tokens
+        return self._principal.tokens
 
     def opened(self) -> list[Effect]:
         """Greet the client."""
         timeout = max(1, int(self._settings.activity_timeout))
         greeting = Send(frames.established(self.socket_id, timeout))
         complaint = [error_told(self._stale)] if self._stale else []
-        return [greeting, *complaint, *self._standing.opened()]
+        return [greeting, *complaint, *self._principal.opened()]
 
     def heard(self, now: float) -> None:
         """Note that something came from the client: any frame is a sign of life."""
-        self._silence.heard(now)
+        self._keepalive.heard(now)
 
     def received(self, text: bytes | str, now: float) -> list[Effect]:
         """Take a text frame."""
@@ -158,50 +158,52 @@ class Session:
         """Judge the client's silence, and whether it is known; due at `next_tick`."""
         if now >= self._known_by:
             return [NOT_KNOWN]
-        late = [refusal_told(name, NotIdentified()) for name in self._held.overdue(now)]
-        ended = self._withdraw(lambda pass_: pass_.ends_at <= now, StaleToken())
-        return [*late, *ended, *self._silence.judged(now)]
+        late = [refusal_told(name, NotIdentified()) for name in self._pending.overdue(now)]
+        ended = self._withdraw(lambda verified: verified.ends_at <= now, StaleToken())
+        return [*late, *ended, *self._keepalive.judged(now)]
 
     @property
     def next_tick(self) -> float:
         """When the client must be judged next."""
-        return min(self._known_by, self._held.due, self._standing.ends_at, self._silence.due)
+        return min(self._known_by, self._pending.due, self._principal.ends_at, self._keepalive.due)
 
     @property
     def _known_by(self) -> float:
         """By when the client must be known."""
         timeout = self.app.auth_timeout
-        is_known = self._is_known or self._held.is_good
+        is_known = self._is_known or self._pending.is_good
         return inf if is_known or timeout <= 0 else self._opened_at + timeout
 
     def judged(self, now: float) -> list[Effect]:
         """Take from the client what tokens opened that were revoked."""
-        revoked = partial(self._passes.is_revoked, app=self.app, now=now)
+        revoked = partial(self._verifier.is_revoked, app=self.app, now=now)
         return self._withdraw(revoked, RevokedToken())
 
     def informed(self, now: float) -> list[Effect]:
         """Take up what waited until its gateway knew what is revoked."""
-        held, self._held.sign_in = self._held.sign_in, None
-        signed_in = [*self._sign_in(held, now), Watch()] if held else []  # It may count no more.
+        pending, self._pending.sign_in = self._pending.sign_in, None
+        signed_in = (
+            [*self._sign_in(pending, now), Watch()] if pending else []
+        )  # It may count no more.
         return [*signed_in, *self._taken_up(now)]
 
     def _withdraw(self, is_over: Judgement, why: Denied) -> list[Effect]:
-        over = self._standing.opened_by(is_over)
+        over = self._principal.opened_by(is_over)
         effects = [effect for name in over for effect in self._end(name, why)]
-        if self._standing.is_signed_in_by(is_over):
+        if self._principal.is_signed_in_by(is_over):
             effects += self._sign_out(why)
         return effects
 
     def expelled(self, user_id: str, expulsion: Expulsion) -> list[Effect]:
         """Take from the client the channels that its user was taken out of."""
-        over = self._standing.expelled(user_id, expulsion)
+        over = self._principal.expelled(user_id, expulsion)
         return [effect for name in over for effect in self._end(name, Expelled())]
 
     def _end(self, channel: str, why: Denied) -> list[Effect]:
         return self.refused(channel, refusal_of(why))
 
     def _sign_out(self, why: Denied) -> list[Effect]:
-        user = self._standing.sign_out()
+        user = self._principal.sign_out()
         own = self._end(USER_PREFIX + user.id, why) if user else []
         return [*own, error_told(why)]
 
@@ -211,8 +213,8 @@ class Session:
         channels = [name for name, state in self._channels.items() if state in _SUBSCRIBED]
         self._channels.clear()
         self._members.clear()
-        self._held.clear()
-        self._standing.clear()
+        self._pending.clear()
+        self._principal.clear()
         return [Leave(name, returns=True) for name in channels]
 
     def members(self) -> list[tuple[str, Member]]:
@@ -260,8 +262,8 @@ class Session:
     def _forget(self, channel: str) -> None:
         self._channels.pop(channel, None)
         self._members.pop(channel, None)
-        self._held.drop(channel)
-        self._standing.drop(channel)
+        self._pending.drop(channel)
+        self._principal.drop(channel)
 
     def _handle(self, message: Message, now: float) -> list[Effect]:
         match message.event:
@@ -281,35 +283,35 @@ class Session:
 
     def _sign_in(self, data: SignIn, now: float) -> list[Effect]:
         try:
-            opened = self._standing.sign_in(self.app, data, now=now)
+            opened = self._principal.sign_in(self.app, data, now=now)
         except NotInformed:
-            self._held.sign_in = data
+            self._pending.sign_in = data
             return []
         except Denied as error:
             # The client may try again; the HTTP status is of no use to it here.
             return [error_told(error)]
-        self._held.sign_in = None  # It was an older one.
+        self._pending.sign_in = None  # It was an older one.
         self._is_known = True
         return [*self._signed_in(data), *self._rejudged(opened, now), *self._taken_up(now)]
 
     def _signed_in(self, data: SignIn) -> list[Effect]:
-        user = self._standing.user
+        user = self._principal.user
         if user is None:
             return []
-        by_token = self._standing.is_signed_in_by_token
+        by_token = self._principal.is_signed_in_by_token
         told = frames.user_data(user) if by_token else data.user_data or ""
-        return [SignedIn(user), Send(frames.signed_in(told)), *self._standing.signed_in()]
+        return [SignedIn(user), Send(frames.signed_in(told)), *self._principal.signed_in()]
 
     def _rejudged(self, channels: list[str], now: float) -> list[Effect]:
-        lost = self._standing.rejudged(self.app, channels, now=now)
+        lost = self._principal.rejudged(self.app, channels, now=now)
         return [effect for name, why in lost for effect in self._end(name, why)]
 
     def _taken_up(self, now: float) -> list[Effect]:
         """Look again at the subscribes that wait."""
         effects: list[Effect] = []
-        for waiting in self._held.take():
+        for waiting in self._pending.take():
             effects += self._subscribe(waiting.data, now)
-            self._held.resume(waiting)
+            self._pending.resume(waiting)
         return effects
 
     def _subscribe(self, data: Subscribe, now: float) -> list[Effect]:
@@ -327,27 +329,27 @@ class Session:
         except (Denied, Invalid) as error:
             return [refusal_told(name, error)]
 
-    def _entry(self, data: Subscribe, now: float) -> Entry:
+    def _entry(self, data: Subscribe, now: float) -> Admittance:
         check_channel(data.channel, longest=self.app.limits.longest_channel_name)
         self._check_room(data.channel)
-        entry = self._standing.join(self.app, data, now=now)
+        entry = self._principal.join(self.app, data, now=now)
         if entry.member is not None:
             check_user_info(entry.member.info, self.app.limits.member_bytes)
         return entry
 
-    def _joining(self, name: str, entry: Entry) -> list[Effect]:
+    def _joining(self, name: str, entry: Admittance) -> list[Effect]:
         # Backends that are away do not count.
         self._is_known = self._is_known or needs_token(name) or entry.grant is not None
         asked = self._ask(name, entry.member)
         member = self._members.get(name)
         if entry.member and member and entry.member.user_id != member.user_id:
             return asked  # It stays whom it is in there, by the right by which it came.
-        return [*asked, *self._standing.put(name, entry.grant)]
+        return [*asked, *self._principal.put(name, entry.grant)]
 
     def _hold(self, data: Subscribe, *, until: float = inf, is_good: bool = False) -> list[Effect]:
         if self._channels.get(data.channel) is State.LEFT_WHILE_JOINING:
             self._forget(data.channel)  # The answer that is under way is not for this.
-        self._held.put(data, until=until, is_good=is_good)
+        self._pending.put(data, until=until, is_good=is_good)
         self._channels.setdefault(data.channel, State.HELD)
         return [Watch()]
 
@@ -384,7 +386,7 @@ class Session:
                 return [Leave(name)]
             case State.JOINING:
                 self._channels[name] = State.LEFT_WHILE_JOINING
-                self._held.drop(name)
+                self._pending.drop(name)
             case State.HELD:
                 self._forget(name)
         return []

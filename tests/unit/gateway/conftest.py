@@ -6,11 +6,11 @@ from libs.common.apps.app import App
 from libs.common.apps.limits import Limits
 from libs.common.bus.messages import Position
 from libs.common.config.secret import Secret
-from services.gateway.access.verifier import Passes
+from services.gateway.access.verifier import Verifier
 from services.gateway.channels.hub import Hub
 from services.gateway.session.session import Session
 from services.gateway.settings import GatewaySettings
-from tests.support.passes import channel_token, passes
+from tests.support.passes import channel_token, verifier
 from tests.unit.gateway.channels.hubs import NEWS, ROOM, Client
 
 SOCKET_ID = "1234.1234"
@@ -34,21 +34,21 @@ def settings() -> GatewaySettings:
 
 
 @pytest.fixture
-def known() -> Passes:
-    return passes(grace=GRACE)
+def known() -> Verifier:
+    return verifier(grace=GRACE)
 
 
 @pytest.fixture
-def session(app: App, settings: GatewaySettings, known: Passes) -> Session:
-    return Session(app, SOCKET_ID, settings, now=0.0, passes=known)
+def session(app: App, settings: GatewaySettings, known: Verifier) -> Session:
+    return Session(app, SOCKET_ID, settings, now=0.0, verifier=known)
 
 
 @pytest.fixture
-def carrying(app: App, settings: GatewaySettings, known: Passes) -> Session:
+def carrying(app: App, settings: GatewaySettings, known: Verifier) -> Session:
     """Return one whose client connected with a token for everything, which is good for 20 seconds."""
     text, _ = channel_token("ann", "*", now=0.0, ttl=20.0)
     carried = known.accept(text, app, now=0.0)
-    return Session(app, SOCKET_ID, settings, now=0.0, passes=known, carried=carried)
+    return Session(app, SOCKET_ID, settings, now=0.0, verifier=known, carried=carried)
 
 
 @pytest.fixture

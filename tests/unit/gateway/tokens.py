@@ -5,7 +5,7 @@ from typing import Any
 
 from libs.common.apps.app import App
 from libs.common.apps.signatures import channel_text, token
-from libs.common.control.commands import Order
+from libs.common.control.commands import Command
 from services.gateway.protocol.effects import Ask, Effect, Leave
 from services.gateway.session.session import Session
 from tests.support.passes import channel_token
@@ -49,5 +49,7 @@ def lost(effects: list[Effect], channel: str) -> dict[str, Any]:
     return refusal(effects)
 
 
-def order(verb: str, subject: str, *channels: str, kind: str = "user", at: float = 1.0) -> Order:
-    return Order(verb, "1", subject, at, at + 600, kind=kind, channels=channels)
+def command(
+    verb: str, subject: str, *channels: str, kind: str = "user", at: float = 1.0
+) -> Command:
+    return Command(verb, "1", subject, at, at + 600, kind=kind, channels=channels)

@@ -20,7 +20,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError
 from libs.common.errors import Unavailable
 from libs.common.eventlog.kafka.clients import TROUBLE, KafkaClients, Link, close_consumer
 from libs.common.eventlog.kafka.handover import Handover
-from libs.common.eventlog.kafka.liveness import Reading, Vitals
+from libs.common.eventlog.kafka.liveness import Liveness, Reading
 from libs.common.eventlog.kafka.pump import Pump, Unreadable
 from libs.common.eventlog.kafka.settings import KafkaSettings
 from libs.common.eventlog.records import Partition, Record
@@ -69,7 +69,7 @@ class KafkaConsumer:
         self._missing: frozenset[str] = frozenset()
         self._client: AIOKafkaConsumer | None = None
         self._task: asyncio.Task[None] | None = None
-        self._vitals: Vitals | None = None
+        self._liveness: Liveness | None = None
         self._is_joined = False
         self.assigned: frozenset[Partition] = frozenset()
         self.lag: dict[Partition, int] = {}
@@ -79,7 +79,7 @@ class KafkaConsumer:
     @property
     def progressed_at(self) -> float:
         """When it last went on, or had nothing to read; on the event loop's clock."""
-        return self._vitals.progressed_at if self._vitals else 0.0
+        return self._liveness.progressed_at if self._liveness else 0.0
 
     @property
     def blocked(self) -> Mapping[Partition, int]:
@@ -183,17 +183,17 @@ class KafkaConsumer:
 
     async def _watch(self, client: AIOKafkaConsumer, pump: asyncio.Task[None]) -> None:
         now = asyncio.get_running_loop().time
-        self._vitals = vitals = _vitals(now(), self._settings)
+        self._liveness = liveness = _liveness(now(), self._settings)
         while True:
             await asyncio.wait([pump], timeout=self._settings.silence_timeout / 3)
             if pump.done():
                 pump.result()
-            vitals.observe(await self._look(client), now())
-            if vitals.is_silent(now()):
-                await self._ask(client, vitals)
-            elif vitals.is_reading:
+            liveness.observe(await self._look(client), now())
+            if liveness.is_silent(now()):
+                await self._ask(client, liveness)
+            elif liveness.is_reading:
                 self._link.back()
-            complaint = vitals.complaint(now())
+            complaint = liveness.complaint(now())
             if complaint:
                 raise Stuck(complaint)
 
@@ -220,16 +220,16 @@ class KafkaConsumer:
         self.lag = {Partition(*key): max(0, highs[key] - positions[key]) for key in positions}
         return Reading(polls, positions, ends, held_up=held_up)
 
-    async def _ask(self, client: AIOKafkaConsumer, vitals: Vitals) -> None:
+    async def _ask(self, client: AIOKafkaConsumer, liveness: Liveness) -> None:
         """Ask whether anybody is there."""
         try:
             async with asyncio.timeout(self._settings.silence_timeout):
                 await client.topics()
         except TROUBLE as error:
-            vitals.unheard()
+            liveness.unheard()
             self._link.lost(error)
         else:
-            vitals.heard(asyncio.get_running_loop().time())
+            liveness.heard(asyncio.get_running_loop().time())
 
     def _tell_missing(self, client: AIOKafkaConsumer) -> None:
         missing = frozenset(
@@ -258,8 +258,8 @@ class KafkaConsumer:
         self.rebalances += 1
 
 
-def _vitals(now: float, settings: KafkaSettings) -> Vitals:
-    return Vitals(
+def _liveness(now: float, settings: KafkaSettings) -> Liveness:
+    return Liveness(
         now,
         silence_timeout=settings.silence_timeout,
         stall_timeout=settings.stall_timeout,

@@ -37,7 +37,7 @@ class Reading:
         return any(self.positions.get(partition, end) < end for partition, end in self.ends.items())
 
 
-class Vitals:
+class Liveness:
     """
     A consumer's signs of life.
 

@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from libs.common.config.secret import Secret
-from libs.common.control.commands import Order
+from libs.common.control.commands import Command
 from libs.common.control.memory import MemoryControl
 from libs.common.errors import Unavailable
 from libs.common.memberships.membership import Membership, Put, Removed
@@ -19,7 +19,7 @@ from libs.common.memberships.memory import MemoryMemberships
 from libs.common.policies.policies import Policies
 from libs.common.policies.settings import ChannelPolicy
 from services.auth.broadcasting.decisions import Decisions
-from services.auth.identity.bearer_tokens import User
+from services.auth.identity.bearer_tokens import Identity
 from services.auth.memberships.expulsion import Terms
 from services.auth.memberships.removals import MAX_WAITING, Removals
 from services.auth.settings import Issuer, MembershipSettings
@@ -28,7 +28,7 @@ from tests.support.memberships import Breaking
 DEADLINE = 5.0
 TERMS = Terms(answers=60.0, permissions=3600.0)
 ISSUER = Issuer(issuer="i", audience="a", secret=Secret("s" * 32))
-USER = User("7", {}, {"ok": True}, ISSUER)
+USER = Identity("7", {}, {"ok": True}, ISSUER)
 ANN = Membership("1", "7", "x:5")
 POLICIES = Policies(
     [
@@ -144,8 +144,8 @@ class TestDecided:
 class TestRemovals:
     """A membership that ended is told to every gateway."""
 
-    async def orders(self, site: Site, count: int) -> list[Order]:
-        told: list[Order] = []
+    async def commands(self, site: Site, count: int) -> list[Command]:
+        told: list[Command] = []
         async with asyncio.timeout(DEADLINE), site.control.listen() as listener:
             while len(told) < count:
                 told += await listener.receive(DEADLINE)
@@ -156,9 +156,9 @@ class TestRemovals:
         async with site.running():
             await site.memory.remove([ANN])
 
-            (order,) = await self.orders(site, 1)
+            (command,) = await self.commands(site, 1)
 
-        assert (order.verb, order.app, order.subject, order.channels) == (
+        assert (command.verb, command.app, command.subject, command.channels) == (
             "expel",
             "1",
             "7",
@@ -173,11 +173,11 @@ class TestRemovals:
         site.now += 600.0
 
         async with site.running():
-            (order,) = await self.orders(site, 1)
+            (command,) = await self.commands(site, 1)
 
-        assert (order.subject, order.channels) == ("7", ("private-x.5",))
-        assert order.issued_at == ceil(removed_at + TERMS.answers)
-        assert order.expires_at == order.issued_at + TERMS.permissions
+        assert (command.subject, command.channels) == ("7", ("private-x.5",))
+        assert command.issued_at == ceil(removed_at + TERMS.answers)
+        assert command.expires_at == command.issued_at + TERMS.permissions
 
     async def test_many(self, site: Site) -> None:
         """Of many some are there again; whether they are is asked together."""
@@ -188,9 +188,9 @@ class TestRemovals:
         site.memberships.told = 7
 
         async with site.running():
-            orders = await self.orders(site, 25)
+            commands = await self.commands(site, 25)
 
-        assert {order.subject for order in orders} == {each.user for each in many[1::2]}
+        assert {command.subject for command in commands} == {each.user for each in many[1::2]}
         assert len(site.memberships.calls) < 20
 
     async def test_only_what_opened_something(self, site: Site) -> None:
@@ -201,9 +201,9 @@ class TestRemovals:
             await site.memory.remove([other])
             await site.memory.remove([ANN])
 
-            (order,) = await self.orders(site, 1)
+            (command,) = await self.commands(site, 1)
 
-        assert order.channels == ("private-x.5",)
+        assert command.channels == ("private-x.5",)
 
     async def test_written_anew(self, site: Site) -> None:
         """A membership that is there again closes nothing."""
@@ -213,9 +213,9 @@ class TestRemovals:
             await site.memory.remove([ANN, gone])
             await site.memory.put([ANN])
 
-            (order,) = await self.orders(site, 1)
+            (command,) = await self.commands(site, 1)
 
-        assert order.subject == "8"
+        assert command.subject == "8"
 
     async def test_unknown_whether_back(self, site: Site) -> None:
         """While nobody can tell whether it is there again, it counts as ended."""
@@ -224,9 +224,9 @@ class TestRemovals:
             site.memberships.is_away = True
             await site.memory.remove([ANN])
 
-            (order,) = await self.orders(site, 1)
+            (command,) = await self.commands(site, 1)
 
-        assert order.subject == "7"
+        assert command.subject == "7"
 
     async def test_too_many(self, site: Site) -> None:
         """Of removals that nobody could be told of yet the oldest is given up, and the log says so."""
@@ -242,7 +242,7 @@ class TestRemovals:
         """An order that nobody took until it expired is given up, and the log says so."""
         tried = asyncio.Event()
 
-        async def fails(_: Order) -> None:
+        async def fails(_: Command) -> None:
             site.now += TERMS.answers + TERMS.permissions
             tried.set()
             raise Unavailable("control")
@@ -263,16 +263,16 @@ class TestRemovals:
         """An order that could not be sent is sent when control is back."""
         send, failures = site.control.send, iter([True, True])
 
-        async def flaky(order: Order) -> None:
+        async def flaky(command: Command) -> None:
             if next(failures, False):
                 raise Unavailable("control")
-            await send(order)
+            await send(command)
 
         monkeypatch.setattr(site.control, "send", flaky)
         await site.memory.put([ANN])
         async with site.running():
             await site.memory.remove([ANN])
 
-            (order,) = await self.orders(site, 1)
+            (command,) = await self.commands(site, 1)
 
-        assert order.subject == "7"
+        assert command.subject == "7"

@@ -11,7 +11,7 @@ from libs.common.apps.signatures import channel_text, check_token, user_text
 from libs.common.channels import MAX_CLAIMS, BadSocketId
 from libs.common.config.secret import Secret
 from services.auth.broadcasting.grants import EncryptionOff, LongClaims, grant_channel, grant_user
-from services.auth.identity.bearer_tokens import User
+from services.auth.identity.bearer_tokens import Identity
 from services.auth.settings import Issuer
 
 # Pusher's own test vectors (docs/protocol.md, "Signatures").
@@ -26,8 +26,8 @@ NOW = 1_700_000_000.5
 ISSUER = Issuer(issuer="i", audience="a", secret=Secret("s" * 32))
 
 
-def user(user_id: str = "10", **info: Any) -> User:
-    return User(user_id, info, {}, ISSUER)
+def user(user_id: str = "10", **info: Any) -> Identity:
+    return Identity(user_id, info, {}, ISSUER)
 
 
 def fields(grant: Any) -> dict[str, Any]:
@@ -133,7 +133,7 @@ class TestUser:
     )
     def test_claims(self, told: frozenset[str] | None, shown: dict[str, str] | None) -> None:
         """Of a user's claims it says those that gateways must know, and no others."""
-        ann = User("7", {}, {"tenant": "a", "email": "ann@example.org"}, ISSUER)
+        ann = Identity("7", {}, {"tenant": "a", "email": "ann@example.org"}, ISSUER)
 
         grant = fields(grant_user(APP, "1.1", user=ann, told=told))
 
@@ -141,7 +141,7 @@ class TestUser:
 
     def test_long_claims(self) -> None:
         """A client could not pass them on."""
-        ann = User("7", {}, {"tenant": "a" * MAX_CLAIMS}, ISSUER)
+        ann = Identity("7", {}, {"tenant": "a" * MAX_CLAIMS}, ISSUER)
 
         with pytest.raises(LongClaims):
             grant_user(APP, "1.1", user=ann, told=None)

@@ -13,7 +13,7 @@ from libs.common.channels import check_channel
 from libs.common.config.secret import Secret
 from libs.common.policies.policies import Needs, Policies
 from libs.common.policies.settings import ChannelPolicy
-from services.auth.identity.bearer_tokens import User
+from services.auth.identity.bearer_tokens import Identity
 from services.auth.settings import Issuer, MembershipSettings
 
 DOCUMENT = Path(__file__).parents[4] / "docs/auth.md"
@@ -46,7 +46,7 @@ def may_join(
 ) -> bool:
     """Tell whether user 7, with these claims and in these groups, may join a channel of a team."""
     check_channel(channel)
-    outcome = POLICIES[team].decide("1", channel, User("7", {}, claims, ISSUER))
+    outcome = POLICIES[team].decide("1", channel, Identity("7", {}, claims, ISSUER))
     if isinstance(outcome, Needs):
         outcome = outcome.decided(is_member=outcome.group in groups)
     return outcome.allowed

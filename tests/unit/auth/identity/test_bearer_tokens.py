@@ -22,9 +22,9 @@ from services.auth.identity.bearer_tokens import (
     MAX_TOKEN,
     BadToken,
     Header,
+    Identity,
     Issuers,
     MissingToken,
-    User,
     bearer,
     header_of,
     prepared_key,
@@ -49,7 +49,7 @@ SHARED = Issuer(issuer=ISSUER, audience=AUDIENCE, secret=Secret(SECRET), user_in
 PUBLIC = Issuer(issuer="idp", audience=AUDIENCE, algorithms=("RS256",), key=pem(RSA_KEY))
 
 
-def identify(text: str, *issuers: Issuer, now: float = NOW) -> User:
+def identify(text: str, *issuers: Issuer, now: float = NOW) -> Identity:
     """Do what the service does with a token."""
     issuer = Issuers(issuers or (SHARED,)).of(text)
     return verify(text, issuer, key=prepared_key(issuer), now=now)
@@ -358,10 +358,10 @@ class TestMalformed:
 
         answer = outcome(lambda: identify(signed(b'{"alg":"HS256"}', payload)))
 
-        assert isinstance(answer, User | BadToken)
+        assert isinstance(answer, Identity | BadToken)
 
 
-def outcome(work: Callable[[], User]) -> User | BadToken:
+def outcome(work: Callable[[], Identity]) -> Identity | BadToken:
     try:
         return work()
     except BadToken as error:

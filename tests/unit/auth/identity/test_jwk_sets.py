@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from services.auth.identity.bearer_tokens import BadToken, Header
 from services.auth.identity.jwk_sets import MAX_KEYS, KeySet, parse
-from services.auth.identity.provider import IdentityOutage, Reply
+from services.auth.identity.provider import ProviderReply, ProviderUnavailable
 from tests.support.jwks import EC_KEY, ED_KEY, OTHER_RSA_KEY, RSA_KEY, jwk, jwks, private_jwk
 
 ALL = ("RS256", "PS256", "ES256", "ES384", "EdDSA")
@@ -21,11 +21,11 @@ P384 = ec.generate_private_key(ec.SECP384R1())
 
 
 def read(*keys: Any, algorithms: tuple[str, ...] = ALL) -> KeySet:
-    return parse(Reply(200, jwks(*keys)), algorithms)
+    return parse(ProviderReply(200, jwks(*keys)), algorithms)
 
 
-def reason(reply: Reply) -> str:
-    with pytest.raises(IdentityOutage) as caught:
+def reason(reply: ProviderReply) -> str:
+    with pytest.raises(ProviderUnavailable) as caught:
         parse(reply, ALL)
     return caught.value.reason
 
@@ -115,19 +115,19 @@ class TestSet:
 
     @pytest.mark.parametrize("status", [201, 204, 301, 302, 401, 404, 500, 503])
     def test_status(self, status: int) -> None:
-        assert str(status) in reason(Reply(status, jwks(jwk(RSA_KEY))))
+        assert str(status) in reason(ProviderReply(status, jwks(jwk(RSA_KEY))))
 
     @pytest.mark.parametrize("body", [b"", b"<html>", b"\xff", b"[" * 100_000, b'{"keys":'])
     def test_no_json(self, body: bytes) -> None:
-        assert reason(Reply(200, body)) == "an answer that is no JSON"
+        assert reason(ProviderReply(200, body)) == "an answer that is no JSON"
 
     @pytest.mark.parametrize("body", [b"[]", b"7", b"{}", b'{"keys":{}}', b'{"keys":null}'])
     def test_no_set(self, body: bytes) -> None:
-        assert reason(Reply(200, body)) == "an answer that is no JWK set"
+        assert reason(ProviderReply(200, body)) == "an answer that is no JWK set"
 
     @pytest.mark.parametrize("keys", [[], [OCT], [jwk(WEAK)]])
     def test_nothing_usable(self, keys: list[Any]) -> None:
-        assert "without a key" in reason(Reply(200, jwks(*keys)))
+        assert "without a key" in reason(ProviderReply(200, jwks(*keys)))
 
     @given(
         st.dictionaries(
@@ -149,7 +149,7 @@ class TestSet:
         except (OverflowError, UnicodeEncodeError):
             return
 
-        assert parse(Reply(200, body), ALL).keys[-1].kid == "good"
+        assert parse(ProviderReply(200, body), ALL).keys[-1].kid == "good"
 
 
 class TestFind:

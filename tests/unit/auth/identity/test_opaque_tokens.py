@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.common.config.secret import Secret
-from services.auth.identity.bearer_tokens import LEEWAY, BadToken, User
+from services.auth.identity.bearer_tokens import LEEWAY, BadToken, Identity
 from services.auth.identity.credentials import Credential
 from services.auth.identity.opaque_tokens import question, read
-from services.auth.identity.provider import IdentityOutage, Reply
+from services.auth.identity.provider import ProviderReply, ProviderUnavailable
 from services.auth.settings import Introspection
 
 NOW = 1_700_000_000.0
@@ -24,9 +24,9 @@ SPEC = Introspection(url=URL, app="1", user_info={"name": "profile.name", "mail"
 WHOAMI = msgspec.structs.replace(SPEC, mode="whoami")
 
 
-def said(document: Any, spec: Introspection = SPEC, status: int = 200) -> User:
+def said(document: Any, spec: Introspection = SPEC, status: int = 200) -> Identity:
     body = document if isinstance(document, bytes) else json.dumps(document).encode()
-    return read(spec, Reply(status, body), now=NOW)
+    return read(spec, ProviderReply(status, body), now=NOW)
 
 
 def active(**claims: Any) -> dict[str, Any]:
@@ -102,11 +102,11 @@ class TestIntrospection:
     @pytest.mark.parametrize("value", ["true", 1, None, [], "false", 0])
     def test_unclear(self, value: Any) -> None:
         """Only true is true."""
-        with pytest.raises(IdentityOutage):
+        with pytest.raises(ProviderUnavailable):
             said(active(active=value))
 
     def test_not_said(self) -> None:
-        with pytest.raises(IdentityOutage):
+        with pytest.raises(ProviderUnavailable):
             said({"sub": "7"})
 
     @pytest.mark.parametrize("late", [LEEWAY, 1e9])
@@ -116,13 +116,13 @@ class TestIntrospection:
 
     @pytest.mark.parametrize("value", ["soon", True, [], 10**30])
     def test_bad_expiry(self, value: Any) -> None:
-        with pytest.raises(IdentityOutage):
+        with pytest.raises(ProviderUnavailable):
             said(active(exp=value))
 
     @pytest.mark.parametrize("status", [201, 204, 302, 400, 401, 403, 404, 429, 500, 503])
     def test_status(self, status: int) -> None:
         """401 there means us, not the caller: a failure."""
-        with pytest.raises(IdentityOutage, match="identity"):
+        with pytest.raises(ProviderUnavailable, match="identity"):
             said(active(), status=status)
 
 
@@ -157,7 +157,7 @@ class TestWhoami:
 
     @pytest.mark.parametrize("status", [201, 204, 301, 302, 404, 419, 429, 500, 503])
     def test_status(self, status: int) -> None:
-        with pytest.raises(IdentityOutage):
+        with pytest.raises(ProviderUnavailable):
             said({"id": 1}, WHOAMI, status)
 
 
@@ -167,7 +167,7 @@ class TestNonsense:
     @pytest.mark.parametrize("spec", [SPEC, WHOAMI])
     @pytest.mark.parametrize("body", [b"", b"<html>hush", b"\xff", b"[" * 60_000, b"[]", b"7"])
     def test_body(self, spec: Introspection, body: bytes) -> None:
-        with pytest.raises(IdentityOutage) as caught:
+        with pytest.raises(ProviderUnavailable) as caught:
             said(body, spec)
 
         assert "hush" not in caught.value.reason + str(caught.value)
@@ -188,7 +188,7 @@ class TestNonsense:
         """Nobody is a user without a clear yes and an id."""
         try:
             user = said(document, spec, status)
-        except (BadToken, IdentityOutage):
+        except (BadToken, ProviderUnavailable):
             return
 
         assert user.id

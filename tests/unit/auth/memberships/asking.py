@@ -7,7 +7,7 @@ from typing import Any
 
 from libs.common.memberships.membership import Membership
 from libs.common.memberships.memory import MemoryMemberships
-from services.auth.memberships.lookups import Questions
+from services.auth.memberships.lookups import MembershipLookups
 from services.auth.settings import MembershipSettings
 from tests.support.memberships import Breaking
 
@@ -24,13 +24,13 @@ class Site:
         self.now = 1000.0
         self.memory = MemoryMemberships()
         self.memberships = Breaking(self.memory)
-        self.questions = Questions(
+        self.lookups = MembershipLookups(
             self.memberships, MembershipSettings(**settings), clock=lambda: self.now
         )
 
     async def asks(self, membership: Membership = ANN) -> bool:
         async with asyncio.timeout(DEADLINE):
-            return await self.questions.is_member(membership)
+            return await self.lookups.is_member(membership)
 
     async def asked_by_many(self) -> list[bool | BaseException]:
         """Ask for many at once."""
@@ -58,7 +58,7 @@ class Site:
 
 @asynccontextmanager
 async def running(site: Site) -> AsyncIterator[Site]:
-    task = asyncio.create_task(site.questions.run())
+    task = asyncio.create_task(site.lookups.run())
     try:
         yield site
     finally:

@@ -5,17 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.common.config.secret import Secret
-from libs.common.control.commands import Order
+from libs.common.control.commands import Command
 from libs.common.globs import Globs
 from libs.common.memberships.membership import Membership, Removed
 from libs.common.policies.policies import Needs, Policies
 from libs.common.policies.settings import ChannelPolicy
-from services.auth.identity.bearer_tokens import User
-from services.auth.memberships.expulsion import REMEMBERED, Terms, opened, order
+from services.auth.identity.bearer_tokens import Identity
+from services.auth.memberships.expulsion import REMEMBERED, Terms, expel_command, opened
 from services.auth.settings import Issuer
 
 ISSUER = Issuer(issuer="i", audience="a", secret=Secret("s" * 32))
-ANN = User("7", {}, {}, ISSUER)
+ANN = Identity("7", {}, {}, ISSUER)
 GONE = Removed(Membership("1", "7", "x:5"), 100.0)
 TERMS = Terms(answers=60.0, permissions=3600.0)
 NARROW = "-_=@,;aZ5"
@@ -108,13 +108,13 @@ class TestOrder:
 
     def test_order(self) -> None:
         """It concerns what was given until now, and is remembered as long as that may be good."""
-        told = order(GONE, ["private-x.5"], terms=TERMS, now=107.0)
+        told = expel_command(GONE, ["private-x.5"], terms=TERMS, now=107.0)
 
-        assert told == Order("expel", "1", "7", 107.0, 3707.0, "user", ("private-x.5",))
+        assert told == Command("expel", "1", "7", 107.0, 3707.0, "user", ("private-x.5",))
 
     def test_late(self) -> None:
         """However late it is written, it concerns what was given while the removal may have been unknown, no more."""
-        told = order(GONE, ["private-x.5"], terms=TERMS, now=1000.0)
+        told = expel_command(GONE, ["private-x.5"], terms=TERMS, now=1000.0)
 
         assert told.issued_at == 160.0
         assert told.expires_at == 3760.0
@@ -122,7 +122,7 @@ class TestOrder:
     @pytest.mark.parametrize("now", [100.0, 5000.0])
     def test_remembered(self, now: float) -> None:
         """However short permissions are good, and however old the removal is, every gateway has time to hear it."""
-        told = order(GONE, ["private-x.5"], terms=Terms(0.0, 1.0), now=now)
+        told = expel_command(GONE, ["private-x.5"], terms=Terms(0.0, 1.0), now=now)
 
         assert told.issued_at == 100.0
         assert told.expires_at == now + REMEMBERED

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from libs.common.errors import Unavailable
-from services.auth.memberships import lookups as questions
+from services.auth.memberships import lookups
 from services.auth.memberships.lookups import CALLS, TooManyQuestions
 from tests.unit.auth.memberships.asking import ANN, BEN, MANY, Site, running
 
@@ -18,7 +18,7 @@ async def site() -> AsyncIterator[Site]:
 
 
 class TestRemembered:
-    """An answer counts for `auth.memberships.cache` seconds."""
+    """An answer counts for `auth.memberships.answers` seconds."""
 
     async def test_yes(self, site: Site) -> None:
         await site.memory.put([ANN])
@@ -109,7 +109,7 @@ class TestTogether:
 
     async def test_too_many(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
         """More questions than are kept are refused in words, at once; those that are there already are not."""
-        monkeypatch.setattr(questions, "MOST", 3)
+        monkeypatch.setattr(lookups, "MOST", 3)
         async with site.under_way(*MANY[:CALLS]):
             third, same = [asyncio.create_task(site.asks()) for _ in range(2)]
             await site.settle()
@@ -124,7 +124,7 @@ class TestTogether:
 
     async def test_of_one_user(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
         """Who asks for more than any page needs is refused alone; when its answers are there it may ask again."""
-        monkeypatch.setattr(questions, "MOST_OF_USER", 3)
+        monkeypatch.setattr(lookups, "MOST_OF_USER", 3)
         mine = [ANN._replace(group=f"x:{number}") for number in range(4)]
         async with site.under_way(*MANY[10 : 10 + CALLS]):
             waiting = [asyncio.create_task(site.asks(each)) for each in mine[:3]]
@@ -139,7 +139,7 @@ class TestTogether:
             last = asyncio.create_task(site.asks(mine[3]))
 
         assert not any([await task for task in (*waiting[1:], other, last)])
-        assert not site.questions._users
+        assert not site.lookups._users
 
 
 class TestAskers:

@@ -135,7 +135,7 @@ class TestChanges:
         await site.asks()
         await site.asks(BEN)
 
-        site.questions.heed(change)
+        site.lookups.heed(change)
         await site.asks()
         await site.asks(BEN)
 
@@ -147,7 +147,7 @@ class TestChanges:
         await site.memory.put([ANN])
         async with site.under_way(ANN) as (asked,):
             await site.memory.remove([ANN])
-            site.questions.heed(change)
+            site.lookups.heed(change)
             late = asyncio.create_task(site.asks())
             await site.settle()
 
@@ -161,7 +161,7 @@ class TestChanges:
         await site.memory.put([ANN])
         async with site.under_way(ANN) as (asked,):
             await site.memory.remove([ANN])
-            site.questions.heed(Removed(ANN, 0.0))
+            site.lookups.heed(Removed(ANN, 0.0))
             asked.cancel()
             await site.settle()
         await site.settle()
@@ -171,7 +171,7 @@ class TestChanges:
     async def test_others(self, site: Site) -> None:
         """A change of another membership overtakes nothing."""
         async with site.under_way(ANN) as (asked,):
-            site.questions.heed(Removed(BEN, 0.0))
+            site.lookups.heed(Removed(BEN, 0.0))
 
         await asked
         assert site.memberships.questions == 1
@@ -182,7 +182,7 @@ class TestChanges:
         async with site.under_way(*MANY[:CALLS]):
             late = asyncio.create_task(site.asks(MANY[10]))
             await site.settle()
-            site.questions.heed(Removed(MANY[10], 0.0))
+            site.lookups.heed(Removed(MANY[10], 0.0))
 
         await late
         assert site.memberships.calls[CALLS:] == [[MANY[10]]]

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from libs.common.memberships.change_queue import Waiting
+from libs.common.memberships.change_queue import ChangeQueue
 from libs.common.memberships.membership import Membership, Missed, Put, Removed
 from libs.common.memberships.memory import MemoryMemberships
 from libs.common.memberships.port import KEPT, MOST_KEPT
@@ -15,7 +15,7 @@ class TestWaiting:
     """What waits is bounded, and a listener that was too slow knows that it was."""
 
     async def test_order(self) -> None:
-        waiting = Waiting()
+        waiting = ChangeQueue()
         waiting.add(Put(ANN))
         waiting.add(Removed(ANN, 0.0))
 
@@ -24,7 +24,7 @@ class TestWaiting:
 
     async def test_too_many(self) -> None:
         """Beyond the bound one word takes the place of all but the newer removals; what comes later is told again."""
-        waiting = Waiting(bound=2)
+        waiting = ChangeQueue(bound=2)
         for change in (Put(ANN), Removed(ANN, 0.0), Put(BEN), Removed(BEN, 0.0)):
             waiting.add(change)
 
@@ -32,7 +32,7 @@ class TestWaiting:
 
     async def test_removals_alone(self) -> None:
         """Of removals that are too many the newest are told."""
-        waiting = Waiting(bound=10)
+        waiting = ChangeQueue(bound=10)
         told = [Removed(ANN._replace(user=str(number)), 0.0) for number in range(100)]
         for change in told:
             waiting.add(change)
@@ -45,7 +45,7 @@ class TestWaiting:
 
     async def test_missed(self) -> None:
         """What an interruption makes doubtful is said first, once; a removal that waits is told nevertheless."""
-        waiting = Waiting()
+        waiting = ChangeQueue()
         waiting.add(Removed(ANN, 0.0))
         waiting.add(Missed())
         waiting.add(Missed())
@@ -54,7 +54,7 @@ class TestWaiting:
 
     async def test_wakes(self) -> None:
         """Who waits is told at once."""
-        waiting = Waiting()
+        waiting = ChangeQueue()
         received = asyncio.create_task(waiting.receive(60.0))
         await asyncio.sleep(0)
 

@@ -10,7 +10,7 @@ from libs.common.channels import Channel
 from libs.common.roster.memory import CLEARED_FOR, MemoryRoster
 from libs.common.roster.port import JoinRequest, LeaseLost, Seat
 from libs.common.tally.memory import MemoryTally
-from libs.common.tally.port import Count, Standing, Subject
+from libs.common.tally.port import Count, Outcome, Subject
 
 ROOM = Channel("1", "presence-room")
 SUBSCRIPTIONS = Subject("channel", *ROOM)
@@ -44,8 +44,8 @@ class TestLeases:
         process.now += 0.1
         late = await process.tally.report("g2", [Count(APP, 1)])
 
-        assert early == late == [Standing(1, 2)]
-        silences = [each.silence for each in (*early, *late) if isinstance(each, Standing)]
+        assert early == late == [Outcome(1, 2)]
+        silences = [each.silence for each in (*early, *late) if isinstance(each, Outcome)]
         assert silences == [pytest.approx(9.9), math.inf]
 
     async def test_grace(self) -> None:

@@ -18,10 +18,10 @@ from libs.common.tokens.channel_tokens import (
     MAX_PATTERN,
     MAX_PATTERNS,
     ChannelToken,
-    Grant,
     LongLife,
     LongToken,
     StaleToken,
+    TokenRequest,
     hint,
     issue,
     looks_like_token,
@@ -53,7 +53,7 @@ JSON = st.recursive(
 )
 NAMES = string.ascii_letters + string.digits + "_-=@,.;"
 GRANTS = st.builds(
-    Grant,
+    TokenRequest,
     user=st.text(st.characters(codec="utf-8"), min_size=1, max_size=128).filter(str.isprintable),
     user_info=st.dictionaries(st.text(), JSON, max_size=3),
     claims=st.dictionaries(st.text(), JSON, max_size=3),
@@ -62,8 +62,8 @@ GRANTS = st.builds(
 )
 
 
-def grant(**others: Any) -> Grant:
-    return msgspec.convert({"user": "7"} | others, Grant)
+def grant(**others: Any) -> TokenRequest:
+    return msgspec.convert({"user": "7"} | others, TokenRequest)
 
 
 def refusal(text: str, *, app: App = ONE, now: float = NOW, ring: KeyRing = RING) -> str:
@@ -80,7 +80,7 @@ class TestIssue:
     """What is issued is believed, until it expires."""
 
     @given(asked=GRANTS, now=st.floats(0, 4e9), sort=st.sampled_from(ALGORITHMS))
-    def test_round_trip(self, asked: Grant, now: float, sort: Algorithm) -> None:
+    def test_round_trip(self, asked: TokenRequest, now: float, sort: Algorithm) -> None:
         """A token says what was asked for, and is good from its first instant on."""
         ring = KeyRing(settings(token_key(algorithm=sort)))
 
@@ -316,7 +316,7 @@ class TestLooks:
     """Which of the two ways to prove a right a client uses."""
 
     @given(asked=GRANTS)
-    def test_token(self, asked: Grant) -> None:
+    def test_token(self, asked: TokenRequest) -> None:
         assert looks_like_token(issue(asked, RING, app_id="1", now=NOW, jti="j")[0])
 
     @given(key=st.text(min_size=1), text=st.text(st.characters(codec="utf-8")))

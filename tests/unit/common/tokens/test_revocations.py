@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.common.control.commands import Order
+from libs.common.control.commands import Command
 from libs.common.tokens.channel_tokens import LEEWAY, ChannelToken
 from libs.common.tokens.revocations import TIDY_FROM, Revocations, RevokedToken
 
@@ -14,8 +14,8 @@ NOW = 1_700_000_000.0
 TTL = 100.0
 
 
-def revoke(subject: str, kind: str = "jti", app: str = "1", *, at: float = NOW) -> Order:
-    return Order("revoke", app, subject, at, at + TTL, kind=kind)
+def revoke(subject: str, kind: str = "jti", app: str = "1", *, at: float = NOW) -> Command:
+    return Command("revoke", app, subject, at, at + TTL, kind=kind)
 
 
 def held(jti: str = "j", user: str = "7", app: str = "1", *, at: float = NOW - 1) -> ChannelToken:
@@ -33,10 +33,10 @@ def held(jti: str = "j", user: str = "7", app: str = "1", *, at: float = NOW - 1
     )
 
 
-def knowing(*orders: Order, most: int = 100) -> Revocations:
+def knowing(*commands: Command, most: int = 100) -> Revocations:
     revocations = Revocations(most)
-    for order in orders:
-        revocations.add(order, NOW)
+    for command in commands:
+        revocations.add(command, NOW)
     return revocations
 
 
@@ -68,9 +68,9 @@ class TestNames:
 
     def test_longest_counts(self) -> None:
         """Orders may be heard again, and in any sequence."""
-        orders = [revoke("j", at=NOW), revoke("j", at=NOW - 50)]
+        commands = [revoke("j", at=NOW), revoke("j", at=NOW - 50)]
 
-        for revocations in (knowing(*orders), knowing(*reversed(orders))):
+        for revocations in (knowing(*commands), knowing(*reversed(commands))):
             assert revocations.is_revoked(held(), NOW + 60)
             assert len(revocations) == 1
 
@@ -92,9 +92,9 @@ class TestUsers:
 
     def test_again(self) -> None:
         """The newest instant counts, in whichever sequence they are heard."""
-        orders = [revoke("7", "user", at=NOW - 50), revoke("7", "user", at=NOW)]
+        commands = [revoke("7", "user", at=NOW - 50), revoke("7", "user", at=NOW)]
 
-        for revocations in (knowing(*orders), knowing(*reversed(orders))):
+        for revocations in (knowing(*commands), knowing(*reversed(commands))):
             assert revocations.is_revoked(held(), NOW + TTL - 1)
 
 
@@ -102,16 +102,16 @@ class TestIgnored:
     """What revokes nothing."""
 
     @pytest.mark.parametrize(
-        "order",
+        "command",
         [
-            Order("terminate", "1", "7", NOW, NOW + TTL, kind="user"),
-            Order("revoke", "1", "7", NOW, NOW + TTL, kind="of a newer release"),
-            Order("revoke", "1", "7", NOW - TTL, NOW, kind="user"),
-            Order("revoke", "1", "j", NOW - TTL, NOW - 1, kind="jti"),
+            Command("terminate", "1", "7", NOW, NOW + TTL, kind="user"),
+            Command("revoke", "1", "7", NOW, NOW + TTL, kind="of a newer release"),
+            Command("revoke", "1", "7", NOW - TTL, NOW, kind="user"),
+            Command("revoke", "1", "j", NOW - TTL, NOW - 1, kind="jti"),
         ],
     )
-    def test_order(self, order: Order) -> None:
-        revocations = knowing(order)
+    def test_order(self, command: Command) -> None:
+        revocations = knowing(command)
 
         assert not revocations.is_revoked(held(), NOW)
         assert len(revocations) == 0
@@ -176,21 +176,21 @@ class TestBound:
 class Step:
     """An order that is heard, some time after the step before."""
 
-    order: Order
+    command: Command
     pause: float
 
 
-def _covers(order: Order, token: ChannelToken, now: float) -> bool:
+def _covers(command: Command, token: ChannelToken, now: float) -> bool:
     """Tell what one order means, without a memory."""
-    if order.app != token.app or now >= order.expires_at:
+    if command.app != token.app or now >= command.expires_at:
         return False
-    if order.kind == "user":
-        return order.subject == token.user and token.issued_at <= order.issued_at
-    return order.subject == token.jti
+    if command.kind == "user":
+        return command.subject == token.user and token.issued_at <= command.issued_at
+    return command.subject == token.jti
 
 
 ORDERS = st.builds(
-    lambda app, subject, kind, at, ttl: Order(
+    lambda app, subject, kind, at, ttl: Command(
         "revoke", app, subject, NOW + at, NOW + at + ttl, kind
     ),
     st.sampled_from("12"),
@@ -218,12 +218,12 @@ class TestModel:
         revocations, heard, now = Revocations(), [], NOW
         for step in steps:
             now += step.pause
-            revocations.add(step.order, now)
-            heard.append(step.order)
+            revocations.add(step.command, now)
+            heard.append(step.command)
             for token in TOKENS:
-                if any(_covers(order, token, now) for order in heard):
+                if any(_covers(command, token, now) for command in heard):
                     assert revocations.is_revoked(token, now)
-                elif not any(_touches(order, token) for order in heard):
+                elif not any(_touches(command, token) for command in heard):
                     assert not revocations.is_revoked(token, now)
 
     @given(STEPS, st.integers(1, 4))
@@ -232,16 +232,16 @@ class TestModel:
         revocations, heard, now = Revocations(most), [], NOW
         for step in steps:
             now += step.pause
-            revocations.add(step.order, now)
-            heard.append(step.order)
+            revocations.add(step.command, now)
+            heard.append(step.command)
             for token in TOKENS:
                 # What is issued in the future is in nobody's hands yet.
                 known = token.issued_at <= now + LEEWAY
-                if known and any(_covers(order, token, now) for order in heard):
+                if known and any(_covers(command, token, now) for command in heard):
                     assert revocations.is_revoked(token, now)
             assert len(revocations) <= most
 
 
-def _touches(order: Order, token: ChannelToken) -> bool:
+def _touches(command: Command, token: ChannelToken) -> bool:
     """Tell whether an order may refuse a token, together with others."""
-    return order.app == token.app and order.subject in {token.jti, token.user}
+    return command.app == token.app and command.subject in {token.jti, token.user}

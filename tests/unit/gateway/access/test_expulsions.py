@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from libs.common.control.commands import Order
+from libs.common.control.commands import Command
 from libs.common.globs import Globs
 from services.gateway.access import expulsions
 from services.gateway.access.expulsions import TIDY_FROM, Expelled, Expulsions
@@ -18,17 +18,17 @@ NOW, KEPT = 1000.0, 600.0
 Asked = tuple[str, str, str, float]  # App, user, channel, and when the permission was given.
 
 
-def expel(user: str = "ann", *channels: str, at: float = NOW, app: str = "1") -> Order:
+def expel(user: str = "ann", *channels: str, at: float = NOW, app: str = "1") -> Command:
     names = channels or ("private-campaign.5.*",)
-    return Order("expel", app, user, at, at + KEPT, channels=names)
+    return Command("expel", app, user, at, at + KEPT, channels=names)
 
 
-def keep(order: Order, seconds: float) -> Order:
-    return structs.replace(order, expires_at=order.issued_at + seconds)
+def keep(command: Command, seconds: float) -> Command:
+    return structs.replace(command, expires_at=command.issued_at + seconds)
 
 
-def expel_nothing(user: str) -> Order:
-    return Order("expel", "1", user, NOW, NOW + KEPT)
+def expel_nothing(user: str) -> Command:
+    return Command("expel", "1", user, NOW, NOW + KEPT)
 
 
 @pytest.fixture
@@ -135,13 +135,13 @@ class TestAdd:
         assert is_out(known, "bob", given_at=NOW + KEPT, now=NOW + KEPT + 1)
         assert not is_out(known, "ann", now=NOW)
 
-    @pytest.mark.parametrize("order", [expel("bob", at=NOW - KEPT), expel_nothing("bob")])
-    def test_nothing(self, known: Expulsions, order: Order) -> None:
+    @pytest.mark.parametrize("command", [expel("bob", at=NOW - KEPT), expel_nothing("bob")])
+    def test_nothing(self, known: Expulsions, command: Command) -> None:
         """An order that has expired, or names no channel, is not kept, and says itself what it ends."""
-        made = known.add(order, NOW)
+        made = known.add(command, NOW)
 
         assert len(known) == 1
-        assert made.expires_at == order.expires_at
+        assert made.expires_at == command.expires_at
         assert not is_out(known, "bob", given_at=NOW - KEPT)
 
 
@@ -242,8 +242,10 @@ class TestBound:
 
     def test_heard_again(self, known: Expulsions) -> None:
         """After a fold the same orders are heard again without another; newer ones are known beside it."""
-        orders = [expel(f"u{number}", "private-1", at=NOW + number) for number in range(9)]
-        folded = [known.add(order, NOW).folded for order in [*orders[:5], *orders[:5], *orders]]
+        commands = [expel(f"u{number}", "private-1", at=NOW + number) for number in range(9)]
+        folded = [
+            known.add(command, NOW).folded for command in [*commands[:5], *commands[:5], *commands]
+        ]
 
         assert folded == ["", "", "", "", "1"] + [""] * 14
         assert len(known) == 5
@@ -263,7 +265,7 @@ class TestBound:
         known.add(expel("u4", "private-1"), NOW)
         early = [keep(expel(f"v{n}", at=NOW - 9), 2 * KEPT) for n in range(5)]
         brief = [keep(expel(f"w{n}", at=NOW + 9), 20) for n in range(9)]
-        folded = [known.add(order, NOW).folded for order in [*early, *brief]]
+        folded = [known.add(command, NOW).folded for command in [*early, *brief]]
 
         assert folded.count("1") == 2
         assert is_out(known, "w0", given_at=NOW + 9)
@@ -296,7 +298,7 @@ CHANNELS = ("private-1", "private-2", "private-12", "presence-3")
 INSTANTS = st.integers(-5, 25).map(float)
 KEEPING = st.integers(0, 20).map(float)
 ORDERS = st.builds(
-    lambda app, user, names, at, kept: Order(
+    lambda app, user, names, at, kept: Command(
         "expel", app, user, at, at + kept, channels=tuple(names)
     ),
     APPS,
@@ -311,11 +313,11 @@ HEARD = st.lists(st.tuples(st.integers(0, 20).map(float), ORDERS), max_size=30).
 )
 
 
-def refused(orders: list[Order], *, now: float) -> set[Asked]:
+def refused(commands: list[Command], *, now: float) -> set[Asked]:
     """Return which permissions a model without a bound refuses."""
     return {
         (each.app, each.subject, channel, float(given_at))
-        for each in orders
+        for each in commands
         for channel in CHANNELS
         for given_at in range(-6, 27)
         if now < each.expires_at
@@ -330,32 +332,32 @@ class TestModel:
     @settings(max_examples=300, deadline=None)
     @given(HEARD, st.integers(1, 6), st.integers(1, 3), st.integers(0, 15))
     def test_never_less(
-        self, heard: list[tuple[float, Order]], most: int, of_user: int, later: int
+        self, heard: list[tuple[float, Command]], most: int, of_user: int, later: int
     ) -> None:
         """
         Whatever the model refuses is refused, however small the bounds; and they hold.
         """
-        known, orders, now = Expulsions(most, of_user=of_user), [], 0.0
-        for now, order in heard:
-            known.add(order, now)
-            orders.append(order)
+        known, commands, now = Expulsions(most, of_user=of_user), [], 0.0
+        for now, command in heard:
+            known.add(command, now)
+            commands.append(command)
 
             assert len(known) <= most
         for at in (now, now + later):
-            for app, user, channel, given_at in refused(orders, now=at):
+            for app, user, channel, given_at in refused(commands, now=at):
                 assert is_out(known, user, app=app, channel=channel, given_at=given_at, now=at)
 
     @settings(max_examples=100, deadline=None)
     @given(HEARD, st.integers(0, 15))
-    def test_never_more(self, heard: list[tuple[float, Order]], later: int) -> None:
+    def test_never_more(self, heard: list[tuple[float, Command]], later: int) -> None:
         """
         Below the bounds, where all orders are kept for the same time, nothing else is refused.
         """
         known, now = Expulsions(), 0.0
-        orders = [keep(each, 10) for _, each in heard]
-        for (now, _), order in zip(heard, orders, strict=True):
-            known.add(order, now)
-        expected = refused(orders, now=now + later)
+        commands = [keep(each, 10) for _, each in heard]
+        for (now, _), command in zip(heard, commands, strict=True):
+            known.add(command, now)
+        expected = refused(commands, now=now + later)
 
         for app, user, channel, given_at in product("12", "abc", CHANNELS, range(-6, 27)):
             is_meant = (app, user, channel, float(given_at)) in expected

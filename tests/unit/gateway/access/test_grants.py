@@ -6,13 +6,13 @@ import pytest
 
 from libs.common.apps.app import App
 from services.gateway.access.grants import Grant, Grants
-from services.gateway.access.verifier import Pass
-from tests.support.passes import channel_token, passes
+from services.gateway.access.verifier import Verified
+from tests.support.passes import channel_token, verifier
 
 
-def shown(app: App, *, ttl: float = 60.0) -> Pass:
+def shown(app: App, *, ttl: float = 60.0) -> Verified:
     text, _ = channel_token("ann", "*", now=0.0, ttl=ttl)
-    return passes(grace=10.0).accept(text, app, now=0.0)
+    return verifier(grace=10.0).accept(text, app, now=0.0)
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ class TestShared:
 
     def test_once(self, grants: Grants, app: App) -> None:
         """It may be large, and is kept once; another token of the same user is another."""
-        here, (text, token) = passes(), channel_token("ann", "*", now=0.0)
+        here, (text, token) = verifier(), channel_token("ann", "*", now=0.0)
         for name in ("private-1", "private-2"):
             grants.put(name, Grant("ann", 0.0, here.accept(text, app, now=0.0)))
         grants.put("private-3", Grant("ann", 0.0, shown(app)))
@@ -80,6 +80,6 @@ class TestShared:
 
         assert grants.named(judge) == []
         assert kept[0] is kept[1]
-        assert kept[0].pass_ is not None
-        assert kept[0].pass_.token == token
-        assert kept[2].pass_ != kept[0].pass_
+        assert kept[0].verified is not None
+        assert kept[0].verified.token == token
+        assert kept[2].verified != kept[0].verified

@@ -10,10 +10,10 @@ from libs.common.errors import Denied
 from services.gateway.access import rights
 from services.gateway.access.rights import Client, NotSignedIn, SignedInOtherwise, tenant_of
 from services.gateway.protocol.frames import BadMessage, Member, SignIn, Subscribe, User
-from tests.support.passes import passes
+from tests.support.passes import verifier
 from tests.unit.gateway.conftest import SOCKET_ID
 
-PASSES = passes()
+PASSES = verifier()
 ANN = User("ann", '{"name": "Ann"}', ())
 
 
@@ -28,8 +28,8 @@ def subscribed(app: App, channel: str, channel_data: str | None = None) -> Subsc
 
 def sign_in(app: App, socket_id: str, data: SignIn, *, known: User | None) -> User:
     """Sign in without a channel token."""
-    user, pass_ = rights.sign_in(Client(app, socket_id, PASSES, known, None, None, 0.0), data)
-    assert pass_ is None
+    user, verified = rights.sign_in(Client(app, socket_id, PASSES, known, None, None, 0.0), data)
+    assert verified is None
     return user
 
 

@@ -8,16 +8,16 @@ import pytest
 
 from libs.common.apps.app import App
 from libs.common.apps.signatures import channel_text, token, user_text
-from libs.common.control.commands import Order
+from libs.common.control.commands import Command
 from libs.common.errors import Denied
 from libs.common.tokens.channel_tokens import StaleToken
 from libs.common.tokens.key_ring import BadChannelToken
 from services.gateway.access import rights
 from services.gateway.access.expulsions import Expelled
-from services.gateway.access.rights import Client, Entry, NotSignedIn, SignedInOtherwise
-from services.gateway.access.verifier import NotNamed, Pass, Passes
+from services.gateway.access.rights import Admittance, Client, NotSignedIn, SignedInOtherwise
+from services.gateway.access.verifier import NotNamed, Verified, Verifier
 from services.gateway.protocol.frames import BadMessage, Member, SignIn, Subscribe, User
-from tests.support.passes import channel_token, passes
+from tests.support.passes import channel_token, verifier
 from tests.unit.gateway.conftest import SOCKET_ID
 
 NOW = 1000.0
@@ -25,12 +25,12 @@ ANN = User("ann", "null", ())
 
 
 @pytest.fixture
-def known() -> Passes:
-    return passes()
+def known() -> Verifier:
+    return verifier()
 
 
 def client(
-    app: App, known: Passes, *, user: User | None = None, carried: Pass | None = None
+    app: App, known: Verifier, *, user: User | None = None, carried: Verified | None = None
 ) -> Client:
     return Client(app, SOCKET_ID, known, user, None, carried, NOW)
 
@@ -39,8 +39,8 @@ def text_for(*channels: str, at: float = NOW, **more: Any) -> str:
     return channel_token("ann", *channels, now=at, **more)[0]
 
 
-def expel(known: Passes, *channels: str, at: float = NOW) -> None:
-    known.expel(Order("expel", "1", "ann", at, at + 600, channels=channels), now=NOW)
+def expel(known: Verifier, *channels: str, at: float = NOW) -> None:
+    known.expel(Command("expel", "1", "ann", at, at + 600, channels=channels), now=NOW)
 
 
 def granted(app: App, channel: str, channel_data: str | None = None) -> Subscribe:
@@ -55,7 +55,7 @@ class TestJoin:
     @pytest.mark.parametrize(
         "channel", ["private-1", "private-encrypted-1", "private-cache-1", "private-a.b"]
     )
-    def test_private(self, app: App, known: Passes, channel: str) -> None:
+    def test_private(self, app: App, known: Verifier, channel: str) -> None:
         """It opens what it names, for its user."""
         entry = rights.join(client(app, known), Subscribe(channel, text_for("private-*")))
 
@@ -64,7 +64,7 @@ class TestJoin:
         assert (entry.grant.user, entry.grant.given_at) == ("ann", NOW)
 
     @pytest.mark.parametrize("info, shown", [({"n": "A"}, '{"n":"A"}'), ({}, "null")])
-    def test_presence(self, app: App, known: Passes, info: dict[str, str], shown: str) -> None:
+    def test_presence(self, app: App, known: Verifier, info: dict[str, str], shown: str) -> None:
         """Its user is the member, whatever the client says beside it."""
         text = text_for("presence-1", user_info=info)
         data = Subscribe("presence-1", text, '{"user_id":"root"}')
@@ -72,21 +72,21 @@ class TestJoin:
         assert rights.join(client(app, known), data).member == Member("ann", shown)
 
     @pytest.mark.parametrize("channel", ["private-2", "presence-1", "private-11"])
-    def test_not_named(self, app: App, known: Passes, channel: str) -> None:
+    def test_not_named(self, app: App, known: Verifier, channel: str) -> None:
         """What it does not name it does not open, though it is good: that is a 403."""
         with pytest.raises(NotNamed) as caught:
             rights.join(client(app, known), Subscribe(channel, text_for("private-1")))
 
         assert caught.value.status == 403
 
-    def test_user_channel(self, app: App, known: Passes) -> None:
+    def test_user_channel(self, app: App, known: Verifier) -> None:
         """A user's own channel takes a sign-in."""
         with pytest.raises(NotSignedIn):
             rights.join(client(app, known), Subscribe("#server-to-user-ann", text_for("*")))
 
-    def test_public(self, app: App, known: Passes) -> None:
+    def test_public(self, app: App, known: Verifier) -> None:
         """Of a public channel nothing is asked, and nothing ends it."""
-        assert rights.join(client(app, known), Subscribe("news", "a.b.c")) == Entry(None, None)
+        assert rights.join(client(app, known), Subscribe("news", "a.b.c")) == Admittance(None, None)
 
     @pytest.mark.parametrize(
         "text",
@@ -99,14 +99,14 @@ class TestJoin:
         ],
         ids=["nonsense", "cut", "other app", "expired", "future"],
     )
-    def test_bad(self, app: App, known: Passes, text: str) -> None:
+    def test_bad(self, app: App, known: Verifier, text: str) -> None:
         """Tokens that are not good here and now are a 401."""
         with pytest.raises(BadChannelToken) as caught:
             rights.join(client(app, known), Subscribe("private-1", text))
 
         assert caught.value.status == 401
 
-    def test_expelled(self, app: App, known: Passes) -> None:
+    def test_expelled(self, app: App, known: Verifier) -> None:
         """One that is older than its user's expulsion opens the channel no more; a newer one does."""
         expel(known, "private-1")
         who = client(app, known)
@@ -120,11 +120,11 @@ class TestJoin:
 class TestCarried:
     """A token that the client connected with."""
 
-    def carried(self, app: App, known: Passes, *channels: str, at: float = NOW) -> Pass:
+    def carried(self, app: App, known: Verifier, *channels: str, at: float = NOW) -> Verified:
         return known.accept(text_for(*channels, at=at, ttl=100), app, now=at)
 
     @pytest.mark.parametrize("auth", ["", None])
-    def test_used(self, app: App, known: Passes, auth: str | None) -> None:
+    def test_used(self, app: App, known: Verifier, auth: str | None) -> None:
         """It counts where no other permission is shown."""
         who = client(app, known, carried=self.carried(app, known, "presence-1"))
 
@@ -132,7 +132,7 @@ class TestCarried:
 
         assert entry.member == Member("ann", "null")
 
-    def test_other(self, app: App, known: Passes) -> None:
+    def test_other(self, app: App, known: Verifier) -> None:
         """What is shown is what counts."""
         who = client(app, known, carried=self.carried(app, known, "private-1"))
 
@@ -142,14 +142,14 @@ class TestCarried:
             rights.join(who, Subscribe("private-1", text_for("private-2")))
         assert rights.join(who, granted(app, "private-3")).grant is None
 
-    def test_expired(self, app: App, known: Passes) -> None:
+    def test_expired(self, app: App, known: Verifier) -> None:
         """Once it has expired it opens nothing, though the connection stays."""
         who = client(app, known, carried=self.carried(app, known, "private-1", at=NOW - 100))
 
         with pytest.raises(StaleToken):
             rights.join(who, Subscribe("private-1", ""))
 
-    def test_none(self, app: App, known: Passes) -> None:
+    def test_none(self, app: App, known: Verifier) -> None:
         with pytest.raises(Denied):
             rights.join(client(app, known), Subscribe("private-1", ""))
 
@@ -157,23 +157,23 @@ class TestCarried:
 class TestSignIn:
     """A token in ``pusher:signin``."""
 
-    def test_user(self, app: App, known: Passes) -> None:
+    def test_user(self, app: App, known: Verifier) -> None:
         """It says by itself who the user is; ``user_data`` is not read."""
         data = SignIn(text_for(user_info={"n": "A"}), '{"id":"root"}')
 
-        user, pass_ = rights.sign_in(client(app, known), data)
+        user, verified = rights.sign_in(client(app, known), data)
 
         assert user == User("ann", '{"n":"A"}', ())
-        assert pass_ is not None
-        assert pass_.token.user == "ann"
+        assert verified is not None
+        assert verified.token.user == "ann"
 
-    def test_as_another(self, app: App, known: Passes) -> None:
+    def test_as_another(self, app: App, known: Verifier) -> None:
         who = client(app, known, user=User("bob", "null", ()))
 
         with pytest.raises(SignedInOtherwise):
             rights.sign_in(who, SignIn(text_for()))
 
-    def test_again(self, app: App, known: Passes) -> None:
+    def test_again(self, app: App, known: Verifier) -> None:
         """As oneself, with a token after a signature, and the other way round."""
         who, text = client(app, known, user=ANN), '{"id":"ann"}'
 
@@ -181,11 +181,11 @@ class TestSignIn:
         signed = SignIn(token(app, user_text(SOCKET_ID, text)), text)
         assert rights.sign_in(who, signed)[1] is None
 
-    def test_bad(self, app: App, known: Passes) -> None:
+    def test_bad(self, app: App, known: Verifier) -> None:
         with pytest.raises(BadChannelToken):
             rights.sign_in(client(app, known), SignIn(text_for(app="2")))
 
-    def test_without_user_data(self, app: App, known: Passes) -> None:
+    def test_without_user_data(self, app: App, known: Verifier) -> None:
         """Pusher's kind needs it."""
         with pytest.raises(BadMessage):
             rights.sign_in(client(app, known), SignIn("app-key:0"))
@@ -194,7 +194,7 @@ class TestSignIn:
 class TestHolder:
     """Whose Pusher's kind of permission is, and of when."""
 
-    def test_of_auth(self, app: App, known: Passes) -> None:
+    def test_of_auth(self, app: App, known: Verifier) -> None:
         """Auth says both; an old one is refused once its user was taken out, and a fresh one is not."""
         data = granted(app, "private-1", json.dumps({"user_id": "ann", "iat": NOW - 5.0}))
         entry = rights.join(client(app, known), data)
@@ -209,7 +209,7 @@ class TestHolder:
         fresh = granted(app, "private-1", json.dumps({"user_id": "ann", "iat": NOW - 0.5}))
         assert rights.join(client(app, known), fresh).grant
 
-    def test_of_a_back_end(self, app: App, known: Passes) -> None:
+    def test_of_a_back_end(self, app: App, known: Verifier) -> None:
         """One that does not say when is taken for one of now: its back end was asked, for all that is known."""
         data = granted(app, "presence-1", '{"user_id":"ann"}')
         expel(known, "presence-1", at=NOW - 1)
@@ -220,15 +220,15 @@ class TestHolder:
         assert (entry.grant.user, entry.grant.given_at) == ("ann", NOW)
 
     @pytest.mark.parametrize("channel_data", [None, "", "no JSON", "[]", '{"iat":"x"}', "{}"])
-    def test_of_nobody(self, app: App, known: Passes, channel_data: str | None) -> None:
+    def test_of_nobody(self, app: App, known: Verifier, channel_data: str | None) -> None:
         """What does not say whose it is opens its channel, and no expulsion ends it."""
         expel(known, "private-1")
 
         entry = rights.join(client(app, known), granted(app, "private-1", channel_data))
 
-        assert entry == Entry(None, None)
+        assert entry == Admittance(None, None)
 
-    def test_signed_in(self, app: App, known: Passes) -> None:
+    def test_signed_in(self, app: App, known: Verifier) -> None:
         """Who is signed in, and need not say it again, is the holder."""
         who = msgspec.structs.replace(ANN, info='{"n":"A"}')
 
@@ -238,7 +238,7 @@ class TestHolder:
         assert entry.grant is not None
         assert entry.grant.user == "ann"
 
-    def test_forged_instant(self, app: App, known: Passes) -> None:
+    def test_forged_instant(self, app: App, known: Verifier) -> None:
         """When it was given is signed: a client cannot make it newer."""
         data = granted(app, "private-1", json.dumps({"user_id": "ann", "iat": NOW - 5.0}))
         newer = json.dumps({"user_id": "ann", "iat": NOW + 5.0})

@@ -4,21 +4,21 @@ import msgspec
 import pytest
 
 from libs.common.apps.app import App
-from libs.common.control.commands import Order
+from libs.common.control.commands import Command
 from libs.common.policies.guards import Guards
-from libs.common.tokens.channel_tokens import Grant, StaleToken, issue
+from libs.common.tokens.channel_tokens import StaleToken, TokenRequest, issue
 from libs.common.tokens.key_ring import BadChannelToken, KeyRing
 from libs.common.tokens.revocations import RevokedToken
-from services.gateway.access.verifier import Passes
-from tests.support.passes import channel_token, passes
+from services.gateway.access.verifier import Verifier
+from tests.support.passes import channel_token, verifier
 from tests.support.token_keys import settings, token_key
 
 NOW, TTL, GRACE = 1000.0, 60.0, 30.0
 UTC = 1_700_000_000.0
 
 
-def revoke(subject: str, *, kind: str, at: float = NOW) -> Order:
-    return Order("revoke", "1", subject, at, at + 600, kind=kind)
+def revoke(subject: str, *, kind: str, at: float = NOW) -> Command:
+    return Command("revoke", "1", subject, at, at + 600, kind=kind)
 
 
 def spoiled(text: str) -> str:
@@ -33,11 +33,11 @@ class TestDroppedKey:
     def test_as_if_revoked(self, app: App) -> None:
         """A token that was accepted is used no more, nor is it accepted again; those of other keys are."""
         ring = KeyRing(settings(token_key("old"), token_key("new", number=1)))
-        here = Passes(ring, grace=GRACE, guards=Guards(()))
+        here = Verifier(ring, grace=GRACE, guards=Guards(()))
         here.is_informed = True
-        old, _ = issue(Grant(user="7"), ring, app_id="1", now=NOW, jti="one")
+        old, _ = issue(TokenRequest(user="7"), ring, app_id="1", now=NOW, jti="one")
         ring.replace(settings(token_key("new", number=1), token_key("old", signs=False)))
-        new, _ = issue(Grant(user="7"), ring, app_id="1", now=NOW, jti="two")
+        new, _ = issue(TokenRequest(user="7"), ring, app_id="1", now=NOW, jti="two")
         lost, kept = here.accept(old, app, now=NOW), here.accept(new, app, now=NOW)
 
         ring.replace(settings(token_key("new", number=1)))
@@ -56,15 +56,15 @@ class TestShorterTerms:
     def test_carried(self, app: App) -> None:
         """It opens nothing more: revocations are remembered for as long as the terms of now make it."""
         ring = KeyRing(settings(token_key(), ttl=600.0, max_ttl=600.0))
-        here = Passes(ring, grace=GRACE, guards=Guards())
+        here = Verifier(ring, grace=GRACE, guards=Guards())
         here.is_informed = True
-        text, _ = issue(Grant(user="7"), ring, app_id="1", now=NOW, jti="one")
-        pass_ = here.accept(text, app, now=NOW)
+        text, _ = issue(TokenRequest(user="7"), ring, app_id="1", now=NOW, jti="one")
+        verified = here.accept(text, app, now=NOW)
 
         ring.replace(settings(token_key(), ttl=60.0, max_ttl=60.0))
 
         with pytest.raises(StaleToken):
-            here.check(pass_, app, now=NOW)
+            here.check(verified, app, now=NOW)
 
 
 class TestAccept:
@@ -74,13 +74,13 @@ class TestAccept:
         """What it says is known, and until when what it opens stays open."""
         text, token = channel_token("ann", "private-1", now=NOW, ttl=TTL)
 
-        pass_ = passes(grace=GRACE).accept(text, app, now=NOW)
+        verified = verifier(grace=GRACE).accept(text, app, now=NOW)
 
-        assert (pass_.token, pass_.ends_at) == (token, NOW + TTL + GRACE)
+        assert (verified.token, verified.ends_at) == (token, NOW + TTL + GRACE)
 
     def test_clocks(self, app: App) -> None:
         """Tokens speak of UTC, and a gateway's own time is another: both are kept in step."""
-        here = passes(grace=GRACE)
+        here = verifier(grace=GRACE)
         here.tune(now=5.0, utc=UTC)
         text, _ = channel_token(now=UTC, ttl=TTL)
 
@@ -95,24 +95,24 @@ class TestAccept:
         text, _ = channel_token(now=NOW, ttl=TTL)
 
         with pytest.raises(StaleToken):
-            passes(grace=GRACE).accept(text, app, now=NOW + TTL + late)
+            verifier(grace=GRACE).accept(text, app, now=NOW + TTL + late)
 
     def test_other_app(self, app: App) -> None:
         text, _ = channel_token(now=NOW, app="2")
 
         with pytest.raises(BadChannelToken):
-            passes().accept(text, app, now=NOW)
+            verifier().accept(text, app, now=NOW)
 
     def test_spoiled(self, app: App) -> None:
         text, _ = channel_token(now=NOW)
 
         with pytest.raises(BadChannelToken):
-            passes().accept(spoiled(text), app, now=NOW)
+            verifier().accept(spoiled(text), app, now=NOW)
 
     @pytest.mark.parametrize("kind", ["jti", "token", "user"])
     def test_revoked(self, app: App, kind: str) -> None:
         """However it was revoked."""
-        here = passes()
+        here = verifier()
         text, token = channel_token("ann", now=NOW)
         here.revoke(revoke("ann" if kind == "user" else token.jti, kind=kind), now=NOW)
 
@@ -121,17 +121,17 @@ class TestAccept:
 
     def test_newer_than_revocation(self, app: App) -> None:
         """A user who comes back with a newer token is let in."""
-        here = passes()
+        here = verifier()
         here.revoke(revoke("ann", kind="user"), now=NOW)
         text, token = channel_token("ann", now=NOW + 1)
 
         assert here.accept(text, app, now=NOW + 1).token == token
 
     def test_revocation_in_other_app(self, app: App) -> None:
-        here = passes()
+        here = verifier()
         text, _ = channel_token("ann", now=NOW)
-        order = msgspec.structs.replace(revoke("ann", kind="user"), app="2")
-        here.revoke(order, now=NOW)
+        command = msgspec.structs.replace(revoke("ann", kind="user"), app="2")
+        here.revoke(command, now=NOW)
 
         assert here.accept(text, app, now=NOW)
 
@@ -141,23 +141,23 @@ class TestCheck:
 
     def test_good(self, app: App) -> None:
         """Until it expires, and not in its grace."""
-        here = passes(grace=GRACE)
+        here = verifier(grace=GRACE)
         text, _ = channel_token(now=NOW, ttl=TTL)
-        pass_ = here.accept(text, app, now=NOW)
+        verified = here.accept(text, app, now=NOW)
 
-        here.check(pass_, app, now=NOW + TTL - 0.01)
+        here.check(verified, app, now=NOW + TTL - 0.01)
         with pytest.raises(StaleToken):
-            here.check(pass_, app, now=NOW + TTL)
+            here.check(verified, app, now=NOW + TTL)
 
     def test_revoked(self, app: App) -> None:
         """Not once it was revoked."""
-        here = passes()
+        here = verifier()
         text, token = channel_token(now=NOW)
-        pass_ = here.accept(text, app, now=NOW)
-        assert not here.is_revoked(pass_, app, now=NOW)
+        verified = here.accept(text, app, now=NOW)
+        assert not here.is_revoked(verified, app, now=NOW)
 
         here.revoke(revoke(token.jti, kind="jti"), now=NOW)
 
-        assert here.is_revoked(pass_, app, now=NOW)
+        assert here.is_revoked(verified, app, now=NOW)
         with pytest.raises(RevokedToken):
-            here.check(pass_, app, now=NOW)
+            here.check(verified, app, now=NOW)

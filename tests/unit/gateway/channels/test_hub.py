@@ -4,7 +4,7 @@ import pytest
 
 from libs.common.bus.messages import Entry, Position
 from libs.common.channels import Channel
-from services.gateway.channels.hub import Fanout, Hub, Verdict
+from services.gateway.channels.hub import Disposition, Fanout, Hub
 from tests.unit.gateway.channels.hubs import NEWS, ROOM, Client, broadcast, entry
 
 
@@ -64,15 +64,15 @@ class TestJudge:
         """
         The next entry is delivered, and moves the position.
         """
-        assert hub.judge(entry(6)) is Verdict.DELIVER
-        assert hub.judge(entry(7)) is Verdict.DELIVER
+        assert hub.judge(entry(6)) is Disposition.DELIVER
+        assert hub.judge(entry(7)) is Disposition.DELIVER
 
     @pytest.mark.parametrize("offset", [1, 5])
     def test_old(self, hub: Hub[Client], offset: int) -> None:
         """
         What was delivered is not delivered again.
         """
-        assert hub.judge(entry(offset)) is Verdict.IGNORE
+        assert hub.judge(entry(offset)) is Disposition.IGNORE
 
     @pytest.mark.parametrize(
         "ahead", [entry(7), entry(600), entry(6, epoch="f"), entry(1, epoch="f")]
@@ -81,15 +81,15 @@ class TestJudge:
         """
         After a hole, or in another epoch, nothing moves until it is repaired.
         """
-        assert hub.judge(ahead) is Verdict.REPAIR
-        assert hub.judge(ahead) is Verdict.REPAIR
-        assert hub.judge(entry(6)) is Verdict.DELIVER
+        assert hub.judge(ahead) is Disposition.REPAIR
+        assert hub.judge(ahead) is Disposition.REPAIR
+        assert hub.judge(entry(6)) is Disposition.DELIVER
 
     def test_not_followed(self, hub: Hub[Client]) -> None:
         """
         What is still on its way of a channel that is followed no longer is left.
         """
-        assert hub.judge(entry(6, channel=Channel("2", "news"))) is Verdict.IGNORE
+        assert hub.judge(entry(6, channel=Channel("2", "news"))) is Disposition.IGNORE
 
     def test_activity(self, hub: Hub[Client]) -> None:
         """

@@ -6,7 +6,7 @@ import pytest
 
 from libs.common.bus.messages import Broadcast, Cached, Entry, Position
 from libs.common.channels import Channel
-from services.gateway.channels.hub import Hub, Verdict
+from services.gateway.channels.hub import Disposition, Hub
 from tests.unit.gateway.channels.hubs import Client
 
 CACHE = Channel("1", "cache-news")
@@ -55,7 +55,7 @@ class TestReady:
         hub.open(channel, Position("e", 0), now=0.0)
         assert not hub.is_ready(channel)
 
-        assert hub.judge(published(1, channel=channel)) is Verdict.DELIVER
+        assert hub.judge(published(1, channel=channel)) is Disposition.DELIVER
 
         assert hub.is_ready(channel)
 

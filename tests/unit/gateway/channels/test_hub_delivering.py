@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from libs.common.bus.messages import Entry, Position
-from services.gateway.channels.hub import Hub, Verdict
+from services.gateway.channels.hub import Disposition, Hub
 from tests.unit.gateway.channels.hubs import NEWS, Client, broadcast
 
 
@@ -114,9 +114,9 @@ class Delivering(RuleBasedStateMachine):
 
     def _take(self, delivery: Entry) -> None:
         verdict = self.hub.judge(delivery)
-        if verdict is Verdict.DELIVER:
+        if verdict is Disposition.DELIVER:
             self._deliver(delivery)
-        elif verdict is Verdict.REPAIR:
+        elif verdict is Disposition.REPAIR:
             self._repair()
 
     def _deliver(self, delivery: Entry) -> None:

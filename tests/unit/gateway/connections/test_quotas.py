@@ -7,7 +7,7 @@ import pytest
 
 from libs.common.apps.app import App
 from libs.common.apps.limits import Limits
-from libs.common.tally.port import Count, Standing, Subject
+from libs.common.tally.port import Count, Outcome, Subject
 from services.gateway.connections.quotas import (
     Claim,
     Quota,
@@ -31,15 +31,15 @@ def claim(*quotas: tuple[Subject, int], told: list[Verdict] | None = None) -> Cl
     return Claim(tuple(Quota(subject, limit) for subject, limit in quotas), answer)
 
 
-def verdicts(quotas: Quotas, round_: Round, *standings: Standing | None) -> list[Verdict]:
-    return [verdict for _, verdict in quotas.settle(round_, standings, now=0.0)]
+def verdicts(quotas: Quotas, round_: Round, *outcomes: Outcome | None) -> list[Verdict]:
+    return [verdict for _, verdict in quotas.settle(round_, outcomes, now=0.0)]
 
 
 def admit(quotas: Quotas, *claimed: tuple[Subject, int]) -> None:
     """Have one admitted whom the tally has room for."""
     quotas.claim(claim(*claimed))
     round_ = quotas.round(9)
-    answers = [Standing(count.number, count.number) for count in round_.counts]
+    answers = [Outcome(count.number, count.number) for count in round_.counts]
     assert verdicts(quotas, round_, *answers) == [Verdict.GRANTED]
 
 
@@ -110,7 +110,7 @@ class TestSettle:
             quotas.claim(each)
         round_ = quotas.round(9)
 
-        settled = quotas.settle(round_, [Standing(2, 2)], now=0.0)
+        settled = quotas.settle(round_, [Outcome(2, 2)], now=0.0)
 
         assert [each for each, _ in settled] == claims
         assert [verdict.value for _, verdict in settled] == [0, 0, 4004, 4004]
@@ -134,7 +134,7 @@ class TestSettle:
         quotas = Quotas(patience=5.0)
         quotas.claim(claim((WHOLE, 2)))
 
-        settled = quotas.settle(quotas.round(9), [Standing(0, 2, silence)], now=waited)
+        settled = quotas.settle(quotas.round(9), [Outcome(0, 2, silence)], now=waited)
 
         assert [given for _, given in settled] == ([verdict] if verdict else [])
         assert quotas.are_undecided == (verdict is None)
@@ -146,12 +146,12 @@ class TestSettle:
         quotas = Quotas(patience=5.0)
         first, later = claim((WHOLE, 2)), claim((WHOLE, 2))
         quotas.claim(first)
-        quotas.settle(quotas.round(9), [Standing(0, 2, math.inf)], now=0.0)
+        quotas.settle(quotas.round(9), [Outcome(0, 2, math.inf)], now=0.0)
         quotas.claim(later)
 
         quotas.ask_again()
         round_ = quotas.round(9)
-        settled = quotas.settle(round_, [Standing(1, 2, math.inf)] * len(round_.counts), now=1.0)
+        settled = quotas.settle(round_, [Outcome(1, 2, math.inf)] * len(round_.counts), now=1.0)
 
         assert settled == [(first, Verdict.GRANTED)]
         assert len(quotas) == 1
@@ -175,9 +175,7 @@ class TestSettle:
         quotas.claim(claim((ANN, 2)))
         quotas.claim(claim((BOB, 2)))
         round_ = quotas.round(9)
-        answers = [
-            None if c.subject == ANN else Standing(c.number, c.number) for c in round_.counts
-        ]
+        answers = [None if c.subject == ANN else Outcome(c.number, c.number) for c in round_.counts]
 
         assert verdicts(quotas, round_, *answers) == [Verdict.IN_DOUBT, Verdict.GRANTED]
 
@@ -189,7 +187,7 @@ class TestSettle:
         quotas.claim(claim((ANN, 5), (ACME, 5)))
         round_ = quotas.round(9)
         answers = [
-            Standing(0, 5) if c.subject == ACME else Standing(c.number, c.number)
+            Outcome(0, 5) if c.subject == ACME else Outcome(c.number, c.number)
             for c in round_.counts
         ]
 
@@ -208,7 +206,7 @@ class TestSettle:
 
         assert Count(WHOLE, 3, 50) in round_.counts
         assert Count(ANN, 3, 3) in round_.counts
-        answers = [Standing(count.number, count.number) for count in round_.counts]
+        answers = [Outcome(count.number, count.number) for count in round_.counts]
         assert verdicts(quotas, round_, *answers) == 3 * [Verdict.GRANTED] + 97 * [
             Verdict.OVER_QUOTA
         ]
@@ -222,7 +220,7 @@ class TestSettle:
         quotas.claim(claim((BOB, 1), (ACME, 1)))
         round_ = quotas.round(9)
         answers = [
-            Standing(0, 1) if c.subject == ANN else Standing(c.number, c.number)
+            Outcome(0, 1) if c.subject == ANN else Outcome(c.number, c.number)
             for c in round_.counts
         ]
 
@@ -241,7 +239,7 @@ class TestSettle:
         round_ = quotas.round(9)
 
         assert round_.counts == (Count(WHOLE, 3, 1),)
-        assert verdicts(quotas, round_, Standing(3, 3)) == [Verdict.OVER_QUOTA]
+        assert verdicts(quotas, round_, Outcome(3, 3)) == [Verdict.OVER_QUOTA]
         assert not quotas.is_due
 
 
@@ -259,7 +257,7 @@ class TestRelease:
         round_ = quotas.round(9)
 
         assert round_.counts == (Count(ANN, 0),)
-        assert verdicts(quotas, round_, Standing(0, 0)) == []
+        assert verdicts(quotas, round_, Outcome(0, 0)) == []
         assert not quotas.is_due
         assert quotas._stated == set()
         assert not quotas._admitted
@@ -286,7 +284,7 @@ class TestRelease:
 
         quotas.release([WHOLE])
 
-        assert verdicts(quotas, round_, Standing(1, 2)) == [Verdict.GRANTED]
+        assert verdicts(quotas, round_, Outcome(1, 2)) == [Verdict.GRANTED]
         assert not quotas.is_due
 
 
@@ -331,7 +329,7 @@ class TestRestate:
 
         quotas.restate()
 
-        assert verdicts(quotas, round_, Standing(2, 2)) == [Verdict.GRANTED]
+        assert verdicts(quotas, round_, Outcome(2, 2)) == [Verdict.GRANTED]
         assert quotas.round(9).counts == (Count(ANN, 2),)
 
     def test_first_of_its_kind_during_a_round(self) -> None:
@@ -343,10 +341,10 @@ class TestRestate:
         round_ = quotas.round(9)
         quotas.restate()
 
-        quotas.settle(round_, [Standing(1, 1)], now=0.0)
+        quotas.settle(round_, [Outcome(1, 1)], now=0.0)
         round_ = quotas.round(9)
         assert round_.counts == (Count(ANN, 1),)
-        quotas.settle(round_, [Standing(1, 1)], now=0.0)
+        quotas.settle(round_, [Outcome(1, 1)], now=0.0)
         quotas.release([ANN])
 
         assert quotas.round(9).counts == (Count(ANN, 0),)

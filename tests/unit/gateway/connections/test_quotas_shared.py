@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from libs.common.tally.port import Count, Standing, Subject
+from libs.common.tally.port import Count, Outcome, Subject
 from services.gateway.connections.quotas import Claim, Quota, Quotas, Round, Verdict
 from tests.unit.gateway.connections.test_quotas import ACME, ANN, BOB, WHOLE, claim
 
@@ -18,17 +18,17 @@ class Tally:
     def __init__(self) -> None:
         self.numbers: defaultdict[Subject, Counter[str]] = defaultdict(Counter)
 
-    def report(self, gateway: str, counts: tuple[Count, ...]) -> list[Standing | None]:
+    def report(self, gateway: str, counts: tuple[Count, ...]) -> list[Outcome | None]:
         return [self._take(gateway, count) for count in counts]
 
-    def _take(self, gateway: str, count: Count) -> Standing:
+    def _take(self, gateway: str, count: Count) -> Outcome:
         numbers = self.numbers[count.subject]
         mine, others = numbers[gateway], numbers.total() - numbers[gateway]
         held = count.number
         if count.limit > 0:
             held = min(held, max(mine, count.limit - others))
         numbers[gateway] = held
-        return Standing(held, others + held)
+        return Outcome(held, others + held)
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Gateway:
     admitted: list[Claim] = field(default_factory=list)
     waiting: list[Claim] = field(default_factory=list)
     asked: Round | None = None
-    answer: list[Standing | None] | None = None
+    answer: list[Outcome | None] | None = None
 
 
 LIMITS = {WHOLE: 4, ANN: 2, BOB: 2, ACME: 3}
@@ -148,8 +148,8 @@ class Sharing(RuleBasedStateMachine):
             count.subject
             for gateway in self.gateways
             if gateway.asked and gateway.answer
-            for count, standing in zip(gateway.asked.counts, gateway.answer, strict=True)
-            if standing and standing.total >= LIMITS[count.subject]
+            for count, outcome in zip(gateway.asked.counts, gateway.answer, strict=True)
+            if outcome and outcome.total >= LIMITS[count.subject]
         }
 
     def _in(self, subject: Subject) -> int:

@@ -1,6 +1,6 @@
 """The coarse timer."""
 
-from services.gateway.connections.timer_wheel import Wheel
+from services.gateway.connections.timer_wheel import TimerWheel
 
 
 class TestWheel:
@@ -10,7 +10,7 @@ class TestWheel:
         """
         A thing comes up at the first whole second after it is due, and not before it is due.
         """
-        wheel: Wheel[str] = Wheel()
+        wheel: TimerWheel[str] = TimerWheel()
         wheel.put("a", 10.5)
 
         assert wheel.take(10.9) == []
@@ -20,7 +20,7 @@ class TestWheel:
         """
         What was taken does not come up again by itself.
         """
-        wheel: Wheel[str] = Wheel()
+        wheel: TimerWheel[str] = TimerWheel()
         wheel.put("a", 1.0)
         wheel.take(2.0)
 
@@ -30,7 +30,7 @@ class TestWheel:
         """
         After a pause all that is due comes up, the earliest seconds first.
         """
-        wheel: Wheel[str] = Wheel()
+        wheel: TimerWheel[str] = TimerWheel()
         for thing, due in [("c", 7.0), ("a", 5.0), ("b", 6.0), ("later", 60.0)]:
             wheel.put(thing, due)
 
@@ -41,7 +41,7 @@ class TestWheel:
         """
         A thing that is put again comes up once, at the earlier time: whoever puts it off would never be looked at.
         """
-        wheel: Wheel[str] = Wheel()
+        wheel: TimerWheel[str] = TimerWheel()
         for thing, dues in (("a", (1.0, 9.0)), ("b", (9.0, 1.0))):
             for due in dues:
                 wheel.put(thing, due)
@@ -53,7 +53,7 @@ class TestWheel:
         """
         What is put back with a time that is over comes up at the next look.
         """
-        wheel: Wheel[str] = Wheel()
+        wheel: TimerWheel[str] = TimerWheel()
         wheel.put("a", 1.0)
         for now in (2.0, 3.0):
             assert wheel.take(now) == ["a"]
@@ -65,7 +65,7 @@ class TestWheel:
         """
         What was removed does not come up; removing twice is removing once.
         """
-        wheel: Wheel[str] = Wheel()
+        wheel: TimerWheel[str] = TimerWheel()
         wheel.put("a", 1.0)
         wheel.put("b", 1.0)
 

@@ -17,7 +17,7 @@ from services.gateway.protocol.effects import Ask, Close, Effect, Refuse, Relay,
 from services.gateway.protocol.frames import BadMessage, Member, Message, Subscribe, Unsubscribe
 from services.gateway.session.session import Session
 from services.gateway.settings import GatewaySettings
-from tests.support.passes import passes
+from tests.support.passes import verifier
 from tests.unit.gateway.conftest import SOCKET_ID
 
 APP = App(
@@ -359,7 +359,7 @@ class TestAnything:
         self._survive(texts)
 
     def _survive(self, texts: list[bytes]) -> None:
-        session = Session(APP, SOCKET_ID, GatewaySettings(), now=0.0, passes=passes())
+        session = Session(APP, SOCKET_ID, GatewaySettings(), now=0.0, verifier=verifier())
         for name in ("news", "private-1"):
             session.received(json.dumps(_subscribe(name)), now=0.0)
             session.admitted(name, None)

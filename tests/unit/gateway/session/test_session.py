@@ -11,7 +11,7 @@ from services.gateway.protocol.effects import Ask, KnownAs, Leave, Refusal, Send
 from services.gateway.protocol.frames import Member
 from services.gateway.session.session import Session
 from services.gateway.settings import GatewaySettings
-from tests.support.passes import passes
+from tests.support.passes import verifier
 from tests.support.pusher import subscribe, subscribe_presence, subscribe_private, unsubscribe
 from tests.unit.gateway.conftest import SOCKET_ID
 from tests.unit.gateway.conversation import joined, refusal, sent
@@ -102,7 +102,7 @@ class TestSubscribe:
         """
         old = App(id="1", key="app-key", secrets=(Secret("old"),))
         app = App(id="1", key="app-key", secrets=(Secret("new"), Secret("old")))
-        session = Session(app, SOCKET_ID, settings, now=0, passes=passes())
+        session = Session(app, SOCKET_ID, settings, now=0, verifier=verifier())
 
         effects = session.received(subscribe_private(old, SOCKET_ID, "private-1"), now=0)
 
@@ -226,7 +226,7 @@ class TestSubscribe:
         Where the app has no limit a connection may subscribe to any number of channels.
         """
         app = App(id="1", key="k", secrets=(Secret("s"),), limits=Limits(channels=limit))
-        session = Session(app, SOCKET_ID, settings, now=0, passes=passes())
+        session = Session(app, SOCKET_ID, settings, now=0, verifier=verifier())
 
         asked = [session.received(subscribe(str(number)), now=0) for number in range(150)]
 
@@ -237,7 +237,7 @@ class TestSubscribe:
         How long a channel's name may be is the app's to say.
         """
         app = App(id="1", key="k", secrets=(Secret("s"),), limits=Limits(channel_name=5))
-        session = Session(app, SOCKET_ID, settings, now=0, passes=passes())
+        session = Session(app, SOCKET_ID, settings, now=0, verifier=verifier())
 
         assert session.received(subscribe("abcde"), now=0) == [Ask("abcde", None)]
         assert "longer than 5" in refusal(session.received(subscribe("abcdef"), now=0))["error"]

@@ -7,21 +7,21 @@ import pytest
 from libs.common.apps.app import App
 from libs.common.apps.signatures import token, user_text
 from libs.common.tokens.channel_tokens import StaleToken
-from services.gateway.access.verifier import Passes
+from services.gateway.access.verifier import Verifier
 from services.gateway.protocol.effects import Ask, Leave, Watch
 from services.gateway.session.session import Session
 from services.gateway.settings import GatewaySettings
-from tests.support.passes import passes
+from tests.support.passes import verifier
 from tests.support.pusher import subscribe
 from tests.unit.gateway.conftest import GRACE, SOCKET_ID
 from tests.unit.gateway.conversation import errors, refusal, sent
 from tests.unit.gateway.guarded import GUARD, OURS, THEIRS, asked, join, of_tenant, signed
-from tests.unit.gateway.tokens import OVER, TTL, lost, order, sign_in, text
+from tests.unit.gateway.tokens import OVER, TTL, command, lost, sign_in, text
 
 
 @pytest.fixture
-def known() -> Passes:
-    return passes(GUARD, grace=GRACE)
+def known() -> Verifier:
+    return verifier(GUARD, grace=GRACE)
 
 
 class TestSignedIn:
@@ -133,42 +133,42 @@ class TestToken:
 
         assert refusal(session.received(subscribe(THEIRS, auth=of_tenant("a")), now=0))
 
-    def test_named(self, session: Session, known: Passes) -> None:
+    def test_named(self, session: Session, known: Verifier) -> None:
         """What it names it opens, and its user may be taken out, as everywhere."""
         join(session, THEIRS, text(THEIRS))
 
-        expulsion = known.expel(order("expel", "ann", "products.*"), now=0)
+        expulsion = known.expel(command("expel", "ann", "products.*"), now=0)
         assert lost(session.expelled("ann", expulsion), THEIRS)["status"] == 403
 
     def test_bad(self, session: Session) -> None:
         assert refusal(session.received(subscribe(OURS, auth="a.b.c"), now=0))["status"] == 401
 
-    def test_carried(self, app: App, known: Passes, settings: GatewaySettings) -> None:
-        pass_ = known.accept(of_tenant("a"), app, now=0)
-        session = Session(app, SOCKET_ID, settings, now=0, passes=known, carried=pass_)
+    def test_carried(self, app: App, known: Verifier, settings: GatewaySettings) -> None:
+        verified = known.accept(of_tenant("a"), app, now=0)
+        session = Session(app, SOCKET_ID, settings, now=0, verifier=known, carried=verified)
 
         join(session, OURS)
         assert refusal(session.received(subscribe(THEIRS), now=0))["status"] == 403
         assert refusal(session.received(subscribe(OURS), now=TTL))["status"] == 401
 
     def test_carried_and_signed_in(
-        self, app: App, known: Passes, settings: GatewaySettings
+        self, app: App, known: Verifier, settings: GatewaySettings
     ) -> None:
         """What it names it goes on to open when the client has signed in; else the sign-in counts."""
-        pass_ = known.accept(text("products.x", claims={"tenant": "b"}), app, now=0)
-        session = Session(app, SOCKET_ID, settings, now=0, passes=known, carried=pass_)
+        verified = known.accept(text("products.x", claims={"tenant": "b"}), app, now=0)
+        session = Session(app, SOCKET_ID, settings, now=0, verifier=known, carried=verified)
         session.received(signed(app, claims={"tenant": "a"}), now=0)
 
         join(join(session, "products.x"), OURS)
         assert refusal(session.received(subscribe(THEIRS), now=0))["status"] == 403
         assert refusal(session.received(subscribe("products.x"), now=TTL))["status"] == 403
 
-    def test_stale(self, app: App, known: Passes, settings: GatewaySettings) -> None:
+    def test_stale(self, app: App, known: Verifier, settings: GatewaySettings) -> None:
         """One that has expired at connect is told of, and counts for nothing."""
         stale = known.carried(of_tenant("a"), app, now=TTL)
         assert isinstance(stale, StaleToken)
 
-        session = Session(app, SOCKET_ID, settings, now=TTL, passes=known, carried=stale)
+        session = Session(app, SOCKET_ID, settings, now=TTL, verifier=known, carried=stale)
 
         assert errors(session.opened()) == [4009]
         assert session.received(subscribe(OURS), now=TTL) == [Watch()]

@@ -12,14 +12,14 @@ from libs.common.apps.limits import Limits
 from libs.common.apps.signatures import token, user_text
 from libs.common.config.secret import Secret
 from libs.common.policies.settings import ChannelPolicy
-from services.gateway.connections.timer_wheel import Wheel
+from services.gateway.connections.timer_wheel import TimerWheel
 from services.gateway.protocol.effects import Ask, Effect, Leave, Refuse, Send, Watch
 from services.gateway.session.session import Session
 from services.gateway.settings import GatewaySettings
-from tests.support.passes import channel_token, passes
+from tests.support.passes import channel_token, verifier
 from tests.support.pusher import read, subscribe, unsubscribe
 from tests.unit.gateway.conftest import GRACE, SOCKET_ID
-from tests.unit.gateway.tokens import order, sign_in
+from tests.unit.gateway.tokens import command, sign_in
 
 APP = App(id="1", key="k", secrets=(Secret("s"),), limits=Limits(channels=10))
 GUARD = ChannelPolicy(app="1", pattern="of.{tenant}", allow="claims.tenant == tenant")
@@ -35,9 +35,9 @@ class Client(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
-        self.passes = passes(GUARD, grace=GRACE, informed=False)
-        self.session = Session(APP, SOCKET_ID, GatewaySettings(), now=0.0, passes=self.passes)
-        self.wheel: Wheel[str] = Wheel()
+        self.verifier = verifier(GUARD, grace=GRACE, informed=False)
+        self.session = Session(APP, SOCKET_ID, GatewaySettings(), now=0.0, verifier=self.verifier)
+        self.wheel: TimerWheel[str] = TimerWheel()
         self.wheel.put("client", self.session.next_tick)
         self.wanted: set[str] = set()
         self.here: set[str] = set()
@@ -118,7 +118,7 @@ class Client(RuleBasedStateMachine):
 
     @rule()
     def is_informed(self) -> None:
-        self.passes.is_informed = True
+        self.verifier.is_informed = True
         for name in self.waiting:
             self.waiting[name] = self.now + WAIT + LATE
         self.see(self.session.informed(self.now))
@@ -126,7 +126,7 @@ class Client(RuleBasedStateMachine):
     @rule()
     def is_revoked(self) -> None:
         self.now += 0.01
-        self.passes.revoke(order("revoke", "ann", at=self.now), now=self.now)
+        self.verifier.revoke(command("revoke", "ann", at=self.now), now=self.now)
         self.see(self.session.judged(self.now))
         self.now += 0.01
         self.shown.clear()
@@ -155,7 +155,7 @@ class Client(RuleBasedStateMachine):
     @invariant()
     def is_answered(self) -> None:
         for name, by in self.waiting.items():
-            is_asked = name in self.questions or not self.passes.is_informed
+            is_asked = name in self.questions or not self.verifier.is_informed
             assert self.now < by or is_asked, name
 
 

@@ -5,21 +5,21 @@ import pytest
 
 from libs.common.apps.limits import Limits
 from libs.common.policies.guards import Guards
-from services.gateway.access.verifier import Passes
+from services.gateway.access.verifier import Verifier
 from services.gateway.protocol.effects import Leave, Watch
 from services.gateway.protocol.frames import Subscribe
 from services.gateway.session.session import NOT_KNOWN, Session
-from tests.support.passes import passes
+from tests.support.passes import verifier
 from tests.support.pusher import subscribe, subscribe_private, unsubscribe
 from tests.unit.gateway.conftest import GRACE, SOCKET_ID
 from tests.unit.gateway.conversation import errors, refusal, sent
 from tests.unit.gateway.guarded import GUARD, OURS, THEIRS, WAIT, asked, join, of_tenant, signed
-from tests.unit.gateway.tokens import OVER, order, sign_in, text
+from tests.unit.gateway.tokens import OVER, command, sign_in, text
 
 
 @pytest.fixture
-def known() -> Passes:
-    return passes(GUARD, grace=GRACE)
+def known() -> Verifier:
+    return verifier(GUARD, grace=GRACE)
 
 
 class TestWaiting:
@@ -119,11 +119,11 @@ class TestWaiting:
         """Of what it sent no more is kept than is needed."""
         session.received(subscribe(OURS, auth="x" * 60_000, channel_data="y" * 60_000), now=1)
 
-        (kept,) = session._held.take()
+        (kept,) = session._pending.take()
 
         assert kept.data == Subscribe(OURS)
 
-    def test_left_before(self, session: Session, known: Passes) -> None:
+    def test_left_before(self, session: Session, known: Verifier) -> None:
         """One that follows on a subscribe and an unsubscribe waits, whatever becomes of the first."""
         guards, known.guards = known.guards, Guards()
         session.received(subscribe(OURS), now=0)
@@ -135,7 +135,7 @@ class TestWaiting:
         assert asked(session.received(signed(session.app, claims={"tenant": "a"}), now=3)) == [OURS]
 
     @pytest.mark.parametrize("is_answered", [False, True])
-    def test_guarded_since(self, session: Session, known: Passes, *, is_answered: bool) -> None:
+    def test_guarded_since(self, session: Session, known: Verifier, *, is_answered: bool) -> None:
         """Who was there, or on its way, before there was a guard is told at once that it cannot join anew."""
         guards, known.guards = known.guards, Guards()
         session.received(subscribe(OURS), now=0)
@@ -145,7 +145,7 @@ class TestWaiting:
 
         assert refusal(session.received(subscribe(OURS), now=1))["status"] == 401
 
-    def test_guard_lifted(self, session: Session, known: Passes) -> None:
+    def test_guard_lifted(self, session: Session, known: Verifier) -> None:
         """Without the guard, who waits is let in."""
         session.received(subscribe(OURS), now=1)
         known.guards = Guards()
@@ -164,10 +164,10 @@ class TestWaiting:
 
         assert told + len(later) == 1
 
-    def test_of_before(self, session: Session, known: Passes) -> None:
+    def test_of_before(self, session: Session, known: Verifier) -> None:
         """An answer to an earlier question is not for it."""
         session.received(subscribe(OURS, auth=of_tenant("a")), now=0)
-        known.revoke(order("revoke", "ann"), now=1)
+        known.revoke(command("revoke", "ann"), now=1)
         assert refusal(session.judged(1))["status"] == 401
         session.received(subscribe(OURS), now=2)
 
@@ -180,11 +180,11 @@ class TestUninformed:
     """A gateway that has just begun, and does not know yet what is revoked."""
 
     @pytest.fixture
-    def known(self, known: Passes) -> Passes:
+    def known(self, known: Verifier) -> Verifier:
         known.is_informed = False
         return known
 
-    def test_subscribe(self, session: Session, known: Passes) -> None:
+    def test_subscribe(self, session: Session, known: Verifier) -> None:
         """It takes no token, and refuses none: the client waits."""
         assert session.received(subscribe("private-1", auth=text("*")), now=1) == [Watch()]
         assert session.ticked(1 + WAIT) == []
@@ -193,18 +193,18 @@ class TestUninformed:
 
         assert asked(session.informed(2)) == ["private-1"]
 
-    def test_revoked_sign_in(self, session: Session, known: Passes) -> None:
+    def test_revoked_sign_in(self, session: Session, known: Verifier) -> None:
         """A client whose token turns out to be revoked is unknown, and must be looked at when that counts."""
         session.app = msgspec.structs.replace(session.app, auth_timeout=5)
         session.received(sign_in(of_tenant("a")), now=1)
 
-        known.revoke(order("revoke", "ann"), now=1)
+        known.revoke(command("revoke", "ann"), now=1)
         known.is_informed = True
 
         assert Watch() in session.informed(8)
         assert session.ticked(8) == [NOT_KNOWN]
 
-    def test_sign_in(self, session: Session, known: Passes) -> None:
+    def test_sign_in(self, session: Session, known: Verifier) -> None:
         """With what waits for it."""
         session.received(subscribe(OURS), now=1)
         assert session.received(sign_in(of_tenant("a")), now=1) == []
@@ -215,11 +215,11 @@ class TestUninformed:
         assert [frame["event"] for frame in sent(effects)] == ["pusher:signin_success"]
         assert asked(effects) == [OURS]
 
-    def test_revoked(self, session: Session, known: Passes) -> None:
+    def test_revoked(self, session: Session, known: Verifier) -> None:
         session.received(subscribe("private-1", auth=text("*")), now=1)
         session.received(sign_in(text("*")), now=1)
 
-        known.revoke(order("revoke", "ann"), now=1)
+        known.revoke(command("revoke", "ann"), now=1)
         known.is_informed = True
         effects = session.informed(2)
 
@@ -228,7 +228,7 @@ class TestUninformed:
             "pusher:subscription_error",
         ]
 
-    def test_waits_as_long(self, session: Session, known: Passes) -> None:
+    def test_waits_as_long(self, session: Session, known: Verifier) -> None:
         """What needs the sign-in waits as long as that."""
         session.received(sign_in(of_tenant("a")), now=0)
         session.received(subscribe(OURS), now=0)
@@ -238,7 +238,7 @@ class TestUninformed:
 
         assert asked(session.informed(WAIT + 1)) == [OURS]
 
-    def test_older(self, session: Session, known: Passes) -> None:
+    def test_older(self, session: Session, known: Verifier) -> None:
         """A sign-in that waits does not undo one that came after it."""
         session.received(sign_in(text("private-x")), now=0)
         session.received(signed(session.app, claims={"tenant": "a"}), now=1)
@@ -248,7 +248,7 @@ class TestUninformed:
 
         assert session.informed(2) == []
 
-    def test_left(self, session: Session, known: Passes) -> None:
+    def test_left(self, session: Session, known: Verifier) -> None:
         """Who unsubscribes waits for nothing, also where a first subscribe was on its way."""
         session.received(subscribe_private(session.app, SOCKET_ID, "private-1"), now=0)
         session.received(subscribe("private-1", auth=text("*")), now=1)
@@ -259,13 +259,13 @@ class TestUninformed:
         assert session.informed(3) == []
         assert session.admitted("private-1", None) == [Leave("private-1")]
 
-    def test_known(self, session: Session, known: Passes) -> None:
+    def test_known(self, session: Session, known: Verifier) -> None:
         """Who shows a token is known as long as that may be good, and not when it is found revoked."""
         session.app = msgspec.structs.replace(session.app, auth_timeout=5.0)
         session.received(subscribe("private-1", auth=text("*")), now=1)
         assert session.ticked(6) == []
 
-        known.revoke(order("revoke", "ann"), now=1)
+        known.revoke(command("revoke", "ann"), now=1)
         known.is_informed = True
         session.informed(7)
 

@@ -10,7 +10,7 @@ from libs.common.apps.signatures import token, user_text
 from services.gateway.protocol.effects import Ping
 from services.gateway.session.session import NOT_KNOWN, Session
 from services.gateway.settings import GatewaySettings
-from tests.support.passes import passes
+from tests.support.passes import verifier
 from tests.support.pusher import subscribe, subscribe_presence, subscribe_private
 from tests.unit.gateway.conftest import SOCKET_ID
 
@@ -102,7 +102,7 @@ class TestTimeout:
         Pings are sent as ever, and a ping that waits for its answer does not put the end off.
         """
         app = msgspec.structs.replace(app, auth_timeout=40.0)
-        session = Session(app, SOCKET_ID, GatewaySettings(), now=0.0, passes=passes())
+        session = Session(app, SOCKET_ID, GatewaySettings(), now=0.0, verifier=verifier())
 
         assert session.next_tick == 30.0
         assert session.ticked(30.0) == [Ping()]
@@ -119,7 +119,7 @@ class TestTimeout:
             SOCKET_ID,
             GatewaySettings(),
             now=0,
-            passes=passes(),
+            verifier=verifier(),
         )
 
         assert session.next_tick == 30.0

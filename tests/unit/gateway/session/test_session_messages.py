@@ -13,7 +13,7 @@ from services.gateway.protocol.effects import Leave, Ping, Relay, Send
 from services.gateway.protocol.keepalive import PONG_NOT_RECEIVED
 from services.gateway.session.session import Session
 from services.gateway.settings import GatewaySettings
-from tests.support.passes import passes
+from tests.support.passes import verifier
 from tests.support.pusher import subscribe, subscribe_presence
 from tests.unit.gateway.conftest import SOCKET_ID
 from tests.unit.gateway.conversation import client_event, errors, joined
@@ -81,7 +81,7 @@ class TestClientEvents:
         An app may have none.
         """
         app = App(id="1", key="app-key", secrets=(Secret("s"),), client_events=False)
-        session = joined(Session(app, SOCKET_ID, settings, now=0, passes=passes()), "private-1")
+        session = joined(Session(app, SOCKET_ID, settings, now=0, verifier=verifier()), "private-1")
 
         assert errors(session.received(client_event("private-1"), now=0)) == [4301]
 

@@ -6,7 +6,7 @@ import pytest
 
 from libs.common.apps.app import App
 from libs.common.apps.signatures import token, user_text
-from services.gateway.access.verifier import Passes
+from services.gateway.access.verifier import Verifier
 from services.gateway.protocol.effects import Ask, KnownAs, Leave, Send, Shows, SignedIn, Watch
 from services.gateway.protocol.frames import Member, User
 from services.gateway.session.session import Session
@@ -20,10 +20,10 @@ from tests.unit.gateway.tokens import (
     OWN,
     ROOM,
     TTL,
+    command,
     granted,
     join,
     lost,
-    order,
     sign_in,
     text,
 )
@@ -158,9 +158,9 @@ class TestSignIn:
         ended = errors(session.ticked(TTL + OVER))
         assert ended == ([4009] if is_token else [])
 
-    def test_revoked(self, session: Session, known: Passes) -> None:
+    def test_revoked(self, session: Session, known: Verifier) -> None:
         session.received(sign_in(text()), now=0)
-        known.revoke(order("revoke", "ann"), now=1)
+        known.revoke(command("revoke", "ann"), now=1)
 
         assert errors(session.judged(1)) == [4009]
         assert session.judged(1) == []
