@@ -38,7 +38,7 @@ LIMIT = 480.0  # Seconds for all; on two idle CPUs it takes a quarter of that.
 FILES = fanout.SOCKETS + memory.SPARE_FILES  # That a process must be allowed to open.
 
 CANNOT = (
-    AssertionError,  # Of `tests.support.program`: Fanfare did not start, and why.
+    AssertionError,  # Of `tests.support.deployments.program`: Fanfare did not start, and why.
     Failed,
     MissingJars,
     MissingProgram,

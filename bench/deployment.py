@@ -12,7 +12,7 @@ from libs.common.bus.redis import RedisBus
 from libs.common.config.secret import Secret
 from libs.common.redis.connection import RedisConnection
 from libs.common.redis.keys import Keys
-from tests.support.program import Program, program
+from tests.support.deployments.program import Program, program
 
 APP = App(id="1", key="bench-key", secrets=(Secret("bench-secret"),))
 PREFIX = "bench"

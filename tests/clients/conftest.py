@@ -9,11 +9,11 @@ import pytest
 from libs.common.apps.app import App
 from libs.common.config.secret import Secret
 from tests.clients.sdks import NodeSdk, PythonSdk, Sdk
-from tests.support.backends import BackEnd, back_end
-from tests.support.deployment import KEY, SECRET, Deployment, in_many, in_one_process
-from tests.support.pusherjs import Driver, driver
+from tests.support.clients.back_ends import BackEnd, back_end
+from tests.support.clients.pusherjs import Driver, driver
+from tests.support.clients.visitors import Visitor, visitors
+from tests.support.deployments.deployment import KEY, SECRET, Deployment, in_many, in_one_process
 from tests.support.servers import fresh_database
-from tests.support.visitors import Visitor, visitors
 
 APP = App(id="1", key=KEY, secrets=(Secret(SECRET),))
 

@@ -18,7 +18,7 @@ from urllib.parse import quote, urlencode
 import aiohttp
 from yarl import URL
 
-from tests.support.deployment import KEY, SECRET
+from tests.support.deployments.deployment import KEY, SECRET
 
 FIXTURES = Path(__file__).parent / "fixtures" / "php"
 NAMES = tuple(sorted(path.stem for path in FIXTURES.glob("*.json")))

@@ -17,8 +17,8 @@ from pusher.errors import (  # type: ignore[import-untyped]
     PusherForbidden,
 )
 
-from tests.support.deployment import KEY, MASTER_KEY, SECRET, Deployment
-from tests.support.pusherjs import Driver
+from tests.support.clients.pusherjs import Driver
+from tests.support.deployments.deployment import KEY, MASTER_KEY, SECRET, Deployment
 
 Batch = Sequence[Mapping[str, Any]]
 DEADLINE = 15.0  # Seconds for counts, which gateways report a moment later.

@@ -1,9 +1,9 @@
 """docs/auth.md, "With stock pusher-js": what asks again after a no, and what a first sign-in makes good."""
 
 from tests.clients.test_channel_tokens import token
-from tests.support.backends import BackEnd
-from tests.support.deployment import KEY, Deployment
-from tests.support.pusherjs import Driver
+from tests.support.clients.back_ends import BackEnd
+from tests.support.clients.pusherjs import Driver
+from tests.support.deployments.deployment import KEY, Deployment
 
 ERROR = "pusher:subscription_error"
 SUCCEEDED = "pusher:subscription_succeeded"

@@ -3,8 +3,8 @@
 import json
 
 from tests.clients.sdks import Sdk
-from tests.support.deployment import KEY, Deployment
-from tests.support.pusherjs import Driver
+from tests.support.clients.pusherjs import Driver
+from tests.support.deployments.deployment import KEY, Deployment
 
 KINDS = ("cache-", "private-cache-", "private-encrypted-cache-", "presence-cache-")
 

@@ -1,8 +1,8 @@
 """Journeys with channel tokens: what a back end fetched, shown by stock pusher-js for each channel."""
 
-from tests.support.backends import BackEnd
-from tests.support.deployment import KEY, Deployment
-from tests.support.pusherjs import Driver
+from tests.support.clients.back_ends import BackEnd
+from tests.support.clients.pusherjs import Driver
+from tests.support.deployments.deployment import KEY, Deployment
 
 ERROR = "pusher:subscription_error"
 

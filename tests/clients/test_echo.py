@@ -3,8 +3,8 @@
 import pytest
 
 from tests.clients.sdks import NodeSdk, PythonSdk, eventually
-from tests.support.deployment import Deployment
-from tests.support.pusherjs import Driver
+from tests.support.clients.pusherjs import Driver
+from tests.support.deployments.deployment import Deployment
 
 
 @pytest.fixture(params=["reverb", "pusher"])

@@ -1,9 +1,9 @@
 """Journeys of data that only pages and back ends can read."""
 
 from tests.clients.sdks import NodeSdk, Sdk
-from tests.support.deployment import KEY, Deployment
-from tests.support.pusherjs import Driver
-from tests.support.visitors import Visitor
+from tests.support.clients.pusherjs import Driver
+from tests.support.clients.visitors import Visitor
+from tests.support.deployments.deployment import KEY, Deployment
 
 
 async def test_from_a_back_end_to_pages(

@@ -1,8 +1,8 @@
 """Journeys in public channels that a policy guards: pages only sign in, and subscribe when they like."""
 
-from tests.support.backends import BackEnd
-from tests.support.deployment import KEY, Deployment
-from tests.support.pusherjs import Driver
+from tests.support.clients.back_ends import BackEnd
+from tests.support.clients.pusherjs import Driver
+from tests.support.deployments.deployment import KEY, Deployment
 
 ERROR = "pusher:subscription_error"
 SUCCEEDED = "pusher:subscription_succeeded"

@@ -1,8 +1,8 @@
 """Journeys of who belongs to a team: nothing but a JWT and Fanfare's endpoints, and removal while they listen."""
 
-from tests.support.backends import BackEnd
-from tests.support.deployment import KEY, Deployment
-from tests.support.pusherjs import Driver, Seen
+from tests.support.clients.back_ends import BackEnd
+from tests.support.clients.pusherjs import Driver, Seen
+from tests.support.deployments.deployment import KEY, Deployment
 
 PREFIXES = ("private-", "presence-", "private-encrypted-")
 KINDS = ("private", "join", "encryptedPrivate")  # Echo's methods for them.

@@ -3,9 +3,9 @@
 import json
 
 from tests.clients.sdks import PythonSdk
-from tests.support.deployment import KEY, Deployment
-from tests.support.pusherjs import Driver
-from tests.support.visitors import Visitor
+from tests.support.clients.pusherjs import Driver
+from tests.support.clients.visitors import Visitor
+from tests.support.deployments.deployment import KEY, Deployment
 
 
 async def test_malformed(guests: tuple[Visitor, Visitor], room: str) -> None:

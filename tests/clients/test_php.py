@@ -8,8 +8,8 @@ import pytest
 
 from tests.clients.php import NAMES, Recorded, recorded, replay
 from tests.clients.sdks import eventually
-from tests.support.deployment import Deployment
-from tests.support.visitors import Visitor
+from tests.support.clients.visitors import Visitor
+from tests.support.deployments.deployment import Deployment
 
 
 @pytest.fixture(params=NAMES)

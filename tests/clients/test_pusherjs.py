@@ -7,8 +7,8 @@ from pathlib import Path
 from aiokafka import AIOKafkaConsumer
 
 from tests.clients.sdks import PythonSdk
-from tests.support.deployment import KEY, Deployment, in_one_process
-from tests.support.pusherjs import Driver
+from tests.support.clients.pusherjs import Driver
+from tests.support.deployments.deployment import KEY, Deployment, in_one_process
 from tests.support.servers.ports import free_port
 
 

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from tests.clients.sdks import NodeSdk, Refused, Sdk, eventually
-from tests.support.deployment import KEY, Deployment
-from tests.support.pusherjs import Driver
-from tests.support.visitors import Visitor
+from tests.support.clients.pusherjs import Driver
+from tests.support.clients.visitors import Visitor
+from tests.support.deployments.deployment import KEY, Deployment
 
 Guests = tuple[Visitor, Visitor]
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.clients.sdks import Refused, Sdk
-from tests.support.deployment import OLD_SECRET, SECRET
-from tests.support.visitors import Visitor
+from tests.support.clients.visitors import Visitor
+from tests.support.deployments.deployment import OLD_SECRET, SECRET
 
 Guests = tuple[Visitor, Visitor]
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.backends import BackEnd, back_end
-from tests.support.deployment import APP, KEY
-from tests.support.fleet import APP as ACCOUNT
-from tests.support.program import Program, program
-from tests.support.pusherjs import Driver, driver, options
+from tests.support.clients.back_ends import BackEnd, back_end
+from tests.support.clients.pusherjs import Driver, driver, options
+from tests.support.deployments.deployment import APP, KEY
+from tests.support.deployments.fleet import APP as ACCOUNT
+from tests.support.deployments.program import Program, program
 from tests.support.servers import Certificates
 
 

@@ -1,8 +1,8 @@
 """Journeys of signed-in users, with stock pusher-js and the SDKs."""
 
 from tests.clients.sdks import NodeSdk, Sdk
-from tests.support.deployment import KEY, Deployment
-from tests.support.pusherjs import Driver
+from tests.support.clients.pusherjs import Driver
+from tests.support.deployments.deployment import KEY, Deployment
 
 
 async def test_sent_to_a_user(deployment: Deployment, node: Driver, sdk: Sdk, room: str) -> None:

@@ -37,8 +37,8 @@ from services.gateway.protocol.handshake import check_client, check_version
 from services.gateway.session.session import Session
 from services.gateway.settings import GatewaySettings
 from tests.conformance.play import GUARDS, changed, order_of
-from tests.support.passes import verifier
-from tests.support.rawclient import CLOSE, PING, PONG, TEXT, Frame
+from tests.support.clients.raw_client import CLOSE, PING, PONG, TEXT, Frame
+from tests.support.tokens.channel_tokens import verifier
 
 TTL = 1800.0  # Seconds for which a cached event is kept.
 

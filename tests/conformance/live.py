@@ -13,8 +13,8 @@ from libs.common.channels import Channel
 from libs.common.control.commands import Command
 from libs.common.control.memory import MemoryControl
 from tests.conformance.play import changed, order_of
-from tests.support.gateways import Place
-from tests.support.rawclient import CLOSE, Frame, RawClient
+from tests.support.clients.raw_client import CLOSE, Frame, RawClient
+from tests.support.services.gateway import Place
 
 FLOOD = 100  # Events.
 VALID = 60.0  # Seconds for which an order is remembered.

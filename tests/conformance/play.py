@@ -16,7 +16,7 @@ from libs.common.policies.settings import ChannelPolicy
 from services.gateway.settings import GatewaySettings
 from tests.conformance.transcript import Conversation, Step
 from tests.conformance.wording import is_alike, signed, spelled
-from tests.support.rawclient import BINARY, CLOSE, PING, PONG, TEXT, Frame
+from tests.support.clients.raw_client import BINARY, CLOSE, PING, PONG, TEXT, Frame
 
 APP = App(
     id="1",

@@ -1,7 +1,7 @@
 """
 The cases of the Autobahn test suite, which judge how a server speaks WebSocket (RFC 6455).
 
-They meet the gateway's layer in `tests.support.echo`.  kosoku drives them, in a process of its own because it puts
+They meet the gateway's layer in `tests.support.services.echo`.  kosoku drives them, in a process of its own because it puts
 modules of its own before others'.  Left out are the sections about speed (9) and about compression (12 and 13), which
 the gateway does not offer.
 """
@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.support.echo import echoing
+from tests.support.services.echo import echoing
 
 KOSOKU = Path(sys.executable).with_name("kosoku")
 TIMEOUT = 60.0  # Seconds, for what takes four.

@@ -18,8 +18,8 @@ from tests.conformance.core import Core
 from tests.conformance.live import Live
 from tests.conformance.play import GUARDS, app_of, play, settings_of
 from tests.conformance.transcript import Conversation, read
-from tests.support.client import DEADLINE
-from tests.support.gateways import POLL, place
+from tests.support.clients.client import DEADLINE
+from tests.support.services.gateway import POLL, place
 
 TRANSCRIPTS = sorted(Path(__file__).with_name("transcripts").glob("*.txt"))
 CONVERSATIONS = [conversation for file in TRANSCRIPTS for conversation in read(file)]

@@ -8,7 +8,7 @@ from typing import Any
 
 from libs.common.apps.app import App
 from libs.common.apps.signatures import channel_text, sign, user_text
-from tests.support.passes import channel_token
+from tests.support.tokens.channel_tokens import channel_token
 
 TOKEN_TTL = 60.0  # Seconds.
 LONG_AGO = 1000.0

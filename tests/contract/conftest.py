@@ -6,9 +6,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from libs.common.bus.port import Bus
-from tests.support.buses import MEMORY, processes
-from tests.support.logs import Logs
-from tests.support.rosters import (
+from tests.support.fakes.logs import Logs
+from tests.support.ports.buses import MEMORY, processes
+from tests.support.ports.rosters import (
     CHANNEL,
     LONG,
     Deployment,

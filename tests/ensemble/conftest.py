@@ -7,12 +7,12 @@ from typing import Protocol
 
 import pytest
 
-from tests.support.backends import BackEnd, back_end
-from tests.support.fleet import APP
-from tests.support.program import Program
+from tests.support.clients.back_ends import BackEnd, back_end
+from tests.support.clients.visitors import Visitor, visitors
+from tests.support.deployments.fleet import APP
+from tests.support.deployments.program import Program
 from tests.support.servers import Server
 from tests.support.servers.process import Launch
-from tests.support.visitors import Visitor, visitors
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from libs.common.bus.redis import RedisBus
 from libs.common.channels import Channel
 from libs.common.redis.connection import RedisConnection
 from libs.common.redis.keys import Keys
-from tests.support.eventlogs import create
-from tests.support.fleet import APP, Fleet, channel, upstream_of
-from tests.support.groups import wait_for_members, wait_until_committed
-from tests.support.visitors import Visitor, visitors
+from tests.support.clients.visitors import Visitor, visitors
+from tests.support.deployments.fleet import APP, Fleet, channel, upstream_of
+from tests.support.ports.consumer_groups import wait_for_members, wait_until_committed
+from tests.support.ports.eventlogs import create
 
 SMALL_BATCHES = {"FANFARE_KAFKA_BATCH": "10"}  # So that the middle of the stream lasts.
 MANY = 5000

@@ -11,11 +11,11 @@ from typing import NamedTuple
 import pytest
 
 from libs.common.redis.keys import Keys
-from tests.support.eventlogs import create
-from tests.support.fleet import APP, Fleet, said
-from tests.support.program import Program
-from tests.support.servers.redis_server import visit
-from tests.support.visitors import Visitor, visitors
+from tests.support.clients.visitors import Visitor, visitors
+from tests.support.deployments.fleet import APP, Fleet, said
+from tests.support.deployments.program import Program
+from tests.support.ports.eventlogs import create
+from tests.support.servers.redis.server import visit
 
 
 class Stage(NamedTuple):

@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.support.backends import BackEnd
-from tests.support.eventlogs import create, until
-from tests.support.fleet import APP, Fleet, Upstream, channel, said, upstream_of
-from tests.support.program import Program
+from tests.support.clients.back_ends import BackEnd
+from tests.support.clients.visitors import DEADLINE, Visitor, visitors
+from tests.support.deployments.fleet import APP, Fleet, Upstream, channel, said, upstream_of
+from tests.support.deployments.program import Program
+from tests.support.ports.eventlogs import create, until
 from tests.support.servers import Server, redis_server
-from tests.support.servers.redis_server import visit
-from tests.support.visitors import DEADLINE, Visitor, visitors
+from tests.support.servers.redis.server import visit
 
 
 class Stage(NamedTuple):

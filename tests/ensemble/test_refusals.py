@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.support.program import ROOT
+from tests.support.deployments.program import ROOT
 from tests.support.servers import Certificates
 from tests.support.servers.ports import free_port
 

@@ -12,10 +12,11 @@ import pytest
 
 from libs.common.apps.app import App
 from libs.common.config.secret import Secret
-from tests.support import pusher, tokens
-from tests.support.backends import back_end
-from tests.support.program import Program, program
-from tests.support.visitors import Visitor, visitors
+from tests.support.clients import pusher
+from tests.support.clients.back_ends import back_end
+from tests.support.clients.visitors import Visitor, visitors
+from tests.support.deployments.program import Program, program
+from tests.support.tokens import user_tokens
 
 APP = App(id="1", key="app-key", secrets=(Secret("app-secret"),))
 ALLOWED = "private-user.7"
@@ -68,7 +69,7 @@ async def reload(running: Program, config: Path, rules: str, *, until: str) -> N
 async def join(running: Program) -> int:
     """Ask for a channel, and return the status."""
     form = {"socket_id": "1.1", "channel_name": ALLOWED}
-    headers = {"Authorization": f"Bearer {tokens.token(sub='7')}"}
+    headers = {"Authorization": f"Bearer {user_tokens.token(sub='7')}"}
     url = f"{running.url}/broadcasting/auth?app_key=app-key"
     async with (
         aiohttp.ClientSession() as http,
@@ -117,7 +118,7 @@ async def signed_in(
     http: aiohttp.ClientSession, running: Program, guest: Visitor, **claims: str
 ) -> bytes:
     """Compose a sign-in that auth allows."""
-    headers = {"Authorization": f"Bearer {tokens.token(sub='7', **claims)}"}
+    headers = {"Authorization": f"Bearer {user_tokens.token(sub='7', **claims)}"}
     url = f"{running.url}/broadcasting/user-auth"
     async with http.post(url, data={"socket_id": guest.socket_id}, headers=headers) as response:
         assert response.status == 200, await response.text()

@@ -3,16 +3,16 @@
 from pathlib import Path
 
 from tests.ensemble.conftest import prepared
-from tests.support.backends import BackEnd
-from tests.support.fleet import APP, Fleet, channel, complaints, step
-from tests.support.groups import wait_until_committed
-from tests.support.ledger import Ledger
-from tests.support.program import Program
+from tests.support.clients.back_ends import BackEnd
+from tests.support.clients.visitors import DEADLINE, Visitor, visitors
+from tests.support.deployments.fleet import APP, Fleet, channel, complaints, step
+from tests.support.deployments.ledger import Ledger
+from tests.support.deployments.program import Program
+from tests.support.ports.consumer_groups import wait_until_committed
 from tests.support.servers.kafka import kafka_launch
 from tests.support.servers.postgres import postgres_launch
 from tests.support.servers.process import eventually
-from tests.support.servers.redis_server import redis_launch
-from tests.support.visitors import DEADLINE, Visitor, visitors
+from tests.support.servers.redis.server import redis_launch
 
 
 class TestRedis:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import Outcome, command
-from tests.support.deployment import Deployment, in_one_process
+from tests.support.deployments.commands import Outcome, command
+from tests.support.deployments.deployment import Deployment, in_one_process
 
 CONFIG = "memory.toml"
 

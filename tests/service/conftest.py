@@ -9,9 +9,9 @@ from services.gateway import service
 from services.gateway.channels import feed
 from services.gateway.connections import socket as sockets
 from services.gateway.connections import ticker
-from tests.support.auth_memberships import Site, site
-from tests.support.gateways import POLL
-from tests.support.listener import Listener, listening
+from tests.support.services.auth_memberships import Site, site
+from tests.support.services.gateway import POLL
+from tests.support.services.listener import Listener, listening
 
 
 @pytest.fixture

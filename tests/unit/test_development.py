@@ -20,7 +20,7 @@ from services.dispatcher.events.decoding import decode
 from services.dispatcher.routing.rules import Routed
 from services.dispatcher.service import compiled
 from services.settings import load
-from tests.support.tokens import token
+from tests.support.tokens.user_tokens import token
 
 FILE = Path(__file__).parents[2] / "deploy" / "dev.toml"
 NOW = 1_700_000_000.0

@@ -13,7 +13,7 @@ from libs.common.tokens.channel_tokens import hint, verify
 from libs.common.tokens.key_ring import KeyRing
 from services.cli.token import make_for_channels
 from services.settings import Settings, load
-from tests.support.token_keys import pair
+from tests.support.tokens.keys import pair
 
 DEVELOPMENT = Path(__file__).parents[2] / "deploy" / "dev.toml"
 APP = '[[apps]]\nid = "1"\nkey = "k"\nsecrets = ["a-secret-of-its-own"]\n'

@@ -3,10 +3,7 @@
 import asyncio
 from contextlib import suppress
 
-from libs.common.bus.messages import (
-    Delivery,
-    Interrupted,
-)
+from libs.common.bus.messages import Delivery, Interrupted
 
 
 class Inbox:

@@ -4,11 +4,7 @@ import asyncio
 from collections import deque
 from contextlib import suppress
 
-from libs.common.memberships.membership import (
-    Change,
-    Missed,
-    Removed,
-)
+from libs.common.memberships.membership import Change, Missed, Removed
 
 MAX_WAITING = 10_000  # Changes that wait for a listener.
 

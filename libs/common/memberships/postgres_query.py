@@ -21,13 +21,7 @@ from libs.common.errors import Unavailable
 from libs.common.memberships.membership import Membership, NotKeptHere, can_be
 from libs.common.memberships.port import ChangeListener
 from libs.common.memberships.postgres import BACKEND, PROBE, Listening
-from libs.common.postgres.connection import (
-    CANCELED,
-    REFUSED,
-    TROUBLE,
-    PostgresConnection,
-    reason,
-)
+from libs.common.postgres.connection import CANCELED, REFUSED, TROUBLE, PostgresConnection, reason
 
 AT_ONCE = 200  # Memberships of one call: the query is run for one after the other.
 LONGEST = 1.0  # Seconds that the query may take for one: with the budget less than a call has.

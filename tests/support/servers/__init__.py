@@ -12,9 +12,9 @@ from tests.support.servers.kafka import KAFKA_PASSWORD, KAFKA_USER, kafka_server
 from tests.support.servers.packages import MissingProgram
 from tests.support.servers.postgres import fresh_database, postgres_server
 from tests.support.servers.process import Server, ServerDidNotStart
-from tests.support.servers.redis_cluster import RedisCluster, redis_cluster
-from tests.support.servers.redis_sentinel import RedisSentinel, redis_sentinel
-from tests.support.servers.redis_server import redis_server
+from tests.support.servers.redis.cluster import RedisCluster, redis_cluster
+from tests.support.servers.redis.sentinel import RedisSentinel, redis_sentinel
+from tests.support.servers.redis.server import redis_server
 from tests.support.servers.shared import NoServer, shared
 
 __all__ = [

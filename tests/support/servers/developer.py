@@ -20,7 +20,7 @@ from tests.support.servers.kafka import kafka_launch
 from tests.support.servers.packages import STATE
 from tests.support.servers.postgres import postgres_launch
 from tests.support.servers.process import POLL_INTERVAL, STOP_TIMEOUT, Launch, Server, detached
-from tests.support.servers.redis_server import redis_launch
+from tests.support.servers.redis.server import redis_launch
 
 RECORDS = STATE / "servers.json"
 KINDS = ("redis", "kafka", "postgres")

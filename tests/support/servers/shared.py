@@ -9,7 +9,7 @@ from tests.support.servers.kafka import kafka_server, probe_kafka
 from tests.support.servers.packages import MissingJars, MissingProgram
 from tests.support.servers.postgres import postgres_server, probe_postgres
 from tests.support.servers.process import NotReady, Server, ServerDidNotStart
-from tests.support.servers.redis_server import probe_redis, redis_server
+from tests.support.servers.redis.server import probe_redis, redis_server
 
 _PROBES = {"redis": probe_redis, "kafka": probe_kafka, "postgres": probe_postgres}
 

@@ -17,8 +17,8 @@ from services.cli import COMMANDS, _parser, client, token
 from services.dispatcher.service import compiled
 from services.program import SPARE_FILES
 from services.settings import DEVELOPMENT_SECRETS, SERVICES, Settings, check_services, load
-from tests.support.composition import IMAGE, Service, composition, references, secrets
-from tests.support.program import ROOT
+from tests.support.deployments.composition import IMAGE, Service, composition, references, secrets
+from tests.support.deployments.program import ROOT
 
 SECRETS = secrets()
 OPTIONAL = {

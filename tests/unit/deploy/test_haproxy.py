@@ -4,8 +4,8 @@ import subprocess
 
 import pytest
 
-from tests.support.composition import composition, secrets
-from tests.support.haproxy import FILE
+from tests.support.deployments.composition import composition, secrets
+from tests.support.deployments.haproxy import FILE
 from tests.support.servers.packages import find_program
 
 COMPOSED = composition(secrets())["services"]

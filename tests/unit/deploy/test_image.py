@@ -8,8 +8,8 @@ import zipfile
 from fnmatch import fnmatch
 from pathlib import Path
 
-from tests.support.composition import IMAGE, composition, secrets
-from tests.support.program import ROOT
+from tests.support.deployments.composition import IMAGE, composition, secrets
+from tests.support.deployments.program import ROOT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
 IGNORE = (ROOT / ".dockerignore").read_text().splitlines()

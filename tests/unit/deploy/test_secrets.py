@@ -12,8 +12,8 @@ import pytest
 
 from libs.common.tokens.keys import private_key, public_key
 from services.auth.settings import SHORTEST_SECRET
-from tests.support.composition import secrets, variables
-from tests.support.program import ROOT
+from tests.support.deployments.composition import secrets, variables
+from tests.support.deployments.program import ROOT
 
 SCRIPT = ROOT / "deploy" / "secrets.sh"
 SECRETS = ("APP_SECRET", "JWT_SECRET", "REDIS_PASSWORD", "POSTGRES_PASSWORD")

@@ -10,7 +10,7 @@ from services.gateway.access.verifier import Verifier
 from services.gateway.channels.hub import Hub
 from services.gateway.session.session import Session
 from services.gateway.settings import GatewaySettings
-from tests.support.passes import channel_token, verifier
+from tests.support.tokens.channel_tokens import channel_token, verifier
 from tests.unit.gateway.channels.hubs import NEWS, ROOM, Client
 
 SOCKET_ID = "1234.1234"

@@ -5,7 +5,7 @@ from typing import Any
 
 from services.gateway.protocol.effects import Effect, Refuse, Send
 from services.gateway.session.session import Session
-from tests.support.pusher import read, subscribe_private
+from tests.support.clients.pusher import read, subscribe_private
 from tests.unit.gateway.conftest import SOCKET_ID
 
 

@@ -9,7 +9,7 @@ from libs.common.policies.settings import ChannelPolicy
 from services.gateway.protocol.effects import Ask, Effect
 from services.gateway.session.session import Session
 from services.gateway.settings import GatewaySettings
-from tests.support.pusher import subscribe
+from tests.support.clients.pusher import subscribe
 from tests.unit.gateway.conftest import SOCKET_ID
 from tests.unit.gateway.tokens import sign_in, text
 

@@ -8,8 +8,8 @@ from libs.common.apps.signatures import channel_text, token
 from libs.common.control.commands import Command
 from services.gateway.protocol.effects import Ask, Effect, Leave
 from services.gateway.session.session import Session
-from tests.support.passes import channel_token
-from tests.support.pusher import subscribe
+from tests.support.clients.pusher import subscribe
+from tests.support.tokens.channel_tokens import channel_token
 from tests.unit.gateway.conftest import GRACE, SOCKET_ID
 from tests.unit.gateway.conversation import refusal
 

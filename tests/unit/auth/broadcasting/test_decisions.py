@@ -23,7 +23,7 @@ from services.auth.identity.bearer_tokens import Identity
 from services.auth.memberships.expulsion import Terms
 from services.auth.memberships.removals import MAX_WAITING, Removals
 from services.auth.settings import Issuer, MembershipSettings
-from tests.support.memberships import Breaking
+from tests.support.ports.memberships import Breaking
 
 DEADLINE = 5.0
 TERMS = Terms(answers=60.0, permissions=3600.0)

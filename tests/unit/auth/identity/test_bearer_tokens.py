@@ -31,7 +31,7 @@ from services.auth.identity.bearer_tokens import (
     verify,
 )
 from services.auth.settings import Issuer
-from tests.support.tokens import AUDIENCE, ISSUER, SECRET, claims, token
+from tests.support.tokens.user_tokens import AUDIENCE, ISSUER, SECRET, claims, token
 
 NOW = 1_700_000_000.0
 RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)

@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from services.auth.identity.bearer_tokens import BadToken, Header
 from services.auth.identity.jwk_sets import MAX_KEYS, KeySet, parse
 from services.auth.identity.provider import ProviderReply, ProviderUnavailable
-from tests.support.jwks import EC_KEY, ED_KEY, OTHER_RSA_KEY, RSA_KEY, jwk, jwks, private_jwk
+from tests.support.fakes.identity_server import (
+    EC_KEY,
+    ED_KEY,
+    OTHER_RSA_KEY,
+    RSA_KEY,
+    jwk,
+    jwks,
+    private_jwk,
+)
 
 ALL = ("RS256", "PS256", "ES256", "ES384", "EdDSA")
 OCT = {"kty": "oct", "k": base64.urlsafe_b64encode(b"s" * 32).decode(), "kid": "k1"}

@@ -9,7 +9,7 @@ from libs.common.memberships.membership import Membership
 from libs.common.memberships.memory import MemoryMemberships
 from services.auth.memberships.lookups import MembershipLookups
 from services.auth.settings import MembershipSettings
-from tests.support.memberships import Breaking
+from tests.support.ports.memberships import Breaking
 
 DEADLINE = 5.0
 ANN = Membership("1", "7", "x:5")

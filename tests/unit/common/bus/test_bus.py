@@ -15,7 +15,7 @@ from libs.common.bus.messages import (
 )
 from libs.common.bus.port import TOKEN_TTL, UNPUBLISHED_TTL, Window
 from libs.common.channels import Channel
-from tests.support.faults import FaultyBus
+from tests.support.fakes.faults import FaultyBus
 
 CHANNEL = Channel("1", "presence-room")
 CACHE = Channel("1", "presence-cache-room")

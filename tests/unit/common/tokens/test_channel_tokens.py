@@ -31,7 +31,7 @@ from libs.common.tokens.channel_tokens import (
 )
 from libs.common.tokens.key_ring import TYPE, BadChannelToken, KeyRing, NoSigningKey
 from libs.common.tokens.keys import Algorithm
-from tests.support.token_keys import (
+from tests.support.tokens.keys import (
     ALGORITHMS,
     NOW,
     app_key,

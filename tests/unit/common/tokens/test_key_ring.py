@@ -20,7 +20,15 @@ from libs.common.tokens.key_ring import (
 )
 from libs.common.tokens.keys import Algorithm
 from libs.common.tokens.settings import TokenKey
-from tests.support.token_keys import ALGORITHMS, app_key, forged, pair, segment, settings, token_key
+from tests.support.tokens.keys import (
+    ALGORITHMS,
+    app_key,
+    forged,
+    pair,
+    segment,
+    settings,
+    token_key,
+)
 
 APP = App(id="1", key="one", secrets=(Secret("s"),))
 OWNER = App(id="2", key="two", secrets=(Secret("s"),), token_keys=(app_key(issuer="theirs"),))

@@ -18,7 +18,7 @@ from libs.common.tokens.keys import (
     sign,
     thumbprint,
 )
-from tests.support.token_keys import ALGORITHMS, pair
+from tests.support.tokens.keys import ALGORITHMS, pair
 
 # On secp112r1, which no library here calculates with.
 UNKNOWN_CURVE = """-----BEGIN PUBLIC KEY-----

@@ -6,7 +6,7 @@ from libs.common.apps.app import App
 from libs.common.config.secret import Secret
 from libs.common.tokens.keys import Algorithm
 from libs.common.tokens.settings import AppTokenKey, TokenKey, TokenSettings
-from tests.support.token_keys import ALGORITHMS, app_key, pair, token_key
+from tests.support.tokens.keys import ALGORITHMS, app_key, pair, token_key
 
 
 class TestKeys:

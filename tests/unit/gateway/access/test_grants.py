@@ -7,7 +7,7 @@ import pytest
 from libs.common.apps.app import App
 from services.gateway.access.grants import Grant, Grants
 from services.gateway.access.verifier import Verified
-from tests.support.passes import channel_token, verifier
+from tests.support.tokens.channel_tokens import channel_token, verifier
 
 
 def shown(app: App, *, ttl: float = 60.0) -> Verified:

@@ -10,7 +10,7 @@ from libs.common.errors import Denied
 from services.gateway.access import rights
 from services.gateway.access.rights import Client, NotSignedIn, SignedInOtherwise, tenant_of
 from services.gateway.protocol.frames import BadMessage, Member, SignIn, Subscribe, User
-from tests.support.passes import verifier
+from tests.support.tokens.channel_tokens import verifier
 from tests.unit.gateway.conftest import SOCKET_ID
 
 PASSES = verifier()

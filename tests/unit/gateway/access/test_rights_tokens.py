@@ -17,7 +17,7 @@ from services.gateway.access.expulsions import Expelled
 from services.gateway.access.rights import Admittance, Client, NotSignedIn, SignedInOtherwise
 from services.gateway.access.verifier import NotNamed, Verified, Verifier
 from services.gateway.protocol.frames import BadMessage, Member, SignIn, Subscribe, User
-from tests.support.passes import channel_token, verifier
+from tests.support.tokens.channel_tokens import channel_token, verifier
 from tests.unit.gateway.conftest import SOCKET_ID
 
 NOW = 1000.0

@@ -10,8 +10,8 @@ from libs.common.tokens.channel_tokens import StaleToken, TokenRequest, issue
 from libs.common.tokens.key_ring import BadChannelToken, KeyRing
 from libs.common.tokens.revocations import RevokedToken
 from services.gateway.access.verifier import Verifier
-from tests.support.passes import channel_token, verifier
-from tests.support.token_keys import settings, token_key
+from tests.support.tokens.channel_tokens import channel_token, verifier
+from tests.support.tokens.keys import settings, token_key
 
 NOW, TTL, GRACE = 1000.0, 60.0, 30.0
 UTC = 1_700_000_000.0

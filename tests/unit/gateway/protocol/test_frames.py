@@ -17,7 +17,7 @@ from services.gateway.protocol.effects import Ask, Close, Effect, Refuse, Relay,
 from services.gateway.protocol.frames import BadMessage, Member, Message, Subscribe, Unsubscribe
 from services.gateway.session.session import Session
 from services.gateway.settings import GatewaySettings
-from tests.support.passes import verifier
+from tests.support.tokens.channel_tokens import verifier
 from tests.unit.gateway.conftest import SOCKET_ID
 
 APP = App(

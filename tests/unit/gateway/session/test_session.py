@@ -11,8 +11,13 @@ from services.gateway.protocol.effects import Ask, KnownAs, Leave, Refusal, Send
 from services.gateway.protocol.frames import Member
 from services.gateway.session.session import Session
 from services.gateway.settings import GatewaySettings
-from tests.support.passes import verifier
-from tests.support.pusher import subscribe, subscribe_presence, subscribe_private, unsubscribe
+from tests.support.clients.pusher import (
+    subscribe,
+    subscribe_presence,
+    subscribe_private,
+    unsubscribe,
+)
+from tests.support.tokens.channel_tokens import verifier
 from tests.unit.gateway.conftest import SOCKET_ID
 from tests.unit.gateway.conversation import joined, refusal, sent
 

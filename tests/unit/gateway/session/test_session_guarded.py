@@ -11,8 +11,8 @@ from services.gateway.access.verifier import Verifier
 from services.gateway.protocol.effects import Ask, Leave, Watch
 from services.gateway.session.session import Session
 from services.gateway.settings import GatewaySettings
-from tests.support.passes import verifier
-from tests.support.pusher import subscribe
+from tests.support.clients.pusher import subscribe
+from tests.support.tokens.channel_tokens import verifier
 from tests.unit.gateway.conftest import GRACE, SOCKET_ID
 from tests.unit.gateway.conversation import errors, refusal, sent
 from tests.unit.gateway.guarded import GUARD, OURS, THEIRS, asked, join, of_tenant, signed

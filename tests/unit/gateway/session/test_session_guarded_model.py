@@ -16,8 +16,8 @@ from services.gateway.connections.timer_wheel import TimerWheel
 from services.gateway.protocol.effects import Ask, Effect, Leave, Refuse, Send, Watch
 from services.gateway.session.session import Session
 from services.gateway.settings import GatewaySettings
-from tests.support.passes import channel_token, verifier
-from tests.support.pusher import read, subscribe, unsubscribe
+from tests.support.clients.pusher import read, subscribe, unsubscribe
+from tests.support.tokens.channel_tokens import channel_token, verifier
 from tests.unit.gateway.conftest import GRACE, SOCKET_ID
 from tests.unit.gateway.tokens import command, sign_in
 

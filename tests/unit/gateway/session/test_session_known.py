@@ -10,8 +10,8 @@ from libs.common.apps.signatures import token, user_text
 from services.gateway.protocol.effects import Ping
 from services.gateway.session.session import NOT_KNOWN, Session
 from services.gateway.settings import GatewaySettings
-from tests.support.passes import verifier
-from tests.support.pusher import subscribe, subscribe_presence, subscribe_private
+from tests.support.clients.pusher import subscribe, subscribe_presence, subscribe_private
+from tests.support.tokens.channel_tokens import verifier
 from tests.unit.gateway.conftest import SOCKET_ID
 
 TIMEOUT = 5.0

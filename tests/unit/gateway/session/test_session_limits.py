@@ -9,7 +9,7 @@ import pytest
 from libs.common.apps.signatures import channel_text, token, user_text
 from services.gateway.protocol.effects import Ask, Effect, Relay
 from services.gateway.session.session import Session
-from tests.support.pusher import subscribe, subscribe_presence, unsubscribe
+from tests.support.clients.pusher import subscribe, subscribe_presence, unsubscribe
 from tests.unit.gateway.conftest import SOCKET_ID
 from tests.unit.gateway.conversation import client_event, errors, joined, refusal, sent
 

@@ -13,8 +13,8 @@ from services.gateway.protocol.effects import Leave, Ping, Relay, Send
 from services.gateway.protocol.keepalive import PONG_NOT_RECEIVED
 from services.gateway.session.session import Session
 from services.gateway.settings import GatewaySettings
-from tests.support.passes import verifier
-from tests.support.pusher import subscribe, subscribe_presence
+from tests.support.clients.pusher import subscribe, subscribe_presence
+from tests.support.tokens.channel_tokens import verifier
 from tests.unit.gateway.conftest import SOCKET_ID
 from tests.unit.gateway.conversation import client_event, errors, joined
 

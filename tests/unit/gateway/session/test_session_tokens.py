@@ -10,8 +10,8 @@ from services.gateway.access.verifier import Verifier
 from services.gateway.protocol.effects import Ask, KnownAs, Leave, Send, Shows, SignedIn, Watch
 from services.gateway.protocol.frames import Member, User
 from services.gateway.session.session import Session
-from tests.support.passes import channel_token
-from tests.support.pusher import subscribe, unsubscribe
+from tests.support.clients.pusher import subscribe, unsubscribe
+from tests.support.tokens.channel_tokens import channel_token
 from tests.unit.gateway.conftest import SOCKET_ID
 from tests.unit.gateway.conversation import errors, refusal, sent
 from tests.unit.gateway.tokens import (

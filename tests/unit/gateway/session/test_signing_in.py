@@ -6,7 +6,7 @@ from libs.common.apps.signatures import token, user_text
 from services.gateway.protocol.effects import Ask, SignedIn
 from services.gateway.protocol.frames import User
 from services.gateway.session.session import Session
-from tests.support.pusher import subscribe
+from tests.support.clients.pusher import subscribe
 from tests.unit.gateway.conftest import SOCKET_ID
 from tests.unit.gateway.conversation import errors, refusal, sent
 

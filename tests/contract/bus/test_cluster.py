@@ -1,0 +1,275 @@
+"""What only a Redis Cluster can do wrong to `bus_redis`: slots that move, nodes that fail."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from libs.common.bus.port import Bus
+from libs.common.channels import Channel
+from libs.common.errors import Unavailable
+from libs.common.redis.keys import Keys, slot
+from tests.support.ports.buses import (
+    DEADLINE,
+    event,
+    heard,
+    heard_until_interrupted,
+    heard_up_to,
+    kept,
+    positions,
+    processes,
+    texts,
+)
+from tests.support.servers import Server, redis_cluster
+from tests.support.servers.process import eventually
+from tests.support.servers.redis.cluster import RedisCluster
+from tests.support.servers.redis.server import connect
+
+CHANNEL = Channel("1", "private-company.7")
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[RedisCluster]:
+    """Yield a cluster of the test's own."""
+    async with redis_cluster() as started:
+        yield started
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A slot on its way from the node that owns it to another one."""
+
+    slot: int
+    source: Server
+    target: Server
+
+    async def begin(self) -> None:
+        """Let the target import the slot."""
+        source, target = [await _id(node) for node in (self.source, self.target)]
+        await _tell(self.target, "CLUSTER", "SETSLOT", self.slot, "IMPORTING", source)
+        await _tell(self.source, "CLUSTER", "SETSLOT", self.slot, "MIGRATING", target)
+
+    async def carry(self, *keys: str) -> None:
+        """Move keys."""
+        place = urlsplit(self.target.url)
+        await _tell(self.source, "MIGRATE", place.hostname, place.port, "", 0, 5000, "KEYS", *keys)
+
+    async def finish(self) -> None:
+        """Make the target the owner."""
+        target = await _id(self.target)
+        for node in (self.target, self.source):
+            await _tell(node, "CLUSTER", "SETSLOT", self.slot, "NODE", target)
+
+
+async def _tell(node: Server, *words: Any) -> Any:
+    async with connect(node.url) as client:
+        return await client.execute_command(*words)
+
+
+async def _id(node: Server) -> str:
+    return str(await _tell(node, "CLUSTER", "MYID"))
+
+
+def owner_index(number: int) -> int:
+    """Tell which node has a slot at the start."""
+    return number * 3 // 16_384
+
+
+def keys_of(keys: Keys, channel: Channel) -> tuple[str, str]:
+    return keys.of("meta", channel), keys.of("history", channel)
+
+
+def namesakes(keys: Keys, channel: Channel, count: int) -> list[Channel]:
+    """Find channels of the same partition."""
+    found = (Channel("1", f"namesake-{number}") for number in range(100_000))
+    same = (other for other in found if keys.index(other) == keys.index(channel))
+    return [next(same) for _ in range(count)]
+
+
+async def subscribed(cluster: RedisCluster) -> list[Server]:
+    """Name the nodes that have subscribers."""
+    found = []
+    for node in cluster.nodes:
+        async with connect(node.url) as client:
+            if await client.client_list(_type="pubsub"):
+                found.append(node)
+    return found
+
+
+async def test_spread(redis_cluster_url: str, prefix: str) -> None:
+    """One call may publish to channels of all nodes; each channel keeps its order."""
+    channels = [Channel("1", f"spread-{number}") for number in range(60)]
+    keys = Keys(prefix)
+    call = [event(channels[n % 60], str(n), ("k", n, 5.0)) for n in range(600)]
+    async with (
+        processes(redis_cluster_url, prefix, count=1) as (bus,),
+        bus.listen() as listener,
+    ):
+        await listener.follow(channels)
+        await bus.publish(call)
+        deliveries = await heard(listener, 600)
+
+        assert {owner_index(slot(keys.of("meta", channel))) for channel in channels} == {0, 1, 2}
+        for number, channel in enumerate(channels):
+            assert texts(deliveries, channel) == [str(n) for n in range(number, 600, 60)]
+            assert await kept(bus, channel) == texts(deliveries, channel)
+
+
+async def test_slot_moves(cluster: RedisCluster, prefix: str) -> None:
+    """
+    While a slot moves to another node, nothing is lost, doubled or moved in the history.
+
+    What the former node published may reach listeners after what the new one did; they then skip it, so that
+    offsets still rise.  A channel whose keys are not all on one side, new ones among them, is `Unavailable`
+    meanwhile: Redis Cluster performs commands with several keys only where all of them are.
+    """
+    keys = Keys(prefix)
+    halfway, fresh = namesakes(keys, CHANNEL, 2)
+    number = slot(keys.of("meta", CHANNEL))
+    source = cluster.nodes[owner_index(number)]
+    move = Move(number, source, next(node for node in cluster.nodes if node is not source))
+    rest = [event(halfway, str(n), ("k", n, 5.0)) for n in range(1, 4)]
+    async with processes(cluster.url, prefix, count=1) as (bus,), bus.listen() as listener:
+        await listener.follow([CHANNEL, halfway])
+        await bus.publish([event(CHANNEL, "before"), event(halfway, "0", ("k", 0, 5.0))])
+        await move.begin()
+        await bus.publish([event(CHANNEL, "at the source")])
+        await move.carry(*keys_of(keys, CHANNEL), keys.of("meta", halfway))
+        await bus.publish([event(CHANNEL, "asked"), event(CHANNEL, "asked again")])
+        for call in ([event(fresh, "new")], rest):
+            with pytest.raises(Unavailable):
+                await bus.publish(call)
+        await move.carry(keys.of("history", halfway))
+        await bus.publish(rest)
+        await move.finish()
+        await bus.publish([event(CHANNEL, "moved"), event(CHANNEL, "still moved")])
+        (last, *_) = await bus.publish(
+            [event(CHANNEL, "settled"), event(halfway, "settled"), event(fresh, "x")]
+        )
+        deliveries = await heard_up_to(listener, CHANNEL, last.offset)
+
+        assert await kept(bus, CHANNEL) == [
+            "before", "at the source", "asked", "asked again", "moved", "still moved", "settled"
+        ]  # fmt: skip
+        assert await kept(bus, halfway) == ["0", "1", "2", "3", "settled"]
+        assert await kept(bus, fresh) == ["x"]
+        offsets = [position.offset for position in positions(deliveries, CHANNEL)]
+        assert offsets == sorted(set(offsets))
+
+
+async def test_further_keys_while_a_slot_moves(cluster: RedisCluster, prefix: str) -> None:
+    """
+    Tokens and what cache channels keep move with their slot, and stay in force.
+
+    What needs a key that is on neither side yet is `Unavailable` meanwhile; repeated later, it is applied once.
+    """
+    keys, channel = Keys(prefix), Channel("1", "private-cache-company.7")
+    number = slot(keys.of("meta", channel))
+    source = cluster.nodes[owner_index(number)]
+    move = Move(number, source, next(node for node in cluster.nodes if node is not source))
+    known, fresh = event(channel, "known", token="t/0"), event(channel, "fresh", token="t/1")
+    async with processes(cluster.url, prefix, count=1) as (bus,), connect(source.url) as client:
+        await bus.publish([known])
+        await move.begin()
+        await move.carry(*[key async for key in client.scan_iter(f"{prefix}:*{channel.name}*")])
+        await bus.publish([known, event(channel, "plain")])
+        with pytest.raises(Unavailable):
+            await bus.publish([known, fresh])
+        last = (await bus.last([channel]))[channel]
+        await move.finish()
+        for _ in range(2):
+            await bus.publish([known, fresh])
+
+        assert last is not None
+        assert last.entry.broadcast.frame == b"plain"
+        assert await kept(bus, channel) == ["known", "plain", "fresh"]
+
+
+async def test_seeds(redis_cluster_url: str, redis_url: str, prefix: str) -> None:
+    """Any node that answers will do, under whatever name; without one the bus is `Unavailable`."""
+    _, _, hosts = redis_cluster_url.partition("://")
+    _, _, stranger = redis_url.partition("://")
+    alias = hosts.partition(",")[0].replace("127.0.0.1", "localhost")
+    stranger = stranger.partition("/")[0]
+    async with (
+        processes(f"redis+cluster://127.0.0.1:1,{stranger},{alias}", prefix, count=1) as (bus,),
+        bus.listen() as listener,
+    ):
+        await listener.follow([CHANNEL])
+        await bus.publish([event(CHANNEL, "a")])
+        assert texts(await heard(listener, 1)) == ["a"]
+    for useless in ("127.0.0.1:1", stranger):
+        async with processes(f"redis+cluster://{useless}", prefix, count=1) as (bus,):
+            with pytest.raises(Unavailable):
+                await bus.publish([event(CHANNEL, "a")])
+
+
+async def test_slot_without_node(cluster: RedisCluster, prefix: str) -> None:
+    """While no node has a slot its channels are `Unavailable`, for who knew it and who did not."""
+    number = slot(Keys(prefix).of("meta", CHANNEL))
+    owner = cluster.nodes[owner_index(number)]
+    only_owner = f"redis+cluster://{urlsplit(owner.url).netloc}"
+    async with (
+        processes(cluster.url, prefix, count=1) as (one,),
+        processes(only_owner, prefix, count=1) as (two,),
+    ):
+        await one.publish([event(CHANNEL, "a")])
+        await _tell(owner, "CLUSTER", "DELSLOTS", number)
+        for bus in (one, two):
+            with pytest.raises(Unavailable):
+                await bus.publish([event(CHANNEL, "lost")])
+        await _tell(owner, "CLUSTER", "ADDSLOTS", number)
+        for bus in (one, two):
+            await becomes_available(bus, [CHANNEL])
+        await two.publish([event(CHANNEL, "b")])
+
+        assert (await kept(one, CHANNEL))[-1] == "b"
+
+
+async def test_node_fails(cluster: RedisCluster, prefix: str) -> None:
+    """A listener whose node fails goes to another; only what the node had is `Unavailable` until it is back."""
+    keys = Keys(prefix)
+    channels = [Channel("1", f"fails-{number}") for number in range(30)]
+    async with processes(cluster.url, prefix, count=1) as (bus,), bus.listen() as listener:
+        await listener.follow(channels)
+        call = [event(channel, channel.name, ("k", 1, 5.0)) for channel in channels]
+        await bus.publish(call)
+        await heard(listener, 30)
+        (node,) = await subscribed(cluster)
+        index = cluster.nodes.index(node)
+        away = [c for c in channels if owner_index(slot(keys.of("meta", c))) == index]
+        node.kill()
+        await heard_until_interrupted(listener)
+        for read in (bus.tops, bus.last):
+            with pytest.raises(Unavailable):
+                await read(away)
+        reachable = set(channels) - set(away)
+        assert set(await bus.tops(channels)) == reachable
+        assert set(await bus.last(channels)) == reachable
+        assert set(await listener.follow(channels)) == reachable
+        await node.start()
+        await cluster.wait_until_ready()
+        await becomes_available(bus, channels)
+        await bus.publish(call)
+        await bus.publish([event(channel, "back") for channel in channels])
+        deliveries = await heard(listener, 30)
+
+        assert texts(deliveries) == ["back"] * 30
+        for channel in channels:
+            assert await kept(bus, channel) == [channel.name, "back"]
+
+
+async def becomes_available(bus: Bus, channels: list[Channel]) -> None:
+    """Wait until all of the channels can be read."""
+
+    async def succeeds() -> bool:
+        try:
+            return set(await bus.tops(channels)) == set(channels)
+        except Unavailable:
+            return False
+
+    async with asyncio.timeout(2 * DEADLINE):
+        await eventually(succeeds, timeout=DEADLINE)

@@ -1,0 +1,188 @@
+"""The contract of `control.Control`, on every adapter."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import msgspec
+import pytest
+
+from libs.common.control.commands import Command
+from libs.common.control.port import Control
+from libs.common.tokens.channel_tokens import ChannelToken
+from libs.common.tokens.revocations import Revocations
+from tests.support.ports.control import DEADLINE, MEMORY, Deployment, command, deployment, received
+
+
+@pytest.fixture(
+    params=[MEMORY, "redis_url", "redis_cluster_url"], ids=["memory", "redis", "cluster"]
+)
+def url(request: pytest.FixtureRequest) -> str:
+    """Name the backend."""
+    if request.param == MEMORY:
+        return MEMORY
+    url: str = request.getfixturevalue(request.param)
+    return url
+
+
+@pytest.fixture
+async def site(url: str, prefix: str) -> AsyncIterator[Deployment]:
+    async with deployment(url, prefix) as site:
+        yield site
+
+
+class TestListen:
+    """An order that was sent is received by every listener, until it expires."""
+
+    async def test_every_listener(self, site: Deployment) -> None:
+        """Listeners of all processes receive an order."""
+        async with site.control.listen() as one, site.other.listen() as other:
+            await site.control.send(command("ann"))
+
+            assert await received(one, 1) == ["ann"]
+            assert await received(other, 1) == ["ann"]
+
+    async def test_all_fields(self, site: Deployment) -> None:
+        """An order arrives as it was sent."""
+        sent = Command("revoke", "7", "zoë \n☃", 1.5, time.time() + 60.25, kind="jti")
+        await site.control.send(sent)
+
+        async with site.other.listen() as listener:
+            assert await listener.receive(DEADLINE) == [sent]
+
+    async def test_who_waits(self, site: Deployment) -> None:
+        """A listener that waits is woken."""
+        async with site.other.listen() as listener, asyncio.TaskGroup() as tasks:
+            waiting = tasks.create_task(received(listener, 1))
+            await asyncio.sleep(0)
+            await site.control.send(command("ann"))
+
+        assert waiting.result() == ["ann"]
+
+    async def test_who_comes_later(self, site: Deployment) -> None:
+        """A listener that begins later receives the orders in force, and then those to come."""
+        for subject in ("a", "b"):
+            await site.control.send(command(subject))
+
+        async with site.other.listen() as listener:
+            before = await received(listener, 2)
+            await site.control.send(command("c"))
+
+            assert before == ["a", "b"]
+            assert await received(listener, 1) == ["c"]
+
+    async def test_same_again(self, site: Deployment) -> None:
+        """One that is remembered is not announced again, whoever sends it; one that differs in anything is."""
+        first = command("ann")
+        other = msgspec.structs.replace(first, subject="bob")
+        async with site.control.listen() as listener:
+            await site.control.send(first)
+            assert await received(listener, 1) == ["ann"]
+
+            await site.other.send(first)
+            await site.other.send(other)
+
+            assert await received(listener, 1) == ["bob"]
+        async with site.other.listen() as late:
+            assert await received(late, 2) == ["ann", "bob"]
+
+    async def test_nothing_new(self, site: Deployment) -> None:
+        """Without new orders, a wait ends with none, and what was received is not repeated."""
+        async with site.control.listen() as listener:
+            silence = await listener.receive(0.01)
+            await site.other.send(command("ann"))
+            await received(listener, 1)
+
+            assert silence == []
+            assert await listener.receive(0) == []
+            assert await listener.receive(0.01) == []
+
+    async def test_many(self, site: Deployment) -> None:
+        """Orders of one sender come in its order, however many there are and whoever else sends."""
+
+        async def send(control: Control, sender: str) -> None:
+            for number in range(600):
+                await control.send(command(f"{sender}{number}"))
+
+        await asyncio.gather(send(site.control, "a"), send(site.other, "b"))
+
+        async with site.control.listen() as listener:
+            subjects = await received(listener, 1200)
+        for sender in "ab":
+            assert [subject for subject in subjects if subject[0] == sender] == [
+                f"{sender}{number}" for number in range(600)
+            ]
+
+
+class TestExpiry:
+    """An order is remembered until it expires."""
+
+    async def test_expired(self, site: Deployment) -> None:
+        """An expired order reaches nobody, and does not keep who waits from the next one."""
+        await site.control.send(command("late", ttl=-1))
+
+        async with site.other.listen() as listener, asyncio.TaskGroup() as tasks:
+            waiting = tasks.create_task(listener.receive(DEADLINE))
+            await asyncio.sleep(0)
+            await site.control.send(command("later", ttl=-1))
+            await site.control.send(command("ann"))
+
+        assert [one.subject for one in waiting.result()] == ["ann"]
+
+    async def test_expires(self, site: Deployment) -> None:
+        """An order is in force, and then it is not any more."""
+        await site.control.send(command("short", ttl=0.3))
+        await site.control.send(command("long"))
+
+        async def in_force() -> list[str]:
+            async with site.other.listen() as listener:
+                return [one.subject for one in await listener.receive(0)]
+
+        assert await in_force() == ["short", "long"]
+        async with asyncio.timeout(DEADLINE):
+            while await in_force() != ["long"]:
+                await asyncio.sleep(0)
+
+    async def test_long_outlives_short(self, site: Deployment) -> None:
+        """Later orders that expire sooner take none of those in force with them."""
+        await site.control.send(command("long"))
+        for _ in range(150):
+            await site.control.send(command("gone", ttl=-3600))
+        await site.control.send(command("new"))
+
+        async with site.other.listen() as listener:
+            assert await received(listener, 2) == ["long", "new"]
+
+
+class TestRevocations:
+    """Orders of every kind arrive as they were sent."""
+
+    @pytest.mark.parametrize("kind", ["token", "jti", "user"])
+    async def test_kinds(self, site: Deployment, kind: str) -> None:
+        """Another process refuses what one has revoked, in whichever way, also when it begins later."""
+        now = round(time.time(), 3)
+        sent = Command("revoke", "1", "subject", now, now + 60, kind=kind)
+        await site.control.send(sent)
+
+        async with site.other.listen() as listener:
+            (heard,) = await listener.receive(DEADLINE)
+
+        revocations = Revocations()
+        revocations.add(heard, now)
+        assert heard == sent
+        assert revocations.is_revoked(token(user="subject", jti="subject", at=now), now)
+        assert not revocations.is_revoked(token(user="other", jti="another", at=now), now)
+
+
+def token(*, user: str, jti: str, at: float) -> ChannelToken:
+    return ChannelToken(
+        app="1",
+        user=user,
+        user_info={},
+        claims={},
+        channels=(),
+        issued_at=at,
+        expires_at=at + 60,
+        jti=jti,
+        issuer="fanfare",
+    )

@@ -1,0 +1,221 @@
+"""The contract of `roster.Roster` about leases, on every adapter."""
+
+import asyncio
+
+import pytest
+
+from libs.common.channels import Channel
+from libs.common.roster.port import LeaseLost, Members, Seat
+from tests.support.ports.rosters import (
+    CHANNEL,
+    LONG,
+    SHORT,
+    Deployment,
+    Ear,
+    read,
+    request,
+    seated,
+    sweep_away,
+)
+
+OTHER = Channel("1", "presence-hall")
+
+
+class TestLease:
+    """Seats are kept by their gateway's lease."""
+
+    async def test_lapsed(self, site: Deployment, ear: Ear) -> None:
+        """A gateway whose lease lapsed loses its seats, each announced once; others keep theirs."""
+        await site.roster.renew("dead", ttl=SHORT)
+        await seated(
+            site.roster,
+            *(
+                request(CHANNEL, f"u{n}", socket_id=f"{n}.1", gateway="dead", info=str(n))
+                for n in range(100)
+            ),
+            request(CHANNEL, "u7", socket_id="7.2", gateway="g1"),
+            request(OTHER, "u7", socket_id="7.2", gateway="g1"),
+        )
+        await ear.heard()
+
+        cleared = 0
+        async with asyncio.timeout(10):
+            while cleared < 100:
+                cleared += sum(
+                    await asyncio.gather(site.roster.sweep(grace=0), site.other.sweep(grace=0))
+                )
+                await asyncio.sleep(0)
+
+        left = [(transition.user_id, transition.info) for transition in await ear.heard()]
+        assert cleared == 100
+        assert sorted(left) == sorted((f"u{n}", None) for n in range(100) if n != 7)
+        assert (await read(site)).infos == {"u7": "7"}
+        assert (await site.roster.members([OTHER]))[0].infos.keys() == {"u7"}
+
+    async def test_released(self, site: Deployment) -> None:
+        """A released lease has lapsed at once, whatever its ttl was."""
+        await seated(site.roster, request(CHANNEL, "ann", socket_id="1.1"))
+
+        await site.other.release("g1")
+
+        await sweep_away(site.other, 1)
+        assert (await read(site)).infos == {}
+
+    async def test_release_waits_for_the_grace(self, site: Deployment) -> None:
+        """A released gateway's seats stay while the grace period lasts."""
+        await seated(site.roster, request(CHANNEL, "ann", socket_id="1.1"))
+
+        await site.roster.release("g1")
+
+        assert await site.other.sweep(grace=LONG) == 0
+        assert (await read(site)).infos.keys() == {"ann"}
+
+    async def test_release_of_a_stranger(self, site: Deployment) -> None:
+        """Releasing a lease that was never taken is nothing."""
+        await site.roster.release("stranger")
+        await site.roster.sweep(grace=0)
+
+        await site.roster.renew("stranger", ttl=LONG)
+
+    async def test_renewed(self, site: Deployment) -> None:
+        """A renewed lease keeps the seats."""
+        await site.roster.renew("g1", ttl=SHORT)
+        await seated(site.roster, request(CHANNEL, "ann", socket_id="1.1"))
+        await site.roster.renew("g1", ttl=LONG)
+
+        assert await site.roster.sweep(grace=0) == 0
+        assert (await read(site)).infos.keys() == {"ann"}
+
+    async def test_renewed_in_the_grace_period(self, site: Deployment) -> None:
+        """A gateway that renews its lease while the grace period lasts loses nothing."""
+        await site.roster.renew("g1", ttl=-1)
+        await seated(site.roster, request(CHANNEL, "ann", socket_id="1.1"))
+        assert await site.other.sweep(grace=LONG) == 0
+
+        await site.roster.renew("g1", ttl=LONG)
+
+        assert await site.other.sweep(grace=0) == 0
+        assert (await read(site)).infos.keys() == {"ann"}
+
+    async def test_outage(self, site: Deployment) -> None:
+        """The grace begins with the first sweep: leases that lapsed while nobody swept are kept."""
+        await site.roster.renew("g1", ttl=-2 * LONG)
+        await seated(site.roster, request(CHANNEL, "ann", socket_id="1.1"))
+
+        assert await site.other.sweep(grace=LONG) == 0
+
+        await site.roster.renew("g1", ttl=LONG)
+        assert (await read(site)).infos.keys() == {"ann"}
+
+    async def test_had_a_lease(self, site: Deployment) -> None:
+        """A renewal tells whether the gateway had a lease; joining and lapsing give none."""
+        taken = await site.roster.renew("g3", ttl=LONG)
+        renewed = await site.other.renew("g3", ttl=-1)
+        await site.roster.sweep(grace=LONG)
+        lapsed = await site.roster.renew("g3", ttl=LONG)
+        await seated(site.roster, request(CHANNEL, "ann", socket_id="1.1", gateway="g4"))
+        joined = await site.roster.renew("g4", ttl=LONG)
+
+        assert (taken, renewed, lapsed, joined) == (False, True, False, False)
+        assert await site.other.renew("g4", ttl=LONG)
+
+    async def test_never_taken(self, site: Deployment) -> None:
+        """Seats of a gateway without a lease do not stay for ever."""
+        await seated(site.roster, request(CHANNEL, "ann", socket_id="1.1", gateway="ghost"))
+
+        await sweep_away(site.other, 1)
+
+        assert (await read(site)).infos == {}
+
+    async def test_cleared_is_refused(self, site: Deployment, ear: Ear) -> None:
+        """A cleared gateway gets no seat and no lease any more, in no channel."""
+        channels = [Channel("1", f"presence-{n}") for n in range(20)]
+        ann = request(CHANNEL, "ann", socket_id="1.1")
+        await seated(site.roster, ann)
+        await site.roster.release("g1")
+        await sweep_away(site.other, 1)
+        await ear.heard()
+
+        answers = await site.roster.join(
+            [ann, *(request(channel, "ann", socket_id="1.1") for channel in channels)]
+        )
+
+        assert all(isinstance(answer, LeaseLost) for answer in answers)
+        with pytest.raises(LeaseLost):
+            await site.roster.renew("g1", ttl=LONG)
+        assert await ear.heard() == []
+
+    async def test_refused_alone(self, site: Deployment) -> None:
+        """That one gateway was cleared is nothing to another one's request beside it."""
+        await site.roster.release("g1")
+        await site.roster.sweep(grace=0)
+
+        lost, members = await site.roster.join(
+            [
+                request(CHANNEL, "ann", socket_id="1.1", gateway="g1"),
+                request(CHANNEL, "bob", socket_id="2.1", gateway="g2"),
+            ]
+        )
+
+        assert isinstance(lost, LeaseLost)
+        assert isinstance(members, Members)
+        assert members.infos.keys() == {"bob"}
+
+    async def test_leaving_when_it_lapses(self, site: Deployment, ear: Ear) -> None:
+        """A seat in its grace goes with its gateway's other seats, once."""
+        ann = request(CHANNEL, "ann", socket_id="1.1")
+        await seated(site.roster, ann)
+        await site.roster.leave([ann.seat], grace=LONG)
+        await site.roster.release("g1")
+
+        await sweep_away(site.roster, 1)
+
+        assert [transition.info for transition in await ear.heard()] == ["{}", None]
+
+
+class TestNewName:
+    """A gateway that lost its lease returns under a new name, with the connections that it has."""
+
+    async def test_seats_pass(self, site: Deployment, ear: Ear) -> None:
+        """Seats pass to the new name unannounced, and clearing the old one leaves them alone."""
+        old = request(CHANNEL, "ann", socket_id="1.1", gateway="g1")
+        new = request(CHANNEL, "ann", socket_id="1.1", gateway="g2")
+        gone = request(CHANNEL, "bob", socket_id="1.2", gateway="g1")
+        await seated(site.roster, old, gone)
+        await ear.heard()
+
+        await seated(site.roster, new)
+        await site.roster.release("g1")
+        await sweep_away(site.other, 1)
+
+        assert [(one.user_id, one.info) for one in await ear.heard()] == [("bob", None)]
+        assert (await read(site)).infos.keys() == {"ann"}
+
+    async def test_old_name_cannot_leave(self, site: Deployment) -> None:
+        """A leave under the old name, at once or with grace, does not touch the seat."""
+        old = request(CHANNEL, "ann", socket_id="1.1", gateway="g1")
+        await seated(site.roster, old)
+        await site.roster.leave([old.seat], grace=SHORT)
+        await seated(site.roster, request(CHANNEL, "ann", socket_id="1.1", gateway="g2"))
+
+        await site.roster.leave([old.seat], grace=0)
+        await site.roster.leave([old.seat], grace=SHORT)
+        await site.roster.release("g1")
+        await site.roster.sweep(grace=0)
+
+        assert (await read(site)).infos.keys() == {"ann"}
+
+    async def test_new_name_can_leave(self, site: Deployment) -> None:
+        """The seat is the new name's: it leaves, and goes with that one's lease."""
+        for socket_id in ("1.1", "1.2"):
+            await seated(
+                site.roster,
+                request(CHANNEL, socket_id, socket_id=socket_id, gateway="g1"),
+                request(CHANNEL, socket_id, socket_id=socket_id, gateway="g2"),
+            )
+
+        await site.roster.leave([Seat(CHANNEL, "1.1", "g2")], grace=0)
+        await site.roster.release("g2")
+        await sweep_away(site.roster, 1)
+
+        assert (await read(site)).infos == {}

@@ -1,0 +1,324 @@
+"""Opaque tokens: what a real identity server is asked, and what of its answers is remembered."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import pytest
+from structlog.testing import capture_logs
+
+from services.auth.identity import introspection as module
+from services.auth.identity.bearer_tokens import BadToken
+from services.auth.identity.credentials import Credential
+from services.auth.identity.introspection import Introspector
+from services.auth.identity.provider import ProviderUnavailable
+from services.auth.identity.provider_client import ProviderClient
+from services.auth.settings import Introspection
+from tests.support.fakes.identity_server import (
+    DEADLINE,
+    Asked,
+    IdentityServer,
+    Said,
+    identity_server,
+)
+
+NOW = 1_700_000_000.0
+CACHE = 10.0
+TOKEN = Credential("1|secret")
+ACTIVE = {"active": True, "sub": "7"}
+
+
+class Times:
+    """Two clocks that go when a test says so, together."""
+
+    def __init__(self) -> None:
+        self.passed = 0.0
+
+    def clock(self) -> float:
+        """UTC epoch seconds."""
+        return NOW + self.passed
+
+    def timer(self) -> float:
+        """Monotonic seconds."""
+        return 50.0 + self.passed
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[IdentityServer]:
+    """An identity server that knows every token."""
+    async with identity_server() as server:
+        server.answers(ACTIVE)
+        yield server
+
+
+@pytest.fixture
+def times() -> Times:
+    return Times()
+
+
+@asynccontextmanager
+async def asking(
+    server: IdentityServer, times: Times, **settings: Any
+) -> AsyncIterator[Introspector]:
+    """Ask the server."""
+    spec = msgspec.convert({"url": f"{server.url}/ask", "app": "1"} | settings, Introspection)
+    client = ProviderClient()
+    async with asyncio.timeout(DEADLINE), client.opened():
+        yield Introspector(spec, client, clock=times.clock, timer=times.timer)
+
+
+async def is_believed(introspector: Introspector, credential: Credential = TOKEN) -> bool:
+    try:
+        await introspector.user(credential)
+    except BadToken:
+        return False
+    return True
+
+
+class TestAnswers:
+    """A clear yes, a no, and neither."""
+
+    async def test_yes(self, server: IdentityServer, times: Times) -> None:
+        """RFC 7662: the token is posted, and the answer is the user."""
+        async with asking(server, times, client_id="me") as introspector:
+            user = await introspector.user(TOKEN)
+
+        assert (user.id, user.claims) == ("7", ACTIVE)
+        (asked,) = server.asked
+        assert (asked.method, asked.form) == ("POST", {"token": "1|secret"})
+        assert asked.headers["Authorization"] == "Basic bWU6"
+        assert asked.headers["Content-Type"] == "application/x-www-form-urlencoded"
+
+    async def test_no(self, server: IdentityServer, times: Times) -> None:
+        server.answers({"active": False})
+        async with asking(server, times) as introspector:
+            with pytest.raises(BadToken, match="not active"):
+                await introspector.user(TOKEN)
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            Said(b"<html>"),
+            Said(b'{"active":true,"sub":"7"}' + b" " * 65_536),
+            Said(b'{"active":true,"sub":"7"}', 500),
+            Said(b"", 302, {"Location": "/yes"}),
+            Said(b"", 307, {"Location": "/yes"}),
+        ],
+    )
+    async def test_wrong(self, server: IdentityServer, times: Times, said: Said) -> None:
+        """What is no clear answer is a failure; no redirection is followed, with the token least of all."""
+        yes = Said(b'{"active":true,"sub":"7"}')
+        server.says = lambda asked: said if asked.path == "/ask" else yes
+        with capture_logs() as logs:
+            async with asking(server, times) as introspector:
+                for _ in range(3):
+                    with pytest.raises(ProviderUnavailable):
+                        await introspector.user(TOKEN)
+                state = introspector.state
+
+        assert {asked.path for asked in server.asked} == {"/ask"}
+        assert state != "ok"
+        assert [log["event"] for log in logs] == ["introspection.failed"]
+        assert "secret" not in str(logs)
+
+    async def test_slow(self, server: IdentityServer, times: Times) -> None:
+        server.hang()
+        async with asking(server, times, timeout=0.05) as introspector:
+            with pytest.raises(ProviderUnavailable) as caught:
+                await introspector.user(TOKEN)
+
+        assert caught.value.reason == "no answer within 0.05 s"
+
+    async def test_gone(self, server: IdentityServer, times: Times) -> None:
+        """A failure is not remembered: when the server is back it is asked."""
+        await server.go()
+        async with asking(server, times) as introspector:
+            with pytest.raises(ProviderUnavailable):
+                await introspector.user(TOKEN)
+            await server.come()
+
+            assert await is_believed(introspector)
+            assert introspector.state == "ok"
+
+    async def test_cookies_are_nobodys(self, server: IdentityServer, times: Times) -> None:
+        """What a server sets for one user is not sent for the next one."""
+        said = Said(b'{"id": 1}', headers={"Set-Cookie": "laravel_session=ann; Path=/"})
+        server.says = lambda _: said
+        by_name = server.url.replace("127.0.0.1", "localhost")  # Numbers have no cookies.
+        async with asking(server, times, mode="whoami", url=by_name) as introspector:
+            await introspector.user(Credential("ann"))
+            await introspector.user(Credential("bob"))
+
+        assert [asked.headers.get("Cookie") for asked in server.asked] == [None, None]
+
+
+class TestCache:
+    """Answers are believed for seconds."""
+
+    async def test_yes(self, server: IdentityServer, times: Times) -> None:
+        async with asking(server, times, cache=CACHE) as introspector:
+            for _ in range(20):
+                await introspector.user(TOKEN)
+            times.passed = CACHE - 1
+            await introspector.user(TOKEN)
+            within = len(server.asked)
+            times.passed = CACHE
+            await introspector.user(TOKEN)
+
+        assert (within, len(server.asked)) == (1, 2)
+
+    async def test_no(self, server: IdentityServer, times: Times) -> None:
+        """A no is believed for less: somebody may have signed in."""
+        server.answers({"active": False})
+        async with asking(server, times, cache=CACHE) as introspector:
+            refused = [await is_believed(introspector) for _ in range(20)]
+            server.answers(ACTIVE)
+            times.passed = CACHE / 5 - 0.1
+            refused.append(await is_believed(introspector))
+            within = len(server.asked)
+            times.passed = CACHE / 5
+
+            assert await is_believed(introspector)
+
+        assert not any(refused)
+        assert within == 1
+
+    async def test_revoked(self, server: IdentityServer, times: Times) -> None:
+        """What is no longer active is refused when the cache's time is over."""
+        async with asking(server, times, cache=CACHE) as introspector:
+            await introspector.user(TOKEN)
+            server.answers({"active": False})
+            times.passed = CACHE
+
+            assert not await is_believed(introspector)
+
+    async def test_gone(self, server: IdentityServer, times: Times) -> None:
+        """A server that is gone leaves what was said in force as long as that counts, and not longer."""
+        async with asking(server, times, cache=CACHE) as introspector:
+            await introspector.user(TOKEN)
+            await server.go()
+            times.passed = CACHE - 1
+            await introspector.user(TOKEN)
+            times.passed = CACHE
+            with pytest.raises(ProviderUnavailable):
+                await introspector.user(TOKEN)
+
+    async def test_expired(self, server: IdentityServer, times: Times) -> None:
+        """Nothing is remembered beyond the token's own end."""
+        server.answers(ACTIVE | {"exp": NOW + 3})
+        async with asking(server, times, cache=CACHE) as introspector:
+            await introspector.user(TOKEN)
+            times.passed = 2.9
+            await introspector.user(TOKEN)
+            within = len(server.asked)
+            server.answers({"active": False})
+            times.passed = 3
+
+            assert not await is_believed(introspector)
+
+        assert within == 1
+
+    async def test_off(self, server: IdentityServer, times: Times) -> None:
+        async with asking(server, times, cache=0) as introspector:
+            await introspector.user(TOKEN)
+            await introspector.user(TOKEN)
+
+        assert len(server.asked) == 2
+
+    async def test_each_for_itself(self, server: IdentityServer, times: Times) -> None:
+        """One token's answer is no other's."""
+
+        def says(asked: Asked) -> Said:
+            known = asked.form["token"] == TOKEN.token
+            return Said(msgspec.json.encode(ACTIVE | {"active": known}))
+
+        server.says = says
+        async with asking(server, times) as introspector:
+            believed = [
+                await is_believed(introspector, credential)
+                for credential in (TOKEN, Credential("2|guess"), Credential(TOKEN.token + "x"))
+            ]
+
+        assert believed == [True, False, False]
+
+    async def test_bound(
+        self, server: IdentityServer, times: Times, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Beyond the bound the oldest answers are forgotten."""
+        monkeypatch.setattr(module, "MAX_ENTRIES", 3)
+        async with asking(server, times) as introspector:
+            for number in range(4):
+                await introspector.user(Credential(str(number)))
+            await introspector.user(Credential("3"))
+            await introspector.user(Credential("1"))
+            within = len(server.asked)
+            await introspector.user(Credential("0"))
+
+        assert (within, len(server.asked)) == (4, 5)
+
+
+class TestFlight:
+    """One request is under way for a token."""
+
+    async def test_single(self, server: IdentityServer, times: Times) -> None:
+        """Fifty who come at once share one answer, also where nothing is remembered."""
+        server.hang()
+        async with asking(server, times, cache=0) as introspector, asyncio.TaskGroup() as tasks:
+            waiting = [tasks.create_task(introspector.user(TOKEN)) for _ in range(50)]
+            await server.heard(1)
+            server.go_on()
+
+        assert {task.result().id for task in waiting} == {"7"}
+        assert len(server.asked) == 1
+
+    @pytest.mark.parametrize(
+        "said,error",
+        [(Said(status=500), ProviderUnavailable), (Said(b'{"active":false}'), BadToken)],
+    )
+    async def test_refused(
+        self, server: IdentityServer, times: Times, said: Said, error: type[Exception]
+    ) -> None:
+        """They share a no and a failure too."""
+        server.says = lambda _: said
+        server.hang()
+        async with asking(server, times, cache=0) as introspector:
+            waiting = [asyncio.ensure_future(introspector.user(TOKEN)) for _ in range(50)]
+            await server.heard(1)
+            server.go_on()
+            results = await asyncio.gather(*waiting, return_exceptions=True)
+
+        assert {type(result) for result in results} == {error}
+        assert len({id(result) for result in results}) == 50
+        assert len(server.asked) == 1
+
+    async def test_abandoned(self, server: IdentityServer, times: Times) -> None:
+        """When the one who asked is gone, those who wait ask for themselves."""
+        server.hang()
+        async with asking(server, times) as introspector, asyncio.TaskGroup() as tasks:
+            first = tasks.create_task(introspector.user(TOKEN))
+            await server.heard(1)
+            waiting = [tasks.create_task(introspector.user(TOKEN)) for _ in range(5)]
+            await asyncio.sleep(0)
+            first.cancel()
+            await server.heard(2)
+            server.go_on()
+
+        assert {task.result().id for task in waiting} == {"7"}
+        assert len(server.asked) == 2
+
+    async def test_bound(
+        self, server: IdentityServer, times: Times, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Beyond the bound a token is not queued: its request may be repeated."""
+        monkeypatch.setattr(module, "MAX_FLIGHTS", 1)
+        server.hang()
+        async with asking(server, times) as introspector, asyncio.TaskGroup() as tasks:
+            first = tasks.create_task(introspector.user(TOKEN))
+            await server.heard(1)
+            with pytest.raises(ProviderUnavailable):
+                await introspector.user(Credential("other"))
+            server.go_on()
+
+        assert first.result().id == "7"

@@ -1,0 +1,267 @@
+"""From the event log to the bus while one of them fails: nothing is lost, order is kept, and it goes on."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from libs.common.apps.limits import Limits
+from libs.common.eventlog.records import NewRecord, Record
+from services.dispatcher import pipeline
+from services.dispatcher.events.decoding import decode
+from services.dispatcher.events.event import DomainEvent
+from services.dispatcher.pipeline import Pipeline
+from services.dispatcher.routing.router import Router
+from services.dispatcher.settings import DispatcherSettings, Route
+from tests.support.ports.eventlogs import until
+from tests.support.services.dispatcher import APP, DEADLINE, Faults, FaultyBus, FaultyEventLog
+
+TOPIC, DEAD = "steps", "dead"
+SETTINGS = DispatcherSettings(group="group", dead_letter_topic=DEAD, retry_min=0.01, retry_max=0.02)
+
+
+def _route(name: str, channels: tuple[str, ...]) -> Route:
+    return Route(
+        name=name, topic=TOPIC, type=TOPIC, channels=channels, event="step", data={"n": "data.n"}
+    )
+
+
+ROUTES = (
+    _route(name="rooms", channels=("{data.room}",)),
+    _route(name="all", channels=("all",)),
+)
+
+
+class Plant:
+    """
+    A pipeline, and what it works between.
+
+    Attributes:
+        faults: What fails next.
+        bus: Where it publishes.
+        events: Where it reads, and puts dead letters.
+        counts: What became of records.
+    """
+
+    def __init__(self) -> None:
+        self.faults = Faults()
+        self.bus = FaultyBus(self.faults)
+        self.events = FaultyEventLog(self.faults)
+        self.counts: Counter[str] = Counter()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Pipeline]:
+        """Run a pipeline of the group."""
+        router = Router(
+            ROUTES,
+            topics={APP.id: "posted"},
+            settings=SETTINGS,
+            limits={APP.id: Limits(payload_bytes=100)},
+        )
+        working = Pipeline(SETTINGS, router, events=self.events, bus=self.bus, counts=self.counts)
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(working.run())
+            yield working
+            running.cancel()
+
+    async def tell(self, *values: Any) -> None:
+        """Append records with these values: bytes as they are, numbers as steps of room `a`."""
+        await self.events.inner.append([NewRecord(TOPIC, _value(value)) for value in values])
+
+    @property
+    def committed(self) -> int:
+        """How many records the group is done with."""
+        return self.events.inner.committed("group", TOPIC)
+
+    async def wait_until_committed(self, count: int) -> None:
+        """Wait until the group is done with so many records."""
+        await until(lambda: self.committed == count)
+
+    async def heard(self, name: str) -> list[Any]:
+        """Return the numbers in a channel's history."""
+        frames = [json.loads(frame) for frame in await self.bus.frames(name)]
+        return [json.loads(frame["data"])["n"] for frame in frames]
+
+
+def _value(value: Any) -> bytes | None:
+    if value is None or isinstance(value, bytes):
+        return value
+    return json.dumps({"room": "a", "n": value} if isinstance(value, int) else value).encode()
+
+
+@pytest.fixture
+def plant() -> Plant:
+    return Plant()
+
+
+class TestRecords:
+    """What becomes of a record."""
+
+    async def test_routed_in_order(self, plant: Plant) -> None:
+        """
+        Each route that applies has the record in its channel, in order; with what is for nobody it is done.
+        """
+        await plant.tell(*range(25), {"room": "b", "n": 25}, {"type": "other", "n": 26}, None)
+        async with plant.running():
+            await plant.wait_until_committed(28)
+
+        assert await plant.heard("a") == list(range(25))
+        assert await plant.heard("b") == [25]
+        assert await plant.heard("all") == list(range(26))
+        assert plant.counts == {
+            "broadcasts": 52,
+            "records.routed": 26,
+            "records.unrouted": 1,
+            "records.empty": 1,
+        }
+
+    async def test_dead_letters(self, plant: Plant) -> None:
+        """
+        What cannot be read or sent is put aside, as it was and with the reason, and the next record flows.
+        """
+        await plant.events.inner.append(
+            [NewRecord(TOPIC, b"\xff", b"key", (("name", b"value"),)), NewRecord(TOPIC, _value(1))]
+        )
+        await plant.tell({"room": "no channel", "n": 2}, {"room": "a", "n": "x" * 200}, 3)
+        with capture_logs() as logs:
+            async with plant.running():
+                letters = await plant.events.records(DEAD, 3)
+                await plant.wait_until_committed(5)
+
+        assert await plant.heard("a") == await plant.heard("all") == [1, 3]
+        first, *others = letters
+        assert (first.key, first.value) == (b"key", b"\xff")
+        headers = dict(first.headers)
+        assert headers["name"] == b"value"
+        assert headers["fanfare-dlq-topic"] == TOPIC.encode()
+        assert headers["fanfare-dlq-partition"] == b"0"
+        assert headers["fanfare-dlq-offset"] == b"0"
+        assert float(headers["fanfare-dlq-timestamp"]) > 0
+        assert headers["fanfare-dlq-reason"] == b"Undecodable"
+        assert headers["fanfare-dlq-error"].startswith(b"undecodable event: ")
+        reasons = [dict(letter.headers)["fanfare-dlq-reason"] for letter in others]
+        assert reasons == [b"Unroutable", b"Unroutable"]
+        assert [each["offset"] for each in logs if each["event"] == "record.dead_lettered"] == [
+            0,
+            2,
+            3,
+        ]
+
+    async def test_our_own_fault(self, plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+        """
+        A record that we cannot handle for a fault of our own is put aside too, and said with its cause.
+        """
+
+        def trips(record: Record) -> DomainEvent | None:
+            if record.offset == 1:
+                raise ZeroDivisionError("of our own")
+            return decode(record)
+
+        monkeypatch.setattr(pipeline, "decode", trips)
+        await plant.tell(0, 1, 2)
+        with capture_logs() as logs:
+            async with plant.running():
+                (letter,) = await plant.events.records(DEAD, 1)
+                await plant.wait_until_committed(3)
+
+        assert await plant.heard("a") == [0, 2]
+        assert letter.value == _value(1)
+        assert dict(letter.headers)["fanfare-dlq-reason"] == b"ZeroDivisionError"
+        (said,) = [each for each in logs if each["event"] == "record.failed"]
+        assert (said["log_level"], said["offset"], said["exc_info"]) == ("error", 1, True)
+
+    async def test_a_letter_that_is_too_large(self, plant: Plant) -> None:
+        """
+        A record that with its reason is larger than the log takes is put aside without what it held.
+        """
+        large = b"x" * 9_980
+        await plant.events.inner.append([NewRecord(TOPIC, large, b"key", (("name", b"value"),))])
+        await plant.tell(b"\xff", 2)
+        async with plant.running():
+            letters = await plant.events.records(DEAD, 2)
+            await plant.wait_until_committed(3)
+
+        assert await plant.heard("a") == [2]
+        first, second = letters
+        headers = dict(first.headers)
+        assert (first.key, first.value) == (None, None)
+        assert headers["fanfare-dlq-offset"] == b"0"
+        assert headers["fanfare-dlq-reason"] == b"Undecodable"
+        assert "name" not in headers
+        assert second.value == b"\xff"
+
+
+class TestFaults:
+    """A backend fails in the middle of a batch."""
+
+    async def test_half_a_batch_is_published(self, plant: Plant) -> None:
+        """
+        The batch is published again, what was applied is recognised, and then it is committed.
+        """
+        plant.faults.left["publish"] = 3
+        plant.bus.applied = 7
+        await plant.tell(*range(10))
+        async with plant.running():
+            await until(lambda: plant.faults.met["publish"] == 3)
+            await plant.wait_until_committed(10)
+
+        assert await plant.heard("a") == await plant.heard("all") == list(range(10))
+
+    async def test_the_bus_is_away(self, plant: Plant) -> None:
+        """
+        While the bus is away nothing is committed; it is said once that it is, and once that it is back.
+        """
+        plant.faults.left["publish"] = 1_000_000
+        await plant.tell(*range(30))
+        with capture_logs() as logs:
+            async with plant.running() as working:
+                await until(lambda: plant.faults.met["publish"] >= 5)
+                while_away = plant.committed, working.is_waiting
+                plant.faults.left["publish"] = 0
+                await plant.wait_until_committed(30)
+
+        assert while_away == (0, True)
+        assert not working.is_waiting
+        assert await plant.heard("a") == list(range(30))
+        said = [each["event"] for each in logs]
+        assert said == ["pipeline.waiting", "pipeline.going_on"]
+
+    @pytest.mark.parametrize("operation", ["fetch", "append", "commit"])
+    async def test_the_event_log_is_away(self, plant: Plant, operation: str) -> None:
+        """
+        Whatever it cannot do, it is tried until it can, and the result is as if nothing had happened.
+        """
+        plant.faults.left[operation] = 5
+        await plant.tell(0, b"\xff", 2)
+        async with plant.running():
+            (letter,) = await plant.events.records(DEAD, 1)
+            await plant.wait_until_committed(3)
+
+        assert plant.faults.met[operation] == 5
+        assert letter.value == b"\xff"
+        assert await plant.heard("a") == [0, 2]
+
+    @pytest.mark.parametrize("operation", ["publish", "append", "commit"])
+    async def test_ended_meanwhile(self, plant: Plant, operation: str) -> None:
+        """
+        What was read and not committed is for the next one, which tells nothing twice.
+        """
+        plant.faults.left[operation] = 1_000_000
+        plant.bus.applied = 3
+        await plant.tell(0, 1, b"\xff", 3)
+        async with plant.running():
+            await until(lambda: plant.faults.met[operation] >= 2)
+        done = plant.committed
+        plant.faults.left.clear()
+        await plant.tell(4)
+        async with asyncio.timeout(DEADLINE), plant.running():
+            await plant.wait_until_committed(5)
+
+        assert done == 0
+        assert await plant.heard("a") == await plant.heard("all") == [0, 1, 3, 4]
+        assert (await plant.events.records(DEAD, 1))[0].value == b"\xff"

@@ -1,0 +1,166 @@
+"""Backends that are away in part: only who needs that part waits."""
+
+import asyncio
+
+import pytest
+
+from libs.common.bus.port import Window
+from libs.common.channels import Channel
+from services.gateway import service
+from tests.support.clients.client import ADDED, DEADLINE, SUCCEEDED
+from tests.support.fakes.faults import FaultyBus
+from tests.support.services.gateway import APP, place, until
+
+pytestmark = pytest.mark.usefixtures("quick")
+
+ROOM = "presence-room"
+CHANNEL = Channel(APP.id, ROOM)
+OTHER = Channel(APP.id, "presence-other")
+
+
+class TestBusAwayInPart:
+    """One server of the bus is away."""
+
+    @pytest.mark.parametrize("away,present", [("a", "b"), (ROOM, OTHER.name)])
+    async def test_follows(self, away: str, present: str) -> None:
+        """
+        Only subscribes to its channels wait, whoever else asks together with them.
+        """
+        async with place() as here:
+            client = await here.connect()
+            here.bus.away_for = {Channel(APP.id, away)}
+            await client.ask(away, user="ann")
+            await until(lambda: here.bus.refusals > 0)
+
+            await client.ask(present, user="ann")
+
+            assert (await client.read())["channel"] == present
+            here.bus.away_for = set()
+            await client.expect(SUCCEEDED, away)
+
+    async def test_members_who_are_here(self) -> None:
+        """
+        A channel that is followed already is joined, while another of the same batch cannot be.
+        """
+        async with place() as here:
+            ann, bob = await here.join(ROOM, user="ann"), await here.connect()
+            here.bus.away_for = {CHANNEL, OTHER}
+            await bob.ask(OTHER.name, user="bob")
+            await until(lambda: here.bus.refusals > 0)
+
+            assert await bob.subscribe(ROOM, user="bob") == ["ann", "bob"]
+            assert (await ann.expect(ADDED, ROOM))["user_id"] == "bob"
+
+    async def test_checks(self) -> None:
+        """
+        A lost last entry of a channel that is not away is found.
+        """
+        async with place(position_check=0.05) as here:
+            client = await here.join("a", "b")
+            here.bus.away_for = {Channel(APP.id, "a")}
+            here.bus.loses = lambda _: True
+
+            await here.publish("b", "1")
+
+            assert await client.expect("news", "b") == 1
+            await until(lambda: here.gateway.health() == {"bus": "away"})
+            here.bus.away_for = set()
+            await until(lambda: here.gateway.health() == {"bus": "ok"})
+
+    async def test_deliveries_do_not_wait(self) -> None:
+        """
+        While a comparison of positions waits for the bus, deliveries go on.
+        """
+        async with place(position_check=0.05) as here:
+            client = await here.join("a")
+            here.bus.reads.clear()
+            compared = here.bus.comparisons
+            await until(lambda: here.bus.comparisons > compared)
+
+            await here.publish("a", "1")
+
+            assert await client.expect("news", "a") == 1
+            here.bus.reads.set()
+
+
+class TestRosterAwayInPart:
+    """One server of the roster is away."""
+
+    async def test_seated_again_does_not_count(self) -> None:
+        """
+        Members who are seated again leave others their place among those who may wait.
+        """
+        async with place(max_waiting=2) as here:
+            members = [await here.join(ROOM, user=user) for user in ("ann", "bob", "cy")]
+            here.roster.away_for = {CHANNEL}
+            here.gateway._unseated.set()
+            await until(lambda: here.roster.refusals > 0)
+
+            client = await here.connect()
+
+            assert await client.subscribe(OTHER.name, user="dee") == ["dee"]
+            assert set(here.roster.seats(CHANNEL)) == {member.socket_id for member in members}
+
+    async def test_others_are_seated_again(self) -> None:
+        """
+        Who cannot be seated again keeps nobody else from it, and does not wait twice.
+        """
+        async with place() as here:
+            ann = await here.join(ROOM, user="ann")
+            bob = await here.join(OTHER.name, user="bob")
+            here.roster.away_for = {CHANNEL}
+            here.gateway._unseated.set()
+            await until(lambda: here.roster.refusals > 0)
+            here.roster.inner._rooms.pop(OTHER)
+
+            here.gateway._unseated.set()
+
+            await until(lambda: set(here.roster.seats(OTHER)) == {bob.socket_id})
+            assert len(here.gateway._admission._seatings) <= 2
+            assert set(here.roster.seats(CHANNEL)) == {ann.socket_id}
+
+    async def test_drain(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """
+        A departure that cannot be told does not keep the lease from being released.
+        """
+        monkeypatch.setattr(service, "SETTLING", 0.1)
+        async with place() as here:
+            member = await here.join(ROOM, user="ann")
+            name = here.gateway._lease.name
+            await until(lambda: name in here.roster.leases())
+            here.roster.away_for = {CHANNEL}
+
+            async with asyncio.timeout(DEADLINE):
+                await here.gateway.drain()
+
+            assert name not in here.roster.leases()
+            assert set(here.roster.seats(CHANNEL)) == {member.socket_id}
+
+
+async def test_renamed_while_joining() -> None:
+    """A join that is answered after its lease was lost is asked again, under the new name."""
+    async with place() as here:
+        client = await here.connect()
+        here.roster.answers.clear()
+        await client.ask(ROOM, user="ann")
+        await until(lambda: here.roster.joins > 0)
+        lease = here.gateway._lease
+
+        lease.lose(lease.name)
+        here.roster.answers.set()
+
+        await client.expect(SUCCEEDED, ROOM)
+        assert here.roster.seats(CHANNEL) == {client.socket_id: lease.name}
+
+
+async def test_one_loss_is_told_once() -> None:
+    """Where also the beginning of a new epoch is gone, clients are told of one loss."""
+    async with place(bus=FaultyBus(Window(max_entries=2))) as here:
+        client = await here.join("a")
+        here.bus.lose_data()
+        await here.publish("a", "1", "2", "3", "4", "5")
+        assert await client.expect("fanfare:resync", "a") == {"reason": "epoch"}
+
+        await here.publish("a", "6")
+
+        assert await client.expect("news", "a") == 6

@@ -1,0 +1,144 @@
+"""What stays of connections that are over while their gateway goes on: nothing, whatever they did."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import WSMsgType
+
+from libs.common.policies.guards import Guards
+from libs.common.policies.settings import ChannelPolicy
+from services.gateway.connections.connection import Connection
+from services.gateway.connections.socket import Socket
+from services.gateway.session.session import Session
+from tests.support.clients import pusher
+from tests.support.clients.client import SUCCEEDED, Client
+from tests.support.clients.raw_client import RawClient
+from tests.support.services.gateway import APP, Place, place, until
+from tests.support.services.listener import Listener, alive, fill
+from tests.support.tokens.channel_tokens import channel_token
+
+pytestmark = pytest.mark.usefixtures("quick")
+
+ROOM = "presence-room"
+
+
+@asynccontextmanager
+async def nothing_left() -> AsyncIterator[None]:
+    """See that of the connections which begin and end in the context nothing is in memory soon after."""
+    others = {id(each): each for each in alive(Socket, Connection, Session)}
+    yield
+    await until(lambda: not [e for e in alive(Socket, Connection, Session) if id(e) not in others])
+
+
+async def subscribes(here: Place) -> Client:
+    return await here.join("a", "private-a", "cache-a")
+
+
+async def is_member(here: Place) -> Client:
+    client = await here.connect()
+    await client.subscribe(ROOM, user="ann")
+    return client
+
+
+async def is_seated_again(here: Place) -> Client:
+    client = await is_member(here)
+    here.gateway._unseated.set()
+    await until(lambda: not here.gateway._unseated.is_set())
+    return client
+
+
+async def is_silent(here: Place) -> Client:
+    client = await here.open(autoping=False)
+    await client.greeted()
+    assert (await client.receive()).type is WSMsgType.PING
+    return client
+
+
+async def shows_tokens(here: Place) -> Client:
+    """One after another, so that each takes the place of an earlier one somewhere."""
+    here.gateway.replace(Guards([ChannelPolicy(pattern="guarded", allow="true", app=APP.id)]))
+    one, two = (channel_token("ann", "private-a", now=time.time())[0] for _ in range(2))
+    client = await here.connect()
+    await sign_in(client, one)
+    await subscribe(client, "guarded")
+    await subscribe(client, "private-a", auth=two)
+    await sign_in(client, two)
+    return client
+
+
+async def sign_in(client: Client, token: str) -> None:
+    await client.send({"event": "pusher:signin", "data": {"auth": token}})
+    await client.expect("pusher:signin_success")
+
+
+async def subscribe(client: Client, channel: str, *, auth: str = "") -> None:
+    await client.send(pusher.subscribe(channel, auth=auth))
+    await client.expect(SUCCEEDED, channel)
+
+
+async def asks_in_vain(here: Place) -> Client:
+    client = await here.connect()
+    here.bus.is_away = here.roster.is_away = True
+    await client.ask("a")
+    await client.ask(ROOM, user="ann")
+    await client.expect_nothing_else()
+    return client
+
+
+class TestGateway:
+    """A gateway whose clients come and go."""
+
+    @pytest.mark.parametrize(
+        "life", [subscribes, is_member, is_seated_again, is_silent, shows_tokens, asks_in_vain]
+    )
+    async def test_nothing_is_held(self, life: Callable[[Place], Awaitable[Client]]) -> None:
+        """
+        Whatever a client did, and whether backends are away or not.
+        """
+        async with place(activity_timeout=1.0) as here, nothing_left():
+            client = await life(here)
+
+            await client.close()
+
+
+class TestUnread:
+    """A client that has ended its side, and does not read what waits for it."""
+
+    async def test_is_ended(
+        self, listener: Listener, drain_timeout: Callable[[float], None]
+    ) -> None:
+        """
+        When it is closed it is not waited for.
+        """
+        drain_timeout(0.1)
+        line, client = await listener.connect(receives=4096)
+        fill(line)
+        client.end_writing()
+        await until(line.transport.is_closing)
+
+        line.connection.close(4200, "this gateway is going, connect again")
+
+        await line.end()
+
+    async def test_is_not_kept(self, drain_timeout: Callable[[float], None]) -> None:
+        """
+        Its connection is given up like that of any client that is silent.
+        """
+        drain_timeout(0.1)
+        async with place(activity_timeout=1.0, pong_timeout=0.1) as here, nothing_left():
+            client = await RawClient.connect(here.port, "/app/app-key?protocol=7", receives=4096)
+            await client.send(pusher.subscribe("a"))
+            for _ in range(2):  # The greeting and the confirmation.
+                await client.frame()
+            (connection,) = here.gateway._connections
+            while not connection.socket.transport.get_write_buffer_size():
+                await here.publish("a", "x" * 65_536)
+                await asyncio.sleep(0)
+            del connection
+
+            client.end_writing()
+
+            await until(lambda: not here.gateway._connections)

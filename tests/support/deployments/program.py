@@ -1,0 +1,119 @@
+"""The program as processes: started from the command line, as an operator does, and watched from outside."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+from tests.support.servers.ports import free_port
+
+ROOT = Path(__file__).parents[3]
+START_TIMEOUT = 20.0  # Seconds.
+STOP_TIMEOUT = 20.0
+
+
+@dataclass(slots=True)
+class Program:
+    """A running process of Fanfare."""
+
+    process: asyncio.subprocess.Process
+    log: Path
+    host: str
+    port: int
+    internal_port: int
+
+    @property
+    def url(self) -> str:
+        """Where clients and back ends come."""
+        return f"http://{self.host}:{self.port}"
+
+    @property
+    def internal_url(self) -> str:
+        """Where operators come."""
+        return f"http://{self.host}:{self.internal_port}"
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self.process.kill()
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self.process.send_signal(number)
+
+    async def stop(self) -> int:
+        """Ask it to end, and return its exit status."""
+        if self.process.returncode is None:
+            self.process.terminate()
+        async with asyncio.timeout(STOP_TIMEOUT):
+            return await self.process.wait()
+
+    async def wait_until_ready(self) -> None:
+        """Wait until it says that it is ready; fails with its log if it ends or takes too long."""
+        try:
+            async with asyncio.timeout(START_TIMEOUT), aiohttp.ClientSession() as http:
+                while not await self._is_ready(http):
+                    if self.process.returncode is not None:
+                        raise AssertionError(f"it ended: {self.log.read_text()[-2000:]}")
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise AssertionError(f"not ready in time: {self.log.read_text()[-2000:]}") from None
+
+    async def _is_ready(self, http: aiohttp.ClientSession) -> bool:
+        try:
+            async with http.get(f"{self.internal_url}/health/ready") as response:
+                return response.status == 200
+        except aiohttp.ClientConnectionError:
+            return False
+
+
+@asynccontextmanager
+async def program(
+    *services: str,
+    config: Path,
+    log: Path,
+    environ: Mapping[str, str] | None = None,
+    host: str = "127.0.0.1",
+    ports: tuple[int, int] | None = None,
+) -> AsyncIterator[Program]:
+    """
+    Run services in a process of their own, on loopback.
+
+    Args:
+        services: Their names; none: all four.
+        config: The settings.
+        log: Where its output goes.
+        environ: Settings over those of the file.
+        host: Where it listens.
+        ports: Its public and its internal port; None: free ones.
+    """
+    port, internal_port = ports or (free_port(), free_port())
+    settings = {
+        "FANFARE_SERVER_LISTEN": f"{host}:{port}",
+        "FANFARE_SERVER_INTERNAL_LISTEN": f"{host}:{internal_port}",
+        **(environ or {}),
+    }
+    command = ["setpriv", "--pdeathsig=KILL", sys.executable, "-m", "services", "run", *services]
+    with log.open("ab") as output:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            "--config",
+            str(config),
+            cwd=ROOT,
+            env={**os.environ, **settings},
+            stdout=output,
+            stderr=output,
+        )
+    running = Program(process, log, host, port, internal_port)
+    try:
+        await running.wait_until_ready()
+        yield running
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()

@@ -1,0 +1,99 @@
+"""A Redis Cluster of three masters: plain ``redis-server`` processes, introduced over redis-py."""
+
+import functools
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from tests.support.servers.ports import free_port
+from tests.support.servers.process import Server, eventually, running
+from tests.support.servers.redis.server import configured, connect, visit
+
+MASTERS = 3
+SLOTS = 16_384
+NODE_TIMEOUT = 2.0  # Seconds until the others call a silent node failed.
+JOIN_TIMEOUT = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class RedisCluster:
+    """
+    A running cluster.
+
+    Attributes:
+        url: ``redis+cluster://`` with all nodes.
+        nodes: The masters; the first owns the lowest slots.
+    """
+
+    url: str
+    nodes: tuple[Server, ...]
+
+    async def wait_until_ready(self) -> None:
+        """
+        Wait until every node sees every slot served, as after `Server.restart` of one.
+
+        Raises:
+            TimeoutError: They do not agree in time.
+        """
+        for node in self.nodes:
+            await eventually(functools.partial(_sees_all, node), timeout=JOIN_TIMEOUT)
+
+
+@asynccontextmanager
+async def redis_cluster() -> AsyncIterator[RedisCluster]:
+    """Run a cluster of three masters without replicas; each has its data again after a restart."""
+    async with AsyncExitStack() as stack:
+        nodes = [await stack.enter_async_context(_node()) for _ in range(MASTERS)]
+        for index, node in enumerate(nodes):
+            await _assign(node, index)
+        await _introduce(nodes)
+        hosts = ",".join(urlsplit(node.url).netloc for node in nodes)
+        cluster = RedisCluster(f"redis+cluster://{hosts}", tuple(nodes))
+        await cluster.wait_until_ready()
+        yield cluster
+
+
+@asynccontextmanager
+async def _node() -> AsyncIterator[Server]:
+    port = free_port()
+    settings = {
+        "port": str(port),
+        "cluster-enabled": "yes",
+        "cluster-port": str(free_port()),
+        "cluster-announce-ip": "127.0.0.1",
+        "cluster-node-timeout": str(round(NODE_TIMEOUT * 1000)),
+        "appendonly": "yes",
+        "appendfsync": "no",
+    }
+    launch = configured("redis-node", settings, url=f"redis://127.0.0.1:{port}/0")
+    async with running(launch) as server:
+        yield server
+
+
+async def _assign(node: Server, index: int) -> None:
+    """Give a node its third of the slots, and an epoch of its own, so that none is contested."""
+    first, last = SLOTS * index // MASTERS, SLOTS * (index + 1) // MASTERS - 1
+    async with connect(node.url) as client:
+        await client.cluster("SET-CONFIG-EPOCH", index + 1)
+        await client.cluster("ADDSLOTSRANGE", first, last)
+
+
+async def _introduce(nodes: Sequence[Server]) -> None:
+    """Let the first node meet the others, which learn of each other from it."""
+    async with connect(nodes[0].url) as client:
+        for node in nodes[1:]:
+            async with connect(node.url) as peer:
+                bus = await peer.config_get("cluster-port")
+            port = urlsplit(node.url).port
+            await client.cluster("MEET", "127.0.0.1", port, bus["cluster-port"])
+
+
+async def _sees_all(node: Server) -> bool:
+    async with visit(node.url) as client:
+        seen = await client.cluster("INFO")
+    return (
+        seen["cluster_state"] == "ok"
+        and int(seen["cluster_known_nodes"]) == MASTERS
+        and int(seen["cluster_slots_ok"]) == SLOTS
+    )

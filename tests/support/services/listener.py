@@ -1,0 +1,150 @@
+"""
+A server whose connections are handed to the test, so that both ends can be seen.
+
+The server's side of each is a real `Connection` with a real `Session`; only the gateway around it is missing.
+"""
+
+import asyncio
+import gc
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from libs.common.apps.app import App
+from libs.common.channels import Channel
+from libs.common.config.secret import Secret
+from services.gateway.connections.connection import Connection, upgrade
+from services.gateway.connections.socket import Socket
+from services.gateway.protocol.frames import Member
+from services.gateway.session.session import Session
+from services.gateway.settings import GatewaySettings
+from tests.support.clients.raw_client import TEXT, RawClient
+from tests.support.tokens.channel_tokens import verifier
+
+DEADLINE = 10.0  # Seconds, for what takes a moment.
+MAX_UNSENT = 256 * 1024
+MAX_MESSAGE = 4096
+BLOCK = b"x" * 65_536
+APP = App(id="1", key="app-key", secrets=(Secret("app-secret"),))
+
+
+class Nowhere:
+    """Surroundings of connections that join nothing."""
+
+    def app(self, app_id: str) -> App:
+        """Know one app."""
+        assert app_id == APP.id
+        return APP
+
+    def signed_in(self, connection: Connection) -> None:
+        """Say nothing."""
+
+    def known_as(self, connection: Connection, user_id: str) -> None:
+        """Say nothing."""
+
+    def shows(self, connection: Connection, before: frozenset[str]) -> None:
+        """Take no notice."""
+
+    def watch(self, connection: Connection) -> None:
+        """Do nothing."""
+
+    def ask(self, connection: Connection, channel: Channel, member: Member | None) -> None:
+        """Say nothing."""
+
+    def leave(self, connection: Connection, channel: Channel, *, returns: bool) -> None:
+        """Do nothing."""
+
+    def relay(self, channel: Channel, frame: bytes, *, socket_id: str) -> None:
+        """Drop it."""
+
+
+@dataclass
+class Line:
+    """A connection as the server has it."""
+
+    connection: Connection
+    websocket: "web.WebSocketResponse[bool]"
+    transport: asyncio.Transport
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def socket(self) -> Socket:
+        return self.connection.socket
+
+    async def end(self) -> None:
+        """Wait until its reader has ended."""
+        async with asyncio.timeout(DEADLINE):
+            await self.ended.wait()
+
+
+class Listener:
+    """A server that hands its connections to the test."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.max_unsent = MAX_UNSENT
+        self._lines: asyncio.Queue[Line] = asyncio.Queue()
+
+    async def connect(self, *, receives: int = 0) -> tuple[Line, RawClient]:
+        """Connect a client, and read its greeting."""
+        client = await RawClient.connect(self.port, receives=receives)
+        line = await self.accepted()
+        assert (await client.frame()).opcode == TEXT
+        return line, client
+
+    async def accepted(self) -> Line:
+        async with asyncio.timeout(DEADLINE):
+            return await self._lines.get()
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        websocket = upgrade(MAX_MESSAGE)
+        await websocket.prepare(request)
+        transport = request.transport
+        assert transport is not None
+        session = Session(APP, "1.1", GatewaySettings(), now=0.0, verifier=verifier())
+        socket = Socket(transport, max_unsent=self.max_unsent)
+        line = Line(Connection(session, socket, Nowhere()), websocket, transport)
+        self._lines.put_nowait(line)
+        try:
+            await line.connection.run(websocket)
+        finally:
+            line.ended.set()
+        return websocket
+
+
+@asynccontextmanager
+async def listening(context: ssl.SSLContext | None = None) -> AsyncIterator[Listener]:
+    listener = Listener()
+    app = web.Application()
+    app.router.add_get("/", listener.handle)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+    listener.port = runner.addresses[0][1]
+    try:
+        yield listener
+    finally:
+        await runner.cleanup()
+
+
+def fill(line: Line) -> int:
+    """Write blocks until some of it waits in the buffer, and return how many."""
+    count = 0
+    while not line.transport.get_write_buffer_size():
+        assert line.socket.send(BLOCK)
+        count += 1
+    return count
+
+
+def alive(*kinds: type) -> list[object]:
+    """Return the objects of some types that are in memory."""
+    gc.collect()
+    return [each for each in gc.get_objects() if type(each) in kinds]
+
+
+def living(*kinds: type) -> int:
+    """Count the objects of some types that are in memory."""
+    return len(alive(*kinds))
