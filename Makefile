@@ -76,6 +76,10 @@ test: $(VENV)/dev services-install tests/clients/node_modules/.installed ## Run 
 bench: $(VENV)/dev services-install ## Measure; with CHECK=1 fail beyond the bounds
 	$(PYTHON) -m bench $(if $(CHECK),--check)
 
+.PHONY: docs
+docs: $(VENV)/dev  ## Write the pages that are made from the source
+	$(PYTHON) -m tests.support.documents.tree > docs/tree.md
+
 .PHONY: audit
 audit: $(VENV)/dev ## Look for known weaknesses in dependencies, and write sbom.json
 	$(VENV)/bin/pip-audit --require-hashes --disable-pip -r requirements.lock
