@@ -67,7 +67,7 @@ def build(
     """
     ring = ring or KeyRing(settings.tokens)
     makers: dict[str, Callable[[], Service]] = {
-        "presence": lambda: Presence(settings.presence, roster=backends.roster),
+        "presence": lambda: Presence(settings.presence, leases=backends.leases),
         "auth": lambda: _auth(settings, backends, ring),
         "dispatcher": lambda: _dispatcher(settings, backends),
         "gateway": lambda: _gateway(settings, backends, ring),
@@ -108,6 +108,7 @@ def _gateway(settings: Settings, backends: Backends, ring: KeyRing) -> Gateway:
         settings.gateway,
         backends.apps,
         bus=backends.bus,
+        leases=backends.leases,
         roster=backends.roster,
         tally=backends.tally,
         control=backends.control,

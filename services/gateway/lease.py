@@ -13,7 +13,8 @@ import structlog
 
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
-from libs.common.roster.port import LeaseLost, Roster, Seat
+from libs.common.leases.port import LeaseLost, Leases
+from libs.common.roster.port import Seat
 
 log = structlog.get_logger()
 
@@ -22,10 +23,10 @@ RETRY = 1.0  # Seconds between two attempts while the roster is away.
 
 class Lease:
     """
-    A name on the roster, renewed while the gateway lives.
+    A name that has a lease, renewed while the gateway lives.
 
     Args:
-        roster: Keeps the lease.
+        leases: Where the name has its lease.
         ttl: Seconds for which a renewal holds.
         interval: Seconds between renewals.
         unseated: Set when the name was changed: all members must be seated again.
@@ -35,9 +36,9 @@ class Lease:
     """
 
     def __init__(
-        self, roster: Roster, *, ttl: float, interval: float, unseated: asyncio.Event
+        self, leases: Leases, *, ttl: float, interval: float, unseated: asyncio.Event
     ) -> None:
-        self._roster = roster
+        self._leases = leases
         self._ttl = ttl
         self._interval = interval
         self.name = secrets.token_hex(8)
@@ -82,7 +83,7 @@ class Lease:
         """Renew, and return the seconds after which it must be done again."""
         name = self.name
         try:
-            was_held = await self._roster.renew(name, ttl=self._ttl)
+            was_held = await self._leases.renew(name, ttl=self._ttl)
             self._renewed(name, was_held=was_held)
         except LeaseLost:
             self.lose(name)
@@ -106,6 +107,6 @@ class Lease:
     async def release(self) -> None:
         """End the lease: the gateway goes, and its members may return elsewhere within the grace period."""
         try:
-            await self._roster.release(self.name)
+            await self._leases.release(self.name)
         except Unavailable:
             log.debug("lease.not_released", gateway=self.name)

@@ -21,6 +21,7 @@ from libs.common.bus.port import Bus
 from libs.common.channels import Channel
 from libs.common.control.port import Control
 from libs.common.errors import Denied, Invalid, Unavailable
+from libs.common.leases.port import Leases
 from libs.common.policies.guards import Guards
 from libs.common.roster.port import Roster
 from libs.common.tally.port import Subject, Tally
@@ -67,6 +68,7 @@ class Gateway:
         apps: Whose clients may connect.
         bus: Brings events.
         control: Brings orders.
+        leases: Say which gateways live.
         roster: Knows members.
         tally: Knows how many connections all gateways have.
         verifier: What is known of channel tokens.
@@ -82,6 +84,7 @@ class Gateway:
         apps: Apps,
         *,
         bus: Bus,
+        leases: Leases,
         roster: Roster,
         tally: Tally,
         control: Control,
@@ -102,14 +105,14 @@ class Gateway:
         self._whispers = Whispers(bus, self.counters)
         self._ticker = Ticker(apps, verifier, longest=settings.activity_timeout)
         self._commands = CommandHandler(control, verifier, informed=self._informed)
-        self._count(tally, roster)
+        self._count(tally, leases)
         self._follow(bus, roster)
 
-    def _count(self, tally: Tally, roster: Roster) -> None:
+    def _count(self, tally: Tally, leases: Leases) -> None:
         """Make what knows how many clients there are, here and elsewhere."""
         settings = self._settings
         self._lease = Lease(
-            roster, ttl=settings.lease_ttl, interval=settings.lease_renew, unseated=self._unseated
+            leases, ttl=settings.lease_ttl, interval=settings.lease_renew, unseated=self._unseated
         )
         self._limiter = ConnectionLimiter(tally, self._lease, renewal=settings.lease_renew)
         self._occupancy = Occupancy(

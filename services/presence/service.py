@@ -11,8 +11,8 @@ import structlog
 from aiohttp import web
 
 from libs.common.errors import Unavailable
+from libs.common.leases.port import Leases
 from libs.common.retry import Backoff
-from libs.common.roster.port import Roster
 from services.presence.settings import PresenceSettings
 
 log = structlog.get_logger()
@@ -24,14 +24,14 @@ class Presence:
 
     Args:
         settings: Its timers.
-        roster: Whose seats it sweeps.
+        leases: What it sweeps.
     """
 
     name = "presence"
 
-    def __init__(self, settings: PresenceSettings, *, roster: Roster) -> None:
+    def __init__(self, settings: PresenceSettings, *, leases: Leases) -> None:
         self._settings = settings
-        self._roster = roster
+        self._leases = leases
         self._roster_is_away = False
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
@@ -44,7 +44,7 @@ class Presence:
         while True:
             delay = self._settings.sweep_interval
             try:
-                if await self._roster.sweep(grace=self._settings.lease_grace):
+                if await self._leases.sweep(grace=self._settings.lease_grace):
                     delay = 0.0
                 self._note(away=False)
                 backoff.reset()

@@ -57,8 +57,8 @@ def roster_url(request: pytest.FixtureRequest) -> str:
 async def site(roster_url: str, prefix: str) -> AsyncIterator[Deployment]:
     """Yield a deployment whose gateways g1 and g2 have leases."""
     async with deployment(roster_url, prefix) as site:
-        await site.roster.renew("g1", ttl=LONG)
-        await site.other.renew("g2", ttl=LONG)
+        await site.leases.renew("g1", ttl=LONG)
+        await site.other_leases.renew("g2", ttl=LONG)
         yield site
 
 
@@ -73,7 +73,7 @@ async def ear(site: Deployment) -> AsyncIterator[Ear]:
 async def one(redis_url: str, prefix: str) -> AsyncIterator[RedisProcess]:
     """Yield one process of the deployment on Redis, to look at its keys."""
     async with redis_process(redis_url, prefix) as one:
-        await one.roster.renew("g1", ttl=LONG)
+        await one.leases.renew("g1", ttl=LONG)
         yield one
 
 

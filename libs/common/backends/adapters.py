@@ -26,6 +26,9 @@ from libs.common.eventlog.kafka.log import KafkaEventLog
 from libs.common.eventlog.kafka.settings import KafkaSettings
 from libs.common.eventlog.memory import MemoryEventLog
 from libs.common.eventlog.port import EventLog
+from libs.common.leases.memory import MemoryLeases
+from libs.common.leases.port import Leases
+from libs.common.leases.redis import RedisLeases
 from libs.common.memberships.memory import MemoryMemberships
 from libs.common.memberships.port import Memberships
 from libs.common.memberships.postgres import PostgresMemberships
@@ -73,6 +76,7 @@ class Backends:
 
     apps: Apps
     bus: Bus
+    leases: Leases
     roster: Roster
     tally: Tally
     rates: Rates
@@ -90,14 +94,14 @@ async def opened(plan: Plan) -> AsyncIterator[Backends]:
         Misconfigured: A URL cannot work.
     """
     async with AsyncExitStack() as stack:
-        bus, roster, tally = await _bus_and_roster(plan, stack)
+        shared = await _shared(plan, stack)
         rates = await _rates(plan, stack)
         control = await _control(plan, stack)
         events = await _events(plan, stack)
         memberships = await stack.enter_async_context(opened_memberships(plan))
         apps = _apps(plan)
         await stack.enter_async_context(apps.opened())
-        yield Backends(apps, bus, roster, tally, rates, control, events, memberships)
+        yield Backends(apps, *shared, rates, control, events, memberships)
 
 
 @asynccontextmanager
@@ -126,17 +130,19 @@ async def _redis(url: Url, port: str, stack: AsyncExitStack) -> RedisConnection:
     return await stack.enter_async_context(RedisConnection(url.reveal(), port))
 
 
-async def _bus_and_roster(plan: Plan, stack: AsyncExitStack) -> tuple[Bus, Roster, Tally]:
-    """Roster and tally announce on the bus: all are of one kind, and on one server."""
+async def _shared(plan: Plan, stack: AsyncExitStack) -> tuple[Bus, Leases, Roster, Tally]:
+    """Roster and tally rest on leases and announce on the bus: all are of one kind, and on one server."""
     history = plan.history
     window = Window(history.max_age, history.max_entries, history.cache_ttl)
     if _is_memory(plan.urls.bus):
         memory = MemoryBus(window)
-        roster = MemoryRoster(memory.announce)
-        return memory, roster, MemoryTally(memory.announce, roster)
+        lasting = MemoryLeases()
+        seats = MemoryRoster(memory.announce, lasting)
+        return memory, lasting, seats, MemoryTally(memory.announce, lasting)
     bus = RedisBus(await _redis(plan.urls.bus, "bus", stack), _keys(plan), window)
     connection = await _redis(plan.urls.roster, "roster", stack)
-    return bus, RedisRoster(connection, _keys(plan)), RedisTally(connection, _keys(plan))
+    roster, tally = RedisRoster(connection, _keys(plan)), RedisTally(connection, _keys(plan))
+    return bus, RedisLeases(connection, _keys(plan), [roster, tally]), roster, tally
 
 
 async def _rates(plan: Plan, stack: AsyncExitStack) -> Rates:

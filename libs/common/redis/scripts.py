@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from hashlib import sha1
+from math import ceil
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -57,6 +58,11 @@ class Call(NamedTuple):
     key: str
     command: Words
     script: Script | None = None
+
+
+def milliseconds(seconds: float) -> int:
+    """Convert a duration for Redis; of a short one something is left."""
+    return ceil(seconds * 1000)
 
 
 def _text(path: Path) -> str:

@@ -1,6 +1,6 @@
 -- Clear those seats of one gateway in one channel that are due: looked up before, and judged here.
 --
--- KEYS: as roster.lua
+-- KEYS: as seats.lua
 -- ARGV: channel, feed, gateway; then the socket ids
 -- Reply: how many seats were cleared
 

@@ -1,6 +1,6 @@
 -- Seat connections of one gateway in one channel.
 --
--- KEYS: as roster.lua
+-- KEYS: as seats.lua
 -- ARGV: channel, feed, gateway; then for each connection: socket id, user id, info, limit
 -- Reply: version, [user id, info, ...], whether each was refused; or nothing if the gateway was cleared
 

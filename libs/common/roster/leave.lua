@@ -1,6 +1,6 @@
 -- Give up seats of one gateway in one channel.
 --
--- KEYS: as roster.lua
+-- KEYS: as seats.lua
 -- ARGV: channel, feed, gateway, grace in milliseconds; then the socket ids
 
 local grace = tonumber(ARGV[4])

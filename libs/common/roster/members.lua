@@ -1,6 +1,6 @@
 -- Read who is in one channel.
 --
--- KEYS: as roster.lua, the channel's four
+-- KEYS: as seats.lua, the channel's four
 -- ARGV: channel
 -- Reply: version, [user id, info, ...]
 

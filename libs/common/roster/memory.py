@@ -1,27 +1,14 @@
-"""The roster of a single process: the reference implementation of `port.Roster`."""
+"""The roster of a single process: the reference implementation of `roster.port.Roster`."""
 
-import math
-import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from libs.common.bus.messages import Transition
 from libs.common.channels import Channel
-from libs.common.roster.port import (
-    JoinAnswer,
-    JoinRequest,
-    LeaseLost,
-    Members,
-    Seat,
-    TooManyMembers,
-)
-
-CLEARED_FOR = 86_400.0  # Seconds that a cleared gateway is remembered, and refused.
-
-_NEVER = -math.inf  # When the lease of a gateway that never took one lapsed.
-
-_Key = TypeVar("_Key", bound=Hashable)
+from libs.common.leases.memory import MemoryLeases, due
+from libs.common.leases.port import LeaseLost
+from libs.common.roster.port import JoinAnswer, JoinRequest, Members, Seat, TooManyMembers
 
 
 class _Occupant(NamedTuple):
@@ -49,25 +36,20 @@ class MemoryRoster:
 
     Args:
         announce: Puts a transition on the bus.
-        clock: Monotonic seconds.
+        leases: For as long as they last, gateways keep their seats.  Grace goes by the clock of the leases.
     """
 
-    SWEEP_LIMIT = 1000
+    SWEEP_LIMIT = 1000  # Seats that one sweep takes away.
 
-    def __init__(
-        self, announce: Callable[[Transition], None], clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, announce: Callable[[Transition], None], leases: MemoryLeases) -> None:
         self._announce = announce
-        self._clock = clock
+        self._leases = leases
+        self._clock = leases.clock
         self._rooms: dict[Channel, _Room] = {}
         self._highest = 0  # The highest version of a forgotten channel.
         self._leaving: dict[Seat, float] = {}
         self._held: dict[str, set[Seat]] = {}
-        self._leases: dict[str, float] = {}  # Gateway to when it lapses.
-        self._renewed: dict[str, float] = {}  # Gateway to when, of those that are in `_leases`.
-        self._lapsed: dict[str, float] = {}  # Gateway to when a sweep first saw that.
-        self._cleared: dict[str, float] = {}  # Gateway to when; swept out after a day.
-        self._watchers: list[Callable[[str], int]] = []
+        leases.keep(self)
 
     async def join(self, requests: Sequence[JoinRequest]) -> list[JoinAnswer]:
         """See `Roster.join`."""
@@ -80,9 +62,9 @@ class MemoryRoster:
 
     def _seat(self, request: JoinRequest) -> TooManyMembers | LeaseLost | None:
         seat = request.seat
-        if seat.gateway in self._cleared:
+        if self._leases.has_cleared(seat.gateway):
             return LeaseLost(seat.gateway)
-        self.expect(seat.gateway)
+        self._leases.expect(seat.gateway)
         if (occupant := self._occupant(seat)) is not None:
             former = Seat(seat.channel, seat.socket_id, occupant.gateway)
             if occupant.user_id == request.user_id:
@@ -160,61 +142,12 @@ class MemoryRoster:
         """See `Roster.sizes`."""
         return [len(self._read(channel).infos) for channel in channels]
 
-    def expect(self, gateway: str) -> None:
-        """Take a gateway that has no lease for one whose lease lapsed, so that it does not stay for ever."""
-        self._leases.setdefault(gateway, _NEVER)
-
-    def silence(self, gateway: str) -> float:
-        """Tell how many seconds ago a gateway renewed its lease; infinity: it lapsed, or there is none."""
+    def clear(self, gateways: Sequence[str]) -> int:
+        """See `MemoryHoldings.clear`."""
         now = self._clock()
-        if self._leases.get(gateway, _NEVER) <= now:
-            return math.inf
-        return now - self._renewed[gateway]
-
-    def has_cleared(self, gateway: str) -> bool:
-        """Tell whether a gateway was cleared."""
-        return gateway in self._cleared
-
-    def when_cleared(self, tell: Callable[[str], int]) -> None:
-        """Have somebody told of each gateway that is cleared, who says how many counts went with it."""
-        self._watchers.append(tell)
-
-    async def renew(self, gateway: str, *, ttl: float) -> bool:
-        """See `Roster.renew`."""
-        if gateway in self._cleared:
-            raise LeaseLost(gateway)
-        had_lease = self._leases.get(gateway, _NEVER) != _NEVER
-        self._lapsed.pop(gateway, None)
-        self._renewed[gateway] = self._clock()
-        self._leases[gateway] = self._clock() + ttl
-        return had_lease
-
-    async def release(self, gateway: str) -> None:
-        """See `Roster.release`."""
-        self._renewed.pop(gateway, None)
-        if self._leases.pop(gateway, None) is not None:
-            self._lapsed.setdefault(gateway, self._clock())
-
-    async def sweep(self, *, grace: float) -> int:
-        """See `Roster.sweep`."""
-        now = self._clock()
-        counts = 0
-        for gateway in _due(self._leases, now):
-            del self._leases[gateway]
-            self._renewed.pop(gateway, None)
-            self._lapsed.setdefault(gateway, now)
-        for gateway in _due(self._cleared, now - CLEARED_FOR):
-            del self._cleared[gateway]
-        for gateway in _due(self._lapsed, now - grace):
-            del self._lapsed[gateway]
-            self._cleared[gateway] = now
+        for gateway in gateways:
             self._leaving.update(dict.fromkeys(self._held.get(gateway, ()), now))
-            counts += sum(tell(gateway) for tell in self._watchers)
-        due = _due(self._leaving, now)[: self.SWEEP_LIMIT]
-        for seat in due:
+        over = due(self._leaving, now)[: self.SWEEP_LIMIT]
+        for seat in over:
             self._rise(seat)
-        return len(due) + counts
-
-
-def _due(instants: dict[_Key, float], now: float) -> list[_Key]:
-    return [key for key, at in instants.items() if at <= now]
+        return len(over)

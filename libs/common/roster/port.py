@@ -1,9 +1,9 @@
 """
-The roster: who is a member of which presence channel, through which gateway, and which gateways live.
+The roster: who is a member of which presence channel, and through which gateway.
 
-`Roster` is the port, `MemoryRoster` its reference implementation for a single process; `roster_redis` is the
+`Roster` is the port, `MemoryRoster` its reference implementation for a single process; `roster.redis` is the
 other.  A *member* is a user in a channel, held there by one connection or more.  Transitions are announced on
-the bus (`messages.Transition`) by whoever decides them, in the same atomic step.
+the bus (`bus.messages.Transition`) by whoever decides them, in the same atomic step.
 """
 
 from collections.abc import Mapping, Sequence
@@ -73,29 +73,19 @@ class TooManyMembers(Invalid):
         self.limit = limit
 
 
-class LeaseLost(Unavailable):
-    """The gateway's lease was ended and its seats were cleared; it must return under a new name."""
-
-    def __init__(self, gateway: str) -> None:
-        super().__init__("roster")
-        self.gateway = gateway
-
-
 JoinAnswer = Members | TooManyMembers | Unavailable
 
 
 class Roster(Protocol):
     """
-    Members and leases, shared by every process.
+    Members, shared by every process.
 
     A user joins a channel with its first connection and leaves it with the last; each such transition is
     decided atomically, raises the channel's version by one and is announced once on the bus, in order.
     Joining and leaving twice is the same as once.
 
-    A gateway takes a lease before its connections join, and renews it.  When a lease was found lapsed for
-    longer than the grace period, `sweep` clears the gateway's seats, and the gateway is refused for a day.
-    The grace period begins when a sweep finds the lease lapsed, so that an outage of the roster, in which
-    nobody could renew, ends nobody's lease.  A gateway without a lease counts as one whose lease has lapsed.
+    A gateway has a lease before its connections join (`leases.port.Leases`): they are seated for as long as it
+    lasts.  The sweep of the leases clears the seats of a gateway that is cleared, and those whose grace is over.
     """
 
     async def join(self, requests: Sequence[JoinRequest]) -> list[JoinAnswer]:
@@ -115,7 +105,7 @@ class Roster(Protocol):
 
     async def leave(self, seats: Sequence[Seat], *, grace: float) -> None:
         """
-        Give up seats, at once or, with ``grace`` seconds, when they have passed and `sweep` is called.
+        Give up seats, at once or, with ``grace`` seconds, when they have passed and leases are swept.
 
         A user that joins again in the meantime never left.  A seat that passed to another gateway stays.
 
@@ -138,44 +128,4 @@ class Roster(Protocol):
 
         Raises:
             Unavailable: The roster is away for at least one.
-        """
-
-    async def renew(self, gateway: str, *, ttl: float) -> bool:
-        """
-        Take or renew a gateway's lease for ``ttl`` seconds.
-
-        Returns:
-            Whether the gateway had a lease.  If not, it is new, or a sweep found its lease lapsed, or the
-            roster lost data, and perhaps the gateway's seats: it should join again with all that it has.
-
-        Raises:
-            LeaseLost: It was cleared.
-            Unavailable: The roster is away, at least in part.
-        """
-
-    async def release(self, gateway: str) -> None:
-        """
-        End a gateway's lease now; its seats are cleared when the grace period has passed.
-
-        Raises:
-            Unavailable: The roster is away, at least in part.
-        """
-
-    async def sweep(self, *, grace: float) -> int:
-        """
-        Make final what is due: seats whose grace is over, and those of gateways whose lease lapsed.
-
-        With the seats of such a gateway go its counts (`tally.Tally`).
-
-        Several may sweep at once.  A call does a bounded amount of work.
-
-        Args:
-            grace: Seconds that a lease must have been known as lapsed before its seats are cleared.
-
-        Returns:
-            How many seats it cleared, and how many counts of a `tally.Tally`; call again at once while it is
-            not 0.
-
-        Raises:
-            Unavailable: The roster is away, at least in part; the rest was swept.
         """

@@ -1,45 +1,33 @@
 """
-The roster on Redis.  See `roster.Roster`; `roster.lua` says which keys there are.
+The roster on Redis.  See `roster.port.Roster`; `seats.lua` says which keys there are.
 
-Each partition of the channels is a roster of its own, leases and all, so that every decision is one script
-on one server: a gateway renews as many leases as there are partitions, in one pipeline.  Where part of a
-cluster is away, the rest goes on.
+Each partition of the channels is a roster of its own, beside leases of its own (`leases.redis`), so that every
+decision is one script on one server.  Where part of a cluster is away, the rest goes on.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from math import ceil
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
+from libs.common.leases.port import LeaseLost
+from libs.common.leases.redis import Ended, Search
 from libs.common.redis.connection import RedisConnection, raise_first
 from libs.common.redis.keys import Keys
 from libs.common.redis.node import Word
-from libs.common.redis.scripts import Call, Script
-from libs.common.roster.port import (
-    JoinAnswer,
-    JoinRequest,
-    LeaseLost,
-    Members,
-    Seat,
-    TooManyMembers,
-)
-from libs.common.tally import redis as tally_redis
+from libs.common.redis.scripts import Call, Script, milliseconds
+from libs.common.roster.port import JoinAnswer, JoinRequest, Members, Seat, TooManyMembers
 
 MOST_SEATS = 256  # Seats that one script handles, so that others need not wait long for the server.
-REFUSED = -1  # The reply of ``roster_renew.lua`` to a gateway that was cleared.
-SHARE = 64  # Gateways of a partition that one sweep handles, and seats and counts of each.
 
 _HERE = Path(__file__).parent
-# Without memory left still runs what may free some, and what keeps the gateways' leases.
+# Without memory left still runs what may free some.
 JOIN = Script.joined(_HERE / "seats.lua", _HERE / "join.lua")
 LEAVE = Script.joined(_HERE / "seats.lua", _HERE / "leave.lua", flags="allow-oom")
 CLEAR = Script.joined(_HERE / "seats.lua", _HERE / "clear.lua", flags="allow-oom")
 MEMBERS = Script.joined(_HERE / "seats.lua", _HERE / "members.lua", flags="no-writes")
-SWEEP = Script.joined(_HERE / "sweep.lua", flags="allow-oom")
-RENEW = Script.joined(_HERE / "renew.lua", flags="allow-oom")
-RELEASE = Script.joined(_HERE / "release.lua", flags="allow-oom")
+OVERDUE = Script.joined(_HERE / "overdue.lua", flags="no-writes")
 
 _Item = TypeVar("_Item")
 
@@ -51,20 +39,15 @@ class _Bench(NamedTuple):
     gateway: str
 
 
-class _Ended(NamedTuple):
-    """A gateway that is cleared, in a partition where it may still hold seats or be counted."""
-
-    partition: int
-    gateway: str
-
-
 class RedisRoster:
     """
     A roster that all processes of a deployment share.  See `Roster`.
 
+    Its seats are holdings of the leases that the same Redis keeps (`RedisLeases`).
+
     Args:
         connection: To Redis; the caller opens and closes it.
-        keys: The deployment's.
+        keys: The deployment's names.
     """
 
     def __init__(self, connection: RedisConnection, keys: Keys) -> None:
@@ -89,7 +72,7 @@ class RedisRoster:
         """See `Roster.leave`."""
         await self._perform(
             [
-                self._call(LEAVE, bench, _milliseconds(grace), *(seat.socket_id for seat in group))
+                self._call(LEAVE, bench, milliseconds(grace), *(seat.socket_id for seat in group))
                 for bench, group in _grouped(seats, lambda seat: seat)
             ]
         )
@@ -106,74 +89,21 @@ class RedisRoster:
         keys = [self._keys.of("roster.counts", channel) for channel in channels]
         return await self._perform([Call(key, ("HLEN", key)) for key in keys])
 
-    async def renew(self, gateway: str, *, ttl: float) -> bool:
-        """See `Roster.renew`."""
-        replies = await self._everywhere(
-            RENEW, ("leases", "lapsed", "cleared", "renewed"), gateway, _milliseconds(ttl)
-        )
-        if REFUSED in replies:
-            raise LeaseLost(gateway)
-        raise_first(replies)
-        return all(replies)
+    def overdue(self, partition: int, *, most: int) -> list[Search]:
+        """See `RedisHoldings.overdue`: seats whose grace is over."""
+        call = OVERDUE.call([self._keys.partition("roster.leaving", partition)], most)
+        return [Search(call, self._clear)]
 
-    async def release(self, gateway: str) -> None:
-        """See `Roster.release`."""
-        raise_first(await self._everywhere(RELEASE, ("leases", "lapsed", "renewed"), gateway))
-
-    async def sweep(self, *, grace: float) -> int:
-        """See `Roster.sweep`."""
-        judged = await self._everywhere(
-            SWEEP,
-            ("leases", "lapsed", "cleared", "leaving", "renewed"),
-            _milliseconds(grace),
-            SHARE,
-        )
-        reports = [(place, reply) for place, reply in enumerate(judged) if _is_answer(reply)]
-        due = [_seat(text) for _, (_, seats) in reports for text in seats]
-        ended = [_Ended(place, text.decode()) for place, (names, _) in reports for text in names]
-        seated, counted = await self._holdings(ended)
-        due += [_seat(text) for reply in seated if _is_answer(reply) for text in reply]
-        done = [
-            gateway
-            for gateway, seats, counts in zip(ended, seated, counted, strict=True)
-            if seats == counts == []
-        ]
-        calls = [*self._clear(due), *self._clear_counts(ended, counted)]
-        cleared = await self._connection.ask_all([*calls, *map(self._settle, done)])
-        raise_first([*judged, *seated, *counted, *cleared])
-        return sum(cleared[: len(calls)])
-
-    async def _holdings(self, ended: Sequence[_Ended]) -> tuple[list[Any], list[Any]]:
-        """Read the seats that each gateway holds and the subjects that it has some of, its share of each."""
-        counts = [
-            tally_redis.held_by(self._keys, each.gateway, partition=each.partition, most=SHARE)
-            for each in ended
-        ]
-        replies = await self._connection.ask_all([*map(self._held_by, ended), *counts])
-        return replies[: len(ended)], replies[len(ended) :]
-
-    def _held_by(self, ended: _Ended) -> Call:
+    def held_by(self, ended: Ended, *, most: int) -> Search:
+        """See `RedisHoldings.held_by`."""
         key = self._keys.partition(f"roster.held:{ended.gateway}", ended.partition)
-        return Call(key, ("SRANDMEMBER", key, SHARE))
+        return Search(Call(key, ("SRANDMEMBER", key, most)), self._clear)
 
-    def _clear(self, seats: Iterable[Seat]) -> list[Call]:
+    def _clear(self, seats: Sequence[bytes]) -> list[Call]:
         return [
             self._call(CLEAR, bench, *(seat.socket_id for seat in group))
-            for bench, group in _grouped(dict.fromkeys(seats), lambda seat: seat)
+            for bench, group in _grouped(map(_seat, seats), lambda seat: seat)
         ]
-
-    def _clear_counts(self, ended: Iterable[_Ended], counted: Iterable[Any]) -> list[Call]:
-        return [
-            call
-            for each, reply in zip(ended, counted, strict=True)
-            if _is_answer(reply)
-            for call in tally_redis.clear(self._keys, each.gateway, reply)
-        ]
-
-    def _settle(self, ended: _Ended) -> Call:
-        """Strike out a gateway that has neither seats nor counts, and gets none, as it is refused."""
-        key = self._keys.partition("roster.lapsed", ended.partition)
-        return Call(key, ("ZREM", key, ended.gateway))
 
     def _call(self, script: Script, bench: _Bench, *args: Word) -> Call:
         partition = self._keys.index(bench.channel)
@@ -188,14 +118,6 @@ class RedisRoster:
     def _channel_keys(self, channel: Channel) -> list[str]:
         kinds = ("seats", "counts", "infos", "version")
         return [self._keys.of(f"roster.{kind}", channel) for kind in kinds]
-
-    async def _everywhere(self, script: Script, kinds: Sequence[str], *args: Word) -> list[Any]:
-        """Run a script in every partition; errors are among the replies."""
-        calls = []
-        for partition in range(len(self._keys.tags)):
-            keys = [self._keys.partition(f"roster.{kind}", partition) for kind in kinds]
-            calls.append(script.call(keys, *args))
-        return await self._connection.ask_all(calls)
 
     async def _perform(self, calls: Sequence[Call]) -> list[Any]:
         replies = await self._connection.ask_all(calls)
@@ -248,11 +170,3 @@ def _seat(text: bytes) -> Seat:
     gateway, socket_id, channel = text.decode().split(" ", 2)
     app, _, name = channel.rpartition("/")
     return Seat(Channel(app, name), socket_id, gateway)
-
-
-def _milliseconds(seconds: float) -> int:
-    return ceil(seconds * 1000)  # A short grace must not become none.
-
-
-def _is_answer(reply: Any) -> bool:
-    return not isinstance(reply, Exception)

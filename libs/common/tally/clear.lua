@@ -1,6 +1,6 @@
 -- Take off what a cleared gateway has of one subject, and announce the new total of a channel.
 --
--- KEYS: as tally.lua
+-- KEYS: as numbers.lua
 -- ARGV: gateway, subject, name, feed
 -- Reply: 1 if it had some
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from libs.common.bus.messages import Counted
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
-from libs.common.roster.memory import MemoryRoster
-from libs.common.roster.port import LeaseLost
+from libs.common.leases.memory import MemoryLeases
+from libs.common.leases.port import LeaseLost
 from libs.common.tally.port import Count, Outcome, Subject
 
 
@@ -16,18 +16,18 @@ class MemoryTally:
 
     Args:
         announce: Puts a count on the bus.
-        roster: Whose leases hold; it tells when it clears a gateway.
+        leases: For as long as they last, gateways are counted.
     """
 
-    def __init__(self, announce: Callable[[Counted], None], roster: MemoryRoster) -> None:
+    def __init__(self, announce: Callable[[Counted], None], leases: MemoryLeases) -> None:
         self._announce = announce
-        self._roster = roster
+        self._leases = leases
         self._numbers: dict[Subject, dict[str, int]] = {}  # To gateway and number.
-        roster.when_cleared(self._clear)
+        leases.keep(self)
 
     async def report(self, gateway: str, counts: Sequence[Count]) -> list[Outcome | Unavailable]:
         """See `Tally.report`."""
-        if self._roster.has_cleared(gateway):
+        if self._leases.has_cleared(gateway):
             return [LeaseLost(gateway) for _ in counts]
         return [self._take(gateway, count) for count in counts]
 
@@ -40,14 +40,14 @@ class MemoryTally:
             held = min(held, max(mine, count.limit - others))
         if held != mine:
             self._set(count.subject, gateway, held, announced=count.announced)
-        silences = [self._roster.silence(name) for name in numbers if name != gateway]
+        silences = [self._leases.silence(name) for name in numbers if name != gateway]
         return Outcome(held, others + held, max(silences, default=0.0))
 
     def _set(self, subject: Subject, gateway: str, number: int, *, announced: bool) -> None:
         numbers = self._numbers.setdefault(subject, {})
         numbers[gateway] = number
         if number > 0:
-            self._roster.expect(gateway)
+            self._leases.expect(gateway)
         else:
             del numbers[gateway]
         if not numbers:
@@ -55,9 +55,15 @@ class MemoryTally:
         if announced:
             self._announce(Counted(Channel(subject.app, subject.name), sum(numbers.values())))
 
-    def _clear(self, gateway: str) -> int:
-        held = [subject for subject, numbers in self._numbers.items() if gateway in numbers]
-        for subject in held:
+    def clear(self, gateways: Sequence[str]) -> int:
+        """See `MemoryHoldings.clear`."""
+        held = [
+            (subject, gateway)
+            for gateway in gateways
+            for subject, numbers in self._numbers.items()
+            if gateway in numbers
+        ]
+        for subject, gateway in held:
             self._set(subject, gateway, 0, announced=subject.kind == "channel")
         return len(held)
 

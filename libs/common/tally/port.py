@@ -1,9 +1,9 @@
 """
 The tally: how many connections each gateway has of something, and how many there are of it in all.
 
-`Tally` is the port, `MemoryTally` its reference implementation for a single process; `tally_redis` is the
+`Tally` is the port, `MemoryTally` its reference implementation for a single process; `tally.redis` is the
 other.  What is counted is a `Subject`: the subscriptions of a channel, or the connections of an app, a user, a
-tenant or an address.  It rests on the leases of the roster: what a dead gateway had is taken off with its seats.
+tenant or an address.  It rests on leases (`leases.port`): what a gateway had that was cleared is taken off.
 """
 
 from collections.abc import Sequence
@@ -73,8 +73,8 @@ class Tally(Protocol):
 
     A gateway reports how many it has, not by how many that changed, so that reporting twice is the same as
     once.  A count with a limit is raised as far as the limit allows, in one atomic step, and never lowered below
-    what the gateway had.  A gateway whose seats the roster clears loses its counts with them, and what is left
-    of a channel is announced; one that reports without a lease counts as one whose lease has lapsed.
+    what the gateway had.  A gateway that is cleared loses its counts, and what is left of a channel is
+    announced; one that reports without a lease counts as one whose lease has lapsed.
     """
 
     async def report(self, gateway: str, counts: Sequence[Count]) -> list[Outcome | Unavailable]:

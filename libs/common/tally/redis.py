@@ -1,24 +1,25 @@
 """
-The tally on Redis.  See `tally.Tally`; `tally.lua` says which keys there are.
+The tally on Redis.  See `tally.port.Tally`; `numbers.lua` says which keys there are.
 
 Each subject belongs to a partition, a channel's count to that of its feed, and is counted there by one script.
-Leases are those that the roster keeps in the same partition; its sweep takes off what cleared gateways have,
-with `held_by` and `clear`.
+Leases are those of the same partition (`leases.redis`).
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
 from libs.common.errors import Unavailable
+from libs.common.leases.port import LeaseLost
+from libs.common.leases.redis import Ended, Search
 from libs.common.redis.connection import RedisConnection, raise_first
 from libs.common.redis.keys import Keys, Place
 from libs.common.redis.scripts import Call, Script
-from libs.common.roster.port import LeaseLost
 from libs.common.tally.port import Count, Kind, Outcome, Subject
 
-LAPSED = -1  # The reply of ``tally_report.lua`` where the lease of another gateway has lapsed.
+LAPSED = -1  # The reply of ``report.lua`` where the lease of another gateway has lapsed.
 PIECE = 256  # Names of channels that one reading of a partition returns.
 
 _KINDS: dict[str, Kind] = {kind: kind for kind in get_args(Kind)}
@@ -34,6 +35,8 @@ TOTAL = Script.joined(_HERE / "numbers.lua", _HERE / "total.lua", flags="no-writ
 class RedisTally:
     """
     A tally for many processes.  See `Tally`.
+
+    Its counts are holdings of the leases that the same Redis keeps (`RedisLeases`).
 
     Args:
         connection: To Redis; the caller opens and closes it.
@@ -86,16 +89,17 @@ class RedisTally:
             starts = {key: b"(" + piece[-1] for key, piece in found.items() if len(piece) == most}
         return sorted(name.decode() for name in names)[:limit]
 
+    def overdue(self, partition: int, *, most: int) -> list[Search]:  # noqa: ARG002 - the port's
+        """See `RedisHoldings.overdue`: a count is never over by itself."""
+        return []
 
-def held_by(keys: Keys, gateway: str, *, partition: int, most: int) -> Call:
-    """Ask which subjects of a partition a gateway has some of; the answer is for `clear`."""
-    key = keys.partition(f"tally.held:{gateway}", partition)
-    return Call(key, ("SRANDMEMBER", key, most))
+    def held_by(self, ended: Ended, *, most: int) -> Search:
+        """See `RedisHoldings.held_by`: the subjects that a gateway has some of."""
+        key = self._keys.partition(f"tally.held:{ended.gateway}", ended.partition)
+        return Search(Call(key, ("SRANDMEMBER", key, most)), partial(self._clear, ended.gateway))
 
-
-def clear(keys: Keys, gateway: str, held: Iterable[bytes]) -> list[Call]:
-    """Take off what a cleared gateway has; each answer is how many counts it took off, 1 or 0."""
-    return [_call(CLEAR, keys, gateway, _subject(text)) for text in held]
+    def _clear(self, gateway: str, subjects: Sequence[bytes]) -> list[Call]:
+        return [_call(CLEAR, self._keys, gateway, _subject(text)) for text in subjects]
 
 
 def _call(script: Script, keys: Keys, gateway: str, subject: Subject, *args: int) -> Call:

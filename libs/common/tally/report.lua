@@ -1,6 +1,6 @@
 -- Say how many one gateway has of one subject.
 --
--- KEYS: as tally.lua
+-- KEYS: as numbers.lua
 -- ARGV: gateway, subject, name, feed; number, limit, 1 to announce a change
 -- Reply: what it is counted with, the total, the longest silence of another gateway that is counted; or nothing if
 -- the gateway was cleared

@@ -1,6 +1,6 @@
 -- Read what all gateways have of one subject.
 --
--- KEYS: as tally.lua, the first two
+-- KEYS: as numbers.lua, the first two
 -- Reply: the total
 
 return total()

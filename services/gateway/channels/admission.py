@@ -14,7 +14,8 @@ from itertools import groupby
 
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
-from libs.common.roster.port import JoinRequest, LeaseLost, Members, Roster, Seat, TooManyMembers
+from libs.common.leases.port import LeaseLost
+from libs.common.roster.port import JoinRequest, Members, Roster, Seat, TooManyMembers
 from services.gateway.channels.feed import Feed
 from services.gateway.channels.hub import Hub, announcements
 from services.gateway.channels.occupancy import Occupancy

@@ -9,8 +9,8 @@ import asyncio
 from collections.abc import Callable
 
 from libs.common.channels import Channel
+from libs.common.leases.port import LeaseLost
 from libs.common.retry import Backoff
-from libs.common.roster.port import LeaseLost
 from libs.common.tally.port import Count, Outcome, Subject, Tally
 from services.gateway.channels.hub import Hub
 from services.gateway.connections.connection import Connection

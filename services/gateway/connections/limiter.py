@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from libs.common.errors import Denied, Invalid
+from libs.common.leases.port import LeaseLost
 from libs.common.retry import Backoff
-from libs.common.roster.port import LeaseLost
 from libs.common.tally.port import Outcome, Subject, Tally
 from services.gateway.connections.quotas import Claim, Quota, Quotas, Round, Verdict
 from services.gateway.lease import Lease

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from libs.common.bus.messages import Transition
 from libs.common.channels import Channel
+from libs.common.leases.memory import MemoryLeases
+from libs.common.leases.port import LeaseLost, Leases
 from libs.common.roster.memory import MemoryRoster
 from libs.common.roster.port import (
     JoinAnswer,
     JoinRequest,
-    LeaseLost,
     Members,
     Roster,
     Seat,
@@ -95,17 +96,19 @@ steps = st.one_of(
 
 @dataclass(slots=True)
 class Model:
-    """A memory roster, its clock and what it announced."""
+    """A memory roster, its leases, their clock and what it announced."""
 
     now: float = 0.0
     announced: list[Transition] = field(default_factory=list)
+    leases: MemoryLeases = field(init=False)
     roster: MemoryRoster = field(init=False)
 
     def __post_init__(self) -> None:
-        self.roster = MemoryRoster(self.announced.append, lambda: self.now)
+        self.leases = MemoryLeases(lambda: self.now)
+        self.roster = MemoryRoster(self.announced.append, self.leases)
 
 
-async def perform(step: Step, roster: Roster) -> list[object]:
+async def perform(step: Step, roster: Roster, leases: Leases) -> list[object]:
     """Do a step other than a sweep, and tell what came of it, without versions."""
     match step:
         case Join():
@@ -114,11 +117,11 @@ async def perform(step: Step, roster: Roster) -> list[object]:
             await roster.leave(step.seats, grace=step.grace)
         case Renew():
             try:
-                return [await roster.renew(step.gateway, ttl=step.ttl)]
+                return [await leases.renew(step.gateway, ttl=step.ttl)]
             except LeaseLost:
                 return [LeaseLost]
         case Release():
-            await roster.release(step.gateway)
+            await leases.release(step.gateway)
     return []
 
 
@@ -132,9 +135,9 @@ async def sweep_both(step: Sweep, model: Model, site: Deployment) -> None:
     """Sweep the model to its end, and the roster until it has cleared as much, and no more."""
     model.now += 1.0
     expected = 0
-    while cleared := await model.roster.sweep(grace=step.grace):
+    while cleared := await model.leases.sweep(grace=step.grace):
         expected += cleared
-    sweepers = itertools.cycle([site.roster, site.other])
+    sweepers = itertools.cycle([site.leases, site.other_leases])
     async with asyncio.timeout(DEADLINE):
         while expected > 0:
             expected -= await next(sweepers).sweep(grace=step.grace)
@@ -162,8 +165,13 @@ class TestModel:
                 if isinstance(step, Sweep):
                     await sweep_both(step, model, site)
                 else:
-                    roster = site.other if number % 2 else site.roster
-                    assert await perform(step, roster) == await perform(step, model.roster)
+                    roster, leases = (
+                        (site.other, site.other_leases)
+                        if number % 2
+                        else (site.roster, site.leases)
+                    )
+                    expected = await perform(step, model.roster, model.leases)
+                    assert await perform(step, roster, leases) == expected
                 heard = await ear.heard()
                 for channel in CHANNELS:
                     ours, theirs = changes(heard, channel), changes(model.announced, channel)

@@ -1,15 +1,15 @@
-"""What only the Redis adapter of the roster can do wrong.  Its sweeps are in `test_roster_sweeps`."""
+"""What only the Redis adapter of the roster can do wrong."""
 
 import asyncio
-import time
 from collections.abc import Sequence
 
 import pytest
 
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
-from libs.common.roster.port import LeaseLost, Members
-from libs.common.roster.redis import SHARE
+from libs.common.leases.port import LeaseLost
+from libs.common.leases.redis import SHARE
+from libs.common.roster.port import Members
 from tests.support.ports.rosters import (
     CHANNEL,
     LONG,
@@ -42,8 +42,8 @@ class TestNames:
             theirs.ear(CHANNEL) as ear,
         ):
             await seated(ours.roster, request(CHANNEL, "ann", socket_id="1.1"))
-            await theirs.roster.renew("g1", ttl=-1)
-            cleared = await theirs.roster.sweep(grace=0)
+            await theirs.leases.renew("g1", ttl=-1)
+            cleared = await theirs.leases.sweep(grace=0)
             (members,) = await theirs.roster.members([CHANNEL])
 
             assert await ear.heard() == []
@@ -60,8 +60,8 @@ class TestKeys:
         ann = request(CHANNEL, "ann", socket_id="1.1")
         await seated(one.roster, ann)
         await one.roster.leave([ann.seat], grace=0)
-        await one.roster.release("g1")
-        await one.roster.sweep(grace=0)
+        await one.leases.release("g1")
+        await one.leases.sweep(grace=0)
 
         async with connect(redis_url) as client:
             names = {name async for name in client.scan_iter(f"{prefix}:*", count=1000)}
@@ -81,18 +81,6 @@ class TestKeys:
             await one.roster.leave([ann.seat], grace=0)
 
             assert ttl == -1
-
-    async def test_cleared_gateways(self, one: RedisProcess) -> None:
-        """A cleared gateway is forgotten after a day."""
-        await one.roster.release("g1")
-        await one.roster.sweep(grace=0)
-        yesterday = round((time.time() - 86_401) * 1000)
-        for index in range(len(one.keys.tags)):
-            await one.ask(one.keys.partition("roster.cleared", index), "ZADD", yesterday, "g1")
-
-        await one.roster.sweep(grace=0)
-
-        await one.roster.renew("g1", ttl=LONG)
 
 
 class TestLostData:
@@ -134,25 +122,17 @@ class TestLostData:
         assert len(members[0].infos) == 10
         assert (await site.roster.members([CHANNEL]))[0].infos.keys() == {"u0"}
 
-    async def test_leases(self, site: Deployment, one: RedisProcess) -> None:
-        """A gateway whose lease was lost anywhere is told so, although it has joined there since."""
-        await one.ask(one.keys.partition("roster.leases", one.keys.index(CHANNEL)), "DEL")
-        await seated(site.roster, request(CHANNEL, "ann", socket_id="1.1"))
-
-        assert not await site.roster.renew("g1", ttl=LONG)
-        assert await site.roster.renew("g1", ttl=LONG)
-
     async def test_seats_without_a_channel(self, site: Deployment, one: RedisProcess) -> None:
         """A dead gateway's seats in a channel that was lost do not keep a sweep from its end."""
         requests = [request(CHANNEL, f"u{n}", socket_id=f"{n}.1") for n in range(SHARE + 1)]
         other = request(Channel("1", "presence-hall"), "ann", socket_id="1.1")
         await seated(site.roster, *requests, other)
         await one.ask(one.keys.of("roster.seats", CHANNEL), "DEL")
-        await site.roster.release("g1")
+        await site.leases.release("g1")
 
-        await sweep_away(site.roster, 1)
+        await sweep_away(site.leases, 1)
         for _ in range(3):
-            await site.roster.sweep(grace=0)
+            await site.leases.sweep(grace=0)
 
         index = one.keys.index(CHANNEL)
         for kind in ("lapsed", "held:g1"):
@@ -165,7 +145,8 @@ class TestTrouble:
     async def test_away(self, prefix: str) -> None:
         """Everything says so while Redis is away, and goes on when it is back."""
         async with redis_server() as server, redis_process(server.url, prefix) as one:
-            roster, ann = one.roster, request(CHANNEL, "ann", socket_id="1.1")
+            roster, leases = one.roster, one.leases
+            ann = request(CHANNEL, "ann", socket_id="1.1")
             await seated(roster, ann)
             server.kill()
 
@@ -173,9 +154,9 @@ class TestTrouble:
             calls = [
                 roster.leave([ann.seat], grace=0),
                 roster.members([CHANNEL]),
-                roster.renew("g1", ttl=1),
-                roster.release("g1"),
-                roster.sweep(grace=0),
+                leases.renew("g1", ttl=1),
+                leases.release("g1"),
+                leases.sweep(grace=0),
             ]
             answers += await asyncio.gather(*calls, return_exceptions=True)
             await server.start()
@@ -191,19 +172,19 @@ class TestTrouble:
     async def test_no_memory(self, prefix: str) -> None:
         """Without memory left nobody joins, not even by half; leases hold and members leave."""
         async with redis_server() as server, redis_process(server.url, prefix) as one:
-            roster = one.roster
+            roster, leases = one.roster, one.leases
             ann, bob = (request(CHANNEL, user, socket_id=f"{user}.1") for user in ("ann", "bob"))
-            await roster.renew("g1", ttl=LONG)
+            await leases.renew("g1", ttl=LONG)
             await seated(roster, ann, request(CHANNEL, "eve", socket_id="eve.1"))
             async with connect(server.url) as client:
                 await client.config_set("maxmemory", "1")
 
                 (refused,) = await roster.join([bob])
-                await roster.renew("g1", ttl=LONG)
+                await leases.renew("g1", ttl=LONG)
                 await roster.leave([ann.seat], grace=0)
                 (members,) = await roster.members([CHANNEL])
-                await roster.release("g1")
-                await sweep_away(roster, 1)
+                await leases.release("g1")
+                await sweep_away(leases, 1)
                 seats = await client.exists(one.keys.of("roster.seats", CHANNEL))
 
         assert isinstance(refused, Unavailable)
@@ -223,9 +204,9 @@ class TestTrouble:
 
             answers = await one.roster.join(requests)
             with pytest.raises(Unavailable):
-                await one.roster.renew("g1", ttl=-1)
+                await one.leases.renew("g1", ttl=-1)
             with pytest.raises(Unavailable):
-                await one.roster.sweep(grace=0)
+                await one.leases.sweep(grace=0)
             served = [
                 asked.seat.channel
                 for asked, answer in zip(requests, answers, strict=True)

@@ -1,4 +1,4 @@
-"""The contract of `roster.Roster` about members, on every adapter.  Leases are in `test_roster_leases`."""
+"""The contract of `roster.port.Roster` about members, on every adapter."""
 
 import asyncio
 
@@ -265,7 +265,7 @@ class TestGrace:
 
         await site.roster.leave([ann.seat], grace=LONG)
 
-        assert await site.other.sweep(grace=0) == 0
+        assert await site.other_leases.sweep(grace=0) == 0
         assert (await read(site)).infos.keys() == {"ann"}
         assert await ear.heard() == []
 
@@ -279,7 +279,7 @@ class TestGrace:
         cleared = 0
         async with asyncio.timeout(10):
             while cleared == 0:
-                sweepers = [site.roster, site.other] * 4
+                sweepers = [site.leases, site.other_leases] * 4
                 cleared += sum(
                     await asyncio.gather(*(sweeper.sweep(grace=LONG) for sweeper in sweepers))
                 )
@@ -296,7 +296,7 @@ class TestGrace:
 
         await site.roster.leave([old.seat], grace=SHORT)
         await seated(site.other, request(CHANNEL, "ann", socket_id="2.1", gateway="g2"))
-        await sweep_away(site.roster, 1)
+        await sweep_away(site.leases, 1)
 
         assert await ear.heard() == []
         assert (await read(site)).infos.keys() == {"ann"}
@@ -310,7 +310,7 @@ class TestGrace:
 
         await site.roster.leave([ann.seat, bob.seat], grace=SHORT)
         await seated(site.roster, ann)
-        await sweep_away(site.roster, 1)
+        await sweep_away(site.leases, 1)
         announced = await ear.heard()
         await site.roster.leave([ann.seat], grace=0)
 
@@ -325,7 +325,7 @@ class TestGrace:
         await site.roster.leave([ann.seat], grace=SHORT)
         await site.roster.leave([ann.seat], grace=LONG)
 
-        await sweep_away(site.roster, 1)
+        await sweep_away(site.leases, 1)
 
     async def test_at_once_after_all(self, site: Deployment, ear: Ear) -> None:
         """Who leaves at once does not wait for the grace of an earlier leave."""
@@ -336,7 +336,7 @@ class TestGrace:
         await site.roster.leave([ann.seat], grace=0)
 
         assert len(await ear.heard()) == 2
-        assert await site.roster.sweep(grace=0) == 0
+        assert await site.leases.sweep(grace=0) == 0
 
     async def test_many(self, site: Deployment) -> None:
         """Calls until 0 clear whatever was due, each seat once, and say how many."""
@@ -347,7 +347,7 @@ class TestGrace:
         await seated(site.roster, *requests)
         await site.roster.leave([one.seat for one in requests], grace=SHORT)
 
-        await sweep_away(site.roster, 2500)
+        await sweep_away(site.leases, 2500)
 
         channels = [Channel("1", f"presence-{n}") for n in range(5)]
         assert all(not members.infos for members in await site.roster.members(channels))

@@ -1,4 +1,4 @@
-"""The contract of `roster.Roster` about how many users channels have, on every adapter."""
+"""The contract of `roster.port.Roster` about how many users channels have, on every adapter."""
 
 import pytest
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from libs.common.bus.messages import Counted
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
-from libs.common.roster.memory import MemoryRoster
-from libs.common.roster.port import LeaseLost, Roster
+from libs.common.leases.memory import MemoryLeases
+from libs.common.leases.port import LeaseLost, Leases
 from libs.common.tally.memory import MemoryTally
 from libs.common.tally.port import Count, Outcome, Subject, Tally
 from tests.support.fakes.tallies import subscriptions
@@ -69,30 +69,30 @@ steps = st.one_of(
 
 @dataclass(slots=True)
 class Model:
-    """A memory tally, its roster, their clock and what was announced."""
+    """A memory tally, its leases, their clock and what was announced."""
 
     now: float = 0.0
     announced: list[Counted] = field(default_factory=list)
-    roster: MemoryRoster = field(init=False)
+    leases: MemoryLeases = field(init=False)
     tally: MemoryTally = field(init=False)
 
     def __post_init__(self) -> None:
-        self.roster = MemoryRoster(lambda _: None, lambda: self.now)
-        self.tally = MemoryTally(self.announced.append, self.roster)
+        self.leases = MemoryLeases(lambda: self.now)
+        self.tally = MemoryTally(self.announced.append, self.leases)
 
 
-async def perform(step: Step, roster: Roster, tally: Tally) -> list[object]:
+async def perform(step: Step, leases: Leases, tally: Tally) -> list[object]:
     """Do a step other than a sweep, and tell what came of it."""
     match step:
         case Report():
             return [outcome(one) for one in await tally.report(step.gateway, step.counts)]
         case Renew():
             try:
-                return [await roster.renew(step.gateway, ttl=step.ttl)]
+                return [await leases.renew(step.gateway, ttl=step.ttl)]
             except LeaseLost:
                 return [LeaseLost]
         case Release():
-            await roster.release(step.gateway)
+            await leases.release(step.gateway)
     return []
 
 
@@ -104,12 +104,12 @@ async def sweep_both(step: Sweep, model: Model, site: Deployment) -> None:
     """Sweep the model to its end, and the roster until it has cleared as much, and no more."""
     model.now += 1.0
     expected = 0
-    while cleared := await model.roster.sweep(grace=step.grace):
+    while cleared := await model.leases.sweep(grace=step.grace):
         expected += cleared
     async with asyncio.timeout(DEADLINE):
         while expected > 0:
-            expected -= await site.roster.sweep(grace=step.grace)
-    assert expected - await site.other.sweep(grace=step.grace) == 0
+            expected -= await site.leases.sweep(grace=step.grace)
+    assert expected - await site.other_leases.sweep(grace=step.grace) == 0
 
 
 async def readings(tally: Tally) -> list[object]:
@@ -136,17 +136,19 @@ class TestModel:
             site.ear(*CHANNELS) as ear,
         ):
             for gateway in GATEWAYS:  # Without a lease it would be known to one partition alone.
-                await site.roster.renew(gateway, ttl=LONG)
-                await model.roster.renew(gateway, ttl=LONG)
+                await site.leases.renew(gateway, ttl=LONG)
+                await model.leases.renew(gateway, ttl=LONG)
             for number, step in enumerate(taken):
                 if isinstance(step, Sweep):
                     await sweep_both(step, model, site)
                 else:
-                    roster, tally = (
-                        (site.other, site.other_tally) if number % 2 else (site.roster, site.tally)
+                    leases, tally = (
+                        (site.other_leases, site.other_tally)
+                        if number % 2
+                        else (site.leases, site.tally)
                     )
-                    expected = await perform(step, model.roster, model.tally)
-                    assert await perform(step, roster, tally) == expected
+                    expected = await perform(step, model.leases, model.tally)
+                    assert await perform(step, leases, tally) == expected
                 assert await readings(site.other_tally) == await readings(model.tally)
                 heard = await ear.counted()
                 for channel in CHANNELS:

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from libs.common.errors import Unavailable
-from libs.common.roster.port import LeaseLost
-from libs.common.roster.redis import SHARE
+from libs.common.leases.port import LeaseLost
+from libs.common.leases.redis import SHARE
 from libs.common.tally.port import Count, Outcome, Subject
 from libs.common.tally.redis import PIECE
 from tests.support.fakes.tallies import counted, stand, subscriptions, total
@@ -55,9 +55,9 @@ class TestKeys:
         await one.tally.report("g1", [Count(each, 1) for each in subjects])
         if not is_cleared:
             await one.tally.report("g1", [Count(each, 0) for each in subjects])
-        await one.roster.release("g1")
-        await sweep_away(one.roster, len(subjects) if is_cleared else 0)
-        await one.roster.sweep(grace=0)
+        await one.leases.release("g1")
+        await sweep_away(one.leases, len(subjects) if is_cleared else 0)
+        await one.leases.sweep(grace=0)
 
         async with connect(redis_url) as client:
             names = {name async for name in client.scan_iter(f"{prefix}:*", count=1000)}
@@ -125,7 +125,7 @@ class TestLostData:
         await lose_data(redis_url, prefix)
         await stand(site.tally, "g1", APP, 5)
 
-        await sweep_away(site.other, 1)
+        await sweep_away(site.other_leases, 1)
 
         assert await total(site.tally, APP) == 0
 
@@ -138,18 +138,18 @@ class TestLostData:
         await stand(site.tally, "g1", ROOM, 3)
 
         assert await site.tally.channels("1", prefix="", limit=10) == [CHANNEL.name]
-        await site.roster.release("g1")
-        await sweep_away(site.other, 1)
+        await site.leases.release("g1")
+        await sweep_away(site.other_leases, 1)
         assert await total(site.tally, ROOM) == 0
 
     async def test_numbers(self, site: Deployment, one: RedisProcess) -> None:
         """What a dead gateway had of a subject that was lost does not keep a sweep from its end."""
         await stand(site.tally, "g1", ROOM, 3)
         await one.ask(one.keys.of("tally.channel", CHANNEL), "DEL")
-        await site.roster.release("g1")
+        await site.leases.release("g1")
 
         for _ in range(3):
-            await site.roster.sweep(grace=0)
+            await site.leases.sweep(grace=0)
 
         index = one.keys.index(CHANNEL)
         for kind in ("roster.lapsed", "tally.held:g1"):
@@ -164,14 +164,14 @@ class TestSweeps:
         """From the moment a gateway is refused it is not counted, and puts nothing in doubt."""
         await site.tally.report("g1", [Count(ROOM, 3), Count(APP, 3)])
         await site.tally.report("g2", [Count(ROOM, 1), Count(APP, 1)])
-        await site.roster.release("g1")
+        await site.leases.release("g1")
         await one.judge()
 
         assert await site.tally.totals([ROOM, APP]) == [1, 1]
         assert await stand(site.other_tally, "g2", APP, 2, limit=2) == Outcome(2, 2)
         (refused,) = await site.tally.report("g1", [Count(ROOM, 4)])
         assert isinstance(refused, LeaseLost)
-        await sweep_away(site.other, 2)
+        await sweep_away(site.other_leases, 2)
         assert await ear.counted() == counted(CHANNEL, 1)
         assert await site.tally.totals([ROOM, APP]) == [1, 2]
 
@@ -180,9 +180,9 @@ class TestSweeps:
         for number in range(1, 6):
             await site.tally.report(f"g{number}", [Count(ROOM, number)])
         for number in range(2, 6):
-            await site.roster.release(f"g{number}")
+            await site.leases.release(f"g{number}")
 
-        await sweep_away(site.other, 4)
+        await sweep_away(site.other_leases, 4)
 
         assert set(await ear.counted()) == set(counted(CHANNEL, 1))
 
@@ -191,9 +191,9 @@ class TestSweeps:
         async with deployment(redis_url, prefix, partitions=1) as site:
             users = [Subject("user", "1", f"u{number}") for number in range(3 * SHARE)]
             await site.tally.report("g1", [Count(user, 1) for user in users])
-            await site.roster.release("g1")
+            await site.leases.release("g1")
 
-            cleared = [await site.roster.sweep(grace=0) for _ in range(4)]
+            cleared = [await site.leases.sweep(grace=0) for _ in range(4)]
 
         assert cleared == [SHARE, SHARE, SHARE, 0]
 
@@ -202,12 +202,12 @@ class TestSweeps:
         seats = [request(CHANNEL, f"u{n}", socket_id=f"{n}.1") for n in range(SHARE + 1)]
         await seated(site.roster, *seats)
         await stand(site.tally, "g1", ROOM, 1)
-        await site.roster.release("g1")
+        await site.leases.release("g1")
         lapsed = one.keys.partition("roster.lapsed", one.keys.index(CHANNEL))
 
         cleared, is_listed = [], []
         for _ in range(4):
-            cleared.append(await site.other.sweep(grace=0))
+            cleared.append(await site.other_leases.sweep(grace=0))
             is_listed.append(bool(await one.ask(lapsed, "EXISTS")))
 
         assert cleared == [SHARE + 1, 1, 0, 0]
@@ -218,7 +218,7 @@ class TestSweeps:
         for ticks in range(0, 40, 4):
             async with deployment(redis_url, f"{prefix}.{ticks}") as site, site.ear(CHANNEL) as ear:
                 await site.tally.report("dead", [Count(ROOM, 2), Count(APP, 2)])
-                dying = asyncio.ensure_future(site.roster.sweep(grace=0))
+                dying = asyncio.ensure_future(site.leases.sweep(grace=0))
                 for _ in range(ticks):
                     await asyncio.sleep(0)
                 dying.cancel()
@@ -226,8 +226,8 @@ class TestSweeps:
 
                 async with asyncio.timeout(DEADLINE):
                     while await site.tally.totals([ROOM, APP]) != [0, 0]:
-                        await site.other.sweep(grace=0)
-                while await site.other.sweep(grace=0):
+                        await site.other_leases.sweep(grace=0)
+                while await site.other_leases.sweep(grace=0):
                     pass
 
                 assert await ear.counted() == counted(CHANNEL, 0)
@@ -283,7 +283,7 @@ class TestTrouble:
     async def test_no_memory(self, prefix: str) -> None:
         """Without memory left nothing is raised; what is given up and cleared is taken off."""
         async with redis_server() as server, redis_process(server.url, prefix) as one:
-            await one.roster.renew("g1", ttl=LONG)
+            await one.leases.renew("g1", ttl=LONG)
             await one.tally.report("g1", [Count(APP, 1), Count(ROOM, 2)])
             async with connect(server.url) as client:
                 await client.config_set("maxmemory", "1")
@@ -291,8 +291,8 @@ class TestTrouble:
                 (raised,) = await one.tally.report("g1", [Count(APP, 2)])
                 given_up = await stand(one.tally, "g1", ROOM, 0)
                 totals = await one.tally.totals([APP, ROOM])
-                await one.roster.release("g1")
-                await sweep_away(one.roster, 1)
+                await one.leases.release("g1")
+                await sweep_away(one.leases, 1)
                 left = await one.tally.totals([APP, ROOM])
 
         assert isinstance(raised, Unavailable)

@@ -1,4 +1,4 @@
-"""The contract of `tally.Tally`, on every adapter."""
+"""The contract of `tally.port.Tally`, on every adapter."""
 
 import asyncio
 import math
@@ -7,7 +7,7 @@ import time
 import pytest
 
 from libs.common.channels import Channel
-from libs.common.roster.port import LeaseLost
+from libs.common.leases.port import LeaseLost
 from libs.common.tally.port import Count, Outcome, Subject
 from tests.support.fakes.tallies import counted, stand, subscriptions, total
 from tests.support.ports.rosters import CHANNEL, LONG, Deployment, Ear, sweep_away
@@ -102,8 +102,8 @@ class TestReport:
 
         assert outcomes == [Outcome(one.number, one.number) for one in counts]
         assert await site.other_tally.totals(STRANGE) == [one.number for one in counts]
-        await site.roster.release("g1")
-        await sweep_away(site.other, len(STRANGE))
+        await site.leases.release("g1")
+        await sweep_away(site.other_leases, len(STRANGE))
         assert await site.other_tally.totals(STRANGE) == [0] * len(STRANGE)
 
     async def test_kinds_apart(self, site: Deployment) -> None:
@@ -158,7 +158,7 @@ class TestLimit:
         """Of many gateways at once that want the last places, as many get one as there are."""
         gateways = [f"g{number}" for number in range(1, 41)]
         for gateway in gateways:
-            await site.roster.renew(gateway, ttl=LONG)
+            await site.leases.renew(gateway, ttl=LONG)
 
         outcomes = await asyncio.gather(
             *(
@@ -192,12 +192,12 @@ class TestDoubt:
     async def test_leases_hold(self, site: Deployment) -> None:
         """While all leases hold, the silence is the time since the one was renewed that waits longest."""
         before = time.monotonic()
-        await site.roster.renew("g1", ttl=LONG)
+        await site.leases.renew("g1", ttl=LONG)
         await stand(site.tally, "g1", APP, 1)
         alone = await stand(site.tally, "g1", APP, 1)
         beside = await stand(site.other_tally, "g2", APP, 1)
         first = time.monotonic() - before
-        await site.roster.renew("g1", ttl=LONG)
+        await site.leases.renew("g1", ttl=LONG)
         again = time.monotonic()
         later = await stand(site.other_tally, "g2", APP, 1)
 
@@ -208,10 +208,10 @@ class TestDoubt:
     async def test_lapsed(self, site: Deployment) -> None:
         """A lease that lapsed puts the total in doubt, for others; renewed, it does not."""
         await stand(site.tally, "g1", APP, 1)
-        await site.roster.renew("g1", ttl=-1)
+        await site.leases.renew("g1", ttl=-1)
         lapsed = await stand(site.other_tally, "g2", APP, 1)
         own = await stand(site.tally, "g1", APP, 1)
-        await site.roster.renew("g1", ttl=LONG)
+        await site.leases.renew("g1", ttl=LONG)
         renewed = await stand(site.other_tally, "g2", APP, 1)
 
         assert (lapsed, lapsed.silence) == (Outcome(1, 2), math.inf)
@@ -222,9 +222,9 @@ class TestDoubt:
     async def test_released(self, site: Deployment) -> None:
         """So does one that was released, also once a sweep has seen it."""
         await stand(site.tally, "g1", APP, 1)
-        await site.roster.release("g1")
+        await site.leases.release("g1")
         released = await stand(site.other_tally, "g2", APP, 1)
-        await site.roster.sweep(grace=LONG)
+        await site.leases.sweep(grace=LONG)
         swept = await stand(site.other_tally, "g2", APP, 1)
 
         assert released == swept == Outcome(1, 2)
@@ -246,15 +246,15 @@ class TestDoubt:
 
 
 class TestClearing:
-    """A gateway whose seats the roster clears loses its counts with them."""
+    """A gateway that is cleared loses its counts."""
 
     async def test_cleared(self, site: Deployment, ear: Ear) -> None:
         """Its counts vanish from the totals, a channel's is announced, and others keep theirs."""
         await site.tally.report("g1", [Count(APP, 3), Count(ROOM, 2)])
         await site.tally.report("g2", [Count(APP, 4), Count(ROOM, 1)])
-        await site.roster.release("g1")
+        await site.leases.release("g1")
 
-        await sweep_away(site.other, 2)
+        await sweep_away(site.other_leases, 2)
 
         assert await site.other_tally.totals([APP, ROOM]) == [4, 1]
         assert await ear.counted() == counted(CHANNEL, 1)
@@ -263,9 +263,9 @@ class TestClearing:
     async def test_last_of_a_channel(self, site: Deployment, ear: Ear) -> None:
         """A channel whose only gateway was cleared has none, and is named no more."""
         await stand(site.tally, "g1", ROOM, 2)
-        await site.roster.release("g1")
+        await site.leases.release("g1")
 
-        await sweep_away(site.other, 1)
+        await sweep_away(site.other_leases, 1)
 
         assert await ear.counted() == counted(CHANNEL, 2, 0)
         assert await site.other_tally.channels("1", prefix="", limit=10) == []
@@ -273,16 +273,16 @@ class TestClearing:
     async def test_waits_for_the_grace(self, site: Deployment) -> None:
         """Nothing is taken off while the grace period lasts."""
         await stand(site.tally, "g1", APP, 3)
-        await site.roster.release("g1")
+        await site.leases.release("g1")
 
-        assert await site.other.sweep(grace=LONG) == 0
+        assert await site.other_leases.sweep(grace=LONG) == 0
         assert await total(site.tally, APP) == 3
 
     async def test_refused(self, site: Deployment, ear: Ear) -> None:
         """A cleared gateway's reports are refused, of anything, and change nothing."""
         await stand(site.tally, "g1", APP, 3)
-        await site.roster.release("g1")
-        await sweep_away(site.other, 1)
+        await site.leases.release("g1")
+        await sweep_away(site.other_leases, 1)
         subjects = [APP, ROOM, *(Subject("user", "1", f"u{number}") for number in range(20))]
 
         answers = await site.tally.report("g1", [Count(one, 1, announced=True) for one in subjects])
@@ -295,7 +295,7 @@ class TestClearing:
         """Counts of a gateway that died before it took a lease do not stay for ever."""
         await stand(site.tally, "ghost", APP, 3)
 
-        await sweep_away(site.other, 1)
+        await sweep_away(site.other_leases, 1)
 
         assert await total(site.other_tally, APP) == 0
 
@@ -305,7 +305,7 @@ class TestClearing:
         for gateway in ("dead1", "dead2"):
             await site.tally.report(gateway, [Count(user, 1) for user in users])
 
-        await sweep_away(site.other, 600)
+        await sweep_away(site.other_leases, 600)
 
         assert await site.tally.totals(users) == [0] * 300
 

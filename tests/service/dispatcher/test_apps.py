@@ -16,6 +16,7 @@ from libs.common.config.secret import Secret
 from libs.common.control.memory import MemoryControl
 from libs.common.eventlog.memory import MemoryEventLog
 from libs.common.eventlog.records import NewRecord
+from libs.common.leases.memory import MemoryLeases
 from libs.common.rates.memory import MemoryRates
 from libs.common.roster.memory import MemoryRoster
 from libs.common.tally.memory import MemoryTally
@@ -85,7 +86,7 @@ async def test_an_app_that_comes() -> None:
     An app that comes while the dispatcher runs has its routes soon, and one that changes its topic too.
     """
     apps, bus, events = ComingApps(ONE), MemoryBus(), MemoryEventLog()
-    roster = MemoryRoster(bus.announce)
+    leases = MemoryLeases()
     dispatcher = Dispatcher(
         SETTINGS,
         apps,
@@ -93,8 +94,8 @@ async def test_an_app_that_comes() -> None:
         bus=bus,
         events=events,
         control=MemoryControl(),
-        roster=roster,
-        tally=MemoryTally(bus.announce, roster),
+        roster=MemoryRoster(bus.announce, leases),
+        tally=MemoryTally(bus.announce, leases),
         rates=MemoryRates(),
     )
     news = Channel("2", "news")

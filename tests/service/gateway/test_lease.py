@@ -1,20 +1,20 @@
-"""The gateway's lease, while the roster comes and goes."""
+"""The gateway's lease, while what keeps leases comes and goes."""
 
 import asyncio
 
 from libs.common.errors import Unavailable
-from libs.common.roster.memory import MemoryRoster
+from libs.common.leases.memory import MemoryLeases
 from services.gateway.lease import Lease
 
 AGES = 3600.0  # Seconds.
 DEADLINE = 10.0
 
 
-class FlakyRoster(MemoryRoster):
-    """A roster that is away when it is asked first."""
+class FlakyLeases(MemoryLeases):
+    """Leases that are away when they are asked for first."""
 
     def __init__(self) -> None:
-        super().__init__(lambda _: None)
+        super().__init__()
         self.renewed = asyncio.Event()
         self.attempts = 0
 
@@ -30,22 +30,22 @@ async def test_renewed_soon_after_an_outage() -> None:
     """
     A renewal that failed is tried again at once and not after the interval: the grace period may be as short.
     """
-    roster = FlakyRoster()
-    lease = Lease(roster, ttl=2 * AGES, interval=AGES, unseated=asyncio.Event())
+    leases = FlakyLeases()
+    lease = Lease(leases, ttl=2 * AGES, interval=AGES, unseated=asyncio.Event())
 
     async with asyncio.timeout(DEADLINE), asyncio.TaskGroup() as tasks:
         running = tasks.create_task(lease.run())
-        await roster.renewed.wait()
+        await leases.renewed.wait()
         running.cancel()
 
-    assert roster.attempts == 2
+    assert leases.attempts == 2
 
 
-class CalledRoster(MemoryRoster):
-    """A roster that is away in part until it is told otherwise: it takes the lease, and fails."""
+class CalledLeases(MemoryLeases):
+    """Leases that are away in part until told otherwise: one is taken, and the call fails."""
 
     def __init__(self) -> None:
-        super().__init__(lambda _: None)
+        super().__init__()
         self.is_away = True
         self.renewals = 0
 
@@ -61,11 +61,11 @@ async def test_lost_in_part_of_an_outage() -> None:
     """
     What a renewal found that failed elsewhere is not forgotten: members are seated again afterwards.
     """
-    roster, unseated = CalledRoster(), asyncio.Event()
-    lease = Lease(roster, ttl=AGES, interval=AGES, unseated=unseated)
+    leases, unseated = CalledLeases(), asyncio.Event()
+    lease = Lease(leases, ttl=AGES, interval=AGES, unseated=unseated)
     await lease._renew()
     assert not unseated.is_set()
-    roster.is_away = False
+    leases.is_away = False
 
     await lease._renew()
 
@@ -79,9 +79,9 @@ async def test_forsaken() -> None:
     """
     A name that was renewed is forsaken at once, and the next not before it was renewed.
     """
-    roster = CalledRoster()
-    roster.is_away = False
-    lease = Lease(roster, ttl=AGES, interval=AGES, unseated=asyncio.Event())
+    leases = CalledLeases()
+    leases.is_away = False
+    lease = Lease(leases, ttl=AGES, interval=AGES, unseated=asyncio.Event())
     await lease._renew()
     first = lease.name
     lease.forsake(first)

@@ -10,6 +10,7 @@ from libs.common.bus.messages import Broadcast, Cached, Delivery, Interrupted, P
 from libs.common.bus.port import History, Window
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
+from libs.common.leases.memory import MemoryLeases
 from libs.common.roster.memory import MemoryRoster
 from libs.common.roster.port import JoinAnswer, JoinRequest, Members, Seat
 
@@ -147,10 +148,11 @@ class FaultyListener:
 
 class FaultyRoster:
     """
-    A roster for one process, with faults that a test switches on.
+    A roster for one process and the leases beside it, with faults that a test switches on.
 
     Attributes:
         inner: The roster itself.
+        inner_leases: The leases themselves.
         ahead: Seconds by which its clock is fast.
         is_away: Whether every call fails, and changes nothing.
         away_for: Of which channels calls fail, as where one master of a cluster is away.
@@ -162,7 +164,8 @@ class FaultyRoster:
 
     def __init__(self, bus: FaultyBus) -> None:
         self.ahead = 0.0
-        self.inner = MemoryRoster(bus.inner.announce, lambda: time.monotonic() + self.ahead)
+        self.inner_leases = MemoryLeases(lambda: time.monotonic() + self.ahead)
+        self.inner = MemoryRoster(bus.inner.announce, self.inner_leases)
         self.is_away = False
         self.away_for: set[Channel] = set()
         self.loses_answers = False
@@ -211,19 +214,19 @@ class FaultyRoster:
         return await self.inner.sizes(channels)
 
     async def renew(self, gateway: str, *, ttl: float) -> bool:
-        """See `Roster.renew`."""
+        """See `Leases.renew`."""
         self._check()
-        return await self.inner.renew(gateway, ttl=ttl)
+        return await self.inner_leases.renew(gateway, ttl=ttl)
 
     async def release(self, gateway: str) -> None:
-        """See `Roster.release`."""
+        """See `Leases.release`."""
         self._check()
-        await self.inner.release(gateway)
+        await self.inner_leases.release(gateway)
 
     async def sweep(self, *, grace: float) -> int:
-        """See `Roster.sweep`."""
+        """See `Leases.sweep`."""
         self._check()
-        return await self.inner.sweep(grace=grace)
+        return await self.inner_leases.sweep(grace=grace)
 
     def users(self, channel: Channel) -> set[str]:
         """Return who is in a channel."""
@@ -240,16 +243,17 @@ class FaultyRoster:
 
     def leases(self) -> set[str]:
         """Return the gateways that hold a lease which has not lapsed."""
-        return {name for name, at in self.inner._leases.items() if at > self.inner._clock()}
+        leases = self.inner_leases
+        return {name for name, at in leases._leases.items() if at > leases.clock()}
 
     def clear(self, gateway: str) -> None:
         """Refuse a gateway from now on, as a sweep does before it comes to its seats."""
-        self.inner._cleared[gateway] = self.inner._clock()
+        self.inner_leases._cleared[gateway] = self.inner_leases.clock()
 
     def lose_data(self) -> None:
         """Forget everybody; versions go on above those that were ever given, as on Redis."""
-        roster = self.inner
+        roster, leases = self.inner, self.inner_leases
         versions = [roster._highest, *(room.version for room in roster._rooms.values())]
         roster._highest = max(versions) + 1000
-        for each in (roster._rooms, roster._leaving, roster._held, roster._leases, roster._lapsed):
+        for each in (roster._rooms, roster._leaving, roster._held, leases._leases, leases._lapsed):
             each.clear()

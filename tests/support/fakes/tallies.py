@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from libs.common.bus.messages import Counted
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
-from libs.common.roster.memory import MemoryRoster
+from libs.common.leases.memory import MemoryLeases
 from libs.common.tally.memory import MemoryTally
 from libs.common.tally.port import Count, Outcome, Subject, Tally
 from tests.support.fakes.faults import FaultyBus
@@ -22,8 +22,8 @@ class FaultyTally:
         reports: What was reported, call by call, also while it was away.
     """
 
-    def __init__(self, bus: FaultyBus, roster: MemoryRoster) -> None:
-        self.inner = MemoryTally(bus.inner.announce, roster)
+    def __init__(self, bus: FaultyBus, leases: MemoryLeases) -> None:
+        self.inner = MemoryTally(bus.inner.announce, leases)
         self.is_away = False
         self.refusals = 0
         self.reports: list[Sequence[Count]] = []

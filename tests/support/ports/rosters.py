@@ -1,4 +1,4 @@
-"""Rosters and tallies on any backend, and an ear on the bus for what they announce."""
+"""Leases, rosters and tallies on any backend, and an ear on the bus for what they announce."""
 
 import asyncio
 import itertools
@@ -6,19 +6,22 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from libs.common.bus.memory import MemoryBus
 from libs.common.bus.messages import Broadcast, Counted, Delivery, Transition, Whisper
 from libs.common.bus.port import Bus, Listener
 from libs.common.bus.redis import RedisBus
 from libs.common.channels import Channel
+from libs.common.leases.memory import MemoryLeases
+from libs.common.leases.port import Leases
+from libs.common.leases.redis import SHARE, SWEEP, RedisLeases
 from libs.common.redis.connection import RedisConnection
 from libs.common.redis.keys import PARTITIONS, Keys
 from libs.common.redis.scripts import Call
 from libs.common.roster.memory import MemoryRoster
 from libs.common.roster.port import JoinRequest, Members, Roster, Seat
-from libs.common.roster.redis import SHARE, SWEEP, RedisRoster
+from libs.common.roster.redis import RedisRoster
 from libs.common.tally.memory import MemoryTally
 from libs.common.tally.port import Tally
 from libs.common.tally.redis import RedisTally
@@ -67,12 +70,14 @@ class Ear:
 @dataclass(frozen=True, slots=True)
 class Deployment:
     """
-    Processes that share a roster and a tally.
+    Processes that share leases, a roster and a tally.
 
     Attributes:
         roster: Of one process.
         other: Of another one.
         bus: Where both announce.
+        leases: Of the process of `roster`.
+        other_leases: Of the process of `other`.
         tally: Of the process of `roster`.
         other_tally: Of the process of `other`.
     """
@@ -80,6 +85,8 @@ class Deployment:
     roster: Roster
     other: Roster
     bus: Bus
+    leases: Leases
+    other_leases: Leases
     tally: Tally
     other_tally: Tally
 
@@ -98,22 +105,20 @@ async def deployment(
     """Set up a deployment on memory or on a Redis."""
     if url == MEMORY:
         memory = MemoryBus()
-        roster = MemoryRoster(memory.announce)
-        tally = MemoryTally(memory.announce, roster)
-        yield Deployment(roster, roster, memory, tally, tally)
+        leases = MemoryLeases()
+        roster = MemoryRoster(memory.announce, leases)
+        tally = MemoryTally(memory.announce, leases)
+        yield Deployment(roster, roster, memory, leases, leases, tally, tally)
         return
     keys = Keys(prefix, partitions)
     async with AsyncExitStack() as stack:
-        first, second, third = [
-            await stack.enter_async_context(RedisConnection(url, backend))
-            for backend in ("roster", "roster", "bus")
+        one, other = [
+            RedisProcess.on(await stack.enter_async_context(RedisConnection(url, "roster")), keys)
+            for _ in range(2)
         ]
+        bus = RedisBus(await stack.enter_async_context(RedisConnection(url, "bus")), keys)
         yield Deployment(
-            RedisRoster(first, keys),
-            RedisRoster(second, keys),
-            RedisBus(third, keys),
-            RedisTally(first, keys),
-            RedisTally(second, keys),
+            one.roster, other.roster, bus, one.leases, other.leases, one.tally, other.tally
         )
 
 
@@ -138,14 +143,14 @@ async def seated(roster: Roster, *requests: JoinRequest) -> list[Members]:
     return members
 
 
-async def sweep_away(roster: Roster, count: int, *, grace: float = 0.0) -> None:
+async def sweep_away(leases: Leases, count: int, *, grace: float = 0.0) -> None:
     """Sweep until so many seats have been cleared, and see that it is not one more."""
     cleared = 0
     async with asyncio.timeout(DEADLINE):
         while cleared < count:
-            cleared += await roster.sweep(grace=grace)
+            cleared += await leases.sweep(grace=grace)
             await asyncio.sleep(0)  # For the deadline: a roster in memory never waits.
-    assert cleared + await roster.sweep(grace=grace) == count
+    assert cleared + await leases.sweep(grace=grace) == count
 
 
 async def read(site: Deployment) -> Members:
@@ -156,12 +161,20 @@ async def read(site: Deployment) -> Members:
 
 @dataclass(frozen=True, slots=True)
 class RedisProcess:
-    """A roster and a tally on Redis, and the connection and keys that they use."""
+    """Leases, a roster and a tally on Redis, and the connection and keys that they use."""
 
+    leases: RedisLeases
     roster: RedisRoster
     tally: RedisTally
     connection: RedisConnection
     keys: Keys
+
+    @classmethod
+    def on(cls, connection: RedisConnection, keys: Keys) -> Self:
+        """Make the adapters, as the composition root does."""
+        roster, tally = RedisRoster(connection, keys), RedisTally(connection, keys)
+        leases = RedisLeases(connection, keys, [roster, tally])
+        return cls(leases, roster, tally, connection, keys)
 
     async def ask(self, key: str, command: str, *words: str | float) -> Any:
         """Perform a command on a key."""
@@ -169,7 +182,7 @@ class RedisProcess:
 
     async def judge(self) -> None:
         """Do the first step of a sweep, and no more."""
-        kinds = ("leases", "lapsed", "cleared", "leaving")
+        kinds = ("leases", "lapsed", "cleared", "renewed")
         for index in range(len(self.keys.tags)):
             names = [self.keys.partition(f"roster.{kind}", index) for kind in kinds]
             await self.connection.ask(SWEEP.call(names, 0, SHARE))
@@ -179,7 +192,4 @@ class RedisProcess:
 async def redis_process(url: str, prefix: str) -> AsyncIterator[RedisProcess]:
     """Set up a process."""
     async with RedisConnection(url, "roster") as connection:
-        keys = Keys(prefix)
-        yield RedisProcess(
-            RedisRoster(connection, keys), RedisTally(connection, keys), connection, keys
-        )
+        yield RedisProcess.on(connection, Keys(prefix))

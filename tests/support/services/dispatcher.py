@@ -20,6 +20,7 @@ from libs.common.errors import Unavailable
 from libs.common.eventlog.memory import MemoryEventLog
 from libs.common.eventlog.port import Consumer
 from libs.common.eventlog.records import NewRecord, Partition, Record
+from libs.common.leases.memory import MemoryLeases
 from libs.common.rates.memory import MemoryRates
 from libs.common.rates.port import Act
 from libs.common.roster.memory import MemoryRoster
@@ -235,8 +236,9 @@ async def desk(apps: Apps | None = None) -> AsyncIterator[Desk]:
     faults = Faults()
     bus, events = FaultyBus(faults), FaultyEventLog(faults)
     control, rates = MemoryControl(), FaultyRates(faults)
-    roster = MemoryRoster(bus.inner.announce)
-    tally = MemoryTally(bus.inner.announce, roster)
+    leases = MemoryLeases()
+    roster = MemoryRoster(bus.inner.announce, leases)
+    tally = MemoryTally(bus.inner.announce, leases)
     dispatcher = Dispatcher(
         DispatcherSettings(),
         apps or MemoryApps([APP, OFF]),

@@ -179,10 +179,10 @@ async def place(
     """
     bus = bus or FaultyBus()
     roster = roster or FaultyRoster(bus)
-    tally = tally or FaultyTally(bus, roster.inner)
+    tally = tally or FaultyTally(bus, roster.inner_leases)
     gateway = _gateway(bus, roster, tally=tally, **others)
     presence = Presence(
-        PresenceSettings(lease_grace=lease_grace, sweep_interval=0.05), roster=roster
+        PresenceSettings(lease_grace=lease_grace, sweep_interval=0.05), leases=roster
     )
     server = _server([presence, gateway], certificates, proxies)
     trust = TCPConnector(ssl=certificates.client_context() if certificates else True)
@@ -213,7 +213,7 @@ def _gateway(
 
     Args:
         bus: What it listens to.
-        roster: Where it seats members.
+        roster: Where it seats members and takes leases.
         tally: Where it counts connections.
         apps: Instead of `APP` alone.
         control: To give orders.
@@ -226,6 +226,7 @@ def _gateway(
         GatewaySettings(**settings),
         apps or MemoryApps([APP]),
         bus=bus,
+        leases=roster,
         roster=roster,
         tally=tally,
         verifier=verifier(*guards, grace=token_grace, informed=False),

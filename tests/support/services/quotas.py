@@ -31,7 +31,7 @@ class SlowTally(FaultyTally):
     """
 
     def __init__(self, bus: FaultyBus, roster: FaultyRoster) -> None:
-        super().__init__(bus, roster.inner)
+        super().__init__(bus, roster.inner_leases)
         self.answers = asyncio.Event()
         self.answers.set()
 

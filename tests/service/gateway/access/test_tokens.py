@@ -44,7 +44,7 @@ async def pair() -> AsyncIterator[Pair]:
     bus, control = FaultyBus(), MemoryControl()
     roster = FaultyRoster(bus)
     shared: dict[str, Any] = {"bus": bus, "roster": roster, "control": control}
-    shared["tally"] = FaultyTally(bus, roster.inner)
+    shared["tally"] = FaultyTally(bus, roster.inner_leases)
     async with place(**shared) as one, place(**shared) as two:
         yield Pair(one, two, control)
 

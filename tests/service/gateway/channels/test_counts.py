@@ -186,7 +186,7 @@ class TestHealed:
             former = here.gateway._lease.name
 
             here.roster.clear(former)
-            here.tally.inner._clear(former)
+            here.tally.inner.clear([former])
 
             await expect_count("a", 1, ann, bob)
             await expect_count("a", 2, ann, bob)

@@ -334,6 +334,7 @@ class TestRepair:
         """
         async with place() as here, place(bus=here.bus) as there:
             there.roster.inner = here.roster.inner
+            there.roster.inner_leases = here.roster.inner_leases
             ann = await here.join(ROOM, user="ann")
             here.roster.answers.clear()
             late = await here.connect()

@@ -42,7 +42,7 @@ async def test_let_in_too_late() -> None:
     bus = FaultyBus()
     roster = FaultyRoster(bus)
     lease = Lease(roster, ttl=DEADLINE, interval=DEADLINE, unseated=asyncio.Event())
-    gate = limiter.ConnectionLimiter(FaultyTally(bus, roster.inner), lease, renewal=DEADLINE)
+    gate = limiter.ConnectionLimiter(FaultyTally(bus, roster.inner_leases), lease, renewal=DEADLINE)
     newcomer = asyncio.create_task(gate.enter((Quota(WHOLE, 1),)))
     await until(lambda: len(gate._quotas) == 1)
     round_ = gate._quotas.round(1)

@@ -101,7 +101,7 @@ class TestApp:
             await stand(here.tally.inner, "a dead one", WHOLE, 2)
 
             await expect_refused(here, 4100)
-            await until(lambda: "a dead one" in here.roster.inner._lapsed)
+            await until(lambda: "a dead one" in here.roster.inner_leases._lapsed)
             here.roster.ahead = 2 * DEADLINE  # The grace period of a lapsed lease is over.
             await until(lambda: held(here, WHOLE) == 0)
 
@@ -227,7 +227,7 @@ class TestApp:
             await until(lambda: held(here, WHOLE) == 1)
 
             here.roster.clear(former)
-            here.tally.inner._clear(former)
+            here.tally.inner.clear([former])
 
             await until(lambda: here.gateway._lease.name != former and held(here, WHOLE) == 1)
             second = await here.connect()

@@ -7,8 +7,10 @@ import pytest
 
 from libs.common.bus.messages import Counted
 from libs.common.channels import Channel
-from libs.common.roster.memory import CLEARED_FOR, MemoryRoster
-from libs.common.roster.port import JoinRequest, LeaseLost, Seat
+from libs.common.leases.memory import MemoryLeases
+from libs.common.leases.port import CLEARED_FOR, LeaseLost
+from libs.common.roster.memory import MemoryRoster
+from libs.common.roster.port import JoinRequest, Seat
 from libs.common.tally.memory import MemoryTally
 from libs.common.tally.port import Count, Outcome, Subject
 
@@ -19,25 +21,27 @@ APP = Subject("app", "1")
 
 @dataclass(slots=True)
 class Process:
-    """A process with a roster and a tally, where time passes when a test says so."""
+    """A process with leases, a roster and a tally, where time passes when a test says so."""
 
     now: float = 1000.0
     announced: list[Counted] = field(default_factory=list)
+    leases: MemoryLeases = field(init=False)
     roster: MemoryRoster = field(init=False)
     tally: MemoryTally = field(init=False)
 
     def __post_init__(self) -> None:
-        self.roster = MemoryRoster(lambda _: None, lambda: self.now)
-        self.tally = MemoryTally(self.announced.append, self.roster)
+        self.leases = MemoryLeases(lambda: self.now)
+        self.roster = MemoryRoster(lambda _: None, self.leases)
+        self.tally = MemoryTally(self.announced.append, self.leases)
 
 
 class TestLeases:
-    """Counts go by the leases of the roster, and its clock."""
+    """Counts go by leases, and their clock."""
 
     async def test_lapses(self) -> None:
         """How long another gateway was silent is told until its lease lapses; then it is in doubt."""
         process = Process()
-        await process.roster.renew("g1", ttl=10)
+        await process.leases.renew("g1", ttl=10)
         await process.tally.report("g1", [Count(APP, 1)])
         process.now += 9.9
         early = await process.tally.report("g2", [Count(APP, 1)])
@@ -51,14 +55,14 @@ class TestLeases:
     async def test_grace(self) -> None:
         """What a gateway had is taken off when the grace has passed, and announced."""
         process = Process()
-        await process.roster.renew("g1", ttl=10)
+        await process.leases.renew("g1", ttl=10)
         await process.tally.report("g1", [Count(SUBSCRIPTIONS, 2), Count(APP, 2)])
         process.now += 100
-        cleared = [await process.roster.sweep(grace=5)]
+        cleared = [await process.leases.sweep(grace=5)]
         process.now += 4.9
-        cleared.append(await process.roster.sweep(grace=5))
+        cleared.append(await process.leases.sweep(grace=5))
         process.now += 0.1
-        cleared.append(await process.roster.sweep(grace=5))
+        cleared.append(await process.leases.sweep(grace=5))
 
         assert cleared == [0, 0, 2]
         assert process.announced == [Counted(ROOM, 0)]
@@ -67,14 +71,14 @@ class TestLeases:
     async def test_reporting_is_no_renewal(self) -> None:
         """A gateway whose lease lapsed does not prolong its grace by reporting."""
         process = Process()
-        await process.roster.renew("g1", ttl=0)
-        await process.roster.sweep(grace=5)
+        await process.leases.renew("g1", ttl=0)
+        await process.leases.sweep(grace=5)
         process.now += 4
         await process.tally.report("g1", [Count(APP, 1)])
-        await process.roster.sweep(grace=5)
+        await process.leases.sweep(grace=5)
         process.now += 1
 
-        assert await process.roster.sweep(grace=5) == 1
+        assert await process.leases.sweep(grace=5) == 1
         (refused,) = await process.tally.report("g1", [Count(APP, 1)])
         assert isinstance(refused, LeaseLost)
 
@@ -84,7 +88,7 @@ class TestLeases:
         await process.roster.join([JoinRequest(Seat(ROOM, "1.1", "g1"), "ann", "{}")])
         await process.tally.report("g1", [Count(SUBSCRIPTIONS, 1), Count(APP, 1)])
 
-        assert await process.roster.sweep(grace=0) == 3
+        assert await process.leases.sweep(grace=0) == 3
 
 
 class TestBounds:
@@ -99,9 +103,10 @@ class TestBounds:
             await process.tally.report(name, [Count(subject, 1, limit=2), Count(APP, 1)])
             if number % 2:
                 await process.tally.report(name, [Count(subject, 0), Count(APP, 0)])
-        await process.roster.sweep(grace=0)
+        await process.leases.sweep(grace=0)
         process.now += CLEARED_FOR
-        await process.roster.sweep(grace=0)
+        await process.leases.sweep(grace=0)
 
         assert process.tally._numbers == {}
-        assert process.roster._leases == process.roster._cleared == process.roster._lapsed == {}
+        leases = process.leases
+        assert leases._leases == leases._cleared == leases._lapsed == {}

@@ -1,4 +1,4 @@
-"""Sweeps of the Redis roster, which take several steps and may end after any of them."""
+"""Sweeps of the Redis leases, which take several steps and may end after any of them."""
 
 import asyncio
 import functools
@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from libs.common.leases.port import LeaseLost
+from libs.common.leases.redis import SHARE
 from libs.common.redis.connection import RedisConnection
 from libs.common.redis.scripts import Call
-from libs.common.roster.port import JoinRequest, LeaseLost, Roster
-from libs.common.roster.redis import CLEAR, SHARE, RedisRoster
+from libs.common.roster.port import JoinRequest, Roster
+from libs.common.roster.redis import CLEAR
 from tests.support.ports.rosters import (
     CHANNEL,
     DEADLINE,
@@ -61,11 +63,11 @@ class TestSweepers:
         await seated(
             site.roster, *(request(CHANNEL, f"u{n}", socket_id=f"{n}.1") for n in range(5))
         )
-        await site.roster.release("g1")
+        await site.leases.release("g1")
         await one.judge()
 
         (answer,) = await site.roster.join([request(CHANNEL, "eve", socket_id="9.1")])
-        await sweep_away(site.other, 5)
+        await sweep_away(site.other_leases, 5)
 
         assert isinstance(answer, LeaseLost)
         assert (await site.roster.members([CHANNEL]))[0].infos == {}
@@ -75,14 +77,14 @@ class TestSweepers:
         ann, bob = (request(CHANNEL, user, socket_id=f"{user}.1") for user in ("ann", "bob"))
         await seated(site.roster, ann, bob)
         await site.roster.leave([bob.seat], grace=SHORT)
-        await site.roster.release("g1")
+        await site.leases.release("g1")
         await one.judge()
 
         for user in ("ann", "bob"):
             await seated(site.roster, request(CHANNEL, user, socket_id=f"{user}.1", gateway="g2"))
-        await site.roster.renew("g2", ttl=LONG)
+        await site.leases.renew("g2", ttl=LONG)
 
-        assert await site.other.sweep(grace=0) == 0
+        assert await site.other_leases.sweep(grace=0) == 0
         assert (await site.roster.members([CHANNEL]))[0].infos.keys() == {"ann", "bob"}
 
     @pytest.mark.parametrize("is_leaving", [False, True])
@@ -95,9 +97,9 @@ class TestSweepers:
             redis_process(redis_url, prefix) as one,
             Meddled(redis_url, "roster") as connection,
         ):
-            sweeper = RedisRoster(connection, one.keys)
+            sweeper = RedisProcess.on(connection, one.keys).leases
             connection.meddle = functools.partial(come_back, one.roster, ann, is_leaving=is_leaving)
-            await one.roster.renew("g1", ttl=LONG)
+            await one.leases.renew("g1", ttl=LONG)
             await seated(one.roster, ann)
             await one.roster.leave([ann.seat], grace=SHORT)
             cleared = 0
@@ -117,7 +119,7 @@ class TestSweepers:
                     *(request(CHANNEL, f"u{n}", socket_id=f"{n}.1") for n in range(SHARE)),
                 )
                 await ear.heard()
-                dying = asyncio.ensure_future(site.roster.sweep(grace=0))
+                dying = asyncio.ensure_future(site.leases.sweep(grace=0))
                 for _ in range(ticks):
                     await asyncio.sleep(0)
                 dying.cancel()
@@ -126,9 +128,9 @@ class TestSweepers:
                 left: list[str] = []
                 async with asyncio.timeout(DEADLINE):
                     while len(left) < SHARE:
-                        await site.other.sweep(grace=0)
+                        await site.other_leases.sweep(grace=0)
                         left += [transition.user_id for transition in await ear.heard()]
-                await site.other.sweep(grace=0)
+                await site.other_leases.sweep(grace=0)
                 left += [transition.user_id for transition in await ear.heard()]
 
             assert sorted(left) == sorted(f"u{n}" for n in range(SHARE))
@@ -137,9 +139,9 @@ class TestSweepers:
         """A call clears no more of a partition than its share."""
         channel = [request(CHANNEL, f"u{n}", socket_id=f"{n}.1") for n in range(3 * SHARE)]
         await seated(site.roster, *channel)
-        await site.roster.release("g1")
+        await site.leases.release("g1")
 
-        counts = [await site.roster.sweep(grace=0) for _ in range(4)]
+        counts = [await site.leases.sweep(grace=0) for _ in range(4)]
 
         assert counts == [SHARE, SHARE, SHARE, 0]
 
@@ -152,7 +154,7 @@ class TestSweepers:
         counts: list[int] = []
         async with asyncio.timeout(DEADLINE):
             while sum(counts) < 3 * SHARE:
-                counts.append(await site.roster.sweep(grace=0))
+                counts.append(await site.leases.sweep(grace=0))
 
         assert max(counts) <= SHARE
 
@@ -168,14 +170,14 @@ class TestSweepers:
     async def test_joining_is_no_renewal(self, site: Deployment, one: RedisProcess) -> None:
         """A gateway whose lease lapsed does not prolong its grace by joining."""
         ann = request(CHANNEL, "ann", socket_id="1.1")
-        await site.roster.release("g1")
+        await site.leases.release("g1")
         long_ago = round((time.time() - 2 * LONG) * 1000)
         lapsed = one.keys.partition("roster.lapsed", one.keys.index(CHANNEL))
         await one.ask(lapsed, "ZADD", long_ago, "g1")
 
         await seated(site.roster, ann)
 
-        assert await site.roster.sweep(grace=LONG) == 1
+        assert await site.leases.sweep(grace=LONG) == 1
 
     async def test_many_gateways(self, site: Deployment) -> None:
         """More dead gateways than one call handles are all cleared."""
@@ -188,7 +190,7 @@ class TestSweepers:
         cleared = 0
         async with asyncio.timeout(DEADLINE):
             while cleared < len(requests):
-                cleared += await site.roster.sweep(grace=0)
+                cleared += await site.leases.sweep(grace=0)
 
         assert cleared == len(requests)
         assert (await site.roster.members([CHANNEL]))[0].infos == {}

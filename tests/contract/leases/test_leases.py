@@ -1,11 +1,12 @@
-"""The contract of `roster.Roster` about leases, on every adapter."""
+"""The contract of `leases.port.Leases`, by what it does to the roster, on every adapter."""
 
 import asyncio
 
 import pytest
 
 from libs.common.channels import Channel
-from libs.common.roster.port import LeaseLost, Members, Seat
+from libs.common.leases.port import LeaseLost
+from libs.common.roster.port import Members, Seat
 from tests.support.ports.rosters import (
     CHANNEL,
     LONG,
@@ -26,7 +27,7 @@ class TestLease:
 
     async def test_lapsed(self, site: Deployment, ear: Ear) -> None:
         """A gateway whose lease lapsed loses its seats, each announced once; others keep theirs."""
-        await site.roster.renew("dead", ttl=SHORT)
+        await site.leases.renew("dead", ttl=SHORT)
         await seated(
             site.roster,
             *(
@@ -42,7 +43,9 @@ class TestLease:
         async with asyncio.timeout(10):
             while cleared < 100:
                 cleared += sum(
-                    await asyncio.gather(site.roster.sweep(grace=0), site.other.sweep(grace=0))
+                    await asyncio.gather(
+                        site.leases.sweep(grace=0), site.other_leases.sweep(grace=0)
+                    )
                 )
                 await asyncio.sleep(0)
 
@@ -56,74 +59,74 @@ class TestLease:
         """A released lease has lapsed at once, whatever its ttl was."""
         await seated(site.roster, request(CHANNEL, "ann", socket_id="1.1"))
 
-        await site.other.release("g1")
+        await site.other_leases.release("g1")
 
-        await sweep_away(site.other, 1)
+        await sweep_away(site.other_leases, 1)
         assert (await read(site)).infos == {}
 
     async def test_release_waits_for_the_grace(self, site: Deployment) -> None:
         """A released gateway's seats stay while the grace period lasts."""
         await seated(site.roster, request(CHANNEL, "ann", socket_id="1.1"))
 
-        await site.roster.release("g1")
+        await site.leases.release("g1")
 
-        assert await site.other.sweep(grace=LONG) == 0
+        assert await site.other_leases.sweep(grace=LONG) == 0
         assert (await read(site)).infos.keys() == {"ann"}
 
     async def test_release_of_a_stranger(self, site: Deployment) -> None:
         """Releasing a lease that was never taken is nothing."""
-        await site.roster.release("stranger")
-        await site.roster.sweep(grace=0)
+        await site.leases.release("stranger")
+        await site.leases.sweep(grace=0)
 
-        await site.roster.renew("stranger", ttl=LONG)
+        await site.leases.renew("stranger", ttl=LONG)
 
     async def test_renewed(self, site: Deployment) -> None:
         """A renewed lease keeps the seats."""
-        await site.roster.renew("g1", ttl=SHORT)
+        await site.leases.renew("g1", ttl=SHORT)
         await seated(site.roster, request(CHANNEL, "ann", socket_id="1.1"))
-        await site.roster.renew("g1", ttl=LONG)
+        await site.leases.renew("g1", ttl=LONG)
 
-        assert await site.roster.sweep(grace=0) == 0
+        assert await site.leases.sweep(grace=0) == 0
         assert (await read(site)).infos.keys() == {"ann"}
 
     async def test_renewed_in_the_grace_period(self, site: Deployment) -> None:
         """A gateway that renews its lease while the grace period lasts loses nothing."""
-        await site.roster.renew("g1", ttl=-1)
+        await site.leases.renew("g1", ttl=-1)
         await seated(site.roster, request(CHANNEL, "ann", socket_id="1.1"))
-        assert await site.other.sweep(grace=LONG) == 0
+        assert await site.other_leases.sweep(grace=LONG) == 0
 
-        await site.roster.renew("g1", ttl=LONG)
+        await site.leases.renew("g1", ttl=LONG)
 
-        assert await site.other.sweep(grace=0) == 0
+        assert await site.other_leases.sweep(grace=0) == 0
         assert (await read(site)).infos.keys() == {"ann"}
 
     async def test_outage(self, site: Deployment) -> None:
         """The grace begins with the first sweep: leases that lapsed while nobody swept are kept."""
-        await site.roster.renew("g1", ttl=-2 * LONG)
+        await site.leases.renew("g1", ttl=-2 * LONG)
         await seated(site.roster, request(CHANNEL, "ann", socket_id="1.1"))
 
-        assert await site.other.sweep(grace=LONG) == 0
+        assert await site.other_leases.sweep(grace=LONG) == 0
 
-        await site.roster.renew("g1", ttl=LONG)
+        await site.leases.renew("g1", ttl=LONG)
         assert (await read(site)).infos.keys() == {"ann"}
 
     async def test_had_a_lease(self, site: Deployment) -> None:
         """A renewal tells whether the gateway had a lease; joining and lapsing give none."""
-        taken = await site.roster.renew("g3", ttl=LONG)
-        renewed = await site.other.renew("g3", ttl=-1)
-        await site.roster.sweep(grace=LONG)
-        lapsed = await site.roster.renew("g3", ttl=LONG)
+        taken = await site.leases.renew("g3", ttl=LONG)
+        renewed = await site.other_leases.renew("g3", ttl=-1)
+        await site.leases.sweep(grace=LONG)
+        lapsed = await site.leases.renew("g3", ttl=LONG)
         await seated(site.roster, request(CHANNEL, "ann", socket_id="1.1", gateway="g4"))
-        joined = await site.roster.renew("g4", ttl=LONG)
+        joined = await site.leases.renew("g4", ttl=LONG)
 
         assert (taken, renewed, lapsed, joined) == (False, True, False, False)
-        assert await site.other.renew("g4", ttl=LONG)
+        assert await site.other_leases.renew("g4", ttl=LONG)
 
     async def test_never_taken(self, site: Deployment) -> None:
         """Seats of a gateway without a lease do not stay for ever."""
         await seated(site.roster, request(CHANNEL, "ann", socket_id="1.1", gateway="ghost"))
 
-        await sweep_away(site.other, 1)
+        await sweep_away(site.other_leases, 1)
 
         assert (await read(site)).infos == {}
 
@@ -132,8 +135,8 @@ class TestLease:
         channels = [Channel("1", f"presence-{n}") for n in range(20)]
         ann = request(CHANNEL, "ann", socket_id="1.1")
         await seated(site.roster, ann)
-        await site.roster.release("g1")
-        await sweep_away(site.other, 1)
+        await site.leases.release("g1")
+        await sweep_away(site.other_leases, 1)
         await ear.heard()
 
         answers = await site.roster.join(
@@ -142,13 +145,13 @@ class TestLease:
 
         assert all(isinstance(answer, LeaseLost) for answer in answers)
         with pytest.raises(LeaseLost):
-            await site.roster.renew("g1", ttl=LONG)
+            await site.leases.renew("g1", ttl=LONG)
         assert await ear.heard() == []
 
     async def test_refused_alone(self, site: Deployment) -> None:
         """That one gateway was cleared is nothing to another one's request beside it."""
-        await site.roster.release("g1")
-        await site.roster.sweep(grace=0)
+        await site.leases.release("g1")
+        await site.leases.sweep(grace=0)
 
         lost, members = await site.roster.join(
             [
@@ -166,9 +169,9 @@ class TestLease:
         ann = request(CHANNEL, "ann", socket_id="1.1")
         await seated(site.roster, ann)
         await site.roster.leave([ann.seat], grace=LONG)
-        await site.roster.release("g1")
+        await site.leases.release("g1")
 
-        await sweep_away(site.roster, 1)
+        await sweep_away(site.leases, 1)
 
         assert [transition.info for transition in await ear.heard()] == ["{}", None]
 
@@ -185,8 +188,8 @@ class TestNewName:
         await ear.heard()
 
         await seated(site.roster, new)
-        await site.roster.release("g1")
-        await sweep_away(site.other, 1)
+        await site.leases.release("g1")
+        await sweep_away(site.other_leases, 1)
 
         assert [(one.user_id, one.info) for one in await ear.heard()] == [("bob", None)]
         assert (await read(site)).infos.keys() == {"ann"}
@@ -200,8 +203,8 @@ class TestNewName:
 
         await site.roster.leave([old.seat], grace=0)
         await site.roster.leave([old.seat], grace=SHORT)
-        await site.roster.release("g1")
-        await site.roster.sweep(grace=0)
+        await site.leases.release("g1")
+        await site.leases.sweep(grace=0)
 
         assert (await read(site)).infos.keys() == {"ann"}
 
@@ -215,7 +218,7 @@ class TestNewName:
             )
 
         await site.roster.leave([Seat(CHANNEL, "1.1", "g2")], grace=0)
-        await site.roster.release("g2")
-        await sweep_away(site.roster, 1)
+        await site.leases.release("g2")
+        await sweep_away(site.leases, 1)
 
         assert (await read(site)).infos == {}

@@ -1,0 +1,102 @@
+"""The leases of a single process: the reference implementation of `leases.port.Leases`."""
+
+import math
+import time
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Protocol, TypeVar
+
+from libs.common.leases.port import CLEARED_FOR, LeaseLost
+
+_NEVER = -math.inf  # When the lease of a gateway that never took one lapsed.
+
+_Key = TypeVar("_Key", bound=Hashable)
+
+
+class MemoryHoldings(Protocol):
+    """What gateways hold in this process while their leases last."""
+
+    def clear(self, gateways: Sequence[str]) -> int:
+        """
+        Take away a bounded part of what is due.
+
+        Args:
+            gateways: Those that were cleared since the last call; none of them gets anything any more.
+
+        Returns:
+            How much was taken away; what is left is for the next call.
+        """
+
+
+class MemoryLeases:
+    """
+    Leases for one process.  See `Leases`.
+
+    Args:
+        clock: Monotonic seconds.
+
+    Attributes:
+        clock: The same, for what is held.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self._leases: dict[str, float] = {}  # Gateway to when it lapses.
+        self._renewed: dict[str, float] = {}  # Gateway to when, of those that are in `_leases`.
+        self._lapsed: dict[str, float] = {}  # Gateway to when a sweep first saw that.
+        self._cleared: dict[str, float] = {}  # Gateway to when; swept out after a day.
+        self._holdings: list[MemoryHoldings] = []
+
+    def keep(self, holdings: MemoryHoldings) -> None:
+        """Have what gateways hold there end with their leases."""
+        self._holdings.append(holdings)
+
+    def expect(self, gateway: str) -> None:
+        """Take a gateway that has no lease for one whose lease lapsed, so that it does not stay for ever."""
+        self._leases.setdefault(gateway, _NEVER)
+
+    def silence(self, gateway: str) -> float:
+        """Tell how many seconds ago a gateway renewed its lease; infinity: it lapsed, or there is none."""
+        now = self.clock()
+        if self._leases.get(gateway, _NEVER) <= now:
+            return math.inf
+        return now - self._renewed[gateway]
+
+    def has_cleared(self, gateway: str) -> bool:
+        """Tell whether a gateway was cleared."""
+        return gateway in self._cleared
+
+    async def renew(self, gateway: str, *, ttl: float) -> bool:
+        """See `Leases.renew`."""
+        if gateway in self._cleared:
+            raise LeaseLost(gateway)
+        had_lease = self._leases.get(gateway, _NEVER) != _NEVER
+        self._lapsed.pop(gateway, None)
+        self._renewed[gateway] = self.clock()
+        self._leases[gateway] = self.clock() + ttl
+        return had_lease
+
+    async def release(self, gateway: str) -> None:
+        """See `Leases.release`."""
+        self._renewed.pop(gateway, None)
+        if self._leases.pop(gateway, None) is not None:
+            self._lapsed.setdefault(gateway, self.clock())
+
+    async def sweep(self, *, grace: float) -> int:
+        """See `Leases.sweep`."""
+        now = self.clock()
+        for gateway in due(self._leases, now):
+            del self._leases[gateway]
+            self._renewed.pop(gateway, None)
+            self._lapsed.setdefault(gateway, now)
+        for gateway in due(self._cleared, now - CLEARED_FOR):
+            del self._cleared[gateway]
+        ended = due(self._lapsed, now - grace)
+        for gateway in ended:
+            del self._lapsed[gateway]
+            self._cleared[gateway] = now
+        return sum(holdings.clear(ended) for holdings in self._holdings)
+
+
+def due(instants: Mapping[_Key, float], now: float) -> list[_Key]:
+    """Name those whose instant has come, in the order in which they were put down."""
+    return [key for key, at in instants.items() if at <= now]

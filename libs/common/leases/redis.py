@@ -1,0 +1,151 @@
+"""
+Leases on Redis.  See `leases.port.Leases`; the scripts beside this module say which keys there are.
+
+Each partition keeps leases of its own, beside what is held in it, so that every decision is one script on one
+server: a gateway renews as many leases as there are partitions, in one pipeline.  Where part of a cluster is
+away, the rest goes on.  The keys are named for the roster, as they were before leases were apart from it.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from libs.common.leases.port import LeaseLost
+from libs.common.redis.connection import RedisConnection, raise_first
+from libs.common.redis.keys import Keys
+from libs.common.redis.node import Word
+from libs.common.redis.scripts import Call, Script, milliseconds
+
+REFUSED = -1  # The reply of ``renew.lua`` to a gateway that was cleared.
+SHARE = 64  # Gateways of a partition that one sweep handles, and how much of what each holds.
+
+_HERE = Path(__file__).parent
+# Without memory left still runs what keeps leases, and what ends them, which frees some.
+SWEEP = Script.joined(_HERE / "sweep.lua", flags="allow-oom")
+RENEW = Script.joined(_HERE / "renew.lua", flags="allow-oom")
+RELEASE = Script.joined(_HERE / "release.lua", flags="allow-oom")
+
+
+class Ended(NamedTuple):
+    """A gateway that was cleared, in a partition where it may still hold something."""
+
+    partition: int
+    gateway: str
+
+
+class Search(NamedTuple):
+    """
+    A question for what is due, and what to do with the answer.
+
+    Attributes:
+        call: Replies with a list of texts.
+        clear: Makes calls of them, of which each replies how much it took away.
+    """
+
+    call: Call
+    clear: Callable[[Sequence[bytes]], list[Call]]
+
+
+class RedisHoldings(Protocol):
+    """What gateways hold on Redis, in the partitions of their leases, while these last."""
+
+    def overdue(self, partition: int, *, most: int) -> list[Search]:
+        """Look for what is over by its own time, though its gateway lives; nothing if there is no such."""
+
+    def held_by(self, ended: Ended, *, most: int) -> Search:
+        """Look for so much of what a gateway holds; an empty reply says that it holds nothing any more."""
+
+
+class RedisLeases:
+    """
+    Leases that all processes of a deployment share.  See `Leases`.
+
+    Args:
+        connection: To Redis; the caller opens and closes it.
+        keys: The deployment's names.
+        holdings: What is taken from gateways that are cleared.
+    """
+
+    def __init__(
+        self, connection: RedisConnection, keys: Keys, holdings: Sequence[RedisHoldings]
+    ) -> None:
+        self._connection = connection
+        self._keys = keys
+        self._holdings = holdings
+
+    async def renew(self, gateway: str, *, ttl: float) -> bool:
+        """See `Leases.renew`."""
+        kinds = ("leases", "lapsed", "cleared", "renewed")
+        replies = await self._everywhere(RENEW, kinds, gateway, milliseconds(ttl))
+        if REFUSED in replies:
+            raise LeaseLost(gateway)
+        raise_first(replies)
+        return all(replies)
+
+    async def release(self, gateway: str) -> None:
+        """See `Leases.release`."""
+        raise_first(await self._everywhere(RELEASE, ("leases", "lapsed", "renewed"), gateway))
+
+    async def sweep(self, *, grace: float) -> int:
+        """See `Leases.sweep`."""
+        judged = await self._judge(grace)
+        ended = [
+            Ended(partition, name.decode())
+            for partition, reply in enumerate(judged)
+            for name in _texts(reply)
+        ]
+        searches = [*self._overdue(), *self._held_by(ended)]
+        found = await self._connection.ask_all([search.call for search in searches])
+        clearing = [
+            call
+            for search, reply in zip(searches, found, strict=True)
+            for call in search.clear(_texts(reply))
+        ]
+        settling = map(self._settle, self._empty_handed(ended, found))
+        cleared = await self._connection.ask_all([*clearing, *settling])
+        raise_first([*judged, *found, *cleared])
+        return sum(cleared[: len(clearing)])
+
+    async def _judge(self, grace: float) -> list[Any]:
+        kinds = ("leases", "lapsed", "cleared", "renewed")
+        return await self._everywhere(SWEEP, kinds, milliseconds(grace), SHARE)
+
+    def _overdue(self) -> list[Search]:
+        partitions = range(len(self._keys.tags))
+        return [
+            search
+            for holdings in self._holdings
+            for partition in partitions
+            for search in holdings.overdue(partition, most=SHARE)
+        ]
+
+    def _held_by(self, ended: Iterable[Ended]) -> list[Search]:
+        return [holdings.held_by(each, most=SHARE) for each in ended for holdings in self._holdings]
+
+    def _empty_handed(self, ended: Sequence[Ended], found: Sequence[Any]) -> list[Ended]:
+        """Name those of whom nothing was found; theirs are the last replies, one for each holdings."""
+        kinds = len(self._holdings)
+        replies = found[len(found) - len(ended) * kinds :]
+        return [
+            each
+            for place, each in enumerate(ended)
+            if all(reply == [] for reply in replies[place * kinds : (place + 1) * kinds])
+        ]
+
+    def _settle(self, ended: Ended) -> Call:
+        """Strike out a gateway that holds nothing, and gets nothing, as it is refused."""
+        key = self._keys.partition("roster.lapsed", ended.partition)
+        return Call(key, ("ZREM", key, ended.gateway))
+
+    async def _everywhere(self, script: Script, kinds: Sequence[str], *args: Word) -> list[Any]:
+        """Run a script in every partition; errors are among the replies."""
+        calls = []
+        for partition in range(len(self._keys.tags)):
+            keys = [self._keys.partition(f"roster.{kind}", partition) for kind in kinds]
+            calls.append(script.call(keys, *args))
+        return await self._connection.ask_all(calls)
+
+
+def _texts(reply: Any) -> Sequence[bytes]:
+    """Return what a reply names: nothing, if it is an error."""
+    return () if isinstance(reply, Exception) else reply
