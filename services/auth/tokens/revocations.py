@@ -1,34 +1,30 @@
 """
-Hears what control orders: which channel tokens are revoked.
+Hears from control which channel tokens are revoked.
 
-A token counts as good only after all orders in force have been heard once.  While control is away afterwards, what is
-known holds.
+A token counts as good only after all commands in force have been heard once (`control.hearing`).
 """
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
 from libs.common.control.commands import Command
-from libs.common.control.port import CommandListener, Control
+from libs.common.control.hearing import hear
+from libs.common.control.port import Control
 from libs.common.errors import Unavailable
-from libs.common.retry import Backoff
 from libs.common.tokens.channel_tokens import ChannelToken
 from libs.common.tokens.revocations import Revocations
 
 log = structlog.get_logger()
 
-POLL = 1.0  # Seconds that one look for orders waits.
-
 
 class RevocationList:
     """
-    Orders about tokens, given and heard.
+    Commands about tokens, given and heard.
 
     Args:
-        control: Announces and remembers them.
-        revocations: What is known of them here.
+        control: Announces and remembers commands.
+        revocations: What is known here of tokens that are revoked.
         clock: UTC epoch seconds.
     """
 
@@ -38,26 +34,25 @@ class RevocationList:
         self._control = control
         self._clock = clock
         self._revocations = revocations
-        self._has_heard = False
+        self._knows_all = False
 
     async def run(self) -> None:
-        """Hear orders until cancelled."""
-        backoff = Backoff()
-        async with self._control.listen() as listener:
-            while True:
-                try:
-                    await self._hear(listener)
-                except Unavailable:
-                    await asyncio.sleep(backoff.delay())
-                else:
-                    backoff.reset()
+        """Hear commands until cancelled."""
+        await hear(self._control, self._take, informed=self._know_all)
+
+    def _take(self, commands: Sequence[Command]) -> None:
+        for command in commands:
+            self._note(command)
+
+    def _know_all(self) -> None:
+        self._knows_all = True
 
     async def send(self, command: Command) -> None:
         """
-        Give an order, and hold to it here at once.
+        Give a command, and hold to it here at once.
 
         Raises:
-            Unavailable: Control is away; the order may have been given.
+            Unavailable: Control is away; the command may have been given.
         """
         await self._control.send(command)
         self._note(command)
@@ -68,19 +63,11 @@ class RevocationList:
 
         Raises:
             RevokedToken: It is.
-            Unavailable: The orders in force were not heard yet.
+            Unavailable: The commands in force were not heard yet.
         """
-        if not self._has_heard:
+        if not self._knows_all:
             raise Unavailable("control")
         self._revocations.check(token, self._clock())
-
-    async def _hear(self, listener: CommandListener) -> None:
-        """Take what has come.  A first silence tells that all orders in force were among it."""
-        revocations = await listener.receive(POLL if self._has_heard else 0)
-        for command in revocations:
-            self._note(command)
-        if not revocations:
-            self._has_heard = True
 
     def _note(self, command: Command) -> None:
         app = self._revocations.add(command, self._clock())

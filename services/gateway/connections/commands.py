@@ -8,22 +8,20 @@ machines, which are kept in step by their operators.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import structlog
 
 from libs.common.control.commands import Command
+from libs.common.control.hearing import hear
 from libs.common.control.port import Control
-from libs.common.errors import Unavailable
-from libs.common.retry import Backoff
 from libs.common.tokens.revocations import REVOKE
 from services.gateway.access.verifier import Verifier
 from services.gateway.connections.connection import Connection
 
 log = structlog.get_logger()
 
-POLL = 1.0  # Seconds that one look for orders waits.
 TERMINATED = 4009  # Pusher, "Error codes": unauthorised; clients do not return by themselves.
 
 T = TypeVar("T")
@@ -90,23 +88,15 @@ class CommandHandler:
             _remove(self._showing, (app, jti), connection)
 
     async def run(self) -> None:
-        """Carry out orders until cancelled."""
-        backoff = Backoff()
-        async with self._control.listen() as listener:
-            while True:
-                try:
-                    commands = await listener.receive(POLL if self.heard.is_set() else 0.0)
-                except Unavailable:
-                    await asyncio.sleep(backoff.delay())
-                    continue
-                backoff.reset()
-                self._take(commands)
-                if not commands and not self.heard.is_set():  # See `OrderListener.receive`.
-                    self._verifier.is_informed = True
-                    self.heard.set()
-                    self._informed()
+        """Carry out commands until cancelled."""
+        await hear(self._control, self._take, informed=self._know_all)
 
-    def _take(self, commands: list[Command]) -> None:
+    def _know_all(self) -> None:
+        self._verifier.is_informed = True
+        self.heard.set()
+        self._informed()
+
+    def _take(self, commands: Sequence[Command]) -> None:
         """Carry out what came together; revocations with one look at who may be meant."""
         folded: set[str] = set()
         for command in commands:
