@@ -1,24 +1,23 @@
 """
 Revocations: which channel tokens are refused before their time.
 
-Pure.  Fed with control's orders, and asked about each token that is presented.  A token is known by its ``jti``, so no
+Pure.  Fed with control's commands, and asked about each token that is presented.  A token is known by its ``jti``, so no
 text of one is ever kept; a user's revocation covers the tokens that were issued until then.  What has expired is
 forgotten, since the tokens that it meant have expired too.
 
-Memory is bounded, and nothing that is in force is ever forgotten: when there are too many revocations, those of the app
-that has most become one, which covers all tokens of that app that were issued until then.  That refuses more than was
-asked, of the app that asked for so much; its clients fetch new tokens.
+Memory is bounded (`denials`): when there are too many revocations, those of the app that has most become one, which
+covers all tokens of that app that were issued until then; its clients fetch new tokens.
 """
 
 from dataclasses import dataclass, field
 
 from libs.common.control.commands import Command
+from libs.common.denials import Denial, Denials, in_force, widest
 from libs.common.tokens.channel_tokens import LEEWAY, ChannelToken
 from libs.common.tokens.key_ring import BadChannelToken
 
 REVOKE = "revoke"
 MOST = 100_000  # Revocations of all apps together, about 20 MB.
-TIDY_FROM = 1024  # Revocations below which none is looked through for what has expired.
 
 
 class RevokedToken(BadChannelToken):
@@ -29,48 +28,46 @@ class RevokedToken(BadChannelToken):
 
 
 @dataclass(slots=True)
-class _Until:
-    """Tokens that were issued until an instant, for as long as they could be good; UTC epoch seconds."""
-
-    issued_at: float
-    expires_at: float
-
-    def widen(self, issued_at: float, expires_at: float) -> None:
-        """Cover what both cover."""
-        self.issued_at = max(self.issued_at, issued_at)
-        self.expires_at = max(self.expires_at, expires_at)
-
-    def covers(self, token: ChannelToken, now: float) -> bool:
-        """Tell whether a token is meant."""
-        return token.issued_at <= self.issued_at and now < self.expires_at
-
-
-@dataclass(slots=True)
 class _Revoked:
     """The revocations of one app."""
 
     names: dict[str, float] = field(default_factory=dict)  # jti to expiry.
-    users: dict[str, _Until] = field(default_factory=dict)
-    everything: _Until | None = None
+    users: dict[str, Denial] = field(default_factory=dict)
+    everything: Denial | None = None
 
     def __len__(self) -> int:
         return len(self.names) + len(self.users)
 
+    def note(self, command: Command) -> None:
+        """Let a later command widen an earlier one, in whichever sequence they are heard."""
+        if command.kind in {"jti", "token"}:
+            known = self.names.get(command.subject, command.expires_at)
+            self.names[command.subject] = max(known, command.expires_at)
+        elif command.kind == "user":  # Other kinds are those of a newer release.
+            denial = Denial(command.issued_at, command.expires_at)
+            self.users[command.subject] = widest((denial, self.users.get(command.subject, denial)))
+
+    def covers(self, token: ChannelToken, now: float) -> bool:
+        """Tell whether a token is meant, by its name, with its user, or with all."""
+        several = (self.users.get(token.user), self.everything)
+        return now < self.names.get(token.jti, now) or any(
+            denial is not None and denial.covers(token.issued_at, now) for denial in several
+        )
+
     def tidy(self, now: float) -> bool:
-        """Forget what has expired, and tell whether something is left."""
+        """See `AppDenials.tidy`."""
         self.names = {jti: at for jti, at in self.names.items() if now < at}
-        self.users = {user: until for user, until in self.users.items() if now < until.expires_at}
+        self.users = in_force(self.users, now)
         if self.everything is not None and self.everything.expires_at <= now:
             self.everything = None
         return bool(self.names or self.users or self.everything)
 
     def fold(self, now: float) -> None:
-        """Let one revocation stand for all: tokens whose issuer's clock is ahead are among them."""
-        instants = [*self.names.values(), *(until.expires_at for until in self.users.values())]
-        covered = max([now, *(until.issued_at for until in self.users.values())]) + LEEWAY
-        if self.everything is None:
-            self.everything = _Until(covered, max(instants))
-        self.everything.widen(covered, max(instants))
+        """See `AppDenials.fold`: tokens whose issuer's clock is ahead are among those that are meant."""
+        expires_at = max([*self.names.values(), *(each.expires_at for each in self.users.values())])
+        covered = max([now, *(each.issued_at for each in self.users.values())]) + LEEWAY
+        every = Denial(covered, expires_at)
+        self.everything = widest((every, self.everything or every))
         self.names, self.users = {}, {}
 
 
@@ -83,17 +80,14 @@ class Revocations:
     """
 
     def __init__(self, most: int = MOST) -> None:
-        self._most = most
-        self._apps: dict[str, _Revoked] = {}
-        self._count = 0
-        self._tidy_at = TIDY_FROM
+        self._apps = Denials(_Revoked, most)
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._apps)
 
     def add(self, command: Command, now: float) -> str:
         """
-        Know of an order; one that revokes nothing, or has expired, is ignored.
+        Know of a command; one that revokes nothing, or has expired, is ignored.
 
         Args:
             command: As control tells it; the same may come again.
@@ -104,23 +98,12 @@ class Revocations:
         """
         if command.verb != REVOKE or command.expires_at <= now:
             return ""
-        revoked = self._apps.setdefault(command.app, _Revoked())
-        before = len(revoked)
-        _note(revoked, command)
-        self._count += len(revoked) - before
-        return self._bounded(now)
+        return self._apps.add(command.app, lambda app: app.note(command), now=now)
 
     def is_revoked(self, token: ChannelToken, now: float) -> bool:
         """Tell whether a token that was verified is revoked, by its name or with its user."""
-        revoked = self._apps.get(token.app)
-        if revoked is None:
-            return False
-        user = revoked.users.get(token.user)
-        return (
-            now < revoked.names.get(token.jti, now)
-            or (user is not None and user.covers(token, now))
-            or (revoked.everything is not None and revoked.everything.covers(token, now))
-        )
+        revoked = self._apps.of(token.app)
+        return revoked is not None and revoked.covers(token, now)
 
     def check(self, token: ChannelToken, now: float) -> None:
         """
@@ -131,30 +114,3 @@ class Revocations:
         """
         if self.is_revoked(token, now):
             raise RevokedToken
-
-    def _bounded(self, now: float) -> str:
-        """Forget what has expired, now and then and before anything is folded."""
-        if self._count < min(self._tidy_at, self._most + 1):
-            return ""
-        self._apps = {app: revoked for app, revoked in self._apps.items() if revoked.tidy(now)}
-        self._count = sum(map(len, self._apps.values()))
-        self._tidy_at = max(TIDY_FROM, 2 * self._count)
-        return self._folded(now) if self._count > self._most else ""
-
-    def _folded(self, now: float) -> str:
-        app = max(self._apps, key=lambda name: len(self._apps[name]))
-        self._count -= len(self._apps[app])
-        self._apps[app].fold(now)
-        return app
-
-
-def _note(revoked: _Revoked, command: Command) -> None:
-    """Later orders widen earlier ones, in whichever sequence they are heard.  Unknown kinds are a newer release's."""
-    if command.kind in {"jti", "token"}:
-        known = revoked.names.get(command.subject, command.expires_at)
-        revoked.names[command.subject] = max(known, command.expires_at)
-    elif command.kind == "user":
-        until = revoked.users.setdefault(
-            command.subject, _Until(command.issued_at, command.expires_at)
-        )
-        until.widen(command.issued_at, command.expires_at)

@@ -4,24 +4,22 @@ Expulsions: who was taken out of which channels, and until when a permission fro
 Pure.  Instants are UTC epoch seconds.  Pusher's permissions have no end, so whoever kept one could use it again;
 those that auth gives say when they were given, and an older one than the expulsion opens nothing.
 
-Memory is bounded, and nothing that is in force is ever forgotten; what becomes coarser refuses more than was asked,
-and never less.  Of a user who was taken out of more than `MOST_OF_USER` channels every permission is refused, for any
+Memory is bounded (`denials`); what becomes coarser refuses more than was asked, and never less.  Of a user who was taken out of more than `MOST_OF_USER` channels every permission is refused, for any
 channel, that was given until the newest of these expulsions.  When there are too many in all, it is every permission
 of the app that has most, of any user, that was given until the newest of its expulsions.  Both last until the last of
 them expires.  Clients get in with a new permission; who is subscribed is not sent away by what became coarser.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from libs.common.control.commands import Command
+from libs.common.denials import Denial, Denials, in_force, widest
 from libs.common.errors import Forbidden
 from libs.common.globs import Globs
 
 EXPEL = "expel"
 MOST = 100_000  # Channels that users were taken out of, of all apps together, about 50 MB.
 MOST_OF_USER = 256  # Of these, those of one user: each of its requests is compared with all.
-TIDY_FROM = 1024  # Channels below which none is looked through for what has expired.
 
 _ANY = "*"  # The pattern that every channel fits.
 
@@ -55,48 +53,29 @@ class Expulsion:
         return given_at <= self.issued_at and self.channels.fits(channel)
 
 
-@dataclass(frozen=True, slots=True)
-class _Until:
-    """Permissions that were given until an instant are refused until another."""
-
-    issued_at: float
-    expires_at: float
-
-    def covers(self, given_at: float, now: float) -> bool:
-        """Tell whether a permission is refused."""
-        return given_at <= self.issued_at and now < self.expires_at
-
-    def stands_for(self, other: "_Until") -> bool:
-        """Tell whether whatever another refuses is refused."""
-        return other.issued_at <= self.issued_at and other.expires_at <= self.expires_at
-
-
-def _widest(several: Iterable[_Until]) -> _Until:
-    """Refuse what any of them refuses."""
-    known = tuple(several)
-    return _Until(max(each.issued_at for each in known), max(each.expires_at for each in known))
-
-
 @dataclass(slots=True)
 class _App:
     """The expulsions of one app: of each user by names and patterns of channels."""
 
-    users: dict[str, dict[str, _Until]] = field(default_factory=dict)
-    everybody: _Until | None = None
+    users: dict[str, dict[str, Denial]] = field(default_factory=dict)
+    everybody: Denial | None = None
     count: int = 0
 
+    def __len__(self) -> int:
+        return self.count
+
     def note(self, command: Command, now: float, *, most: int) -> None:
-        """Take a user out of channels; a later order widens an earlier one, in whichever sequence they come."""
-        until = _Until(command.issued_at, command.expires_at)
+        """Take a user out of channels; a later command widens an earlier one, in whichever sequence they come."""
+        until = Denial(command.issued_at, command.expires_at)
         before = self.users.get(command.subject, {})
         coarser = self.everybody, before.get(_ANY)
         if any(each is not None and each.stands_for(until) for each in coarser):
             return
-        known = _in_force(before, now)
+        known = in_force(before, now)
         for name in command.channels:
-            known[name] = _widest((until, known.get(name, until)))
+            known[name] = widest((until, known.get(name, until)))
         if len(known) > most:
-            known = {_ANY: _widest(known.values())}
+            known = {_ANY: widest(known.values())}
         self.users[command.subject] = known
         self.count += len(known) - len(before)
 
@@ -110,24 +89,24 @@ class _App:
         )
 
     def tidy(self, now: float) -> bool:
-        """Forget what has expired, and tell whether something is left."""
-        kept = {user: _in_force(known, now) for user, known in self.users.items()}
+        """See `AppDenials.tidy`."""
+        kept = {user: in_force(known, now) for user, known in self.users.items()}
         self.users = {user: known for user, known in kept.items() if known}
         self.count = sum(map(len, self.users.values()))
         if self.everybody is not None and self.everybody.expires_at <= now:
             self.everybody = None
         return bool(self.users or self.everybody)
 
-    def fold(self) -> None:
-        """Let one expulsion stand for all."""
+    def fold(self, now: float) -> None:  # noqa: ARG002 - the protocol's
+        """See `AppDenials.fold`."""
         every = [until for known in self.users.values() for until in known.values()]
-        self.everybody = _widest([*every, *([self.everybody] if self.everybody else [])])
+        self.everybody = widest([*every, *([self.everybody] if self.everybody else [])])
         self.users, self.count = {}, 0
 
 
 class Expulsions:
     """
-    What one gateway knows of expulsions; forgotten when the orders expire.
+    What one gateway knows of expulsions; forgotten when the commands expire.
 
     Args:
         most: Channels that users were taken out of, of all apps together, before those of one app become one.
@@ -135,18 +114,15 @@ class Expulsions:
     """
 
     def __init__(self, most: int = MOST, *, of_user: int = MOST_OF_USER) -> None:
-        self._most = most
         self._of_user = of_user
-        self._apps: dict[str, _App] = {}
-        self._count = 0
-        self._tidy_at = TIDY_FROM
+        self._apps = Denials(_App, most)
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._apps)
 
     def add(self, command: Command, now: float) -> Expulsion:
         """
-        Know of an order to expel; the same may come again, and a later one stands for an earlier alike.
+        Know of a command to expel; the same may come again, and a later one stands for an earlier alike.
 
         Args:
             command: As control tells it.
@@ -158,11 +134,10 @@ class Expulsions:
         made = Expulsion(Globs(command.channels), command.issued_at, command.expires_at)
         if command.expires_at <= now or not command.channels:
             return made
-        app = self._apps.setdefault(command.app, _App())
-        before = app.count
-        app.note(command, now, most=self._of_user)
-        self._count += app.count - before
-        return replace(made, folded=self._bounded(now))
+        folded = self._apps.add(
+            command.app, lambda app: app.note(command, now, most=self._of_user), now=now
+        )
+        return replace(made, folded=folded)
 
     def check(self, app: str, user: str, channel: str, *, given_at: float, now: float) -> None:
         """
@@ -171,25 +146,6 @@ class Expulsions:
         Raises:
             Expelled: It is.
         """
-        known = self._apps.get(app)
+        known = self._apps.of(app)
         if known is not None and known.refuses(user, channel, given_at=given_at, now=now):
             raise Expelled
-
-    def _bounded(self, now: float) -> str:
-        """Forget what has expired, now and then and before anything is folded; return the app that was."""
-        if self._count < min(self._tidy_at, self._most + 1):
-            return ""
-        self._apps = {name: app for name, app in self._apps.items() if app.tidy(now)}
-        self._count = sum(app.count for app in self._apps.values())
-        self._tidy_at = max(TIDY_FROM, 2 * self._count)
-        return self._folded() if self._count > self._most else ""
-
-    def _folded(self) -> str:
-        name = max(self._apps, key=lambda name: self._apps[name].count)
-        self._count -= self._apps[name].count
-        self._apps[name].fold()
-        return name
-
-
-def _in_force(known: dict[str, _Until], now: float) -> dict[str, _Until]:
-    return {name: until for name, until in known.items() if now < until.expires_at}

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.common.control.commands import Command
+from libs.common.denials import TIDY_FROM
 from libs.common.tokens.channel_tokens import LEEWAY, ChannelToken
-from libs.common.tokens.revocations import TIDY_FROM, Revocations, RevokedToken
+from libs.common.tokens.revocations import Revocations, RevokedToken
 
 NOW = 1_700_000_000.0
 TTL = 100.0
