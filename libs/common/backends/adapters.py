@@ -15,7 +15,7 @@ from libs.common.apps.port import Apps
 from libs.common.apps.postgres import PostgresApps
 from libs.common.backends.settings import BackendSettings
 from libs.common.bus.memory import MemoryBus
-from libs.common.bus.port import Bus, Window
+from libs.common.bus.port import Bus
 from libs.common.bus.redis import RedisBus
 from libs.common.bus.settings import HistorySettings
 from libs.common.config.address import Url
@@ -132,14 +132,12 @@ async def _redis(url: Url, port: str, stack: AsyncExitStack) -> RedisConnection:
 
 async def _shared(plan: Plan, stack: AsyncExitStack) -> tuple[Bus, Leases, Roster, Tally]:
     """Roster and tally rest on leases and announce on the bus: all are of one kind, and on one server."""
-    history = plan.history
-    window = Window(history.max_age, history.max_entries, history.cache_ttl)
     if _is_memory(plan.urls.bus):
-        memory = MemoryBus(window)
+        memory = MemoryBus(plan.history)
         lasting = MemoryLeases()
         seats = MemoryRoster(memory.announce, lasting)
         return memory, lasting, seats, MemoryTally(memory.announce, lasting)
-    bus = RedisBus(await _redis(plan.urls.bus, "bus", stack), _keys(plan), window)
+    bus = RedisBus(await _redis(plan.urls.bus, "bus", stack), _keys(plan), plan.history)
     connection = await _redis(plan.urls.roster, "roster", stack)
     roster, tally = RedisRoster(connection, _keys(plan)), RedisTally(connection, _keys(plan))
     return bus, RedisLeases(connection, _keys(plan), [roster, tally]), roster, tally

@@ -21,7 +21,8 @@ from libs.common.bus.messages import (
     Transition,
     Whisper,
 )
-from libs.common.bus.port import TOKEN_TTL, UNPUBLISHED_TTL, History, Listener, Window
+from libs.common.bus.port import TOKEN_TTL, UNPUBLISHED_TTL, History, Listener
+from libs.common.bus.settings import HistorySettings
 from libs.common.channels import Channel
 
 TIDY_FROM = 1024  # Channels of a `MemoryBus` below which nothing is forgotten.
@@ -56,19 +57,19 @@ class MemoryBus:
     A bus for one process.  See `Bus`.
 
     Args:
-        window: How much of each channel is remembered.
+        history: How much of each channel is remembered.
         backlog: Deliveries that a listener may leave untaken; see `Inbox`.
         clock: Monotonic seconds.
     """
 
     def __init__(
         self,
-        window: Window | None = None,
+        history: HistorySettings | None = None,
         *,
         backlog: int = 65_536,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._window = window or Window()
+        self._settings = history or HistorySettings()
         self._backlog = backlog
         self._clock = clock
         self._channels: dict[Channel, _Memory] = {}
@@ -120,10 +121,10 @@ class MemoryBus:
         memory = self._channels.get(channel)
         if memory is None:
             self._tidy()
-            memory = self._channels[channel] = _Memory(deque(maxlen=self._window.max_entries))
+            memory = self._channels[channel] = _Memory(deque(maxlen=self._settings.max_entries))
         if memory.offset == 0:
             memory.newest_at = self._clock()
-        if self._clock() - memory.newest_at > self._window.max_age:
+        if self._clock() - memory.newest_at > self._settings.max_age:
             memory.entries.clear()
         return memory
 
@@ -146,7 +147,7 @@ class MemoryBus:
         memory = self._channels.get(channel)
         if memory is None or memory.cached is None:
             return None
-        ttl = memory.newest_at + self._window.cache_ttl - self._clock()
+        ttl = memory.newest_at + self._settings.cache_ttl - self._clock()
         return Cached(memory.cached, ttl) if ttl > 0 else None
 
     def announce(self, delivery: Entry | Whisper | Transition | Counted) -> None:

@@ -17,22 +17,6 @@ UNPUBLISHED_TTL = 600.0  # Seconds that a channel without entries keeps its epoc
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """
-    How much of a channel the bus remembers: whichever bound is reached first ends it.
-
-    Attributes:
-        max_age: Seconds after the channel's last entry at which the whole history is forgotten.
-        max_entries: Entries of one channel; up to 100 more may be kept.
-        cache_ttl: Seconds for which a cache channel keeps its last entry, whatever the rest says.
-    """
-
-    max_age: float = 120.0
-    max_entries: int = 2000
-    cache_ttl: float = 1800.0
-
-
-@dataclass(frozen=True, slots=True)
 class History:
     """
     Entries read back from a channel.
@@ -84,7 +68,7 @@ class Bus(Protocol):
     Ordered channels with a short memory, shared by every process.
 
     A publish is appended and announced atomically.  A listener sees a channel's entries in order of offset;
-    what it misses while it is cut off it can read again with `history`, until the channel's window has passed.
+    what it misses while it is cut off it can read again with `history`, for as long as `HistorySettings` says.
     """
 
     async def publish(self, publications: Sequence[Publication]) -> list[Position]:
@@ -122,7 +106,7 @@ class Bus(Protocol):
 
     async def last(self, channels: Collection[Channel]) -> dict[Channel, Cached | None]:
         """
-        Read what cache channels keep; None where nothing was published within the window's ``cache_ttl``.
+        Read what cache channels keep; None where nothing was published within ``cache_ttl`` (`HistorySettings`).
 
         A channel whose part of the bus is away is missing in the answer.
 

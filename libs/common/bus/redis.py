@@ -29,8 +29,9 @@ from libs.common.bus.messages import (
     pack,
     unpack,
 )
-from libs.common.bus.port import TOKEN_TTL, UNPUBLISHED_TTL, History, Listener, Window
+from libs.common.bus.port import TOKEN_TTL, UNPUBLISHED_TTL, History, Listener
 from libs.common.bus.redis_listener import RedisListener
+from libs.common.bus.settings import HistorySettings
 from libs.common.bus.wire import encode_whisper
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
@@ -39,7 +40,9 @@ from libs.common.redis.keys import Keys
 from libs.common.redis.node import Word
 from libs.common.redis.scripts import Call, Script
 
-META_TTL = 30 * 86_400_000  # Milliseconds.  Far above any window: with it go epoch and sources.
+META_TTL = (
+    30 * 86_400_000
+)  # Milliseconds.  Far above any history's age: with it go epoch and sources.
 PROBE_INTERVAL = (
     30.0  # Seconds without a message after which a listener asks whether it still hears.
 )
@@ -65,7 +68,7 @@ class RedisBus:
     Args:
         connection: To Redis; the caller opens and closes it.
         keys: The deployment's names.
-        window: How much of each channel is remembered.
+        history: How much of each channel is remembered.
         backlog: Deliveries that a listener may leave untaken; see `Inbox`.
         probe_interval: See `RedisListener`.
     """
@@ -74,15 +77,15 @@ class RedisBus:
         self,
         connection: RedisConnection,
         keys: Keys,
-        window: Window | None = None,
+        history: HistorySettings | None = None,
         *,
         backlog: int = 65_536,
         probe_interval: float = PROBE_INTERVAL,
     ) -> None:
         self._redis = connection
         self._keys = keys
-        self._window = window or Window()
-        self._max_age = round(self._window.max_age * 1000)  # Milliseconds.
+        self._settings = history or HistorySettings()
+        self._max_age = round(self._settings.max_age * 1000)  # Milliseconds.
         self._backlog = backlog
         self._probe_interval = probe_interval
 
@@ -108,7 +111,7 @@ class RedisBus:
             pack(publication.broadcast),
             self._keys.of("feed", channel),
             epoch,
-            self._window.max_entries,
+            self._settings.max_entries,
             self._max_age,
             META_TTL,
             source.name if source else "",
@@ -127,7 +130,7 @@ class RedisBus:
         if token:
             keys.append(f"{self._keys.of('token', channel)}:{_digest(token)}")
         return keys, (
-            _milliseconds(self._window.cache_ttl) if is_cache else "",
+            _milliseconds(self._settings.cache_ttl) if is_cache else "",
             _milliseconds(TOKEN_TTL) if token else "",
         )
 

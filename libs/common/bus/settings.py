@@ -13,9 +13,9 @@ class HistorySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     How much of each channel the bus remembers, whichever bound is reached first: ``[history]``.
 
     Attributes:
-        max_age: Seconds.
-        max_entries: Entries of one channel.
-        cache_ttl: Seconds for which a cache channel keeps its last event, whatever the rest says.
+        max_age: Seconds after the channel's last entry at which the whole history is forgotten.
+        max_entries: Entries of one channel; up to 100 more may be kept.
+        cache_ttl: Seconds for which a cache channel keeps its last entry, whatever the rest says.
     """
 
     max_age: Seconds = 120.0

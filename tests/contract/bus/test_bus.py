@@ -8,7 +8,8 @@ import asyncio
 from collections.abc import Sequence
 
 from libs.common.bus.messages import Broadcast, Entry, Position, Publication, Whisper
-from libs.common.bus.port import Bus, Window
+from libs.common.bus.port import Bus
+from libs.common.bus.settings import HistorySettings
 from libs.common.channels import Channel
 from tests.support.ports.buses import DEADLINE, event, heard, kept, positions, processes, texts
 from tests.support.servers.process import eventually
@@ -200,7 +201,7 @@ class TestWhisper:
 
 
 class TestHistory:
-    """What was missed can be read again, until the channel's window has passed."""
+    """What was missed can be read again, for as long as the settings say."""
 
     async def test_after(self, buses: Sequence[Bus]) -> None:
         """It returns what follows a position, the nearest first, and where the channel stands."""
@@ -251,9 +252,9 @@ class TestHistory:
         assert again.entries == ()
 
     async def test_most_entries(self, bus_url: str, prefix: str) -> None:
-        """The history reaches back as far as the window says, and not much further."""
-        window = Window(max_entries=50)
-        async with processes(bus_url, prefix, window=window) as (bus, _):
+        """The history reaches back as far as the settings say, and not much further."""
+        history = HistorySettings(max_entries=50)
+        async with processes(bus_url, prefix, history=history) as (bus, _):
             answered = await bus.publish([event(CHANNEL, str(n)) for n in range(400)])
 
             within = await bus.history(CHANNEL, answered[-51], limit=1000)
@@ -265,9 +266,9 @@ class TestHistory:
         assert beyond.top == answered[-1]
 
     async def test_longest_age(self, bus_url: str, prefix: str) -> None:
-        """After the window's age the entries are forgotten; epoch, offset and sources are not."""
-        window = Window(max_age=0.15)
-        async with processes(bus_url, prefix, window=window) as (bus, _):
+        """After their age the entries are forgotten; epoch, offset and sources are not."""
+        history = HistorySettings(max_age=0.15)
+        async with processes(bus_url, prefix, history=history) as (bus, _):
             first, second = await bus.publish(
                 [event(CHANNEL, str(n), ("k", n, 5.0)) for n in range(2)]
             )

@@ -6,7 +6,8 @@ import pytest
 import structlog
 
 from libs.common.bus.messages import Broadcast, Cached, Entry, Publication
-from libs.common.bus.port import Bus, Window
+from libs.common.bus.port import Bus
+from libs.common.bus.settings import HistorySettings
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
 from libs.common.redis.keys import Keys
@@ -136,7 +137,7 @@ class TestWhatIsKept:
 
 
 class TestTime:
-    """It is kept for the window's ``cache_ttl``, whatever the rest says."""
+    """It is kept for ``cache_ttl``, whatever the rest says."""
 
     async def test_is_told(self, bus: Bus) -> None:
         """The rest of its time is told."""
@@ -145,13 +146,13 @@ class TestTime:
         found = await cached(bus, CHANNEL)
 
         assert found is not None
-        assert Window().cache_ttl - DEADLINE < found.ttl <= Window().cache_ttl
+        assert HistorySettings().cache_ttl - DEADLINE < found.ttl <= HistorySettings().cache_ttl
 
     async def test_is_over(self, bus_url: str, prefix: str) -> None:
         """Then there is nothing; the history is not concerned, and what comes next is kept again."""
-        window = Window(cache_ttl=0.15)
+        history = HistorySettings(cache_ttl=0.15)
         async with (
-            processes(bus_url, prefix, window=window, count=1) as (bus,),
+            processes(bus_url, prefix, history=history, count=1) as (bus,),
             processes(bus_url, prefix, count=1) as (patient,),
         ):
 
@@ -160,16 +161,16 @@ class TestTime:
 
             await bus.publish([event(CHANNEL, "a")])
             await eventually(is_gone, timeout=DEADLINE)
-            history = await kept(bus, CHANNEL)
+            entries = await kept(bus, CHANNEL)
             await patient.publish([event(CHANNEL, "b")])
 
-            assert history == ["a"]
+            assert entries == ["a"]
             assert await last_text(patient, CHANNEL) == "b"
 
     async def test_outlives_the_history(self, bus_url: str, prefix: str) -> None:
         """The last event is there when the history has been forgotten."""
-        window = Window(max_age=0.15)
-        async with processes(bus_url, prefix, window=window, count=1) as (bus,):
+        history = HistorySettings(max_age=0.15)
+        async with processes(bus_url, prefix, history=history, count=1) as (bus,):
             first, second = await bus.publish([event(CHANNEL, "a"), event(CHANNEL, "b")])
 
             async def is_forgotten() -> bool:
@@ -182,8 +183,10 @@ class TestTime:
         assert found.entry == Entry(CHANNEL, second, event(CHANNEL, "b").broadcast)
 
     async def test_outlives_short_histories(self, bus_url: str, prefix: str) -> None:
-        """It is there when the window is one of no entries."""
-        async with processes(bus_url, prefix, window=Window(max_entries=0), count=1) as (bus,):
+        """It is there when no entries are remembered."""
+        async with processes(bus_url, prefix, history=HistorySettings(max_entries=0), count=1) as (
+            bus,
+        ):
             await bus.publish([event(CHANNEL, "a")])
 
             assert await last_text(bus, CHANNEL) == "a"
@@ -209,7 +212,7 @@ class TestOnRedis:
             anew = await client.pttl(key)
 
         assert 0 < unchanged <= 60_000
-        assert 60_000 < anew <= 1000 * Window().cache_ttl
+        assert 60_000 < anew <= 1000 * HistorySettings().cache_ttl
 
     async def test_no_more_than_needed(self, redis_url: str, prefix: str) -> None:
         """A channel that is no cache channel has no further key."""

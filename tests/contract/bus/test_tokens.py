@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import pytest
 
 from libs.common.bus.messages import Position
-from libs.common.bus.port import TOKEN_TTL, Bus, Window
+from libs.common.bus.port import TOKEN_TTL, Bus
+from libs.common.bus.settings import HistorySettings
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
 from libs.common.redis.keys import Keys
@@ -109,8 +110,8 @@ class TestPublish:
 
     async def test_outlives_the_history(self, bus_url: str, prefix: str) -> None:
         """A token is known when the history has been forgotten."""
-        window = Window(max_age=0.15)
-        async with processes(bus_url, prefix, window=window, count=1) as (bus,):
+        history = HistorySettings(max_age=0.15)
+        async with processes(bus_url, prefix, history=history, count=1) as (bus,):
             (first,) = await bus.publish([event(CHANNEL, "a", token="t")])
 
             async def is_forgotten() -> bool:

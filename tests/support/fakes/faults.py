@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 
 from libs.common.bus.memory import MemoryBus, MemoryListener
 from libs.common.bus.messages import Broadcast, Cached, Delivery, Interrupted, Position, Publication
-from libs.common.bus.port import History, Window
+from libs.common.bus.port import History
+from libs.common.bus.settings import HistorySettings
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
 from libs.common.leases.memory import MemoryLeases
@@ -32,8 +33,8 @@ class FaultyBus:
         followed: What is followed by anybody.
     """
 
-    def __init__(self, window: Window | None = None) -> None:
-        self.inner = MemoryBus(window)
+    def __init__(self, history: HistorySettings | None = None) -> None:
+        self.inner = MemoryBus(history)
         self.is_away = False
         self.away_for: set[Channel] = set()
         self.reads = asyncio.Event()

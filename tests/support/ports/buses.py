@@ -14,8 +14,9 @@ from libs.common.bus.messages import (
     Publication,
     Source,
 )
-from libs.common.bus.port import Bus, Listener, Window
+from libs.common.bus.port import Bus, Listener
 from libs.common.bus.redis import PROBE_INTERVAL, RedisBus
+from libs.common.bus.settings import HistorySettings
 from libs.common.channels import Channel
 from libs.common.redis.connection import RedisConnection
 from libs.common.redis.keys import Keys
@@ -32,13 +33,13 @@ async def processes(
     prefix: str,
     *,
     count: int = 2,
-    window: Window | None = None,
+    history: HistorySettings | None = None,
     backlog: int = BACKLOG,
     probe_interval: float = PROBE_INTERVAL,
 ) -> AsyncIterator[Sequence[Bus]]:
     """Open the same bus as so many processes would; on memory there is one process."""
     if url == MEMORY:
-        yield [MemoryBus(window, backlog=backlog)] * count
+        yield [MemoryBus(history, backlog=backlog)] * count
         return
     async with AsyncExitStack() as stack:
         connections = [
@@ -46,7 +47,7 @@ async def processes(
         ]
         yield [
             RedisBus(
-                connection, Keys(prefix), window, backlog=backlog, probe_interval=probe_interval
+                connection, Keys(prefix), history, backlog=backlog, probe_interval=probe_interval
             )
             for connection in connections
         ]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from libs.common.bus.messages import Cached, Entry
-from libs.common.bus.port import Window
+from libs.common.bus.settings import HistorySettings
 from libs.common.channels import Channel
 from tests.support.clients.client import ADDED, SUCCEEDED
 from tests.support.fakes.faults import FaultyBus
@@ -18,8 +18,8 @@ pytestmark = pytest.mark.usefixtures("quick")
 class Counting(FaultyBus):
     """A bus that counts how often the last events are read, and of how many channels."""
 
-    def __init__(self, window: Window | None = None) -> None:
-        super().__init__(window)
+    def __init__(self, history: HistorySettings | None = None) -> None:
+        super().__init__(history)
         self.readings: list[int] = []
 
     async def last(self, channels: Any) -> dict[Channel, Cached | None]:
@@ -212,7 +212,7 @@ class TestOutages:
         """
         After a gap that cannot be repaired newcomers get what the bus keeps, not what was heard here last.
         """
-        bus = FaultyBus(Window(max_entries=2))
+        bus = FaultyBus(HistorySettings(max_entries=2))
         async with place(bus=bus) as here:
             first = await subscribed(here, channel)
             await first.expect(MISS, channel)
@@ -233,7 +233,7 @@ class TestOutages:
         """
         What was read before such a gap is older than what is kept by now, and is read again.
         """
-        bus = FaultyBus(Window(max_entries=2))
+        bus = FaultyBus(HistorySettings(max_entries=2))
         async with place(bus=bus) as here:
             await publish(here, ROOM, "1")
             bus.reads.clear()
@@ -256,7 +256,7 @@ class TestOutages:
         Who is being seated meanwhile gets what is kept by then, too.
         """
         channel = "presence-cache-a"
-        bus = FaultyBus(Window(max_entries=2))
+        bus = FaultyBus(HistorySettings(max_entries=2))
         async with place(bus=bus) as here:
             await publish(here, channel, "1")
             here.roster.answers.clear()

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from libs.common.bus.messages import Delivery, Position
-from libs.common.bus.port import History, Window
+from libs.common.bus.port import History
+from libs.common.bus.settings import HistorySettings
 from libs.common.channels import Channel
 from services.gateway.channels import feed
 from tests.support.clients.client import SUCCEEDED
@@ -26,7 +27,7 @@ class Forgetful(FaultyBus):
     """
 
     def __init__(self) -> None:
-        super().__init__(Window(max_entries=2))
+        super().__init__(HistorySettings(max_entries=2))
         self.histories = asyncio.Semaphore(0)
         self.readings = 0
 

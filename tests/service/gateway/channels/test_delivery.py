@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from libs.common.bus.messages import Delivery, Entry
-from libs.common.bus.port import Window
+from libs.common.bus.settings import HistorySettings
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
 from services.gateway.channels import feed
@@ -197,7 +197,7 @@ class TestRepair:
         """
         What the history has no more is announced, under a name that pusher-js does not try to decrypt.
         """
-        async with place(bus=FaultyBus(Window(max_entries=2))) as here:
+        async with place(bus=FaultyBus(HistorySettings(max_entries=2))) as here:
             client = await here.join(channel)
             here.bus.loses = offsets(1, 2, 3, 4)
 

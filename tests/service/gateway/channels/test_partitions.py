@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from libs.common.bus.port import Window
+from libs.common.bus.settings import HistorySettings
 from libs.common.channels import Channel
 from services.gateway import service
 from tests.support.clients.client import ADDED, DEADLINE, SUCCEEDED
@@ -155,7 +155,7 @@ async def test_renamed_while_joining() -> None:
 
 async def test_one_loss_is_told_once() -> None:
     """Where also the beginning of a new epoch is gone, clients are told of one loss."""
-    async with place(bus=FaultyBus(Window(max_entries=2))) as here:
+    async with place(bus=FaultyBus(HistorySettings(max_entries=2))) as here:
         client = await here.join("a")
         here.bus.lose_data()
         await here.publish("a", "1", "2", "3", "4", "5")

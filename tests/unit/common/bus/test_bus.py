@@ -13,7 +13,8 @@ from libs.common.bus.messages import (
     Transition,
     Whisper,
 )
-from libs.common.bus.port import TOKEN_TTL, UNPUBLISHED_TTL, Window
+from libs.common.bus.port import TOKEN_TTL, UNPUBLISHED_TTL
+from libs.common.bus.settings import HistorySettings
 from libs.common.channels import Channel
 from tests.support.fakes.faults import FaultyBus
 
@@ -137,8 +138,8 @@ class TestMemoryBus:
         assert await listener.receive(0) == []
 
     async def test_window_is_exact(self) -> None:
-        """It keeps no more entries than the window says."""
-        bus = MemoryBus(Window(max_entries=2))
+        """It keeps no more entries than the settings say."""
+        bus = MemoryBus(HistorySettings(max_entries=2))
         publication = Publication(CHANNEL, Broadcast(b"{}", 0.0))
         first, *_ = await bus.publish([publication] * 3)
 
@@ -156,7 +157,7 @@ class TestCache:
     async def test_time(self) -> None:
         """The rest of its time falls to nothing, and begins anew with the next entry."""
         clock = Clock()
-        bus = MemoryBus(Window(max_age=5, cache_ttl=60), clock=clock)
+        bus = MemoryBus(HistorySettings(max_age=5, cache_ttl=60), clock=clock)
         await bus.publish([publication(CACHE)])
         ttls = []
         for seconds in (0.0, 59.5, 0.5):
@@ -173,7 +174,7 @@ class TestCache:
     async def test_reading_leaves_its_time_alone(self) -> None:
         """Neither listeners, nor readers, nor repetitions prolong it."""
         clock = Clock()
-        bus = MemoryBus(Window(cache_ttl=60), clock=clock)
+        bus = MemoryBus(HistorySettings(cache_ttl=60), clock=clock)
         (position,) = await bus.publish([publication(CACHE, token="t")])
         clock.now += 50
         await bus.publish([publication(CACHE, token="t")])
@@ -189,7 +190,7 @@ class TestCache:
     async def test_tidying(self) -> None:
         """Tidying takes no channel that keeps something; asking what is kept makes none."""
         clock = Clock()
-        bus = MemoryBus(Window(cache_ttl=1e9), clock=clock)
+        bus = MemoryBus(HistorySettings(cache_ttl=1e9), clock=clock)
         await bus.publish([publication(CACHE)])
         await bus.last([Channel("1", f"cache-{number}") for number in range(2 * TIDY_FROM)])
         asked = len(bus._channels)
