@@ -13,6 +13,7 @@ from pathlib import Path
 
 import structlog
 
+from libs.common.apps.port import Apps
 from libs.common.backends.adapters import Backends, Plan, opened
 from libs.common.errors import Misconfigured
 from libs.common.policies.guards import Guards
@@ -20,14 +21,14 @@ from libs.common.policies.policies import Policies
 from libs.common.tokens.key_ring import KeyRing
 from libs.common.web.certificates import Certificate
 from libs.common.web.proxies import Proxies
-from libs.common.web.server import Schedule, Server, Service
+from libs.common.web.server import Schedule, Server
 from libs.common.web.settings import ServerSettings
 from services.auth.service import Auth
 from services.dispatcher.service import Dispatcher
 from services.gateway.access.verifier import Verifier
 from services.gateway.service import Gateway
 from services.presence.service import Presence
-from services.reload import adopt
+from services.reload import Reloadable, adopt
 from services.settings import Settings, check_services
 
 log = structlog.get_logger()
@@ -52,7 +53,7 @@ class Reload:
 
 def build(
     settings: Settings, names: Sequence[str], backends: Backends, *, ring: KeyRing | None = None
-) -> list[Service]:
+) -> list[Reloadable]:
     """
     Make the named services, in the order in which they start.
 
@@ -66,7 +67,7 @@ def build(
         Misconfigured: A setting that only its service understands cannot work.
     """
     ring = ring or KeyRing(settings.tokens)
-    makers: dict[str, Callable[[], Service]] = {
+    makers: dict[str, Callable[[], Reloadable]] = {
         "presence": lambda: Presence(settings.presence, leases=backends.leases),
         "auth": lambda: _auth(settings, backends, ring),
         "dispatcher": lambda: _dispatcher(settings, backends),
@@ -170,8 +171,9 @@ async def serve(
     certificate = certificate_of(settings.server)
     ring = KeyRing(settings.tokens)
     async with opened(plan(settings)) as backends:
+        services = build(settings, names, backends, ring=ring)
         server = Server(
-            build(settings, names, backends, ring=ring),
+            services,
             settings.server.listen,
             settings.server.internal_listen,
             Schedule(settings.server.lb_delay, settings.server.drain_timeout),
@@ -181,20 +183,20 @@ async def serve(
         await server.serve(
             stop,
             started=lambda: started(server),
-            beside=lambda: _keep_reloading(reload, server, backends, ring),
+            beside=lambda: _keep_reloading(reload, services, backends.apps, ring=ring),
         )
 
 
 async def _keep_reloading(
-    reload: Reload | None, server: Server, backends: Backends, ring: KeyRing
+    reload: Reload | None, services: Sequence[Reloadable], apps: Apps, *, ring: KeyRing
 ) -> None:
     while reload is not None:
         await reload.wanted.wait()
         reload.wanted.clear()
         try:
             settings = reload.read()
-            check_services(settings, [service.name for service in server.services])
-            adopt(settings, server.services, backends.apps, ring=ring)
+            check_services(settings, [service.name for service in services])
+            adopt(settings, services, apps=apps, ring=ring)
         except Misconfigured as error:
             log.error("rules.refused", reason=str(error))  # noqa: TRY400 - the sentence says it all
         else:

@@ -4,8 +4,10 @@ Rules that are read again while the process runs: apps, policies, routes and tok
 What else the file says takes effect with the next start.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
 
 from libs.common.apps.memory import MemoryApps
 from libs.common.apps.port import Apps
@@ -14,36 +16,52 @@ from libs.common.policies.guards import Guards
 from libs.common.policies.policies import Policies
 from libs.common.tokens.key_ring import KeyRing
 from libs.common.web.server import Service
-from services.auth.service import Auth
-from services.dispatcher.service import Dispatcher, compiled
-from services.gateway.service import Gateway
+from services.dispatcher.service import compiled
+from services.dispatcher.settings import Route
 from services.settings import Settings
 
 
-def adopt(settings: Settings, services: Iterable[Service], apps: Apps, *, ring: KeyRing) -> None:
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """
+    What services take from a file that was read again: all of it can work.
+
+    Attributes:
+        policies: Who may join which channels.
+        guards: The policies of public channels.
+        routes: Which domain events become which broadcasts.
+    """
+
+    policies: Policies
+    guards: Guards
+    routes: Sequence[Route]
+
+
+class Reloadable(Service, Protocol):
+    """A service that is told when rules change, and takes those that concern it."""
+
+    def adopt(self, rules: Rules, /) -> None:
+        """Put other rules in the place of all.  They were checked, so it cannot fail."""
+
+
+def adopt(settings: Settings, services: Iterable[Reloadable], *, apps: Apps, ring: KeyRing) -> None:
     """
     Put the rules of other settings in the place of all.
 
     Args:
         settings: As read again.
         services: Those of this process.
-        apps: Theirs.
-        ring: Their keys of channel tokens.
+        apps: The apps that these services know.
+        ring: The keys of channel tokens that these services know.
 
     Raises:
         Misconfigured: One rule cannot work; none was replaced.
     """
-    policies, guards = Policies(settings.channels), Guards(settings.channels)
-    known = MemoryApps(settings.apps) if isinstance(apps, MemoryApps) else apps
+    rules = Rules(Policies(settings.channels), Guards(settings.channels), settings.routes)
+    known = MemoryApps(settings.apps) if apps.follow_file else apps
     with suppress(Unavailable):  # Of apps that are not known yet, routes are checked when they are.
         compiled(settings.routes, known, settings.dispatcher)
     ring.replace(settings.tokens)
-    if isinstance(apps, MemoryApps):
-        apps.replace(settings.apps)
+    apps.adopt(settings.apps)
     for service in services:
-        if isinstance(service, Auth):
-            service.replace(policies, guards)
-        elif isinstance(service, Gateway):
-            service.replace(guards)
-        elif isinstance(service, Dispatcher):
-            service.replace(settings.routes)
+        service.adopt(rules)

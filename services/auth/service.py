@@ -8,6 +8,7 @@ only what it has heard of revocations; a gateway checks what it has issued witho
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
 from aiohttp import web
 
@@ -39,6 +40,18 @@ from services.auth.tokens.revocations import RevocationList
 # Laravel's names and pusher-js's, for the same two questions.
 CHANNEL_PATHS = ("/broadcasting/auth", "/pusher/auth")
 USER_PATHS = ("/broadcasting/user-auth", "/pusher/user-auth")
+
+
+class AuthRules(Protocol):
+    """What auth takes of the rules that may change while it runs."""
+
+    @property
+    def policies(self) -> Policies:
+        """Return the policies of all channels."""
+
+    @property
+    def guards(self) -> Guards:
+        """Return the policies of public channels."""
 
 
 class Auth:
@@ -101,10 +114,10 @@ class Auth:
         self._memberships = MembershipsApi(back_ends, memberships, heed=self._decisions.heed)
         self._tokens = TokensApi(back_ends, ring, revocations=self._revocations, clock=clock)
 
-    def replace(self, policies: Policies, guards: Guards) -> None:
-        """Put other policies in the place of all: those of a file that was read again."""
-        self._decisions.replace(policies)
-        self._api.replace(guards)
+    def adopt(self, rules: AuthRules, /) -> None:
+        """See `Reloadable.adopt`."""
+        self._decisions.replace(rules.policies)
+        self._api.replace(rules.guards)
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """Return its endpoints: those of clients under each prefix, those of back ends once."""

@@ -8,12 +8,12 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from typing import Protocol
 
 import structlog
 from aiohttp import web
 
 from libs.common.apps.limits import Limits
-from libs.common.apps.memory import MemoryApps
 from libs.common.apps.port import Apps
 from libs.common.bus.port import Bus
 from libs.common.control.port import Control
@@ -33,6 +33,14 @@ log = structlog.get_logger()
 APPS_INTERVAL = 1.0  # Seconds between two looks at which apps there are.
 
 Terms = dict[str, tuple[str, Limits]]  # App id to its topic and its limits.
+
+
+class DispatcherRules(Protocol):
+    """What the dispatcher takes of the rules that may change while it runs."""
+
+    @property
+    def routes(self) -> Sequence[Route]:
+        """Return all routes."""
 
 
 class Dispatcher:
@@ -95,9 +103,9 @@ class Dispatcher:
         """Serve the back ends' API."""
         return self._api.routes()
 
-    def replace(self, routes: Sequence[Route]) -> None:
-        """Put other routes in the place of all; records that were read and not committed meet the new ones."""
-        self._routes = routes
+    def adopt(self, rules: DispatcherRules, /) -> None:
+        """See `Reloadable.adopt`; records that were read and not committed meet the new routes."""
+        self._routes = rules.routes
         self._changed.set()
 
     async def run(self) -> None:
@@ -163,7 +171,7 @@ def compiled(routes: Sequence[Route], apps: Apps, settings: DispatcherSettings) 
     terms = terms_of(apps)
     topics = {app: topic for app, (topic, _) in terms.items()}
     limits = {app: limits for app, (_, limits) in terms.items()}
-    if isinstance(apps, MemoryApps):
+    if apps.follow_file:
         return Router(routes, topics=topics, settings=settings, limits=limits)
     absent = {route.app for route in routes} - topics.keys()
     Router(routes, topics=dict.fromkeys(absent, "absent") | topics, settings=settings)

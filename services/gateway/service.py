@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from typing import Protocol
 
 import structlog
 from aiohttp import hdrs, web
@@ -57,6 +58,14 @@ MOST_PARTING = (
     1000  # Clients that are waited for when they were refused; the connections of others are cut.
 )
 DRAIN_SLICE = 0.1  # Seconds between two handfuls of connections that are sent away.
+
+
+class GatewayRules(Protocol):
+    """What the gateway takes of the rules that may change while it runs."""
+
+    @property
+    def guards(self) -> Guards:
+        """Return the policies of public channels."""
 
 
 class Gateway:
@@ -281,13 +290,13 @@ class Gateway:
         """See `connection.Surroundings.shows`."""
         self._commands.shows(connection, before)
 
-    def replace(self, guards: Guards) -> None:
+    def adopt(self, rules: GatewayRules, /) -> None:
         """
-        Put other policies of public channels in the place of all; who is in one stays.
+        See `Reloadable.adopt`; who is in a public channel stays.
 
         The keys of channel tokens were replaced before: what was opened by one that was dropped ends.
         """
-        self._verifier.guards = guards
+        self._verifier.guards = rules.guards
         now = time.monotonic()
         for connection in tuple(self._connections):
             connection.perform(connection.session.judged(now))

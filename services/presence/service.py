@@ -62,6 +62,9 @@ class Presence:
         else:
             log.info("roster.back")
 
+    def adopt(self, _: object, /) -> None:
+        """See `Reloadable.adopt`: no rule concerns presence yet."""
+
     async def drain(self) -> None:
         """Stop at once: another instance goes on where this one was."""
 

@@ -176,7 +176,7 @@ class Core:
                 self._obey(order_of(verb, self._app.id, text))
             case "operator", "sets":
                 self._app = changed(self._app, json.loads(text))
-                self._apps.replace([self._app])
+                self._apps.adopt([self._app])
             case "time", "passes":
                 self._pass(float(text))
             case "bus", "hesitates" | "answers":

@@ -86,7 +86,7 @@ class Live:
                 await self._control.send(order_of(verb, self._app.id, text))
             case "operator", "sets":
                 self._app = changed(self._app, json.loads(text))
-                self._apps.replace([self._app])
+                self._apps.adopt([self._app])
             case "time", "passes":
                 pass  # By itself; the gateway's timers are set to what is waited for.
             case "gateway", "drains":

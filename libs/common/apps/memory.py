@@ -16,13 +16,15 @@ class MemoryApps:
         Misconfigured: Two have the same id or key.
     """
 
+    follow_file = True
+
     def __init__(self, apps: Iterable[App]) -> None:
         self._by_id: dict[str, App] = {}
         self._by_key: dict[str, App] = {}
-        self.replace(apps)
+        self.adopt(apps)
 
-    def replace(self, apps: Iterable[App]) -> None:
-        """Put other apps in the place of all: those of a file that was read again."""
+    def adopt(self, apps: Iterable[App]) -> None:
+        """See `Apps.adopt`: they replace all."""
         apps = tuple(apps)
         by_id = {app.id: app for app in apps}
         by_key = {app.key: app for app in apps}

@@ -1,5 +1,6 @@
 """Finding apps: the port."""
 
+from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -32,6 +33,18 @@ class Apps(Protocol):
     Looking up never waits: an adapter keeps all apps at hand, follows their changes while it is open, and
     goes on with what it knows while its backend is away.
     """
+
+    @property
+    def follow_file(self) -> bool:
+        """Whether the apps are those of the configuration file, and change with nothing else."""
+
+    def adopt(self, apps: Iterable[App]) -> None:
+        """
+        Take the apps of the file, which was read again; those that do not follow it stay.
+
+        Raises:
+            Misconfigured: Two have the same id or key; none was taken.
+        """
 
     def by_key(self, key: str) -> App:
         """

@@ -46,6 +46,8 @@ class PostgresApps:
         Misconfigured: The URL cannot work.
     """
 
+    follow_file = False
+
     def __init__(self, url: Url, settings: PostgresSettings, *, reread: float = REREAD) -> None:
         self._settings = settings
         self._connection = PostgresConnection(url, "apps", settings)
@@ -54,6 +56,9 @@ class PostgresApps:
         self._faults: dict[str, str] = {}
         self._is_lost = False
         self._tried = asyncio.Event()
+
+    def adopt(self, apps: Iterable[App]) -> None:
+        """See `Apps.adopt`: what the file says of apps is nothing to these."""
 
     def by_key(self, key: str) -> App:
         """See `Apps.by_key`."""

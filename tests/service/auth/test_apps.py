@@ -12,6 +12,7 @@ from libs.common.policies.guards import Guards
 from libs.common.policies.policies import Policies
 from libs.common.policies.settings import ChannelPolicy
 from services.auth.settings import AuthSettings
+from services.reload import Rules
 from tests.support.services.auth import (
     CHANNEL_PATHS,
     ISSUERS,
@@ -172,7 +173,7 @@ class TestOperation:
         async with serving(ONE) as (client, auth):
             before = await client.ask("private-new")
             new = [ChannelPolicy(app="1", pattern="private-new", allow="true")]
-            auth.replace(Policies(new), Guards(new))
+            auth.adopt(Rules(Policies(new), Guards(new), routes=()))
             after = await client.ask("private-new")
             gone = await client.ask("presence-room")
 

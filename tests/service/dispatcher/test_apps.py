@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -36,8 +36,13 @@ def route(app: str) -> Route:
 class ComingApps:
     """Apps of a database, as an adapter keeps them."""
 
+    follow_file = False
+
     def __init__(self, *apps: App) -> None:
         self.apps = apps
+
+    def adopt(self, apps: Iterable[App]) -> None:
+        raise NotImplementedError
 
     def by_key(self, key: str) -> App:
         return next(app for app in self.apps if app.key == key)

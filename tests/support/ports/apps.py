@@ -42,7 +42,7 @@ class Operator:
     async def replace(self, *apps: App) -> None:
         """Put these apps in the place of all."""
         if self._url == MEMORY:
-            self._memory.replace(apps)
+            self._memory.adopt(apps)
         else:
             await keep(self._url, apps)
 

@@ -9,7 +9,9 @@ from libs.common.apps.signatures import token, user_text
 from libs.common.control.commands import Command
 from libs.common.control.memory import MemoryControl
 from libs.common.policies.guards import Guards
+from libs.common.policies.policies import Policies
 from libs.common.policies.settings import ChannelPolicy
+from services.reload import Rules
 from tests.support.clients import pusher
 from tests.support.clients.client import SUCCEEDED, Client
 from tests.support.services.gateway import APP, place
@@ -85,7 +87,7 @@ async def test_replaced() -> None:
         before, after = await here.connect(), await here.connect()
         await before.subscribe(OURS)
 
-        here.gateway.replace(Guards([GUARD]))
+        here.gateway.adopt(Rules(Policies([]), Guards([GUARD]), routes=()))
 
         await after.send(pusher.subscribe(OURS))
         await after.subscribe("news")

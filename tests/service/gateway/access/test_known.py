@@ -51,7 +51,7 @@ async def test_introduced() -> None:
     async with place(apps=apps, activity_timeout=1.0, pong_timeout=1.0) as here:
         client = await here.connect()
 
-        apps.replace([msgspec.structs.replace(APP, auth_timeout=0.1)])
+        apps.adopt([msgspec.structs.replace(APP, auth_timeout=0.1)])
 
         await client.expect_error(4009)
         assert await client.expect_close() == 4009

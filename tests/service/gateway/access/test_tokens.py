@@ -151,7 +151,7 @@ class TestDroppedKey:
             await join(ann, text, PRIVATE)
             await join(ann, issued(user="ann")[0], PRESENCE)
 
-            apps.replace([APP])
+            apps.adopt([APP])
 
             assert await expect_refusal(ann, PRIVATE) == 401
             await ann.expect_nothing_else()

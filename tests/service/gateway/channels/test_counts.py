@@ -127,7 +127,7 @@ class TestTold:
             ann = await here.join("a")
             await until(lambda: total(here) == 1)
 
-            apps.replace([COUNTED])
+            apps.adopt([COUNTED])
             bob = await here.join("a")
 
             await expect_count("a", 2, ann, bob)

@@ -123,7 +123,7 @@ class TestAppsThatChange:
             client = await here.connect()
 
             rotated = structs.replace(APP, secrets=(Secret("new"),))
-            apps.replace([rotated])
+            apps.adopt([rotated])
 
             await client.send(subscribe_private(rotated, client.socket_id, "private-1"))
             await client.expect("pusher_internal:subscription_succeeded", "private-1")
@@ -140,7 +140,7 @@ class TestAppsThatChange:
         async with place(apps=apps) as here:
             client = await here.connect()
 
-            apps.replace([] if gone else [structs.replace(APP, enabled=False)])
+            apps.adopt([] if gone else [structs.replace(APP, enabled=False)])
 
             code = 4001 if gone else 4003
             await client.send({"event": "pusher:ping", "data": {}})
@@ -155,7 +155,7 @@ class TestAppsThatChange:
         async with place(apps=apps, activity_timeout=3600) as here:
             client = await here.connect()
 
-            apps.replace([structs.replace(APP, enabled=False)])
+            apps.adopt([structs.replace(APP, enabled=False)])
 
             await client.expect_error(4003)
             assert await client.expect_close() == 4003

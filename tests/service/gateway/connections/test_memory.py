@@ -9,10 +9,12 @@ import pytest
 from aiohttp import WSMsgType
 
 from libs.common.policies.guards import Guards
+from libs.common.policies.policies import Policies
 from libs.common.policies.settings import ChannelPolicy
 from services.gateway.connections.connection import Connection
 from services.gateway.connections.socket import Socket
 from services.gateway.session.session import Session
+from services.reload import Rules
 from tests.support.clients import pusher
 from tests.support.clients.client import SUCCEEDED, Client
 from tests.support.clients.raw_client import RawClient
@@ -59,7 +61,8 @@ async def is_silent(here: Place) -> Client:
 
 async def shows_tokens(here: Place) -> Client:
     """One after another, so that each takes the place of an earlier one somewhere."""
-    here.gateway.replace(Guards([ChannelPolicy(pattern="guarded", allow="true", app=APP.id)]))
+    guards = Guards([ChannelPolicy(pattern="guarded", allow="true", app=APP.id)])
+    here.gateway.adopt(Rules(Policies([]), guards, routes=()))
     one, two = (channel_token("ann", "private-a", now=time.time())[0] for _ in range(2))
     client = await here.connect()
     await sign_in(client, one)

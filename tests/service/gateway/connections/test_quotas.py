@@ -199,7 +199,7 @@ class TestApp:
         async with place(apps=apps) as here:
             clients = [await here.connect() for _ in range(3)]
 
-            apps.replace([limited_app(connections=1)])
+            apps.adopt([limited_app(connections=1)])
 
             await expect_refused(here, 4004)
             await expect_let_in(*clients)
@@ -212,7 +212,7 @@ class TestApp:
         async with place(apps=apps) as here:
             clients = [await here.connect() for _ in range(2)]
 
-            apps.replace([limited_app(connections=9, connections_per_address=2)])
+            apps.adopt([limited_app(connections=9, connections_per_address=2)])
 
             await expect_refused(here, 4004)
             await expect_let_in(*clients)

@@ -141,26 +141,26 @@ class TestMemoryApps:
         with pytest.raises(Misconfigured, match=what):
             MemoryApps([ONE, twice])
 
-    def test_replace(self) -> None:
+    def test_adopted(self) -> None:
         """
         A file that was read again takes the place of all.
         """
         apps = MemoryApps([ONE])
 
-        apps.replace([TWO])
+        apps.adopt([TWO])
 
         assert apps.all() == (TWO,)
         with pytest.raises(UnknownApp):
             apps.by_key("app-key")
 
-    def test_replace_with_nonsense(self) -> None:
+    def test_nonsense_is_not_adopted(self) -> None:
         """
         All or nothing: apps that are refused change nothing.
         """
         apps = MemoryApps([ONE])
 
         with pytest.raises(Misconfigured):
-            apps.replace([TWO, TWO])
+            apps.adopt([TWO, TWO])
 
         assert apps.all() == (ONE,)
 
