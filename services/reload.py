@@ -1,5 +1,5 @@
 """
-Rules that are read again while the process runs: apps, policies, routes and token keys, all or nothing.
+Rules that are read again while the process runs: apps, policies, routes, token keys; all or none.
 
 What else the file says takes effect with the next start.
 """

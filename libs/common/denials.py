@@ -1,12 +1,13 @@
 """
-Denials: what is refused before its time, remembered for as long as it could be used, in bounded memory.
+Denials: what is refused before its time, for as long as it could be used, in bounded memory.
 
-Pure.  Instants are UTC epoch seconds.  A denial means what was given until an instant, and is forgotten when nothing of
-that can be good any more.  Nothing that is in force is ever forgotten: when there are too many denials, those of the app
-that has most are folded into one, which refuses more than was asked, and never less, of the app that asked for so much.
+Pure.  Instants are UTC epoch seconds.  A denial means what was given until an instant, and is
+forgotten when nothing of that can be good any more.  Nothing that is in force is ever forgotten:
+when there are too many denials, those of the app that has most are folded into one, which refuses
+more than was asked, and never less, of the app that asked for so much.
 
-`tokens.revocations` keeps revoked tokens so, and the gateway's ``access.expulsions`` the users who were taken out of
-channels; each says of one app what it remembers and how that folds.
+`tokens.revocations` keeps revoked tokens so, and the gateway's ``access.expulsions`` the users who
+were taken out of channels; each says of one app what it remembers and how that folds.
 """
 
 from collections.abc import Callable, Iterable, Mapping

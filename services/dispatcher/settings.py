@@ -11,7 +11,6 @@ import msgspec
 MAX_BROADCASTS = 1024  # Of one record; the bus tells them apart by offset * 1024 + index.
 
 _Name = Annotated[str, msgspec.Meta(min_length=1)]
-_Seconds = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,7 +42,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     event: str
     data: dict[str, str] = {}
     enabled: bool = True
-    max_age: _Seconds = 0.0
+    max_age: Annotated[float, msgspec.Meta(ge=0)] = 0.0
 
 
 class DispatcherSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,8 +1,8 @@
 """
 The gateway's lease: under which name its members are seated, and for how long that name holds.
 
-A lost name is never used again: whoever cleared its seats may still be at it.  The gateway takes another, and
-seats all its members again under that.
+A lost name is never used again: whoever cleared its seats may still be at it.  The gateway takes
+another, and seats all its members again under that.
 """
 
 import asyncio
@@ -62,7 +62,7 @@ class Lease:
             log.warning("lease.lost", gateway=name, now=self.name)
 
     def forsake(self, name: str) -> None:
-        """Give up a name; one that was never renewed only once it is, lest each departure takes another."""
+        """Give up a name; a new one only once it was renewed, lest each call takes another."""
         if name != self.name:
             return
         if self._is_held:
@@ -71,7 +71,7 @@ class Lease:
             self._must_go = True
 
     async def run(self) -> None:
-        """Renew until cancelled; a new name at once, for until then its seats are those of a dead gateway."""
+        """Renew until cancelled; a new name at once: until then its seats are a dead gateway's."""
         while True:
             self._renamed.clear()
             delay = await self._renew()
@@ -105,7 +105,7 @@ class Lease:
                 self.lose(name)
 
     async def release(self) -> None:
-        """End the lease: the gateway goes, and its members may return elsewhere within the grace period."""
+        """End the lease: the gateway goes, and members may return elsewhere within the grace."""
         try:
             await self._leases.release(self.name)
         except Unavailable:

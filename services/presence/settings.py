@@ -16,7 +16,8 @@ class PresenceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
     Attributes:
         lease_grace: Seconds that a gateway's lease may have lapsed before what it held is cleared.
-        sweep_interval: Seconds between two looks for what is due: members who left, leases that lapsed.
+        sweep_interval: Seconds between two looks for what is due: members who left, leases that
+            lapsed.
     """
 
     lease_grace: Annotated[float, Meta(ge=0)] = 6.0

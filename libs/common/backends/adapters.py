@@ -1,8 +1,8 @@
 """
 From URLs to adapters: the only place that knows all of them.
 
-Nothing here connects: every adapter opens its connections when they are first needed, and again whenever they
-were lost, so that a start never fails because a backend is away.
+Nothing here connects: every adapter opens its connections when they are first needed, and again
+whenever they were lost, so that a start never fails because a backend is away.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -58,8 +58,9 @@ class Plan:
         history: How much of each channel is remembered.
         kafka: How Kafka is used.
         postgres: How PostgreSQL is used.
-        apps: Those of the file.
-        membership_query: SQL that reads memberships in tables of the operator's; empty: they are in ours.
+        apps: The apps of the file.
+        membership_query: SQL that reads memberships in tables of the operator's; empty: they are in
+            ours.
     """
 
     urls: BackendSettings
@@ -131,16 +132,19 @@ async def _redis(url: Url, port: str, stack: AsyncExitStack) -> RedisConnection:
 
 
 async def _shared(plan: Plan, stack: AsyncExitStack) -> tuple[Bus, Leases, Roster, Tally]:
-    """Roster and tally rest on leases and announce on the bus: all are of one kind, and on one server."""
+    """Make the bus, what announces on it, and the leases beneath: all are of one kind."""
     if _is_memory(plan.urls.bus):
-        memory = MemoryBus(plan.history)
-        lasting = MemoryLeases()
-        seats = MemoryRoster(memory.announce, lasting)
-        return memory, lasting, seats, MemoryTally(memory.announce, lasting)
-    bus = RedisBus(await _redis(plan.urls.bus, "bus", stack), _keys(plan), plan.history)
+        return _in_memory(plan.history)
+    keys = _keys(plan)
+    bus = RedisBus(await _redis(plan.urls.bus, "bus", stack), keys, plan.history)
     connection = await _redis(plan.urls.roster, "roster", stack)
-    roster, tally = RedisRoster(connection, _keys(plan)), RedisTally(connection, _keys(plan))
-    return bus, RedisLeases(connection, _keys(plan), [roster, tally]), roster, tally
+    roster, tally = RedisRoster(connection, keys), RedisTally(connection, keys)
+    return bus, RedisLeases(connection, keys, holdings=[roster, tally]), roster, tally
+
+
+def _in_memory(history: HistorySettings) -> tuple[Bus, Leases, Roster, Tally]:
+    bus, leases = MemoryBus(history), MemoryLeases()
+    return bus, leases, MemoryRoster(bus.announce, leases), MemoryTally(bus.announce, leases)
 
 
 async def _rates(plan: Plan, stack: AsyncExitStack) -> Rates:

@@ -1,8 +1,9 @@
 """
 Settings that several services share.
 
-Pure.  Each struct is a section of the file; services/settings.py puts them together with the services' own,
-and libs/common/loader.py reads them.  docs/configuration.md is the operator's view.
+Pure.  Each struct is a section of the file; services/settings.py puts them together with the
+services' own, and libs/common/config/loader.py reads them.  docs/configuration.md is the operator's
+view.
 """
 
 from typing import Annotated
@@ -28,8 +29,8 @@ class BackendSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         apps: The tenants; ``memory://`` means those of the file.
         roster: Subscriptions, members and leases.
         sessions: Where returning clients stand; left out: where the roster is.
-        control: Orders to every gateway; left out: where the roster is.
-        memberships: Who belongs to what.
+        control: Commands to every gateway; left out: where the roster is.
+        memberships: Which users belong to which groups.
         sightings: Last seen, read marks; left out: where the memberships are.
     """
 

@@ -10,8 +10,8 @@ class Inbox:
     """
     What arrived for a listener and was not taken yet.
 
-    Holds up to `limit` deliveries.  When it is full everything in it is dropped and `Interrupted` takes its
-    place: the history repairs what was lost, and whoever fills it never waits.
+    Holds up to `limit` deliveries.  When it is full everything in it is dropped and `Interrupted`
+    takes its place: the history repairs what was lost, and whoever fills it never waits.
     """
 
     def __init__(self, limit: int) -> None:

@@ -1,4 +1,4 @@
-"""The bus of a single process: the reference implementation of `port.Bus`."""
+"""The bus of a single process: the reference implementation of `bus.port.Bus`."""
 
 import secrets
 import time
@@ -98,7 +98,7 @@ class MemoryBus:
         return memory.position
 
     def _is_repeated(self, publication: Publication, memory: _Memory) -> bool:
-        """Tell whether it was applied before in this life of the channel; notes its token if not."""
+        """Tell whether it was applied before in this life of the channel; else note its token."""
         if publication.source:
             return memory.has_applied(publication.source)
         token = (*publication.channel, memory.epoch, publication.token)

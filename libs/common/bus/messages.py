@@ -1,9 +1,10 @@
 """
 What travels over the bus: finished frames, and what gateways must know of them.
 
-Pure.  A frame is the whole text of a Pusher message, produced once by whoever publishes it and written to
-sockets as it is.  Its envelope carries the rest in a JSON header: readers ignore header fields they do not
-know, and a reader that meets a newer `VERSION` of the envelope than its own still reads what it knows.
+Pure.  A frame is the whole text of a Pusher message, produced once by whoever publishes it and
+written to sockets as it is.  Its envelope carries the rest in a JSON header: readers ignore header
+fields they do not know, and a reader that meets a newer `VERSION` of the envelope than its own
+still reads what it knows.
 """
 
 from dataclasses import dataclass
@@ -66,8 +67,8 @@ class Source:
     Attributes:
         name: The ordered log it was read from, such as ``kafka/orders/3``.
         sequence: Its place there; of one source and channel, published in ascending order.
-        timestamp: When the log took it, UTC epoch seconds.  A lower sequence with a newer timestamp means
-            that the log was made anew, and is not a repetition.
+        timestamp: When the log took it, UTC epoch seconds.  A lower sequence with a newer timestamp
+            means that the log was made anew, and is not a repetition.
     """
 
     name: str
@@ -82,9 +83,10 @@ class Publication:
 
     Attributes:
         channel: Where it goes.
-        broadcast: What.
+        broadcast: What is published.
         source: Where it comes from, if a log was its source.
-        token: What its publisher calls it, to have it published once; empty: each publish is another.
+        token: What its publisher calls it, to have it published once; empty: each publish is
+            another.
     """
 
     channel: Channel
@@ -131,7 +133,7 @@ class Transition:
 
     Attributes:
         version: The version of the channel's members after it; each transition raises it by one.
-        user_id: Whose.
+        user_id: The user who joined or left.
         info: ``user_info`` as JSON text where the user joined; None where it left.
     """
 
@@ -151,7 +153,7 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """The listener was cut off or overrun: of the channels it follows, anything may have been missed."""
+    """The listener was cut off or overrun: anything may have been missed of what it follows."""
 
 
 Delivery = Entry | Whisper | Transition | Counted | Interrupted
@@ -162,11 +164,11 @@ def event_frame(channel: str, event: str, data: str | None, *, user_id: str | No
     Serialise an event for subscribers.
 
     Args:
-        channel: Its channel's name.
-        event: Its name.
-        data: The publisher's text, passed on unchanged as a JSON string (Pusher, "Double encoding"); None
-            leaves it out.
-        user_id: Who sent it; only for client events on presence channels.
+        channel: The name of the channel.
+        event: The name of the event.
+        data: The publisher's text, passed on unchanged as a JSON string (Pusher, "Double
+            encoding"); None leaves it out.
+        user_id: The user who sent it; only for client events on presence channels.
     """
     message = {"event": event, "channel": channel}
     if data is not None:

@@ -1,7 +1,8 @@
 """
 The bus: ordered channels with a short memory, shared by every process.
 
-`Bus` is the port, `MemoryBus` its reference implementation for a single process; `bus_redis` is the other.
+`Bus` is the port, `MemoryBus` its reference implementation for a single process; `bus.redis` is the
+other.
 """
 
 from collections.abc import Collection, Sequence
@@ -23,8 +24,8 @@ class History:
 
     Attributes:
         top: The channel's present position.
-        entries: What follows the position asked for, in order, without a hole; None where the history
-            no longer reaches back to it, or the epoch is another.
+        entries: What follows the position asked for, in order, without a hole; None where the
+            history no longer reaches back to it, or the epoch is another.
     """
 
     top: Position
@@ -35,8 +36,9 @@ class Listener(Protocol):
     """
     One process's ear on the bus.
 
-    For each followed channel it yields entries in order of offset; an entry may come twice, and one that is
-    missing is told by the next offset or by `Interrupted`.  Whispers, transitions and counts come at most once.
+    For each followed channel it yields entries in order of offset; an entry may come twice, and one
+    that is missing is told by the next offset or by `Interrupted`.  Whispers, transitions and
+    counts come at most once.
     """
 
     async def follow(self, channels: Collection[Channel]) -> dict[Channel, Position]:
@@ -44,8 +46,8 @@ class Listener(Protocol):
         Hear these channels from now on.
 
         Returns:
-            Of each, its position at an instant after hearing began: later entries will be received.  A channel
-            whose part of the bus is away is missing here, and counts as not followed.
+            Of each, its position at an instant after hearing began: later entries will be received.
+            A channel whose part of the bus is away is missing here, and counts as not followed.
 
         Raises:
             Unavailable: The bus is away for all of them.  The channels count as not followed.
@@ -67,8 +69,9 @@ class Bus(Protocol):
     """
     Ordered channels with a short memory, shared by every process.
 
-    A publish is appended and announced atomically.  A listener sees a channel's entries in order of offset;
-    what it misses while it is cut off it can read again with `history`, for as long as `HistorySettings` says.
+    A publish is appended and announced atomically.  A listener sees a channel's entries in order of
+    offset; what it misses while it is cut off it can read again with `history`, for as long as
+    `HistorySettings` says.
     """
 
     async def publish(self, publications: Sequence[Publication]) -> list[Position]:
@@ -76,16 +79,17 @@ class Bus(Protocol):
         Append broadcasts to their channels, in order, and announce them.
 
         A publication with a source that was applied before is not applied again; its answer is the
-        channel's present position.  Nor is one with a token that its channel has seen within `TOKEN_TTL`.
-        A publication has a source or a token, never both: the source alone would decide.  A cache channel
-        keeps what was applied last, in the same step (`last`).
+        channel's present position.  Nor is one with a token that its channel has seen within
+        `TOKEN_TTL`.  A publication has a source or a token, never both: the source alone would
+        decide.  A cache channel keeps what was applied last, in the same step (`last`).
 
         Returns:
             The position of each.
 
         Raises:
-            Unavailable: At least one was not applied.  Those of a source or with a token may all be published
-                again; of one channel and source, none was applied whose predecessor of this call was not.
+            Unavailable: At least one was not applied.  Those of a source or with a token may all be
+                published again; of one channel and source, none was applied whose predecessor of
+                this call was not.
         """
 
     async def claim(self, app: str, token: str, digest: str) -> bool:
@@ -106,9 +110,10 @@ class Bus(Protocol):
 
     async def last(self, channels: Collection[Channel]) -> dict[Channel, Cached | None]:
         """
-        Read what cache channels keep; None where nothing was published within ``cache_ttl`` (`HistorySettings`).
+        Read what cache channels keep; None where nothing was published within their time.
 
-        A channel whose part of the bus is away is missing in the answer.
+        That is ``cache_ttl`` of `HistorySettings`.  A channel whose part of the bus is away is
+        missing in the answer.
 
         Raises:
             Unavailable: The bus is away for all of them.
@@ -127,7 +132,7 @@ class Bus(Protocol):
         Read entries again.
 
         Args:
-            channel: Whose.
+            channel: The channel whose history it is.
             after: The last position that the caller has.
             limit: The most entries to return; with more to read, those nearest to ``after``.
 
@@ -137,7 +142,9 @@ class Bus(Protocol):
 
     async def tops(self, channels: Collection[Channel]) -> dict[Channel, Position]:
         """
-        Read the present positions of channels; one whose part of the bus is away is missing in the answer.
+        Read the present positions of channels.
+
+        A channel whose part of the bus is away is missing in the answer.
 
         Raises:
             Unavailable: The bus is away for all of them.

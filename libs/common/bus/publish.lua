@@ -1,12 +1,13 @@
 #!lua
--- Append a broadcast to its channel's history and announce it, unless its source brought it before or its token
--- is known.  A cache channel keeps it besides.
+-- Append a broadcast to its channel's history and announce it, unless its source brought it before
+-- or its token is known.  A cache channel keeps it besides.
 --
--- KEYS  1  meta, a hash: e epoch, o offset, s:<source> "<sequence> <newest timestamp>" of what was appended
+-- KEYS  1  meta, a hash: e epoch, o offset, s:<source> "<sequence> <newest timestamp>" of what it
+--          appended
 --       2  entries, a stream: the ids are <offset>-0, field d is the envelope
 --       3  cache, "<epoch> <offset>\n<envelope>" of the last entry; only with ARGV 12
 --       the last: token, the epoch in which it was published; only with ARGV 13
--- ARGV  1  envelope               2  feed to announce it on    3  epoch, should the channel have none
+-- ARGV  1  envelope               2  feed to announce it on    3  epoch, if the channel has none
 --       4  most entries to keep   5  ms to keep entries        6  ms to keep meta
 --       7  source, or empty       8  its sequence              9  its timestamp
 --       10 sequence of the source's publication before this one for the channel, or empty
@@ -15,11 +16,11 @@
 --       13 ms to keep token, empty or left out where there is none; never with a source
 -- Returns {1 appended, 0 repeated or -1 the one before is missing; epoch; offset}.
 --
--- Without that last check, a publication that failed in the middle of a pipeline would count as repeated
--- when it is sent again, because a later one had raised the source's sequence meanwhile.  A token is a key of
--- its own, so that with it each publication of a call is judged alone.  It holds for an epoch: a channel that was
--- lost has seen nothing.  With the shebang, a server that is out of memory, read-only or without its replicas
--- refuses the whole script at its start.
+-- Without that last check, a publication that failed in the middle of a pipeline would count as
+-- repeated when it is sent again, because a later one had raised the source's sequence meanwhile.
+-- A token is a key of its own, so that with it each publication of a call is judged alone.  It
+-- holds for an epoch: a channel that was lost has seen nothing.  With the shebang, a server that is
+-- out of memory, read-only or without its replicas refuses the whole script at its start.
 
 local source = 's:' .. ARGV[7]
 local meta = redis.call('HMGET', KEYS[1], 'e', 'o', source)

@@ -1,10 +1,11 @@
 """
 The bus on Redis.
 
-A channel's history is a stream, and its epoch, offset and sources are a hash beside it; ``bus_publish.lua``
-and ``bus_history.lua`` are the only ones to touch them.  The first also sets what ``bus_last.lua`` reads, the
-last entry of a cache channel, and a key for each token.  Publishing is one pipeline per server.  Listeners are
-in `listener_redis`, and what is said on the feeds in `wire`.
+A channel's history is a stream, and its epoch, offset and sources are a hash beside it;
+``publish.lua`` and ``history.lua`` are the only ones to touch them.  The first also sets what
+``last.lua`` reads, the last entry of a cache channel, and a key for each token.  Publishing is one
+pipeline per server.  Listeners are in `bus.redis_listener`, and what is said on the feeds in
+`bus.wire`.
 """
 
 import asyncio
@@ -35,17 +36,14 @@ from libs.common.bus.settings import HistorySettings
 from libs.common.bus.wire import encode_whisper
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
-from libs.common.redis.connection import RedisConnection
+from libs.common.redis.connection import RedisConnection, raise_first
 from libs.common.redis.keys import Keys
 from libs.common.redis.node import Word
-from libs.common.redis.scripts import Call, Script
+from libs.common.redis.scripts import Call, Script, milliseconds
 
-META_TTL = (
-    30 * 86_400_000
-)  # Milliseconds.  Far above any history's age: with it go epoch and sources.
-PROBE_INTERVAL = (
-    30.0  # Seconds without a message after which a listener asks whether it still hears.
-)
+# Milliseconds.  Far above any history's age: with it go epoch and sources.
+META_TTL = 30 * 86_400_000
+PROBE_INTERVAL = 30.0  # Seconds of silence after which a listener asks whether it still hears.
 
 _NOTHING: tuple[Sequence[str], Sequence[Word]] = ((), ())
 
@@ -58,7 +56,7 @@ log = structlog.get_logger()
 
 
 class PredecessorMissing(Exception):
-    """A publication was held back because the one before it, of its channel and source, was not applied."""
+    """A publication was held back: the one before it of its channel and source was not applied."""
 
 
 class RedisBus:
@@ -85,7 +83,7 @@ class RedisBus:
         self._redis = connection
         self._keys = keys
         self._settings = history or HistorySettings()
-        self._max_age = round(self._settings.max_age * 1000)  # Milliseconds.
+        self._max_age = milliseconds(self._settings.max_age)
         self._backlog = backlog
         self._probe_interval = probe_interval
 
@@ -130,14 +128,14 @@ class RedisBus:
         if token:
             keys.append(f"{self._keys.of('token', channel)}:{_digest(token)}")
         return keys, (
-            _milliseconds(self._settings.cache_ttl) if is_cache else "",
-            _milliseconds(TOKEN_TTL) if token else "",
+            milliseconds(self._settings.cache_ttl) if is_cache else "",
+            milliseconds(TOKEN_TTL) if token else "",
         )
 
     async def claim(self, app: str, token: str, digest: str) -> bool:
         """See `Bus.claim`."""
         key = self._keys.of("claim", (app, _digest(token)))
-        ttl = _milliseconds(TOKEN_TTL)
+        ttl = milliseconds(TOKEN_TTL)
         known = await self._redis.ask(Call(key, ("SET", key, digest, "PX", ttl, "NX", "GET")))
         return known in {None, digest.encode()}
 
@@ -191,7 +189,7 @@ class RedisBus:
             after.epoch,
             after.offset,
             max(limit, 1),
-            round(UNPUBLISHED_TTL * 1000),
+            milliseconds(UNPUBLISHED_TTL),
         )
 
     @asynccontextmanager
@@ -218,14 +216,14 @@ class RedisBus:
 
 
 def _new_epochs() -> Iterator[str]:
-    """Name epochs for channels that have none, each another: no life of a history is like a former one."""
+    """Name epochs, each another: no life of a history is like a former one."""
     seed = secrets.token_hex(4)
     return (f"{seed}{number}" for number in itertools.count())
 
 
 def _positions(replies: Sequence[Any]) -> list[Position]:
     """Read the replies to a publish."""
-    _raise_first(replies)
+    raise_first(replies, backend="bus")
     positions = []
     for state, epoch, offset in replies:
         if state < 0:
@@ -234,19 +232,10 @@ def _positions(replies: Sequence[Any]) -> list[Position]:
     return positions
 
 
-def _raise_first(replies: Iterable[Any]) -> None:
-    """Raise the first error among replies; one publication's trouble is the whole call's."""
-    for reply in replies:
-        if isinstance(reply, Unavailable):
-            raise reply
-        if isinstance(reply, Exception):
-            raise Unavailable("bus") from reply
-
-
 def _answered(channels: Sequence[Channel], replies: Sequence[Any]) -> dict[Channel, Any]:
     """Leave out the channels whose reply is an error; raise the first if all are."""
     if all(isinstance(reply, Exception) for reply in replies):
-        _raise_first(replies)
+        raise_first(replies, backend="bus")
     return {
         channel: reply
         for channel, reply in zip(channels, replies, strict=True)
@@ -255,7 +244,14 @@ def _answered(channels: Sequence[Channel], replies: Sequence[Any]) -> dict[Chann
 
 
 def _cached(channel: Channel, value: bytes | None, ttl: int) -> Cached | None:
-    """Read what a cache channel keeps: the position, a line feed, the envelope; ``ttl`` in milliseconds."""
+    """
+    Read what a cache channel keeps.
+
+    Args:
+        channel: The cache channel.
+        value: The position, a line feed, the envelope; None: nothing is kept.
+        ttl: Milliseconds for which it is still kept.
+    """
     if value is None:
         return None
     header, _, envelope = value.partition(b"\n")
@@ -273,11 +269,6 @@ def _digest(token: str) -> str:
     """Make a token that may be of any length, and have any characters, fit for a key."""
     # A header that is not UTF-8 comes with lone surrogates.
     return sha256(token.encode(errors="surrogatepass")).hexdigest()
-
-
-def _milliseconds(seconds: float) -> int:
-    """Convert a time to live; Redis refuses one of 0."""
-    return max(1, round(seconds * 1000))
 
 
 def _entries(channel: Channel, epoch: str, items: Sequence[Any]) -> Iterable[Entry]:

@@ -1,7 +1,7 @@
 """
 A listener of the bus on Redis: what it follows, on a connection that is replaced when it breaks.
 
-The connection itself, with its subscriptions and their confirmations, is `subscription_redis`.
+The connection itself, with its subscriptions and their confirmations, is `redis.subscription`.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ class _Followed:
     A channel that is followed.
 
     Attributes:
-        channel: Which.
+        channel: The channel itself.
         claims: How many calls of `follow` are under way or have succeeded.
         epoch: Of the last entry heard.
         offset: Of the last entry heard.
@@ -61,8 +61,8 @@ class _Followed:
         """
         Note an entry, unless one with a higher offset came over the same connection before.
 
-        While a slot of a cluster moves, what the former node published can arrive last.  Then it counts as
-        missing, which the higher offset told.
+        While a slot of a cluster moves, what the former node published can arrive last.  Then it
+        counts as missing, which the higher offset told.
         """
         if position.epoch == self.epoch and position.offset <= self.offset:
             return False
@@ -78,10 +78,11 @@ class RedisListener:
     """
     A `Listener` of a `RedisBus`.
 
-    Lives while `run` runs.  When its connection is lost it opens another, at another node of a cluster,
-    subscribes to what it followed and delivers `Interrupted`.  It does the same when it hears nothing for a
-    while and its own probe, published as everything else is, does not arrive either: after a failover a
-    healthy connection may lead to a server that nobody publishes to any more (Centrifugo, issue 1189).
+    Lives while `run` runs.  When its connection is lost it opens another, at another node of a
+    cluster, subscribes to what it followed and delivers `Interrupted`.  It does the same when it
+    hears nothing for a while and its own probe, published as everything else is, does not arrive
+    either: after a failover a healthy connection may lead to a server that nobody publishes to any
+    more (Centrifugo, issue 1189).
 
     Args:
         connection: To Redis.
@@ -237,7 +238,7 @@ class RedisListener:
             log.warning("bus.message_unreadable", channel=followed.channel.name, start=message[:2])
 
     async def _watch(self) -> None:
-        """Probe after silence.  A probe that cannot be published says nothing about what can be heard."""
+        """Probe after silence.  That none can be published says nothing about what is heard."""
         while True:
             interval = self._probe_interval * min(2**self._deaf_times, MOST_PATIENT)
             self._has_heard = False

@@ -1,18 +1,19 @@
 """
-What stands on the pub/sub channels of Redis: one message for an entry, a whisper, a transition or a probe.
+What stands on the pub/sub channels of Redis: entries, whispers, transitions, counts and probes.
 
-Pure.  A message is a header line and a body.  The header's first field is a letter for the kind and a
-number for the version; a reader ignores kinds it does not know, and further fields of those it knows, so that
-a rolling deploy may add both.
+Pure.  A message is a header line and a body.  The header's first field is a letter for the kind and
+a number for the version; a reader ignores kinds it does not know, and further fields of those it
+knows, so that a rolling deploy may add both.
 
-    ``e1 <epoch> <offset>``                       an envelope (`messages.pack`) of the history
-    ``w1``                                        an envelope that is in no history
-    ``m1 <version> + <bytes of the user's id>``   the id, and at once the ``user_info``: the user joined
-    ``m1 <version> - <bytes of the user's id>``   the id: the user left
-    ``c1 <total>``                                nothing: so many subscriptions the channel has
-    ``p1``                                        nothing: the sender asks whether its own ear still hears
+    ``e1 <epoch> <offset>``   an envelope (`messages.pack`) of the history
+    ``w1``                    an envelope that is in no history
+    ``m1 <version> + <size>`` the id, so many bytes, and at once ``user_info``: the user joined
+    ``m1 <version> - <size>`` the id, so many bytes: the user left
+    ``c1 <total>``            nothing: so many subscriptions the channel has
+    ``p1``                    nothing: the sender asks whether its own ear still hears
 
-Scripts write them too (``bus_publish.lua`` and the roster's); this module is where both are described.
+Scripts write them too (``publish.lua``, the roster's and the tally's); this module is where both
+are described.
 """
 
 from libs.common.bus.messages import (

@@ -1,8 +1,9 @@
 """
-Hearing what control says: each command in turn, and the moment from which all that are in force are known.
+Hearing what control says: each command, and the moment from which all in force are known.
 
-Whoever refuses something because of a command that was given earlier must not let it pass before that moment: it is
-the first silence.  While control is away nothing comes, and it is no silence; what was heard until then holds.
+Whoever refuses something because of a command that was given earlier must not let it pass before
+that moment: it is the first silence.  While control is away nothing comes, and it is no silence;
+what was heard until then holds.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Control for a single process: the reference implementation of `port.Control`."""
+"""Control for a single process: the reference implementation of `control.port.Control`."""
 
 import asyncio
 import itertools
@@ -36,7 +36,7 @@ class MemoryControl:
         yield MemoryCommandListener(self)
 
     async def after(self, number: int, timeout: float) -> list[tuple[int, Command]]:
-        """Wait for orders in force with a higher number than this, and return them with theirs."""
+        """Wait for commands in force with higher numbers than this; return them with theirs."""
         async with self._sent:
             with suppress(TimeoutError):
                 async with asyncio.timeout(timeout):
@@ -55,7 +55,7 @@ class MemoryControl:
 
 
 class MemoryCommandListener:
-    """An `CommandListener` of a `MemoryControl`."""
+    """A `CommandListener` of a `MemoryControl`."""
 
     def __init__(self, control: MemoryControl) -> None:
         self._control = control

@@ -1,8 +1,8 @@
 """
-Control: orders to every gateway, announced at once and remembered for a while.
+Control: commands to every gateway, announced at once and remembered for a while.
 
-`Control` is the port, `MemoryControl` its reference implementation for a single process; `control_redis` is
-the other.
+`Control` is the port, `MemoryControl` its reference implementation for a single process;
+`control.redis` is the other.
 """
 
 from contextlib import AbstractAsyncContextManager
@@ -12,14 +12,14 @@ from libs.common.control.commands import Command
 
 
 class CommandListener(Protocol):
-    """Receives orders, each at least once, those of one sender in the sender's order."""
+    """Receives commands, each at least once, those of one sender in the sender's sequence."""
 
     async def receive(self, timeout: float) -> list[Command]:
         """
-        Wait up to ``timeout`` seconds for orders, and take all that have arrived.
+        Wait up to ``timeout`` seconds for commands, and take all that have arrived.
 
-        After an interruption it goes on where it was; nothing that is still remembered is skipped.  Nothing
-        comes only when all orders in force have come before.
+        After an interruption it goes on where it was; nothing that is still remembered is skipped.
+        Nothing comes only when all commands in force have come before.
 
         Raises:
             Unavailable: Control is away; call again.
@@ -28,19 +28,21 @@ class CommandListener(Protocol):
 
 class Control(Protocol):
     """
-    Orders to every gateway.
+    Commands to every gateway.
 
-    An order that was sent is received by every listener, also by one that begins or comes back later, as
-    long as the order has not expired.
+    A command that was sent is received by every listener, also by one that begins or comes back
+    later, as long as it has not expired.
     """
 
     async def send(self, command: Command) -> None:
         """
-        Announce an order, and remember it until it expires; one that is remembered already is not announced again.
+        Announce a command, and remember it until it expires.
+
+        One that is remembered already is not announced again.
 
         Raises:
-            Unavailable: Control is away; the order may have been sent.
+            Unavailable: Control is away; the command may have been sent.
         """
 
     def listen(self) -> AbstractAsyncContextManager[CommandListener]:
-        """Receive the orders in force, and then those to come."""
+        """Receive the commands in force, and then those to come."""

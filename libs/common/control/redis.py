@@ -1,7 +1,7 @@
 """
-Control on Redis: one stream of orders, which every listener reads from where it was.
+Control on Redis: one stream of commands, which every listener reads from where it was.
 
-See `control.Control`.  The stream's ids are instants of the server's clock.
+See `control.port.Control`.  The stream's ids are instants of the server's clock.
 """
 
 import asyncio
@@ -22,11 +22,11 @@ from libs.common.redis.keys import Keys
 from libs.common.redis.node import REPLY_TIMEOUT
 from libs.common.redis.scripts import Call, Script
 
-# Seconds after an order's expiry, as the server's clock may be ahead of ours.
+# Seconds after a command's expiry, as the server's clock may be ahead of ours.
 FORGOTTEN_AFTER = 60.0
 OVERLAP = 60.0  # Seconds read again after an interruption, as another server's clock may be behind.
 LONGEST_WAIT = REPLY_TIMEOUT * 0.6  # Seconds of a blocking read, well below the wait for its reply.
-BATCH = 1000  # Orders of one reply.
+BATCH = 1000  # Commands of one reply.
 
 _HERE = Path(__file__).parent
 SEND = Script.read(_HERE / "send.lua")
@@ -42,8 +42,8 @@ class RedisControl:
     Control that all processes of a deployment share.  See `Control`.
 
     Args:
-        connection: To Redis; of this control alone.
-        keys: The deployment's.
+        connection: To Redis; for this control alone.
+        keys: The deployment's names.
     """
 
     def __init__(self, connection: RedisConnection, keys: Keys) -> None:
@@ -85,7 +85,7 @@ _BEGINNING = _Id(0)
 
 class RedisCommandListener:
     """
-    An `CommandListener` of a `RedisControl`.
+    A `CommandListener` of a `RedisControl`.
 
     Args:
         connection: A wait occupies one of its pool.
@@ -110,12 +110,12 @@ class RedisCommandListener:
         while True:
             remaining = deadline - loop.time()
             commands = await self._read(min(remaining, LONGEST_WAIT))
-            # A full batch may hold expired orders alone; silence would say that none is in force.
+            # A full batch may hold expired commands alone; silence would say that none is in force.
             if commands or (remaining <= 0 and not self._is_behind):
                 return commands
 
     async def _read(self, timeout: float) -> list[Command]:
-        """Take what follows the last order, having waited for it, and see where the stream is."""
+        """Take what follows the last command, having waited for it, and see where the stream is."""
         wait = ("BLOCK", ceil(timeout * 1000)) if timeout > 0 else ()
         read = ("XREAD", "COUNT", BATCH, *wait, "STREAMS", self._stream, str(self._after()))
         calls = [Call(self._stream, read), Call(self._stream, ("XINFO", "STREAM", self._stream))]
@@ -129,7 +129,7 @@ class RedisCommandListener:
             self._is_behind = len(entries) == BATCH
             self._last = _Id.parse(entries[-1][0])
             return self._in_force(entries)
-        if _newest(info) < self._last:  # The stream was lost, wholly or with its newest orders.
+        if _newest(info) < self._last:  # The stream was lost, wholly or with its newest commands.
             self._last = _BEGINNING
         return []
 
@@ -147,7 +147,7 @@ class RedisCommandListener:
 def _command(entry_id: bytes, text: bytes) -> Command | None:
     try:
         return _decode(text)
-    except msgspec.DecodeError as error:  # Of a newer release; the next order may be readable.
+    except msgspec.DecodeError as error:  # Of a newer release; the next one may be readable.
         log.warning("order.skipped", id=entry_id.decode(), reason=str(error))
         return None
 

@@ -1,15 +1,16 @@
 #!lua flags=allow-oom
--- Announce an order, remember it until it expires, and forget some that have.
+-- Announce a command, remember it until it expires, and forget some that have.
 --
--- KEYS  1  orders, a stream: field o is the order
---       2  expiries, a sorted set: id in the stream -> when the order is forgotten
---       3  texts, a sorted set: digest of an order -> the same
--- ARGV  1  order   2  when it is forgotten, epoch milliseconds
+-- KEYS  1  orders, a stream: field o is the command
+--       2  expiries, a sorted set: id in the stream -> when the command is forgotten
+--       3  texts, a sorted set: digest of a command -> when it is forgotten
+-- ARGV  1  command   2  when it is forgotten, epoch milliseconds
 --
 -- One that is remembered already is not announced again: whoever listens has heard it, or will.
 --
--- Orders live differently long, so the stream cannot be trimmed from its beginning.  Each call brings one
--- order and removes up to a hundred: their number is that of the orders in force, and a few more.
+-- Commands live differently long, so the stream cannot be trimmed from its beginning.  Each call
+-- brings one command and removes up to a hundred: their number is that of the commands in force,
+-- and a few more.
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -20,7 +20,8 @@ class MemoryHoldings(Protocol):
         Take away a bounded part of what is due.
 
         Args:
-            gateways: Those that were cleared since the last call; none of them gets anything any more.
+            gateways: Those that were cleared since the last call; none of them gets anything any
+                more.
 
         Returns:
             How much was taken away; what is left is for the next call.
@@ -35,7 +36,7 @@ class MemoryLeases:
         clock: Monotonic seconds.
 
     Attributes:
-        clock: The same, for what is held.
+        clock: Monotonic seconds, for what is held.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -51,11 +52,11 @@ class MemoryLeases:
         self._holdings.append(holdings)
 
     def expect(self, gateway: str) -> None:
-        """Take a gateway that has no lease for one whose lease lapsed, so that it does not stay for ever."""
+        """Let a gateway without a lease count as one whose lease lapsed, lest it stays."""
         self._leases.setdefault(gateway, _NEVER)
 
     def silence(self, gateway: str) -> float:
-        """Tell how many seconds ago a gateway renewed its lease; infinity: it lapsed, or there is none."""
+        """Tell for how many seconds a gateway did not renew; infinity: it has no lease now."""
         now = self.clock()
         if self._leases.get(gateway, _NEVER) <= now:
             return math.inf

@@ -1,9 +1,10 @@
 """
 Leases: which gateways live.  What a gateway holds is true for as long as its lease.
 
-`Leases` is the port, `MemoryLeases` its reference implementation for a single process; `leases.redis` is the
-other.  What is held, such as the seats of the roster and the counts of the tally, lies on the same backend:
-it is called the *holdings* of a gateway, and each adapter of such a port says how they are taken away.
+`Leases` is the port, `MemoryLeases` its reference implementation for a single process;
+`leases.redis` is the other.  What is held, such as the seats of the roster and the counts of the
+tally, lies on the same backend: it is called the *holdings* of a gateway, and each adapter of such
+a port says how they are taken away.
 """
 
 from typing import Protocol
@@ -25,11 +26,11 @@ class Leases(Protocol):
     """
     Which gateways live, known to every process.
 
-    A gateway takes a lease before its clients come, and renews it.  When a lease was found lapsed for longer
-    than the grace period, `sweep` clears the gateway: all that it holds is taken from it, and it is refused for
-    a day.  The grace period begins when a sweep finds the lease lapsed, so that an outage of the backend, in
-    which nobody could renew, ends nobody's lease.  A gateway that holds something and has no lease counts as
-    one whose lease has lapsed.
+    A gateway takes a lease before its clients come, and renews it.  When a lease was found lapsed
+    for longer than the grace period, `sweep` clears the gateway: all that it holds is taken from
+    it, and it is refused for a day.  The grace period begins when a sweep finds the lease lapsed,
+    so that an outage of the backend, in which nobody could renew, ends nobody's lease.  A gateway
+    that holds something and has no lease counts as one whose lease has lapsed.
     """
 
     async def renew(self, gateway: str, *, ttl: float) -> bool:
@@ -37,8 +38,9 @@ class Leases(Protocol):
         Take or renew a gateway's lease for ``ttl`` seconds.
 
         Returns:
-            Whether the gateway had a lease.  If not, it is new, or a sweep found its lease lapsed, or the
-            backend lost data, and perhaps what the gateway holds: it should say again all that it has.
+            Whether the gateway had a lease.  If not, it is new, or a sweep found its lease lapsed,
+            or the backend lost data, and perhaps what the gateway holds: it should say again all
+            that it has.
 
         Raises:
             LeaseLost: It was cleared.
@@ -55,13 +57,14 @@ class Leases(Protocol):
 
     async def sweep(self, *, grace: float) -> int:
         """
-        Make final what is due: what gateways hold whose lease lapsed, and what is over by its own time.
+        Take away what is due: from gateways whose lease lapsed, and what is over by its own time.
 
-        The latter are the seats of the roster whose grace is over.  Several may sweep at once.  A call does a
-        bounded amount of work.
+        The latter are the seats of the roster whose grace is over.  Several may sweep at once.  A
+        call does a bounded amount of work.
 
         Args:
-            grace: Seconds that a lease must have been known as lapsed before its gateway is cleared.
+            grace: Seconds that a lease must have been known as lapsed before its gateway is
+                cleared.
 
         Returns:
             How many seats, counts and the like it took away; call again at once while it is not 0.

@@ -1,9 +1,10 @@
 """
 Leases on Redis.  See `leases.port.Leases`; the scripts beside this module say which keys there are.
 
-Each partition keeps leases of its own, beside what is held in it, so that every decision is one script on one
-server: a gateway renews as many leases as there are partitions, in one pipeline.  Where part of a cluster is
-away, the rest goes on.  The keys are named for the roster, as they were before leases were apart from it.
+Each partition keeps leases of its own, beside what is held in it, so that every decision is one
+script on one server: a gateway renews as many leases as there are partitions, in one pipeline.
+Where part of a cluster is away, the rest goes on.  The keys are named for the roster, as they were
+before leases were apart from it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -50,10 +51,10 @@ class RedisHoldings(Protocol):
     """What gateways hold on Redis, in the partitions of their leases, while these last."""
 
     def overdue(self, partition: int, *, most: int) -> list[Search]:
-        """Look for what is over by its own time, though its gateway lives; nothing if there is no such."""
+        """Look for what is over by its own time, though its gateway lives."""
 
     def held_by(self, ended: Ended, *, most: int) -> Search:
-        """Look for so much of what a gateway holds; an empty reply says that it holds nothing any more."""
+        """Look for so much of what a gateway holds; an empty reply says that it holds nothing."""
 
 
 class RedisLeases:
@@ -67,7 +68,7 @@ class RedisLeases:
     """
 
     def __init__(
-        self, connection: RedisConnection, keys: Keys, holdings: Sequence[RedisHoldings]
+        self, connection: RedisConnection, keys: Keys, *, holdings: Sequence[RedisHoldings]
     ) -> None:
         self._connection = connection
         self._keys = keys
@@ -95,13 +96,14 @@ class RedisLeases:
             for name in _texts(reply)
         ]
         searches = [*self._overdue(), *self._held_by(ended)]
-        found = await self._connection.ask_all([search.call for search in searches])
+        found = await self._connection.ask_all([search.call for _, search in searches])
         clearing = [
             call
-            for search, reply in zip(searches, found, strict=True)
+            for (_, search), reply in zip(searches, found, strict=True)
             for call in search.clear(_texts(reply))
         ]
-        settling = map(self._settle, self._empty_handed(ended, found))
+        holding = {each for (each, _), reply in zip(searches, found, strict=True) if reply != []}
+        settling = [self._settle(each) for each in ended if each not in holding]
         cleared = await self._connection.ask_all([*clearing, *settling])
         raise_first([*judged, *found, *cleared])
         return sum(cleared[: len(clearing)])
@@ -110,26 +112,20 @@ class RedisLeases:
         kinds = ("leases", "lapsed", "cleared", "renewed")
         return await self._everywhere(SWEEP, kinds, milliseconds(grace), SHARE)
 
-    def _overdue(self) -> list[Search]:
+    def _overdue(self) -> list[tuple[None, Search]]:
         partitions = range(len(self._keys.tags))
         return [
-            search
+            (None, search)
             for holdings in self._holdings
             for partition in partitions
             for search in holdings.overdue(partition, most=SHARE)
         ]
 
-    def _held_by(self, ended: Iterable[Ended]) -> list[Search]:
-        return [holdings.held_by(each, most=SHARE) for each in ended for holdings in self._holdings]
-
-    def _empty_handed(self, ended: Sequence[Ended], found: Sequence[Any]) -> list[Ended]:
-        """Name those of whom nothing was found; theirs are the last replies, one for each holdings."""
-        kinds = len(self._holdings)
-        replies = found[len(found) - len(ended) * kinds :]
+    def _held_by(self, ended: Iterable[Ended]) -> list[tuple[Ended, Search]]:
         return [
-            each
-            for place, each in enumerate(ended)
-            if all(reply == [] for reply in replies[place * kinds : (place + 1) * kinds])
+            (each, holdings.held_by(each, most=SHARE))
+            for each in ended
+            for holdings in self._holdings
         ]
 
     def _settle(self, ended: Ended) -> Call:

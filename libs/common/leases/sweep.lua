@@ -1,11 +1,12 @@
 -- Judge the leases of one partition.
 --
--- KEYS: leases, lapsed (gateway -> when a sweep first saw that its lease had lapsed), cleared, renewed
+-- KEYS: leases, lapsed (gateway -> when a sweep first saw that its lease had lapsed), cleared,
+-- renewed
 -- ARGV: grace in milliseconds, the most gateways to judge and to return
 -- Reply: gateways that are cleared and may still hold something
 --
--- A gateway is in cleared before what it holds is read, so that this only shrinks.  It stays in lapsed until it
--- holds nothing: a sweep that ends half-way is continued by the next.
+-- A gateway is in cleared before what it holds is read, so that this only shrinks.  It stays in
+-- lapsed until it holds nothing: a sweep that ends half-way is continued by the next.
 
 local LEASES, LAPSED, CLEARED, RENEWED = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local grace, share = tonumber(ARGV[1]), ARGV[2]

@@ -7,7 +7,8 @@ def judge(earned_at: float, *, now: float, rate: float, cost: int) -> tuple[floa
     """
     Decide about an act.
 
-    What is further ahead than a second's worth is cut to that: the clock was put back, or the rate raised.
+    What is further ahead than a second's worth is cut to that: the clock was put back, or the rate
+    raised.
 
     Args:
         earned_at: When all that was allowed before will have been earned; in seconds, as ``now``.

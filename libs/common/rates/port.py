@@ -1,9 +1,9 @@
 """
 Rates: how often an app may do something, counted by all processes together.
 
-`Rates` is the port, `MemoryRates` its reference implementation for a single process; `rates_redis` is the
-other.  Both are the generic cell rate algorithm: what is remembered is the instant at which all that was
-allowed so far will have been earned again.  A second's worth may be done at once.
+`Rates` is the port, `MemoryRates` its reference implementation for a single process; `rates.redis`
+is the other.  Both are the generic cell rate algorithm: what is remembered is the instant at which
+all that was allowed so far will have been earned again.  A second's worth may be done at once.
 """
 
 from typing import NamedTuple, Protocol
@@ -15,7 +15,7 @@ class Act(NamedTuple):
 
     Attributes:
         app: The app's id.
-        name: What it does: ``publishes``, ``reads``, ``auth_requests``.
+        name: What the app does: ``publishes``, ``reads``, ``auth_requests``.
     """
 
     app: str
@@ -30,12 +30,14 @@ class Rates(Protocol):
         Do an act, if it is not done too often.
 
         Args:
-            act: Which.
+            act: The act that is to be done.
             rate: How much of it may be done in a second; above 0.
-            cost: How much of it is done now; what is above a second's worth counts as a second's worth.
+            cost: How much of it is done now; what is above a second's worth counts as a second's
+                worth.
 
         Returns:
-            0 if it may be done, and is counted; else the seconds after which it may, and nothing is counted.
+            0 if it may be done, and is counted; else the seconds after which it may, and nothing is
+            counted.
 
         Raises:
             Unavailable: The backend is away.

@@ -1,4 +1,4 @@
-"""Rates on Redis, by its clock: one key for each act, which expires.  See `rates.Rates`."""
+"""Rates on Redis, by its clock: one key for each act, which expires.  See `rates.port.Rates`."""
 
 from pathlib import Path
 

@@ -1,8 +1,8 @@
 """
 The throttle: holds an app to the rates of its limits.
 
-While the shared count is away each process counts for itself, so that a limit never stops what it is there to
-protect.
+While the shared count is away each process counts for itself, so that a limit never stops what it
+is there to protect.
 """
 
 from libs.common.errors import Invalid, Unavailable
@@ -37,7 +37,7 @@ class Throttle:
         Let an act pass.
 
         Args:
-            act: Which.
+            act: The act that is to be done.
             rate: How much of it may be done in a second; 0 or less: any number.
             cost: How much of it is done now.
 

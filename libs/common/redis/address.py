@@ -1,15 +1,17 @@
 """
 Where Redis is: the URLs that the settings may name.
 
-Pure.  Four kinds, each also with TLS (``rediss``), which always verifies the server's certificate and name:
+Pure.  Four kinds, each also with TLS (``rediss``), which always verifies the server's certificate
+and name:
 
     ``redis://[user:password@]host[:port][/db]``
     ``redis+sentinel://[user:password@]host[:port],…/service[/db]``
     ``redis+cluster://[user:password@]host[:port],…``
 
-``?ca=/path.pem`` names the authority of a private certificate.  ``?sentinel_user=…&sentinel_password=…`` are
-for sentinels that ask who calls; user and password before the ``@`` are for the servers.  No message here
-repeats a part of the URL that may hold a password.
+``?ca=/path.pem`` names the authority of a private certificate.
+``?sentinel_user=…&sentinel_password=…`` are for sentinels that ask who calls; user and password
+before the ``@`` are for the servers.  No message here repeats a part of the URL that may hold a
+password.
 """
 
 from dataclasses import dataclass, field
@@ -48,12 +50,12 @@ class RedisAddress:
         hosts: The server, the sentinels, or some nodes of the cluster.
         tls: Whether connections are encrypted, and certificates verified.
         user: ACL user, or empty.
-        password: Its password, or empty.
+        password: The user's password, or empty.
         service: What the sentinels call the master.
-        database: Its number.
+        database: The number of the database.
         ca: File with the certificate of the authority, or empty for the system's.
         sentinel_user: ACL user of the sentinels, or empty.
-        sentinel_password: Its password, or empty.
+        sentinel_password: That user's password, or empty.
     """
 
     layout: Layout

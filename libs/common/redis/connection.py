@@ -1,8 +1,9 @@
 """
-The connection of one port to Redis: scripts and pipelines, on a server, a sentinels' master or a cluster.
+The connection of one port to Redis: a server, the master that sentinels know, or a cluster.
 
-A call is sent once.  It is repeated here only where the server said that it did nothing: it did not know the
-script yet, or another node has the key.  All else that shows Redis away or unwilling is `Unavailable`.
+A call is sent once.  It is repeated here only where the server said that it did nothing: it did not
+know the script yet, or another node has the key.  All else that shows Redis away or unwilling is
+`Unavailable`.
 """
 
 import asyncio
@@ -45,10 +46,18 @@ _UNWILLING = (
 _UNWILLING_CODES = ("BUSY ", "MISCONF ", "NOREPLICAS ", "UNBLOCKED ")
 
 
-def raise_first(replies: Iterable[Any]) -> None:
-    """Raise the first error among the replies to several calls."""
+def raise_first(replies: Iterable[Any], *, backend: str = "") -> None:
+    """
+    Raise the first error among the replies to several calls.
+
+    Args:
+        replies: As `RedisConnection.ask_all` returns them.
+        backend: Given, a script's refusal too is raised as `Unavailable`, of this backend.
+    """
     for reply in replies:
         if isinstance(reply, Exception):
+            if backend and not isinstance(reply, Unavailable):
+                raise Unavailable(backend) from reply
             raise reply
 
 
@@ -72,11 +81,11 @@ class RedisConnection:
     """
     A port's connection to Redis.
 
-    Nothing is opened before the first call, so a start never fails because Redis is away.  Use it as an
-    asynchronous context; leaving it closes all connections.
+    Nothing is opened before the first call, so a start never fails because Redis is away.  Use it
+    as an asynchronous context; leaving it closes all connections.
 
     Args:
-        url: See `redis_address`.
+        url: See `redis.address`.
         backend: The port's name, for `Unavailable`.
 
     Raises:
@@ -105,7 +114,7 @@ class RedisConnection:
         """
         Perform one call.
 
-        A command that blocks must do so for less than `node_redis.REPLY_TIMEOUT`.
+        A command that blocks must do so for less than `redis.node.REPLY_TIMEOUT`.
 
         Returns:
             The reply; texts as bytes.

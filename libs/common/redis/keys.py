@@ -1,9 +1,9 @@
 """
 Key names: the deployment's prefix, and the partition that a place belongs to.
 
-Pure.  What one script touches must live in one hash slot, so every key carries the hash tag of its place's
-partition.  The tags are chosen so that the partitions spread evenly over a cluster's slots; counting them up
-(``{0}``, ``{1}``, ...) would heap several on one node (Centrifuge, issue 554).
+Pure.  What one script touches must live in one hash slot, so every key carries the hash tag of its
+place's partition.  The tags are chosen so that the partitions spread evenly over a cluster's slots;
+counting them up (``{0}``, ``{1}``, ...) would heap several on one node (Centrifuge, issue 554).
 """
 
 import re
@@ -13,9 +13,8 @@ from zlib import crc32
 
 from libs.common.errors import Misconfigured
 
-Place = tuple[
-    str, str
-]  # An app and a name of its own: a channel, or what is kept as if it were one.
+# An app and a name of its own: a channel, or what is kept as if it were one.
+Place = tuple[str, str]
 
 SLOTS = 16_384  # Redis, "Cluster specification": the slot is CRC16 of the hash tag modulo this.
 PARTITIONS = 64
@@ -28,8 +27,8 @@ class Keys:
     """
     The names of a deployment's keys.
 
-    Two deployments with other prefixes never meet.  All processes of one deployment need the same number of
-    partitions; another number is another set of names.
+    Two deployments with other prefixes never meet.  All processes of one deployment need the same
+    number of partitions; another number is another set of names.
 
     Args:
         prefix: Letters, digits and ``_ . -``.
@@ -42,7 +41,8 @@ class Keys:
     def __init__(self, prefix: str, partitions: int = PARTITIONS) -> None:
         if not _PREFIX.fullmatch(prefix):
             raise Misconfigured(
-                f"the prefix {prefix!r} may only have letters, digits and _ . - and must not be empty"
+                f"the prefix {prefix!r} may only have letters, digits and _ . -"
+                " and must not be empty"
             )
         if not 1 <= partitions <= MOST_PARTITIONS:
             raise Misconfigured(
@@ -84,7 +84,7 @@ def slot(key: str) -> int:
 
 @lru_cache(maxsize=8)
 def _tags(count: int) -> tuple[str, ...]:
-    """Find, for each of ``count`` equal stretches of slots, the lowest number that hashes into it."""
+    """Find, for each of so many equal stretches of slots, the lowest number that hashes into it."""
     found: dict[int, str] = {}
     number = 0
     while len(found) < count:

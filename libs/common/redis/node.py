@@ -1,9 +1,9 @@
 """
 One Redis server: a bounded pool of connections, and pipelines over them.
 
-redis-py's clients retry behind the caller's back, and its cluster client drops the connections of everybody
-when one call fails.  So only its pools and connections are used here: what is sent is sent once, and
-whoever called decides whether to send it again.
+redis-py's clients retry behind the caller's back, and its cluster client drops the connections of
+everybody when one call fails.  So only its pools and connections are used here: what is sent is
+sent once, and whoever called decides whether to send it again.
 """
 
 import asyncio
@@ -41,8 +41,8 @@ class Node:
     """
     A server, and up to `POOL_SIZE` connections to it.
 
-    Who calls while all are in use waits for up to `POOL_TIMEOUT` seconds.  That the server went away, and that
-    it is back, is logged once each.
+    Who calls while all are in use waits for up to `POOL_TIMEOUT` seconds.  That the server went
+    away, and that it is back, is logged once each.
 
     Args:
         pool: Where connections come from; opened when they are first needed.
@@ -67,11 +67,9 @@ class Node:
         Raises:
             RedisError, OSError: The connection failed; which commands were executed is unknown.
         """
-        # The stub wants tuples of one word.
-        packed = b"".join([hiredis.pack_command(words) for words in commands])  # type: ignore[arg-type]
         await self._wait_for_place()
         try:
-            replies = await self._send(packed, len(commands))
+            replies = await self._send(packed(commands), len(commands))
         except TROUBLE as error:
             self._went(away=True, error=error)
             raise
@@ -124,6 +122,12 @@ class Node:
         await self._pool.aclose()
 
 
+def packed(commands: Sequence[Words]) -> bytes:
+    """Write commands as the server reads them."""
+    # The stub wants tuples of one word.
+    return b"".join([hiredis.pack_command(words) for words in commands])  # type: ignore[arg-type]
+
+
 def cancellations() -> int:
     """Count how often the current task was asked to end, for `heed_cancellation`."""
     task = asyncio.current_task()
@@ -134,8 +138,8 @@ async def heed_cancellation(connection: Connection, before: int) -> None:
     """
     End the task if it was asked to since `cancellations` said ``before``.
 
-    redis-py sends with `asyncio.wait_for`, which in Python 3.11 loses a cancellation that comes when the
-    bytes have just been sent (CPython, issue 86296): the task would live on.
+    redis-py sends with `asyncio.wait_for`, which in Python 3.11 loses a cancellation that comes
+    when the bytes have just been sent (CPython, issue 86296): the task would live on.
     """
     if cancellations() > before:
         await connection.disconnect(nowait=True)

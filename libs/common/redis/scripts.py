@@ -1,4 +1,4 @@
-"""Scripts in Lua, which lie beside the adapters that run them, and calls of scripts and commands."""
+"""Scripts in Lua, which lie beside the adapters that run them; calls of scripts and commands."""
 
 from collections.abc import Sequence
 from hashlib import sha1
@@ -14,7 +14,7 @@ class Script:
     A Lua script, known to the server by the digest of its text.
 
     Args:
-        text: Its source.  All keys of one call are of one partition.
+        text: The source.  All keys of one call are of one partition.
     """
 
     def __init__(self, text: str) -> None:
@@ -51,7 +51,7 @@ class Call(NamedTuple):
 
     Attributes:
         key: One of its keys; in a cluster it decides where the command goes.
-        command: Its words.
+        command: The words, of which the first names it.
         script: The script that it runs, if it does.
     """
 
@@ -61,7 +61,7 @@ class Call(NamedTuple):
 
 
 def milliseconds(seconds: float) -> int:
-    """Convert a duration for Redis; of a short one something is left."""
+    """Convert a duration for Redis; a short one does not become none."""
     return ceil(seconds * 1000)
 
 

@@ -1,8 +1,9 @@
 """
 A subscribed connection to Redis, until it breaks.
 
-redis-py's ``PubSub`` takes eight times as long for a message as reading a connection's replies does, and it
-reconnects without a word.  This one tells what it hears, and ends when the connection does.
+redis-py's ``PubSub`` takes eight times as long for a message as reading a connection's replies
+does, and it reconnects without a word.  This one tells what it hears, and ends when the connection
+does.
 """
 
 import asyncio
@@ -11,11 +12,10 @@ from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-import hiredis
 from redis.asyncio import Connection
 
 from libs.common.errors import Unavailable
-from libs.common.redis.node import REPLY_TIMEOUT, Words, cancellations, heed_cancellation
+from libs.common.redis.node import REPLY_TIMEOUT, Words, cancellations, heed_cancellation, packed
 
 BATCH = 512  # Feeds that one command names.
 
@@ -34,8 +34,9 @@ class Subscription:
     """
     A connection and what it is subscribed to.
 
-    Lives while `read` and `write` run, which are two so that whoever subscribes may be cancelled without
-    breaking off a command.  Commands that wait to be written are bounded by the calls that made them.
+    Lives while `read` and `write` run, which are two so that whoever subscribes may be cancelled
+    without breaking off a command.  Commands that wait to be written are bounded by the calls that
+    made them.
 
     Args:
         connection: Open, and used by nobody else.
@@ -95,10 +96,8 @@ class Subscription:
             await self._has_commands.wait()
             self._has_commands.clear()
             commands, self._commands = self._commands, []
-            # The stub wants tuples of one word.
-            packed = b"".join([hiredis.pack_command(words) for words in commands])  # type: ignore[arg-type]
             before = cancellations()
-            await self._connection.send_packed_command(packed)
+            await self._connection.send_packed_command(packed(commands))
             await heed_cancellation(self._connection, before)
 
     async def read(self) -> None:

@@ -1,8 +1,8 @@
 """
 The servers behind an address: which of them has a key.
 
-`OneServer` is a single server, or the master that sentinels know; `Cluster` asks its nodes for the slot map
-and asks again when a node referred it elsewhere or failed.
+`OneServer` is a single server, or the master that sentinels know; `Cluster` asks its nodes for the
+slot map and asks again when a node referred it elsewhere or failed.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ class Servers(Protocol):
         """Take what is known as outdated: a node failed, or referred to another."""
 
     def for_subscriber(self) -> Node:
-        """Name a server to subscribe at, after `locate`: another one each time, if there are several."""
+        """Name a server to subscribe at, after `locate`: each time another, if there are."""
 
     async def close(self) -> None:
         """Close all connections."""

@@ -2,7 +2,8 @@
 --
 -- KEYS: as seats.lua
 -- ARGV: channel, feed, gateway; then for each connection: socket id, user id, info, limit
--- Reply: version, [user id, info, ...], whether each was refused; or nothing if the gateway was cleared
+-- Reply: version, [user id, info, ...], whether each was refused; or nothing if the gateway was
+-- cleared
 
 local function sit(socket_id, user_id, info)
   redis.call('HSET', SEATS, socket_id, GATEWAY .. ' ' .. user_id)

@@ -32,11 +32,13 @@ class MemoryRoster:
     """
     A roster for one process.  See `Roster`.
 
-    A channel is forgotten when it is empty; versions of new ones begin above all that were ever given.
+    A channel is forgotten when it is empty; versions of new ones begin above all that were ever
+    given.
 
     Args:
         announce: Puts a transition on the bus.
-        leases: For as long as they last, gateways keep their seats.  Grace goes by the clock of the leases.
+        leases: For as long as they last, gateways keep their seats.  Grace goes by the clock of the
+            leases.
     """
 
     SWEEP_LIMIT = 1000  # Seats that one sweep takes away.

@@ -1,9 +1,10 @@
 """
 The roster: who is a member of which presence channel, and through which gateway.
 
-`Roster` is the port, `MemoryRoster` its reference implementation for a single process; `roster.redis` is the
-other.  A *member* is a user in a channel, held there by one connection or more.  Transitions are announced on
-the bus (`bus.messages.Transition`) by whoever decides them, in the same atomic step.
+`Roster` is the port, `MemoryRoster` its reference implementation for a single process;
+`roster.redis` is the other.  A *member* is a user in a channel, held there by one connection or
+more.  Transitions are announced on the bus (`bus.messages.Transition`) by whoever decides them, in
+the same atomic step.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,9 +21,9 @@ class Seat:
     A connection's place in a presence channel.
 
     Attributes:
-        channel: Where.
+        channel: Where the connection is.
         socket_id: The connection; unique among all gateways.
-        gateway: Who holds the connection: the lease that keeps the seat.  Without blanks.
+        gateway: The gateway that holds the connection: its lease keeps the seat.  Without blanks.
     """
 
     channel: Channel
@@ -36,8 +37,8 @@ class JoinRequest:
     A connection that wants a seat for a user.
 
     Attributes:
-        seat: Which connection, where.
-        user_id: Who.
+        seat: The connection, and its channel.
+        user_id: The user who is to be a member.
         info: ``user_info`` as JSON text; that of the user's first connection is kept.
         limit: The most users that the channel may have; 0 or less is no limit.
     """
@@ -54,8 +55,8 @@ class Members:
     Who is in a presence channel.
 
     Attributes:
-        version: Raised by one with each transition; a later reading has no lower one, except after the
-            roster lost data.  A channel that was empty may go on from a higher version.
+        version: Raised by one with each transition; a later reading has no lower one, except after
+            the roster lost data.  A channel that was empty may go on from a higher version.
         infos: User id to ``user_info`` as JSON text.
     """
 
@@ -80,38 +81,42 @@ class Roster(Protocol):
     """
     Members, shared by every process.
 
-    A user joins a channel with its first connection and leaves it with the last; each such transition is
-    decided atomically, raises the channel's version by one and is announced once on the bus, in order.
-    Joining and leaving twice is the same as once.
+    A user joins a channel with its first connection and leaves it with the last; each such
+    transition is decided atomically, raises the channel's version by one and is announced once on
+    the bus, in order.  Joining and leaving twice is the same as once.
 
-    A gateway has a lease before its connections join (`leases.port.Leases`): they are seated for as long as it
-    lasts.  The sweep of the leases clears the seats of a gateway that is cleared, and those whose grace is over.
+    A gateway has a lease before its connections join (`leases.port.Leases`): they are seated for as
+    long as it lasts.  The sweep of the leases clears the seats of a gateway that is cleared, and
+    those whose grace is over.
     """
 
     async def join(self, requests: Sequence[JoinRequest]) -> list[JoinAnswer]:
         """
         Seat connections, each as if it were alone.
 
-        A connection that is seated under another gateway's name passes to the gateway that asks.  One that
-        is seated as another user gives up that seat first.
+        A connection that is seated under another gateway's name passes to the gateway that asks.
+        One that is seated as another user gives up that seat first.
 
         Returns:
-            For each request, in order, the channel's members at some moment after the seat was taken, the
-            caller included; requests of one channel may share one reading.  Or why it has no seat:
+            For each request, in order, the channel's members at some moment after the seat was
+            taken, the caller included; requests of one channel may share one reading.  Or why it
+            has no seat:
             `TooManyMembers`: the user is new to the channel, and the channel is full.
             `LeaseLost`: the seat's gateway was cleared.
-            Another `Unavailable`: the roster is away; the connection may be seated, and may ask again.
+            Another `Unavailable`: the roster is away; the connection may be seated, and may ask
+                again.
         """
 
     async def leave(self, seats: Sequence[Seat], *, grace: float) -> None:
         """
-        Give up seats, at once or, with ``grace`` seconds, when they have passed and leases are swept.
+        Give up seats, at once, or in the first sweep of the leases after ``grace`` seconds.
 
-        A user that joins again in the meantime never left.  A seat that passed to another gateway stays.
+        A user that joins again in the meantime never left.  A seat that passed to another gateway
+        stays.
 
         Raises:
-            Unavailable: The roster is away for at least one; call again, else it stays for as long as the
-                gateway's lease.
+            Unavailable: The roster is away for at least one; call again, else it stays for as long
+                as the gateway's lease.
         """
 
     async def members(self, channels: Sequence[Channel]) -> list[Members]:

@@ -1,8 +1,8 @@
 """
 The roster on Redis.  See `roster.port.Roster`; `seats.lua` says which keys there are.
 
-Each partition of the channels is a roster of its own, beside leases of its own (`leases.redis`), so that every
-decision is one script on one server.  Where part of a cluster is away, the rest goes on.
+Each partition of the channels is a roster of its own, beside leases of its own (`leases.redis`), so
+that every decision is one script on one server.  Where part of a cluster is away, the rest goes on.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -1,4 +1,4 @@
--- What the scripts about seats have in common; `roster_redis` puts it before each of them.
+-- What the scripts about seats have in common; `roster.redis` puts it before each of them.
 --
 -- All keys are those of one channel, of its partition and of one gateway:
 --   seats    HASH  socket id -> "<gateway> <user id>": who sits in the channel
@@ -33,8 +33,8 @@ local function occupant_of(socket_id)
   return string.match(occupant, '^(%S*) (.*)$')
 end
 
--- A channel without a version begins at the present instant in microseconds: above any version that it had
--- before it was forgotten or lost, as no channel has a million transitions a second.
+-- A channel without a version begins at the present instant in microseconds: above any version that
+-- it had before it was forgotten or lost, as no channel has a million transitions a second.
 local function beginning()
   return string.format('%.0f', time[1] * 1000000 + time[2])
 end
@@ -46,7 +46,8 @@ local function announce(sign, user_id, info)
   redis.call('PUBLISH', FEED, header .. '\n' .. user_id .. info)
 end
 
--- The seat of another gateway stays in that one's set, which is no key of this call, until it is cleared.
+-- The seat of another gateway stays in that one's set, which is no key of this call, until it is
+-- cleared.
 local function let_go(gateway, socket_id)
   local seat = seat_of(gateway, socket_id)
   redis.call('ZREM', LEAVING, seat)

@@ -1,4 +1,4 @@
-"""The tally of a single process: the reference implementation of `port.Tally`."""
+"""The tally of a single process: the reference implementation of `tally.port.Tally`."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,14 +1,15 @@
--- What the scripts about counts have in common; `tally_redis` puts it before each of them.
+-- What the scripts about counts have in common; `tally.redis` puts it before each of them.
 --
 -- All keys are those of one subject, of its partition and of one gateway:
 --   numbers   HASH  gateway -> how many it has of the subject
---   cleared   ZSET  gateway -> when it was cleared; it is refused, and counts no more.  The roster's.
---   leases    ZSET  gateway -> when its lease lapses.  The roster's.
---   renewed   ZSET  gateway -> when it renewed its lease.  The roster's.
---   held      SET   the subjects that the gateway has some of, as `tally_redis` writes them
---   channels  ZSET  the app's channels with subscriptions, each with score 0; given for channels alone
+--   cleared   ZSET  gateway -> when it was cleared; it is refused, and counts no more
+--   leases    ZSET  gateway -> when its lease lapses
+--   renewed   ZSET  gateway -> when it renewed its lease
+--   held      SET   the subjects that the gateway has some of, as `tally.redis` writes them
+--   channels  ZSET  the app's channels with subscriptions, with score 0; given for channels alone
 --
--- Instants are milliseconds by the clock of the server.
+-- The scripts of `leases.redis` keep cleared, leases and renewed.  Instants are milliseconds by the
+-- clock of the server.
 
 local NUMBERS, CLEARED, LEASES, RENEWED = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local HELD, CHANNELS = KEYS[5], KEYS[6]

@@ -1,9 +1,10 @@
 """
 The tally: how many connections each gateway has of something, and how many there are of it in all.
 
-`Tally` is the port, `MemoryTally` its reference implementation for a single process; `tally.redis` is the
-other.  What is counted is a `Subject`: the subscriptions of a channel, or the connections of an app, a user, a
-tenant or an address.  It rests on leases (`leases.port`): what a gateway had that was cleared is taken off.
+`Tally` is the port, `MemoryTally` its reference implementation for a single process; `tally.redis`
+is the other.  What is counted is a `Subject`: the subscriptions of a channel, or the connections of
+an app, a user, a tenant or an address.  It rests on leases (`leases.port`): what a gateway had that
+was cleared is taken off.
 """
 
 from collections.abc import Sequence
@@ -36,7 +37,7 @@ class Count:
     How many a gateway has of a subject.
 
     Attributes:
-        subject: Of what.
+        subject: What is counted.
         number: How many, now; 0: none any more.
         limit: The most that all gateways may have together; 0 or less: no limit.
         announced: Whether a change of the total is put on the channel's feed (`messages.Counted`).
@@ -54,12 +55,13 @@ class Outcome:
     What became of a count.
 
     Attributes:
-        held: What the gateway is counted with: the number, or less where the limit forbids to raise it.
+        held: What the gateway is counted with: the number, or less where the limit forbids to raise
+            it.
         total: What all gateways have together.
-        silence: Seconds since another gateway that is counted renewed its lease, the one that did so longest ago;
-            infinity: its lease lapsed, or it has none; 0: there is no other.  The longer, the likelier is it
-            that one of them is dead, and that the total will soon be less.  No two readings of it are the same,
-            so it is not compared.
+        silence: Seconds since another gateway that is counted renewed its lease, the one that did
+            so longest ago; infinity: its lease lapsed, or it has none; 0: there is no other.  The
+            longer, the likelier is it that one of them is dead, and that the total will soon be
+            less.  No two readings of it are the same, so it is not compared.
     """
 
     held: int
@@ -71,10 +73,11 @@ class Tally(Protocol):
     """
     Counts per gateway, shared by every process.
 
-    A gateway reports how many it has, not by how many that changed, so that reporting twice is the same as
-    once.  A count with a limit is raised as far as the limit allows, in one atomic step, and never lowered below
-    what the gateway had.  A gateway that is cleared loses its counts, and what is left of a channel is
-    announced; one that reports without a lease counts as one whose lease has lapsed.
+    A gateway reports how many it has, not by how many that changed, so that reporting twice is the
+    same as once.  A count with a limit is raised as far as the limit allows, in one atomic step,
+    and never lowered below what the gateway had.  A gateway that is cleared loses its counts, and
+    what is left of a channel is announced; one that reports without a lease counts as one whose
+    lease has lapsed.
     """
 
     async def report(self, gateway: str, counts: Sequence[Count]) -> list[Outcome | Unavailable]:

@@ -1,8 +1,8 @@
 """
 The tally on Redis.  See `tally.port.Tally`; `numbers.lua` says which keys there are.
 
-Each subject belongs to a partition, a channel's count to that of its feed, and is counted there by one script.
-Leases are those of the same partition (`leases.redis`).
+Each subject belongs to a partition, a channel's count to that of its feed, and is counted there by
+one script.  Leases are those of the same partition (`leases.redis`).
 """
 
 import math

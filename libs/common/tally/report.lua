@@ -2,8 +2,8 @@
 --
 -- KEYS: as numbers.lua
 -- ARGV: gateway, subject, name, feed; number, limit, 1 to announce a change
--- Reply: what it is counted with, the total, the longest silence of another gateway that is counted; or nothing if
--- the gateway was cleared
+-- Reply: what it is counted with, the total, the longest silence of another gateway that is
+-- counted; or nothing if the gateway was cleared
 
 local number, limit = tonumber(ARGV[5]), tonumber(ARGV[6])
 
@@ -17,7 +17,8 @@ local function keep(held)
   end
 end
 
--- How long ago that gateway renewed which did so longest ago, in milliseconds; -1 if a lease has lapsed.
+-- How long ago that gateway renewed which did so longest ago, in milliseconds; -1 if a lease has
+-- lapsed.
 local function silence_of(gateways)
   if #gateways == 0 then
     return 0

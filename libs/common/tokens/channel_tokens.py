@@ -1,9 +1,9 @@
 """
 Channel tokens: what a back end gives a client, so that it may join channels without asking again.
 
-Pure: callers pass ``now``, UTC epoch seconds.  A token is a JWT of a type of its own, made for one app and signed
-with a key that the settings name.  What a token says of itself chooses among those keys and nothing else.  Source:
-RFC 7519, and RFC 8725 (JSON Web Token Best Current Practices).
+Pure: callers pass ``now``, UTC epoch seconds.  A token is a JWT of a type of its own, made for one
+app and signed with a key that the settings name.  What a token says of itself chooses among those
+keys and nothing else.  Source: RFC 7519, and RFC 8725 (JSON Web Token Best Current Practices).
 """
 
 import math
@@ -67,7 +67,7 @@ class TokenRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     Attributes:
         user: The user's id.
         user_info: What the other members of presence channels are told.
-        claims: What else there is to say; policies may look at it.
+        claims: Further facts about the user, at which policies may look.
         channels: Names, and patterns: ``*`` stands for any characters, or none.
         ttl: Seconds for which it shall be good; None: the usual.
     """
@@ -90,12 +90,12 @@ class ChannelToken(msgspec.Struct, frozen=True, kw_only=True):
         app: The id of the app that it is good for.
         user: The user's id.
         user_info: What the other members of presence channels are told.
-        claims: What else the issuer said.
+        claims: Further facts that the issuer states about the user.
         channels: Names, and patterns; see `permits`.
         issued_at: UTC epoch seconds.
-        expires_at: The same.
-        jti: Its name, by which it is revoked.
-        issuer: Who issued it.
+        expires_at: UTC epoch seconds.
+        jti: The name of the token, by which it is revoked.
+        issuer: The name of who issued it.
         key: The public key that fits its signature, as the settings have it.
     """
 
@@ -117,7 +117,7 @@ class Hint(NamedTuple):
 
     Attributes:
         app_ids: The apps that it is made for.
-        jti: Its name.
+        jti: The name of the token.
         expires_at: UTC epoch seconds.
     """
 
@@ -165,8 +165,8 @@ def issue(
     Issue a token.
 
     Args:
-        grant: What it shall say.
-        ring: Whose keys sign.
+        grant: What the token shall say.
+        ring: The keys, of which one signs.
         app_id: The app that it is good for.
         now: UTC epoch seconds.
         jti: See `new_jti`.
@@ -179,7 +179,8 @@ def issue(
     ttl = ring.ttl if grant.ttl is None else grant.ttl
     if ttl > ring.max_ttl:
         raise LongLife(ring.max_ttl)
-    # Parts of a second count: who is revoked and comes back at once must have a token that is newer.
+    # Parts of a second count: who is revoked and comes back at once must have a token that is
+    # newer.
     issued_at = math.floor(now * 1000) / 1000
     payload = _Payload(
         iss=ring.issuer,
@@ -240,8 +241,8 @@ def permits(token: ChannelToken, channel: str) -> bool:
     """
     Tell whether a token names a channel.
 
-    A ``*`` stands for any characters, full stops too, or for none.  A user's own channel takes a sign-in, and no
-    pattern fits it.
+    A ``*`` stands for any characters, full stops too, or for none.  A user's own channel takes a
+    sign-in, and no pattern fits it.
     """
     return kind_of(channel) is not Kind.USER and _globs(token.channels).fits(channel)
 

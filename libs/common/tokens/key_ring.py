@@ -1,9 +1,9 @@
 """
-The keys of a deployment, and the signed texts that they make and open: JWS of one type, in its compact form.
+The keys of a deployment, and the signed texts that they make and open: JWS in its compact form.
 
-Pure.  What a text says of itself chooses among keys that are known, and nothing else: its ``jku``, ``jwk`` and
-``x5u`` are not read, and its algorithm must be the one that belongs to the key.  Source: RFC 7515, and RFC 8725
-(JSON Web Token Best Current Practices).
+Pure.  What a text says of itself chooses among keys that are known, and nothing else: its ``jku``,
+``jwk`` and ``x5u`` are not read, and its algorithm must be the one that belongs to the key.
+Source: RFC 7515, and RFC 8725 (JSON Web Token Best Current Practices).
 """
 
 import base64
@@ -48,7 +48,7 @@ class Owner(Protocol):
     An app, as far as its tokens go.
 
     Attributes:
-        id: What a token's ``aud`` must name.
+        id: The name that a token's ``aud`` must have.
         token_keys: Public keys of an issuer of its own, which count beside those of the deployment.
     """
 
@@ -82,8 +82,8 @@ class Opened(NamedTuple):
     What a token holds whose signature is good.
 
     Attributes:
-        payload: Its claims, as JSON.
-        issuer: What its ``iss`` must be.
+        payload: The token's claims, as JSON.
+        issuer: The name that the token's ``iss`` must be.
         key: The public key that fits its signature, as the settings have it.
     """
 
@@ -110,9 +110,9 @@ class _Keys(NamedTuple):
     The keys of a ring.
 
     Attributes:
-        verifiers: By ``kid``.
-        signing: What signs; None: nothing does.
-        private: Its private half.
+        verifiers: What checks tokens, by ``kid``.
+        signing: The key that signs; None: none does.
+        private: The private half of that key.
         published: The public halves, as a JWK Set has them.
     """
 
@@ -126,11 +126,11 @@ class KeyRing:
     """
     The keys of a deployment, and the terms of its tokens.
 
-    The first key with a private half signs, all verify; so a key is rotated without downtime.  Whoever shares a ring
-    has new keys with the next token after `replace`.
+    The first key with a private half signs, all verify; so a key is rotated without downtime.
+    Whoever shares a ring has new keys with the next token after `replace`.
 
     Args:
-        settings: They.
+        settings: The keys, and the terms of tokens.
     """
 
     def __init__(self, settings: TokenSettings) -> None:
@@ -187,7 +187,11 @@ class KeyRing:
         return (signed + b"." + _segment(signature)).decode()
 
     def knows(self, key: str, app: Owner) -> bool:
-        """Tell whether tokens of an app that fit a public key are still good: it may have been dropped, or replaced."""
+        """
+        Tell whether tokens of an app that fit a public key are still good.
+
+        The key may have been dropped since, or replaced.
+        """
         ours = any(known.text == key for known in self._keys.verifiers.values())
         return ours or any(known.public_key == key for known in app.token_keys)
 
@@ -197,7 +201,7 @@ class KeyRing:
 
         Args:
             text: A JWT.
-            app: Whose keys count beside those of the deployment.
+            app: The app that it must be for; its keys count beside those of the deployment.
 
         Raises:
             BadChannelToken: It is malformed, something else, or signed with no key that is known.
@@ -273,7 +277,8 @@ def _bytes(segment: bytes) -> bytes:
     Decode a segment.
 
     Raises:
-        ValueError: It is not spelled as its octets are: base64 has bits to spare, and Python skips odd characters.
+        ValueError: It is not spelled as its octets are: base64 has bits to spare, and Python skips
+            odd characters.
     """
     octets = base64.urlsafe_b64decode(segment + b"=" * (-len(segment) % 4))
     if _segment(octets) != segment:

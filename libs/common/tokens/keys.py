@@ -1,8 +1,9 @@
 """
 Keys that sign tokens, and those that verify them: PEM or JWK, each for one algorithm.
 
-Pure.  Only public-key algorithms are here, so that no public key can be taken for a shared secret (RFC 8725, 3.1),
-and an algorithm belongs to a key, never to what a token says of itself.  No message quotes a key.
+Pure.  Only public-key algorithms are here, so that no public key can be taken for a shared secret
+(RFC 8725, 3.1), and an algorithm belongs to a key, never to what a token says of itself.  No
+message quotes a key.
 """
 
 import base64
@@ -22,7 +23,8 @@ Algorithm = Literal["EdDSA", "ES256", "RS256"]
 Key = Any  # One of cryptography's keys: what PyJWT prepares.
 Jwk = Mapping[str, str]
 
-# What makes a public key of each algorithm (RFC 7518, 6; RFC 8037, 2): fixed members, and those with its number.
+# What makes a public key of each algorithm (RFC 7518, 6; RFC 8037, 2): fixed members, and those
+# with its number.
 _SHAPES: Mapping[str, tuple[Jwk, tuple[str, ...]]] = MappingProxyType(
     {
         "EdDSA": ({"kty": "OKP", "crv": "Ed25519"}, ("x",)),
@@ -81,7 +83,7 @@ def private_key(text: str, algorithm: Algorithm) -> Key:
 
 
 def jwk_of(key: Key, algorithm: Algorithm) -> Jwk:
-    """Tell the public part of a key, public or private, as the required members of a JWK (RFC 7638, 3.2)."""
+    """Tell the public part of a key as the required members of a JWK (RFC 7638, 3.2)."""
     return _public(_calculator(algorithm).to_jwk(key, as_dict=True), algorithm)
 
 

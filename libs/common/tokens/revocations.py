@@ -1,12 +1,13 @@
 """
 Revocations: which channel tokens are refused before their time.
 
-Pure.  Fed with control's commands, and asked about each token that is presented.  A token is known by its ``jti``, so no
-text of one is ever kept; a user's revocation covers the tokens that were issued until then.  What has expired is
-forgotten, since the tokens that it meant have expired too.
+Pure.  Fed with control's commands, and asked about each token that is presented.  A token is known
+by its ``jti``, so no text of one is ever kept; a user's revocation covers the tokens that were
+issued until then.  What has expired is forgotten, since the tokens that it meant have expired too.
 
-Memory is bounded (`denials`): when there are too many revocations, those of the app that has most become one, which
-covers all tokens of that app that were issued until then; its clients fetch new tokens.
+Memory is bounded (`denials`): when there are too many revocations, those of the app that has most
+become one, which covers all tokens of that app that were issued until then; its clients fetch new
+tokens.
 """
 
 from dataclasses import dataclass, field
@@ -63,7 +64,7 @@ class _Revoked:
         return bool(self.names or self.users or self.everything)
 
     def fold(self, now: float) -> None:
-        """See `AppDenials.fold`: tokens whose issuer's clock is ahead are among those that are meant."""
+        """See `AppDenials.fold`; tokens whose issuer's clock is ahead are among those meant."""
         expires_at = max([*self.names.values(), *(each.expires_at for each in self.users.values())])
         covered = max([now, *(each.issued_at for each in self.users.values())]) + LEEWAY
         every = Denial(covered, expires_at)
@@ -94,7 +95,8 @@ class Revocations:
             now: UTC epoch seconds.
 
         Returns:
-            The id of the app whose revocations have become one, for the operator to hear; empty: none.
+            The id of the app whose revocations have become one, for the operator to hear; empty:
+            none.
         """
         if command.verb != REVOKE or command.expires_at <= now:
             return ""

@@ -1,8 +1,8 @@
 """
 Channel tokens as the settings have them: who issues them, for how long, and with which keys.
 
-Pure.  The section ``[tokens]``, and the keys of an app's own issuer.  Keys are read here, so that one that cannot
-work stops the start.
+Pure.  The section ``[tokens]``, and the keys of an app's own issuer.  Keys are read here, so that
+one that cannot work stops the start.
 """
 
 from collections.abc import Iterable
@@ -11,6 +11,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from libs.common.config.fields import Seconds
 from libs.common.config.secret import Secret
 from libs.common.tokens.keys import Algorithm, jwk_of, private_key, public_key
 
@@ -19,7 +20,6 @@ DEFAULT_MAX_TTL = 86_400.0
 DEFAULT_GRACE = 30.0
 
 _Kid = Annotated[str, Meta(min_length=1, max_length=128)]
-_Seconds = Annotated[float, Meta(gt=0)]
 
 
 class TokenKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -27,10 +27,11 @@ class TokenKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     A key of this deployment.
 
     Attributes:
-        kid: Its name, which tokens carry; never given to another key.
-        public_key: As PEM or JWK; every process that reads tokens has it.
+        kid: The key's name, which tokens carry; never given to another key.
+        public_key: The public half, as PEM or JWK; every process that reads tokens has it.
         algorithm: The only one that it is used with.
-        private_key: The same; only auth needs it, and only that of the key that signs.
+        private_key: The private half, as PEM or JWK; only auth needs it, and only that of the key
+            that signs.
     """
 
     kid: _Kid
@@ -54,10 +55,10 @@ class AppTokenKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     A public key of an app's own issuer: what it signs is good for that app alone.
 
     Attributes:
-        kid: Its name; where a key of the deployment has the same, that one counts.
-        public_key: As PEM or JWK.
+        kid: The key's name; where a key of the deployment has the same, that one counts.
+        public_key: The key, as PEM or JWK.
         algorithm: The only one that it is used with.
-        issuer: What the tokens' ``iss`` must be; empty: that of the deployment.
+        issuer: The ``iss`` of the tokens; empty: that of the deployment.
     """
 
     kid: _Kid
@@ -71,19 +72,20 @@ class AppTokenKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 class TokenSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
-    The section.
+    Who issues channel tokens, for how long, and with which keys: ``[tokens]``.
 
     Attributes:
         issuer: The tokens' ``iss``.
         ttl: Seconds for which a token is good, unless who asks for it wants another time.
-        max_ttl: Seconds for which a token may be good; one that says more is refused, whoever signed it.
+        max_ttl: Seconds for which a token may be good; one that says more is refused, whoever
+            signed it.
         grace: Seconds after a token's expiry in which a client may present a new one.
         keys: The first with a private key signs, all verify.
     """
 
     issuer: Annotated[str, Meta(min_length=1)] = "fanfare"
-    ttl: _Seconds = DEFAULT_TTL
-    max_ttl: _Seconds = DEFAULT_MAX_TTL
+    ttl: Seconds = DEFAULT_TTL
+    max_ttl: Seconds = DEFAULT_MAX_TTL
     grace: Annotated[float, Meta(ge=0)] = DEFAULT_GRACE
     keys: tuple[TokenKey, ...] = ()
 
@@ -118,5 +120,6 @@ def _private(key: TokenKey) -> object:
         return private_key(key.private_key.reveal(), key.algorithm)
     except ValueError:  # Its cause may quote the key.
         raise ValueError(
-            f'token key "{key.kid}": private_key: not a private key for {key.algorithm}, as PEM or JWK'
+            f'token key "{key.kid}": private_key: not a private key for {key.algorithm},'
+            " as PEM or JWK"
         ) from None

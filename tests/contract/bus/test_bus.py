@@ -1,7 +1,7 @@
 """
 The contract of `bus.Bus`, on every adapter.
 
-What concerns listeners is in `test_bus_listener`, what only Redis can do wrong in `test_bus_redis_*`.
+What concerns listeners is in `test_listener`, what only Redis can do wrong in `test_redis*`.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""What only a Redis Cluster can do wrong to `bus_redis`: slots that move, nodes that fail."""
+"""What only a Redis Cluster can do wrong to `bus.redis`: slots that move, nodes that fail."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""What only Redis can do wrong to `bus_redis`: refusals, lost data, strange messages."""
+"""What only Redis can do wrong to `bus.redis`: refusals, lost data, strange messages."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What only Redis can do wrong to `bus_redis`: connections that are cut, deaf, shared, given up."""
+"""What only Redis can do wrong to `bus.redis`: connections that are cut, deaf, shared, given up."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What only Redis can do wrong to `bus_redis`: it goes away, hangs, or hands over to a replica."""
+"""What only Redis can do wrong to `bus.redis`: it goes away, hangs, or hands over to a replica."""
 
 import asyncio
 from collections import Counter

@@ -32,10 +32,10 @@ async def site(url: str, prefix: str) -> AsyncIterator[Deployment]:
 
 
 class TestListen:
-    """An order that was sent is received by every listener, until it expires."""
+    """A command that was sent is received by every listener, until it expires."""
 
     async def test_every_listener(self, site: Deployment) -> None:
-        """Listeners of all processes receive an order."""
+        """Listeners of all processes receive a command."""
         async with site.control.listen() as one, site.other.listen() as other:
             await site.control.send(command("ann"))
 
@@ -43,7 +43,7 @@ class TestListen:
             assert await received(other, 1) == ["ann"]
 
     async def test_all_fields(self, site: Deployment) -> None:
-        """An order arrives as it was sent."""
+        """A command arrives as it was sent."""
         sent = Command("revoke", "7", "zoë \n☃", 1.5, time.time() + 60.25, kind="jti")
         await site.control.send(sent)
 
@@ -60,7 +60,7 @@ class TestListen:
         assert waiting.result() == ["ann"]
 
     async def test_who_comes_later(self, site: Deployment) -> None:
-        """A listener that begins later receives the orders in force, and then those to come."""
+        """A listener that begins later receives the commands in force, and then those to come."""
         for subject in ("a", "b"):
             await site.control.send(command(subject))
 
@@ -72,7 +72,7 @@ class TestListen:
             assert await received(listener, 1) == ["c"]
 
     async def test_same_again(self, site: Deployment) -> None:
-        """One that is remembered is not announced again, whoever sends it; one that differs in anything is."""
+        """One that is remembered is not announced again, whoever sends it; one that differs is."""
         first = command("ann")
         other = msgspec.structs.replace(first, subject="bob")
         async with site.control.listen() as listener:
@@ -87,7 +87,7 @@ class TestListen:
             assert await received(late, 2) == ["ann", "bob"]
 
     async def test_nothing_new(self, site: Deployment) -> None:
-        """Without new orders, a wait ends with none, and what was received is not repeated."""
+        """Without new commands, a wait ends with none, and what was received is not repeated."""
         async with site.control.listen() as listener:
             silence = await listener.receive(0.01)
             await site.other.send(command("ann"))
@@ -98,7 +98,7 @@ class TestListen:
             assert await listener.receive(0.01) == []
 
     async def test_many(self, site: Deployment) -> None:
-        """Orders of one sender come in its order, however many there are and whoever else sends."""
+        """Commands of one sender come in its sequence, however many, and whoever else sends."""
 
         async def send(control: Control, sender: str) -> None:
             for number in range(600):
@@ -115,10 +115,10 @@ class TestListen:
 
 
 class TestExpiry:
-    """An order is remembered until it expires."""
+    """A command is remembered until it expires."""
 
     async def test_expired(self, site: Deployment) -> None:
-        """An expired order reaches nobody, and does not keep who waits from the next one."""
+        """An expired command reaches nobody, and does not keep who waits from the next one."""
         await site.control.send(command("late", ttl=-1))
 
         async with site.other.listen() as listener, asyncio.TaskGroup() as tasks:
@@ -130,7 +130,7 @@ class TestExpiry:
         assert [one.subject for one in waiting.result()] == ["ann"]
 
     async def test_expires(self, site: Deployment) -> None:
-        """An order is in force, and then it is not any more."""
+        """A command is in force, and then it is not any more."""
         await site.control.send(command("short", ttl=0.3))
         await site.control.send(command("long"))
 
@@ -144,7 +144,7 @@ class TestExpiry:
                 await asyncio.sleep(0)
 
     async def test_long_outlives_short(self, site: Deployment) -> None:
-        """Later orders that expire sooner take none of those in force with them."""
+        """Later commands that expire sooner take none of those in force with them."""
         await site.control.send(command("long"))
         for _ in range(150):
             await site.control.send(command("gone", ttl=-3600))
@@ -155,11 +155,11 @@ class TestExpiry:
 
 
 class TestRevocations:
-    """Orders of every kind arrive as they were sent."""
+    """Commands of every kind arrive as they were sent."""
 
     @pytest.mark.parametrize("kind", ["token", "jti", "user"])
     async def test_kinds(self, site: Deployment, kind: str) -> None:
-        """Another process refuses what one has revoked, in whichever way, also when it begins later."""
+        """Another process refuses what one has revoked in any way, also when it begins later."""
         now = round(time.time(), 3)
         sent = Command("revoke", "1", "subject", now, now + 60, kind=kind)
         await site.control.send(sent)

@@ -14,7 +14,7 @@ from libs.common.errors import Unavailable
 from libs.common.redis.connection import RedisConnection
 from libs.common.redis.keys import Keys
 from libs.common.redis.scripts import Call
-from tests.support.ports.control import DEADLINE, ORDERS, command, deployment, received
+from tests.support.ports.control import DEADLINE, STREAM, command, deployment, received
 from tests.support.servers import redis_server
 
 
@@ -42,7 +42,7 @@ class TestRedis:
     async def test_forgets(self, redis_url: str, prefix: str) -> None:
         """What has long expired is removed, and everything goes when nothing is in force."""
         async with redis(redis_url, prefix) as (connection, keys):
-            control, stream = RedisControl(connection, keys), keys.single(ORDERS)
+            control, stream = RedisControl(connection, keys), keys.single(STREAM)
             for _ in range(50):
                 await control.send(command("gone", ttl=-3600))
             emptied = await connection.ask(Call(stream, ("EXISTS", stream)))
@@ -58,9 +58,9 @@ class TestRedis:
 
     @pytest.mark.parametrize("loss", ["DEL", "XTRIM"])
     async def test_lost(self, redis_url: str, prefix: str, loss: str) -> None:
-        """An order whose stream was lost is not remembered, and is announced when it is sent again."""
+        """A command whose stream was lost is unknown, and is announced when it is sent again."""
         async with redis(redis_url, prefix) as (connection, keys):
-            control, stream = RedisControl(connection, keys), keys.single(ORDERS)
+            control, stream = RedisControl(connection, keys), keys.single(STREAM)
             one, other = command("ann", ttl=60), command("ben", ttl=60)
             await control.send(one)
             more = ("MAXLEN", 0) if loss == "XTRIM" else ()
@@ -72,9 +72,9 @@ class TestRedis:
             assert await connection.ask(Call(stream, ("XLEN", stream))) == 2
 
     async def test_many_expired(self, redis_url: str, prefix: str) -> None:
-        """However many have expired, a listener that hears nothing has heard all orders in force."""
+        """However many have expired, a listener that hears nothing has heard all in force."""
         async with redis(redis_url, prefix) as (connection, keys):
-            control, stream = RedisControl(connection, keys), keys.single(ORDERS)
+            control, stream = RedisControl(connection, keys), keys.single(STREAM)
             gone = ("XADD", stream, "*", "o", msgspec.json.encode(command("gone", ttl=-1)))
             await connection.ask_all([Call(stream, gone)] * (2 * BATCH))
             await control.send(command("ann"))
@@ -84,9 +84,9 @@ class TestRedis:
                 assert await listener.receive(0) == []
 
     async def test_unreadable_order(self, redis_url: str, prefix: str) -> None:
-        """An order that cannot be read is skipped, and the next one arrives."""
+        """A command that cannot be read is skipped, and the next one arrives."""
         async with redis(redis_url, prefix) as (connection, keys):
-            control, stream = RedisControl(connection, keys), keys.single(ORDERS)
+            control, stream = RedisControl(connection, keys), keys.single(STREAM)
             await connection.ask(Call(stream, ("XADD", stream, "*", "o", "{")))
             await control.send(command("ann"))
 
@@ -94,10 +94,10 @@ class TestRedis:
                 assert await received(listener, 1) == ["ann"]
 
     async def test_unknown_fields(self, redis_url: str, prefix: str) -> None:
-        """An order with fields of a newer release is read."""
+        """A command with fields of a newer release is read."""
         text = msgspec.json.encode(msgspec.structs.asdict(command("ann")) | {"reason": "new"})
         async with redis(redis_url, prefix) as (connection, keys):
-            stream = keys.single(ORDERS)
+            stream = keys.single(STREAM)
             await connection.ask(Call(stream, ("XADD", stream, "*", "o", text)))
 
             async with RedisControl(connection, keys).listen() as listener:
@@ -107,7 +107,7 @@ class TestRedis:
     async def test_ids_go_back(self, redis_url: str, prefix: str, *, is_emptied: bool) -> None:
         """A listener whose stream was lost hears the one that takes its place, whatever its ids."""
         async with redis(redis_url, prefix) as (connection, keys):
-            control, stream = RedisControl(connection, keys), keys.single(ORDERS)
+            control, stream = RedisControl(connection, keys), keys.single(STREAM)
             async with control.listen() as listener:
                 await control.send(command("before"))
                 await received(listener, 1)
@@ -143,9 +143,9 @@ class TestRedis:
         assert subjects[-2:] == ["unseen", "after"]
 
     async def test_skewed_failover(self, prefix: str) -> None:
-        """An order that a server with a slow clock stored during an interruption is received."""
+        """A command that a server with a slow clock stored during an interruption is received."""
         async with redis_server() as server, redis(server.url, prefix) as (connection, keys):
-            control, stream = RedisControl(connection, keys), keys.single(ORDERS)
+            control, stream = RedisControl(connection, keys), keys.single(STREAM)
             async with control.listen() as listener:
                 await control.send(command("before"))
                 await received(listener, 1)
@@ -162,7 +162,7 @@ class TestRedis:
                 assert await received_until(listener, "after") == ["slow", "after"]
 
     async def test_cancelled_wait(self, redis_url: str, prefix: str) -> None:
-        """A wait that is cancelled loses no order."""
+        """A wait that is cancelled loses no command."""
         async with deployment(redis_url, prefix) as site, site.other.listen() as listener:
             for number in range(20):
                 waiting = asyncio.ensure_future(listener.receive(DEADLINE))
@@ -177,7 +177,7 @@ class TestRedis:
 
 
 async def received_until(listener: CommandListener, subject: str) -> list[str]:
-    """Wait for an order, and name the subjects up to it."""
+    """Wait for a command, and name the subjects up to it."""
     subjects: list[str] = []
     while subject not in subjects:
         subjects += await received(listener, 1)

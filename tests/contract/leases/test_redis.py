@@ -33,7 +33,7 @@ class TestLostData:
     """Redis lost keys: in a failover, or because somebody deleted them."""
 
     async def test_in_one_partition(self, site: Deployment, one: RedisProcess) -> None:
-        """A gateway whose lease was lost anywhere is told so, although it has joined there since."""
+        """A gateway whose lease was lost anywhere is told so, though it has joined there since."""
         await one.ask(one.keys.partition("roster.leases", one.keys.index(CHANNEL)), "DEL")
         await seated(site.roster, request(CHANNEL, "ann", socket_id="1.1"))
 

@@ -91,7 +91,7 @@ class TestSweepers:
     async def test_returned_in_between(
         self, redis_url: str, prefix: str, *, is_leaving: bool
     ) -> None:
-        """A member that returns after its seat was found due stays, also if its grace begins anew."""
+        """A member that returns after its seat was found due stays, also if it leaves again."""
         ann = request(CHANNEL, "ann", socket_id="1.1")
         async with (
             redis_process(redis_url, prefix) as one,

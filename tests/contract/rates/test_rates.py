@@ -29,7 +29,7 @@ SLOW = 1 / 600  # A second: what is used up is not earned again while a test run
 
 @pytest.fixture
 async def processes(roster_url: str, prefix: str) -> AsyncIterator[Sequence[Rates]]:
-    """Yield the rates as two processes have them; in memory, where time stands still, there is one."""
+    """Yield the rates as two processes have them; as one in memory, where time stands still."""
     if roster_url == MEMORY:
         yield [MemoryRates(lambda: 1000.0)] * 2
         return
@@ -146,7 +146,7 @@ class TestRedis:
         assert 0 < refused <= done <= 600_001
 
     async def test_clock_put_back(self, redis_url: str, prefix: str) -> None:
-        """After a failover to a server whose clock is behind, nobody is barred until it has caught up."""
+        """After a failover to a server whose clock is behind, nobody is barred for that."""
         async with RedisConnection(redis_url, "rates") as connection:
             keys = Keys(prefix)
             key = keys.of("rate", Channel(*PUBLISHES))

@@ -190,7 +190,7 @@ class TestDoubt:
     """While another gateway's lease has lapsed, the total may soon be less."""
 
     async def test_leases_hold(self, site: Deployment) -> None:
-        """While all leases hold, the silence is the time since the one was renewed that waits longest."""
+        """While all leases hold, the silence is the time since the stalest was renewed."""
         before = time.monotonic()
         await site.leases.renew("g1", ttl=LONG)
         await stand(site.tally, "g1", APP, 1)

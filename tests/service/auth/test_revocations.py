@@ -38,7 +38,7 @@ def token(jti: str, *, at: float = NOW) -> ChannelToken:
 
 
 class Crowded(MemoryControl):
-    """Control whose listeners get one order at a time, as those of a long stream get a batch."""
+    """Control whose listeners get one command at a time, as those of a long stream get a batch."""
 
     async def after(self, number: int, timeout: float) -> list[tuple[int, Command]]:
         await asyncio.sleep(0)
@@ -57,7 +57,7 @@ async def running(revocations: RevocationList) -> AsyncIterator[None]:
 
 
 async def heard(revocations: RevocationList, jti: str) -> None:
-    """Wait until an order was heard."""
+    """Wait until a command was heard."""
 
     async def is_revoked() -> bool:
         try:
@@ -83,10 +83,10 @@ def is_known(revocations: RevocationList, jti: str) -> bool:
 
 
 class TestHearing:
-    """A token counts as good only when all orders in force are known."""
+    """A token counts as good only when all commands in force are known."""
 
     async def test_all_first(self) -> None:
-        """While some of many orders were heard no token is called good."""
+        """While some of many commands were heard no token is called good."""
         control = Crowded(lambda: NOW)
         for number in range(20):
             await control.send(revoke(str(number)))
@@ -111,7 +111,7 @@ class TestHearing:
             await heard(revocations, "second")
 
     async def test_own(self) -> None:
-        """What is ordered here holds here at once."""
+        """What is commanded here holds here at once."""
         revocations = RevocationList(MemoryControl(lambda: NOW), Revocations(), clock=lambda: NOW)
         async with running(revocations):
             await revocations.send(revoke("first"))

@@ -1,4 +1,4 @@
-"""Ports in memory with the faults of real ones: away, late, forgetful, and dropping what they carry."""
+"""Ports in memory with the faults of real ones: away, late, forgetful, losing what they carry."""
 
 import asyncio
 import time

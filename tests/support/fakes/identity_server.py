@@ -1,4 +1,4 @@
-"""An identity server of the test's own: says what it is told to, counts who asks, hangs, goes and comes back."""
+"""An identity server of the test's own: it says what it is told to, hangs, goes and comes back."""
 
 import asyncio
 import ssl

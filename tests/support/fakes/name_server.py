@@ -1,4 +1,4 @@
-"""A name server on loopback: it knows the addresses of a few names, which may change while it runs."""
+"""A name server on loopback: it knows the addresses of a few names, which may change."""
 
 import asyncio
 import struct

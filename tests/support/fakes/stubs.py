@@ -1,4 +1,4 @@
-"""Instances of services that only tell who they are and what they were asked: for what stands before services."""
+"""Instances of services that only tell who they are and what they were asked."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,7 +23,7 @@ class Stub:
         self.is_ready = True
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """Tell what was asked, as JSON, or as the first frame of a socket, which then repeats what it hears."""
+        """Tell what was asked, as JSON, or in the first frame of a socket that is an echo."""
         told = {
             "service": self.service,
             "instance": self.host,

@@ -1,4 +1,4 @@
-"""Orders to every gateway, and how to hear them."""
+"""Commands to every gateway, and how to hear them."""
 
 import asyncio
 import time
@@ -16,7 +16,7 @@ from libs.common.redis.keys import Keys
 MEMORY = "memory://"
 DEADLINE = 10.0
 PATIENCE = 0.2  # Seconds of one wait, so that a listener often sees for itself where it is.
-ORDERS = "control.orders"
+STREAM = "control.orders"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def command(subject: str, *, ttl: float = 3600.0) -> Command:
 
 
 async def received(listener: CommandListener, count: int) -> list[str]:
-    """Wait for so many orders, and name their subjects."""
+    """Wait for so many commands, and name their subjects."""
     subjects: list[str] = []
     async with asyncio.timeout(DEADLINE):
         while len(subjects) < count:

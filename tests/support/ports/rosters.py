@@ -51,7 +51,7 @@ class Ear:
         return [each for each in await self._heard() if isinstance(each, Counted)]
 
     async def _heard(self) -> list[Delivery]:
-        """Return all that was announced since the last time: what was said before a whisper of ours."""
+        """Return all that was announced since the last time, up to a whisper of ours."""
         frame = str(next(self._numbers)).encode()
         awaited = set(self._channels)
         for channel in awaited:
@@ -173,7 +173,7 @@ class RedisProcess:
     def on(cls, connection: RedisConnection, keys: Keys) -> Self:
         """Make the adapters, as the composition root does."""
         roster, tally = RedisRoster(connection, keys), RedisTally(connection, keys)
-        leases = RedisLeases(connection, keys, [roster, tally])
+        leases = RedisLeases(connection, keys, holdings=[roster, tally])
         return cls(leases, roster, tally, connection, keys)
 
     async def ask(self, key: str, command: str, *words: str | float) -> Any:

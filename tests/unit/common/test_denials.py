@@ -47,7 +47,7 @@ class TestDenial:
     """What was given until an instant is refused until another."""
 
     def test_covers(self) -> None:
-        """Both instants count: until the first, inclusive, it was given; until the second it is refused."""
+        """What was given at the first instant is meant; at the second it is refused no more."""
         denial = Denial(10.0, 20.0)
 
         assert [denial.covers(given_at, 19.9) for given_at in (9.0, 10.0, 10.1)] == [

@@ -10,13 +10,13 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from libs.common.config.fields import Seconds
 from libs.common.config.secret import Secret
 from libs.common.errors import Misconfigured
 
 SCHEME = "kafka://"
 DEFAULT_PORT = 9092
 
-Seconds = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
 Bytes = Annotated[int, Meta(ge=1024)]
 

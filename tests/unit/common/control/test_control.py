@@ -7,7 +7,7 @@ from libs.common.control.memory import MemoryControl
 
 
 class TestForgetting:
-    """Expired orders are forgotten."""
+    """Expired commands are forgotten."""
 
     async def test_on_sending(self) -> None:
         """What is kept is what is in force."""
@@ -24,7 +24,7 @@ class TestForgetting:
         assert len(control._commands) == 5
 
     async def test_expired_while_away(self) -> None:
-        """An order that expired before a listener came back does not end its next wait."""
+        """A command that expired before a listener came back does not end its next wait."""
         now = 0.0
         control = MemoryControl(lambda: now)
         async with control.listen() as listener, asyncio.TaskGroup() as tasks:

@@ -116,7 +116,7 @@ class TestInformed:
 
 
 class TestWaiting:
-    """Nobody waits for commands before all in force are known, and nobody asks without a pause after."""
+    """There is no wait before all in force are known, and no asking without a wait after."""
 
     async def test_timeouts(self) -> None:
         """The looks until the first silence do not wait."""

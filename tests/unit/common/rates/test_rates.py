@@ -75,7 +75,7 @@ class TestJudge:
 
     @given(rate=st.integers(1, 1000))
     def test_burst(self, rate: int) -> None:
-        """After a rest exactly a second's worth may be done at once, also where fractions are not exact."""
+        """After a rest exactly a second's worth may be done at once, even if fractions are not exact."""
         allowed = done([Attempt(0, 1)] * (rate + 5), float(rate))
 
         assert len(allowed) == rate
@@ -122,7 +122,7 @@ class TestMemory:
         assert {await rates.take(ACT, rate=1) for _ in range(100)} == {1.0}
 
     async def test_kept(self) -> None:
-        """Acts that are done no more are forgotten; those whose worth is not earned again are not."""
+        """Acts that are done no more are forgotten, once what they took is earned again."""
         clock = Clock()
         rates = MemoryRates(clock)
         for number in range(10 * TIDY_FROM):

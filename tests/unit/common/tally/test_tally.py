@@ -39,7 +39,7 @@ class TestLeases:
     """Counts go by leases, and their clock."""
 
     async def test_lapses(self) -> None:
-        """How long another gateway was silent is told until its lease lapses; then it is in doubt."""
+        """How long another gateway was silent is told, until its lease lapses: that is doubt."""
         process = Process()
         await process.leases.renew("g1", ttl=10)
         await process.tally.report("g1", [Count(APP, 1)])

@@ -91,7 +91,7 @@ class TestReplaced:
     """Other settings take effect in a ring that others hold, all or nothing."""
 
     def test_keys(self) -> None:
-        """The next token is signed with the new key, and only what the new keys verify is believed."""
+        """The next token is signed with the new key, and only what new keys verify is believed."""
         ring = KeyRing(settings(token_key("a")))
         before = ring.sign(b"{}")
 
@@ -116,7 +116,7 @@ class TestReplaced:
         assert ring.opened(text, APP)[1] == "new"
 
     def test_dropped(self) -> None:
-        """Those that were here and are no more are not known, until they are back; an app's own are another matter."""
+        """Those that are here no more are unknown until they are back; an app's own are apart."""
         ring = KeyRing(settings(token_key("a"), token_key("b", number=1)))
         keys = [pair("EdDSA", number)[0] for number in (0, 1, 9)]
         known = [[ring.knows(key, APP) for key in keys]]
@@ -176,7 +176,7 @@ class TestApps:
         assert "not known" in refusal(forged(kid="own", number=9), app=APP)
 
     def test_same_kid(self) -> None:
-        """Where both have a key of one name that of the deployment counts, and the other signs nothing."""
+        """Of two keys of one name that of the deployment counts, and the other signs nothing."""
         shadow = msgspec.structs.replace(OWNER, token_keys=(app_key("a"),))
 
         assert "signature" in refusal(forged(number=9), app=shadow)

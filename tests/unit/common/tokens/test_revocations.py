@@ -61,14 +61,14 @@ class TestNames:
         revocations.check(token, NOW)
 
     def test_expires(self) -> None:
-        """When the order expires the token has too."""
+        """When the command expires the token has too."""
         revocations = knowing(revoke("j"))
 
         assert revocations.is_revoked(held(), NOW + TTL - 0.001)
         assert not revocations.is_revoked(held(), NOW + TTL)
 
     def test_longest_counts(self) -> None:
-        """Orders may be heard again, and in any sequence."""
+        """Commands may be heard again, and in any sequence."""
         commands = [revoke("j", at=NOW), revoke("j", at=NOW - 50)]
 
         for revocations in (knowing(*commands), knowing(*reversed(commands))):
@@ -140,7 +140,7 @@ class TestBound:
         assert len(revocations) <= 2 * TIDY_FROM
 
     def test_folded(self) -> None:
-        """Beyond the bound the app that has most loses all tokens that it had issued; others keep theirs."""
+        """Beyond the bound the app that has most loses all tokens it issued; others keep theirs."""
         revocations = knowing(
             revoke("small", app="2"), *(revoke(str(number)) for number in range(10)), most=10
         )
@@ -175,14 +175,14 @@ class TestBound:
 
 @dataclass(frozen=True)
 class Step:
-    """An order that is heard, some time after the step before."""
+    """A command that is heard, some time after the step before."""
 
     command: Command
     pause: float
 
 
 def _covers(command: Command, token: ChannelToken, now: float) -> bool:
-    """Tell what one order means, without a memory."""
+    """Tell what one command means, without a memory."""
     if command.app != token.app or now >= command.expires_at:
         return False
     if command.kind == "user":
@@ -190,7 +190,7 @@ def _covers(command: Command, token: ChannelToken, now: float) -> bool:
     return command.subject == token.jti
 
 
-ORDERS = st.builds(
+COMMANDS = st.builds(
     lambda app, subject, kind, at, ttl: Command(
         "revoke", app, subject, NOW + at, NOW + at + ttl, kind
     ),
@@ -200,7 +200,7 @@ ORDERS = st.builds(
     st.integers(-20, 60),
     st.integers(1, 60),
 )
-STEPS = st.lists(st.builds(Step, ORDERS, st.integers(0, 15)), max_size=25)
+STEPS = st.lists(st.builds(Step, COMMANDS, st.integers(0, 15)), max_size=25)
 TOKENS = [
     held(jti, user, app, at=NOW + at)
     for jti in "ab"
@@ -211,11 +211,11 @@ TOKENS = [
 
 
 class TestModel:
-    """Against a list of all orders that were ever heard."""
+    """Against a list of all commands that were ever heard."""
 
     @given(STEPS)
     def test_roomy(self, steps: list[Step]) -> None:
-        """With room enough a token is refused if an order covers it, and a user's latest order is enough."""
+        """With room enough a token is refused if a command covers it, be it the latest or not."""
         revocations, heard, now = Revocations(), [], NOW
         for step in steps:
             now += step.pause
@@ -244,5 +244,5 @@ class TestModel:
 
 
 def _touches(command: Command, token: ChannelToken) -> bool:
-    """Tell whether an order may refuse a token, together with others."""
+    """Tell whether a command may refuse a token, together with others."""
     return command.app == token.app and command.subject in {token.jti, token.user}
