@@ -9,14 +9,11 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-import structlog
-
 from libs.common.errors import Unavailable
+from libs.common.outage import Outage, reason_of
 
 FIRST = 0.1
 LONGEST = 5.0
-
-log = structlog.get_logger()
 
 T = TypeVar("T")
 
@@ -48,23 +45,27 @@ class Backoff:
 
 class Retry:
     """
-    Tries again and again; it is said once that a backend is away, and once that it is back.
+    Tries one thing after the other, each again and again while a backend is away.
 
     Args:
-        name: Whose work it is: ``pipeline`` logs ``pipeline.waiting`` and ``pipeline.going_on``.
+        work: Which work waits meanwhile, such as ``pipeline``; the log names it with each outage.
         first: See `Backoff`.
         longest: See `Backoff`.
 
     Attributes:
-        is_waiting: Whether a backend is away.
+        outages: Those of the backends that the work ever waited for, by the name that `Unavailable` gave.
     """
 
-    def __init__(self, name: str, *, first: float = FIRST, longest: float = LONGEST) -> None:
-        self._waiting = f"{name}.waiting"
-        self._going_on = f"{name}.going_on"
+    def __init__(self, work: str, *, first: float = FIRST, longest: float = LONGEST) -> None:
+        self._work = work
         self._first = first
         self._longest = longest
-        self.is_waiting = False
+        self.outages: dict[str, Outage] = {}
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a backend is away."""
+        return any(outage.is_away for outage in self.outages.values())
 
     async def until_done(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Try until it is done, for as long as that takes; what is no `Unavailable` ends it."""
@@ -73,17 +74,12 @@ class Retry:
             try:
                 result = await attempt()
             except Unavailable as error:
-                self._note(error)
+                self._outage(error.backend).lost(reason_of(error))
                 await asyncio.sleep(backoff.delay())
             else:
-                self._note(None)
+                for outage in self.outages.values():
+                    outage.found()
                 return result
 
-    def _note(self, error: Unavailable | None) -> None:
-        if (error is not None) == self.is_waiting:
-            return
-        self.is_waiting = error is not None
-        if error:
-            log.warning(self._waiting, backend=error.backend, error=str(error.__cause__))
-        else:
-            log.info(self._going_on)
+    def _outage(self, backend: str) -> Outage:
+        return self.outages.setdefault(backend, Outage(backend, work=self._work))

@@ -7,15 +7,13 @@ For now it keeps the roster true: who left, left, and a dead gateway's members l
 import asyncio
 from collections.abc import Iterable
 
-import structlog
 from aiohttp import web
 
 from libs.common.errors import Unavailable
 from libs.common.leases.port import Leases
+from libs.common.outage import Outage, reason_of
 from libs.common.retry import Backoff
 from services.presence.settings import PresenceSettings
-
-log = structlog.get_logger()
 
 
 class Presence:
@@ -32,7 +30,7 @@ class Presence:
     def __init__(self, settings: PresenceSettings, *, leases: Leases) -> None:
         self._settings = settings
         self._leases = leases
-        self._roster_is_away = False
+        self._outage = Outage("roster", work="sweep")
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """Answer nothing on the public address yet."""
@@ -46,21 +44,12 @@ class Presence:
             try:
                 if await self._leases.sweep(grace=self._settings.lease_grace):
                     delay = 0.0
-                self._note(away=False)
+                self._outage.found()
                 backoff.reset()
-            except Unavailable:
-                self._note(away=True)
+            except Unavailable as error:
+                self._outage.lost(reason_of(error))
                 delay = backoff.delay()
             await asyncio.sleep(delay)
-
-    def _note(self, *, away: bool) -> None:
-        if away == self._roster_is_away:
-            return
-        self._roster_is_away = away
-        if away:
-            log.warning("roster.away")
-        else:
-            log.info("roster.back")
 
     def adopt(self, _: object, /) -> None:
         """See `Reloadable.adopt`: no rule concerns presence yet."""
@@ -70,4 +59,4 @@ class Presence:
 
     def health(self) -> dict[str, str]:
         """See `runtime.Service.health`."""
-        return {"roster": "away" if self._roster_is_away else "ok"}
+        return {"roster": "away" if self._outage.is_away else "ok"}

@@ -64,6 +64,11 @@ def numbers(visitor: Visitor, room: str) -> list[int]:
     return [item["n"] for item in visitor.heard(channel(room))]
 
 
+def waits(dispatcher: Program) -> int:
+    """Count how often the pipeline had to wait for a backend."""
+    return sum(line.get("work") == "pipeline" for line in said(dispatcher, "backend.lost"))
+
+
 async def assemble(stage: Stage, room: str, **guests: Visitor) -> None:
     """Connect guests to the gateways in turn, and have each join the room's channels under its name."""
     for number, (name, guest) in enumerate(guests.items()):
@@ -90,10 +95,10 @@ class TestRedis:
             for guest in (ann, bob, eve):
                 await guest.until_heard(channel(room), {"n": 9})
 
-            outages = len(said(stage.dispatcher, "pipeline.waiting"))
+            outages = waits(stage.dispatcher)
             redis.kill()
             await stage.upstream.tell(room, range(10, 20))
-            await until(lambda: len(said(stage.dispatcher, "pipeline.waiting")) > outages)
+            await until(lambda: waits(stage.dispatcher) > outages)
             refused = await backend.publish(stage.dispatcher.url, channel(room), {"n": -1})
             await eve.leave()
             if forgets:

@@ -49,7 +49,11 @@ class TestRedis:
             assert published.status == 200
             assert ann.members("presence-room") == {"ann"}
             assert set(complaints(process).values()) == {1}
-            assert complaints(process).keys() >= {("redis.lost", "bus"), ("roster.away", "")}
+            assert complaints(process).keys() >= {
+                ("backend.lost", "bus", "listener"),
+                ("backend.lost", "bus", "pipeline"),
+                ("backend.lost", "roster", "sweep"),
+            }
 
 
 class TestKafka:

@@ -19,6 +19,7 @@ from libs.common.apps.memory import MemoryApps
 from libs.common.apps.rows import COLUMNS, Row, app_of, fault_of, secrets_of
 from libs.common.config.address import Url
 from libs.common.errors import Unavailable
+from libs.common.outage import Outage
 from libs.common.postgres.connection import PostgresConnection, reason
 from libs.common.postgres.settings import PostgresSettings
 from libs.common.retry import Backoff
@@ -54,7 +55,7 @@ class PostgresApps:
         self._reread = reread
         self._apps: MemoryApps | None = None
         self._faults: dict[str, str] = {}
-        self._is_lost = False
+        self._outage = Outage("apps")
         self._tried = asyncio.Event()
 
     def adopt(self, apps: Iterable[App]) -> None:
@@ -148,15 +149,11 @@ class PostgresApps:
                 event = "app.kept" if app_id in kept else "app.skipped"
                 log.error(event, app=app_id, reason=fault)
         self._faults = faults
-        if self._is_lost:
-            log.info("postgres.found", backend="apps")
-        self._is_lost = False
+        self._outage.found()
         self._tried.set()
 
     def _lost(self, error: Unavailable) -> None:
-        if not self._is_lost:
-            log.warning("postgres.lost", backend="apps", reason=reason(error))
-        self._is_lost = True
+        self._outage.lost(reason(error))
         self._tried.set()
 
 

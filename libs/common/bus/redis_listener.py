@@ -16,6 +16,7 @@ from libs.common.bus.messages import Delivery, Entry, Interrupted, Position
 from libs.common.bus.wire import PROBE, decode
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
+from libs.common.outage import Outage, reason_of
 from libs.common.redis.connection import RedisConnection
 from libs.common.redis.node import TROUBLE
 from libs.common.redis.scripts import Call
@@ -112,7 +113,7 @@ class RedisListener:
         self._followed: dict[bytes, _Followed] = {}  # By feed.
         self._subscription: Subscription | None = None  # None while disconnected.
         self._was_tried = asyncio.Event()
-        self._is_lost = False
+        self._outage = Outage("bus", client="listener")
         self._has_heard = False
         self._deaf_times = 0
         self.unreadable = 0  # Messages that could not be read, or are of a kind not known here.
@@ -208,17 +209,13 @@ class RedisListener:
 
     def _found(self) -> None:
         self._was_tried.set()
-        if self._is_lost:
-            self._is_lost = False
+        if self._outage.is_away:
+            self._outage.found()
             self._inbox.put(Interrupted())
-            log.info("bus.listener_returned", channels=len(self._followed))
 
-    def _lost(self, reason: BaseException) -> None:
+    def _lost(self, error: BaseException) -> None:
         self._was_tried.set()
-        if not self._is_lost:
-            self._is_lost = True
-            cause = reason.__cause__ or reason
-            log.warning("bus.listener_lost", reason=str(cause), channels=len(self._followed))
+        self._outage.lost(reason_of(error))
 
     def _hear(self, feed: bytes, message: bytes) -> None:
         self._has_heard = True

@@ -27,6 +27,7 @@ from libs.common.memberships.membership import (
     check_membership,
 )
 from libs.common.memberships.port import AT_ONCE, KEPT, MOST_KEPT, ChangeListener
+from libs.common.outage import Outage
 from libs.common.postgres.connection import PostgresConnection, reason
 from libs.common.retry import Backoff
 
@@ -160,7 +161,7 @@ class Listening:
         self._connection = connection
         self._probe = probe
         self._waiting = ChangeQueue()
-        self._is_lost = False
+        self._outage = Outage(BACKEND)
         self._heard_at = 0.0  # By the wall clock, which goes on while a machine sleeps.
         self._is_blind = False
 
@@ -186,7 +187,7 @@ class Listening:
                 async with self._connection.acquired() as connection:
                     await self._listen(connection, backoff)
             except Unavailable as error:
-                self._lost(error)
+                self._outage.lost(reason(error))
             await asyncio.sleep(backoff.delay())
 
     async def _listen(self, connection: Any, backoff: Backoff) -> None:
@@ -242,14 +243,7 @@ class Listening:
     def _found(self) -> None:
         # Not when the connection broke: what is known may serve while nobody can be asked.
         self._waiting.add(Missed())
-        if self._is_lost:
-            log.info("postgres.found", backend=BACKEND)
-        self._is_lost = False
-
-    def _lost(self, error: Unavailable) -> None:
-        if not self._is_lost:
-            log.warning("postgres.lost", backend=BACKEND, reason=reason(error))
-        self._is_lost = True
+        self._outage.found()
 
 
 def _columns(memberships: Iterable[Membership]) -> list[list[str]]:

@@ -16,6 +16,7 @@ import asyncpg
 
 from libs.common.config.address import Url
 from libs.common.errors import Misconfigured, Unavailable
+from libs.common.outage import reason_of
 from libs.common.postgres import address as postgres_address
 from libs.common.postgres.settings import PostgresSettings
 
@@ -129,10 +130,8 @@ def check(url: Url) -> None:
 
 def reason(error: Unavailable) -> str:
     """Say in one line what is behind an `Unavailable`, and what helps."""
-    cause = error.__cause__
-    text = " ".join(str(cause).split()) or type(cause).__name__
-    hint = "; run fanfare migrate" if isinstance(cause, _UNMIGRATED) else ""
-    return f"{text}{hint}"
+    hint = "; run fanfare migrate" if isinstance(error.__cause__, _UNMIGRATED) else ""
+    return reason_of(error) + hint
 
 
 @contextmanager

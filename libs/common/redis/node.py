@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import hiredis
-import structlog
 from redis.asyncio import Connection, ConnectionPool, Sentinel, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import SentinelConnectionPool
@@ -22,6 +21,7 @@ from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from libs.common.errors import Misconfigured
+from libs.common.outage import Outage, reason_of
 from libs.common.redis.address import RedisAddress
 
 CONNECT_TIMEOUT = 3.0  # Seconds.
@@ -34,15 +34,12 @@ TROUBLE = (RedisError, OSError)  # All that a connection raises when the server 
 Word = str | bytes | int | float
 Words = tuple[Word, ...]
 
-log = structlog.get_logger()
-
 
 class Node:
     """
     A server, and up to `POOL_SIZE` connections to it.
 
-    Who calls while all are in use waits for up to `POOL_TIMEOUT` seconds.  That the server went
-    away, and that it is back, is logged once each.
+    Who calls while all are in use waits for up to `POOL_TIMEOUT` seconds.
 
     Args:
         pool: Where connections come from; opened when they are first needed.
@@ -53,9 +50,8 @@ class Node:
     def __init__(self, pool: ConnectionPool, host: str, backend: str) -> None:
         self.host = host
         self._pool = pool
-        self._backend = backend
         self._free = asyncio.Semaphore(POOL_SIZE)
-        self._is_away = False
+        self._outage = Outage(backend, host=host)
 
     async def exchange(self, commands: Sequence[Words]) -> list[Any]:
         """
@@ -71,11 +67,11 @@ class Node:
         try:
             replies = await self._send(packed(commands), len(commands))
         except TROUBLE as error:
-            self._went(away=True, error=error)
+            self._outage.lost(reason_of(error))
             raise
         finally:
             self._free.release()
-        self._went(away=False)
+        self._outage.found()
         return replies
 
     async def _send(self, packed: bytes, count: int) -> list[Any]:
@@ -87,15 +83,6 @@ class Node:
             return await _replies(connection, count)
         finally:
             await self._pool.release(connection)
-
-    def _went(self, *, away: bool, error: Exception | None = None) -> None:
-        if away == self._is_away:
-            return
-        self._is_away = away
-        if away:
-            log.warning("redis.lost", backend=self._backend, host=self.host, reason=str(error))
-        else:
-            log.info("redis.returned", backend=self._backend, host=self.host)
 
     async def _wait_for_place(self) -> None:
         try:

@@ -9,8 +9,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import structlog
-
+from libs.common.outage import Outage
 from services.auth.identity.bearer_tokens import BadToken, Identity
 from services.auth.identity.credentials import Credential
 from services.auth.identity.opaque_tokens import question, read
@@ -21,8 +20,6 @@ from services.auth.settings import Introspection
 MAX_ENTRIES = 5000  # Answers that are remembered.
 MAX_FLIGHTS = 5000  # Tokens that are asked about at once; `ProviderClient` lets fewer through.
 SHARE_OF_NO = 0.2  # Of the cache's seconds, for which a no is believed.
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +72,12 @@ class Introspector:
         self._timer = timer
         self._known: dict[bytes, _Answer] = {}
         self._flights: dict[bytes, asyncio.Future[_Answer]] = {}
-        self._failure = ""
+        self._outage = Outage("identity/introspection", app=spec.app)
 
     @property
     def state(self) -> str:
         """``ok``, or why the last question had no answer."""
-        return self._failure or "ok"
+        return self._outage.reason or "ok"
 
     async def user(self, credential: Credential) -> Identity:
         """
@@ -124,12 +121,12 @@ class Introspector:
             reply = await self._client.ask(question(self._spec, credential))
             user = read(self._spec, reply, now=self._clock())
         except BadToken as error:
-            self._note("")
+            self._outage.found()
             return _Answer(error, asked_at + self._spec.cache * SHARE_OF_NO)
         except ProviderUnavailable as error:
-            self._note(error.reason)
+            self._outage.lost(error.reason)
             return _Answer(error, asked_at)
-        self._note("")
+        self._outage.found()
         return _Answer(user, asked_at + self._spec.cache)
 
     def _recalled(self, digest: bytes) -> _Answer | None:
@@ -151,11 +148,3 @@ class Introspector:
                 break
             del self._known[oldest]
         self._known[digest] = answer
-
-    def _note(self, failure: str) -> None:
-        """Log a failure once, and not for each who waited."""
-        if failure and not self._failure:
-            log.warning("introspection.failed", app=self._spec.app, reason=failure)
-        if self._failure and not failure:
-            log.info("introspection.recovered", app=self._spec.app)
-        self._failure = failure

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import structlog
 
+from libs.common.outage import Outage
 from libs.common.retry import Backoff
 from services.auth.identity.bearer_tokens import BadToken, Header
 from services.auth.identity.jwk_sets import KeySet, VerifyingKey, parse
@@ -62,7 +63,7 @@ class Jwks:
         self._keys = KeySet(())
         self._read_at = -math.inf
         self._sought_at = -math.inf
-        self._failure = ""
+        self._outage = Outage("identity/jwks", issuer=issuer.issuer)
         self._wanted = asyncio.Event()
         self._settled = asyncio.Event()  # Nothing is under way that a caller should wait for.
         self._settled.set()
@@ -70,7 +71,7 @@ class Jwks:
     @property
     def state(self) -> str:
         """``ok``, or why the keys are not read."""
-        return self._failure or "ok"
+        return self._outage.reason or "ok"
 
     async def find(self, header: Header) -> VerifyingKey:
         """
@@ -113,7 +114,7 @@ class Jwks:
         if self._age >= self._max_age:
             await self._attempt()
         if self._age >= self._max_age:
-            raise ProviderUnavailable(self._failure or "its keys are not read yet")
+            raise ProviderUnavailable(self._outage.reason or "its keys are not read yet")
         return self._keys
 
     async def _newest(self) -> KeySet:
@@ -123,8 +124,8 @@ class Jwks:
             self._sought_at = now
             self._want()
         await self._attempt()
-        if self._failure:  # The key may be there, and we do not know.
-            raise ProviderUnavailable(self._failure)
+        if self._outage.is_away:  # The key may be there, and we do not know.
+            raise ProviderUnavailable(self._outage.reason)
         return self._keys
 
     @property
@@ -132,7 +133,7 @@ class Jwks:
         return self._timer() - self._read_at
 
     def _want(self) -> None:
-        if not self._failure and self._settled.is_set():  # Else it is under way already.
+        if not self._outage.is_away and self._settled.is_set():  # Else it is under way already.
             self._settled.clear()
             self._wanted.set()
 
@@ -148,9 +149,9 @@ class Jwks:
         try:
             keys = parse(await self._client.ask(self._question), self._issuer.algorithms)
         except ProviderUnavailable as error:
-            self._failure = error.reason
-            log.warning("keys.unread", issuer=self._issuer.issuer, reason=error.reason)
+            self._outage.lost(error.reason)
             return False
-        self._keys, self._read_at, self._failure = keys, self._timer(), ""
+        self._keys, self._read_at = keys, self._timer()
+        self._outage.found()
         log.info("keys.read", issuer=self._issuer.issuer, keys=len(keys.keys))
         return True

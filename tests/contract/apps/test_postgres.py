@@ -35,7 +35,7 @@ class TestAway:
                     look_up()
                 assert raised.value.backend == "apps"
 
-        (line,) = events(logs, "postgres.lost")
+        (line,) = events(logs, "backend.lost")
         assert line["log_level"] == "warning"
         assert "secret" not in str(logs)
 
@@ -48,7 +48,7 @@ class TestAway:
             async with apps.opened():
                 await server.stop()
 
-                await eventually(lambda: logged(logs, "postgres.lost"), timeout=DEADLINE)
+                await eventually(lambda: logged(logs, "backend.lost"), timeout=DEADLINE)
                 assert apps.by_key("first") == FIRST
 
                 await server.start()
@@ -56,8 +56,8 @@ class TestAway:
 
                 await seen(apps, lambda known: known == (FIRST, SECOND))
 
-        assert len(events(logs, "postgres.lost")) == 1
-        assert len(events(logs, "postgres.found")) == 1
+        assert len(events(logs, "backend.lost")) == 1
+        assert len(events(logs, "backend.found")) == 1
 
     async def test_silent(self, logs: Logs) -> None:
         """A server that fell silent without a word counts as away by the next reading."""
@@ -68,11 +68,11 @@ class TestAway:
             apps = PostgresApps(Url(server.url), settings, reread=0.1)
             async with apps.opened():
                 server.pause()
-                await eventually(lambda: logged(logs, "postgres.lost"), timeout=DEADLINE)
+                await eventually(lambda: logged(logs, "backend.lost"), timeout=DEADLINE)
                 assert apps.by_key("first") == FIRST
 
                 server.resume()
-                await eventually(lambda: logged(logs, "postgres.found"), timeout=DEADLINE)
+                await eventually(lambda: logged(logs, "backend.found"), timeout=DEADLINE)
 
     async def test_changed_while_cut_off(self, database_url: str, postgres_url: str) -> None:
         """A change that nobody could be notified of is found on the next connection."""
@@ -95,7 +95,7 @@ class TestAway:
         async with apps.opened():
             with pytest.raises(Unavailable):
                 apps.all()
-            (line,) = events(logs, "postgres.lost")
+            (line,) = events(logs, "backend.lost")
             assert "fanfare migrate" in line["reason"]
 
             await migrate(Url(database_url))
@@ -111,7 +111,7 @@ class TestAway:
             with pytest.raises(Unavailable):
                 apps.all()
 
-        (line,) = events(logs, "postgres.lost")
+        (line,) = events(logs, "backend.lost")
         assert "password" in line["reason"]
 
 

@@ -117,7 +117,7 @@ class TestBroker:
         assert values(rest)[-5:] == values_of(range(5, 10))
         for client in ("producer", "consumer"):
             told = [entry["event"] for entry in logs if entry.get("client") == client]
-            assert told == ["events.lost", "events.recovered"]
+            assert told == ["backend.lost", "backend.found"]
 
     async def test_restart_under_way(self, broker: Server, prefix: str) -> None:
         """An append that is under way while the broker restarts is stored, and once."""

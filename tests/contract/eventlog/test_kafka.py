@@ -264,9 +264,9 @@ class TestSecured:
                     await log.append([NewRecord(prefix, b"refused")])
                 await refused(consumer)
 
-        lost = [entry for entry in logs if entry["event"] == "events.lost"]
+        lost = [entry for entry in logs if entry["event"] == "backend.lost"]
         assert {entry["client"] for entry in lost} == {"producer", "consumer"}
-        assert all("SaslAuthenticationFailed" in entry["detail"] for entry in lost)
+        assert all("SaslAuthenticationFailed" in entry["reason"] for entry in lost)
         assert "hunter2" not in str(logs)
 
     async def test_unknown_authority(self, kafka_secure: Server, prefix: str) -> None:
@@ -276,8 +276,8 @@ class TestSecured:
                 with pytest.raises(Unavailable):
                     await log.append([NewRecord(prefix, b"refused")])
 
-        (lost,) = [entry for entry in logs if entry["event"] == "events.lost"]
-        assert "CERTIFICATE_VERIFY_FAILED" in lost["detail"]
+        (lost,) = [entry for entry in logs if entry["event"] == "backend.lost"]
+        assert "CERTIFICATE_VERIFY_FAILED" in lost["reason"]
 
 
 def secured(

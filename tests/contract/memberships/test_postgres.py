@@ -120,7 +120,7 @@ class TestAway:
                 await interrupted(listener)
 
                 await server.stop()
-                await eventually(lambda: logged(logs, "postgres.lost"), timeout=DEADLINE)
+                await eventually(lambda: logged(logs, "backend.lost"), timeout=DEADLINE)
                 assert await listener.receive(0.1) == []
 
                 await server.start()
@@ -128,8 +128,8 @@ class TestAway:
                 await memberships.put([ANN])
                 assert await heard(listener, 1) == [Put(ANN)]
 
-        assert len(events(logs, "postgres.lost")) == 1
-        assert len(events(logs, "postgres.found")) == 1
+        assert len(events(logs, "backend.lost")) == 1
+        assert len(events(logs, "backend.found")) == 1
         assert server.url not in str(logs)
 
     async def test_silent(self, logs: Logs) -> None:
@@ -142,7 +142,7 @@ class TestAway:
                 await interrupted(listener)
 
                 server.pause()
-                await eventually(lambda: logged(logs, "postgres.lost"), timeout=DEADLINE)
+                await eventually(lambda: logged(logs, "backend.lost"), timeout=DEADLINE)
                 server.resume()
 
                 await interrupted(listener)

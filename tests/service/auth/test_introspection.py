@@ -120,7 +120,8 @@ class TestAnswers:
 
         assert {asked.path for asked in server.asked} == {"/ask"}
         assert state != "ok"
-        assert [log["event"] for log in logs] == ["introspection.failed"]
+        assert [log["event"] for log in logs] == ["backend.lost"]
+        assert logs[0]["backend"] == "identity/introspection"
         assert "secret" not in str(logs)
 
     async def test_slow(self, server: IdentityServer, times: Times) -> None:

@@ -206,7 +206,8 @@ class TestFailing:
 
         assert state != "ok"
         assert {asked.path for asked in server.asked} == {"/jwks"}
-        assert logs[0]["event"] == "keys.unread"
+        assert [line["event"] for line in logs] == ["backend.lost", "backend.found", "keys.read"]
+        assert logs[0]["backend"] == "identity/jwks"
 
     async def test_gone(self, server: IdentityServer, timer: Timer) -> None:
         """A server that comes later is found."""

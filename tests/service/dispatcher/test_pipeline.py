@@ -228,8 +228,8 @@ class TestFaults:
         assert while_away == (0, True)
         assert not working.is_waiting
         assert await plant.heard("a") == list(range(30))
-        said = [each["event"] for each in logs]
-        assert said == ["pipeline.waiting", "pipeline.going_on"]
+        said = [(each["event"], each["backend"], each["work"]) for each in logs]
+        assert said == [("backend.lost", "bus", "pipeline"), ("backend.found", "bus", "pipeline")]
 
     @pytest.mark.parametrize("operation", ["fetch", "append", "commit"])
     async def test_the_event_log_is_away(self, plant: Plant, operation: str) -> None:

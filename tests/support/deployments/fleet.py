@@ -198,10 +198,14 @@ def said(process: Program, event: str = "") -> list[dict[str, Any]]:
     return [line for line in lines if event in {"", line["event"]}]
 
 
-def complaints(process: Program) -> Counter[tuple[str, str]]:
-    """Count a process's warnings and errors, by what they are and which backend they are about."""
+def complaints(process: Program) -> Counter[tuple[str, str, str]]:
+    """Count a process's warnings and errors, by event, the backend that each is about, and whose trouble it is."""
     return Counter(
-        (line["event"], line.get("backend") or line.get("client") or "")
+        (
+            line["event"],
+            line.get("backend", ""),
+            line.get("work") or line.get("client") or line.get("host") or "",
+        )
         for line in said(process)
         if line["level"] in {"warning", "error"}
     )

@@ -20,6 +20,7 @@ from aiokafka.errors import ConsumerStoppedError, KafkaConnectionError, KafkaErr
 
 from libs.common.errors import Misconfigured
 from libs.common.eventlog.kafka.settings import KafkaSettings, servers
+from libs.common.outage import Outage
 
 log = structlog.get_logger()
 
@@ -123,30 +124,31 @@ class KafkaClients:
 
 class Link:
     """
-    Whether Kafka is there, as far as one client can tell; said once when it is lost, and once when it is back.
+    Whether Kafka is there, as far as one client can tell.
 
     Args:
         facts: What the log shall say about the client.
+
+    Attributes:
+        error: The last failure; None: Kafka is there.
+        outage: The same for the log and for operators.
     """
 
     def __init__(self, **facts: str) -> None:
-        self._facts = facts
         self.error: BaseException | None = None
+        self.outage = Outage("events", **facts)
 
     def lost(self, error: BaseException) -> None:
         """Note that it is away, and why."""
-        if self.error is None:
-            log.warning(
-                "events.lost", reason=_reason(error), detail=_complaints.last, **self._facts
-            )
         self.error = error
+        self.outage.lost("; ".join(filter(None, [_reason(error), _complaints.last])))
 
-    def back(self) -> None:
+    def found(self) -> None:
         """Note that it answers."""
         if self.error is not None:
-            log.info("events.recovered", **self._facts)
             _complaints.last = ""  # It explains no later outage.
         self.error = None
+        self.outage.found()
 
 
 async def close_consumer(consumer: AIOKafkaConsumer, *, timeout: float) -> None:
@@ -239,7 +241,7 @@ def _tls(settings: KafkaSettings) -> ssl.SSLContext:
     return context
 
 
-def _reason(error: BaseException | None) -> str:
+def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 

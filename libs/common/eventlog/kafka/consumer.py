@@ -192,7 +192,7 @@ class KafkaConsumer:
             if liveness.is_silent(now()):
                 await self._ask(client, liveness)
             elif liveness.is_reading:
-                self._link.back()
+                self._link.found()
             complaint = liveness.complaint(now())
             if complaint:
                 raise Stuck(complaint)

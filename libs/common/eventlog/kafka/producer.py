@@ -70,7 +70,7 @@ class KafkaProducer:
                 await self._discard(producer)
             raise Unavailable("events") from error
         self._delivered_at = _now()
-        self._link.back()
+        self._link.found()
 
     async def close(self) -> None:
         """Close the connections; what is being appended fails."""

@@ -54,20 +54,21 @@ class TestClients:
 
 
 class TestLink:
-    """Lost and back are said once each."""
+    """Lost and found are said once each."""
 
     def test_said_once(self) -> None:
         link = Link(client="producer")
 
         with capture_logs() as logs:
-            link.back()
+            link.found()
             for number in range(3):
                 link.lost(OSError(f"attempt {number}"))
             last = str(link.error)
-            link.back()
-            link.back()
+            link.found()
+            link.found()
 
-        assert [entry["event"] for entry in logs] == ["events.lost", "events.recovered"]
+        assert [entry["event"] for entry in logs] == ["backend.lost", "backend.found"]
+        assert {entry["backend"] for entry in logs} == {"events"}
         assert logs[0]["reason"] == "OSError: attempt 0"
         assert logs[0]["client"] == "producer"
         assert last == "attempt 2"
@@ -81,5 +82,5 @@ class TestLink:
         with capture_logs() as logs:
             Link().lost(OSError())
 
-        assert logs[0]["detail"] == "Unable connect to broker:1"
+        assert logs[0]["reason"] == "OSError: ; Unable connect to broker:1"
         assert not logging.getLogger("aiokafka").propagate

@@ -1,0 +1,130 @@
+"""An outage is one line when it begins and one when it ends."""
+
+import pytest
+from structlog.testing import capture_logs
+
+from libs.common.errors import Unavailable
+from libs.common.outage import Outage, reason_of
+
+
+class Clock:
+    """Monotonic seconds that a test sets."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def outage(clock: Clock) -> Outage:
+    return Outage("bus", clock, client="listener")
+
+
+class TestLog:
+    """What an operator reads."""
+
+    def test_two_lines(self, outage: Outage, clock: Clock) -> None:
+        """Failures after the first are silent, and so is every answer after the first."""
+        with capture_logs() as logs:
+            outage.lost("refused")
+            clock.now += 2.5
+            outage.lost("reset")
+            clock.now += 1.0
+            outage.found()
+            outage.found()
+
+        assert logs == [
+            {
+                "event": "backend.lost",
+                "log_level": "warning",
+                "backend": "bus",
+                "reason": "refused",
+                "client": "listener",
+            },
+            {
+                "event": "backend.found",
+                "log_level": "info",
+                "backend": "bus",
+                "reason": "reset",
+                "seconds": 3.5,
+                "client": "listener",
+            },
+        ]
+
+    def test_never_away(self, outage: Outage) -> None:
+        """Answers alone say nothing."""
+        with capture_logs() as logs:
+            outage.found()
+
+        assert logs == []
+
+    def test_again(self, outage: Outage, clock: Clock) -> None:
+        """Each outage is told, with its own time."""
+        with capture_logs() as logs:
+            for seconds in (1.0, 2.0):
+                outage.lost("refused")
+                clock.now += seconds
+                outage.found()
+
+        assert [line.get("seconds") for line in logs] == [None, 1.0, None, 2.0]
+
+    def test_any_fact(self) -> None:
+        """Facts may have any name, that of an argument too."""
+        with capture_logs() as logs:
+            Outage("bus", clock="wall").lost("refused")
+
+        assert logs[0]["clock"] == "wall"
+
+
+class TestState:
+    """What health reads."""
+
+    def test_there(self, outage: Outage) -> None:
+        assert not outage.is_away
+        assert (outage.backend, outage.reason, outage.since, outage.seconds) == ("bus", "", None, 0)
+
+    def test_away(self, outage: Outage, clock: Clock) -> None:
+        """It is away since the first failure, and the reason is that of the last."""
+        outage.lost("refused")
+        clock.now += 2.0
+        outage.lost("reset")
+
+        assert outage.is_away
+        assert (outage.reason, outage.since, outage.seconds) == ("reset", 100.0, 2.0)
+
+    def test_back(self, outage: Outage) -> None:
+        """Nothing is left of an outage that is over."""
+        outage.lost("refused")
+        outage.found()
+
+        assert not outage.is_away
+        assert (outage.reason, outage.since, outage.seconds) == ("", None, 0)
+
+
+class TestReason:
+    """One line, from what lies behind an error."""
+
+    @pytest.mark.parametrize(
+        "cause, reason",
+        [
+            (OSError("no route to host"), "no route to host"),
+            (OSError("two\n  lines"), "two lines"),
+            (TimeoutError(), "TimeoutError"),
+        ],
+    )
+    def test_cause(self, cause: Exception, reason: str) -> None:
+        """The cause tells more than our own word for it."""
+        error = Unavailable("bus")
+        error.__cause__ = cause
+
+        assert reason_of(error) == reason
+        assert reason_of(cause) == reason
+
+    def test_without_a_cause(self) -> None:
+        assert reason_of(Unavailable("bus")) == "the bus backend is unavailable"
