@@ -51,7 +51,6 @@ class TestRedis:
             assert set(complaints(process).values()) == {1}
             assert complaints(process).keys() >= {
                 ("backend.lost", "bus", "listener"),
-                ("backend.lost", "bus", "pipeline"),
                 ("backend.lost", "roster", "sweep"),
             }
 
