@@ -19,10 +19,9 @@ from libs.common.apps.memory import MemoryApps
 from libs.common.apps.rows import COLUMNS, Row, app_of, fault_of, secrets_of
 from libs.common.config.address import Url
 from libs.common.errors import Unavailable
-from libs.common.outage import Outage
-from libs.common.postgres.connection import PostgresConnection, reason
+from libs.common.postgres.connection import PostgresConnection
+from libs.common.postgres.notifications import Notifications
 from libs.common.postgres.settings import PostgresSettings
-from libs.common.retry import Backoff
 
 REREAD = 60.0  # Seconds between two readings when nothing is heard.
 NOTIFICATIONS = "fanfare_apps"
@@ -52,11 +51,16 @@ class PostgresApps:
     def __init__(self, url: Url, settings: PostgresSettings, *, reread: float = REREAD) -> None:
         self._settings = settings
         self._connection = PostgresConnection(url, "apps", settings)
-        self._reread = reread
+        self._notifications = Notifications(
+            self._connection,
+            NOTIFICATIONS,
+            connected=self._read,
+            notified=lambda _: self._notifications.check_soon(),
+            checked=self._read,
+            interval=reread,
+        )
         self._apps: MemoryApps | None = None
         self._faults: dict[str, str] = {}
-        self._outage = Outage("apps")
-        self._tried = asyncio.Event()
 
     def adopt(self, apps: Iterable[App]) -> None:
         """See `Apps.adopt`: what the file says of apps is nothing to these."""
@@ -81,59 +85,17 @@ class PostgresApps:
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """Follow changes while the context is open; it opens when a first reading succeeded or failed."""
-        try:
-            async with self._connection, asyncio.TaskGroup() as tasks:
-                following = tasks.create_task(self._follow())
-                try:
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(self._settings.connect_timeout):
-                            await self._tried.wait()
-                    yield
-                finally:
-                    following.cancel()
-        except ExceptionGroup as group:
-            if len(group.exceptions) > 1:
-                raise
-            raise group.exceptions[0]  # noqa: B904 - what the caller raised, with its own cause
+        async with self._connection, self._notifications.listening():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.connect_timeout):
+                    await self._notifications.wait_for_attempt()
+            yield
 
-    async def _follow(self) -> None:
-        backoff = Backoff()
-        while True:
-            try:
-                async with self._connection.acquired() as connection:
-                    await self._listen(connection, backoff)
-            except Unavailable as error:
-                self._lost(error)
-            await asyncio.sleep(backoff.delay())
+    async def _read(self, connection: Any) -> None:
+        """Put what the rows say in the place of what was known."""
+        self._adopt(await connection.fetch(QUERY))
 
-    async def _listen(self, connection: Any, backoff: Backoff) -> None:
-        """Read at once and after each notification, until the connection breaks."""
-        stirred, ended = asyncio.Event(), asyncio.Event()
-
-        def stir(*_: object) -> None:
-            stirred.set()
-
-        def end(*_: object) -> None:
-            ended.set()
-            stirred.set()
-
-        connection.add_termination_listener(end)
-        try:
-            await connection.add_listener(NOTIFICATIONS, stir)
-            while not ended.is_set():
-                stirred.clear()
-                self._read(await connection.fetch(QUERY))
-                backoff.reset()
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(self._reread):
-                        await stirred.wait()
-        finally:
-            if not ended.is_set():  # It listens, so the pool shall not lend it to others.
-                connection.terminate()
-        raise Unavailable("apps") from ConnectionError("PostgreSQL closed the connection")
-
-    def _read(self, rows: Sequence[Row]) -> None:
-        """Put what was read in the place of what was known."""
+    def _adopt(self, rows: Sequence[Row]) -> None:
         known = self._apps.all() if self._apps else ()
         faults = {row["id"]: fault for row in rows if (fault := fault_of(row))}
         apps = [app_of(row) for row in rows if row["id"] not in faults]
@@ -149,12 +111,6 @@ class PostgresApps:
                 event = "app.kept" if app_id in kept else "app.skipped"
                 log.error(event, app=app_id, reason=fault)
         self._faults = faults
-        self._outage.found()
-        self._tried.set()
-
-    def _lost(self, error: Unavailable) -> None:
-        self._outage.lost(reason(error))
-        self._tried.set()
 
 
 def _kept(rows: Iterable[Row], known: Iterable[App], apps: Iterable[App]) -> list[App]:

@@ -9,7 +9,7 @@ servers between transactions no notification arrives.
 import asyncio
 import time
 from collections.abc import AsyncIterator, Collection, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -27,9 +27,8 @@ from libs.common.memberships.membership import (
     check_membership,
 )
 from libs.common.memberships.port import AT_ONCE, KEPT, MOST_KEPT, ChangeListener
-from libs.common.outage import Outage
-from libs.common.postgres.connection import PostgresConnection, reason
-from libs.common.retry import Backoff
+from libs.common.postgres.connection import PostgresConnection
+from libs.common.postgres.notifications import Notifications
 
 NOTIFICATIONS = "fanfare_memberships"
 BACKEND = "memberships"
@@ -158,64 +157,36 @@ class Listening:
     """
 
     def __init__(self, connection: PostgresConnection, probe: float) -> None:
-        self._connection = connection
-        self._probe = probe
         self._waiting = ChangeQueue()
-        self._outage = Outage(BACKEND)
         self._heard_at = 0.0  # By the wall clock, which goes on while a machine sleeps.
         self._is_blind = False
+        self._notifications = Notifications(
+            connection,
+            NOTIFICATIONS,
+            connected=self._connected,
+            notified=self._notified,
+            checked=self._checked,
+            interval=probe,
+        )
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[ChangeQueue]:
         """Listen while the context is open."""
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                following = tasks.create_task(self._follow())
-                try:
-                    yield self._waiting
-                finally:
-                    following.cancel()
-        except ExceptionGroup as group:
-            if len(group.exceptions) > 1:
-                raise
-            raise group.exceptions[0]  # noqa: B904 - what the caller raised, with its own cause
+        async with self._notifications.listening():
+            yield self._waiting
 
-    async def _follow(self) -> None:
-        backoff = Backoff()
-        while True:
-            try:
-                async with self._connection.acquired() as connection:
-                    await self._listen(connection, backoff)
-            except Unavailable as error:
-                self._outage.lost(reason(error))
-            await asyncio.sleep(backoff.delay())
+    async def _connected(self, connection: Any) -> None:
+        # Not when the connection broke: what is known may serve while nobody can be asked.
+        self._waiting.add(Missed())
+        await self._read_back(connection)
+        self._heard_at = time.time()
 
-    async def _listen(self, connection: Any, backoff: Backoff) -> None:
-        """Listen until the connection breaks."""
-        ended = asyncio.Event()
-
-        def end(*_: object) -> None:
-            ended.set()
-
-        connection.add_termination_listener(end)
-        try:
-            await connection.add_listener(NOTIFICATIONS, self._heard)
-            self._found()
-            await self._read_back(connection)
-            while not ended.is_set():
-                await connection.execute("SELECT 1")  # A server that fell silent does not end it.
-                self._heard_at = time.time()
-                backoff.reset()
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(self._probe):
-                        await ended.wait()
-        finally:
-            if not ended.is_set():  # It listens, so the pool shall not lend it to others.
-                connection.terminate()
-        raise Unavailable(BACKEND) from ConnectionError("PostgreSQL closed the connection")
-
-    def _heard(self, _connection: object, _pid: int, _channel: str, payload: str) -> None:
+    def _notified(self, payload: str) -> None:
         self._waiting.add(change_of(payload, now=time.time()))
+
+    async def _checked(self, connection: Any) -> None:
+        await connection.execute("SELECT 1")  # A server that fell silent does not end it.
+        self._heard_at = time.time()
 
     async def _read_back(self, connection: Any) -> None:
         """Tell of the removals that nobody may have told us; what happens from now on is heard."""
@@ -239,11 +210,6 @@ class Listening:
             )
             log.warning("removals.unread", reason=reason)
         self._is_blind = True
-
-    def _found(self) -> None:
-        # Not when the connection broke: what is known may serve while nobody can be asked.
-        self._waiting.add(Missed())
-        self._outage.found()
 
 
 def _columns(memberships: Iterable[Membership]) -> list[list[str]]:

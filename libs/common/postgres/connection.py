@@ -56,13 +56,16 @@ class PostgresConnection:
         backend: The port's name, for `Unavailable`.
         settings: Size and deadlines.
 
+    Attributes:
+        backend: The port's name.
+
     Raises:
         Misconfigured: The URL, or the file that it names, cannot work.
     """
 
     def __init__(self, url: Url, backend: str, settings: PostgresSettings) -> None:
         check(url)
-        self._backend = backend
+        self.backend = backend
         self._settings = settings
         self._url = url
         self._pool: Any = None
@@ -76,7 +79,7 @@ class PostgresConnection:
             timeout=settings.connect_timeout,
             command_timeout=settings.command_timeout,
             statement_cache_size=settings.prepared_statements,
-            server_settings={"application_name": f"fanfare {self._backend}"},
+            server_settings={"application_name": f"fanfare {self.backend}"},
         )
         return self
 
@@ -101,7 +104,7 @@ class PostgresConnection:
         """
         connection = await self._acquire()
         try:
-            with translated(self._backend):
+            with translated(self.backend):
                 yield connection
         finally:
             with suppress(*TROUBLE):
@@ -111,7 +114,7 @@ class PostgresConnection:
         try:
             return await self._pool.acquire(timeout=self._settings.connect_timeout)
         except (*TROUBLE, asyncpg.PostgresError) as error:  # Whatever it is: it does not let us in.
-            raise Unavailable(self._backend) from error
+            raise Unavailable(self.backend) from error
 
 
 def check(url: Url) -> None:
