@@ -158,8 +158,7 @@ class TestHeard:
         diary.fault = ValueError("ours")
         with pytest.raises(ValueError, match="ours"):
             async with diary.connection, diary.notifications.listening():
-                await diary.tells("connected")
-                await diary.tells("nothing more")
+                await diary.tells("connected", "nothing more")
 
         assert not diary.notifications.outage.is_away
 
