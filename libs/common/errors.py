@@ -2,12 +2,105 @@
 The exception tree.
 
     Invalid         the peer sent something that the rules forbid
+        AbsentField
+        AppUnnamed
+        BadBody
+        BadCallback
+        BadChannelName
+        BadEventName
+        BadIdempotencyKey
+        BadMessage
+        BadName
+        BadQuery
+            TooManyOccupied
+        BadRequest
+        BadSocketId
+        BadWebSocketKey
+        BodyTooLarge
+        BrokenBody
+        ClientEventRefused
+        CompressedBody
+        IdempotencyKeyUsed
+        LongLife
+        LongToken
+        Malformed
+        MalformedVersion
+        NoSigningKey
+        NoSuchApp
+        NotInUse
+        NotKeptHere
+        NothingToRotate
+        OverCapacity
+        PathNotFound
+        PayloadTooLarge
+        QuotaInDoubt
+        RecordTooLarge
+        SlowBody
+        Taken
+        TooFast
+        TooManyChannels
+        TooManyClientEvents
+        TooManyMembers
+        TooManyRequests
+        TooMuchUserInfo
+        Unclear
+        Undecodable
+            TooDeep
+        Unevaluable
+        Unfit
+        UnknownEvent
+        UnknownMediaType
+        UnknownWebSocketVersion
+        Unroutable
+        UnsupportedVersion
+        UpgradeRequired
     Denied          the peer may not do what it asked for
+        BadBodyDigest
+        BadChannelToken
+            RevokedToken
+            StaleToken
+        BadCredentials
+        BadSignature
+            NotSigned
+        BadToken
+        Forbidden
+            AppDisabled
+            EncryptionOff
+            Expelled
+            ForeignOrigin
+            LongClaims
+            NotAllowed
+            NotNamed
+            OriginNotAllowed
+            RefusedByGuard
+            WrongApp
+        MissingToken
+        NotIdentified
+        NotSignedIn
+        OverQuota
+        SignedInOtherwise
+        StaleTimestamp
+        TlsRequired
+        UnknownApp
+        UnknownCaller
     Unavailable     a backend is away; the same call may succeed later
+        LeaseLost
+        MigrationsBusy
+        NotInformed
+        ProviderUnavailable
+        TooManyQuestions
     Misconfigured   the operator's settings cannot work; the start stops
+        BadPattern
+        BadPolicy
+        BadRoute
+        BadRule
+        BadTemplate
+        ChangedMigration
+        FailedMigration
+        UnknownMigration
 
-Everything else is our own fault and is not caught.  Data stands in attributes, wording in one place, the
-wire's code on the class.
+Everything else is our own fault and is not caught.  Data stands in attributes, wording in one place, the wire's
+code on the class.
 """
 
 
@@ -39,7 +132,8 @@ class Unavailable(Exception):
     A backend cannot be reached or does not answer in time.
 
     Args:
-        backend: Which port failed: ``bus``, ``roster``, ``events``, ``apps``, ``control``, ``rates``.
+        backend: What failed: one of the ports ``apps``, ``bus``, ``control``, ``events``, ``memberships``, ``rates``
+            and ``roster``; ``identity``, a server that knows users; ``postgres``, while it is migrated.
     """
 
     code = 4100  # Pusher, "Error codes": 4100-4199 mean come back after a second, not at once.
