@@ -2,8 +2,11 @@
 The migrations of the database: the numbered SQL files of ``migrations/``, each applied once and in order.
 
 Each is applied in a transaction together with its entry in ``fanfare_migrations``; a session lock lets runners
-take turns.  A program does not look at that table when it starts: an older one runs well on a newer database,
-as long as migrations only add, and then two releases may meet in a rolling deploy.
+take turns.  The entry holds a checksum of the whole file: once released it never changes, comments included, and
+goes on calling modules by the names that they had then.  What must change becomes a new file.
+
+A program does not look at the table when it starts: an older one runs well on a newer database, as long as
+migrations only add, and so two releases may meet in a rolling deploy.
 """
 
 import re
@@ -121,7 +124,7 @@ async def migrate(
     Bring a database up to date.
 
     Args:
-        url: See `postgres_address`; the role must be allowed to create tables.
+        url: See `libs.common.postgres.address`; the role must be allowed to create tables.
         steps: The migrations; None: those of this program.
         lock_timeout: Seconds to wait for others.
 
