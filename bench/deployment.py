@@ -9,6 +9,7 @@ from pathlib import Path
 from libs.common.apps.app import App
 from libs.common.bus.port import Bus
 from libs.common.bus.redis import RedisBus
+from libs.common.config.address import Url
 from libs.common.config.secret import Secret
 from libs.common.redis.connection import RedisConnection
 from libs.common.redis.keys import Keys
@@ -79,5 +80,5 @@ class Deployment:
     @asynccontextmanager
     async def bus(self) -> AsyncIterator[Bus]:
         """Open the bus, to publish on it as the dispatcher does."""
-        async with RedisConnection(self.redis, "bus") as connection:
+        async with RedisConnection(Url(self.redis), "bus") as connection:
             yield RedisBus(connection, Keys(PREFIX))

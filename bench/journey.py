@@ -16,6 +16,7 @@ from bench.deployment import APP, Deployment
 from bench.figures import Sample
 from bench.stream import Stream
 from bench.websocket import Unexpected
+from libs.common.config.address import Url
 from libs.common.eventlog.kafka.log import KafkaEventLog
 from libs.common.eventlog.kafka.settings import KafkaSettings
 from libs.common.eventlog.records import NewRecord
@@ -62,7 +63,7 @@ async def measure(deployment: Deployment, kafka: str) -> Sample:
 
 async def _fill(kafka: str, topic: str) -> None:
     """Append CloudEvents in binary mode, all to one partition."""
-    async with KafkaEventLog(kafka, KafkaSettings()) as log:
+    async with KafkaEventLog(Url(kafka), KafkaSettings()) as log:
         for start in range(0, EVENTS, APPENDED):
             await log.append([_record(topic, start + number) for number in range(APPENDED)])
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from libs.common.bus.messages import Position
 from libs.common.bus.redis import RedisBus
 from libs.common.channels import Channel
+from libs.common.config.address import Url
 from libs.common.redis.connection import RedisConnection
 from libs.common.redis.keys import Keys
 from tests.support.clients.visitors import Visitor, visitors
@@ -22,7 +23,7 @@ MANY = 5000
 
 async def history(fleet: Fleet, room: str) -> list[int]:
     """Read the whole history of a room's channel."""
-    async with RedisConnection(fleet.redis, "bus") as connection:
+    async with RedisConnection(Url(fleet.redis), "bus") as connection:
         bus, place = RedisBus(connection, Keys(fleet.prefix)), Channel(APP.id, channel(room))
         top = (await bus.tops([place]))[place]
         read = await bus.history(place, Position(top.epoch, 0), limit=MANY)

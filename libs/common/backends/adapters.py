@@ -128,7 +128,7 @@ def _keys(plan: Plan) -> Keys:
 
 
 async def _redis(url: Url, port: str, stack: AsyncExitStack) -> RedisConnection:
-    return await stack.enter_async_context(RedisConnection(url.reveal(), port))
+    return await stack.enter_async_context(RedisConnection(url, port))
 
 
 async def _shared(plan: Plan, stack: AsyncExitStack) -> tuple[Bus, Leases, Roster, Tally]:
@@ -162,7 +162,7 @@ async def _control(plan: Plan, stack: AsyncExitStack) -> Control:
 async def _events(plan: Plan, stack: AsyncExitStack) -> EventLog:
     if _is_memory(plan.urls.events):
         return MemoryEventLog()
-    return await stack.enter_async_context(KafkaEventLog(plan.urls.events.reveal(), plan.kafka))
+    return await stack.enter_async_context(KafkaEventLog(plan.urls.events, plan.kafka))
 
 
 def _apps(plan: Plan) -> Apps:

@@ -9,7 +9,6 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from types import TracebackType
 from typing import Any, Self
 
 import asyncpg
@@ -83,12 +82,7 @@ class PostgresConnection:
         )
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         pool, self._pool = self._pool, None
         with suppress(TimeoutError, *TROUBLE):  # It terminates what it cannot close.
             async with asyncio.timeout(CLOSE_TIMEOUT):

@@ -9,7 +9,6 @@ know the script yet, or another node has the key.  All else that shows Redis awa
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Self
 
 from redis.asyncio import Connection
@@ -26,6 +25,7 @@ from redis.exceptions import (
     TryAgainError,
 )
 
+from libs.common.config.address import Url
 from libs.common.errors import Unavailable
 from libs.common.redis.address import Layout, parse
 from libs.common.redis.node import TROUBLE, Node, Words, check_authority
@@ -85,15 +85,15 @@ class RedisConnection:
     as an asynchronous context; leaving it closes all connections.
 
     Args:
-        url: See `redis.address`.
+        url: Of one of the kinds in `libs.common.redis.address`.
         backend: The port's name, for `Unavailable`.
 
     Raises:
         Misconfigured: The URL, or the file that it names, cannot work.
     """
 
-    def __init__(self, url: str, backend: str) -> None:
-        address = parse(url)
+    def __init__(self, url: Url, backend: str) -> None:
+        address = parse(url.reveal())
         check_authority(address)
         self._backend = backend
         servers = Cluster if address.layout is Layout.CLUSTER else OneServer
@@ -102,12 +102,7 @@ class RedisConnection:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._servers.close()
 
     async def ask(self, call: Call) -> Any:

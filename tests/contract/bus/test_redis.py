@@ -11,6 +11,7 @@ from libs.common.bus.port import UNPUBLISHED_TTL
 from libs.common.bus.redis import PredecessorMissing, RedisBus
 from libs.common.bus.wire import PROBE, encode_counted, encode_entry, encode_transition
 from libs.common.channels import Channel
+from libs.common.config.address import Url
 from libs.common.errors import Unavailable
 from libs.common.redis.connection import RedisConnection
 from libs.common.redis.keys import Keys
@@ -39,7 +40,10 @@ class TestListenedTo:
     async def test_is_kept_for_a_while(self, redis_url: str, prefix: str) -> None:
         """What only was listened to is kept for minutes, what was published to for long."""
         keys = Keys(prefix)
-        async with RedisConnection(redis_url, "bus") as connection, connect(redis_url) as redis:
+        async with (
+            RedisConnection(Url(redis_url), "bus") as connection,
+            connect(redis_url) as redis,
+        ):
             bus = RedisBus(connection, keys)
             meta = keys.of("meta", CHANNEL)
 
@@ -100,7 +104,7 @@ class TestRefusals:
         """What follows a publication that Redis lost in the middle of the call is held back."""
         call = [event(CHANNEL, str(number), ("k", number, 5.0)) for number in range(3)]
         async with (
-            Interfering(redis_url, "bus") as interfering,
+            Interfering(Url(redis_url), "bus") as interfering,
             processes(redis_url, prefix, count=1) as (bus,),
         ):
             with pytest.raises(Unavailable) as caught:

@@ -10,6 +10,7 @@ import structlog
 from libs.common.bus.messages import Broadcast, Interrupted, Position
 from libs.common.bus.port import Bus, Listener
 from libs.common.channels import Channel
+from libs.common.config.address import Url
 from libs.common.errors import Misconfigured, Unavailable
 from libs.common.redis.connection import RedisConnection
 from libs.common.redis.node import POOL_SIZE
@@ -220,7 +221,7 @@ class TestSecurity:
             file.write_text(content)
 
         with pytest.raises(Misconfigured, match=r"ca\.pem"):
-            RedisConnection(f"rediss://user:secret@127.0.0.1?ca={file}", "bus")
+            RedisConnection(Url(f"rediss://user:secret@127.0.0.1?ca={file}"), "bus")
 
     async def test_unknown_authority(self, rediss_url: str, prefix: str) -> None:
         """A certificate of an authority that is not named is not accepted."""

@@ -18,6 +18,7 @@ from libs.common.bus.messages import Publication
 from libs.common.bus.port import Bus
 from libs.common.bus.redis import RedisBus
 from libs.common.channels import Channel
+from libs.common.config.address import Url
 from libs.common.errors import Unavailable
 from libs.common.redis.connection import RedisConnection
 from libs.common.redis.keys import Keys
@@ -41,7 +42,7 @@ class FaultyConnection(RedisConnection):
     """
 
     def __init__(self, url: str, dice: random.Random, *, checked: bool) -> None:
-        super().__init__(url, "bus")
+        super().__init__(Url(url), "bus")
         self._dice = dice
         self._checked = checked
 
@@ -131,7 +132,7 @@ async def simulation(
     """Open the bus as dispatchers have it, and as a reader without faults has it."""
     async with (
         FaultyConnection(url, dice, checked=checked) as faulty,
-        RedisConnection(url, "bus") as sound,
+        RedisConnection(Url(url), "bus") as sound,
     ):
         keys = Keys(prefix)
         yield RedisBus(faulty, keys), RedisBus(sound, keys)

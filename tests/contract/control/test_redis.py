@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import msgspec
 import pytest
 
+from libs.common.config.address import Url
 from libs.common.control.port import CommandListener
 from libs.common.control.redis import BATCH, RedisControl
 from libs.common.errors import Unavailable
@@ -20,7 +21,7 @@ from tests.support.servers import redis_server
 
 @asynccontextmanager
 async def redis(url: str, prefix: str) -> AsyncIterator[tuple[RedisConnection, Keys]]:
-    async with RedisConnection(url, "control") as connection:
+    async with RedisConnection(Url(url), "control") as connection:
         yield connection, Keys(prefix)
 
 

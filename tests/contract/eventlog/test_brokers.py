@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
+from libs.common.config.address import Url
 from libs.common.errors import Unavailable
 from libs.common.eventlog.kafka.log import KafkaEventLog
 from libs.common.eventlog.records import NewRecord
@@ -44,7 +45,7 @@ async def broker(certificates: Certificates) -> AsyncIterator[Server]:
 
 @pytest.fixture
 async def log(broker: Server) -> AsyncIterator[KafkaEventLog]:
-    async with KafkaEventLog(broker.url, SETTINGS) as log:
+    async with KafkaEventLog(Url(broker.url), SETTINGS) as log:
         yield log
 
 
@@ -123,7 +124,7 @@ class TestBroker:
         """An append that is under way while the broker restarts is stored, and once."""
         await create(broker.url, prefix)
         patient = msgspec.structs.replace(SETTINGS, delivery_timeout=DEADLINE)
-        async with KafkaEventLog(broker.url, patient) as log:
+        async with KafkaEventLog(Url(broker.url), patient) as log:
             await log.append([NewRecord(prefix, b"first")])
             broker.kill()
             appending = asyncio.create_task(log.append([NewRecord(prefix, b"second")]))
@@ -157,7 +158,7 @@ class TestBroker:
         await create(broker.url, prefix)
         others = aiokafka_tasks()
         try:
-            async with KafkaEventLog(broker.url, SETTINGS) as log:
+            async with KafkaEventLog(Url(broker.url), SETTINGS) as log:
                 await log.append([NewRecord(prefix, b"before")])
                 async with log.consume([prefix], group=prefix) as consumer:
                     await fetched(consumer, 1)
@@ -175,7 +176,7 @@ class TestBroker:
         await create(broker.url, prefix)
         await broker.stop()
         async with (
-            KafkaEventLog(broker.url, SETTINGS) as log,
+            KafkaEventLog(Url(broker.url), SETTINGS) as log,
             log.consume([prefix], group=prefix) as consumer,
         ):
             with pytest.raises(Unavailable):
@@ -224,7 +225,7 @@ class TestBroker:
         listeners = _properties(broker.directory)["advertised.listeners"].split(",")
         (address,) = [name for name in listeners if name.startswith("MUTUAL://")]
         await create(broker.url, prefix)
-        async with KafkaEventLog(address.replace("MUTUAL", "kafka"), settings) as log:
+        async with KafkaEventLog(Url(address.replace("MUTUAL", "kafka")), settings) as log:
             await log.append([NewRecord(prefix, b"known")])
             async with log.consume([prefix], group=prefix) as consumer:
                 assert values(await fetched(consumer, 1)) == [b"known"]

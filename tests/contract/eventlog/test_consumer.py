@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
+from libs.common.config.address import Url
 from libs.common.eventlog.kafka.clients import close_consumer
 from libs.common.eventlog.kafka.log import KafkaEventLog
 from libs.common.eventlog.records import NewRecord, Partition
@@ -29,7 +30,7 @@ from tests.support.ports.eventlogs import (
 
 @pytest.fixture
 async def log(kafka_url: str) -> AsyncIterator[KafkaEventLog]:
-    async with KafkaEventLog(kafka_url, SETTINGS) as log:
+    async with KafkaEventLog(Url(kafka_url), SETTINGS) as log:
         yield log
 
 
@@ -77,7 +78,7 @@ class TestGroup:
         """Who has to give partitions up is told to commit, and who gets them does not get that again."""
         settings = msgspec.structs.replace(SETTINGS, release_timeout=2.0)
         await create(kafka_url, prefix, partitions=2)
-        async with KafkaEventLog(kafka_url, settings) as patient, AsyncExitStack() as stack:
+        async with KafkaEventLog(Url(kafka_url), settings) as patient, AsyncExitStack() as stack:
             one = await stack.enter_async_context(patient.consume([prefix], group=prefix))
             await until(lambda: len(one.assigned) == 2)
             await log.append([NewRecord(prefix, b"%d" % n, b"%d" % n) for n in range(50)])
@@ -119,7 +120,7 @@ class TestGroup:
         await create(kafka_url, prefix, partitions=2)
         await log.append([NewRecord(prefix, b"%d" % n, b"%d" % n) for n in range(50)])
         async with (
-            KafkaEventLog(kafka_url, settings) as strict,
+            KafkaEventLog(Url(kafka_url), settings) as strict,
             strict.consume([prefix], group=prefix) as lost,
         ):
             await fetched(lost, 50)
@@ -139,7 +140,7 @@ class TestGroup:
         settings = msgspec.structs.replace(SETTINGS, batch=10)
         await log.append(numbered(prefix, range(100)))
         async with (
-            KafkaEventLog(kafka_url, settings) as slow,
+            KafkaEventLog(Url(kafka_url), settings) as slow,
             slow.consume([prefix], group=prefix) as consumer,
         ):
             began_at = asyncio.get_running_loop().time()

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from libs.common.config.address import Url
 from libs.common.errors import Invalid
 from libs.common.eventlog.kafka.log import KafkaEventLog
 from libs.common.eventlog.memory import MemoryEventLog
@@ -36,7 +37,7 @@ def builds(request: pytest.FixtureRequest) -> Builds:
     url = request.getfixturevalue("kafka_url")
 
     def build(**limits: Any) -> EventLog:
-        return KafkaEventLog(url, msgspec.structs.replace(SETTINGS, **limits))
+        return KafkaEventLog(Url(url), msgspec.structs.replace(SETTINGS, **limits))
 
     return build
 

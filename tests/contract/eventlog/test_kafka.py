@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.record.util import calc_crc32c
 from structlog.testing import capture_logs
 
+from libs.common.config.address import Url
 from libs.common.config.secret import Secret
 from libs.common.errors import Unavailable
 from libs.common.eventlog.kafka import pump as pump_kafka
@@ -46,7 +47,7 @@ MURMUR2 = {
 
 @pytest.fixture
 async def log(kafka_url: str) -> AsyncIterator[KafkaEventLog]:
-    async with KafkaEventLog(kafka_url, SETTINGS) as log:
+    async with KafkaEventLog(Url(kafka_url), SETTINGS) as log:
         yield log
 
 
@@ -128,7 +129,7 @@ class TestRecords:
     async def test_larger_than_an_answer(self, kafka_url: str, prefix: str) -> None:
         """A record larger than what is asked for at once is read all the same."""
         settings = msgspec.structs.replace(SETTINGS, max_partition_bytes=4096, max_fetch_bytes=8192)
-        async with KafkaEventLog(kafka_url, settings) as log:
+        async with KafkaEventLog(Url(kafka_url), settings) as log:
             await log.append([NewRecord(prefix, b"x" * 900_000), NewRecord(prefix, b"small")])
             async with log.consume([prefix], group=prefix) as consumer:
                 records = await fetched(consumer, 2)
@@ -228,7 +229,7 @@ class TestProducer:
     async def test_closed_log_leaves_nothing_behind(self, kafka_url: str, prefix: str) -> None:
         """When log and consumer are closed, no task of theirs runs on."""
         others = aiokafka_tasks()
-        async with KafkaEventLog(kafka_url, SETTINGS) as log:
+        async with KafkaEventLog(Url(kafka_url), SETTINGS) as log:
             await log.append([NewRecord(prefix, b"")])
             async with log.consume([prefix], group=prefix) as consumer:
                 await fetched(consumer, 1)
@@ -245,7 +246,7 @@ class TestSecured:
     ) -> None:
         """A broker that wants TLS and a password takes and gives records."""
         settings = secured(certificates, mechanism)
-        async with KafkaEventLog(kafka_secure.url, settings) as log:
+        async with KafkaEventLog(Url(kafka_secure.url), settings) as log:
             await log.append([NewRecord(prefix, b"secret")])
             async with log.consume([prefix], group=prefix) as consumer:
                 assert values(await fetched(consumer, 1)) == [b"secret"]
@@ -257,7 +258,7 @@ class TestSecured:
         settings = secured(certificates, "SCRAM-SHA-256", password="hunter2-wrong")
         with capture_logs() as logs:
             async with (
-                KafkaEventLog(kafka_secure.url, settings) as log,
+                KafkaEventLog(Url(kafka_secure.url), settings) as log,
                 log.consume([prefix], group=prefix) as consumer,
             ):
                 with pytest.raises(Unavailable):
@@ -272,7 +273,7 @@ class TestSecured:
     async def test_unknown_authority(self, kafka_secure: Server, prefix: str) -> None:
         """A broker whose certificate is not trusted gets no password."""
         with capture_logs() as logs:
-            async with KafkaEventLog(kafka_secure.url, secured(None, "PLAIN")) as log:
+            async with KafkaEventLog(Url(kafka_secure.url), secured(None, "PLAIN")) as log:
                 with pytest.raises(Unavailable):
                     await log.append([NewRecord(prefix, b"refused")])
 

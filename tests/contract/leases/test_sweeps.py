@@ -10,6 +10,7 @@ import pytest
 
 from libs.common.leases.port import LeaseLost
 from libs.common.leases.redis import SHARE
+from libs.common.config.address import Url
 from libs.common.redis.connection import RedisConnection
 from libs.common.redis.scripts import Call
 from libs.common.roster.port import JoinRequest, Roster
@@ -95,7 +96,7 @@ class TestSweepers:
         ann = request(CHANNEL, "ann", socket_id="1.1")
         async with (
             redis_process(redis_url, prefix) as one,
-            Meddled(redis_url, "roster") as connection,
+            Meddled(Url(redis_url), "roster") as connection,
         ):
             sweeper = RedisProcess.on(connection, one.keys).leases
             connection.meddle = functools.partial(come_back, one.roster, ann, is_leaving=is_leaving)

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 import pytest
 from structlog.testing import capture_logs
 
+from libs.common.config.address import Url
 from libs.common.eventlog.kafka.log import KafkaEventLog
 from libs.common.eventlog.memory import MemoryEventLog
 from libs.common.eventlog.port import EventLog
@@ -37,7 +38,7 @@ async def log(url: str, prefix: str) -> AsyncIterator[EventLog]:
             yield MemoryEventLog()
             return
         await create(url, prefix, configs={"cleanup.policy": "compact"})
-        yield await stack.enter_async_context(KafkaEventLog(url, SETTINGS))
+        yield await stack.enter_async_context(KafkaEventLog(Url(url), SETTINGS))
 
 
 @asynccontextmanager

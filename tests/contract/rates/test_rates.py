@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.common.channels import Channel
+from libs.common.config.address import Url
 from libs.common.errors import Unavailable
 from libs.common.rates.gcra import GRAIN, judge
 from libs.common.rates.memory import MemoryRates
@@ -35,7 +36,8 @@ async def processes(roster_url: str, prefix: str) -> AsyncIterator[Sequence[Rate
         return
     async with AsyncExitStack() as stack:
         connections = [
-            await stack.enter_async_context(RedisConnection(roster_url, "rates")) for _ in range(2)
+            await stack.enter_async_context(RedisConnection(Url(roster_url), "rates"))
+            for _ in range(2)
         ]
         yield [RedisRates(connection, Keys(prefix)) for connection in connections]
 
@@ -118,7 +120,7 @@ class TestRedis:
     @settings(max_examples=200, deadline=None)
     async def test_as_judged(self, redis_url: str, ahead: float, rate: float, cost: int) -> None:
         """The script decides as `judge` does, at an instant between before and after."""
-        async with RedisConnection(redis_url, "rates") as connection:
+        async with RedisConnection(Url(redis_url), "rates") as connection:
             keys = Keys(f"t{secrets.token_hex(6)}")
             key = keys.of("rate", Channel(*PUBLISHES))
             before = await clock(connection, key)
@@ -135,7 +137,7 @@ class TestRedis:
 
     async def test_expiry(self, redis_url: str, prefix: str) -> None:
         """An act that is done no more is forgotten when all is earned again."""
-        async with RedisConnection(redis_url, "rates") as connection:
+        async with RedisConnection(Url(redis_url), "rates") as connection:
             keys = Keys(prefix)
             key = keys.of("rate", Channel(*PUBLISHES))
             await RedisRates(connection, keys).take(PUBLISHES, rate=SLOW)
@@ -147,7 +149,7 @@ class TestRedis:
 
     async def test_clock_put_back(self, redis_url: str, prefix: str) -> None:
         """After a failover to a server whose clock is behind, nobody is barred for that."""
-        async with RedisConnection(redis_url, "rates") as connection:
+        async with RedisConnection(Url(redis_url), "rates") as connection:
             keys = Keys(prefix)
             key = keys.of("rate", Channel(*PUBLISHES))
             before = await clock(connection, key)
@@ -164,7 +166,7 @@ class TestRedis:
 
     async def test_prefixes(self, redis_url: str, prefix: str) -> None:
         """Two deployments on one Redis share no rate."""
-        async with RedisConnection(redis_url, "rates") as connection:
+        async with RedisConnection(Url(redis_url), "rates") as connection:
             ours, theirs = (
                 RedisRates(connection, Keys(f"{prefix}{letter}")) for letter in ("a", "b")
             )
@@ -174,7 +176,10 @@ class TestRedis:
 
     async def test_away(self, prefix: str) -> None:
         """While Redis is away nothing is allowed and nothing refused, but said to be unknown."""
-        async with redis_server() as server, RedisConnection(server.url, "rates") as connection:
+        async with (
+            redis_server() as server,
+            RedisConnection(Url(server.url), "rates") as connection,
+        ):
             rates = RedisRates(connection, Keys(prefix))
             await rates.take(PUBLISHES, rate=SLOW)
             server.kill()
@@ -188,7 +193,7 @@ class TestRedis:
         """Without memory left, rates hold nevertheless."""
         async with (
             redis_server() as server,
-            RedisConnection(server.url, "rates") as connection,
+            RedisConnection(Url(server.url), "rates") as connection,
             connect(server.url) as client,
         ):
             rates = RedisRates(connection, Keys(prefix))

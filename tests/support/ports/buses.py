@@ -18,6 +18,7 @@ from libs.common.bus.port import Bus, Listener
 from libs.common.bus.redis import PROBE_INTERVAL, RedisBus
 from libs.common.bus.settings import HistorySettings
 from libs.common.channels import Channel
+from libs.common.config.address import Url
 from libs.common.redis.connection import RedisConnection
 from libs.common.redis.keys import Keys
 from tests.support.servers.process import eventually
@@ -43,7 +44,7 @@ async def processes(
         return
     async with AsyncExitStack() as stack:
         connections = [
-            await stack.enter_async_context(RedisConnection(url, "bus")) for _ in range(count)
+            await stack.enter_async_context(RedisConnection(Url(url), "bus")) for _ in range(count)
         ]
         yield [
             RedisBus(

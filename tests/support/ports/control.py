@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from libs.common.config.address import Url
 from libs.common.control.commands import Command
 from libs.common.control.memory import MemoryControl
 from libs.common.control.port import CommandListener, Control
@@ -42,7 +43,7 @@ async def deployment(url: str, prefix: str) -> AsyncIterator[Deployment]:
     keys = Keys(prefix)
     async with AsyncExitStack() as stack:
         first, second = [
-            await stack.enter_async_context(RedisConnection(url, "control")) for _ in range(2)
+            await stack.enter_async_context(RedisConnection(Url(url), "control")) for _ in range(2)
         ]
         yield Deployment(RedisControl(first, keys), RedisControl(second, keys))
 

@@ -16,6 +16,7 @@ from libs.common.channels import Channel
 from libs.common.leases.memory import MemoryLeases
 from libs.common.leases.port import Leases
 from libs.common.leases.redis import SHARE, SWEEP, RedisLeases
+from libs.common.config.address import Url
 from libs.common.redis.connection import RedisConnection
 from libs.common.redis.keys import PARTITIONS, Keys
 from libs.common.redis.scripts import Call
@@ -113,10 +114,10 @@ async def deployment(
     keys = Keys(prefix, partitions)
     async with AsyncExitStack() as stack:
         one, other = [
-            RedisProcess.on(await stack.enter_async_context(RedisConnection(url, "roster")), keys)
+            RedisProcess.on(await stack.enter_async_context(RedisConnection(Url(url), "roster")), keys)
             for _ in range(2)
         ]
-        bus = RedisBus(await stack.enter_async_context(RedisConnection(url, "bus")), keys)
+        bus = RedisBus(await stack.enter_async_context(RedisConnection(Url(url), "bus")), keys)
         yield Deployment(
             one.roster, other.roster, bus, one.leases, other.leases, one.tally, other.tally
         )
@@ -191,5 +192,5 @@ class RedisProcess:
 @asynccontextmanager
 async def redis_process(url: str, prefix: str) -> AsyncIterator[RedisProcess]:
     """Set up a process."""
-    async with RedisConnection(url, "roster") as connection:
+    async with RedisConnection(Url(url), "roster") as connection:
         yield RedisProcess.on(connection, Keys(prefix))

@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import ConsumerStoppedError, KafkaConnectionError, KafkaError
 
+from libs.common.config.address import Url
 from libs.common.errors import Misconfigured
 from libs.common.eventlog.kafka.settings import KafkaSettings, servers
 from libs.common.outage import Outage
@@ -68,17 +69,17 @@ class KafkaClients:
     Builds clients that are not started yet.
 
     Args:
-        url: See `kafka_settings`.
-        settings: See there.
+        url: ``kafka://host:port,host:port``.
+        settings: Everything else.
 
     Raises:
         Misconfigured: The URL cannot work, or a file of certificates cannot be read.
     """
 
-    def __init__(self, url: str, settings: KafkaSettings) -> None:
+    def __init__(self, url: Url, settings: KafkaSettings) -> None:
         self.settings = settings
         tls = _tls(settings) if settings.tls else None
-        self._common = _connection(settings, servers(url), tls)
+        self._common = _connection(settings, servers(url.reveal()), tls)
         if settings.sasl_mechanism == "PLAIN" and tls is None:
             log.warning("events.password_in_the_clear", username=settings.sasl_username)
         _complaints.attach()

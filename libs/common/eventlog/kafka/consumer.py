@@ -8,9 +8,8 @@ its timeout either (both seen with aiokafka 0.14).
 """
 
 import asyncio
-from collections.abc import Collection, Mapping
-from contextlib import suppress
-from types import TracebackType
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import Self
 
 import structlog
@@ -92,23 +91,20 @@ class KafkaConsumer:
         error = self._link.error
         return f"{type(error).__name__}: {error}" if error else ""
 
-    async def __aenter__(self) -> Self:
-        if self._topics:
-            self._task = asyncio.create_task(self._run())
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._task is None:
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Self]:
+        """Read while the context is open; what ended the reading early, unless it was Kafka's fault, is raised."""
+        if not self._topics:
+            yield self
             return
-        self._handover.reset()
-        self._task.cancel()
-        await asyncio.wait([self._task])
-        if kind is None and not self._task.cancelled():
+        self._task = asyncio.create_task(self._run())
+        try:
+            yield self
+        finally:
+            self._handover.reset()
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        if not self._task.cancelled():
             self._task.result()
 
     async def fetch(self, timeout: float) -> list[Record]:

@@ -8,9 +8,9 @@ and consumers come back by themselves.
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
-from types import TracebackType
 from typing import Self
 
+from libs.common.config.address import Url
 from libs.common.eventlog.kafka.clients import KafkaClients
 from libs.common.eventlog.kafka.consumer import KafkaConsumer
 from libs.common.eventlog.kafka.producer import KafkaProducer
@@ -33,7 +33,7 @@ class KafkaEventLog:
         Misconfigured: The URL cannot work, or a file of certificates cannot be read.
     """
 
-    def __init__(self, url: str, settings: KafkaSettings | None = None) -> None:
+    def __init__(self, url: Url, settings: KafkaSettings | None = None) -> None:
         self._settings = settings or KafkaSettings()
         self._clients = KafkaClients(url, self._settings)
         self.producer = KafkaProducer(self._clients)
@@ -41,12 +41,7 @@ class KafkaEventLog:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.producer.close()
 
     async def append(self, records: Sequence[NewRecord]) -> None:
@@ -58,5 +53,5 @@ class KafkaEventLog:
     @asynccontextmanager
     async def consume(self, topics: Collection[str], *, group: str) -> AsyncIterator[KafkaConsumer]:
         """See `EventLog.consume`."""
-        async with KafkaConsumer(self._clients, topics, group) as consumer:
+        async with KafkaConsumer(self._clients, topics, group).opened() as consumer:
             yield consumer

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from libs.common.config.address import Url
 from libs.common.config.secret import Secret
 from libs.common.errors import Misconfigured
 from libs.common.eventlog.kafka.clients import KafkaClients, Link
 from libs.common.eventlog.kafka.settings import KafkaSettings
 
-URL = "kafka://localhost:1"
+URL = Url("kafka://localhost:1")
 
 
 class TestClients:
@@ -19,7 +20,7 @@ class TestClients:
 
     def test_bad_url(self) -> None:
         with pytest.raises(Misconfigured):
-            KafkaClients("http://localhost", KafkaSettings())
+            KafkaClients(Url("http://localhost"), KafkaSettings())
 
     def test_missing_authority(self, tmp_path: Path) -> None:
         """A file that is not there is named as the setting that it is."""
