@@ -1,8 +1,8 @@
 """
 Channel names and what their prefixes mean.
 
-Pure.  Prefixes are anchored and exact: ``private-x`` is private, ``my-private-x`` and ``privatex`` are
-public.  Source: Pusher, "Channels", and docs/protocol.md, "Channel types by prefix".
+Pure.  Prefixes are anchored and exact: ``private-x`` is private, ``my-private-x`` and ``privatex``
+are public.  Source: Pusher, "Channels", and docs/protocol.md, "Channel types by prefix".
 """
 
 import re
@@ -14,9 +14,8 @@ from libs.common.errors import Invalid
 
 MAX_NAME = 164  # Characters, prefix included (Pusher, "Channel naming conventions").
 MAX_USER_ID = 128  # Characters (Pusher, "Presence channels").
-MAX_CLAIMS = (
-    16_000  # Bytes, as JSON, that a sign-in may carry: a quarter of what gateways read at once.
-)
+# Bytes, as JSON, that a sign-in may carry: a quarter of what gateways read at once.
+MAX_CLAIMS = 16_000
 MAX_EVENT = 200  # Characters of an event name.
 USER_PREFIX = "#server-to-user-"
 RESERVED_EVENTS = ("pusher:", "pusher_internal:", "fanfare:")
@@ -113,7 +112,7 @@ def check_channel(name: str, *, longest: int = MAX_NAME) -> None:
         longest: The most characters allowed.
 
     Raises:
-        BadChannelName: It breaks a rule; the error says which.
+        BadChannelName: The name breaks a rule; the error says which.
     """
     plain = name.removeprefix(USER_PREFIX)
     if not plain:
@@ -129,7 +128,8 @@ def check_event(name: str, *, longest: int = MAX_EVENT) -> None:
     Check the name of an event that comes from outside.
 
     Raises:
-        BadEventName: It is empty, longer than ``longest`` characters, or begins with a reserved prefix.
+        BadEventName: It is empty, longer than ``longest`` characters, or begins with a reserved
+            prefix.
     """
     if not name:
         raise BadEventName(name, "it is empty")
@@ -145,7 +145,8 @@ def check_socket_id(socket_id: str) -> None:
     Check a socket id, so that it cannot smuggle a separator into a string to sign.
 
     Raises:
-        BadSocketId: It does not match ``digits.digits`` (Pusher, "Generating the authentication string").
+        BadSocketId: It does not match ``digits.digits`` (Pusher, "Generating the authentication
+            string").
     """
     if not _SOCKET_ID.fullmatch(socket_id):
         raise BadSocketId(socket_id)

@@ -99,8 +99,8 @@ The exception tree.
         FailedMigration
         UnknownMigration
 
-Everything else is our own fault and is not caught.  Data stands in attributes, wording in one place, the wire's
-code on the class.
+Everything else is our own fault and is not caught.  Data stands in attributes, wording in one
+place, the wire's code on the class.
 """
 
 
@@ -132,8 +132,9 @@ class Unavailable(Exception):
     A backend cannot be reached or does not answer in time.
 
     Args:
-        backend: What failed: one of the ports ``apps``, ``bus``, ``control``, ``events``, ``memberships``, ``rates``
-            and ``roster``; ``identity``, a server that knows users; ``postgres``, while it is migrated.
+        backend: What failed: one of the ports ``apps``, ``bus``, ``control``, ``events``,
+            ``memberships``, ``rates`` and ``roster``; ``identity``, a server that knows users;
+            ``postgres``, while it is migrated.
     """
 
     code = 4100  # Pusher, "Error codes": 4100-4199 mean come back after a second, not at once.

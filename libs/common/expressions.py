@@ -1,16 +1,18 @@
 """
 CEL expressions of the settings: compiled once, evaluated for each event or question.
 
-Pure.  CEL (Common Expression Language) terminates and reaches nothing but the names that we give it.  What
-to know of it: comparisons mix integers and decimals (``3 < 5.5`` holds), arithmetic does not
-(``data.price * 2.0`` fails where the price is 3; write ``double(data.price) * 2.0``); a text is never equal
-to a number (``"7" in claims.ids`` is false for ``[7]``; write ``claims.ids.exists(i, string(i) == "7")``); a
-field of null is a type error, not an absent field; ``data["in"]`` reaches keys that are no identifiers;
-integers beyond 64 bits become decimals in anything but a plain path; an object's entries have no order.
+Pure.  CEL (Common Expression Language) terminates and reaches nothing but the names that we give
+it.  What to know of it: comparisons mix integers and decimals (``3 < 5.5`` holds), arithmetic does
+not (``data.price * 2.0`` fails where the price is 3; write ``double(data.price) * 2.0``); a text is
+never equal to a number (``"7" in claims.ids`` is false for ``[7]``; write ``claims.ids.exists(i,
+string(i) == "7")``); a field of null is a type error, not an absent field; ``data["in"]`` reaches
+keys that are no identifiers; integers beyond 64 bits become decimals in anything but a plain path;
+an object's entries have no order.
 
-Most of an evaluation's time is the conversion of its variables, 1-3 µs a value.  Hence two shortcuts, with
-the same results: a plain path (``data.order.id``) is walked without CEL, and of each variable only the
-fields that an expression names are converted, where its text shows that it needs no others.
+Most of an evaluation's time is the conversion of its variables, 1-3 µs a value.  Hence two
+shortcuts, with the same results: a plain path (``data.order.id``) is walked without CEL, and of
+each variable only the fields that an expression names are converted, where its text shows that it
+needs no others.
 """
 
 import re
@@ -33,7 +35,7 @@ _FUNCTIONS = frozenset(
     }
 )
 _PATH = re.compile(r"\s*[A-Za-z_]\w*(?:\s*\.\s*[A-Za-z_]\w*)*\s*", re.ASCII)
-# The engine does not tell variables from names that a macro binds, as ``x`` in ``list.exists(x, …)``.
+# The engine does not tell variables from names that a macro binds: ``x`` in ``list.exists(x, …)``.
 _BOUND = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(\s*([A-Za-z_]\w*)\s*,")
 _SYNTAX_ERROR = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*?)(?: expecting .*)?$", re.MULTILINE)
 _STRING = re.compile(r"""'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*\"""")

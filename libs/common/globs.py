@@ -1,7 +1,8 @@
 """
-Names of channels, and patterns in which ``*`` stands for any characters, full stops too, or for none.
+Names of channels, and patterns in which ``*`` stands for any characters, or for none.
 
-Pure.  No pattern takes longer than others of its length: there is nothing that is tried and taken back.
+Pure.  No pattern takes longer than others of its length: there is nothing that is tried and taken
+back.
 """
 
 from collections.abc import Iterable
@@ -12,7 +13,7 @@ class Globs:
     Some names and patterns.
 
     Args:
-        patterns: They.
+        patterns: The names and patterns, of which one must fit.
     """
 
     __slots__ = ("_globs", "_names")
@@ -28,7 +29,7 @@ class Globs:
 
 
 def _fits(glob: tuple[str, ...], name: str) -> bool:
-    """Look for each part once, behind the one before: the first place is as good as any, so none is tried again."""
+    """Look for each part once, behind the one before: the first place is as good as any."""
     first, last = glob[0], glob[-1]
     start, end = len(first), len(name) - len(last)
     if start > end or not (name.startswith(first) and name.endswith(last)):

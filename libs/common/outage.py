@@ -1,8 +1,9 @@
 """
 Outages: how a process says that a backend is away, and that it is back.
 
-Whoever talks to a backend keeps an `Outage` and tells it of every failure and every answer.  Each outage makes
-two lines in the log, ``backend.lost`` and ``backend.found``, however many calls fail in between.
+Whoever talks to a backend keeps an `Outage` and tells it of every failure and every answer.  Each
+outage makes two lines in the log, ``backend.lost`` and ``backend.found``, however many calls fail
+in between.
 """
 
 import time
@@ -20,8 +21,8 @@ class Outage:
     Calls that are under way at the same time may share one: none of its methods waits.
 
     Args:
-        backend: The backend's name as in the settings, such as ``bus``; a part follows a slash, as in
-            ``identity/jwks``.
+        backend: The backend's name as in the settings, such as ``bus``; a part follows a slash, as
+            in ``identity/jwks``.
         clock: Monotonic seconds.
         facts: Further keys of both lines, which tell several users of one backend apart.
 

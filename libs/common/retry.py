@@ -53,7 +53,8 @@ class Retry:
         longest: See `Backoff`.
 
     Attributes:
-        outages: Those of the backends that the work ever waited for, by the name that `Unavailable` gave.
+        outages: Those of the backends that the work ever waited for, by the name that `Unavailable`
+            gave.
     """
 
     def __init__(self, work: str, *, first: float = FIRST, longest: float = LONGEST) -> None:

@@ -1,7 +1,8 @@
 """
 The register of apps in PostgreSQL: what an operator does to the rows of ``fanfare_apps``.
 
-`apps_postgres` is the other side: there the services read them, and hear of every change that is made here.
+`libs.common.apps.postgres` is the other side: there the services read them, and hear of every
+change that is made here.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,7 +21,8 @@ TRIES = 10  # How often a number is chosen anew because somebody else was faster
 
 _PLACES = ", ".join(f"${number}" for number in range(1, len(COLUMNS) + 1))
 _INSERT = (
-    f"INSERT INTO fanfare_apps ({', '.join(COLUMNS)}) VALUES ({_PLACES}) "  # noqa: S608 - our own names
+    f"INSERT INTO fanfare_apps ({', '.join(COLUMNS)}) "  # noqa: S608 - our own names
+    f"VALUES ({_PLACES}) "
     "ON CONFLICT DO NOTHING RETURNING id"
 )
 _NUMERIC = "id ~ '^[0-9]{1,18}$'"  # What fits into a bigint.
@@ -63,7 +65,7 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
         key: As in `App`.
         name: As in `App`.
         enabled: As in `App`.
-        secrets: How many.
+        secrets: How many secrets the app has.
         fault: Why the row makes no valid app; empty: it makes one.
     """
 
@@ -135,10 +137,12 @@ class AppAdmin:
         self, app_id: str, columns: Mapping[str, Any], limits: Mapping[str, float | None]
     ) -> None:
         """
-        Change columns of an app's row, whatever else is changed at once.  A row that is wrong can be mended so.
+        Change columns of an app's row, whatever else is changed at once.
+
+        A row that is wrong can be mended so.
 
         Args:
-            app_id: Whose.
+            app_id: The id of the app.
             columns: New values, as PostgreSQL takes them; names are of `App`.
             limits: New limits; None: the default.
 
@@ -161,7 +165,7 @@ class AppAdmin:
 
     async def rotate(self, app_id: str, step: Callable[[Secrets], Secrets]) -> Secrets:
         """
-        Take a step of `rotation`; of several at once each takes its own upon that of the one before.
+        Take a step of `rotation`; of several at once each begins where the one before ended.
 
         Returns:
             The secrets as they are now.

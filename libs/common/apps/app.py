@@ -1,8 +1,8 @@
 """
 Apps: the tenants of a deployment, their keys, secrets and switches.
 
-`Apps` is the port, `MemoryApps` (the apps of the configuration file) its reference implementation;
-`apps_postgres` is the other.
+An app is a value.  `port.py` says how one is found; `memory.py` (those of the configuration file)
+and `postgres.py` keep them.
 """
 
 import base64
@@ -29,14 +29,20 @@ class App(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         watchlists: Whether a signed-in client may watch whether others are online.
         subscription_counts: Whether subscribers are told how many they are.
         encryption_master_key: 32 bytes as base64, for ``private-encrypted-`` channels; empty: none.
-        topic: The event log's topic that takes what is posted to ``/events``; empty: ``fanfare.events.<id>``.
+        topic: The event log's topic that takes what is posted to ``/events``; empty:
+            ``fanfare.events.<id>``.
         tls_only: Whether clients must connect with TLS.
-        auth_timeout: Seconds in which a connection must sign in or join a channel that needs a token; 0: never.
-        tenant: Which field of a signed-in user's ``user_info`` names its tenant, for the quota; empty: none.
-        leave_grace: Seconds in which a member whose connection closed may return without having left.
-        allowed_origins: Whose pages may use the app, such as ``https://www.example.org``; empty: anybody's.
+        auth_timeout: Seconds in which a connection must sign in or join a channel that needs a
+            token; 0: never.
+        tenant: Which field of a signed-in user's ``user_info`` names its tenant, for the quota;
+            empty: none.
+        leave_grace: Seconds in which a member whose connection closed may return without having
+            left.
+        allowed_origins: Whose pages may use the app, such as ``https://www.example.org``; empty:
+            anybody's.
         limits: What the app may use.
-        token_keys: Public keys of an issuer of the app's own: channel tokens that it signs are good for this app.
+        token_keys: Public keys of an issuer of the app's own: channel tokens that it signs are good
+            for this app.
     """
 
     id: str

@@ -1,8 +1,8 @@
 """
 What an app may use: bounds of sizes, numbers and rates, each with its default.
 
-Pure.  The table ``[apps.limits]``; docs/configuration.md tells what a client gets at each.  0 and -1 mean that
-there is no limit, except for names, whose length has a ceiling of its own.
+Pure.  The table ``[apps.limits]``; docs/configuration.md tells what a client gets at each.  0 and
+-1 mean that there is no limit, except for names, whose length has a ceiling of its own.
 """
 
 from typing import Annotated

@@ -1,10 +1,10 @@
 """
 Whose pages may use an app: the origin that a browser names, against the app's list.
 
-Pure.  An origin is compared as browsers write it (RFC 6454, 6.2): scheme, host and, unless it is the scheme's own,
-port, in lower case and without a path.  ``https://*.example.org`` covers every host below ``example.org``, at any
-depth, and not ``example.org`` itself, as in CSP (W3C, "Matching").  ``null``, the origin of what has none, is
-covered only where it stands in the list.
+Pure.  An origin is compared as browsers write it (RFC 6454, 6.2): scheme, host and, unless it is
+the scheme's own, port, in lower case and without a path.  ``https://*.example.org`` covers every
+host below ``example.org``, at any depth, and not ``example.org`` itself, as in CSP (W3C,
+"Matching").  ``null``, the origin of what has none, is covered only where it stands in the list.
 """
 
 import json
@@ -12,7 +12,8 @@ import re
 from collections.abc import Collection
 
 EXPECTED = (
-    "*, null, or scheme://host[:port] in lower case, without a path, spaces or the scheme's own port; "
+    "*, null, or scheme://host[:port] in lower case, without a path, spaces or the scheme's own "
+    "port; "
     "the host may begin with *."
 )
 

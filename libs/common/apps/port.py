@@ -1,4 +1,9 @@
-"""Finding apps: the port."""
+"""
+Finding apps: the port.
+
+`memory.py`, the apps of the configuration file, is the reference implementation; `postgres.py` is
+the other.
+"""
 
 from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
@@ -30,8 +35,8 @@ class Apps(Protocol):
     """
     The apps of a deployment.
 
-    Looking up never waits: an adapter keeps all apps at hand, follows their changes while it is open, and
-    goes on with what it knows while its backend is away.
+    Looking up never waits: an adapter keeps all apps at hand, follows their changes while it is
+    open, and goes on with what it knows while its backend is away.
     """
 
     @property
@@ -52,7 +57,7 @@ class Apps(Protocol):
 
         Raises:
             UnknownApp: There is none.
-            AppDisabled: It is switched off.
+            AppDisabled: The app is switched off.
             Unavailable: The apps were never read yet.
         """
 

@@ -1,9 +1,9 @@
 """
-Apps in PostgreSQL: the rows of ``fanfare_apps``.  See `apps.Apps`.
+Apps in PostgreSQL: the rows of ``fanfare_apps``.  See `libs.common.apps.port`.
 
-All rows are kept at hand.  They are read again when PostgreSQL notifies of a change (migrations/0001_apps.sql),
-after each new connection, and every minute: behind a pooler that changes servers between transactions no
-notification arrives.
+All rows are kept at hand.  They are read again when PostgreSQL notifies of a change
+(migrations/0001_apps.sql), after each new connection, and every minute: behind a pooler that
+changes servers between transactions no notification arrives.
 """
 
 import asyncio
@@ -34,11 +34,12 @@ class PostgresApps:
     """
     Apps that PostgreSQL keeps.  See `Apps`.
 
-    Of a row that makes no valid app any more the last version that did stays in force, but for its secrets and its
-    switch, which are always as the row has them; one that never did is skipped.  Either is said once.
+    Of a row that makes no valid app any more the last version that did stays in force, but for its
+    secrets and its switch, which are always as the row has them; one that never did is skipped.
+    Either is said once.
 
     Args:
-        url: See `postgres_address`.
+        url: One that `libs.common.postgres.address` describes.
         settings: Size and deadlines of the connection.
         reread: Seconds between two readings when nothing is heard.
 
@@ -84,7 +85,7 @@ class PostgresApps:
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
-        """Follow changes while the context is open; it opens when a first reading succeeded or failed."""
+        """Follow changes while the context is open; it opens after a first attempt to read."""
         async with self._connection, self._notifications.listening():
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._settings.connect_timeout):
@@ -122,5 +123,9 @@ def _kept(rows: Iterable[Row], known: Iterable[App], apps: Iterable[App]) -> lis
 
 
 def _in_force(row: Row, last: App) -> App:
-    """Tell which app a row means that makes none: the last one, unless it was switched off or its secrets changed."""
+    """
+    Return the app that is in force for a row that makes none.
+
+    It is the last one, with the row's switch and secrets.
+    """
     return structs.replace(last, enabled=row["enabled"], secrets=secrets_of(row))

@@ -1,9 +1,10 @@
 """
 The rotation of an app's secrets: how a new one takes the place of an old one without downtime.
 
-Pure.  The first secret signs, all verify (`App.secrets`).  A new one is added last, so that every process knows it
-before anybody signs with it; then it is put first; then the others are dropped.  What was added last stays last when
-it is put first: a step that is taken again changes nothing, and one that is taken too early is refused.
+Pure.  The first secret signs, all verify (`App.secrets`).  A new one is added last, so that every
+process knows it before anybody signs with it; then it is put first; then the others are dropped.
+What was added last stays last when it is put first: a step that is taken again changes nothing, and
+one that is taken too early is refused.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
 """
 Rows of ``fanfare_apps``: an app as PostgreSQL keeps it, and back.
 
-Pure.  Columns are the fields of `App`; ``limits`` and ``token_keys`` are JSON, and of limits only what differs from
-the defaults is written.
+Pure.  Columns are the fields of `App`; ``limits`` and ``token_keys`` are JSON, and of limits only
+what differs from the defaults is written.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ def app_of(row: Row) -> App:
     Make an app of a row.
 
     Raises:
-        ValueError: It makes none.
+        ValueError: The row makes no app.
     """
     return App(
         **{
@@ -71,7 +71,8 @@ def changed(
     Args:
         row: As it is.
         columns: New values, as PostgreSQL takes them.
-        limits: New limits; None: the default.  The default of one that is unknown takes it out of the row.
+        limits: New limits; None: the default.  The default of one that is unknown takes it out of
+            the row.
 
     Returns:
         The columns that change.

@@ -85,7 +85,8 @@ def check_token(app: App, received: str, text: str) -> None:
     Check a token that a client presents.
 
     Raises:
-        BadSignature: There is none, or it is not one that any of the app's secrets makes over this text.
+        BadSignature: There is none, or it is not one that any of the app's secrets makes over this
+            text.
     """
     if not received:
         raise BadSignature("a token is missing")
@@ -116,7 +117,8 @@ def request_text(method: str, path: str, query: Sequence[tuple[str, str]]) -> st
     Args:
         method: Upper case.
         path: As the client used it.
-        query: Decoded names and values; ``auth_signature`` is left out, names are lower-cased and sorted.
+        query: Decoded names and values; ``auth_signature`` is left out, names are lower-cased and
+            sorted.
     """
     pairs = sorted((name.lower(), value) for name, value in query)
     signed = "&".join(f"{name}={value}" for name, value in pairs if name != "auth_signature")
@@ -137,7 +139,7 @@ def check_is_signed(names: Iterable[str]) -> None:
         names: Of its query's parameters.
 
     Raises:
-        NotSigned: It does not.
+        NotSigned: The request lacks one of them.
     """
     there = {name.lower() for name in names}
     missing = [name for name in _PROOFS if name not in there]
@@ -204,5 +206,5 @@ def _check_any(app: App, signature: str, texts: Sequence[str]) -> None:
 
 
 def _bytes(text: str) -> bytes:
-    """Encode any text: HTTP parsers make lone surrogates of what is not UTF-8, and they have bytes too."""
+    """Encode any text, also lone surrogates, which HTTP parsers make of what is not UTF-8."""
     return text.encode(errors="surrogatepass")

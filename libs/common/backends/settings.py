@@ -1,9 +1,9 @@
 """
-Settings that several services share.
+Where the backends are: the section ``[backends]`` of the settings.
 
-Pure.  Each struct is a section of the file; services/settings.py puts them together with the
-services' own, and libs/common/config/loader.py reads them.  docs/configuration.md is the operator's
-view.
+Pure.  How a backend is used stands in a section of its own, beside its port or its adapter;
+services/settings.py puts all sections together, and libs/common/config/loader.py reads them.
+docs/configuration.md is the operator's view.
 """
 
 from typing import Annotated

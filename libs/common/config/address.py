@@ -23,7 +23,7 @@ class Address:
         Read ``host:port``; an IPv6 address stands in brackets: ``[::1]:6001``.
 
         Raises:
-            ValueError: It is something else.
+            ValueError: The text is something else.
         """
         host, colon, port = text.rpartition(":")
         bracketed = host.startswith("[") and host.endswith("]")
@@ -51,7 +51,8 @@ class Url:
     """
     Where a backend is: its text may hold a password, and is had only by asking for it.
 
-    ``str`` and ``repr`` show the scheme and the hosts; of a text that does not read as a URL, nothing.
+    ``str`` and ``repr`` show the scheme and the hosts; of a text that does not read as a URL,
+    nothing.
     """
 
     __slots__ = ("_text",)
@@ -74,7 +75,8 @@ class Url:
             return "…" if self._text else ""
         authority = self._text.partition("://")[2].partition("?")[0].partition("/")[0]
         hosts = authority.rpartition("@")[2]
-        # An @ elsewhere means that a password was not percent-encoded: what looks like a host may be part of it.
+        # An @ elsewhere means that a password was not percent-encoded: what looks like a host may
+        # be part of it.
         shown = hosts if self._text.count("@") == authority.count("@") else "…"
         return f"{self.scheme}://{shown}"
 

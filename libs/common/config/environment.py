@@ -1,8 +1,9 @@
 """
 What the environment may set, and what it does set.
 
-Pure, but for the files that variables name.  ``FANFARE_GATEWAY_MAX_CONNECTIONS`` is ``gateway.max_connections``;
-as section and key may contain underscores, names are looked up among the known settings and never taken apart.
+Pure, but for the files that variables name.  ``FANFARE_GATEWAY_MAX_CONNECTIONS`` is
+``gateway.max_connections``; as section and key may contain underscores, names are looked up among
+the known settings and never taken apart.
 """
 
 import re
@@ -34,7 +35,7 @@ class Setting:
 
     Attributes:
         path: Section and key; ``[]`` stands for any member of a list of tables.
-        kind: Its type.
+        kind: The type of its value.
         default: Its default, or `msgspec.NODEFAULT`.
     """
 
@@ -108,7 +109,7 @@ def read(
     Find what the environment sets.
 
     Args:
-        model: Whose settings.
+        model: The struct whose settings they are.
         environ: All variables of the process.
         problems: Takes what is wrong.
 
@@ -146,7 +147,8 @@ def reason(error: OSError | UnicodeDecodeError) -> str:
 def _concerns_us(name: str, value: str) -> bool:
     if not name.startswith(PREFIX) or name.startswith(RESERVED) or name == CONFIG:
         return False
-    # Kubernetes tells every pod about the services beside it; one called fanfare-gateway is no setting.
+    # Kubernetes tells every pod about the services beside it; one called fanfare-gateway is no
+    # setting.
     return not (_SERVICE_LINK.fullmatch(name) or (name.endswith("_PORT") and "://" in value))
 
 

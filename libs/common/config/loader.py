@@ -1,9 +1,9 @@
 """
 The loader of settings: one TOML file, and the environment over it, become a frozen struct.
 
-Knows no setting by name.  ``FANFARE_GATEWAY_MAX_CONNECTIONS`` is ``gateway.max_connections``; with ``_FILE`` at
-its end a variable names a file that holds the value, as secrets are mounted.  All that is wrong is found
-before anything is said, and what a secret holds is never said.
+Knows no setting by name.  ``FANFARE_GATEWAY_MAX_CONNECTIONS`` is ``gateway.max_connections``; with
+``_FILE`` at its end a variable names a file that holds the value, as secrets are mounted.  All that
+is wrong is found before anything is said, and what a secret holds is never said.
 """
 
 import math
@@ -51,7 +51,8 @@ def load(model: type[T], *, path: Path | None, environ: Mapping[str, str]) -> T:
         environ: The environment variables; only those that begin with ``FANFARE_`` count.
 
     Raises:
-        Misconfigured: Something is unknown, missing or wrong; the error names all of it, a line each.
+        Misconfigured: Something is unknown, missing or wrong; the error names all of it, a line
+            each.
     """
     named = environ.get(CONFIG)
     file = path or (Path(named) if named else None)
@@ -198,7 +199,7 @@ def _document(file: Path | None) -> dict[str, Any]:
     Read the file.
 
     Raises:
-        Misconfigured: It cannot be read.
+        Misconfigured: The file cannot be read.
     """
     try:
         return tomllib.loads(file.read_text(encoding="utf-8")) if file else {}

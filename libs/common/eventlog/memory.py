@@ -27,10 +27,11 @@ class _Topic:
 
 class MemoryEventLog:
     """
-    An event log for one process: one partition a topic, lost when the process ends.  See `EventLog`.
+    An event log for one process, one partition a topic, gone with the process.  See `EventLog`.
 
     Args:
-        retained: Records kept a topic; the oldest tenth is forgotten when there are more, read or not.
+        retained: Records kept a topic; the oldest tenth is forgotten when there are more, read or
+            not.
         batch: The most records that one fetch returns.
         max_record: The most bytes of a record.
     """
@@ -79,7 +80,7 @@ class MemoryEventLog:
                 self._changed.notify_all()
 
     def owner(self, group: str, topic: str) -> "MemoryConsumer | None":
-        """Return the member of a group that reads a topic: of those that want to, who joined first."""
+        """Return the member of a group that reads a topic: who wants to, and joined first."""
         wanting = (member for member in self._members[group] if topic in member.topics)
         return next(wanting, None)
 

@@ -1,8 +1,7 @@
 """
 The event log: domain events in topics, durable and read at least once.
 
-`EventLog` is the port, `MemoryEventLog` its reference implementation for a single process; `eventlog_kafka` is
-the other.
+`memory.py` is the reference implementation, for a single process; `kafka` is the other.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -16,17 +15,17 @@ class Consumer(Protocol):
     """
     A member of a consumer group.
 
-    A partition belongs to one member of the group at a time, and its records come in order of offset.  What
-    was fetched and not committed comes again to whoever gets the partition next: after a restart, or when
-    members come and go.
+    A partition belongs to one member of the group at a time, and its records come in order of
+    offset.  What was fetched and not committed comes again to whoever gets the partition next:
+    after a restart, or when members come and go.
     """
 
     async def fetch(self, timeout: float) -> list[Record]:
         """
         Wait up to ``timeout`` seconds for records, and take a bounded batch.
 
-        An empty list may come before the time is over: partitions are about to go to another member, and
-        what was done with and is not committed should be committed now.
+        An empty list may come before the time is over: partitions are about to go to another
+        member, and what was done with and is not committed should be committed now.
 
         Raises:
             Unavailable: The log is away, and was so for the whole timeout; call again.
@@ -47,8 +46,8 @@ class EventLog(Protocol):
     """
     Domain events in topics.
 
-    What `append` has accepted survives this process and is read at least once by each consumer group, in
-    order within a partition; records with the same key share a partition.
+    What `append` has accepted survives this process and is read at least once by each consumer
+    group, in order within a partition; records with the same key share a partition.
     """
 
     async def append(self, records: Sequence[NewRecord]) -> None:
@@ -66,6 +65,6 @@ class EventLog(Protocol):
         """
         Join a consumer group; leaving the context leaves it.
 
-        A group that is new to a topic reads it from its beginning; a topic that does not exist yet is read
-        when it does.
+        A group that is new to a topic reads it from its beginning; a topic that does not exist yet
+        is read when it does.
         """

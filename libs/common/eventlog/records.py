@@ -1,8 +1,8 @@
 """
 Records of the event log: what a topic gives, and what is appended to one.
 
-Pure.  Keys, values and headers are bytes, as a producer wrote them; what they mean is decided by who
-reads them.
+Pure.  Keys, values and headers are bytes, as a producer wrote them; what they mean is decided by
+who reads them.
 """
 
 from dataclasses import dataclass

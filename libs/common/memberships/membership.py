@@ -1,7 +1,8 @@
 """
 Memberships as values: who belongs to what, and how that changes.
 
-Pure.  A group is a name that the operator chose, such as ``company:5``; nothing here knows what it opens.
+Pure.  A group is a name that the operator chose, such as ``company:5``; nothing here knows what it
+opens.
 """
 
 from dataclasses import dataclass, field
@@ -9,13 +10,12 @@ from typing import NamedTuple
 
 from libs.common.errors import Invalid
 
-MAX_NAME = (
-    200  # Characters of an app's id, a user's id, a group: three of them fit into one notification.
-)
+# Characters of an app's id, a user's id, a group: three of them fit into one notification.
+MAX_NAME = 200
 
 
 class Membership(NamedTuple):
-    """A user of an app who belongs to a group; the names have 1 to `MAX_NAME` printable characters."""
+    """A user of an app who belongs to a group; names have 1 to `MAX_NAME` printable characters."""
 
     app: str
     user: str
@@ -35,9 +35,9 @@ class Removed:
     A membership ended.
 
     Attributes:
-        membership: Which.
-        at: When nobody found it any more, as near as the backend can tell, in UTC epoch seconds; two reports of
-            one removal may differ in it.
+        membership: The one that ended.
+        at: When nobody found it any more, as near as the backend can tell, in UTC epoch seconds;
+            two reports of one removal may differ in it.
     """
 
     membership: Membership
@@ -63,7 +63,7 @@ class BadName(Invalid):
 
 
 class NotKeptHere(Invalid):
-    """Memberships are read through a query of the operator's, so they are changed and listed elsewhere."""
+    """Memberships are read through a query, so they are changed and listed elsewhere."""
 
     status = 409
 
@@ -86,7 +86,7 @@ def check_membership(membership: Membership) -> None:
 
 
 def can_be(membership: Membership) -> bool:
-    """Tell whether the names of a membership keep the rule: nobody belongs to what cannot be kept."""
+    """Tell whether a membership's names keep the rule: nobody belongs to what cannot be kept."""
     return all(map(_is_keepable, membership))
 
 

@@ -1,8 +1,8 @@
 """
 Memberships: who belongs to what, in each app.
 
-`belonging` has the values.  `Memberships` is the port, `MemoryMemberships` its reference implementation for a single
-process; `memberships_postgres` has the others.
+`membership.py` has the values.  `memory.py` is the reference implementation, for a single process;
+`postgres.py` and `postgres_query.py` are the others.
 """
 
 from collections.abc import Collection, Mapping
@@ -18,20 +18,21 @@ AT_ONCE = 1000  # Memberships that one question names, where that is one look at
 
 class ChangeListener(Protocol):
     """
-    Hears of changes, each at most once and in the order in which they were made, interruptions aside.
+    Hears of changes, each at most once and in their order, interruptions aside.
 
-    Removals are not lost while nobody listens: a listener that begins, or listens again after an interruption,
-    is told of those that it may have missed, and perhaps again of others, as far as they are not older than `KEPT`
-    seconds and not more than `MOST_KEPT`.  Where all memberships are removed with one stroke, as by ``TRUNCATE``,
-    none is told.
+    Removals are not lost while nobody listens: a listener that begins, or listens again after an
+    interruption, is told of those that it may have missed, and perhaps again of others, as far as
+    they are not older than `KEPT` seconds and not more than `MOST_KEPT`.  Where all memberships are
+    removed with one stroke, as by ``TRUNCATE``, none is told.
     """
 
     async def receive(self, timeout: float) -> list[Change]:
         """
         Wait up to ``timeout`` seconds for changes, and take all that have arrived.
 
-        Whatever is made after `Missed` came is told, until it comes again: after every interruption, and where
-        more than `MAX_WAITING` changes waited.  Then the older half of removals that wait may be forgotten too.
+        Whatever is made after `Missed` came is told, until it comes again: after every
+        interruption, and where more than `MAX_WAITING` changes waited.  Then the older half of
+        removals that wait may be forgotten too.
         """
 
 
@@ -39,8 +40,8 @@ class Memberships(Protocol):
     """
     Who belongs to what.
 
-    What was put or removed is seen by every question that begins later, in any process, and told to every
-    listener of all of them, also where it was changed by other means than this port.
+    What was put or removed is seen by every question that begins later, in any process, and told to
+    every listener of all of them, also where it was changed by other means than this port.
     """
 
     @property
@@ -52,8 +53,8 @@ class Memberships(Protocol):
         Tell of up to `at_once` memberships whether they are there.
 
         Returns:
-            What is known, at least of the first.  For those that are missing there was no time: ask again.  None: the
-            backend fails for this one, and may answer for others.
+            What is known, at least of the first.  For those that are missing there was no time: ask
+            again.  None: the backend fails for this one, and may answer for others.
 
         Raises:
             Unavailable: The backend is away, for all of them.
@@ -76,7 +77,7 @@ class Memberships(Protocol):
 
         Raises:
             BadName: A name cannot be kept.
-            NotKeptHere: They are somebody else's.
+            NotKeptHere: The memberships are kept elsewhere.
             Unavailable: The backend is away; they may have been put.
         """
 

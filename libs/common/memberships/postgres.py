@@ -1,9 +1,10 @@
 """
-Memberships in PostgreSQL: the rows of ``fanfare_memberships``.  See `memberships.Memberships`.
+Memberships in PostgreSQL: the rows of ``fanfare_memberships``.  See `Memberships`.
 
-Whoever writes the rows, a trigger notifies of every change (migrations/0003_memberships.sql), and `Listening` hears
-it; removals are also kept for a while, for who did not listen (0005_removals.sql).  Behind a pooler that changes
-servers between transactions no notification arrives.
+Whoever writes the rows, a trigger notifies of every change (migrations/0003_memberships.sql), and
+`Listening` hears it; removals are also kept for a while, for who did not listen
+(0005_removals.sql).  Behind a pooler that changes servers between transactions no notification
+arrives.
 """
 
 import asyncio
@@ -33,10 +34,11 @@ from libs.common.postgres.notifications import Notifications
 NOTIFICATIONS = "fanfare_memberships"
 BACKEND = "memberships"
 OVERLAP = 120.0  # Seconds read again after an interruption: what was removed is seen a while later.
-ROUNDING = (
-    1.0  # Seconds by which the end of a removal's transaction may be later than what is kept.
-)
-WRITERS = 1  # Connections that write: who waits for a lock of the operator's must not keep questions from being asked.
+# Seconds by which the end of a removal's transaction may be later than what is kept.
+ROUNDING = 1.0
+# Connections that write: who waits for a lock of the operator's must not keep questions from being
+# asked.
+WRITERS = 1
 WRITER_WAIT = 5.0  # Seconds to wait for one's turn to write.
 PROBE = 30.0  # Seconds between two questions whether the connection that listens is still alive.
 

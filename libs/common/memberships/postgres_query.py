@@ -1,10 +1,11 @@
 """
-Memberships that the operator keeps in tables of their own, read with a query of theirs.  See `Memberships`.
+Memberships in tables of the operator's own, read with a query of theirs.  See `Memberships`.
 
-The query runs in a read-only transaction.  Its parameters are texts: ``$1`` the app's id, ``$2`` the user's, ``$3``
-the group, ``$4`` and ``$5`` the group's parts before and after its first colon.  Where PostgreSQL takes one for a
-whole number or a UUID, because it is compared with such a column, it gets that; a text that spells none is in no
-such column.  The user is a member if the query's first value is there, and neither null, false nor 0.
+The query runs in a read-only transaction.  Its parameters are texts: ``$1`` the app's id, ``$2``
+the user's, ``$3`` the group, ``$4`` and ``$5`` the group's parts before and after its first colon.
+Where PostgreSQL takes one for a whole number or a UUID, because it is compared with such a column,
+it gets that; a text that spells none is in no such column.  The user is a member if the query's
+first value is there, and neither null, false nor 0.
 """
 
 import asyncio
@@ -67,8 +68,8 @@ class QueriedMemberships:
         """
         See `Memberships.ask`.
 
-        A query that fails before it is run counts as a backend that is away, and one that fails for a membership leaves
-        that without an answer; it is said once.
+        A query that fails before it is run counts as a backend that is away, and one that fails for
+        a membership leaves that without an answer; it is said once.
         """
         try:
             answers = await self._asked(list(filter(can_be, dict.fromkeys(memberships))))
@@ -121,7 +122,7 @@ class QueriedMemberships:
     async def _transaction(
         self, connection: Any, asked: Sequence[Membership], *, until: float
     ) -> dict[Membership, bool | None]:
-        """Ask for one after the other, until time is over or one fails: then a transaction answers nothing more."""
+        """Ask for one after the other, until time is over or one fails."""
         answers: dict[Membership, bool | None] = {}
         transaction = connection.transaction(readonly=True)
         await transaction.start()
@@ -131,6 +132,7 @@ class QueriedMemberships:
             kinds = [parameter.name for parameter in statement.get_parameters()]
             for membership in asked:
                 answers[membership] = await self._answer(statement, membership, kinds)
+                # A transaction in which one failed answers nothing more.
                 if answers[membership] is None or _now() >= until:
                     break
         finally:
@@ -168,7 +170,12 @@ class QueriedMemberships:
 
 
 def _compacted(query: str) -> tuple[str, Sequence[int]]:
-    """Number the parameters without gaps, as PostgreSQL wants them; return which of ours each is, from 0."""
+    """
+    Number the parameters without gaps, as PostgreSQL wants them.
+
+    Returns:
+        The query, and which of our parameters each of its own is, from 0.
+    """
     used = sorted({int(number) for number in _PARAMETER.findall(query)})
     places = {number: place for place, number in enumerate(used, start=1)}
     text = _PARAMETER.sub(lambda found: f"${places[int(found[1])]}", query)
@@ -176,7 +183,7 @@ def _compacted(query: str) -> tuple[str, Sequence[int]]:
 
 
 def _value(text: str, kind: str) -> Any:
-    """Make of a text what a type wants; None if it spells no value of that type, or not in the usual way."""
+    """Make of a text what a type wants; None if it spells no value, or not in the usual way."""
     bits = _INTEGERS.get(kind)
     if bits:
         return _integer(text, bits)

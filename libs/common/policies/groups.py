@@ -1,8 +1,9 @@
 """
 Templates of groups: ``campaign:{campaign_id}``, what a user must be a member of.
 
-Pure.  A template says the group that a channel asks for, and, of a group, which captures it was made of.  The second
-has one answer only: between two captures stands a character that the first of them cannot have.
+Pure.  A template says the group that a channel asks for, and, of a group, which captures it was
+made of.  The second has one answer only: between two captures stands a character that the first of
+them cannot have.
 """
 
 import re
@@ -26,7 +27,7 @@ class GroupTemplate:
         pattern: Of the channels; it has the captures.
 
     Raises:
-        BadTemplate: It cannot work.
+        BadTemplate: The template cannot work.
     """
 
     __slots__ = ("_match", "_parts", "text")
@@ -88,6 +89,7 @@ def _check_literal(text: str) -> None:
 def _check_gap(left: Capture, gap: str, right: Capture) -> None:
     if all(re.fullmatch(left.characters, character) for character in gap):
         raise BadTemplate(
-            f"between {{{left.name}}} and {{{right.name}}} must stand a character that no channel's name has, "
+            f"between {{{left.name}}} and {{{right.name}}} must stand a character that "
+            "no channel's name has, "
             "such as a colon: two channels could ask for the same group"
         )

@@ -1,8 +1,9 @@
 """
 Guards: policies of public channels, which a gateway asks itself.
 
-Pure.  A public channel that no policy fits is open to everybody.  One that a policy fits is for those whom it allows
-among the clients that said who they are, with a sign-in or with a channel token.
+Pure.  A public channel that no policy fits is open to everybody.  One that a policy fits is for
+those whom it allows among the clients that said who they are, with a sign-in or with a channel
+token.
 """
 
 from collections.abc import Iterable
@@ -22,8 +23,8 @@ class Guards:
         policies: Those of all channels, in the order of the settings; each names its app.
 
     Raises:
-        BadPolicy: One cannot be compiled; or is for public channels and asks for a membership, which a gateway
-            cannot look up.
+        BadPolicy: One cannot be compiled; or is for public channels and asks for a membership,
+            which a gateway cannot look up.
     """
 
     def __init__(self, policies: Iterable[ChannelPolicy] = ()) -> None:

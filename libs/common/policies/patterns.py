@@ -1,7 +1,8 @@
 """
 Patterns of channel names, with captures: ``private-company.{company_id}``.
 
-Pure.  ``{name}`` takes a part without full stops, ``{name*}`` one that may have them; both at least a character.
+Pure.  ``{name}`` takes a part without full stops, ``{name*}`` one that may have them; both at least
+a character.
 """
 
 import re
@@ -63,7 +64,7 @@ class Pattern:
         reserved: Names that no capture may have.
 
     Raises:
-        BadPattern: It cannot be read.
+        BadPattern: The text cannot be read as a pattern.
     """
 
     __slots__ = ("_match", "_parts", "captures", "text")

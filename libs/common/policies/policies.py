@@ -1,11 +1,11 @@
 """
 Who may join which channel.
 
-Pure.  Policies stand in an order; the first one whose pattern fits a channel decides, and a channel that none
-fits is refused.  An expression that cannot be evaluated, because a claim is absent or of another type, is a
-no.  A policy may want the user to be a member of a group; whether that is so is asked elsewhere, and only of users
-whom the rest of the policy lets in.  A decision carries its reason for the operator's log; the client is told only
-yes or no.
+Pure.  Policies stand in an order; the first one whose pattern fits a channel decides, and a channel
+that none fits is refused.  An expression that cannot be evaluated, because a claim is absent or of
+another type, is a no.  A policy may want the user to be a member of a group; whether that is so is
+asked elsewhere, and only of users whom the rest of the policy lets in.  A decision carries its
+reason for the operator's log; the client is told only yes or no.
 """
 
 import re
@@ -102,7 +102,8 @@ class Policies:
         policies: In the order of the settings; each names its app.
 
     Raises:
-        BadPolicy: A pattern or an expression cannot be compiled, or a policy asks for what is not there.
+        BadPolicy: A pattern or an expression cannot be compiled, or a policy asks for what is not
+            there.
     """
 
     def __init__(self, policies: Iterable[ChannelPolicy]) -> None:
@@ -130,13 +131,13 @@ class Policies:
         return any(rule.match(channel) is not None for rule in self._by_app.get(app, ()))
 
     def fields(self, app: str, name: str) -> frozenset[str] | None:
-        """Name the fields of ``claims`` or ``user`` that an app's policies look at; None: it may be any."""
+        """Name the fields of ``claims`` or ``user`` that an app's policies look at; None: any."""
         touched = [rule.fields(name) for rule in self._by_app.get(app, ())]
         known = [fields for fields in touched if fields is not None]
         return frozenset().union(*known) if len(known) == len(touched) else None
 
     def tried(self, app: str, channel: str) -> Iterator[tuple[str, Mapping[str, str] | None]]:
-        """Yield the pattern of each policy that is tried, and what it captures; None: it does not fit."""
+        """Yield the pattern of each policy that is tried, and what it captures; None: no fit."""
         for rule in self._by_app.get(app, ()):
             captures = rule.match(channel)
             yield rule.pattern.text, captures

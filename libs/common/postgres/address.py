@@ -1,8 +1,9 @@
 """
 Where PostgreSQL is: the URLs that the settings may name.
 
-Pure.  They are libpq's: ``postgresql://user:password@host:5432/database?sslmode=verify-full&sslrootcert=/ca.pem``;
-several hosts may stand there, joined by commas.  No message here repeats a part that may hold a password.
+Pure.  They are libpq's:
+``postgresql://user:password@host:5432/database?sslmode=verify-full&sslrootcert=/ca.pem``; several
+hosts may stand there, joined by commas.  No message here repeats a part that may hold a password.
 """
 
 from collections.abc import Mapping
@@ -21,7 +22,7 @@ def options(url: str) -> Mapping[str, str]:
     Check a URL, and read its options.
 
     Raises:
-        Misconfigured: It cannot work; the error says why.
+        Misconfigured: The URL cannot work; the error says why.
     """
     scheme, found, rest = url.partition("://")
     if not found or scheme not in SCHEMES:

@@ -1,8 +1,9 @@
 """
 The connections of one port to PostgreSQL: a small pool, opened when it is first needed.
 
-See `postgres_address` for its URLs.  Every wait has a deadline.  What shows PostgreSQL away, unwilling or not migrated
-is `Unavailable`; an error of our own, such as a statement that it does not understand, is not.
+Every wait has a deadline.  What shows PostgreSQL away,
+unwilling or not migrated is `Unavailable`; an error of our own, such as a statement that it does
+not understand, is not.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ import asyncpg
 from libs.common.config.address import Url
 from libs.common.errors import Misconfigured, Unavailable
 from libs.common.outage import reason_of
-from libs.common.postgres import address as postgres_address
+from libs.common.postgres.address import FILES, options
 from libs.common.postgres.settings import PostgresSettings
 
 CLOSE_TIMEOUT = 2.0  # Seconds that connections get to say goodbye.
@@ -47,11 +48,11 @@ class PostgresConnection:
     """
     A port's connections to PostgreSQL.
 
-    Nothing is opened before the first use, so a start never fails because PostgreSQL is away.  Use it as an
-    asynchronous context; leaving it closes all connections.
+    Nothing is opened before the first use, so a start never fails because PostgreSQL is away.  Use
+    it as an asynchronous context; leaving it closes all connections.
 
     Args:
-        url: See `postgres_address`.
+        url: One that `libs.common.postgres.address` describes.
         backend: The port's name, for `Unavailable`.
         settings: Size and deadlines.
 
@@ -118,9 +119,9 @@ def check(url: Url) -> None:
     Raises:
         Misconfigured: It cannot work, or one of them cannot be read.
     """
-    options = postgres_address.options(url.reveal())
-    for name in postgres_address.FILES:
-        file = options.get(name)
+    named = options(url.reveal())
+    for name in FILES:
+        file = named.get(name)
         if file and not os.access(file, os.R_OK):
             raise Misconfigured(f"{name}={file} of the PostgreSQL URL cannot be read")
 
@@ -137,7 +138,7 @@ def translated(backend: str) -> Iterator[None]:
     Turn what shows PostgreSQL away or unwilling into `Unavailable`.
 
     Raises:
-        Unavailable: It did; the cause says how.
+        Unavailable: PostgreSQL failed; the cause says how.
     """
     try:
         yield

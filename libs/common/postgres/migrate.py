@@ -1,12 +1,13 @@
 """
-The migrations of the database: the numbered SQL files of ``migrations/``, each applied once and in order.
+The migrations of the database: the numbered files of ``migrations/``, each applied once, in order.
 
-Each is applied in a transaction together with its entry in ``fanfare_migrations``; a session lock lets runners
-take turns.  The entry holds a checksum of the whole file: once released it never changes, comments included, and
-goes on calling modules by the names that they had then.  What must change becomes a new file.
+Each is applied in a transaction together with its entry in ``fanfare_migrations``; a session lock
+lets runners take turns.  The entry holds a checksum of the whole file: once released it never
+changes, comments included, and goes on calling modules by the names that they had then.  What must
+change becomes a new file.
 
-A program does not look at the table when it starts: an older one runs well on a newer database, as long as
-migrations only add, and so two releases may meet in a rolling deploy.
+A program does not look at the table when it starts: an older one runs well on a newer database, as
+long as migrations only add, and so two releases may meet in a rolling deploy.
 """
 
 import re
@@ -132,8 +133,8 @@ async def migrate(
         The names of those that were applied now, in order.
 
     Raises:
-        Misconfigured: The URL cannot work, or one of `UnknownMigration`, `ChangedMigration`, `FailedMigration`;
-            those before the one named were applied.
+        Misconfigured: The URL cannot work, or one of `UnknownMigration`, `ChangedMigration`,
+            `FailedMigration`; those before the one named were applied.
         Unavailable: PostgreSQL is away, or `MigrationsBusy`.
     """
     check(url)

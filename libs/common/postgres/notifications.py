@@ -1,8 +1,9 @@
 """
 Listening for notifications of PostgreSQL, again whenever the connection was lost.
 
-PostgreSQL keeps nothing for who does not listen, so a listener must read at each new connection what it may have
-missed.  Behind a pooler that changes servers between transactions no notification arrives.
+PostgreSQL keeps nothing for who does not listen, so a listener must read at each new connection
+what it may have missed.  Behind a pooler that changes servers between transactions no notification
+arrives.
 """
 
 import asyncio
@@ -25,11 +26,12 @@ class Notifications:
     Args:
         connection: Opened by the caller; one of its pool is used for this alone.
         channel: The name that ``LISTEN`` takes.
-        connected: Reads what may have been missed; called at each new connection, which listens already.
-        notified: Takes the payload of a notification, at once and in their order, also while `connected` or
-            `checked` reads.
-        checked: Asks something over the connection, which shows whether it is still alive; called after each
-            interval, and soon after `check_soon`.
+        connected: Reads what may have been missed; called at each new connection, which listens
+            already.
+        notified: Takes the payload of a notification, at once and in their order, also while
+            `connected` or `checked` reads.
+        checked: Asks something over the connection, which shows whether it is still alive; called
+            after each interval, and soon after `check_soon`.
         interval: Seconds between two checks.
 
     Attributes:
@@ -58,7 +60,11 @@ class Notifications:
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
-        """Listen while the context is open; what the work raises, other than `Unavailable`, ends it."""
+        """
+        Listen while the context is open.
+
+        An error of the work ends it; `Unavailable` does not.
+        """
         try:
             async with asyncio.TaskGroup() as tasks:
                 following = tasks.create_task(self._follow())
@@ -76,7 +82,7 @@ class Notifications:
         await self._was_tried.wait()
 
     def check_soon(self) -> None:
-        """Have the connection checked as soon as what is under way has ended; several calls may count as one."""
+        """Check as soon as what is under way has ended; several calls may count as one."""
         self._stirred.set()
 
     async def _follow(self) -> None:

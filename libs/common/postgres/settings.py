@@ -16,8 +16,9 @@ class PostgresSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         pool_size: Most connections of this process to one database.
         connect_timeout: Seconds to wait for a connection, new or from the pool.
         command_timeout: Seconds to wait for an answer.
-        prepared_statements: Statements of a connection that PostgreSQL keeps prepared; 0 behind a pooler
-            that changes servers between transactions (PgBouncer's ``pool_mode = transaction``).
+        prepared_statements: Statements of a connection that PostgreSQL keeps prepared; 0 behind a
+            pooler that changes servers between transactions (PgBouncer's ``pool_mode =
+            transaction``).
     """
 
     pool_size: Annotated[int, Meta(ge=2, le=100)] = 4

@@ -146,7 +146,7 @@ class RedisConnection:
         Open a connection outside the pools, for a subscriber; the caller closes it.
 
         Raises:
-            Unavailable: It cannot be opened.
+            Unavailable: The connection cannot be opened.
         """
         try:
             await self._servers.locate()

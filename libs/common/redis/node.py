@@ -9,7 +9,7 @@ sent once, and whoever called decides whether to send it again.
 import asyncio
 import math
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import hiredis
@@ -96,7 +96,7 @@ class Node:
         Open a connection outside the pool, as a subscriber needs it; the caller closes it.
 
         Raises:
-            RedisError, OSError: It cannot be opened.
+            RedisError, OSError: The connection cannot be opened.
         """
         before = cancellations()
         connection: Connection = self._pool.make_connection()
@@ -193,7 +193,7 @@ def check_authority(address: RedisAddress) -> None:
     Check the file that ``ca`` names.
 
     Raises:
-        Misconfigured: It cannot be read, or has no certificate.
+        Misconfigured: The file cannot be read, or has no certificate.
     """
     if not address.ca:
         return

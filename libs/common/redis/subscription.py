@@ -90,7 +90,7 @@ class Subscription:
         Send commands as they come, until the connection breaks.
 
         Raises:
-            RedisError, OSError: It broke.
+            RedisError, OSError: The connection broke.
         """
         while True:
             await self._has_commands.wait()
@@ -105,7 +105,7 @@ class Subscription:
         Tell of messages and note confirmations, until the connection breaks.
 
         Raises:
-            RedisError, OSError: It broke, or Redis refused a command.
+            RedisError, OSError: The connection broke, or Redis refused a command.
         """
         while True:
             kind, feed, text = await self._connection.read_response(timeout=math.inf)

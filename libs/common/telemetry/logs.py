@@ -1,7 +1,8 @@
 """
-Logs: one wide line per unit of work, as JSON for machines or in columns for people, on standard error.
+Logs: one wide line per unit of work, for machines or for people, on standard error.
 
-Context that is bound with ``bound_contextvars`` is on every line; everything of other libraries goes the same way.
+Context that is bound with ``bound_contextvars`` is on every line; everything of other libraries
+goes the same way.
 """
 
 import logging
@@ -16,7 +17,8 @@ class MalformedRequests(logging.Filter):
     """
     Keeps what aiohttp says of requests that are no HTTP out of the logs.
 
-    Its words quote the request, tokens and signatures with it, and anybody could fill the logs with them.
+    Its words quote the request, tokens and signatures with it, and anybody could fill the logs with
+    them.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -62,8 +64,9 @@ def _adopt(
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(max(level, logging.WARNING))
-    # What they say of a backend that is away is said better, and once, by our adapters.  The adapter of Kafka
-    # takes aiokafka's complaints itself, for as long as nobody sets the level of its logger.
+    # What they say of a backend that is away is said better, and once, by our adapters.  The
+    # adapter of Kafka takes aiokafka's complaints itself, for as long as nobody sets the level of
+    # its logger.
     for name in ("asyncio", "redis"):
         logging.getLogger(name).setLevel(logging.ERROR)
     server = logging.getLogger("aiohttp.server")

@@ -11,7 +11,8 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     Attributes:
         level: The least that is written.
-        format: ``json`` for machines, ``console`` for people; ``auto`` is console on a terminal, else json.
+        format: ``json`` for machines, ``console`` for people; ``auto`` is console on a terminal,
+            else json.
     """
 
     level: Literal["debug", "info", "warning", "error"] = "info"

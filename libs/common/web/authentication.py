@@ -34,7 +34,7 @@ class AppCall:
     A request that was proved to be an app's.
 
     Attributes:
-        app: Whose.
+        app: The app that calls.
         body: As received.
         now: When, UTC epoch seconds.
     """
@@ -49,7 +49,7 @@ class AppAuthenticator:
     Knows back ends.
 
     Args:
-        apps: Theirs.
+        apps: The apps that may call.
         read_timeout: Seconds that the body of a request may take to arrive.
     """
 
@@ -85,7 +85,7 @@ class AppAuthenticator:
 
         Raises:
             BadCredentials: There is none.
-            AppDisabled: It is switched off.
+            AppDisabled: The app is switched off.
         """
         key, secret = _basic(request.headers.get("Authorization", ""))
         try:
@@ -105,7 +105,7 @@ class AppAuthenticator:
 
 
 def _paths(request: web.Request) -> list[str]:
-    """Return what the client may have signed: the path as sent, decoded, and without a proxy's prefix."""
+    """Return what a client may have signed: the path as sent, decoded, without a proxy's prefix."""
     raw, plain = request.rel_url.raw_path, request.path
     stripped = re.sub(r"^/.*?(?=/apps/)", "", plain)
     return list(dict.fromkeys([raw, plain, stripped]))

@@ -1,10 +1,11 @@
 """
-The certificate that the public address shows, and that of the next months in its place without a restart.
+The certificate that the public address shows, and its successors, without a restart.
 
-The files are looked at every few seconds: whoever renews a certificate replaces them, or turns a symbolic link, as
-Kubernetes does with mounted secrets.  A new certificate is loaded into a context of its own, outside the event
-loop, and takes the old one's place in one step: new handshakes show it, connections that are open stay as they
-are.  One that cannot be used is complained of once, and the old one stays.
+The files are looked at every few seconds: whoever renews a certificate replaces them, or turns a
+symbolic link, as Kubernetes does with mounted secrets.  A new certificate is loaded into a context
+of its own, outside the event loop, and takes the old one's place in one step: new handshakes show
+it, connections that are open stay as they are.  One that cannot be used is complained of once, and
+the old one stays.
 """
 
 import asyncio
@@ -17,7 +18,8 @@ from libs.common.errors import Misconfigured
 
 INTERVAL = 2.0  # Seconds between two looks; renewals come weeks before the old certificate ends.
 
-# OpenSSL's words for a key of the certificate's own kind, and of another kind, for which it then has no certificate.
+# OpenSSL's words for a key of the certificate's own kind, and of another kind, for which it then
+# has no certificate.
 _UNFIT = {"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"}
 
 log = structlog.get_logger()
@@ -30,14 +32,15 @@ class Certificate:
     A certificate that may be replaced.
 
     Args:
-        certificate: File with the server's own certificate and, after it, those between it and its authority; PEM.
+        certificate: File with the server's own certificate and, after it, those between it and its
+            authority; PEM.
         key: File with its private key, without a pass phrase; PEM.
 
     Attributes:
         context: For a listener.
 
     Raises:
-        Misconfigured: It cannot be used.
+        Misconfigured: The certificate cannot be used.
     """
 
     def __init__(self, certificate: Path, key: Path) -> None:
@@ -46,8 +49,8 @@ class Certificate:
         self._tried = self._seen = self._stamps()
         self._newest = loaded(self._certificate, self._key)
         self.context = loaded(self._certificate, self._key)
-        # Called in every handshake, also where a client names no server.  To load into a context that is in use
-        # would not do: a file that fits no more leaves half of it changed.
+        # Called in every handshake, also where a client names no server.  To load into a context
+        # that is in use would not do: a file that fits no more leaves half of it changed.
         self.context.sni_callback = self._show_newest
 
     def _show_newest(self, connection: ssl.SSLObject, _name: str, _context: ssl.SSLContext) -> None:
@@ -73,7 +76,8 @@ class Certificate:
         try:
             self._newest = await asyncio.to_thread(loaded, self._certificate, self._key)
         except Misconfigured as error:
-            log.error("certificate.refused", reason=str(error))  # noqa: TRY400 - the sentence says it all
+            # The sentence says it all.
+            log.error("certificate.refused", reason=str(error))  # noqa: TRY400
         else:
             log.info("certificate.replaced", file=str(self._certificate))
 

@@ -59,15 +59,15 @@ async def read_body(request: web.Request, *, limit: int, timeout: float) -> byte
     Read the body of a request.
 
     Args:
-        request: Whose.
+        request: The request that has the body.
         limit: Bytes.
         timeout: Seconds in which all of it must have arrived.
 
     Raises:
-        BodyTooLarge: It is longer.
-        SlowBody: It took longer.
+        BodyTooLarge: The body is longer.
+        SlowBody: The body took longer.
         BrokenBody: Its chunks are malformed.
-        CompressedBody: It is compressed.
+        CompressedBody: The body is compressed.
     """
     encoding = request.headers.get("Content-Encoding", "identity")
     if encoding.lower() != "identity":

@@ -1,14 +1,15 @@
 """
-Who asks, when proxies stand between: the client's address, and whether its own connection is encrypted.
+Who asks, when proxies stand between: a client's address, and whether its connection is encrypted.
 
 Pure.  Headers are believed as far as those who wrote them are trusted, and no further.  Read are
-``X-Forwarded-For`` and ``X-Forwarded-Proto``; ``X-Real-IP`` and ``Forwarded`` never are: proxies that do not know
-them pass on what a client wrote there.
+``X-Forwarded-For`` and ``X-Forwarded-Proto``; ``X-Real-IP`` and ``Forwarded`` never are: proxies
+that do not know them pass on what a client wrote there.
 
-``X-Forwarded-For`` has an entry for each hop, the last by the nearest proxy.  It is walked from there: the first
-entry that is no trusted proxy is the client.  What is no address ends the walk at the proxy that passed it on.
-``X-Forwarded-Proto`` mostly has one entry, and that counts; of several the one of the hop at which the client was
-found, so that what a client wrote before it does not.
+``X-Forwarded-For`` has an entry for each hop, the last by the nearest proxy.  It is walked from
+there: the first entry that is no trusted proxy is the client.  What is no address ends the walk at
+the proxy that passed it on.  ``X-Forwarded-Proto`` mostly has one entry, and that counts; of
+several the one of the hop at which the client was found, so that what a client wrote before it does
+not.
 """
 
 import re
@@ -33,8 +34,9 @@ class Caller:
     Who asks.
 
     Attributes:
-        address: The client's, without port and zone, IPv4 where it is one that is mapped into IPv6: the same
-            client is always written the same way.  What the connection says of itself where that is no address.
+        address: The client's, without port and zone, IPv4 where it is one that is mapped into IPv6:
+            the same client is always written the same way.  What the connection says of itself
+            where that is no address.
         is_secure: Whether the client's own connection is encrypted.
     """
 
@@ -43,7 +45,7 @@ class Caller:
 
     @property
     def site(self) -> str:
-        """What limits by address count: of IPv6 the /64, as each link has that many addresses (RFC 4291, 2.5.4)."""
+        """What limits by address count; of IPv6 the /64 (RFC 4291, 2.5.4)."""
         address = _address(self.address)
         if not isinstance(address, IPv6Address):
             return self.address
@@ -104,7 +106,7 @@ class Proxies:
 
 
 def _entries(headers: Iterable[tuple[str, str]], name: str) -> list[str]:
-    """Read a list that may stand in several headers (RFC 9110, 5.3; 5.6.1: empty entries are none)."""
+    """Read a list that several headers may hold (RFC 9110, 5.3), without empty entries (5.6.1)."""
     parts = (part.strip() for key, text in headers if key == name for part in text.split(","))
     return [part for part in parts if part]
 
@@ -115,7 +117,11 @@ def _without_port(entry: str) -> str:
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:
-    """Read an address; None for what is none.  A zone is dropped: it means something on one machine alone."""
+    """
+    Read an address; None for what is none.
+
+    A zone is dropped: it means something on one machine alone.
+    """
     try:
         address = ip_address(text)
     except ValueError:

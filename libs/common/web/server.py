@@ -1,8 +1,9 @@
 """
 The life of a process: start its services in order, say how they are, drain them, stop.
 
-A service names its routes, runs until it is cancelled, and drains when it is told to.  `serve` holds them
-together: a service that crashes ends the process, and `stop`, an event that the caller owns, ends it in order.
+A service names its routes, runs until it is cancelled, and drains when it is told to.  `serve`
+holds them together: a service that crashes ends the process, and `stop`, an event that the caller
+owns, ends it in order.
 """
 
 import asyncio
@@ -23,9 +24,8 @@ from libs.common.web.proxies import FORWARDED_FOR, Caller, Proxies
 log = structlog.get_logger()
 
 MAX_BODY = 1 << 20  # Bytes of a request that any handler may read; most read less.
-BACKLOG = (
-    4096  # Connections that may wait to be accepted; the kernel caps it at net.core.somaxconn.
-)
+# Connections that may wait to be accepted; the kernel caps it at net.core.somaxconn.
+BACKLOG = 4096
 HANDSHAKE_TIMEOUT = 10.0  # Seconds that a client has to agree on TLS.
 GOODBYE_TIMEOUT = 5.0  # Seconds that it has to take what is left and to end TLS in order.
 GREETING = """\
@@ -92,7 +92,8 @@ class Schedule:
     The times of a stop, in seconds.
 
     Attributes:
-        lb_delay: How long clients are still accepted after readiness is off, for load balancers to notice.
+        lb_delay: How long clients are still accepted after readiness is off, for load balancers to
+            notice.
         drain_timeout: How long all services together may drain.
     """
 
@@ -201,7 +202,7 @@ class Server:
         return web.Response(text=GREETING % ", ".join(service.name for service in self.services))
 
     async def _up(self, _: web.Request) -> web.Response:
-        """Say whether clients may come, where load balancers before Laravel Reverb ask, and in its words."""
+        """Say whether clients may come, as load balancers before Laravel Reverb ask for it."""
         if self.ready:
             return http.answer({"health": "OK"})
         return http.answer({"health": "draining"}, status=503)

@@ -16,10 +16,13 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     Attributes:
         listen: The public address: clients and back ends.
         internal_listen: The operators' address: health and metrics.
-        certificate: File with the certificate that the public address shows; empty: it speaks plain HTTP.
+        certificate: File with the certificate that the public address shows; empty: it speaks plain
+            HTTP.
         certificate_key: File with its private key.
-        lb_delay: Seconds that clients are still accepted after readiness is off, for load balancers to notice.
-        drain_timeout: Seconds that all services together may then take to let go of their clients and work.
+        lb_delay: Seconds that clients are still accepted after readiness is off, for load balancers
+            to notice.
+        drain_timeout: Seconds that all services together may then take to let go of their clients
+            and work.
         trusted_proxies: Networks whose ``X-Forwarded-…`` headers are believed.
     """
 

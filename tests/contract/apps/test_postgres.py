@@ -1,4 +1,4 @@
-"""What only PostgreSQL can do to `apps_postgres`: go, come back, hold nonsense, notify."""
+"""What only PostgreSQL can do to `PostgresApps`: go, come back, hold nonsense, notify."""
 
 from typing import Any
 

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from libs.common.config.address import Url
 from libs.common.config.secret import Secret
 from libs.common.errors import Unavailable
-from libs.common.eventlog.kafka import pump as pump_kafka
+from libs.common.eventlog.kafka import pump
 from libs.common.eventlog.kafka.log import KafkaEventLog
 from libs.common.eventlog.kafka.settings import KafkaSettings
 from libs.common.eventlog.records import NewRecord, Partition, RecordTooLarge
@@ -144,7 +144,7 @@ class TestRecords:
 
         All that is before it is read, and so are all other partitions.
         """
-        monkeypatch.setattr(pump_kafka, "RETRY_INTERVAL", 0.5)
+        monkeypatch.setattr(pump, "RETRY_INTERVAL", 0.5)
         await create(kafka_url, prefix, partitions=2)
         bad, good = Partition(prefix, 0), Partition(prefix, 1)
         readable = [b"before 0", b"before 1", b"before 2", b"first"]

@@ -7,7 +7,7 @@ import pytest
 
 from libs.common.config.address import Url
 from libs.common.errors import Unavailable
-from libs.common.memberships import postgres as memberships_postgres
+from libs.common.memberships import postgres
 from libs.common.memberships.membership import Missed, Put, Removed
 from libs.common.memberships.postgres import PostgresMemberships, change_of
 from libs.common.postgres.migrate import migrate
@@ -163,7 +163,7 @@ class TestWriters:
     async def test_asked_meanwhile(
         self, database_url: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(memberships_postgres, "WRITER_WAIT", 0.2)
+        monkeypatch.setattr(postgres, "WRITER_WAIT", 0.2)
         insert = "INSERT INTO fanfare_memberships VALUES ('1', '7', 'company:5')"
         async with deployment(database_url) as site, operated(database_url) as operator:
             async with operator.transaction():

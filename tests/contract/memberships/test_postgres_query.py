@@ -9,7 +9,7 @@ import pytest
 
 from libs.common.config.address import Url
 from libs.common.errors import Unavailable
-from libs.common.memberships import postgres_query as memberships_query_postgres
+from libs.common.memberships import postgres_query
 from libs.common.memberships.membership import Membership, NotKeptHere, Removed
 from libs.common.memberships.postgres_query import BUDGET, QueriedMemberships
 from libs.common.postgres.connection import reason
@@ -159,7 +159,7 @@ class TestQuery:
         self, database_url: str, limit: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """So too the one for which it takes too long, by our measure or by PostgreSQL's `statement_timeout`."""
-        monkeypatch.setattr(memberships_query_postgres, "LONGEST", 0.4)
+        monkeypatch.setattr(postgres_query, "LONGEST", 0.4)
         query = (
             "SELECT CASE $2 WHEN 'slow' THEN (SELECT 1 FROM pg_sleep(9)) ELSE 1 END WHERE $3 <> ''"
         )

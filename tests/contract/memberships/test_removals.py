@@ -7,7 +7,7 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from libs.common.memberships import postgres as memberships_postgres
+from libs.common.memberships import postgres
 from libs.common.memberships.membership import Put, Removed
 from libs.common.memberships.postgres import ROUNDING, PostgresMemberships
 from tests.support.fakes.logs import Logs, events
@@ -81,7 +81,7 @@ class TestRemovals:
         self, database_url: str, logs: Logs, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The newest are told, and the log says that there were more."""
-        monkeypatch.setattr(memberships_postgres, "MOST_KEPT", 2)
+        monkeypatch.setattr(postgres, "MOST_KEPT", 2)
         async with deployment(database_url) as site:
             for each in (OTHER, ANN, BEN):
                 await site.one.put([each])

@@ -1,10 +1,10 @@
 """
 Clients of Kafka: built from the settings, and closed for certain.
 
-aiokafka retries silently and for as long as it takes, so closing a client can hang while a broker is away
-(aiokafka, issue 773).  `close_consumer` and `discard_producer` end by force what does not end in time; for that they
-reach for the tasks inside, which no public call of aiokafka 0.14 gives.  tests/contract/test_eventlog_kafka.py sees
-that nothing stays behind.
+aiokafka retries silently and for as long as it takes, so closing a client can hang while a broker
+is away (aiokafka, issue 773).  `close_consumer` and `discard_producer` end by force what does not
+end in time; for that they reach for the tasks inside, which no public call of aiokafka 0.14 gives.
+tests/contract/eventlog/test_kafka.py sees that nothing stays behind.
 """
 
 import asyncio
@@ -31,9 +31,8 @@ TROUBLE = (KafkaError, ConsumerStoppedError, OSError)
 LINGER = 2  # Milliseconds that a batch waits for company.
 PRODUCER_BATCH = 65_536  # Bytes.  A broker refuses a batch as a whole, so it stays small.
 RECORD_OVERHEAD = 46_080  # Bytes of framing: with max_record's default this stays below Kafka's.
-FETCH_WAIT = (
-    100  # Milliseconds.  While a broker waits with its answer, other partitions of it are not read.
-)
+# Milliseconds.  While a broker waits with its answer, other partitions of it are not read.
+FETCH_WAIT = 100
 RETRY_BACKOFF = 250  # Milliseconds.
 FORCE_TIMEOUT = 2.0  # Seconds for what is ended by force.
 
@@ -42,14 +41,14 @@ class _Complaints(logging.Handler):
     """
     Takes what aiokafka logs, and keeps the last complaint.
 
-    While a broker is away aiokafka writes several lines a second, where `Link` says it once.  But only they tell
-    a wrong password from a closed port: the error that it raises does not.
+    While a broker is away aiokafka writes several lines a second, where `Link` says it once.  But
+    only they tell a wrong password from a closed port: the error that it raises does not.
     """
 
     last = ""
 
     def attach(self) -> None:
-        """Take the place of the usual handlers, unless somebody has set the level of aiokafka's logger."""
+        """Take the place of the usual handlers, unless the level of aiokafka's logger was set."""
         logger = logging.getLogger("aiokafka")
         if logger.level == logging.NOTSET and self not in logger.handlers:
             logger.addHandler(self)
@@ -96,12 +95,13 @@ class KafkaClients:
             max_request_size=settings.max_record + RECORD_OVERHEAD,
             # An unknown topic is told by this, and must be told before the append is given up.
             request_timeout_ms=_milliseconds(settings.delivery_timeout * 0.8),
-            # aiokafka refuses a record without key and value; Kafka does not, and dead letters may be such.
+            # aiokafka refuses a record without key and value; Kafka does not, and dead letters may
+            # be such.
             value_serializer=lambda record: record.value,
         )
 
     def consumer(self, group: str) -> AIOKafkaConsumer:
-        """Build a consumer without topics: who subscribes after the start need not wait for missing ones."""
+        """Build a consumer without topics: who subscribes later waits for no missing one."""
         settings = self.settings
         return AIOKafkaConsumer(
             **self._common,
@@ -110,7 +110,8 @@ class KafkaClients:
             auto_offset_reset="earliest",
             enable_auto_commit=False,
             isolation_level="read_committed",
-            # One, for with two aiokafka joins twice.  Not the sticky one: all consumers of a process share its state.
+            # One, for with two aiokafka joins twice.  Not the sticky one: all consumers of a
+            # process share its state.
             partition_assignment_strategy=(RoundRobinPartitionAssignor,),
             session_timeout_ms=_milliseconds(settings.session_timeout),
             heartbeat_interval_ms=_milliseconds(settings.heartbeat_interval),
@@ -168,12 +169,15 @@ async def discard_producer(producer: AIOKafkaProducer) -> None:
     """Close at once; what it has not delivered fails.  Raises nothing."""
     # Its own `stop` would first wait for the delivery of everything.
     producer._closed = True  # noqa: SLF001
-    accumulator, sender = producer._message_accumulator, producer._sender.sender_task  # noqa: SLF001
+    accumulator = producer._message_accumulator  # noqa: SLF001
+    sender = producer._sender.sender_task  # noqa: SLF001
     batches = [batch for queue in accumulator._batches.values() for batch in queue]  # noqa: SLF001
-    accumulator._pending_batches.update(batches)  # noqa: SLF001 - those that wait again for a retry are not there.
+    # Those that wait again for a retry are not there.
+    accumulator._pending_batches.update(batches)  # noqa: SLF001
     accumulator.fail_all(KafkaConnectionError("the producer was given up"))
     for batch in batches:
-        batch._drain_waiter.exception()  # noqa: SLF001 - asyncio complains of errors that nobody looked at.
+        # asyncio complains of errors that nobody looked at.
+        batch._drain_waiter.exception()  # noqa: SLF001
     if sender is not None:
         # All has failed already, and this would fail too: it believes in a transaction.
         sender.remove_done_callback(producer._sender._fail_all)  # noqa: SLF001
@@ -186,7 +190,7 @@ async def discard_producer(producer: AIOKafkaProducer) -> None:
 
 
 async def _ends(work: Coroutine[Any, Any, None] | asyncio.Task[None], timeout: float) -> bool:
-    """Wait until work has come to its end, and tell if it has; cancel it after ``timeout`` seconds."""
+    """Wait until work has ended, and tell if it has; cancel it after ``timeout`` seconds."""
     task = work if isinstance(work, asyncio.Task) else asyncio.ensure_future(work)
     try:
         done, _ = await asyncio.wait([task], timeout=timeout)

@@ -1,10 +1,10 @@
 """
 A member of a consumer group on Kafka, which outlives the clients that it reads with.
 
-`KafkaConsumer` builds a client, lets a pump read with it, watches it, and replaces it when it is beyond help.
-The pump has a task to itself because ``getmany`` must not be cancelled while its client lives: it would count as
-reading for ever after, and no longer be taken for dead when it is.  While the group is rebalanced it does not keep
-its timeout either (both seen with aiokafka 0.14).
+`KafkaConsumer` builds a client, lets a pump read with it, watches it, and replaces it when it is
+beyond help.  The pump has a task to itself because ``getmany`` must not be cancelled while its
+client lives: it would count as reading for ever after, and no longer be taken for dead when it is.
+While the group is rebalanced it does not keep its timeout either (both seen with aiokafka 0.14).
 """
 
 import asyncio
@@ -41,8 +41,8 @@ class KafkaConsumer:
     """
     A `Consumer` of a `KafkaEventLog`.
 
-    It is a member of the group while its context is open.  `fetch` takes its whole timeout before it says
-    that Kafka is away, so that it may be called again at once.
+    It is a member of the group while its context is open.  `fetch` takes its whole timeout before
+    it says that Kafka is away, so that it may be called again at once.
 
     Args:
         clients: Builds the clients.
@@ -51,7 +51,8 @@ class KafkaConsumer:
 
     Attributes:
         assigned: The partitions that are ours now.
-        lag: For each of them, how many offsets lie between what was read last and the end of the partition.
+        lag: For each of them, how many offsets lie between what was read last and the end of the
+            partition.
         rebalances: How often partitions were assigned.
         restarts: How often the client was replaced.
     """
@@ -93,7 +94,7 @@ class KafkaConsumer:
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Self]:
-        """Read while the context is open; what ended the reading early, unless it was Kafka's fault, is raised."""
+        """Read while the context is open; an error of our own that ended the reading is raised."""
         if not self._topics:
             yield self
             return
@@ -155,9 +156,9 @@ class KafkaConsumer:
         Read with one client.
 
         Raises:
-            KafkaError: It must be replaced.
-            Stuck: The same.
-            Unreadable: The same.
+            KafkaError: The client must be replaced, for Kafka is away or unwilling.
+            Stuck: The client must be replaced, for nothing comes of it.
+            Unreadable: The client must be replaced, for a record cannot be read.
         """
         pump = None
         try:
@@ -267,12 +268,15 @@ def _liveness(now: float, settings: KafkaSettings) -> Liveness:
 
 
 class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]  # It has no types.
-    """Tells a consumer what the group decides; aiokafka swallows what this raises, so it must not."""
+    """Tells a consumer what the group decides; raises nothing, as aiokafka would swallow it."""
 
     def __init__(self, consumer: KafkaConsumer) -> None:
         self._consumer = consumer
 
-    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:  # noqa: ARG002
+    async def on_partitions_revoked(
+        self,
+        revoked: Collection[TopicPartition],  # noqa: ARG002 - aiokafka calls with it.
+    ) -> None:
         await self._consumer.revoked()
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:

@@ -1,8 +1,9 @@
 """
-Where a batch of records changes hands: from the task that reads the log to the one that works on them.
+Where a batch of records changes hands: from the task that reads the log to the one that works.
 
-One batch waits, at most; who offers the next waits until the worker has come for it.  What was taken is remembered until
-it is committed, so that a member of a group can release its partitions without leaving work half done.
+One batch waits, at most; who offers the next waits until the worker has come for it.  What was
+taken is remembered until it is committed, so that a member of a group can release its partitions
+without leaving work half done.
 """
 
 import asyncio
@@ -45,7 +46,8 @@ class Handover:
         Wait up to ``timeout`` seconds for a batch.
 
         Returns:
-            The batch.  It is empty when the time is over, or at once if what was taken shall be settled.
+            The batch.  It is empty when the time is over, or at once if what was taken shall be
+            settled.
         """
         if not self._waiting:
             self._vacant.set()
@@ -69,7 +71,7 @@ class Handover:
             self._settled.set()
 
     async def release(self, timeout: float) -> None:
-        """Take back the batch that waits, and wait up to ``timeout`` seconds until the rest is settled."""
+        """Take back the batch that waits, and wait ``timeout`` seconds for the rest."""
         self._waiting = []
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout):

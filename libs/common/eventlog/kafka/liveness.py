@@ -1,9 +1,10 @@
 """
 Whether a consumer of the log is well.
 
-Pure.  aiokafka retries silently, and there are cases in which it never comes back (issues 1154, 1037, 773); nothing
-public tells.  This judges by what can be seen: whether brokers answer, whether partitions are assigned, and whether
-there is progress where there is something to read.  All instants are monotonic seconds.
+Pure.  aiokafka retries silently, and there are cases in which it never comes back (issues 1154,
+1037, 773); nothing public tells.  This judges by what can be seen: whether brokers answer, whether
+partitions are assigned, and whether there is progress where there is something to read.  All
+instants are monotonic seconds.
 """
 
 from collections.abc import Mapping
@@ -18,12 +19,12 @@ class Reading:
     What can be seen of a consumer at one instant.
 
     Attributes:
-        polls: For each assigned partition a mark that changes with each answer of a broker; None while the
-            group assigns them anew.
+        polls: For each assigned partition a mark that changes with each answer of a broker; None
+            while the group assigns them anew.
         positions: The offset of the next record to read.
         ends: The offset after the last record that may be read.
-        held_up: The worker has not come for the last batch, so nothing is read; after a while the group
-            gives the partitions to others until he comes.
+        held_up: The worker has not come for the last batch, so nothing is read; after a while the
+            group gives the partitions to others until he comes.
     """
 
     polls: Mapping[Partition, int | None] | None
@@ -47,10 +48,11 @@ class Liveness:
     Args:
         now: The instant of its birth.
         silence_timeout: Seconds without any answer after which it counts as silent.
-        stall_timeout: Seconds without an answer to a fetch, or without progress, after which it is given up.
+        stall_timeout: Seconds without an answer to a fetch, or without progress, after which it is
+            given up.
         join_timeout: Seconds that it may be without an assignment.
-        away_timeout: Seconds without any answer after which it is given up: where it looks there may be
-            nobody any more.
+        away_timeout: Seconds without any answer after which it is given up: where it looks there
+            may be nobody any more.
 
     Attributes:
         progressed_at: When it last went on, or had nothing to read.

@@ -1,9 +1,9 @@
 """
 The event log on Kafka.
 
-Appends wait for all replicas in sync.  What is read was committed by its producer, and offsets are committed only
-when the caller says so.  Kafka being away never fails a start: an append says so at its deadline at the latest,
-and consumers come back by themselves.
+Appends wait for all replicas in sync.  What is read was committed by its producer, and offsets are
+committed only when the caller says so.  Kafka being away never fails a start: an append says so at
+its deadline at the latest, and consumers come back by themselves.
 """
 
 from collections.abc import AsyncIterator, Collection, Sequence
@@ -22,8 +22,8 @@ class KafkaEventLog:
     """
     An event log on Kafka.  See `EventLog`.
 
-    Keys choose partitions as in all of Kafka's clients.  Use it as an asynchronous context; leaving it closes
-    the producer.
+    Keys choose partitions as in all of Kafka's clients.  Use it as an asynchronous context; leaving
+    it closes the producer.
 
     Args:
         url: ``kafka://host:port,host:port``.

@@ -1,9 +1,9 @@
 """
-The producer of records: one for the process, started when it is first needed, replaced when it is broken.
+The producer of records: one for the process, started when needed, replaced when broken.
 
-It is idempotent, so aiokafka never gives a record up by itself, and loses count when a broker refuses one
-(aiokafka, issue 1017).  Therefore every append has a deadline, and a producer that failed to deliver, or delivers
-nothing any more, is thrown away with all that is in it.
+It is idempotent, so aiokafka never gives a record up by itself, and loses count when a broker
+refuses one (aiokafka, issue 1017).  Therefore every append has a deadline, and a producer that
+failed to deliver, or delivers nothing any more, is thrown away with all that is in it.
 """
 
 import asyncio

@@ -1,10 +1,11 @@
 """
 The pump: reads batches with a client of Kafka and hands them over.
 
-aiokafka decodes a batch when it is read.  What it cannot decode (a header's name that is no UTF-8, a broken
-compression) makes that partition unreadable, and the error takes with it what was read of other partitions.  So
-after such an error the client is replaced, partitions are read one by one, and what stands before the bad record is
-read record by record.  Then the partition is left out, and the others go on.
+aiokafka decodes a batch when it is read.  What it cannot decode (a header's name that is no UTF-8,
+a broken compression) makes that partition unreadable, and the error takes with it what was read of
+other partitions.  So after such an error the client is replaced, partitions are read one by one,
+and what stands before the bad record is read record by record.  Then the partition is left out, and
+the others go on.
 """
 
 import asyncio
@@ -109,7 +110,7 @@ class Pump:
         return found
 
     def _retry(self, client: AIOKafkaConsumer) -> None:
-        """Trust all partitions anew from time to time, and be careful no more when none has failed since."""
+        """Trust all partitions from time to time, and be careful no more when none has failed."""
         if _now() < self._retry_at:
             return
         self._retry_at = _now() + RETRY_INTERVAL

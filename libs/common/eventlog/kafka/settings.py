@@ -1,8 +1,8 @@
 """
 How Kafka is reached and used: the grammar of its URL, and the settings of the section ``[kafka]``.
 
-Pure.  The URL says where some of the brokers are, ``kafka://host[:port],host[:port]``; everything else, and above
-all everything secret, stands in the settings.
+Pure.  The URL says where some of the brokers are, ``kafka://host[:port],host[:port]``; everything
+else, and above all everything secret, stands in the settings.
 """
 
 from typing import Annotated, Literal
@@ -36,22 +36,25 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         certificate: File with our own certificate, if brokers ask for one.
         certificate_key: File with its private key.
         batch: The most records that one fetch returns.
-        max_record: The most bytes that key, value and headers of an appended record may have together.
-        max_partition_bytes: What one answer brings of a partition at most; times the number of partitions
-            that a process reads it bounds the memory that waiting records take.
+        max_record: The most bytes that key, value and headers of an appended record may have
+            together.
+        max_partition_bytes: What one answer brings of a partition at most; times the number of
+            partitions that a process reads it bounds the memory that waiting records take.
         max_fetch_bytes: What one answer brings at most.
         request_timeout: Seconds to wait for an answer of a broker.
         delivery_timeout: Seconds that an append may take.
         commit_timeout: Seconds that a commit may take.
-        session_timeout: Seconds after which a silent member of a group is given up, and its partitions go
-            to others.
+        session_timeout: Seconds after which a silent member of a group is given up, and its
+            partitions go to others.
         heartbeat_interval: Seconds between two signs of life.
         rebalance_timeout: Seconds that the members of a group wait for each other when it changes.
-        release_timeout: Seconds that a change of the group waits for records in work to be committed.
-        work_timeout: Seconds that the work on a batch may take before its partitions go to other members.
+        release_timeout: Seconds that a change of the group waits for records in work to be
+            committed.
+        work_timeout: Seconds that the work on a batch may take before its partitions go to other
+            members.
         silence_timeout: Seconds without an answer after which Kafka is asked whether it is there.
-        stall_timeout: Seconds without an answer, or without progress while there is something to read, after
-            which a consumer is replaced by a new one.
+        stall_timeout: Seconds without an answer, or without progress while there is something to
+            read, after which a consumer is replaced by a new one.
         metadata_interval: Seconds after which a new topic is noticed at the latest.
     """
 
@@ -91,8 +94,8 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             raise ValueError("certificate and certificate_key need each other")
         if self.session_timeout < 3 * self.heartbeat_interval:
             raise ValueError("session_timeout must be three times heartbeat_interval or more")
-        # A member learns of a rebalance by its heartbeat, then releases, then joins; who joined first waits for it
-        # with a request that must not time out before.
+        # A member learns of a rebalance by its heartbeat, then releases, then joins; who joined
+        # first waits for it with a request that must not time out before.
         if self.heartbeat_interval + self.release_timeout >= self.rebalance_timeout:
             raise ValueError(
                 "rebalance_timeout must exceed heartbeat_interval and release_timeout together"
