@@ -33,6 +33,7 @@ class Diary:
     def __init__(self, url: str, *, interval: float = NEVER, **settings: Any) -> None:
         self.entries: list[str] = []
         self.fault: Exception | None = None
+        self.pid = 0  # Of the server's process that the last connection led to.
         self.may_read = asyncio.Event()
         self.may_read.set()
         self._written = asyncio.Event()
@@ -49,7 +50,7 @@ class Diary:
     async def _connected(self, connection: Any) -> None:
         self._write("connected")
         await self.may_read.wait()
-        await connection.fetchval("SELECT 1")
+        self.pid = await connection.fetchval("SELECT pg_backend_pid()")
         if self.fault:
             raise self.fault
         self._write("read")
@@ -123,11 +124,13 @@ class TestHeard:
             await diary.tells("checked", "checked", "checked")
 
     async def test_checked_soon(self, database_url: str) -> None:
-        """Who asks for it has it checked before."""
+        """Who asks for it has it checked before, and once."""
         diary = Diary(database_url)
-        async with diary.kept():
+        async with diary.kept(), operated(database_url) as operator:
             diary.notifications.check_soon()
             await diary.tells("checked")
+            await operator.execute(TELL, "afterwards")
+            await diary.tells("afterwards")
 
     async def test_asked_for_while_reading(self, database_url: str) -> None:
         """A check that is asked for while something is read comes after it."""
@@ -141,16 +144,16 @@ class TestHeard:
             await diary.tells("read", "checked")
 
     async def test_never_lent(self, database_url: str) -> None:
-        """The connection that listened is nobody else's afterwards."""
+        """The connection that listened is closed afterwards, and nobody else's."""
         diary = Diary(database_url, pool_size=1)
         async with diary.connection:
             async with diary.notifications.listening():
                 await diary.tells("connected", "read")
 
             async with diary.connection.acquired() as connection:
-                heard = await connection.fetch("SELECT * FROM pg_listening_channels()")
+                pid = await connection.fetchval("SELECT pg_backend_pid()")
 
-        assert heard == []
+        assert pid != diary.pid
 
     async def test_our_own_fault(self, database_url: str) -> None:
         """What goes wrong in our own work ends it, and is not taken for an outage."""
@@ -161,6 +164,18 @@ class TestHeard:
                 await diary.tells("connected", "nothing more")
 
         assert not diary.notifications.outage.is_away
+
+    async def test_first_attempt(self, database_url: str) -> None:
+        """Who waits for the first attempt waits until it has read."""
+        diary = Diary(database_url)
+        async with (
+            diary.connection,
+            diary.notifications.listening(),
+            asyncio.timeout(DEADLINE),
+        ):
+            await diary.notifications.wait_for_attempt()
+
+        assert diary.entries == ["connected", "read"]
 
 
 class TestAway:
