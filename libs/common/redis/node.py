@@ -9,7 +9,7 @@ sent once, and whoever called decides whether to send it again.
 import asyncio
 import math
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import hiredis

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from libs.common.config.address import Url
 from libs.common.leases.port import LeaseLost
 from libs.common.leases.redis import SHARE
-from libs.common.config.address import Url
 from libs.common.redis.connection import RedisConnection
 from libs.common.redis.scripts import Call
 from libs.common.roster.port import JoinRequest, Roster

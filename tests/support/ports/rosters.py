@@ -13,10 +13,10 @@ from libs.common.bus.messages import Broadcast, Counted, Delivery, Transition, W
 from libs.common.bus.port import Bus, Listener
 from libs.common.bus.redis import RedisBus
 from libs.common.channels import Channel
+from libs.common.config.address import Url
 from libs.common.leases.memory import MemoryLeases
 from libs.common.leases.port import Leases
 from libs.common.leases.redis import SHARE, SWEEP, RedisLeases
-from libs.common.config.address import Url
 from libs.common.redis.connection import RedisConnection
 from libs.common.redis.keys import PARTITIONS, Keys
 from libs.common.redis.scripts import Call
@@ -114,7 +114,9 @@ async def deployment(
     keys = Keys(prefix, partitions)
     async with AsyncExitStack() as stack:
         one, other = [
-            RedisProcess.on(await stack.enter_async_context(RedisConnection(Url(url), "roster")), keys)
+            RedisProcess.on(
+                await stack.enter_async_context(RedisConnection(Url(url), "roster")), keys
+            )
             for _ in range(2)
         ]
         bus = RedisBus(await stack.enter_async_context(RedisConnection(Url(url), "bus")), keys)
