@@ -103,6 +103,9 @@ Everything else is our own fault and is not caught.  Data stands in attributes, 
 place, the wire's code on the class.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 
 class Invalid(Exception):
     """The peer broke a rule of the protocol or of the API."""
@@ -119,6 +122,7 @@ class Denied(Exception):
     status = 401
     retry_after = 0.0
     detail = ""  # What operators alone are told.
+    facts: Mapping[str, str] = MappingProxyType({})  # The same by name, for the log.
 
 
 class Forbidden(Denied):

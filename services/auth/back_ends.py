@@ -7,17 +7,14 @@ and speaks for its app alone.
 
 from collections.abc import Awaitable, Callable
 
-import structlog
 from aiohttp import hdrs, web
 
 from libs.common.apps.app import App
-from libs.common.errors import Denied, Invalid, Unavailable
+from libs.common.errors import Denied
 from libs.common.rates.port import Act
 from libs.common.rates.throttle import Throttle
+from libs.common.web import http
 from libs.common.web.authentication import AppAuthenticator, AppCall, BadCredentials
-from libs.common.web.http import refusal
-
-log = structlog.get_logger()
 
 Work = Callable[[AppCall], Awaitable[web.Response]]
 
@@ -49,18 +46,14 @@ class BackEnds:
         self._clock = clock
 
     async def answered(self, request: web.Request, work: Work) -> web.Response:
-        """Find out who calls, count the request, and answer what `work` does, or why it was not done."""
-        try:
-            response = await work(await self._caller(request))
-        except (Invalid, Denied, Unavailable) as error:
-            log.info("auth.refused", path=request.path, status=error.status, reason=str(error))
-            response = refusal(error)
-            if error.status == 401:
-                response.headers[hdrs.WWW_AUTHENTICATE] = 'Basic realm="fanfare"'
-        response.headers[hdrs.CACHE_CONTROL] = "no-store"
-        return response
+        """Find out who calls, count the request, and answer what `work` does, or why it refuses to."""
 
-    async def _caller(self, request: web.Request) -> AppCall:
+        async def called(request: web.Request) -> web.Response:
+            return await work(await self._call(request))
+
+        return await http.answered(request, called, event="auth.refused", challenge=_challenge)
+
+    async def _call(self, request: web.Request) -> AppCall:
         if "auth_signature" in request.query:  # First: a proxy may add an Authorization of its own.
             call = await self._authenticator.signed(request)
         elif hdrs.AUTHORIZATION in request.headers:
@@ -78,3 +71,7 @@ class BackEnds:
             return self._authenticator.named(request)
         except BadCredentials as error:
             raise UnknownCaller from error
+
+
+def _challenge(_: Exception) -> str:
+    return 'Basic realm="fanfare"'

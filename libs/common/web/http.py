@@ -1,13 +1,13 @@
-"""HTTP as all services speak it: JSON answers, errors with their status."""
+"""HTTP as all services speak it: JSON answers, and one front door that turns errors into refusals."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from math import ceil
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from libs.common.errors import Denied, Invalid, Unavailable
 
@@ -15,6 +15,9 @@ log = structlog.get_logger()
 _encode = msgspec.json.Encoder().encode
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Refusable = Invalid | Denied | Unavailable  # The peer is told why; all else is our fault.
+Challenge = Callable[[Refusable], str]
+R = TypeVar("R", bound=web.StreamResponse)
 
 
 class BodyTooLarge(Invalid):
@@ -95,7 +98,42 @@ def answer(
     )
 
 
-def refusal(error: Invalid | Denied | Unavailable) -> web.Response:
+async def answered(
+    request: web.Request,
+    work: Callable[[web.Request], Awaitable[R]],
+    *,
+    event: str = "request.refused",
+    challenge: Challenge | None = None,
+) -> R | web.Response:
+    """
+    Answer what a request is worth, or why it is refused.
+
+    Args:
+        request: As received.
+        work: Answers it, or raises one of the three errors that peers are told.
+        event: What the log calls a refusal.
+        challenge: Words the ``WWW-Authenticate`` of a refusal with status 401 (RFC 9110, 11.6.1).
+            Where there is one, all answers are for the asker alone, and may not be stored.
+    """
+    response: R | web.Response
+    try:
+        response = await work(request)
+    except (Invalid, Denied, Unavailable) as error:
+        log.info(event, path=request.path, status=error.status, **facts_of(error))
+        response = refusal(error)
+        if challenge is not None and error.status == 401:
+            response.headers[hdrs.WWW_AUTHENTICATE] = challenge(error)
+    if challenge is not None:
+        response.headers[hdrs.CACHE_CONTROL] = "no-store"
+    return response
+
+
+def facts_of(error: Refusable) -> dict[str, str]:
+    """Tell the log why something is refused: what the peer is told, and what operators alone are."""
+    return {"reason": str(error), **(error.facts if isinstance(error, Denied) else {})}
+
+
+def refusal(error: Refusable) -> web.Response:
     """Answer with what is wrong: ``{"error": …}`` and the error's status."""
     headers = {"Retry-After": str(ceil(error.retry_after))} if error.retry_after else None
     return answer({"error": str(error)}, status=error.status, headers=headers)
@@ -105,10 +143,7 @@ def refusal(error: Invalid | Denied | Unavailable) -> web.Response:
 async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn exceptions into answers.  Peers never see our internals."""
     try:
-        return await handler(request)
-    except (Invalid, Denied, Unavailable) as error:
-        log.info("request.refused", path=request.path, status=error.status, reason=str(error))
-        return refusal(error)
+        return await answered(request, handler)
     except web.HTTPException as error:
         if error.status < 400:
             raise

@@ -8,6 +8,7 @@ believed and still not allowed, in words that do not tell whether the channel ex
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -22,7 +23,7 @@ from libs.common.policies.guards import Guards
 from libs.common.policies.policies import Decision
 from libs.common.rates.port import Act, Rates
 from libs.common.rates.throttle import Throttle
-from libs.common.web.http import answer, read_body, refusal
+from libs.common.web.http import answer, answered, facts_of, read_body
 from libs.common.web.server import caller_of
 from services.auth.bodies import FORM
 from services.auth.broadcasting.client_rates import ClientRates
@@ -112,21 +113,18 @@ class BroadcastingApi:
         return web.Response(status=204, headers=headers)
 
     async def _answered(self, request: web.Request, work: Work) -> web.Response:
-        # Not left to the server's middleware: a page can read a refusal only with the headers of CORS.
-        try:
-            await self._client_rates.check_address(caller_of(request).site)
-            if request.method == hdrs.METH_GET:
-                response = await _by_script(request, work)
-            else:
-                response = answer(await work(request))
-        except (Invalid, Denied, Unavailable) as error:
-            log.info("auth.refused", path=request.path, status=error.status, **_facts(error))
-            response = refusal(error)
-            if error.status == 401:
-                response.headers[hdrs.WWW_AUTHENTICATE] = _challenge(error)
+        response = await answered(
+            request, partial(self._admitted, work), event="auth.refused", challenge=_challenge
+        )
+        # Of refusals too: without them a page cannot read why.
         response.headers.update(self._permission(request))
-        response.headers[hdrs.CACHE_CONTROL] = "no-store"
         return response
+
+    async def _admitted(self, work: Work, request: web.Request) -> web.Response:
+        await self._client_rates.check_address(caller_of(request).site)
+        if request.method == hdrs.METH_GET:
+            return await _by_script(request, work)
+        return answer(await work(request))
 
     async def _channel(self, request: web.Request) -> ChannelGrant | dict[str, Any]:
         user = await self._authenticator.user(request)
@@ -149,7 +147,7 @@ class BroadcastingApi:
         try:
             return await self._grant(app, socket_id, channel=channel, user=user)
         except (Invalid, Denied, Unavailable) as error:
-            log.info("auth.refused", status=error.status, **_facts(error))
+            log.info("auth.refused", status=error.status, **facts_of(error))
             return {"error": str(error), "status": error.status}
 
     async def _user(self, request: web.Request) -> UserGrant:
@@ -217,13 +215,6 @@ async def _by_script(request: web.Request, work: Work) -> web.Response:
         charset="utf-8",
         headers={"X-Content-Type-Options": "nosniff"},
     )
-
-
-def _facts(error: Exception) -> dict[str, str]:
-    if isinstance(error, NotAllowed):
-        return error.facts
-    told = error.facts if isinstance(error, BadToken) else {}
-    return {"reason": str(error), **told}
 
 
 def _challenge(error: Exception) -> str:

@@ -15,6 +15,7 @@ from tests.support.services.auth import (
     ISSUERS,
     NOW,
     ONE,
+    SITE,
     USER_PATHS,
     Client,
     fields,
@@ -92,6 +93,21 @@ class TestChannel:
         assert response.status == 403
         assert await reason(response) == "you may not join this channel"
         assert "WWW-Authenticate" not in response.headers
+
+    @pytest.mark.parametrize(
+        "bearer,channel,status",
+        [("nonsense", "presence-room", 401), ("", "private-two", 403), ("", "a b", 400)],
+    )
+    async def test_refusals_are_readable(
+        self, client: Client, bearer: str, channel: str, status: int
+    ) -> None:
+        """A page of another origin can read why it is refused, and no cache keeps it."""
+        response = await client.ask(channel, bearer=bearer, Origin=SITE)
+
+        assert response.status == status
+        assert response.headers["Access-Control-Allow-Origin"] == "*"
+        assert response.headers["Cache-Control"] == "no-store"
+        assert ("WWW-Authenticate" in response.headers) == (status == 401)
 
     @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
     async def test_method(self, client: Client, method: str) -> None:
