@@ -13,7 +13,7 @@ from libs.common.policies.guards import Guards
 from libs.common.policies.policies import Policies
 from libs.common.policies.settings import ChannelPolicy
 from libs.common.web.server import MAX_BODY
-from services.auth.identity.bearer_tokens import prepared_key
+from services.auth.identity.verifying_keys import prepared_key
 from services.dispatcher.service import compiled
 from services.program import certificate_of
 from services.settings import SERVICES, Settings, check_services

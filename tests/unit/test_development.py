@@ -15,12 +15,12 @@ from libs.common.channels import Kind, check_channel, kind_of
 from libs.common.eventlog.records import Record
 from libs.common.policies.guards import Guards
 from libs.common.policies.policies import Policies
-from services.auth.identity.bearer_tokens import Identity, Issuers, prepared_key, verify
+from services.auth.identity.bearer_tokens import Identity
 from services.dispatcher.events.decoding import decode
 from services.dispatcher.routing.rules import Routed
 from services.dispatcher.service import compiled
 from services.settings import load
-from tests.support.tokens.user_tokens import token
+from tests.support.tokens.user_tokens import token, user_of
 
 FILE = Path(__file__).parents[2] / "deploy" / "dev.toml"
 NOW = 1_700_000_000.0
@@ -33,9 +33,7 @@ DEBEZIUM = "bookings.public.reservation"
 
 def user(**claims: Any) -> Identity:
     """Make a user with the development secret."""
-    text = token(**claims)
-    issuer = Issuers(SETTINGS.auth.issuers).of(text)
-    return verify(text, issuer, key=prepared_key(issuer), now=NOW)
+    return user_of(token(**claims), SETTINGS.auth.issuers, now=NOW)
 
 
 def may_join(channel: str, **claims: Any) -> bool:

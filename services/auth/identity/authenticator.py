@@ -1,9 +1,9 @@
 """
 Who is calling: from a request to a user.
 
-The shell around `identity`, `keys` and `testimony`: it looks keys up, asks identity servers, and holds what runs
-beside.  A token of an issuer of the settings is verified here; any other is asked about, if the app has somebody
-to ask.
+The shell around `bearer_tokens`, `jwk_sets` and `opaque_tokens`: it looks keys up, asks identity servers, and
+holds what runs beside.  A token of an issuer of the settings is verified here; any other is asked about, if the
+app has somebody to ask.
 """
 
 import asyncio
@@ -17,15 +17,15 @@ from services.auth.identity.bearer_tokens import (
     BadToken,
     Identity,
     Issuers,
-    Key,
-    header_of,
-    prepared_key,
+    UnverifiedToken,
+    taken_apart,
     verify,
 )
 from services.auth.identity.credentials import Credential, credential
 from services.auth.identity.introspection import Introspector
 from services.auth.identity.jwks import Jwks
 from services.auth.identity.provider_client import ProviderClient
+from services.auth.identity.verifying_keys import VerifyingKey, prepared_key
 from services.auth.settings import AuthSettings, Issuer
 
 
@@ -102,7 +102,8 @@ class UserAuthenticator:
         """
         brought = credential(request.headers, request.cookies, cookie=self._cookie)
         try:
-            issuer = self._issuers.of(brought.token)
+            token = taken_apart(brought.token)
+            issuer = self._issuers.of(token)
         except BadToken:
             introspector = self._introspector(request, brought)
             if introspector is None:
@@ -110,14 +111,14 @@ class UserAuthenticator:
             return await introspector.user(brought)
         if brought.cookie:
             self._check_origin(request, brought, bound=issuer.app)
-        key = await self._key(issuer, brought.token)
-        return verify(brought.token, issuer, key=key, now=self._clock())
+        key = await self._key(issuer, token)
+        return verify(token, issuer, key=key, now=self._clock())
 
-    async def _key(self, issuer: Issuer, token: str) -> Key:
+    async def _key(self, issuer: Issuer, token: UnverifiedToken) -> VerifyingKey:
         jwks = self._jwks.get(issuer.issuer)
         if jwks is None:
             return self._keys[issuer.issuer]
-        return (await jwks.find(header_of(token, issuer))).key
+        return await jwks.find(token.header_for(issuer))
 
     def _introspector(self, request: web.Request, brought: Credential) -> Introspector | None:
         if not self._introspectors:

@@ -2,35 +2,33 @@
 From a bearer token to a user.
 
 Pure.  A token is a JWT of an issuer that the settings name: signed with one of that issuer's algorithms and
-its key, made for its audience, and not expired by the ``now`` that the caller passes.  What a token says of
-itself chooses among the issuers of the settings and the keys that this issuer publishes, and nothing else; its
-``jku``, ``jwk`` and ``x5u`` are not read.  Source: RFC 7519 and RFC 8725 (JSON Web Token Best Current Practices).
+its key, made for its audience, and not expired by the ``now`` that the caller passes.  It is taken apart once.
+What it says of itself then chooses among the issuers of the settings and the keys that this issuer publishes,
+and nothing else; its ``jku``, ``jwk`` and ``x5u`` are not read.  `verify` alone makes a user of it.  Source: RFC
+7519 and RFC 8725 (JSON Web Token Best Current Practices).
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import jwt
 import msgspec
-from jwt.algorithms import get_default_algorithms
 from jwt.types import SigOptions
 
 from libs.common.channels import MAX_USER_ID
-from libs.common.errors import Denied, Misconfigured
+from libs.common.errors import Denied
 from libs.common.tokens.key_ring import TYPE
+from services.auth.identity.verifying_keys import VerifyingKey
 from services.auth.settings import Introspection, Issuer
 
 LEEWAY = 30.0  # Seconds that two clocks may differ.
 MAX_SHOWN = 100  # Characters of what a token says that the log has.
 MAX_TOKEN = 8000  # Characters; a header line above 8,190 bytes never reaches us.
 
-Key = Any  # Bytes, or one of cryptography's public keys: what PyJWT prepares.
-
 _MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _UNVERIFIED: SigOptions = {"verify_signature": False}
-_VERIFIED: SigOptions = {"verify_signature": True, "enforce_minimum_key_length": True}
 _signatures = jwt.PyJWS()
 _decode_claims = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -93,12 +91,43 @@ class Header:
     What a token says of its signature; nothing of it is verified.
 
     Attributes:
-        alg: The algorithm.
+        alg: The algorithm; empty: it names none.
         kid: The name of the key; None: it names none.
     """
 
     alg: str
     kid: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class UnverifiedToken:
+    """
+    A token, taken apart.  It serves to find out whose it may be and with which key; see `verify` for the rest.
+
+    Attributes:
+        header: What it says of its signature.
+        registered: What it says of its issuer, its audience and its time.
+        payload: All its claims, as JSON.
+        text: What the signature is of.
+        signature: As it came.
+    """
+
+    header: Header
+    registered: _Registered = field(repr=False)
+    payload: bytes = field(repr=False)
+    text: bytes = field(repr=False)
+    signature: bytes = field(repr=False)
+
+    def header_for(self, issuer: Issuer) -> Header:
+        """
+        Tell which key it wants to be verified with.
+
+        Raises:
+            BadToken: Its algorithm is none of the issuer's.
+        """
+        if self.header.alg not in issuer.algorithms:
+            raise BadToken("the token is signed with an algorithm that is not allowed")
+        return self.header
 
 
 class Issuers:
@@ -107,15 +136,14 @@ class Issuers:
     def __init__(self, issuers: Iterable[Issuer]) -> None:
         self._by_name = {issuer.issuer: issuer for issuer in issuers}
 
-    def of(self, token: str) -> Issuer:
+    def of(self, token: UnverifiedToken) -> Issuer:
         """
-        Tell whose a token claims to be.  Nothing of it is verified yet.
+        Tell whose a token claims to be.
 
         Raises:
-            BadToken: It is no JWT, or of an issuer that is not known.
+            BadToken: It is of an issuer that is not known.
         """
-        payload = _opened(token, _UNVERIFIED)
-        name = _registered(payload).iss
+        name = token.registered.iss
         issuer = self._by_name.get(name)
         if issuer is None:
             raise BadToken(
@@ -139,53 +167,51 @@ def bearer(header: str | None) -> str:
     return token.strip()
 
 
-def header_of(token: str, issuer: Issuer) -> Header:
+def taken_apart(text: str) -> UnverifiedToken:
     """
-    Tell which key a token wants to be verified with.
+    Take a token apart.  Nothing of it is verified.
 
     Raises:
-        BadToken: It is malformed, or its algorithm is none of the issuer's.
+        BadToken: It is no JWT, or one of another kind.
     """
-    header = _parts(token, _UNVERIFIED)["header"]
-    algorithm = header.get("alg")
-    if algorithm not in issuer.algorithms:
-        raise BadToken("the token is signed with an algorithm that is not allowed")
-    return Header(algorithm, header.get("kid"))
-
-
-def prepared_key(issuer: Issuer) -> Key:
-    """
-    Read the key that an issuer's settings hold.
-
-    Raises:
-        Misconfigured: One of the issuer's algorithms cannot use it.
-    """
-    known = get_default_algorithms()
+    if len(text) > MAX_TOKEN:
+        raise BadToken(f"the token is longer than {MAX_TOKEN} characters")
     try:
-        keys = [known[name].prepare_key(issuer.verifying_key) for name in issuer.algorithms]
-    except (jwt.PyJWTError, TypeError, ValueError) as error:
-        algorithms = ", ".join(issuer.algorithms)
-        reason = f'issuer "{issuer.issuer}": its key cannot be used with {algorithms}'
-        raise Misconfigured(reason) from error
-    return keys[0]
+        # PyJWT refuses what is not spelled in base64 as it must be, and extensions that it does not understand.
+        parts = _signatures.decode_complete(text, options=_UNVERIFIED)
+    except (jwt.PyJWTError, RecursionError, ValueError) as error:
+        raise BadToken("the token is malformed") from error
+    header, payload = parts["header"], parts["payload"]
+    if header.get("typ") == TYPE:  # RFC 8725, 3.11: never take one kind for another.
+        raise BadToken("the token is a channel token")
+    algorithm = header.get("alg")
+    return UnverifiedToken(
+        Header(algorithm if isinstance(algorithm, str) else "", header.get("kid")),
+        _registered(payload),
+        payload,
+        text.rpartition(".")[0].encode(),
+        parts["signature"],
+    )
 
 
-def verify(token: str, issuer: Issuer, *, key: Key, now: float) -> Identity:
+def verify(token: UnverifiedToken, issuer: Issuer, *, key: VerifyingKey, now: float) -> Identity:
     """
-    Verify a token.
+    Verify a token: here alone it becomes a user.
 
     Args:
-        token: A JWT.
+        token: See `taken_apart`.
         issuer: Whose it claims to be, see `Issuers.of`.
-        key: That issuer's key, see `prepared_key`; or the one it publishes for `header_of` this token.
+        key: The issuer's key, see `prepared_key`; or the one that it publishes for the token's header.
         now: UTC epoch seconds.
 
     Raises:
         BadToken: Its signature, algorithm, audience, time or user is not as it must be.
     """
-    payload = _opened(token, _VERIFIED, key=key, algorithms=issuer.algorithms)
-    expires_at = _check(_registered(payload), issuer, now)
-    claims = _claims(payload)
+    algorithm = token.header_for(issuer).alg
+    if not key.has_signed(token.text, token.signature, algorithm=algorithm):
+        raise BadToken("the token's signature does not match")
+    expires_at = _check(token.registered, issuer, now)
+    claims = _claims(token.payload)
     info = {field: claims[claim] for field, claim in issuer.user_info.items() if claim in claims}
     return Identity(user_id(claims.get(issuer.user_id)), info, claims, issuer, expires_at)
 
@@ -204,32 +230,6 @@ def user_id(value: Any) -> str:
     if len(value) > MAX_USER_ID or not value.isprintable():
         raise BadToken(f"the token's user id is longer than {MAX_USER_ID} characters, or no text")
     return value
-
-
-def _opened(
-    token: str, options: SigOptions, *, key: Key = "", algorithms: Sequence[str] = ()
-) -> bytes:
-    """Return a token's payload, verified if the options say so."""
-    payload: bytes = _parts(token, options, key=key, algorithms=algorithms)["payload"]
-    return payload
-
-
-def _parts(
-    token: str, options: SigOptions, *, key: Key = "", algorithms: Sequence[str] = ()
-) -> dict[str, Any]:
-    if len(token) > MAX_TOKEN:
-        raise BadToken(f"the token is longer than {MAX_TOKEN} characters")
-    try:
-        parts = _signatures.decode_complete(token, key, algorithms=algorithms, options=options)
-    except jwt.InvalidAlgorithmError as error:
-        raise BadToken("the token is signed with an algorithm that is not allowed") from error
-    except jwt.InvalidSignatureError as error:
-        raise BadToken("the token's signature does not match") from error
-    except (jwt.PyJWTError, RecursionError, ValueError) as error:
-        raise BadToken("the token is malformed") from error
-    if parts["header"].get("typ") == TYPE:  # RFC 8725, 3.11: never take one kind for another.
-        raise BadToken("the token is a channel token")
-    return parts
 
 
 def _registered(payload: bytes) -> _Registered:

@@ -10,44 +10,16 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import jwt
 import msgspec
-from cryptography.exceptions import UnsupportedAlgorithm
-from jwt.algorithms import get_default_algorithms
 
-from services.auth.identity.bearer_tokens import BadToken, Header, Key
+from services.auth.identity.bearer_tokens import BadToken, Header
 from services.auth.identity.provider import ProviderReply, ProviderUnavailable
+from services.auth.identity.verifying_keys import ALGORITHMS, UNFIT, Key, VerifyingKey, fits
 
 MAX_KEYS = 100  # Of a set; those beyond are not read.
 MAX_RSA = 8192  # Bits; a signature of more keeps the loop busy for milliseconds.
 
-# What stands in the fields is anybody's: PyJWT passes on what base64 and cryptography make of it.
-_UNFIT = (
-    jwt.PyJWTError,
-    UnsupportedAlgorithm,
-    AttributeError,
-    OverflowError,
-    TypeError,
-    ValueError,
-)
-_ALGORITHMS = get_default_algorithms()
 _KINDS = ("RSA", "EC", "OKP")  # Never oct: what is published is no secret (RFC 8725, 3.1).
-
-
-@dataclass(frozen=True, slots=True)
-class VerifyingKey:
-    """
-    One public key.
-
-    Attributes:
-        kid: Its name; None: it has none.
-        algorithms: What it may verify, never empty.
-        key: What PyJWT takes.
-    """
-
-    kid: str | None
-    algorithms: frozenset[str]
-    key: Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +99,8 @@ def _is_to_verify(member: dict[str, Any]) -> bool:
 def _public_key(member: dict[str, Any]) -> Key | None:
     name = {"RSA": "RS256", "EC": "ES256", "OKP": "EdDSA"}[member["kty"]]
     try:
-        key = _ALGORITHMS[name].from_jwk(member)
-    except _UNFIT:
+        key = ALGORITHMS[name].from_jwk(member)
+    except UNFIT:
         return None
     return None if member["kty"] == "RSA" and key.key_size > MAX_RSA else key
 
@@ -137,12 +109,4 @@ def _fitting(declared: Any, key: Key | None, algorithms: Collection[str]) -> fro
     """Return what a key may verify: what it declares, else all that its kind can."""
     if key is None:
         return frozenset()
-    return frozenset(name for name in algorithms if declared in (None, name) and _fits(name, key))
-
-
-def _fits(algorithm: str, key: Key) -> bool:
-    known = _ALGORITHMS[algorithm]
-    try:
-        return known.check_key_length(known.prepare_key(key)) is None
-    except _UNFIT:
-        return False
+    return frozenset(name for name in algorithms if declared in (None, name) and fits(name, key))

@@ -16,9 +16,10 @@ import structlog
 from libs.common.outage import Outage
 from libs.common.retry import Backoff
 from services.auth.identity.bearer_tokens import BadToken, Header
-from services.auth.identity.jwk_sets import KeySet, VerifyingKey, parse
+from services.auth.identity.jwk_sets import KeySet, parse
 from services.auth.identity.provider import ProviderQuery, ProviderUnavailable
 from services.auth.identity.provider_client import ProviderClient
+from services.auth.identity.verifying_keys import VerifyingKey
 from services.auth.settings import Issuer
 
 MAX_BODY = 256 * 1024  # Bytes.

@@ -1,8 +1,13 @@
-"""Users' tokens, signed with any key and as wrong as a test wants them."""
+"""Users' tokens, signed with any key and as wrong as a test wants them; and who they say is calling."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import jwt
+
+from services.auth.identity.bearer_tokens import Identity, Issuers, taken_apart, verify
+from services.auth.identity.verifying_keys import prepared_key
+from services.auth.settings import Issuer
 
 SECRET = "fanfare-development-secret-0123456789"
 ISSUER = "fanfare-dev"
@@ -19,3 +24,10 @@ def claims(**others: Any) -> dict[str, Any]:
 def token(key: Any = SECRET, algorithm: str = "HS256", **others: Any) -> str:
     """Make a token with the development secret, or another key; see `claims`."""
     return jwt.encode(claims(**others), key, algorithm=algorithm)
+
+
+def user_of(text: str, issuers: Iterable[Issuer], *, now: float) -> Identity:
+    """Do what the service does with a token of an issuer whose key the settings hold."""
+    unverified = taken_apart(text)
+    issuer = Issuers(issuers).of(unverified)
+    return verify(unverified, issuer, key=prepared_key(issuer), now=now)

@@ -12,13 +12,13 @@ from libs.common.apps.app import App
 from libs.common.apps.memory import MemoryApps
 from libs.common.config.secret import Secret
 from libs.common.policies.policies import Policies
-from services.auth.identity.bearer_tokens import Issuers, prepared_key, verify
 from services.cli import COMMANDS, _parser, client, token
 from services.dispatcher.service import compiled
 from services.program import SPARE_FILES
 from services.settings import DEVELOPMENT_SECRETS, SERVICES, Settings, check_services, load
 from tests.support.deployments.composition import IMAGE, Service, composition, references, secrets
 from tests.support.deployments.program import ROOT
+from tests.support.tokens.user_tokens import user_of
 
 SECRETS = secrets()
 OPTIONAL = {
@@ -95,9 +95,8 @@ class TestSettings:
         words = _parser().parse_args(CONTAINERS["cli"]["command"])
         text = token.make(settings("cli"), words.user, ttl=60.0, claims={})
         auth = settings("auth")
-        issuer = Issuers(auth.auth.issuers).of(text)
 
-        user = verify(text, issuer, key=prepared_key(issuer), now=time.time())
+        user = user_of(text, auth.auth.issuers, now=time.time())
 
         assert Policies(auth.channels).decide("1", words.channel, user).allowed
 
