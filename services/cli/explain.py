@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -12,15 +13,22 @@ from libs.common.channels import BadChannelName, Kind, check_channel, kind_of
 from libs.common.errors import Misconfigured, Unavailable
 from libs.common.memberships.membership import Membership
 from libs.common.policies.guards import Guards
-from libs.common.policies.policies import Decision, Needs, Policies
+from libs.common.policies.policies import Decision, Needs, Person, Policies
 from libs.common.postgres.connection import reason
-from services.auth.identity.bearer_tokens import Identity
-from services.auth.settings import Issuer
 from services.cli.client import app_of
 from services.program import plan
 from services.settings import Settings
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """Somebody whom no token vouches for, as the words describe them; see `libs.common.policies.policies.Person`."""
+
+    id: str
+    info: Mapping[str, Any]
+    claims: Mapping[str, Any]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -41,12 +49,8 @@ def execute(arguments: argparse.Namespace, settings: Settings) -> int:
     """Print who may join, which policies were tried, and what they said."""
     app = _app(settings, arguments.app)
     claims = _object("--claims", arguments.claims)
-    issuer = Issuer(
-        issuer="fanfare explain", audience="fanfare explain", key="none", algorithms=("EdDSA",)
-    )
-    user = Identity(
-        arguments.user, _object("--info", arguments.info), {"sub": arguments.user, **claims}, issuer
-    )
+    info = _object("--info", arguments.info)
+    user = Described(arguments.user, info, {"sub": arguments.user, **claims})
     try:
         check_channel(arguments.channel)
     except BadChannelName as error:
@@ -57,7 +61,7 @@ def execute(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _explained(
-    settings: Settings, app: str, *, channel: str, user: Identity
+    settings: Settings, app: str, *, channel: str, user: Person
 ) -> tuple[bool, list[str]]:
     policies = Policies(settings.channels)
     lines = [f"app {app}, user {user.id}, channel {channel} ({kind_of(channel).value})"]
@@ -75,7 +79,7 @@ async def _explained(
     return decision.allowed, [*lines, _verdict(decision)]
 
 
-def _public(guards: Guards, app: str, channel: str, *, user: Identity) -> tuple[bool, str]:
+def _public(guards: Guards, app: str, channel: str, *, user: Person) -> tuple[bool, str]:
     """Decide as gateways do."""
     if not guards.has(app, channel):
         return True, "allowed: no policy guards this public channel"
@@ -104,7 +108,7 @@ def _worded(captures: Mapping[str, str] | None) -> str:
 
 
 async def _decided(
-    settings: Settings, outcome: Decision | Needs, app: str, *, user: Identity
+    settings: Settings, outcome: Decision | Needs, app: str, *, user: Person
 ) -> tuple[Decision | None, list[str]]:
     """Ask for a membership where one is needed; no decision: nobody could be asked."""
     if isinstance(outcome, Decision):
