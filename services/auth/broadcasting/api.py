@@ -17,7 +17,7 @@ from aiohttp import hdrs, web
 
 from libs.common.apps.app import App
 from libs.common.apps.port import Apps
-from libs.common.channels import Kind, check_channel, check_socket_id, kind_of
+from libs.common.channels import Kind, check_channel, kind_of
 from libs.common.errors import Denied, Forbidden, Invalid, Unavailable
 from libs.common.policies.guards import Guards
 from libs.common.policies.policies import Decision
@@ -166,16 +166,12 @@ class BroadcastingApi:
 
     async def _fields(self, request: web.Request) -> Fields:
         if request.method == hdrs.METH_GET:
-            fields = parse(request.rel_url.raw_query_string.encode(), FORM)
-            check_socket_id(fields.socket_id)
-            return fields
+            return parse(request.rel_url.raw_query_string.encode(), FORM)
         media_type = request.content_type if hdrs.CONTENT_TYPE in request.headers else ""
         body = await read_body(
             request, limit=self._settings.max_body, timeout=self._settings.read_timeout
         )
-        fields = parse(body, media_type)
-        check_socket_id(fields.socket_id)
-        return fields
+        return parse(body, media_type)
 
     async def _grant(
         self, app: App, socket_id: str, *, channel: str, user: Identity

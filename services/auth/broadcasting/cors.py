@@ -1,4 +1,8 @@
-"""How pages of other origins are let in."""
+"""
+How pages of other origins are let in (CORS).
+
+Pure.  Source: WHATWG Fetch, "HTTP extensions".
+"""
 
 from collections.abc import Iterable, Mapping
 

@@ -1,8 +1,7 @@
 """
-What clients post to the auth endpoints, and how pages of other origins are let in.
+What clients post to the auth endpoints.
 
-Pure.  Source: pusher-js and Laravel Echo, docs/protocol.md, "Client-side auth endpoints"; CORS: WHATWG Fetch,
-"HTTP extensions".
+Pure.  Source: pusher-js and Laravel Echo, docs/protocol.md, "Client-side auth endpoints".
 """
 
 from typing import Annotated, Any
@@ -11,6 +10,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import Meta
 
+from libs.common.channels import check_socket_id
 from services.auth.bodies import FORM, JSON, MAX_FIELDS, BadBody, UnknownMediaType
 
 SEVERAL = "channel_name[]"  # How a form names each of several channels.
@@ -22,7 +22,7 @@ class Fields(msgspec.Struct, frozen=True):
     The fields that we read; clients may post others too.
 
     Attributes:
-        socket_id: The connection that asks.
+        socket_id: The connection that asks; it has been checked.
         channel_name: The channel that it asks for; empty where it signs in, or asks for several.
         channels: Those that it asks for at once.
     """
@@ -34,6 +34,7 @@ class Fields(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         if self.channel_name and self.channels:
             raise ValueError("it asks for a channel, and for several")
+        check_socket_id(self.socket_id)
 
 
 _decode_fields = msgspec.json.Decoder(Fields).decode
@@ -49,6 +50,7 @@ def parse(body: bytes, media_type: str) -> Fields:
 
     Raises:
         BadBody: It is malformed, or a field is missing or no text.
+        BadSocketId: The socket id is none.
         UnknownMediaType: It is neither a form nor JSON.
     """
     try:

@@ -1,18 +1,15 @@
-"""Bodies of the auth endpoints, and CORS."""
+"""Bodies of the auth endpoints."""
 
+from urllib.parse import urlencode
+
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.common.apps.app import App
-from libs.common.config.secret import Secret
+from libs.common.channels import BadSocketId
 from services.auth.bodies import FORM, JSON, MAX_FIELDS, BadBody, UnknownMediaType
-from services.auth.broadcasting.cors import permission, preflight
 from services.auth.broadcasting.requests import MOST_CHANNELS, Fields, parse
-
-OPEN = App(id="1", key="open", secrets=(Secret("s"),))
-SITE = "https://www.example.org"
-CLOSED = App(id="2", key="closed", secrets=(Secret("s"),), allowed_origins=(SITE,))
 
 
 class TestParse:
@@ -95,80 +92,19 @@ class TestParse:
         with pytest.raises(BadBody, match="socket_id"):
             parse(b"channel_name=private-x", FORM)
 
+    @pytest.mark.parametrize("socket_id", ["", "1", "1.2 ", "1.2:presence-x", "1.2\n", "a.b"])
+    def test_socket_id(self, socket_id: str) -> None:
+        """What could smuggle a separator into what is signed is refused, however it is posted."""
+        with pytest.raises(BadSocketId):
+            parse(urlencode({"socket_id": socket_id, "channel_name": "private-x"}).encode(), FORM)
+        with pytest.raises(BadSocketId):
+            parse(msgspec.json.encode({"socket_id": socket_id, "channels": ["private-x"]}), JSON)
+
     @given(st.binary(max_size=300), st.sampled_from([FORM, JSON, ""]))
     def test_any_bytes(self, body: bytes, media_type: str) -> None:
         """Whatever is posted is read, or refused as the peer's fault."""
         try:
             fields = parse(body, media_type)
-        except BadBody:
+        except (BadBody, BadSocketId):
             return
         assert isinstance(fields.socket_id, str)
-
-
-class TestPermission:
-    """Whose pages may read an answer."""
-
-    def test_no_browser(self) -> None:
-        assert permission({}, [OPEN]) == {}
-
-    def test_any_origin(self) -> None:
-        """An app without a list lets in every page."""
-        assert permission({"Origin": "https://a.b"}, [OPEN]) == {"Access-Control-Allow-Origin": "*"}
-
-    def test_listed(self) -> None:
-        """A page of the list is named, and a cache is told that the answer is for it alone."""
-        assert permission({"Origin": SITE}, [CLOSED]) == {
-            "Access-Control-Allow-Origin": SITE,
-            "Vary": "Origin",
-        }
-
-    @pytest.mark.parametrize(
-        "origin",
-        [SITE + ".evil.net", "http://www.example.org", SITE + ":8443", "null", SITE.upper()],
-    )
-    def test_unlisted(self, origin: str) -> None:
-        """Only exactly what the list says is let in."""
-        assert permission({"Origin": origin}, [CLOSED]) == {"Vary": "Origin"}
-
-    def test_below(self) -> None:
-        """A pattern lets in the pages of all hosts below one, and each is named itself."""
-        below = App(
-            id="3", key="below", secrets=(Secret("s"),), allowed_origins=("https://*.example.org",)
-        )
-
-        assert permission({"Origin": SITE}, [below]) == {
-            "Access-Control-Allow-Origin": SITE,
-            "Vary": "Origin",
-        }
-        assert permission({"Origin": "https://example.org"}, [below]) == {"Vary": "Origin"}
-
-    def test_several_apps(self) -> None:
-        """Where the app is not known yet, one that allows the page is enough."""
-        assert permission({"Origin": "https://a.b"}, [CLOSED, OPEN]) == {
-            "Access-Control-Allow-Origin": "*"
-        }
-
-    def test_no_app(self) -> None:
-        assert permission({"Origin": SITE}, []) == {"Vary": "Origin"}
-
-    def test_never_credentials(self) -> None:
-        """Cookies are not asked for: there is nothing that another page could ride on."""
-        for app in (OPEN, CLOSED):
-            assert "Access-Control-Allow-Credentials" not in permission({"Origin": SITE}, [app])
-
-
-class TestPreflight:
-    """What a page may send."""
-
-    def test_asked(self) -> None:
-        """Pages add headers of their own."""
-        answer = preflight({"Access-Control-Request-Headers": "authorization,x-tenant"})
-
-        assert answer["Access-Control-Allow-Headers"] == "authorization,x-tenant"
-        assert answer["Access-Control-Allow-Methods"] == "POST"
-
-    def test_usual(self) -> None:
-        """What pusher-js and Echo send (docs/protocol.md, "Client-side auth endpoints")."""
-        usual = preflight({})["Access-Control-Allow-Headers"].split(", ")
-
-        assert {"Authorization", "Content-Type", "X-CSRF-TOKEN", "X-Socket-Id"} < set(usual)

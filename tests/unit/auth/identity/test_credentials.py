@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from libs.common.apps.app import App
 from libs.common.config.secret import Secret
-from services.auth.broadcasting.cors import shared
 from services.auth.identity.bearer_tokens import MAX_TOKEN, BadToken, MissingToken
 from services.auth.identity.credentials import Credential, ForeignOrigin, credential
 
@@ -122,27 +121,3 @@ class TestDigest:
 
     def test_not_shown(self) -> None:
         assert "hush" not in repr(Credential("hush")) + str(Credential("hush").digest)
-
-
-class TestShared:
-    """Fetch, "CORS protocol and credentials": never together with *."""
-
-    def test_named(self) -> None:
-        headers = shared({"Access-Control-Allow-Origin": SITE, "Vary": "Origin"}, cookie="sid")
-
-        assert headers == {
-            "Access-Control-Allow-Origin": SITE,
-            "Access-Control-Allow-Credentials": "true",
-            "Vary": "Origin",
-        }
-
-    @pytest.mark.parametrize(
-        "permission", [{}, {"Vary": "Origin"}, {"Access-Control-Allow-Origin": "*"}]
-    )
-    def test_not_named(self, permission: dict[str, str]) -> None:
-        assert shared(permission, cookie="sid") == permission
-
-    def test_no_cookie(self) -> None:
-        permission = {"Access-Control-Allow-Origin": SITE}
-
-        assert shared(permission, cookie="") == permission
