@@ -6,7 +6,7 @@ in the event log, and routed from there like every other domain event.  What bac
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from hashlib import sha256
 from typing import Any
@@ -28,16 +28,14 @@ from libs.common.web import http
 from libs.common.web.authentication import AppAuthenticator
 from services.dispatcher.api.queries import Attributes
 from services.dispatcher.api.reads import Reads
-from services.dispatcher.api.requests import Post, read_batch, read_event, read_former
+from services.dispatcher.api.requests import Post, Reader, read_batch, read_event, read_former
 from services.dispatcher.events.cloudevents import records_of
 from services.dispatcher.settings import DispatcherSettings
 
 TERMINATE_TTL = 300.0  # Seconds that a gateway may be cut off and still hear of a termination.
 LONGEST_TOKEN = 255  # Characters of an ``X-Idempotency-Key``.
 
-Reader = Callable[..., Post]
-
-# What of a query proves who asks, and says nothing about what for (`signing.check_request`).
+# What of a query proves who asks, and says nothing about what for (`signatures.check_request`).
 _PROOFS = {"auth_key", "auth_timestamp", "auth_version", "auth_signature", "body_md5"}
 
 
@@ -128,9 +126,8 @@ class PublishingApi:
 
     async def _post_former(self, request: web.Request) -> web.Response:
         """Publish as the first version of the API did, which Pusher calls deprecated."""
-        await self._publish(
-            request, partial(read_former, request.match_info["channel"], request.query)
-        )
+        channel, query = request.match_info["channel"], request.query
+        await self._publish(request, partial(read_former, channel=channel, query=query))
         return http.answer({}, status=202)
 
     async def _publish(self, request: web.Request, read: Reader) -> Post:

@@ -6,7 +6,7 @@ Pure.  Source: Pusher, "HTTP API"; docs/protocol.md, "HTTP API" and "What the of
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -68,6 +68,13 @@ class Post:
     asked: tuple[Attributes, ...]
 
 
+class Reader(Protocol):
+    """What reads a body, whatever its shape."""
+
+    def __call__(self, app: App, body: bytes, *, now: float, token: str = "") -> Post:
+        """See `read_event`."""
+
+
 _event = msgspec.json.Decoder(Event)
 _batch = msgspec.json.Decoder(Batch)
 
@@ -103,21 +110,21 @@ def read_batch(app: App, body: bytes, *, now: float, token: str = "") -> Post:
 
 
 def read_former(
-    channel: str, query: Mapping[str, str], app: App, body: bytes, *, now: float, token: str = ""
+    app: App, body: bytes, *, channel: str, query: Mapping[str, str], now: float, token: str = ""
 ) -> Post:
     """
-    Read an event as the first version of the API had it: the body is its data.
+    Read an event as the first version of the API had it; for the rest see `read_event`.
 
     Args:
+        app: The app that posts.
+        body: The event's data.
         channel: Its only channel.
-        query: Has its ``name``, and perhaps a ``socket_id`` and ``info``.
-        app: See `read_event`, as for the rest.
-        body: As received.
-        now: As there.
-        token: As there.
+        query: Has its ``name``, and perhaps a ``socket_id``.
+        now: UTC epoch seconds.
+        token: What the back end calls the request.
 
     Raises:
-        Invalid: As there.
+        Invalid: It breaks a rule, and says which.
     """
     try:
         data = body.decode()

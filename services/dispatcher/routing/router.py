@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from libs.common.apps.limits import Limits
 from services.dispatcher.events.event import DomainEvent
 from services.dispatcher.routing.rules import BadRoute, Reason, Routed, Rule, Unroutable
-from services.dispatcher.routing.scope import _scope
+from services.dispatcher.routing.scope import scope_of
 from services.dispatcher.settings import DispatcherSettings, Route
 
 
@@ -87,7 +87,7 @@ class Router:
         Raises:
             Unroutable: A route applies and cannot send the event, or it causes too many broadcasts.
         """
-        scope = _scope(record_topic, event)
+        scope = scope_of(record_topic, event)
         broadcasts: list[Routed] = []
         skipped: list[Skipped] = []
         for rule in self._rules.get(record_topic, ()):
