@@ -1,8 +1,9 @@
 """
 The auth service: who may join what.
 
-A core that decides (`identity`, `policy`, `issuing`) and endpoints around it.  It holds no connections, and of state
-only what it has heard of revocations; a gateway checks what it has issued without asking.
+Endpoints (`broadcasting`, `tokens`) around what it knows of users (`identity`, `memberships`).  It holds no
+connections, and of state only what it has heard of revocations and was told of memberships; a gateway checks
+what it has issued without asking.
 """
 
 import asyncio
@@ -56,7 +57,7 @@ class AuthRules(Protocol):
 
 class Auth:
     """
-    The service.  See `libs.common.web.http.server.Service`.
+    The service.  See `libs.common.web.server.Service`.
 
     Args:
         apps: The tenants; opened by the caller.

@@ -96,7 +96,7 @@ class UserAuthenticator:
             MissingToken: The request brings no token.
             BadToken: It is not believed.
             ForeignOrigin: It came in a cookie, from a page that is not the app's.
-            IdentityOutage: That cannot be told now.
+            ProviderUnavailable: That cannot be told now.
             AppUnnamed, WrongApp, UnknownApp, AppDisabled, Unavailable: Whom to ask depends on the app, see
                 `app_for`.
         """

@@ -85,7 +85,7 @@ class Introspector:
 
         Raises:
             BadToken: The identity server does not believe the token.
-            IdentityOutage: It gives no clear answer in time.
+            ProviderUnavailable: It gives no clear answer in time.
         """
         digest = credential.digest
         while True:

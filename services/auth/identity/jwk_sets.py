@@ -57,7 +57,7 @@ def parse(reply: ProviderReply, algorithms: Collection[str]) -> KeySet:
         algorithms: Those that the issuer's settings name.
 
     Raises:
-        IdentityOutage: It is none, or has no key that can be used.
+        ProviderUnavailable: It is none, or has no key that can be used.
     """
     if reply.status != 200:
         raise ProviderUnavailable(f"an answer of status {reply.status}")

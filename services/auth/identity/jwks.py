@@ -80,7 +80,7 @@ class Jwks:
 
         Raises:
             BadToken: The issuer has none of that name, or not for that algorithm.
-            IdentityOutage: The issuer's keys are not known.
+            ProviderUnavailable: The issuer's keys are not known.
         """
         known = (await self._current()).find(header)
         if known is None:

@@ -40,7 +40,7 @@ def read(spec: Introspection, reply: ProviderReply, *, now: float) -> Identity:
 
     Raises:
         BadToken: The token is not believed, or has expired, or names no user.
-        IdentityOutage: It is not clear.
+        ProviderUnavailable: It is not clear.
     """
     if spec.mode == "whoami" and reply.status in _NO:
         raise BadToken("the token is not believed where it comes from")

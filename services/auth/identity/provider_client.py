@@ -48,7 +48,7 @@ class ProviderClient:
         Ask.
 
         Raises:
-            IdentityOutage: There is no reply in time, or a longer one than asked for.
+            ProviderUnavailable: There is no reply in time, or a longer one than asked for.
         """
         if self._session is None:
             raise ProviderUnavailable("nothing can be asked before the start, or after the end")

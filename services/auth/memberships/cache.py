@@ -1,8 +1,8 @@
 """
-Answers that are remembered: is this user a member of that group?
+The cache of memberships: is this user a member of that group, as was answered lately?
 
-Pure.  Callers pass ``now``, monotonic seconds.  Of more answers than are kept the one that was longest not asked for is
-forgotten.
+Pure.  Callers pass ``now``, monotonic seconds.  Both answers are kept, yes and no.  When there are more than
+`size`, the answer that nobody has asked for the longest is forgotten (LRU).
 """
 
 from collections import OrderedDict
@@ -12,10 +12,10 @@ from libs.common.memberships.membership import Membership
 
 class MembershipCache:
     """
-    What was answered lately.
+    Answers to lookups of memberships, each for a while.
 
     Args:
-        ttl: Seconds for which an answer counts.
+        ttl: Seconds for which an answer counts, from the instant of its question.
         size: Answers that are kept at most.
     """
 

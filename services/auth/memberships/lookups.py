@@ -1,10 +1,10 @@
 """
-Questions about memberships: answered from memory where that counts, else asked together.
+Lookups of memberships: answered from the cache where it has an answer that counts, else asked together.
 
-What waits is asked in one call as soon as one may begin, so that a storm of questions is a few calls, and nobody waits
-for others to come.  The calls are this service's own: whoever asks may go away.  An answer counts for a while, and is
-forgotten when a change is heard of; one that a change has overtaken on its way is asked for again.  When a call fails,
-all who wait are told: they would ask the same backend.
+What waits is asked in one call as soon as one may begin, so that a storm of lookups is a few calls, and nobody
+waits for others to come.  The calls are this service's own: whoever asks may go away.  An answer counts for a
+while, and is forgotten when a change is heard of; one that a change has overtaken on its way is asked for again.
+When a call fails, all who wait are told: they would ask the same backend.
 """
 
 import asyncio
@@ -62,11 +62,11 @@ _Batch = dict[Membership, _Question]
 
 class MembershipLookups:
     """
-    Asks who belongs to what.
+    Tells who belongs to what: from its cache, or by asking the memberships in batches.
 
     Args:
-        memberships: Tell it.
-        settings: How long an answer counts, and how long one is waited for.
+        memberships: Where those are asked for that the cache does not have.
+        settings: How long an answer counts, how many are kept, and how long one is waited for.
         clock: Monotonic seconds.
     """
 
@@ -169,29 +169,31 @@ class MembershipLookups:
         overdue = asyncio.get_running_loop().call_later(timeout, self._overdue, batch)
         try:
             async with asyncio.timeout(timeout):
-                cache = await self._memberships.ask(list(batch))
+                answers = await self._memberships.ask(list(batch))
         except (Unavailable, TimeoutError) as error:
             self._fail(batch | self._waiting, error)
         except Exception as error:  # The border of a call: what we did wrong in one ends no other.
             log.exception("memberships.failed", lookups=len(batch))
             self._fail(batch, error)
         else:
-            self._answered(batch, cache, now)
+            self._answered(batch, answers, now)
         finally:
             overdue.cancel()
 
     def _overdue(self, batch: _Batch) -> None:
         self._fail(batch | self._waiting, TimeoutError())
 
-    def _answered(self, batch: _Batch, cache: Mapping[Membership, bool | None], now: float) -> None:
+    def _answered(
+        self, batch: _Batch, answers: Mapping[Membership, bool | None], now: float
+    ) -> None:
         again: _Batch = {}
         for membership, question in batch.items():
             if question.done.is_set():  # It was overdue; whether a change overtook it nobody noted.
                 continue
-            if question.is_outdated or membership not in cache:
+            if question.is_outdated or membership not in answers:
                 again[membership] = question
                 continue
-            question.answer = answer = cache[membership]
+            question.answer = answer = answers[membership]
             if answer is not None:
                 self._cache.keep(membership, is_member=answer, now=now)
             self._end(membership, question)

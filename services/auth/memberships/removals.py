@@ -126,4 +126,4 @@ class Removals:
 
 
 def _give_up(membership: Membership) -> None:
-    log.error("removal.given_up", app=membership.app, group=membership.group)
+    log.error("removals.given_up", app=membership.app, group=membership.group)

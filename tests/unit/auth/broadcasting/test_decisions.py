@@ -234,7 +234,7 @@ class TestRemovals:
             for number in range(MAX_WAITING + 1):
                 site.removals.add(Removed(ANN._replace(user=str(number)), site.now))
 
-        assert [(line["event"], line["group"]) for line in logs] == [("removal.given_up", "x:5")]
+        assert [(line["event"], line["group"]) for line in logs] == [("removals.given_up", "x:5")]
 
     async def test_control_away_for_too_long(
         self, site: Site, monkeypatch: pytest.MonkeyPatch
@@ -257,7 +257,7 @@ class TestRemovals:
                     while not logs:
                         await asyncio.sleep(0)
 
-        assert [line["event"] for line in logs] == ["removal.given_up"]
+        assert [line["event"] for line in logs] == ["removals.given_up"]
 
     async def test_control_away(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
         """An order that could not be sent is sent when control is back."""
