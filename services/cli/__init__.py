@@ -2,7 +2,7 @@
 The command line: ``fanfare COMMAND …``.
 
 Each command is a module with `configure`, which says what it takes, and `execute`, which does it and returns
-the exit status: 0 done, 1 it failed, 2 the settings or the words are wrong.
+the exit status: 0 done, 1 it failed, 2 the settings or the arguments are wrong.
 """
 
 import argparse
@@ -39,17 +39,17 @@ COMMANDS: dict[str, Subcommand] = {
 }
 
 
-def main(words: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """
-    Do what the words say.
+    Do what a command line says.
 
     Args:
-        words: Those after the program's name; None: the process's own.
+        argv: The arguments after the program's name; None: those of this process.
 
     Returns:
         The exit status.
     """
-    arguments = _parser().parse_args(words)
+    arguments = _parser().parse_args(argv)
     try:
         loaded = settings.load(path=arguments.config, environ=os.environ)
         return COMMANDS[arguments.command].execute(arguments, loaded)

@@ -20,7 +20,14 @@ from libs.common.apps.rotation import Secrets
 from libs.common.config.secret import Secret
 from libs.common.errors import Invalid, Misconfigured, Unavailable
 from libs.common.postgres.connection import PostgresConnection, reason
-from services.cli import arguments as words
+from services.cli.arguments import (
+    changes_of,
+    id_of,
+    is_customary,
+    limits_of,
+    origins_of,
+    secret_in,
+)
 from services.settings import Settings
 
 KEY_BYTES, SECRET_BYTES, MASTER_KEY_BYTES = 10, 32, 32
@@ -122,7 +129,7 @@ def _action(actions: Any, name: str, summary: str, act: Action) -> argparse.Argu
 
 
 def execute(arguments: argparse.Namespace, settings: Settings) -> int:
-    """Do it; raises Misconfigured where the apps are not in PostgreSQL, or the words are wrong."""
+    """Do it; raises Misconfigured where the apps are not in PostgreSQL, or the arguments are wrong."""
     url = settings.backends.apps
     if url.scheme == "memory":
         raise Misconfigured(
@@ -147,12 +154,12 @@ async def _connected(arguments: argparse.Namespace, settings: Settings) -> None:
 
 
 async def _add(arguments: argparse.Namespace, admin: AppAdmin) -> None:
-    app_id = "" if arguments.id is None else words.id_of(arguments.id)
+    app_id = "" if arguments.id is None else id_of(arguments.id)
     key = secrets.token_hex(KEY_BYTES) if arguments.key is None else arguments.key
     if not _KEY.fullmatch(key):
         raise Misconfigured(f"--key {key[:64]!r}: expected letters, digits and _ . -")
     is_known = arguments.secret_file is not None
-    secret = words.secret_in(arguments.secret_file) if is_known else secrets.token_hex(SECRET_BYTES)
+    secret = secret_in(arguments.secret_file) if is_known else secrets.token_hex(SECRET_BYTES)
     master_key = ""
     if arguments.master_key:
         master_key = base64.b64encode(secrets.token_bytes(MASTER_KEY_BYTES)).decode()
@@ -163,7 +170,7 @@ async def _add(arguments: argparse.Namespace, admin: AppAdmin) -> None:
         name=arguments.name,
         client_events=arguments.client_events,
         encryption_master_key=Secret(master_key),
-        limits=words.limits_of(arguments.limit),
+        limits=limits_of(arguments.limit),
     )
     app = await admin.add(lambda app_id: make(id=app_id), app_id)
     shown = "" if is_known else secret
@@ -172,7 +179,7 @@ async def _add(arguments: argparse.Namespace, admin: AppAdmin) -> None:
         if text:
             print(f"PUSHER_APP_{name}={text}")
     _say(_after_adding_app(app.id, is_known=is_known))
-    if not words.is_customary(app.id):
+    if not is_customary(app.id):
         _say(f"warning: the Python SDK refuses the id {app.id!r}, for it is not of digits alone.")
 
 
@@ -183,7 +190,7 @@ def _after_adding_app(app_id: str, *, is_known: bool) -> str:
 
 
 async def _set(arguments: argparse.Namespace, admin: AppAdmin) -> None:
-    columns, limits = _columns(arguments), words.changes_of(arguments.limit)
+    columns, limits = _columns(arguments), changes_of(arguments.limit)
     if not columns and not limits:
         raise Misconfigured("nothing to change: fanfare apps set --help tells what can be")
     await admin.change(arguments.id, columns, limits)
@@ -196,7 +203,7 @@ def _columns(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.name is not None:
         columns["name"] = arguments.name
     if arguments.origin or arguments.origins_any:
-        columns["allowed_origins"] = words.origins_of(arguments.origin or ())
+        columns["allowed_origins"] = origins_of(arguments.origin or ())
     for name in ("client_events", "tls_only", "subscription_counts"):
         if (switch := getattr(arguments, name)) is not None:
             columns[name] = switch == "on"

@@ -1,4 +1,4 @@
-"""What `fanfare apps` reads from its words: limits, origins, and a secret that exists already."""
+"""What the arguments of `fanfare apps` stand for: limits, origins, and a secret that exists already."""
 
 import json
 import math

@@ -58,12 +58,12 @@ def doubts(settings: Settings) -> Iterator[str]:
         yield from (f"app {app.id}: {doubt}" for doubt in _doubts(app, settings))
     without = {app.id for app in settings.apps if not app.encryption_master_key.reveal()}
     for number, policy in enumerate(settings.channels):
-        words = f'app {policy.app}: the policy for "{policy.pattern}"'
+        named = f'app {policy.app}: the policy for "{policy.pattern}"'
         if kind_of(policy.pattern) is Kind.ENCRYPTED and policy.app in without:
-            yield f"{words} lets nobody in, for the app has no encryption_master_key"
+            yield f"{named} lets nobody in, for the app has no encryption_master_key"
         before = _covering(policy, settings.channels[:number])
         if before is not None:
-            yield f'{words} never decides, for "{before}" stands before it and fits all its channels'
+            yield f'{named} never decides, for "{before}" stands before it and fits all its channels'
 
 
 def _covering(policy: ChannelPolicy, earlier: Iterable[ChannelPolicy]) -> str | None:

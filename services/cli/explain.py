@@ -24,7 +24,14 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """Somebody whom no token vouches for, as the words describe them; see `libs.common.policies.policies.Person`."""
+    """
+    Somebody as the arguments describe them, whom no token vouches for: a `policies.Person`.
+
+    Attributes:
+        id: The user's id.
+        info: What others would see: ``user_info``.
+        claims: What a token would say.
+    """
 
     id: str
     info: Mapping[str, Any]

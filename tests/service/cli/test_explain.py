@@ -33,8 +33,8 @@ async def explained(
     file: Path, capsys: pytest.CaptureFixture[str], channel: str
 ) -> tuple[int, list[str]]:
     """Run the command for user 7, in a thread: it has a loop of its own."""
-    words = ["explain", "--config", str(file), "--user", "7", "--channel", channel]
-    status = await asyncio.to_thread(main, words)
+    argv = ["explain", "--config", str(file), "--user", "7", "--channel", channel]
+    status = await asyncio.to_thread(main, argv)
     return status, capsys.readouterr().out.splitlines()
 
 

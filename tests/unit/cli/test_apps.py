@@ -40,17 +40,17 @@ class TestTable:
         ]
 
 
-class TestWords:
+class TestArguments:
     """Where the settings may be named."""
 
     @pytest.mark.parametrize(
-        "words", [["--config", "a.toml", "list"], ["list", "--config", "a.toml"]]
+        "argv", [["--config", "a.toml", "list"], ["list", "--config", "a.toml"]]
     )
-    def test_config(self, words: list[str]) -> None:
+    def test_config(self, argv: list[str]) -> None:
         """The file may be named before the action and after it."""
         parser = argparse.ArgumentParser()
         parser.add_argument("--config", type=Path)
         apps.configure(parser)
 
-        assert parser.parse_args(words).config == Path("a.toml")
+        assert parser.parse_args(argv).config == Path("a.toml")
         assert parser.parse_args(["list"]).config is None

@@ -1,4 +1,4 @@
-"""What `fanfare apps` reads from its words."""
+"""What the arguments of `fanfare apps` stand for."""
 
 import io
 from pathlib import Path

@@ -40,11 +40,11 @@ def explain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Explain:
     file = tmp_path / "fanfare.toml"
 
     def run(
-        channel: str, *words: str, more: str = "", app: str = "1", settings: str = SETTINGS
+        channel: str, *argv: str, more: str = "", app: str = "1", settings: str = SETTINGS
     ) -> tuple[int, str]:
         file.write_text(settings + more)
         named = ["--user", "7", "--app", app, "--channel", channel]
-        status = main(["explain", "--config", str(file), *named, *words])
+        status = main(["explain", "--config", str(file), *named, *argv])
         said = capsys.readouterr()
         return status, said.out + said.err
 
@@ -66,7 +66,7 @@ class TestDecision:
         ]
 
     @pytest.mark.parametrize(
-        "channel,words,last",
+        "channel,argv,last",
         [
             (
                 "private-company.5",
@@ -91,10 +91,8 @@ class TestDecision:
             ),
         ],
     )
-    def test_denied(
-        self, explain: Explain, channel: str, words: tuple[str, ...], last: str
-    ) -> None:
-        status, text = explain(channel, *words)
+    def test_denied(self, explain: Explain, channel: str, argv: tuple[str, ...], last: str) -> None:
+        status, text = explain(channel, *argv)
 
         assert status == 1
         assert text.splitlines()[-1] == last
@@ -171,10 +169,10 @@ class TestMembership:
 
 
 class TestWords:
-    """Status 2: the words are wrong."""
+    """Status 2: the arguments are wrong."""
 
     @pytest.mark.parametrize(
-        "channel,words,reason",
+        "channel,argv,reason",
         [
             ("a b", (), "--channel: invalid channel name 'a b'"),
             ("a", ("--claims", "["), "--claims: expected an object in JSON"),
@@ -183,9 +181,9 @@ class TestWords:
         ],
     )
     def test_refused(
-        self, explain: Explain, channel: str, words: tuple[str, ...], reason: str
+        self, explain: Explain, channel: str, argv: tuple[str, ...], reason: str
     ) -> None:
-        status, text = explain(channel, *words)
+        status, text = explain(channel, *argv)
 
         assert status == 2
         assert reason in text

@@ -1,4 +1,4 @@
-"""`fanfare test`: what its words must say."""
+"""`fanfare test`: what its arguments must say."""
 
 import argparse
 import socket
