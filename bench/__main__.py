@@ -1,8 +1,8 @@
 """
 ``python -m bench [--check]``: measure Fanfare on this machine, in some minutes.
 
-docs/benchmarks.md says how, and what the numbers mean.  The exit status is 1 where something is beyond its
-bound and ``--check`` was given, 2 where it cannot be measured.
+docs/benchmarks.md says how, and what the numbers mean.  The exit status is 1 where something is
+beyond its bound and ``--check`` was given, 2 where it cannot be measured.
 """
 
 import argparse
@@ -93,8 +93,8 @@ async def _bench() -> list[str]:
     """Measure everything; return what is beyond its bound."""
     began = time.monotonic()
     print(
-        f"{RUNS} runs each on {len(os.sched_getaffinity(0))} CPUs, Python {platform.python_version()}, "
-        f"Linux {platform.release()}\n"
+        f"{RUNS} runs each on {len(os.sched_getaffinity(0))} CPUs, "
+        f"Python {platform.python_version()}, Linux {platform.release()}\n"
         f"{'':<70}{'median':>10}{'lowest':>10}{'highest':>10}   bound"
     )
     found: list[str] = []

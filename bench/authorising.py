@@ -1,13 +1,14 @@
 """
-How fast one auth process decides, over HTTP, for users whom it knows by an HS256 token and a membership.
+How fast one auth process decides, over HTTP, for users with an HS256 token and a membership.
 
-Memberships are in PostgreSQL.  First a storm, as after a gateway has ended, at a process that has just begun and
-remembers nothing: all clients at once, each with a token and a connection of its own, want several channels, all in one
-request.  Now all answers are remembered.  Then the rate: a few connections, each with one request under way.  Then the
-storm again, twice: each client asks for one channel after the other, and for all in one request.
+Memberships are in PostgreSQL.  First a storm, as after a gateway has ended, at a process that has
+just begun and remembers nothing: all clients at once, each with a token and a connection of its
+own, want several channels, all in one request.  Now all answers are remembered.  Then the rate: a
+few connections, each with one request under way.  Then the storm again, twice: each client asks for
+one channel after the other, and for all in one request.
 
-Connections are open before, as a load balancer holds them; a client's time runs from the storm's beginning, so that
-whoever waits in the queue is charged for it.
+Connections are open before, as a load balancer holds them; a client's time runs from the storm's
+beginning, so that whoever waits in the queue is charged for it.
 """
 
 import asyncio
@@ -37,7 +38,8 @@ AT_ONCE = 1000  # Memberships that are written together.
 SECRET = "the-secret-of-the-bench-0123456789"  # noqa: S105 - of a process that ends with the bench
 SOCKET = "1.1"
 
-# All clients come from one address here: what auth allows one a second would be measured, and not auth.
+# All clients come from one address here: what auth allows one a second would be measured, and not
+# auth.
 _SECTIONS = f"""
 [auth]
 requests_per_address = 0

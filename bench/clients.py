@@ -52,7 +52,7 @@ class Crowd:
 
     Args:
         port: Of the server, on loopback.
-        key: Of the app.
+        key: The key of the app.
     """
 
     def __init__(self, port: int, key: str) -> None:

@@ -1,8 +1,9 @@
 """
 How long a client waits until it is connected and subscribed, while others receive.
 
-Clients come at a steady rate, whether or not those before them are done, and their time runs from the instant
-at which they were due: a server that stalls is charged for all who would have come meanwhile.
+Clients come at a steady rate, whether or not those before them are done, and their time runs from
+the instant at which they were due: a server that stalls is charged for all who would have come
+meanwhile.
 """
 
 import asyncio
@@ -29,7 +30,7 @@ LIMIT = 10.0  # Seconds after which a client counts as having waited for ever.
 
 
 async def measure(deployment: Deployment) -> Sample:
-    """Measure how long newcomers wait: half of them no longer than the median, all but 1 % than p99."""
+    """Measure how long newcomers wait: the median, and the time that all but 1 % need (p99)."""
     async with (
         deployment.bus() as bus,
         deployment.running("gateway") as gateway,
@@ -48,7 +49,7 @@ async def measure(deployment: Deployment) -> Sample:
 
 
 async def _deliver(bus: Bus, crowd: Crowd) -> float:
-    """Publish at the rate until the time is over; return how many events a second the crowd received."""
+    """Publish at the rate until time is up; return how many events a second the crowd received."""
     began, size = time.monotonic(), EVENTS * SUBSCRIBERS * SIZE
     crowd.tell(f"receive {size}")
     await _publish(bus)

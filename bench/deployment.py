@@ -1,4 +1,4 @@
-"""What is measured: Fanfare's own processes, started as an operator does, on a Redis of the bench's own."""
+"""What is measured: Fanfare's own processes, started as operators do, on the bench's own Redis."""
 
 import secrets
 from collections.abc import AsyncIterator
@@ -55,11 +55,11 @@ class Deployment:
         """
         Run services in one process.
 
-        All settings are the defaults, but for pings: on a slow machine they would come within a run, and be
-        counted as deliveries.
+        All settings are the defaults, but for pings: on a slow machine they would come within a
+        run, and be counted as deliveries.
 
         Args:
-            services: Their names.
+            services: The names of the services.
             backends: Further lines of the section ``[backends]``.
             more: Further sections.
         """

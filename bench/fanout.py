@@ -1,8 +1,9 @@
 """
 What a delivery costs the gateway, next to what it costs a loop of write(2).
 
-Both serve the same number of connections to the same kind of clients, and write the same number of bytes.  An
-event is published when all clients have received the one before it; a burst is one publish of sixteen events.
+Both serve the same number of connections to the same kind of clients, and write the same number of
+bytes.  An event is published when all clients have received the one before it; a burst is one
+publish of sixteen events.
 """
 
 import time
@@ -27,7 +28,8 @@ MESSAGE = event_frame(CHANNEL.name, "event", DATA)
 SIZE = len(frame(MESSAGE))  # With the WebSocket header: what one subscriber receives.
 BURST = 16
 
-TURNS = 12  # Of the gateway and of the loop in a run, one after the other: what disturbs one disturbs both.
+# Turns of the gateway and of the loop in a run, alternately: what disturbs one disturbs both.
+TURNS = 12
 EVENTS = 10  # One at a time, in a turn.
 BURSTS = 5  # To the gateway's clients, in a turn.
 LOOP_BURSTS = 1  # The loop takes so much longer for one.

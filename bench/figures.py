@@ -1,8 +1,8 @@
 """
 What is reported, and what may not be exceeded.
 
-Pure.  A sample is what one run measured, by name; a line of the report is a name's median over all runs with
-the lowest and the highest.
+Pure.  A sample is what one run measured, by name; a line of the report is a name's median over all
+runs with the lowest and the highest.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,12 +23,12 @@ class Figure:
     A line of the report.
 
     Attributes:
-        name: In samples.
-        title: What it is.
+        name: What samples call it.
+        title: What it measures, in words.
         unit: In which it is printed; empty: none.
         scale: From the sample's unit, seconds or bytes, to this one.
         at_most: The most that the median may be, as printed.
-        at_least: The least.
+        at_least: The least that the median may be, as printed.
     """
 
     name: str

@@ -1,8 +1,8 @@
 """
 How many events a second go all the way: Kafka, dispatcher, Redis, gateway, one subscriber.
 
-All records wait in Kafka before the dispatcher starts, so nothing but the way itself sets the pace, and the
-subscriber checks that each event arrives once and in order.
+All records wait in Kafka before the dispatcher starts, so nothing but the way itself sets the pace,
+and the subscriber checks that each event arrives once and in order.
 """
 
 import asyncio

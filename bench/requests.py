@@ -1,4 +1,4 @@
-"""As much of HTTP as measuring auth needs: a request out, its answer in, on a connection that stays."""
+"""As much of HTTP as measuring auth needs: requests and answers on a connection that stays."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping

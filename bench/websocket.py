@@ -1,7 +1,8 @@
 """
 As much of WebSocket and of Pusher as measuring needs: requests out, payloads in.
 
-Pure.  It masks with zeros, which RFC 6455 allows and no server can tell, so that measuring costs little.
+Pure.  It masks with zeros, which RFC 6455 allows and no server can tell, so that measuring costs
+little.
 """
 
 import struct
@@ -40,7 +41,7 @@ def subscribe(channel: str, auth: str = "") -> bytes:
 
 
 def subscribe_private(app: App, greeting: bytes, channel: str) -> bytes:
-    """Compose the frame that subscribes to a private channel, signed for the connection greeted so."""
+    """Compose the frame that subscribes to a private channel, signed for the greeted connection."""
     socket_id = msgspec.json.decode(read(greeting)["data"])["socket_id"]
     return subscribe(channel, token(app, channel_text(socket_id, channel)))
 
@@ -71,7 +72,7 @@ def expect(payload: bytes, event: str) -> bytes:
 
 
 class Decoder:
-    """Turns what a gateway sends into the payloads of text frames; the answer to `upgrade` comes first."""
+    """Turns what a gateway sends, after its answer to `upgrade`, into payloads of text frames."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()

@@ -83,7 +83,7 @@ class Crowd(Worker):
 
 @asynccontextmanager
 async def running(*command: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run a process with pipes; it ends with the context, and with its input should we be killed."""
+    """Run a process with pipes; it ends with the context, or with its input if we are killed."""
     process = await asyncio.create_subprocess_exec(
         *command, cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )

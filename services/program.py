@@ -61,7 +61,8 @@ def build(
         settings: As loaded.
         names: Of `services.settings.SERVICES`.
         backends: Opened by the caller.
-        ring: The keys of channel tokens, if the caller is to replace them; None: those of the settings.
+        ring: The keys of channel tokens, if the caller is to replace them; None: those of the
+            settings.
 
     Raises:
         Misconfigured: A setting that only its service understands cannot work.

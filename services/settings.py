@@ -1,8 +1,8 @@
 """
 The whole file: the sections of all services, and what must hold between them.
 
-Pure, but for the reading of the file.  What one section can check alone, its struct checks; here stands what
-needs several.  docs/configuration.md is the operator's view.
+Pure, but for the reading of the file.  What one section can check alone, its struct checks; here
+stands what needs several.  docs/configuration.md is the operator's view.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -58,7 +58,8 @@ _SCHEMES: Mapping[str, tuple[str, ...]] = {
     "sightings": ("memory", *_POSTGRES),
 }
 
-# What a service meets other processes at.  Apps on memory:// are those of the file, which all can read.
+# What a service meets other processes at.  Apps on memory:// are those of the file, which all can
+# read.
 _MEETING_POINTS: Mapping[str, tuple[str, ...]] = {
     "gateway": ("bus", "roster", "control"),
     "auth": ("control",),
@@ -69,7 +70,9 @@ _MEETING_POINTS: Mapping[str, tuple[str, ...]] = {
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
-    The file.  Where only one app exists, routes and policies that named none name it when `load` returns.
+    The file.
+
+    Where only one app exists, `load` names it in routes and policies that name none.
 
     Attributes:
         server: Where the process listens, and how it stops.
@@ -139,7 +142,8 @@ def check_services(settings: Settings, names: Collection[str]) -> None:
         names: Which services run in this process.
 
     Raises:
-        Misconfigured: Some of them run elsewhere, and a backend is memory, which no other process sees.
+        Misconfigured: Some of them run elsewhere, and a backend is memory, which no other process
+            sees.
     """
     _refuse([f"there is no service {name!r}" for name in names if name not in SERVICES])
     if set(names) == set(SERVICES):
@@ -153,8 +157,9 @@ def check_services(settings: Settings, names: Collection[str]) -> None:
     ]
     if alone:
         raise Misconfigured(
-            f"{_listed(names)} cannot meet the other services on memory://, which no other process sees: "
-            f"name real servers in {_listed(alone)}, or run all four services in one process"
+            f"{_listed(names)} cannot meet the other services on memory://, "
+            f"which no other process sees: name real servers in {_listed(alone)}, "
+            "or run all four services in one process"
         )
 
 
@@ -173,7 +178,9 @@ def _backend_problems(backends: BackendSettings) -> Iterator[str]:
         url: Url = getattr(backends, backend)
         if url.scheme not in schemes:
             allowed = ", ".join(f"{scheme}://" for scheme in schemes)
-            yield f"backends.{backend}: expected a URL that begins with one of {allowed}; found {url}"
+            yield (
+                f"backends.{backend}: expected a URL that begins with one of {allowed}; found {url}"
+            )
         else:
             yield from _url_problems(backend, url)
     if _redis_place(backends.bus) != _redis_place(backends.roster):
@@ -213,7 +220,8 @@ def _app_problems(settings: Settings, *, is_named: bool) -> Iterator[str]:
         )
     elif not settings.apps:
         yield (
-            "there are no apps: add [[apps]] to the configuration, name a PostgreSQL in backends.apps, "
+            "there are no apps: add [[apps]] to the configuration, "
+            "name a PostgreSQL in backends.apps, "
             "or try the example with --config deploy/dev.toml"
         )
     try:
@@ -228,7 +236,10 @@ def _rule_problems(settings: Settings) -> Iterator[str]:
         if named and ids and named not in ids:
             yield f"{place} names the app {named!r}, which does not exist"
         if not named and len(ids) != 1 and (ids or not _is_memory(settings.backends.apps)):
-            yield f"{place} must name its app: only where the file has a single app it may be left out"
+            yield (
+                f"{place} must name its app: "
+                "only where the file has a single app it may be left out"
+            )
     for issuer in settings.auth.issuers:
         if issuer.app and ids and issuer.app not in ids:
             yield f'issuer "{issuer.issuer}" names the app {issuer.app!r}, which does not exist'
@@ -244,7 +255,10 @@ def _membership_problems(settings: Settings) -> Iterator[str]:
         yield "auth.memberships.query reads a PostgreSQL: name it in backends.memberships"
     if settings.auth.memberships.topic and not _is_memory(settings.backends.events):
         # What was read and committed would be gone with the process.
-        yield "auth.memberships.topic needs a PostgreSQL in backends.memberships, to keep what it tells"
+        yield (
+            "auth.memberships.topic needs a PostgreSQL in backends.memberships, "
+            "to keep what it tells"
+        )
 
 
 def _kid_problems(settings: Settings) -> Iterator[str]:
@@ -261,7 +275,8 @@ def _timer_problems(settings: Settings) -> Iterator[str]:
     renew, grace = settings.gateway.lease_renew, settings.presence.lease_grace
     if grace <= renew:
         yield (
-            f"presence.lease_grace ({grace:g}) must be longer than gateway.lease_renew ({renew:g}), "
+            f"presence.lease_grace ({grace:g}) must be longer than "
+            f"gateway.lease_renew ({renew:g}), "
             "lest an outage of the roster ends the leases of gateways that live"
         )
 
@@ -296,7 +311,7 @@ def _exposed_secrets(settings: Settings) -> Iterator[str]:
 
 
 def _secrets(settings: Settings) -> Iterator[tuple[str, Secret]]:
-    """Yield every secret, and its place in words; of a key, which can be written in many ways, the thumbprint."""
+    """Yield every secret, with its place in words; a key has many spellings, and one thumbprint."""
     for app in settings.apps:
         yield from ((f"a secret of app {app.id}", secret) for secret in app.secrets)
         yield f"the encryption_master_key of app {app.id}", app.encryption_master_key

@@ -1,8 +1,8 @@
 """
 Back ends: their requests to auth, and what these are answered.
 
-Whoever calls signs the request as for the Pusher HTTP API, or names its app's key and secret with HTTP's Basic scheme,
-and speaks for its app alone.
+Whoever calls signs the request as for the Pusher HTTP API, or names its app's key and secret with
+HTTP's Basic scheme, and speaks for its app alone.
 """
 
 from collections.abc import Awaitable, Callable
@@ -33,7 +33,7 @@ class BackEnds:
     Takes the requests of back ends.
 
     Args:
-        authenticator: Knows back ends.
+        authenticator: Tells which app's back end calls.
         throttle: Holds apps to their rates.
         clock: UTC epoch seconds.
     """
@@ -46,7 +46,7 @@ class BackEnds:
         self._clock = clock
 
     async def answered(self, request: web.Request, work: Work) -> web.Response:
-        """Find out who calls, count the request, and answer what `work` does, or why it refuses to."""
+        """Find out who calls, count the request, and answer with what `work` returns or refuses."""
 
         async def called(request: web.Request) -> web.Response:
             return await work(await self._call(request))

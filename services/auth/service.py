@@ -1,9 +1,9 @@
 """
 The auth service: who may join what.
 
-Endpoints (`broadcasting`, `tokens`) around what it knows of users (`identity`, `memberships`).  It holds no
-connections, and of state only what it has heard of revocations and was told of memberships; a gateway checks
-what it has issued without asking.
+Endpoints (`broadcasting`, `tokens`) around what it knows of users (`identity`, `memberships`).  It
+holds no connections, and of state only what it has heard of revocations and was told of
+memberships; a gateway checks what it has issued without asking.
 """
 
 import asyncio
@@ -61,9 +61,9 @@ class Auth:
 
     Args:
         apps: The tenants; opened by the caller.
-        settings: Whose tokens are believed, and bounds.
+        settings: Issuers and identity servers that are believed, and bounds.
         policies: Who may join what.
-        guards: Those of public channels, which gateways ask.
+        guards: The policies of public channels, by which gateways judge.
         rates: Counts what apps do.
         control: Announces revocations, and which memberships ended.
         memberships: Who belongs to what.

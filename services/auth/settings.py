@@ -32,13 +32,15 @@ class Issuer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     Attributes:
         issuer: What their ``iss`` must be.
         audience: What their ``aud`` must be.
-        algorithms: Those allowed; either with a shared secret (HS…) or with a public key, never both.
+        algorithms: Those allowed; either with a shared secret (HS…) or with a public key, never
+            both.
         secret: The shared secret of HS… algorithms, 32 bytes or more.
         key: The public key of the others, as PEM.
         jwks: In its place, the URL where the issuer publishes its keys (RFC 7517).
         app: The id of the only app whose users they are; empty: of any.
         user_id: The claim that has the user's id.
-        user_info: What other members of a presence channel are told: a name, and the claim it is from.
+        user_info: What other members of a presence channel are told: a name, and the claim it is
+            from.
     """
 
     issuer: Annotated[str, Meta(min_length=1)]
@@ -64,7 +66,8 @@ class Issuer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             self._check_secret()
         elif bool(self.key) == bool(self.jwks) or self.secret.reveal():
             raise ValueError(
-                f'issuer "{self.issuer}" needs key (a public key as PEM) or jwks (a URL), and no secret'
+                f'issuer "{self.issuer}" needs key (a public key as PEM) or jwks (a URL), '
+                "and no secret"
             )
         if self.jwks:
             check_url(self.jwks, f'the jwks of issuer "{self.issuer}"')
@@ -72,24 +75,31 @@ class Issuer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def _check_secret(self) -> None:
         if self.key or self.jwks or len(self.secret.reveal().encode()) < SHORTEST_SECRET:
             raise ValueError(
-                f'issuer "{self.issuer}" needs a secret of {SHORTEST_SECRET} bytes or more, and no key'
+                f'issuer "{self.issuer}" needs a secret of {SHORTEST_SECRET} bytes or more, '
+                "and no key"
             )
 
 
 class Introspection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
-    Who is asked about the tokens of an app that are no JWT of an issuer: of Laravel Sanctum, or of sessions.
+    Who is asked about those tokens of an app that are no JWT of an issuer.
+
+    Such are the tokens of Laravel Sanctum, and cookies of sessions.
 
     Attributes:
         app: The app's id; may be left out where only one app exists.
-        url: Whom to ask.
-        mode: ``introspect`` posts the token there (RFC 7662); ``whoami`` asks with the caller's own header or cookie.
+        url: The address that is asked.
+        mode: ``introspect`` posts the token there (RFC 7662); ``whoami`` asks with the caller's own
+            header or cookie.
         method: How ``whoami`` asks.
         client_id: Who we are to ``introspect``, as HTTP Basic; empty: it does not want to know.
-        client_secret: The proof.
-        plain_http: Whether ``http://`` may lead elsewhere than to this machine, where tokens can be read on the way.
-        user_id: The path to the user's id in the answer, such as ``data.id``; empty: ``sub``, or ``id`` with ``whoami``.
-        user_info: What other members of a presence channel are told: a name, and the path it is from.
+        client_secret: The password that goes with `client_id`.
+        plain_http: Whether ``http://`` may lead elsewhere than to this machine, where tokens can be
+            read on the way.
+        user_id: The path to the user's id in the answer, such as ``data.id``; empty: ``sub``, or
+            ``id`` with ``whoami``.
+        user_info: What other members of a presence channel are told: a name, and the path it is
+            from.
         cache: Seconds for which an answer is believed, and a fifth of it where it is no.
         timeout: Seconds to wait for an answer.
         max_body: Bytes of an answer.
@@ -128,7 +138,7 @@ def check_url(text: str, what: str, *, plain_http: bool = False) -> None:
     Check whom tokens are entrusted to.
 
     Args:
-        text: A URL of theirs.
+        text: The URL.
         what: Its name in messages.
         plain_http: Whether ``http://`` may lead elsewhere than to this machine.
 
@@ -155,7 +165,8 @@ class MembershipSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     How memberships are read, and how long an answer counts: ``[auth.memberships]``.
 
     Attributes:
-        query: SQL that reads them in tables of the operator's; empty: they are rows of ``fanfare_memberships``.
+        query: SQL that reads them in tables of the operator's; empty: they are rows of
+            ``fanfare_memberships``.
         topic: A compacted topic of the event log that tells of them; empty: none.
         group: The consumer group that reads it.
         cache: Seconds for which an answer counts, unless a change is heard of.
@@ -198,11 +209,13 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         read_timeout: Seconds in which a body must have arrived.
         requests_per_address: A second, of one address and in each process; 0 or -1: no limit.
         requests_per_user: A second, of one user and in each process; 0 or -1: no limit.
-        cookie: The name of the cookie that holds the token where there is no ``Authorization``; empty: none does.
+        cookie: The name of the cookie that holds the token where there is no ``Authorization``;
+            empty: none does.
         issuers: Whose tokens count.
-        jwks_ttl: Seconds after which published keys are read again, while those known go on being used.
+        jwks_ttl: Seconds after which published keys are read again, while those known go on being
+            used.
         jwks_max_age: Seconds after which they are no longer, if they could not be.
-        introspection: Who is asked about other tokens.
+        introspection: Identity servers that are asked about other tokens, one for each app.
         memberships: Who belongs to what.
     """
 

@@ -1,8 +1,8 @@
 """
 The command line: ``fanfare COMMAND …``.
 
-Each command is a module with `configure`, which says what it takes, and `execute`, which does it and returns
-the exit status: 0 done, 1 it failed, 2 the settings or the arguments are wrong.
+Each command is a module with `configure`, which says what it takes, and `execute`, which does it
+and returns the exit status: 0 done, 1 it failed, 2 the settings or the arguments are wrong.
 """
 
 import argparse

@@ -1,4 +1,8 @@
-"""Add, list, change, switch and rotate apps that are in PostgreSQL; a change takes effect at once."""
+"""
+Add, list, change, switch and rotate apps that are in PostgreSQL.
+
+A change takes effect at once.
+"""
 
 import argparse
 import asyncio
@@ -38,9 +42,10 @@ _KEY = re.compile(r"[A-Za-z0-9_.-]{1,200}")
 _ROTATION = """
 Three steps put a new secret in the place of the old one without downtime:
   1. fanfare apps rotate ID            adds a new one, which verifies; the old one still signs
-  2. fanfare apps rotate ID --use      once every process has it: it signs, and the old one still verifies
+  2. fanfare apps rotate ID --use      once every process has it: it signs, the old still verifies
   3. fanfare apps rotate ID --finish   once every back end signs with it: the old ones are dropped
-A step that is taken twice does no harm, and one that is taken too early is refused; but step 1 adds one each time.
+A step that is taken twice does no harm, and one that is taken too early is refused;
+but step 1 adds a secret each time.
 """
 
 
@@ -53,7 +58,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add.add_argument(
         "--secret-file",
         metavar="FILE",
-        help="holds the secret that its back ends have already, - for the standard input (default: a random one)",
+        help="holds the secret that its back ends have already, - for the standard input "
+        "(default: a random one)",
     )
     add.add_argument("--name", default="", help="for people")
     add.add_argument(
@@ -67,7 +73,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=NUMBER",
-        help="a limit, such as connections=1000, 0 for none; as in [apps.limits], and once for each",
+        help="a limit, such as connections=1000, 0 for none; as in [apps.limits], "
+        "and once for each",
     )
     _configure_set(actions)
     listing = _action(actions, "list", "list the apps, without their secrets", _list)
@@ -129,7 +136,7 @@ def _action(actions: Any, name: str, summary: str, act: Action) -> argparse.Argu
 
 
 def execute(arguments: argparse.Namespace, settings: Settings) -> int:
-    """Do it; raises Misconfigured where the apps are not in PostgreSQL, or the arguments are wrong."""
+    """Do it; raises Misconfigured where apps are not in PostgreSQL, or the arguments are wrong."""
     url = settings.backends.apps
     if url.scheme == "memory":
         raise Misconfigured(
@@ -235,8 +242,8 @@ async def _rotate(arguments: argparse.Namespace, admin: AppAdmin) -> None:
     if arguments.use:
         await admin.rotate(arguments.id, rotation.used)
         _say(
-            f"the newest secret of app {arguments.id} signs, and the others still verify. Give it to all back ends; "
-            f"when none signs with another any more: {name} --finish"
+            f"the newest secret of app {arguments.id} signs, and the others still verify. "
+            f"Give it to all back ends; when none signs with another any more: {name} --finish"
         )
     elif arguments.finish:
         await admin.rotate(arguments.id, rotation.finished)
@@ -250,8 +257,9 @@ async def _rotate(arguments: argparse.Namespace, admin: AppAdmin) -> None:
 
 def _after_adding(known: Secrets, app_id: str, name: str) -> str:
     return (
-        f"app {app_id} has {rotation.count(known)} secrets: all verify, the first one signs. The new one is shown this "
-        "once. Services know it at once; behind a pooler that changes servers between transactions, within a minute. "
+        f"app {app_id} has {rotation.count(known)} secrets: all verify, the first one signs. "
+        "The new one is shown this once. Services know it at once; "
+        "behind a pooler that changes servers between transactions, within a minute. "
         f"Then: {name} --use"
     )
 

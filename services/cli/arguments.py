@@ -1,4 +1,4 @@
-"""What the arguments of `fanfare apps` stand for: limits, origins, and a secret that exists already."""
+"""What the arguments of `fanfare apps` stand for: limits, origins, a secret that exists already."""
 
 import json
 import math
@@ -80,7 +80,7 @@ def id_of(text: str) -> str:
     Read an app's id.
 
     Raises:
-        Misconfigured: It is empty.
+        Misconfigured: The text is empty.
     """
     if not text:
         raise Misconfigured("--id: expected a text that is not empty, digits by custom")
@@ -94,10 +94,10 @@ def is_customary(app_id: str) -> bool:
 
 def secret_in(file: str) -> str:
     """
-    Read a secret from a file, or from the standard input, which ``-`` stands for; one line break may end it.
+    Read a secret from a file; ``-`` is the standard input.  One line break may end it.
 
     Raises:
-        Misconfigured: There is none.
+        Misconfigured: The file cannot be read, or does not hold one line of text.
     """
     try:
         text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")

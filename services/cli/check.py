@@ -1,4 +1,8 @@
-"""Check the settings without starting anything: exit status 0, or 2 and what is wrong; doubts are warnings."""
+"""
+Check the settings without starting anything.
+
+The exit status is 0, or 2 with what is wrong; doubts are warnings.
+"""
 
 import argparse
 import re
@@ -19,9 +23,8 @@ from services.program import certificate_of
 from services.settings import SERVICES, Settings, check_services
 
 _EVERY = "{*}"  # The shape of a pattern such as ``{any*}``.
-ENVELOPE = (
-    1024  # Bytes of a request's body that its event's data cannot have: name, channel, braces.
-)
+# Bytes of a request's body that its event's data cannot have: name, channel, braces.
+ENVELOPE = 1024
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -47,8 +50,10 @@ def execute(arguments: argparse.Namespace, settings: Settings) -> int:
         compiled(settings.routes, MemoryApps(settings.apps), settings.dispatcher)
     for doubt in doubts(settings):
         print(f"fanfare: warning: {doubt}", file=sys.stderr)
-    counts = f"{len(settings.apps)} apps, {len(settings.channels)} policies, {len(settings.routes)} routes"
-    print(f"the settings are good: {counts}")
+    print(
+        f"the settings are good: {len(settings.apps)} apps, "
+        f"{len(settings.channels)} policies, {len(settings.routes)} routes"
+    )
     return 0
 
 
@@ -63,7 +68,9 @@ def doubts(settings: Settings) -> Iterator[str]:
             yield f"{named} lets nobody in, for the app has no encryption_master_key"
         before = _covering(policy, settings.channels[:number])
         if before is not None:
-            yield f'{named} never decides, for "{before}" stands before it and fits all its channels'
+            yield (
+                f'{named} never decides, for "{before}" stands before it and fits all its channels'
+            )
 
 
 def _covering(policy: ChannelPolicy, earlier: Iterable[ChannelPolicy]) -> str | None:

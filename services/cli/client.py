@@ -1,4 +1,4 @@
-"""What the commands say to a running deployment: the Pusher HTTP API, signed, over its public address."""
+"""What commands say to a running deployment: the Pusher HTTP API, over its public address."""
 
 import hashlib
 import time

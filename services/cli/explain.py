@@ -1,4 +1,8 @@
-"""Explain whether a user may join a channel: which policy decides, and why.  Exit status 0: they may; 1: not."""
+"""
+Explain whether a user may join a channel: which policy decides, and why.
+
+The exit status is 0 where they may, and 1 where not.
+"""
 
 import argparse
 import asyncio

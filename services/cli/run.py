@@ -20,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(arguments: argparse.Namespace, settings: Settings) -> int:
-    """Run until told to stop, or until a service crashes; raises Misconfigured where they cannot run."""
+    """Run until told to stop, or until a service crashes; raises Misconfigured as `program.run`."""
     logs.configure(settings.log)
     try:
         program.run(

@@ -1,7 +1,8 @@
 """
 Make a token (JWT) for trying out, signed with the secret of an issuer in the settings.
 
-With --channels it is a channel token, which a gateway takes as it is, signed with a key of tokens.keys.
+With --channels it is a channel token, which a gateway takes as it is, signed with a key of
+tokens.keys.
 """
 
 import argparse
@@ -77,7 +78,7 @@ def make(settings: Settings, user: str, *, ttl: float, claims: dict[str, Any]) -
     Make a token of the first issuer that has a shared secret.
 
     Raises:
-        Misconfigured: There is none.
+        Misconfigured: No issuer has one.
     """
     issuer = _issuer(settings)
     now = int(time.time())
@@ -99,7 +100,7 @@ def make_for_channels(settings: Settings, grant: Mapping[str, Any], *, app_id: s
 
     Args:
         settings: With a key that signs.
-        grant: The fields of `libs.common.tokens.channel_tokens.Grant`.
+        grant: The fields of `libs.common.tokens.channel_tokens.TokenRequest`.
         app_id: The app that it is good for.
 
     Raises:

@@ -1,4 +1,8 @@
-"""Test a running deployment: connect, authorise or sign in, subscribe, publish, receive; each step with its time."""
+"""
+Test a running deployment: connect, authorise or sign in, subscribe, publish, receive.
+
+Each step is printed with the time that it took.
+"""
 
 import argparse
 import asyncio
@@ -30,12 +34,12 @@ class Trial:
     One journey of one client.
 
     Args:
-        http: For all requests.
+        http: Sends all requests.
         url: Where the deployment is.
-        app: Whose client this is.
+        app: The app of the client.
         channel: What to subscribe to.
-        bearer: A token (JWT) for the auth endpoints; None: they are not asked, which does for public channels
-            that no policy guards.
+        bearer: A token (JWT) for the auth endpoints; None: they are not asked, which does for
+            public channels that no policy guards.
     """
 
     def __init__(
@@ -52,7 +56,7 @@ class Trial:
         self._mark = msgspec.json.encode({"at": time.time()}).decode()
 
     async def run(self) -> None:
-        """Take each step, and print how long it took; raises `Failed` at the first that goes wrong."""
+        """Take each step, and print how long it took; raises `Failed` where one goes wrong."""
         for name, step in self._steps():
             began = time.perf_counter()
             try:
@@ -138,7 +142,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--user",
-        help="authorise, or sign in where the channel is public, as this user, at the deployment's own auth endpoints",
+        help="authorise, or sign in where the channel is public, as this user, "
+        "at the deployment's own auth endpoints",
     )
     parser.add_argument(
         "--claim", action="append", default=[], metavar="NAME=VALUE", help="see fanfare token"

@@ -1,9 +1,10 @@
 """
 From the event log to the bus: read, route, publish, commit.
 
-A batch is committed once the bus has all its broadcasts and the dead-letter topic all that could not be sent.
-While a backend is away the same batch is tried again, and nothing more is read.  A batch may be published more
-than once; the bus knows each record's broadcasts by their source and appends them once.
+A batch is committed once the bus has all its broadcasts and the dead-letter topic all that could
+not be sent.  While a backend is away the same batch is tried again, and nothing more is read.  A
+batch may be published more than once; the bus knows each record's broadcasts by their source and
+appends them once.
 """
 
 import time
@@ -36,8 +37,8 @@ class Pipeline:
     One consumer of the event log.
 
     Args:
-        settings: Group, topics and bounds.
-        router: The rules.
+        settings: The consumer group, the dead-letter topic and bounds.
+        router: The routes, compiled.
         events: Where records come from, and where dead letters go.
         bus: Where broadcasts go.
         counts: What became of records and broadcasts, by name.
@@ -133,7 +134,7 @@ class Pipeline:
         return NewRecord(topic, record.value, record.key, (*record.headers, *headers))
 
     async def _bury(self, letters: Sequence[NewRecord]) -> None:
-        """Append dead letters; one that is too large leaves its content behind, and says where it lies."""
+        """Append dead letters; one that is too large only says where its content lies."""
         try:
             await self._retry.until_done(lambda: self._events.append(letters))
         except RecordTooLarge:

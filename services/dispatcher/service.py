@@ -48,14 +48,14 @@ class Dispatcher:
     The dispatcher service.  Any number may run at once: they share the topics' partitions.
 
     Args:
-        settings: Group, topics and bounds.
-        apps: Whose events these are.
-        routes: The rules.
+        settings: The consumer group, the dead-letter topic and bounds.
+        apps: The tenants; opened by the caller.
+        routes: From domain events to channels, in the order of the file.
         bus: Takes broadcasts.
         events: Gives and takes domain events.
-        control: Takes orders to gateways.
-        roster: Knows users.
-        tally: Knows subscriptions.
+        control: Takes commands to gateways.
+        roster: Tells which users are in a presence channel.
+        tally: Tells how many subscribe to a channel.
         rates: Counts what apps do.
 
     Raises:
@@ -153,7 +153,7 @@ class Dispatcher:
         """Stop at once: what was read and not committed comes again, here or elsewhere."""
 
     def health(self) -> dict[str, str]:
-        """See `runtime.Service.health`."""
+        """See `libs.common.web.server.Service.health`."""
         waiting = self._pipeline is not None and self._pipeline.is_waiting
         return {"pipeline": "waiting for a backend" if waiting else "ok"}
 
@@ -182,5 +182,5 @@ def compiled(routes: Sequence[Route], apps: Apps, settings: DispatcherSettings) 
 
 
 def terms_of(apps: Apps) -> Terms:
-    """Tell what routes need to know of each app; raises Unavailable if the apps were never read yet."""
+    """Tell what routes must know of each app; raises Unavailable if apps were never read yet."""
     return {app.id: (app.events_topic, app.limits) for app in apps.all()}

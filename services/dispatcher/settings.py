@@ -1,7 +1,8 @@
 """
 The dispatcher's settings and the routes.
 
-Pure.  Structs say which keys and types are allowed; what a route's texts mean is checked by `Router`.
+Pure.  Structs say which keys and types are allowed; what a route's texts mean is checked by
+`Router`.
 """
 
 from typing import Annotated
@@ -17,13 +18,15 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """
     A rule that turns domain events into broadcasts.
 
-    Templates are texts with CEL expressions in braces; ``{{`` and ``}}`` stand for braces.  Expressions see
-    `data`, `type`, `source`, `subject`, `id`, `time` (UTC epoch seconds), `key` and `topic`.
+    Templates are texts with CEL expressions in braces; ``{{`` and ``}}`` stand for braces.
+    Expressions see `data`, `type`, `source`, `subject`, `id`, `time` (UTC epoch seconds), `key` and
+    `topic`.
 
     Attributes:
         name: Unique; in logs, counters and dead letters.
         app: Whose channels; may be empty where there is one app.
-        topic: Which topic it reads; empty: the one that takes what is posted to the app's ``/events``.
+        topic: Which topic it reads; empty: the one that takes what is posted to the app's
+            ``/events``.
         type: Glob on the event's type: ``*`` any text, ``?`` a character, ``[…]`` one of several.
         when: CEL condition; empty: always.  Where a field it needs is absent it does not hold.
         channels: Templates of channel names.

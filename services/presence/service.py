@@ -21,8 +21,8 @@ class Presence:
     The presence service.  Any number may run at once.
 
     Args:
-        settings: Its timers.
-        leases: What it sweeps.
+        settings: How often to sweep, and when a lease has lapsed for good.
+        leases: The leases that are swept.
     """
 
     name = "presence"
@@ -58,5 +58,5 @@ class Presence:
         """Stop at once: another instance goes on where this one was."""
 
     def health(self) -> dict[str, str]:
-        """See `runtime.Service.health`."""
+        """See `libs.common.web.server.Service.health`."""
         return {"roster": "away" if self._outage.is_away else "ok"}

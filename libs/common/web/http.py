@@ -1,4 +1,4 @@
-"""HTTP as all services speak it: JSON answers, and one front door that turns errors into refusals."""
+"""HTTP as all services speak it: JSON answers, and one front door that words refusals."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -62,8 +62,8 @@ async def read_body(request: web.Request, *, limit: int, timeout: float) -> byte
     Read the body of a request.
 
     Args:
-        request: The request that has the body.
-        limit: Bytes.
+        request: Whose body it is.
+        limit: Bytes that it may have.
         timeout: Seconds in which all of it must have arrived.
 
     Raises:
@@ -129,7 +129,7 @@ async def answered(
 
 
 def facts_of(error: Refusable) -> dict[str, str]:
-    """Tell the log why something is refused: what the peer is told, and what operators alone are."""
+    """Tell the log why something is refused, with what operators alone are told."""
     return {"reason": str(error), **(error.facts if isinstance(error, Denied) else {})}
 
 

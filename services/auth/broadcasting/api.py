@@ -1,8 +1,9 @@
 """
 The auth endpoints over HTTP.
 
-A client proves who it is with a bearer token, and is given what it shows the gateway.  401: not believed; 403:
-believed and still not allowed, in words that do not tell whether the channel exists; 400: not understood.
+A client proves who it is with a bearer token, and is given what it shows the gateway.  401: not
+believed; 403: believed and still not allowed, in words that do not tell whether the channel exists;
+400: not understood.
 """
 
 import asyncio
@@ -66,10 +67,10 @@ class BroadcastingApi:
 
     Args:
         apps: The tenants.
-        settings: Bounds.
+        settings: Bounds of requests and rates, and the name of the cookie.
         authenticator: Tells who is calling.
         decisions: Who may join what.
-        guards: Say what gateways must know of a user who signs in.
+        guards: Tell which claims gateways must know of a user who signs in.
         rates: Counts what apps do.
     """
 
@@ -98,7 +99,7 @@ class BroadcastingApi:
         self._guards = guards
 
     async def authorise_channel(self, request: web.Request) -> web.Response:
-        """Answer ``{"auth", …}`` for a channel, or the reason why not; of several channels for each."""
+        """Answer ``{"auth", …}`` for a channel, or for each of several, or the reason why not."""
         return await self._answered(request, self._channel)
 
     async def authenticate_user(self, request: web.Request) -> web.Response:
@@ -187,7 +188,7 @@ class BroadcastingApi:
         return grant_channel(app, socket_id, channel=channel, user=user, now=time.time())
 
     def _permission(self, request: web.Request) -> dict[str, str]:
-        """Compose the headers of CORS.  Where no app is named it may be any: the token is not known yet."""
+        """Compose the headers of CORS; where no app is named, any may be meant."""
         key = request.query.get("app_key")
         try:
             apps = (self._apps.by_key(key),) if key else self._apps.all()

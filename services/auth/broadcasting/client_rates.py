@@ -1,8 +1,9 @@
 """
-Pace: how often one address, and one user, may ask auth.
+Rates of clients: how often one address, and one user, may ask auth.
 
-Each process counts for itself, so that nothing waits and nothing else must be there.  An address is asked before
-anything is verified: whoever floods auth with made-up tokens does not reach the identity providers.
+Each process counts for itself, so that nothing waits and nothing else must be there.  An address is
+asked before anything is verified: whoever floods auth with made-up tokens does not reach the
+identity providers.
 """
 
 from libs.common.errors import Invalid
@@ -28,7 +29,7 @@ class ClientRates:
 
     Args:
         per_address: Requests of one address in a second; 0 or less: any number.
-        per_user: Those of one user.
+        per_user: Requests of one user in a second; 0 or less: any number.
     """
 
     def __init__(self, *, per_address: float, per_user: float) -> None:

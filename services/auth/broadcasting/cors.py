@@ -19,8 +19,8 @@ def permission(headers: Mapping[str, str], apps: Iterable[App]) -> dict[str, str
     Compose the headers that let a page of another origin read an answer.
 
     Args:
-        headers: Of the request.
-        apps: Those that the request may concern.
+        headers: The headers of the request.
+        apps: The apps that the request may concern.
 
     Returns:
         Nothing where no browser asks, or where none of the apps allows its page's origin.

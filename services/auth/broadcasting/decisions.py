@@ -1,7 +1,8 @@
 """
 Decisions: the policies, and the memberships that they ask for.
 
-While the memberships are away, what is remembered decides as long as it counts, and then nobody is let in.
+While the memberships are away, what is remembered decides as long as it counts, and then nobody is
+let in.
 """
 
 import asyncio
@@ -60,7 +61,8 @@ class Decisions:
             user: Who wants to.
 
         Raises:
-            Unavailable: It hangs on a membership, and nobody can tell; see `MembershipLookups.is_member`.
+            Unavailable: It hangs on a membership, and nobody can tell; see
+                `MembershipLookups.is_member`.
         """
         outcome = self._policies.decide(app, channel, user)
         if isinstance(outcome, Decision):

@@ -1,7 +1,8 @@
 """
 What a client is given to prove its right: Pusher's tokens, with what they sign.
 
-Pure.  Source: Pusher, "Authorizing users" and "Authenticating users", docs/protocol.md, "Signatures".
+Pure.  Source: Pusher, "Authorizing users" and "Authenticating users", docs/protocol.md,
+"Signatures".
 """
 
 import base64
@@ -40,8 +41,9 @@ class ChannelGrant(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         auth: ``key:signature``.
-        channel_data: Who subscribes, as the JSON text that is signed: of presence channels the member, of others the
-            user's id, so that a gateway knows whose subscription it may have to end.  Clients pass it on unread.
+        channel_data: Who subscribes, as the JSON text that is signed: of presence channels the
+            member, of others the user's id, so that a gateway knows whose subscription it may have
+            to end.  Clients pass it on unread.
         shared_secret: Encrypted channels: the channel's key as base64.
     """
 
@@ -69,8 +71,8 @@ def grant_channel(
     """
     Grant a channel.  The caller has decided that the user may have it.
 
-    It says when it was given, UTC epoch seconds: Pusher's signatures have no end, and gateways refuse those that
-    are older than an order to take the user out of the channel.
+    It says when it was given, UTC epoch seconds: Pusher's signatures have no end, and gateways
+    refuse those that are older than a command to take the user out of the channel.
 
     Raises:
         BadSocketId: The socket id could smuggle a separator.
@@ -96,7 +98,7 @@ def grant_user(
     Args:
         app: Whose client it is.
         socket_id: Of its connection.
-        user: Who it is.
+        user: Who signs in.
         told: The claims that gateways must know to judge the user at guarded channels; None: all.
 
     Raises:
@@ -116,7 +118,7 @@ def _text(value: Any) -> str:
 
 
 def _shared_secret(app: App, channel: str) -> str:
-    """Derive a channel's key: SHA-256 over its name and the master key (Pusher, "Encrypted channels")."""
+    """Derive a key: SHA-256 of the channel's name and master key (Pusher, "Encrypted channels")."""
     master = base64.b64decode(app.encryption_master_key.reveal())
     if not master:
         raise EncryptionOff(app.id)

@@ -1,8 +1,9 @@
 """
-JSONP: an answer as a script that calls a function of the page, for clients of old that cannot post elsewhere.
+JSONP: an answer as a script that calls a function of the page.
 
-Pure.  Only a cookie tells who is calling, and a script is asked for without ``Origin``: the page is known by its
-``Referer``, which no other page can forge.  Source: pusher-js, its ``jsonp`` transport; Fetch, "Origin header".
+Pure.  It is for old clients, which cannot post to another origin.  Only a cookie tells who is
+calling, and a script is asked for without ``Origin``: the page is known by its ``Referer``, which
+no other page can forge.  Source: pusher-js, its ``jsonp`` transport; Fetch, "Origin header".
 """
 
 import re

@@ -1,8 +1,8 @@
 """
 Which app a request to auth is for.
 
-Pure.  The one that it names with ``?app_key=``, else the one that whoever vouches for its token is bound to, else
-the only one.
+Pure.  The one that it names with ``?app_key=``, else the one that whoever vouches for its token is
+bound to, else the only one.
 """
 
 from libs.common.apps.app import App
@@ -29,9 +29,10 @@ def app_for(apps: Apps, key: str | None, *, bound: str) -> App:
     Find the app.
 
     Args:
-        apps: All of them.
-        key: The one that the request names, if it does.
-        bound: The id of the only app that the caller's token is good for; empty: it is good for all.
+        apps: The tenants.
+        key: The key of the app that the request names; None: it names none.
+        bound: The id of the only app that the caller's token is good for; empty: it is good for
+            all.
 
     Raises:
         WrongApp: The request names another than that.

@@ -1,9 +1,9 @@
 """
 Who is calling: from a request to a user.
 
-The shell around `bearer_tokens`, `jwk_sets` and `opaque_tokens`: it looks keys up, asks identity servers, and
-holds what runs beside.  A token of an issuer of the settings is verified here; any other is asked about, if the
-app has somebody to ask.
+The shell around `bearer_tokens`, `jwk_sets` and `opaque_tokens`: it looks keys up, asks identity
+servers, and holds what runs beside.  A token of an issuer of the settings is verified here; any
+other is asked about, if the app has somebody to ask.
 """
 
 import asyncio
@@ -97,8 +97,8 @@ class UserAuthenticator:
             BadToken: It is not believed.
             ForeignOrigin: It came in a cookie, from a page that is not the app's.
             ProviderUnavailable: That cannot be told now.
-            AppUnnamed, WrongApp, UnknownApp, AppDisabled, Unavailable: Whom to ask depends on the app, see
-                `app_for`.
+            AppUnnamed, WrongApp, UnknownApp, AppDisabled, Unavailable: Whom to ask depends on the
+                app, see `app_for`.
         """
         brought = credential(request.headers, request.cookies, cookie=self._cookie)
         try:

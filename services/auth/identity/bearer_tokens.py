@@ -1,11 +1,12 @@
 """
 From a bearer token to a user.
 
-Pure.  A token is a JWT of an issuer that the settings name: signed with one of that issuer's algorithms and
-its key, made for its audience, and not expired by the ``now`` that the caller passes.  It is taken apart once.
-What it says of itself then chooses among the issuers of the settings and the keys that this issuer publishes,
-and nothing else; its ``jku``, ``jwk`` and ``x5u`` are not read.  `verify` alone makes a user of it.  Source: RFC
-7519 and RFC 8725 (JSON Web Token Best Current Practices).
+Pure.  A token is a JWT of an issuer that the settings name: signed with one of that issuer's
+algorithms and its key, made for its audience, and not expired by the ``now`` that the caller
+passes.  It is taken apart once.  What it says of itself then chooses among the issuers of the
+settings and the keys that this issuer publishes, and nothing else; its ``jku``, ``jwk`` and ``x5u``
+are not read.  `verify` alone makes a user of it.  Source: RFC 7519 and RFC 8725 (JSON Web Token
+Best Current Practices).
 """
 
 import math
@@ -57,7 +58,8 @@ class BadToken(Denied):
     A bearer token is not believed; the reason quotes nothing of it.
 
     Attributes:
-        facts: What it said and what was expected, for the operators' log alone; never of its signature.
+        facts: What it said and what was expected, for the operators' log alone; never of its
+            signature.
     """
 
     def __init__(self, reason: str, **facts: str) -> None:
@@ -102,7 +104,9 @@ class Header:
 @dataclass(frozen=True, slots=True)
 class UnverifiedToken:
     """
-    A token, taken apart.  It serves to find out whose it may be and with which key; see `verify` for the rest.
+    A token, taken apart and not verified.
+
+    It tells whose token it may be, and which key may have signed it; `verify` finds out.
 
     Attributes:
         header: What it says of its signature.
@@ -177,7 +181,8 @@ def taken_apart(text: str) -> UnverifiedToken:
     if len(text) > MAX_TOKEN:
         raise BadToken(f"the token is longer than {MAX_TOKEN} characters")
     try:
-        # PyJWT refuses what is not spelled in base64 as it must be, and extensions that it does not understand.
+        # PyJWT refuses what is not spelled in base64 as it must be, and extensions that it does not
+        # understand.
         parts = _signatures.decode_complete(text, options=_UNVERIFIED)
     except (jwt.PyJWTError, RecursionError, ValueError) as error:
         raise BadToken("the token is malformed") from error
@@ -201,7 +206,8 @@ def verify(token: UnverifiedToken, issuer: Issuer, *, key: VerifyingKey, now: fl
     Args:
         token: See `taken_apart`.
         issuer: Whose it claims to be, see `Issuers.of`.
-        key: The issuer's key, see `prepared_key`; or the one that it publishes for the token's header.
+        key: The issuer's key, see `prepared_key`; or the one that it publishes for the token's
+            header.
         now: UTC epoch seconds.
 
     Raises:

@@ -1,9 +1,9 @@
 """
 What a request brings to show who is calling: a bearer token, or a cookie that stands for one.
 
-Pure.  A cookie comes by itself, on whichever page somebody has their browser post; so it counts only together with
-the ``Origin`` of a page that the app lists.  Source: RFC 6750, 2.1; RFC 6265, 4.1; OWASP, "Cross-Site Request
-Forgery Prevention", "Verifying origin".
+Pure.  A cookie comes by itself, on whichever page somebody has their browser post; so it counts
+only together with the ``Origin`` of a page that the app lists.  Source: RFC 6750, 2.1; RFC 6265,
+4.1; OWASP, "Cross-Site Request Forgery Prevention", "Verifying origin".
 """
 
 import hashlib
@@ -16,7 +16,8 @@ from libs.common.apps.origins import allows
 from libs.common.errors import Forbidden
 from services.auth.identity.bearer_tokens import MAX_TOKEN, BadToken, MissingToken, bearer
 
-# What may be passed on as it is: in a header all that is seen, in a cookie what RFC 6265 calls cookie-octet.
+# What may be passed on as it is: in a header all that is seen, in a cookie what RFC 6265 calls
+# cookie-octet.
 _SEEN = re.compile(r"[\x21-\x7e]+")
 _COOKIE_OCTETS = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+")
 
@@ -70,9 +71,10 @@ def credential(
     Take what a request brings.
 
     Args:
-        headers: The request's.
-        cookies: The request's.
-        cookie: The name of the one that counts where there is no ``Authorization``; empty: none does.
+        headers: The headers of the request.
+        cookies: The cookies of the request.
+        cookie: The name of the one that counts where there is no ``Authorization``; empty: none
+            does.
 
     Raises:
         MissingToken: It brings nothing.

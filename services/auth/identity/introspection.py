@@ -1,8 +1,9 @@
 """
 Opaque tokens of one app: its identity server is asked, and its answers are remembered for seconds.
 
-One request is under way for a token, however many wait for its answer.  What is remembered has a bound, is found by
-a digest, and never outlives the token.  A failure is remembered by nobody: the next request asks again.
+One request is under way for a token, however many wait for its answer.  What is remembered has a
+bound, is found by a digest, and never outlives the token.  A failure is remembered by nobody: the
+next request asks again.
 """
 
 import asyncio
@@ -52,8 +53,8 @@ class Introspector:
     Tells whose an opaque token is.
 
     Args:
-        spec: Who is asked, and how.
-        client: Asks.
+        spec: Which identity server is asked, and how.
+        client: Sends the queries.
         clock: UTC epoch seconds.
         timer: Monotonic seconds.
     """
@@ -95,9 +96,8 @@ class Introspector:
             flight = self._flights.get(digest)
             if flight is None:
                 return (await self._led(digest, credential)).user
-            await asyncio.wait(
-                {flight}
-            )  # As long as `ProviderClient` may take for the one who leads.
+            # As long as `ProviderClient` may take for the one who leads.
+            await asyncio.wait({flight})
             if not flight.cancelled():
                 return flight.result().user
 

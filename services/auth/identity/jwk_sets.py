@@ -1,9 +1,9 @@
 """
 The public keys that an issuer publishes, and what each of them may verify.
 
-Pure.  Keys that are not for signatures, of a kind or an algorithm that the issuer's settings do not name,
-symmetric, private or weak are left out, as RFC 7517, 5 asks for those that are not understood.  Source: RFC 7517
-(JSON Web Key), RFC 7518, 6, and RFC 8037.
+Pure.  Keys that are not for signatures, of a kind or an algorithm that the issuer's settings do not
+name, symmetric, private or weak are left out, as RFC 7517, 5 asks for those that are not
+understood.  Source: RFC 7517 (JSON Web Key), RFC 7518, 6, and RFC 8037.
 """
 
 from collections.abc import Collection, Iterator
@@ -33,7 +33,8 @@ class KeySet:
         Find the key that a token names; None: there is none of that name.
 
         Raises:
-            BadToken: The token names no key and there are several, or its key is not for its algorithm.
+            BadToken: The token names no key and there are several, or its key is not for its
+                algorithm.
         """
         named = self.keys
         if header.kid is not None:

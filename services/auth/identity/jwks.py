@@ -1,10 +1,11 @@
 """
 The keys of one issuer, at hand when tokens come.
 
-Read when the service starts, and again when somebody needs them and they are older than their ttl; meanwhile the
-old ones go on being used, up to a hard bound.  One request is under way at a time, failed ones are repeated with
-backoff, and tokens that name unknown keys cause one request in `COOLDOWN`, however many they are.  A caller waits
-only where it cannot be answered from what is known, and never between two attempts.
+Read when the service starts, and again when somebody needs them and they are older than their ttl;
+meanwhile the old ones go on being used, up to a hard bound.  One request is under way at a time,
+failed ones are repeated with backoff, and tokens that name unknown keys cause one request in
+`COOLDOWN`, however many they are.  A caller waits only where it cannot be answered from what is
+known, and never between two attempts.
 """
 
 import asyncio
@@ -36,10 +37,10 @@ class Jwks:
     The keys that an issuer publishes.
 
     Args:
-        issuer: Whose.
-        client: Asks for them.
-        ttl: Seconds for which they are fresh.
-        max_age: Seconds after which they are unknown.
+        issuer: The issuer that publishes the keys.
+        client: Sends the queries.
+        ttl: Seconds for which keys are fresh once they are read.
+        max_age: Seconds after which they are not used any more.
         timer: Monotonic seconds.
         backoff: The delays between attempts.
     """

@@ -1,8 +1,9 @@
 """
 What an identity server is asked about an opaque token, and what its answer says.
 
-Pure.  Only a clear yes is one: an answer of another status, of another form, or without the user's id never is.
-Source: RFC 7662 (OAuth 2.0 Token Introspection), 2; RFC 6749, 2.3.1, for the client's name and password.
+Pure.  Only a clear yes is one: an answer of another status, of another form, or without the user's
+id never is.  Source: RFC 7662 (OAuth 2.0 Token Introspection), 2; RFC 6749, 2.3.1, for the client's
+name and password.
 """
 
 import base64
@@ -34,7 +35,7 @@ def read(spec: Introspection, reply: ProviderReply, *, now: float) -> Identity:
     Read the answer.
 
     Args:
-        spec: Who was asked.
+        spec: The identity server that was asked.
         reply: As received.
         now: UTC epoch seconds.
 

@@ -1,7 +1,7 @@
 """
-What is said between us and an identity server: a question, its reply, and that there was no good one.
+What is said between us and an identity server: a query, its reply, and that there was none.
 
-Pure.  A question may hold a user's token, a reply what is known of the user: neither shows them.
+Pure.  A query may hold a user's token, a reply what is known of the user: neither shows them.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from libs.common.errors import Unavailable
 
 class ProviderUnavailable(Unavailable):
     """
-    An identity server cannot be reached, or answers what makes no sense: nobody is believed for that.
+    An identity server cannot be reached, or its answer makes no sense, so that nobody is believed.
 
     Attributes:
         reason: Why, for operators; quotes nothing that it said.
@@ -30,10 +30,10 @@ class ProviderQuery:
 
     Attributes:
         method: ``GET`` or ``POST``.
-        url: Where.
+        url: Whom to ask.
         limit: Bytes that the reply's body may have.
         timeout: Seconds in which all of it must have arrived.
-        headers: Beside the usual.
+        headers: Headers beside the usual ones.
         form: The body's fields; None: no body.
     """
 

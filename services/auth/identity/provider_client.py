@@ -1,8 +1,8 @@
 """
 Requests to identity servers, under bounds.
 
-Redirections are not followed, cookies of a reply are not kept (they are some user's), proxies of the
-environment are not asked, and a reply is read up to its bound.
+Redirections are not followed, cookies of a reply are not kept (they are some user's), proxies of
+the environment are not asked, and a reply is read up to its bound.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """
 Keys that verify users' tokens, each with the algorithms that it is for.
 
-Pure.  Source: RFC 8725 (JSON Web Token Best Current Practices), 3.1: whoever verifies says which algorithms
-count, and a key serves those that it is for, whatever a token says.
+Pure.  Source: RFC 8725 (JSON Web Token Best Current Practices), 3.1: whoever verifies says which
+algorithms count, and a key serves those that it is for, whatever a token says.
 """
 
 from dataclasses import dataclass, field
@@ -17,7 +17,8 @@ from services.auth.settings import Issuer
 
 Key = Any  # Bytes, or one of cryptography's public keys: what PyJWT prepares.
 
-# What stands in the fields of a JWK is anybody's, and PyJWT passes on what cryptography makes of it.
+# What stands in the fields of a JWK is anybody's, and PyJWT passes on what cryptography makes of
+# it.
 UNFIT = (
     jwt.PyJWTError,
     UnsupportedAlgorithm,

@@ -28,8 +28,8 @@ class MembershipsApi:
 
     Args:
         back_ends: Whose requests are answered.
-        memberships: Takes what they say.
-        heed: Told of each change, so that who is answered by this process sees it at once.
+        memberships: Where they are put and removed.
+        heed: Told of each change, so that this process answers by it at once.
     """
 
     def __init__(

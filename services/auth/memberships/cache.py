@@ -1,8 +1,8 @@
 """
 The cache of memberships: is this user a member of that group, as was answered lately?
 
-Pure.  Callers pass ``now``, monotonic seconds.  Both answers are kept, yes and no.  When there are more than
-`size`, the answer that nobody has asked for the longest is forgotten (LRU).
+Pure.  Callers pass ``now``, monotonic seconds.  Both answers are kept, yes and no.  When there are
+more than `size`, the answer that nobody has asked for the longest is forgotten (LRU).
 """
 
 from collections import OrderedDict

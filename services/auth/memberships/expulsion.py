@@ -1,10 +1,11 @@
 """
-What a membership that ended had opened, and the order to close it.
+What a membership that ended had opened, and the command to close it.
 
-Pure.  Of each policy whose ``member_of`` makes the group, the pattern is filled with the captures that the group was
-made of; other captures become ``*``, any characters.  Such a name may fit a channel that an earlier policy decides
-without the group: its subscribers are sent away too, and may join again.  No other policy can have let the user in:
-the first that fits a channel is the only one.
+Pure.  Of each policy whose ``member_of`` makes the group, the pattern is filled with the captures
+that the group was made of; other captures become ``*``, any characters.  Such a name may fit a
+channel that an earlier policy decides without the group: its subscribers are sent away too, and may
+join again.  No other policy can have let the user in: the first that fits a channel is the only
+one.
 """
 
 from collections.abc import Sequence
@@ -57,19 +58,19 @@ def expel_command(
     removed: Removed, channels: Sequence[str], *, terms: Terms, now: float
 ) -> Command:
     """
-    Write the order to every gateway: end the user's subscriptions of these channels.
+    Write the command to every gateway: end the user's subscriptions of these channels.
 
-    It concerns permissions that were given before the removal, or after it by a process that did not hear of it, and
-    no later ones, however late this is written.  It is remembered as long as they may be good, and long enough to be
-    heard by a gateway that was away.
+    It concerns permissions that were given before the removal, or after it by a process that did
+    not hear of it, and no later ones, however late this is written.  It is remembered as long as
+    they may be good, and long enough to be heard by a gateway that was away.
 
     Args:
         removed: What ended, and when.
         channels: See `opened`.
-        terms: How long things count.
+        terms: How long answers and permissions go on to count.
         now: UTC epoch seconds.
     """
-    # In whole seconds, so that each late report of one removal makes the same order.
+    # In whole seconds, so that each late report of one removal makes the same command.
     until = min(now, float(ceil(removed.at + terms.answers)))
     return Command(
         VERB,

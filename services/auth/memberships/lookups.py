@@ -1,10 +1,11 @@
 """
-Lookups of memberships: answered from the cache where it has an answer that counts, else asked together.
+Lookups of memberships: answered from the cache, or else asked together.
 
-What waits is asked in one call as soon as one may begin, so that a storm of lookups is a few calls, and nobody
-waits for others to come.  The calls are this service's own: whoever asks may go away.  An answer counts for a
-while, and is forgotten when a change is heard of; one that a change has overtaken on its way is asked for again.
-When a call fails, all who wait are told: they would ask the same backend.
+What waits is asked in one call as soon as one may begin, so that a storm of lookups is a few calls,
+and nobody waits for others to come.  The calls are this service's own: whoever asks may go away.
+An answer counts for a while, and is forgotten when a change is heard of; one that a change has
+overtaken on its way is asked for again.  When a call fails, all who wait are told: they would ask
+the same backend.
 """
 
 import asyncio
@@ -24,8 +25,9 @@ from services.auth.settings import MembershipSettings
 
 BACKEND = "memberships"
 CALLS = 2  # Under way at once.  Of a pool's connections one listens, and others write.
-MOST = 50_000  # Questions that wait, or are on their way: two storms of 5,000 users with 5 channels each.
-MOST_OF_USER = 200  # Of these, those of one user: two requests of a hundred channels.
+# Questions that wait, or are on their way: two storms of 5,000 users with 5 channels each.
+MOST = 50_000
+MOST_OF_USER = 200  # Questions of one user among them: two requests of a hundred channels.
 
 log = structlog.get_logger()
 
@@ -41,13 +43,14 @@ class TooManyQuestions(Unavailable):
 @dataclass(slots=True)
 class _Question:
     """
-    A question; who waits for its answer waits for `done`.
+    A question; whoever wants its answer waits for `done`.
 
     Attributes:
-        askers: How many wait.
-        answer: None: nobody could tell.
-        error: Why.
-        is_outdated: Whether a change was heard of while it was on its way: the answer may be that of before.
+        askers: How many wait for the answer.
+        answer: Whether the user is a member; None: nobody could tell.
+        error: Why nobody could tell.
+        is_outdated: Whether a change was heard of while it was on its way: the answer may be that
+            of before.
     """
 
     askers: int = 0
@@ -83,7 +86,7 @@ class MembershipLookups:
         self._cache = MembershipCache(ttl=settings.cache, size=settings.cache_entries)
         self._waiting: _Batch = {}  # In the order in which they came.
         self._asked: _Batch = {}
-        self._users: Counter[tuple[str, str]] = Counter()  # How many there are of each.
+        self._users: Counter[tuple[str, str]] = Counter()  # Questions of each app's user.
         self._come = asyncio.Event()
 
     async def is_member(self, membership: Membership) -> bool:

@@ -1,8 +1,9 @@
 """
 Memberships that ended: every gateway is told to close what they had opened.
 
-Each auth process hears of each removal and sends the order, so that none is needed; an order that is carried out
-twice does nothing.  A membership that is there again, because its rows were written anew, closes nothing.
+Each auth process hears of each removal and sends the command, so that no single process is needed;
+a command that is carried out twice does nothing.  A membership that is there again, because its
+rows were written anew, closes nothing.
 """
 
 import asyncio
@@ -30,12 +31,12 @@ log = structlog.get_logger()
 
 class Removals:
     """
-    Removals that wait for their orders.
+    Removals whose commands to gateways are still to be sent.
 
     Args:
         policies: What memberships open.
-        memberships: Whether they are gone indeed.
-        control: Takes the orders.
+        memberships: Tell whether a membership is still gone.
+        control: Takes the commands to gateways.
         terms: How long what was true before a removal goes on to count; asked for each time.
         clock: UTC epoch seconds.
     """
@@ -69,7 +70,7 @@ class Removals:
         self._come.set()
 
     async def run(self) -> None:
-        """Send orders until cancelled."""
+        """Send commands until cancelled."""
         while True:
             await self._come.wait()
             self._come.clear()
@@ -111,7 +112,7 @@ class Removals:
         _give_up(membership)
 
     async def _there(self, memberships: Collection[Membership]) -> set[Membership]:
-        """Tell which came back at once; those of whom nobody can tell are taken at their first word."""
+        """Tell which came back at once; where nobody can tell, the removal is believed."""
         there: set[Membership] = set()
         left = list(memberships)
         try:

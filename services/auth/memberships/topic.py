@@ -1,9 +1,9 @@
 """
 From a topic to the memberships: read, put and remove, commit.
 
-Records come at least once, and to put or remove again changes nothing.  While a backend is away the same batch is
-tried again, and nothing more is read.  Records that tell of no membership are counted, said once for each reason, and
-skipped.
+Records come at least once, and to put or remove again changes nothing.  While a backend is away the
+same batch is tried again, and nothing more is read.  Records that tell of no membership are
+counted, said once for each reason, and skipped.
 """
 
 from collections import Counter
@@ -30,10 +30,10 @@ class MembershipTopic:
     A reader of the topic; any number may run at once, and share its partitions.
 
     Args:
-        topic: Its name.
+        topic: The name of the topic.
         group: The consumer group.
-        events: Gives records.
-        memberships: Take what they say.
+        events: Gives the records of the topic.
+        memberships: Where they are put and removed.
     """
 
     def __init__(

@@ -1,8 +1,9 @@
 """
-Records that tell of memberships, in a compacted topic: the key names one, the value says whether it is there.
+Records that tell of memberships, in a compacted topic.
 
-Pure.  A key is ``app/user/group``; where the app or the user may have a ``/``, it is JSON: ``{"app": "1", "user":
-"7", "group": "campaign:5"}``.  A record without a value, a tombstone, ends the membership, and so does the value
+Pure.  The key names a membership, the value says whether it is there.  A key is ``app/user/group``;
+where the app or the user may have a ``/``, it is JSON: ``{"app": "1", "user": "7", "group":
+"campaign:5"}``.  A record without a value, a tombstone, ends the membership, and so does the value
 ``null``; any other begins it.
 """
 

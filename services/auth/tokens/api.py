@@ -1,7 +1,8 @@
 """
-Channel tokens over HTTP, for back ends: issued, asked about, revoked; and the public keys, for everybody.
+Channel tokens over HTTP, for back ends: issued, asked about, revoked.
 
-A back end speaks for its app alone: another app's token is none.  Source: RFC 7662, RFC 7009, RFC 7517.
+The public keys are for everybody.  A back end speaks for its app alone: another app's token is
+none.  Source: RFC 7662, RFC 7009, RFC 7517.
 """
 
 import hashlib
@@ -35,7 +36,7 @@ class TokensApi:
 
     Args:
         back_ends: Whose requests are answered.
-        ring: The keys.
+        ring: The keys of channel tokens.
         revocations: Gives and hears revocations.
         clock: UTC epoch seconds.
     """
@@ -91,7 +92,7 @@ class TokensApi:
         return await self._back_ends.answered(request, work)
 
     async def _revoke(self, request: web.Request) -> web.Response:
-        """Answer ``{}`` when all gateways have their order, or none is needed (RFC 7009, 2.2)."""
+        """Answer ``{}`` when all gateways have their command, or none is needed (RFC 7009, 2.2)."""
 
         async def work(call: AppCall) -> web.Response:
             command = self._command(call, _media_type(request))
@@ -105,7 +106,7 @@ class TokensApi:
         return await self._back_ends.answered(request, work)
 
     async def _tell_keys(self, request: web.Request) -> web.Response:
-        """Answer the public keys as a JWK Set: those of now, as the settings may have been read again."""
+        """Answer the public keys of now as a JWK Set: the settings may have been read again."""
         keys = msgspec.json.encode({"keys": self._ring.jwks()})
         mark = hashlib.sha256(keys).hexdigest()[:32]
         headers = {
@@ -126,8 +127,8 @@ class TokensApi:
         """
         Compose what control is to be told; None where there is nothing that could be accepted.
 
-        A token's signature is not asked for: it may be of a key that this process does not know yet, and whoever
-        calls may revoke any ``jti`` of its app.
+        A token's signature is not asked for: it may be of a key that this process does not know
+        yet, and whoever calls may revoke any ``jti`` of its app.
         """
         revocation = revocation_of(call.body, media_type)
         now = self._clock()

@@ -1,7 +1,8 @@
 """
 What back ends post about channel tokens.
 
-Pure.  Source: RFC 7662 (introspection) and RFC 7009 (revocation), whose bodies are forms; JSON is taken too.
+Pure.  Source: RFC 7662 (introspection) and RFC 7009 (revocation), whose bodies are forms; JSON is
+taken too.
 """
 
 from typing import Annotated, TypeVar
@@ -28,7 +29,7 @@ class Question(msgspec.Struct, frozen=True):
     Whether a token is good.
 
     Attributes:
-        token: It.
+        token: The token that is asked about.
     """
 
     token: str
@@ -39,9 +40,9 @@ class Revocation(msgspec.Struct, frozen=True):
     What is to be revoked: one of three.
 
     Attributes:
-        token: A token.
-        jti: The name of one.
-        user: All tokens of a user that have been issued.
+        token: This token.
+        jti: The token that has this ``jti``.
+        user: All tokens that were issued for this user.
     """
 
     token: str = ""

@@ -1,8 +1,9 @@
 """
 HTTP for back ends that tell: the Pusher API, and CloudEvents at ``/events``.
 
-What is posted to the Pusher API is on the bus when the answer leaves; what is posted to ``/events`` is stored
-in the event log, and routed from there like every other domain event.  What back ends ask is in `reads`.
+What is posted to the Pusher API is on the bus when the answer leaves; what is posted to ``/events``
+is stored in the event log, and routed from there like every other domain event.  What back ends ask
+is in `reads`.
 """
 
 from collections import Counter
@@ -60,13 +61,13 @@ class PublishingApi:
     The handlers.
 
     Args:
-        settings: Bounds.
-        apps: Who may post.
+        settings: Bounds of requests.
+        apps: The tenants, whose back ends may post.
         bus: Takes events of the Pusher API.
         events: Takes CloudEvents.
-        control: Takes orders to gateways.
-        roster: Knows users.
-        tally: Knows subscriptions.
+        control: Takes commands to gateways.
+        roster: Tells which users are in a presence channel.
+        tally: Tells how many subscribe to a channel.
         rates: Counts what apps do.
         counts: What was posted, by name.
     """

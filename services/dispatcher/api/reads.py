@@ -54,10 +54,10 @@ class Reads:
     The handlers.
 
     Args:
-        authenticator: Who may ask.
+        authenticator: Tells which app's back end asks.
         bus: Keeps the last events of cache channels.
-        roster: Knows users.
-        tally: Knows subscriptions.
+        roster: Tells which users are in a presence channel.
+        tally: Tells how many subscribe to a channel.
         throttle: Holds apps to their rates.
     """
 
@@ -138,8 +138,8 @@ class Reads:
         Describe channels.
 
         Args:
-            channels: Which.
-            asked: Of each, the attributes that are wanted.
+            channels: The channels to describe.
+            asked: For each of them, the attributes that are wanted.
 
         Raises:
             Unavailable: A backend that knows is away.

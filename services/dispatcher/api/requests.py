@@ -1,7 +1,8 @@
 """
 Bodies of the Pusher HTTP API: read them, and check them against its rules.
 
-Pure.  Source: Pusher, "HTTP API"; docs/protocol.md, "HTTP API" and "What the official SDKs pin down".
+Pure.  Source: Pusher, "HTTP API"; docs/protocol.md, "HTTP API" and "What the official SDKs pin
+down".
 """
 
 from collections.abc import Mapping
@@ -84,7 +85,7 @@ def read_event(app: App, body: bytes, *, now: float, token: str = "") -> Post:
     Read an event for one channel or several.
 
     Args:
-        app: Whose.
+        app: The app that posts.
         body: As received.
         now: UTC epoch seconds.
         token: What the back end calls the request; see `Publication.token`.

@@ -1,10 +1,10 @@
 """
 CloudEvents 1.0: JSON format, Kafka and HTTP bindings.
 
-Pure.  An event of either binding is *structured* (one JSON document holds attributes and data) or *binary*
-(attributes are headers, the body is the data).  What `records_of` makes of an HTTP request, `decode` reads
-back as the same event.  Sources: CloudEvents 1.0.2, "JSON event format", "Kafka protocol binding" and
-"HTTP protocol binding".
+Pure.  An event of either binding is *structured* (one JSON document holds attributes and data) or
+*binary* (attributes are headers, the body is the data).  What `records_of` makes of an HTTP
+request, `decode` reads back as the same event.  Sources: CloudEvents 1.0.2, "JSON event format",
+"Kafka protocol binding" and "HTTP protocol binding".
 """
 
 import base64
@@ -70,7 +70,7 @@ class _Attributes(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> bytes | None:
-        """The key that keeps related events in order (CloudEvents, "Partitioning", else the subject)."""
+        """The key that keeps related events in order (CloudEvents, "Partitioning"), or subject."""
         key = self.partitionkey or self.subject
         return key.encode() if key else None
 
@@ -168,7 +168,7 @@ def _attributes(texts: Mapping[str, str]) -> _Attributes:
 
 
 def _content(content_type: str, body: bytes) -> Any:
-    """Turn data of a media type into a JSON value: bytes that are neither JSON nor text become base64."""
+    """Turn data of a media type into a JSON value; what is neither JSON nor text becomes base64."""
     media_type = _media_type(content_type)
     if not body:
         return None
@@ -266,7 +266,7 @@ def _attribute_headers(headers: Mapping[str, str]) -> list[tuple[str, str]]:
 
 
 def _unescape(header: str, value: str) -> str:
-    """Decode a header's value: HTTP binding, "HTTP header values": quotes first, then percent signs, once."""
+    """Decode a header's value, quotes first, then percent signs (HTTP binding, "Header values")."""
     text = value.strip(" \t")
     if len(text) >= 2 and text[0] == text[-1] == '"':
         text = _QUOTED_PAIR.sub(r"\1", text[1:-1])

@@ -1,9 +1,9 @@
 """
 Debezium change events: a row was created, updated or deleted.
 
-Pure.  The envelope comes bare or inside ``{"schema", "payload"}``, as the connector's converter is set.
-What is no change to tell (snapshots, truncates, tombstones) is no event.  Source: Debezium, "Data change
-events" of the PostgreSQL, MySQL and MongoDB connectors.
+Pure.  The envelope comes bare or inside ``{"schema", "payload"}``, as the connector's converter is
+set.  What is no change to tell (snapshots, truncates, tombstones) is no event.  Source: Debezium,
+"Data change events" of the PostgreSQL, MySQL and MongoDB connectors.
 """
 
 from typing import Any
@@ -38,8 +38,8 @@ def decode_change(record: Record, envelope: dict[str, Any], *, trace: str) -> Do
     Read a change envelope.
 
     Returns:
-        The event, whose data is the row after the change, or before it where it was deleted; None where
-        there is nothing to tell.
+        The event, whose data is the row after the change, or before it where it was deleted; None
+        where there is nothing to tell.
 
     Raises:
         Undecodable: The operation is unknown, or there is no row or no table.

@@ -1,5 +1,5 @@
 """
-From a record of the log to a domain event: CloudEvents, Debezium's change events, plain JSON objects.
+From a record of the log to a domain event: CloudEvents, Debezium's changes, plain JSON objects.
 
 Pure.  Headers decide whether a record is a CloudEvent; otherwise the shape of the value decides.
 """
@@ -23,8 +23,8 @@ def decode(record: Record) -> DomainEvent | None:
     Read a record.
 
     Returns:
-        The event, or None where there is nothing to tell: a tombstone, a row read by a database snapshot,
-        a truncated table.
+        The event, or None where there is nothing to tell: a tombstone, a row read by a database
+        snapshot, a truncated table.
 
     Raises:
         Undecodable: It is no event that we know.

@@ -33,14 +33,16 @@ class DomainEvent:
     Attributes:
         type: What kind of thing, such as ``order.created``.
         id: Unique with `source`; where the format has none, topic, partition and offset.
-        source: Who tells it.
+        source: Where it comes from: a URI, or a name.
         subject: What it is about; may be empty.
-        time: When it happened, UTC epoch seconds; where the event does not say, the record's timestamp.
+        time: When it happened, UTC epoch seconds; where the event does not say, the record's
+            timestamp.
         data: The decoded JSON value.
         key: The record's key as text; may be empty.
         socket_id: The connection that caused it and must not hear of it; may be empty.
         trace: W3C ``traceparent``; may be empty.
-        changed: Whether `data` is a row of somebody's database, of which a route must list what it sends.
+        changed: Whether `data` is a row of somebody's database, of which a route must list what it
+            sends.
     """
 
     type: str
@@ -79,8 +81,8 @@ def parse(text: bytes | msgspec.Raw, what: str = "the value") -> Any:
         what: What the document is, for the error.
 
     Raises:
-        Undecodable: It is no JSON (RFC 8259), no UTF-8, has a number out of range, or is nested deeper
-            than `MAX_DEPTH`.
+        Undecodable: It is no JSON (RFC 8259), no UTF-8, has a number out of range, or is nested
+            deeper than `MAX_DEPTH`.
     """
     try:
         value = _decode(text)

@@ -1,9 +1,9 @@
 """
 Templates of channel and event names, and what the values in them may not do.
 
-Pure.  A value may not change the kind of a channel (public, private, cached and so on): that is what the
-template's own text before the first value says.  Nor may it produce a name out of bounds or a reserved
-event.  It may hold the separators that the template uses.
+Pure.  A value may not change the kind of a channel (public, private, cached and so on): that is
+what the template's own text before the first value says.  Nor may it produce a name out of bounds
+or a reserved event.  It may hold the separators that the template uses.
 """
 
 from typing import Any
@@ -26,7 +26,7 @@ class ChannelTemplate:
     A template of channel names.
 
     Args:
-        source: Its text.
+        source: The text of the template.
         longest: Characters that a name may have.
 
     Raises:
@@ -69,7 +69,7 @@ class EventTemplate:
     A template of event names.
 
     Args:
-        source: Its text.
+        source: The text of the template.
         longest: Characters that a name may have.
 
     Raises:

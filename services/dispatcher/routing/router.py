@@ -1,8 +1,9 @@
 """
 From a domain event to broadcasts, by the rules of the settings.
 
-Pure.  Every route that applies is followed, in the order of the settings.  An event that one route cannot
-send is not sent by the others either: its record goes to the dead letters whole, and can be replayed whole.
+Pure.  Every route that applies is followed, in the order of the settings.  An event that one route
+cannot send is not sent by the others either: its record goes to the dead letters whole, and can be
+replayed whole.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,8 +22,9 @@ class Skipped:
     A route that would have applied to an event, and why it does not.
 
     Attributes:
-        route: Its name.
-        reason: ``absent``: its condition needs a field that the event lacks; ``disabled``; ``too_old``.
+        route: The name of the route.
+        reason: ``absent``: its condition needs a field that the event lacks; ``disabled``;
+            ``too_old``.
     """
 
     route: str
@@ -45,7 +47,8 @@ class Router:
         routes: As in the settings.
         topics: App id to the topic that takes what is posted to the app's ``/events``.
         settings: Bounds of what a record may cause.
-        limits: App id to the bounds of what its routes may send; an app that is absent has the defaults.
+        limits: App id to the bounds of what its routes may send; an app that is absent has the
+            defaults.
 
     Raises:
         BadRoute: A route cannot work; the error says where.

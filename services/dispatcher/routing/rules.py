@@ -24,9 +24,8 @@ from services.dispatcher.settings import Route
 
 Reason = Literal["absent", "disabled", "too_old"]
 
-_CLASS = re.compile(
-    r"\[!?+\]?+[^]]*\]"
-)  # As fnmatch reads it: a bracket that comes first is a member.
+# As fnmatch reads it: a bracket that comes first is a member.
+_CLASS = re.compile(r"\[!?+\]?+[^]]*\]")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -35,9 +34,10 @@ class BadRoute(Misconfigured):
     A route of the settings cannot work.
 
     Attributes:
-        route: Its name.
-        field: Which field of it, such as ``channels[0]``.
-        position: The character of the field's text, counted from 1; 0 where it is the text as a whole.
+        route: The name of the route.
+        field: The field that is wrong, such as ``channels[0]``.
+        position: The character of the field's text, counted from 1; 0 where it is the text as a
+            whole.
     """
 
     def __init__(self, route: str, field: str, reason: str, *, position: int = 0) -> None:
@@ -53,8 +53,8 @@ class Unroutable(Invalid):
     A route applies to an event and cannot send it, so that nothing of its record is sent.
 
     Attributes:
-        route: Its name.
-        reason: What is wrong.
+        route: The name of the route.
+        reason: What is wrong with it, or with what it makes of the event.
     """
 
     def __init__(self, route: str, reason: str) -> None:
@@ -70,8 +70,10 @@ class Routed:
 
     Attributes:
         route: The name of the route that says so.
-        app: The app's id.
-        data: JSON text.
+        app: The id of the app whose channel it is.
+        channel: The channel's name.
+        event: The event's name.
+        data: The event's data, as JSON text.
     """
 
     route: str

@@ -28,7 +28,8 @@ def scope_of(topic: str, event: DomainEvent) -> dict[str, Any]:
 
     Args:
         topic: The topic that the event was read from.
-        event: What happened.  Where it has no data, ``data`` is an empty object, whose fields are absent.
+        event: What happened.  Where it has no data, ``data`` is an empty object, whose fields are
+            absent.
     """
     return {
         "data": {} if event.data is None else event.data,

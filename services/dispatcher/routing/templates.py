@@ -1,8 +1,8 @@
 """
 Templates: texts with CEL expressions in braces, such as ``private-user.{data.user_id}``.
 
-Pure.  ``{{`` and ``}}`` stand for braces.  A value must be a text or a whole number: nothing else has one
-obvious spelling in a name.
+Pure.  ``{{`` and ``}}`` stand for braces.  A value must be a text or a whole number: nothing else
+has one obvious spelling in a name.
 """
 
 import re
@@ -22,7 +22,7 @@ class Template:
     A compiled template.
 
     Args:
-        source: Its text.
+        source: The text of the template.
 
     Raises:
         BadRule: A brace has no partner, or an expression cannot be compiled.
