@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    arguments = _parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
     try:
         loaded = settings.load(path=arguments.config, environ=os.environ)
         return COMMANDS[arguments.command].execute(arguments, loaded)
@@ -60,11 +60,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Make what reads a command line: which command it names, and the arguments of that."""
+    program = argparse.ArgumentParser(
         prog="fanfare", description="Self-hosted realtime: domain events to every Pusher client."
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = program.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, module in COMMANDS.items():
         summary = (module.__doc__ or "").strip().partition("\n")[0]
         command = commands.add_parser(name, help=summary, description=module.__doc__)
@@ -75,4 +76,4 @@ def _parser() -> argparse.ArgumentParser:
             help="the settings, in TOML (default: the file that FANFARE_CONFIG names)",
         )
         module.configure(command)
-    return parser
+    return program

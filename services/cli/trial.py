@@ -40,16 +40,25 @@ class Trial:
         channel: What to subscribe to.
         bearer: A token (JWT) for the auth endpoints; None: they are not asked, which does for
             public channels that no policy guards.
+        step_timeout: Seconds that a step may take.
     """
 
     def __init__(
-        self, http: aiohttp.ClientSession, url: str, *, app: App, channel: str, bearer: str | None
+        self,
+        http: aiohttp.ClientSession,
+        url: str,
+        *,
+        app: App,
+        channel: str,
+        bearer: str | None,
+        step_timeout: float = STEP_TIMEOUT,
     ) -> None:
         self._http = http
         self._url = url
         self._app = app
         self._channel = channel
         self._bearer = bearer
+        self._step_timeout = step_timeout
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._socket_id = ""
         self._auth: dict[str, Any] = {}
@@ -60,10 +69,10 @@ class Trial:
         for name, step in self._steps():
             began = time.perf_counter()
             try:
-                async with asyncio.timeout(STEP_TIMEOUT):
+                async with asyncio.timeout(self._step_timeout):
                     await step()
             except TimeoutError as error:  # Before the others: some of aiohttp's own are both.
-                raise Failed(f"{name}: no answer within {STEP_TIMEOUT:g} s") from error
+                raise Failed(f"{name}: no answer within {self._step_timeout:g} s") from error
             except (Failed, client.Refused, aiohttp.ClientError) as error:
                 raise Failed(f"{name}: {error}") from error
             print(f"{name:<10} {1000 * (time.perf_counter() - began):8.1f} ms")

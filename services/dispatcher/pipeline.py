@@ -9,7 +9,7 @@ appends them once.
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -42,6 +42,7 @@ class Pipeline:
         events: Where records come from, and where dead letters go.
         bus: Where broadcasts go.
         counts: What became of records and broadcasts, by name.
+        decode: Reads a record as a domain event, or as nothing to tell.
     """
 
     def __init__(
@@ -52,12 +53,14 @@ class Pipeline:
         events: EventLog,
         bus: Bus,
         counts: Counter[str],
+        decode: Callable[[Record], DomainEvent | None] = decode,
     ) -> None:
         self._settings = settings
         self._router = router
         self._events = events
         self._bus = bus
         self._counts = counts
+        self._decode = decode
         self._retry = Retry("pipeline", first=settings.retry_min, longest=settings.retry_max)
 
     @property
@@ -97,7 +100,7 @@ class Pipeline:
 
     def _publications(self, record: Record) -> list[Publication]:
         """Decode and route a record."""
-        event = decode(record)
+        event = self._decode(record)
         if event is None:
             self._counts["records.empty"] += 1
             return []

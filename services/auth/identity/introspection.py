@@ -57,6 +57,8 @@ class Introspector:
         client: Sends the queries.
         clock: UTC epoch seconds.
         timer: Monotonic seconds.
+        max_entries: Answers that are remembered at most; the oldest are forgotten first.
+        max_flights: Tokens that are asked about at once; beyond, a request is refused.
     """
 
     def __init__(
@@ -66,11 +68,15 @@ class Introspector:
         *,
         clock: Callable[[], float],
         timer: Callable[[], float],
+        max_entries: int = MAX_ENTRIES,
+        max_flights: int = MAX_FLIGHTS,
     ) -> None:
         self._spec = spec
         self._client = client
         self._clock = clock
         self._timer = timer
+        self._max_entries = max_entries
+        self._max_flights = max_flights
         self._known: dict[bytes, _Answer] = {}
         self._flights: dict[bytes, asyncio.Future[_Answer]] = {}
         self._outage = Outage("identity/introspection", app=spec.app)
@@ -103,7 +109,7 @@ class Introspector:
 
     async def _led(self, digest: bytes, credential: Credential) -> _Answer:
         """Ask for all who want to know."""
-        if len(self._flights) >= MAX_FLIGHTS:
+        if len(self._flights) >= self._max_flights:
             raise ProviderUnavailable("too many tokens wait for an answer")
         flight = self._flights[digest] = asyncio.get_running_loop().create_future()
         try:
@@ -144,7 +150,7 @@ class Introspector:
             return
         while self._known:
             oldest = next(iter(self._known))
-            if len(self._known) < MAX_ENTRIES and self._known[oldest].until > now:
+            if len(self._known) < self._max_entries and self._known[oldest].until > now:
                 break
             del self._known[oldest]
         self._known[digest] = answer

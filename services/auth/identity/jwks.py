@@ -43,6 +43,8 @@ class Jwks:
         max_age: Seconds after which they are not used any more.
         timer: Monotonic seconds.
         backoff: The delays between attempts.
+        timeout: Seconds in which one request must be answered.
+        patience: Seconds that a caller waits for the request that is under way.
     """
 
     def __init__(
@@ -54,13 +56,16 @@ class Jwks:
         max_age: float,
         timer: Callable[[], float],
         backoff: Backoff | None = None,
+        timeout: float = TIMEOUT,
+        patience: float = PATIENCE,
     ) -> None:
         self._issuer = issuer
-        self._question = ProviderQuery("GET", issuer.jwks, MAX_BODY, TIMEOUT)
+        self._question = ProviderQuery("GET", issuer.jwks, MAX_BODY, timeout)
         self._client = client
         self._ttl = ttl
         self._max_age = max_age
         self._timer = timer
+        self._patience = patience
         self._backoff = backoff or Backoff(FIRST_RETRY, LAST_RETRY)
         self._keys = KeySet(())
         self._read_at = -math.inf
@@ -142,7 +147,7 @@ class Jwks:
     async def _attempt(self) -> None:
         """Wait for the attempt that is under way, if one is."""
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(self._patience):
                 await self._settled.wait()
         except TimeoutError as error:
             raise ProviderUnavailable("its keys are waited for") from error

@@ -71,6 +71,8 @@ class MembershipLookups:
         memberships: Where those are asked for that the cache does not have.
         settings: How long an answer counts, how many are kept, and how long one is waited for.
         clock: Monotonic seconds.
+        most: Questions that may wait, or be on their way.
+        most_of_user: Questions of one user among them.
     """
 
     def __init__(
@@ -79,15 +81,24 @@ class MembershipLookups:
         settings: MembershipSettings,
         *,
         clock: Callable[[], float] = time.monotonic,
+        most: int = MOST,
+        most_of_user: int = MOST_OF_USER,
     ) -> None:
         self._memberships = memberships
         self._settings = settings
         self._clock = clock
+        self._most = most
+        self._most_of_user = most_of_user
         self._cache = MembershipCache(ttl=settings.cache, size=settings.cache_entries)
         self._waiting: _Batch = {}  # In the order in which they came.
         self._asked: _Batch = {}
         self._users: Counter[tuple[str, str]] = Counter()  # Questions of each app's user.
         self._come = asyncio.Event()
+
+    @property
+    def users(self) -> int:
+        """How many users have questions that wait, or are on their way."""
+        return len(self._users)
 
     async def is_member(self, membership: Membership) -> bool:
         """
@@ -136,10 +147,10 @@ class MembershipLookups:
         return question
 
     def _check_room(self, membership: Membership) -> None:
-        if len(self._waiting) + len(self._asked) >= MOST:
-            raise TooManyQuestions(MOST)
-        if self._users[membership[:2]] >= MOST_OF_USER:
-            raise TooManyQuestions(MOST_OF_USER)
+        if len(self._waiting) + len(self._asked) >= self._most:
+            raise TooManyQuestions(self._most)
+        if self._users[membership[:2]] >= self._most_of_user:
+            raise TooManyQuestions(self._most_of_user)
 
     async def _wait(self, membership: Membership, question: _Question) -> None:
         question.askers += 1

@@ -1,7 +1,7 @@
 """Opaque tokens: what a real identity server is asked, and what of its answers is remembered."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -9,7 +9,6 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from services.auth.identity import introspection as module
 from services.auth.identity.bearer_tokens import BadToken
 from services.auth.identity.credentials import Credential
 from services.auth.identity.introspection import Introspector
@@ -28,6 +27,7 @@ NOW = 1_700_000_000.0
 CACHE = 10.0
 TOKEN = Credential("1|secret")
 ACTIVE = {"active": True, "sub": "7"}
+NO_BOUNDS: Mapping[str, int] = {}
 
 
 class Times:
@@ -60,13 +60,13 @@ def times() -> Times:
 
 @asynccontextmanager
 async def asking(
-    server: IdentityServer, times: Times, **settings: Any
+    server: IdentityServer, times: Times, bounds: Mapping[str, int] = NO_BOUNDS, **settings: Any
 ) -> AsyncIterator[Introspector]:
     """Ask the server."""
     spec = msgspec.convert({"url": f"{server.url}/ask", "app": "1"} | settings, Introspection)
     client = ProviderClient()
     async with asyncio.timeout(DEADLINE), client.opened():
-        yield Introspector(spec, client, clock=times.clock, timer=times.timer)
+        yield Introspector(spec, client, clock=times.clock, timer=times.timer, **bounds)
 
 
 async def is_believed(introspector: Introspector, credential: Credential = TOKEN) -> bool:
@@ -244,12 +244,9 @@ class TestCache:
 
         assert believed == [True, False, False]
 
-    async def test_bound(
-        self, server: IdentityServer, times: Times, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    async def test_bound(self, server: IdentityServer, times: Times) -> None:
         """Beyond the bound the oldest answers are forgotten."""
-        monkeypatch.setattr(module, "MAX_ENTRIES", 3)
-        async with asking(server, times) as introspector:
+        async with asking(server, times, {"max_entries": 3}) as introspector:
             for number in range(4):
                 await introspector.user(Credential(str(number)))
             await introspector.user(Credential("3"))
@@ -309,13 +306,13 @@ class TestFlight:
         assert {task.result().id for task in waiting} == {"7"}
         assert len(server.asked) == 2
 
-    async def test_bound(
-        self, server: IdentityServer, times: Times, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    async def test_bound(self, server: IdentityServer, times: Times) -> None:
         """Beyond the bound a token is not queued: its request may be repeated."""
-        monkeypatch.setattr(module, "MAX_FLIGHTS", 1)
         server.hang()
-        async with asking(server, times) as introspector, asyncio.TaskGroup() as tasks:
+        async with (
+            asking(server, times, {"max_flights": 1}) as introspector,
+            asyncio.TaskGroup() as tasks,
+        ):
             first = tasks.create_task(introspector.user(TOKEN))
             await server.heard(1)
             with pytest.raises(ProviderUnavailable):

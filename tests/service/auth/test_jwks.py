@@ -9,7 +9,6 @@ import pytest
 from structlog.testing import capture_logs
 
 from libs.common.retry import Backoff
-from services.auth.identity import jwks as module
 from services.auth.identity.bearer_tokens import BadToken, Header
 from services.auth.identity.jwks import COOLDOWN, MAX_BODY, Jwks
 from services.auth.identity.provider import ProviderQuery, ProviderUnavailable
@@ -67,20 +66,20 @@ def timer() -> Timer:
     return Timer()
 
 
-def made(server: IdentityServer, timer: Timer, client: ProviderClient) -> Jwks:
+def made(server: IdentityServer, timer: Timer, client: ProviderClient, **bounds: float) -> Jwks:
     """Know the server's keys, and ask for them again at once after a failure."""
     issuer = Issuer(
         issuer="idp", audience="a", algorithms=("RS256", "ES256"), jwks=f"{server.url}/jwks"
     )
     backoff = Backoff(0.01, 0.01)
-    return Jwks(issuer, client, ttl=TTL, max_age=MAX_AGE, timer=timer, backoff=backoff)
+    return Jwks(issuer, client, ttl=TTL, max_age=MAX_AGE, timer=timer, backoff=backoff, **bounds)
 
 
 @asynccontextmanager
-async def reading(server: IdentityServer, timer: Timer) -> AsyncIterator[Jwks]:
+async def reading(server: IdentityServer, timer: Timer, **bounds: float) -> AsyncIterator[Jwks]:
     """Read the server's keys."""
     client = ProviderClient()
-    jwks = made(server, timer, client)
+    jwks = made(server, timer, client, **bounds)
     async with asyncio.timeout(DEADLINE), client.opened(), asyncio.TaskGroup() as tasks:
         running = tasks.create_task(jwks.run())
         yield jwks
@@ -221,13 +220,10 @@ class TestFailing:
 
         assert found.kid == "k1"
 
-    async def test_slow(
-        self, server: IdentityServer, timer: Timer, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    async def test_slow(self, server: IdentityServer, timer: Timer) -> None:
         """An answer that does not come is not waited for."""
-        monkeypatch.setattr(module, "TIMEOUT", 0.05)
         server.hang()
-        async with reading(server, timer) as keys:
+        async with reading(server, timer, timeout=0.05) as keys:
             with pytest.raises(ProviderUnavailable) as caught:
                 await keys.find(K1)
             await server.heard(2)
@@ -245,14 +241,10 @@ class TestFailing:
         assert caught.value.reason == "no answer: ClientConnectorCertificateError"
         assert not server.asked
 
-    async def test_before_the_start(
-        self, server: IdentityServer, timer: Timer, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    async def test_before_the_start(self, server: IdentityServer, timer: Timer) -> None:
         """Who comes before anything runs does not wait for ever."""
-        monkeypatch.setattr(module, "PATIENCE", 0.05)
-
         with pytest.raises(ProviderUnavailable):
-            await made(server, timer, ProviderClient()).find(K1)
+            await made(server, timer, ProviderClient(), patience=0.05).find(K1)
 
     async def test_not_running(self, server: IdentityServer) -> None:
         """Before the start nothing is asked."""

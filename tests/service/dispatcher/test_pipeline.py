@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,7 +12,6 @@ from structlog.testing import capture_logs
 
 from libs.common.apps.limits import Limits
 from libs.common.eventlog.records import NewRecord, Record
-from services.dispatcher import pipeline
 from services.dispatcher.events.decoding import decode
 from services.dispatcher.events.event import DomainEvent
 from services.dispatcher.pipeline import Pipeline
@@ -20,6 +19,8 @@ from services.dispatcher.routing.router import Router
 from services.dispatcher.settings import DispatcherSettings, Route
 from tests.support.ports.eventlogs import until
 from tests.support.services.dispatcher import APP, DEADLINE, Faults, FaultyBus, FaultyEventLog
+
+Decode = Callable[[Record], DomainEvent | None]
 
 TOPIC, DEAD = "steps", "dead"
 SETTINGS = DispatcherSettings(group="group", dead_letter_topic=DEAD, retry_min=0.01, retry_max=0.02)
@@ -55,7 +56,7 @@ class Plant:
         self.counts: Counter[str] = Counter()
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[Pipeline]:
+    async def running(self, decode: Decode = decode) -> AsyncIterator[Pipeline]:
         """Run a pipeline of the group."""
         router = Router(
             ROUTES,
@@ -63,7 +64,14 @@ class Plant:
             settings=SETTINGS,
             limits={APP.id: Limits(payload_bytes=100)},
         )
-        working = Pipeline(SETTINGS, router, events=self.events, bus=self.bus, counts=self.counts)
+        working = Pipeline(
+            SETTINGS,
+            router,
+            events=self.events,
+            bus=self.bus,
+            counts=self.counts,
+            decode=decode,
+        )
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(working.run())
             yield working
@@ -152,7 +160,7 @@ class TestRecords:
             3,
         ]
 
-    async def test_our_own_fault(self, plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_our_own_fault(self, plant: Plant) -> None:
         """
         A record that we cannot handle for a fault of our own is put aside too, and said with its cause.
         """
@@ -162,10 +170,9 @@ class TestRecords:
                 raise ZeroDivisionError("of our own")
             return decode(record)
 
-        monkeypatch.setattr(pipeline, "decode", trips)
         await plant.tell(0, 1, 2)
         with capture_logs() as logs:
-            async with plant.running():
+            async with plant.running(trips):
                 (letter,) = await plant.events.records(DEAD, 1)
                 await plant.wait_until_committed(3)
 

@@ -109,6 +109,7 @@ class Breaking:
         broken: Those for which the backend fails.
         told: How many a call has time for; None: all.
         fault: What goes wrong with every call; None: nothing.
+        listened: Set once somebody listens for changes.
     """
 
     def __init__(self, inner: Memberships) -> None:
@@ -122,7 +123,20 @@ class Breaking:
         self.asked = asyncio.Event()
         self.answering = asyncio.Event()
         self.answering.set()
-        self.of, self.changes = inner.of, inner.changes
+        self.of = inner.of
+        self.listened = asyncio.Event()
+        self._heard_from = inner
+
+    def heard_from(self, other: Memberships) -> None:
+        """Let those who listen from now on hear of the changes of others."""
+        self._heard_from = other
+
+    @asynccontextmanager
+    async def changes(self) -> AsyncIterator[ChangeListener]:
+        """See `Memberships.changes`."""
+        async with self._heard_from.changes() as listener:
+            self.listened.set()
+            yield listener
 
     async def put(self, memberships: Collection[Membership]) -> int:
         """See `Memberships.put`."""

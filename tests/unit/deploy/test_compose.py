@@ -12,7 +12,7 @@ from libs.common.apps.app import App
 from libs.common.apps.memory import MemoryApps
 from libs.common.config.secret import Secret
 from libs.common.policies.policies import Policies
-from services.cli import COMMANDS, _parser, client, token
+from services.cli import COMMANDS, client, parser, token
 from services.dispatcher.service import compiled
 from services.program import SPARE_FILES
 from services.settings import DEVELOPMENT_SECRETS, SERVICES, Settings, check_services, load
@@ -54,7 +54,7 @@ class TestSettings:
     @pytest.mark.parametrize("name", OURS)
     def test_command(self, name: str) -> None:
         """The container's command is one of ours, with settings that it can work with."""
-        arguments = _parser().parse_args(CONTAINERS[name]["command"])
+        arguments = parser().parse_args(CONTAINERS[name]["command"])
 
         loaded = settings(name)
 
@@ -92,13 +92,13 @@ class TestSettings:
 
     def test_users(self) -> None:
         """Auth believes the tokens that the command line makes, and lets their user into the channel it tests."""
-        words = _parser().parse_args(CONTAINERS["cli"]["command"])
-        text = token.make(settings("cli"), words.user, ttl=60.0, claims={})
+        arguments = parser().parse_args(CONTAINERS["cli"]["command"])
+        text = token.make(settings("cli"), arguments.user, ttl=60.0, claims={})
         auth = settings("auth")
 
         user = user_of(text, auth.auth.issuers, now=time.time())
 
-        assert Policies(auth.channels).decide("1", words.channel, user).allowed
+        assert Policies(auth.channels).decide("1", arguments.channel, user).allowed
 
     def test_token_keys(self) -> None:
         """Auth alone can sign channel tokens; gateways verify with the same key; nobody else knows of it."""

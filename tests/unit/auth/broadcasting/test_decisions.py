@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from math import ceil
@@ -39,12 +39,32 @@ POLICIES = Policies(
 )
 
 
+class Interrupted:
+    """
+    Control in memory that can be cut off.  See `Control`.
+
+    Attributes:
+        is_away: Asked before each command; true: control is away for it.
+    """
+
+    def __init__(self) -> None:
+        self._inner = MemoryControl()
+        self.listen = self._inner.listen
+        self.is_away: Callable[[], bool] = lambda: False
+
+    async def send(self, command: Command) -> None:
+        """See `Control.send`."""
+        if self.is_away():
+            raise Unavailable("control")
+        await self._inner.send(command)
+
+
 @dataclass
 class Site:
     """Decisions around memberships in memory."""
 
     now: float = field(default_factory=time.time)
-    control: MemoryControl = field(default_factory=MemoryControl)
+    control: Interrupted = field(default_factory=Interrupted)
 
     def __post_init__(self) -> None:
         self.memory = MemoryMemberships(lambda: self.now)
@@ -72,8 +92,8 @@ class Site:
         """Have it hear of changes."""
         listening = asyncio.create_task(self.decisions.run())
         try:
-            while not self.memory._listeners:
-                await asyncio.sleep(0)
+            async with asyncio.timeout(DEADLINE):
+                await self.memberships.listened.wait()
             yield
         finally:
             listening.cancel()
@@ -123,9 +143,10 @@ class TestDecided:
 
     async def test_heeded(self, site: Site) -> None:
         """Whoever changed it here need not wait until it is heard of."""
+        site.memberships.heard_from(MemoryMemberships())  # Where nothing changes.
         async with site.running():
             assert not await site.may()
-            site.memory._known["1", "7"] = {"x:5"}  # Told to nobody.
+            await site.memory.put([ANN])
             assert not await site.may()
 
             site.decisions.heed(Put(ANN))
@@ -236,18 +257,16 @@ class TestRemovals:
 
         assert [(line["event"], line["group"]) for line in logs] == [("removals.given_up", "x:5")]
 
-    async def test_control_away_for_too_long(
-        self, site: Site, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """An order that nobody took until it expired is given up, and the log says so."""
+    async def test_control_away_for_too_long(self, site: Site) -> None:
+        """A command that nobody took until it expired is given up, and the log says so."""
         tried = asyncio.Event()
 
-        async def fails(_: Command) -> None:
+        def is_away() -> bool:
             site.now += TERMS.answers + TERMS.permissions
             tried.set()
-            raise Unavailable("control")
+            return True
 
-        monkeypatch.setattr(site.control, "send", fails)
+        site.control.is_away = is_away
         await site.memory.put([ANN])
         with capture_logs() as logs:
             async with site.running():
@@ -259,16 +278,10 @@ class TestRemovals:
 
         assert [line["event"] for line in logs] == ["removals.given_up"]
 
-    async def test_control_away(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-        """An order that could not be sent is sent when control is back."""
-        send, failures = site.control.send, iter([True, True])
-
-        async def flaky(command: Command) -> None:
-            if next(failures, False):
-                raise Unavailable("control")
-            await send(command)
-
-        monkeypatch.setattr(site.control, "send", flaky)
+    async def test_control_away(self, site: Site) -> None:
+        """A command that could not be sent is sent when control is back."""
+        failures = iter([True, True])
+        site.control.is_away = lambda: next(failures, False)
         await site.memory.put([ANN])
         async with site.running():
             await site.memory.remove([ANN])

@@ -1,7 +1,7 @@
 """Questions to memberships, and who puts them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -12,6 +12,7 @@ from services.auth.settings import MembershipSettings
 from tests.support.ports.memberships import Breaking
 
 DEADLINE = 5.0
+NO_BOUNDS: Mapping[str, int] = {}
 ANN = Membership("1", "7", "x:5")
 BEN = Membership("1", "8", "x:5")
 MANY = [Membership("1", str(number), "x:5") for number in range(100)]
@@ -20,12 +21,12 @@ MANY = [Membership("1", str(number), "x:5") for number in range(100)]
 class Site:
     """Questions to memberships in memory, and a clock that stands still."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, bounds: Mapping[str, int] = NO_BOUNDS, **settings: Any) -> None:
         self.now = 1000.0
         self.memory = MemoryMemberships()
         self.memberships = Breaking(self.memory)
         self.lookups = MembershipLookups(
-            self.memberships, MembershipSettings(**settings), clock=lambda: self.now
+            self.memberships, MembershipSettings(**settings), clock=lambda: self.now, **bounds
         )
 
     async def asks(self, membership: Membership = ANN) -> bool:

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 import pytest
 
 from libs.common.errors import Unavailable
-from services.auth.memberships import lookups
 from services.auth.memberships.lookups import CALLS, TooManyQuestions
 from tests.unit.auth.memberships.asking import ANN, BEN, MANY, Site, running
 
@@ -107,26 +106,28 @@ class TestTogether:
         assert all([await other for other in others])
         assert site.memberships.questions == 1
 
-    async def test_too_many(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-        """More questions than are kept are refused in words, at once; those that are there already are not."""
-        monkeypatch.setattr(lookups, "MOST", 3)
-        async with site.under_way(*MANY[:CALLS]):
-            third, same = [asyncio.create_task(site.asks()) for _ in range(2)]
-            await site.settle()
+    async def test_too_many(self) -> None:
+        """More questions than may wait are refused at once; those that are there already are not."""
+        async with running(Site({"most": 3})) as site:
+            async with site.under_way(*MANY[:CALLS]):
+                third, same = [asyncio.create_task(site.asks()) for _ in range(2)]
+                await site.settle()
 
-            with pytest.raises(TooManyQuestions, match="more than 3 questions") as raised:
-                await site.asks(BEN)
+                with pytest.raises(TooManyQuestions, match="more than 3 questions") as raised:
+                    await site.asks(BEN)
 
-        assert raised.value.status == 503
-        assert not await third
-        assert not await same
-        assert not await site.asks(BEN)
+            assert raised.value.status == 503
+            assert not await third
+            assert not await same
+            assert not await site.asks(BEN)
 
-    async def test_of_one_user(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Who asks for more than any page needs is refused alone; when its answers are there it may ask again."""
-        monkeypatch.setattr(lookups, "MOST_OF_USER", 3)
+    async def test_of_one_user(self) -> None:
+        """Who asks for more than any page needs is refused alone, until it has its answers."""
         mine = [ANN._replace(group=f"x:{number}") for number in range(4)]
-        async with site.under_way(*MANY[10 : 10 + CALLS]):
+        async with (
+            running(Site({"most_of_user": 3})) as site,
+            site.under_way(*MANY[10 : 10 + CALLS]),
+        ):
             waiting = [asyncio.create_task(site.asks(each)) for each in mine[:3]]
             await site.settle()
 
@@ -139,7 +140,7 @@ class TestTogether:
             last = asyncio.create_task(site.asks(mine[3]))
 
         assert not any([await task for task in (*waiting[1:], other, last)])
-        assert not site.lookups._users
+        assert site.lookups.users == 0
 
 
 class TestAskers:
