@@ -1,5 +1,5 @@
 """
-Held: what a client asked for that waits, until it is known who the client is.
+What a client asked for that waits, until it is known who the client is.
 
 Pure.  ``now`` is monotonic seconds.  pusher-js subscribes as soon as it is connected, and signs in when its back end
 has answered; it never repeats a subscribe that was refused.  So one that comes first waits, and goes on waiting when

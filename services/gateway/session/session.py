@@ -1,13 +1,13 @@
 """
 The protocol of one connection: what a client sent, and what is to be done about it.
 
-Pure.  A session is told what happened and the time, in monotonic seconds, and answers with effects; who runs
-it performs them in order.  A subscribe is a question (`Ask`): its answer re-enters as `admitted` or `refused`,
-so that a client which left while we were asking is a plain test.  Source: docs/protocol.md.
+Pure.  A session is told what happened and the time, in monotonic seconds, and answers with effects.  A
+subscribe is a question (`Ask`): its answer re-enters as `admitted` or `refused`, so that a client which left
+while we were asking is a plain test.  What becomes of a channel is in `subscriptions`; here is what concerns the
+connection.  Source: docs/protocol.md.
 """
 
 from collections.abc import Mapping, Sequence
-from enum import Enum
 from functools import partial
 from math import inf
 
@@ -24,12 +24,9 @@ from services.gateway.access.verifier import NotInformed, Verified, Verifier
 from services.gateway.protocol import frames
 from services.gateway.protocol.client_events import ClientEvents
 from services.gateway.protocol.effects import (
-    Ask,
     Close,
     Effect,
-    Leave,
     Refusal,
-    Refuse,
     Relay,
     Send,
     SignedIn,
@@ -42,53 +39,43 @@ from services.gateway.protocol.frames import Member, Message, SignIn, Subscribe,
 from services.gateway.protocol.keepalive import Keepalive
 from services.gateway.protocol.limits import TooManyChannels, check_user_info
 from services.gateway.session.pending import Pending
+from services.gateway.session.subscriptions import Subscriptions
 from services.gateway.settings import GatewaySettings
 
 # As Soketi and Sockudo do it; a subscription that needs a token is as good as a sign-in (Sockudo, issue 130).
 NOT_KNOWN = Close(4009, "neither signed in nor subscribed with a token in time")
 
 
-class State(Enum):
-    """What a connection is to a channel; a channel that it is nothing to is absent."""
-
-    HELD = "waiting until it is known who the client is"
-    JOINING = "joining"
-    JOINED = "joined"
-    ASKED_ANEW = "joined, and asked for anew"
-    LEFT_WHILE_JOINING = "left while joining"
-
-
-_SUBSCRIBED = frozenset({State.JOINED, State.ASKED_ANEW})
-
-
 class Session:
     """
     One connection's side of the protocol.
 
+    Every method that returns effects obliges its caller: all of them are performed, in order, before the session
+    is told of anything else.  One thing may come between: an `Ask` may be answered while it is performed.  After
+    each `Watch`, and after `ticked`, the caller looks at `next_tick`.
+
     Args:
-        app: Whose client it is.
+        app: The app whose client this is.
         socket_id: The connection's name.
-        settings: Limits and timers.
-        now: When it was opened.
+        settings: Limits and timers of the gateway.
+        now: When the connection was opened.
         verifier: What its gateway knows of tokens.
-        carried: The token that the client connected with, or why it does not count.
+        carried: The token that the client connected with, or why that does not count.
 
     Attributes:
-        app: As it is now; whoever runs the session keeps it up to date.
+        app: The app as it is now; the caller replaces it before each event, for settings change.
     """
 
     __slots__ = (
-        "_channels",
         "_client_events",
-        "_closed",
         "_is_known",
         "_keepalive",
-        "_members",
         "_opened_at",
         "_pending",
         "_principal",
         "_settings",
         "_stale",
+        "_subscriptions",
         "_verifier",
         "app",
         "socket_id",
@@ -112,13 +99,11 @@ class Session:
         verified = None if isinstance(carried, StaleToken) else carried
         self._principal = Principal(socket_id, verifier, verified)
         self._pending = Pending()
-        self._channels: dict[str, State] = {}
-        self._members: dict[str, Member] = {}
+        self._subscriptions = Subscriptions(self._principal, self._pending)
         self._client_events = ClientEvents()
         self._opened_at = now
         self._is_known = verified is not None  # Whether it showed a good token, anywhere.
         self._keepalive = Keepalive(settings, now=now)
-        self._closed = False
 
     @property
     def user(self) -> User | None:
@@ -136,18 +121,27 @@ class Session:
         return self._principal.tokens
 
     def opened(self) -> list[Effect]:
-        """Greet the client."""
+        """Greet the client.  The caller calls this once, before everything else."""
         timeout = max(1, int(self._settings.activity_timeout))
         greeting = Send(frames.established(self.socket_id, timeout))
         complaint = [error_told(self._stale)] if self._stale else []
         return [greeting, *complaint, *self._principal.opened()]
 
     def heard(self, now: float) -> None:
-        """Note that something came from the client: any frame is a sign of life."""
+        """
+        Note that something came from the client: any frame is a sign of life.
+
+        The caller calls this for frames that `received` does not take: pings, pongs, binary ones.
+        """
         self._keepalive.heard(now)
 
     def received(self, text: bytes | str, now: float) -> list[Effect]:
-        """Take a text frame."""
+        """
+        Take a text frame.
+
+        The caller must perform the effects in order, and before it reads the client's next frame: that one may
+        rest on what they did, as an unsubscribe does on an `Ask`.
+        """
         self.heard(now)
         try:
             return self._handle(frames.parse(text), now)
@@ -155,7 +149,11 @@ class Session:
             return [Send(frames.error(error.code, str(error)))]
 
     def ticked(self, now: float) -> list[Effect]:
-        """Judge the client's silence, and whether it is known; due at `next_tick`."""
+        """
+        Judge the client's silence, whether it is known, and what of its tokens has ended.
+
+        The caller calls this at `next_tick` or soon after, performs the effects, and looks at `next_tick` again.
+        """
         if now >= self._known_by:
             return [NOT_KNOWN]
         late = [refusal_told(name, NotIdentified()) for name in self._pending.overdue(now)]
@@ -175,16 +173,25 @@ class Session:
         return inf if is_known or timeout <= 0 else self._opened_at + timeout
 
     def judged(self, now: float) -> list[Effect]:
-        """Take from the client what tokens opened that were revoked."""
+        """
+        Take from the client what tokens opened that were revoked.
+
+        The caller calls this whenever tokens were revoked or signing keys dropped, after the verifier knows.
+        """
         revoked = partial(self._verifier.is_revoked, app=self.app, now=now)
         return self._withdraw(revoked, RevokedToken())
 
     def informed(self, now: float) -> list[Effect]:
-        """Take up what waited until its gateway knew what is revoked."""
+        """
+        Take up what waited until its gateway knew what is revoked.
+
+        The caller calls this once `Verifier.is_informed` is true, and when the guards were replaced.
+        """
         pending, self._pending.sign_in = self._pending.sign_in, None
-        signed_in = (
-            [*self._sign_in(pending, now), Watch()] if pending else []
-        )  # It may count no more.
+        signed_in: list[Effect] = []
+        if pending:
+            # A sign-in that waited kept the connection from being closed as not known; it does so no more.
+            signed_in = [*self._sign_in(pending, now), Watch()]
         return [*signed_in, *self._taken_up(now)]
 
     def _withdraw(self, is_over: Judgement, why: Denied) -> list[Effect]:
@@ -195,7 +202,11 @@ class Session:
         return effects
 
     def expelled(self, user_id: str, expulsion: Expulsion) -> list[Effect]:
-        """Take from the client the channels that its user was taken out of."""
+        """
+        Take from the client the channels that its user was taken out of.
+
+        The caller has told the verifier before, so that the client cannot come back with its old permission.
+        """
         over = self._principal.expelled(user_id, expulsion)
         return [effect for name in over for effect in self._end(name, Expelled())]
 
@@ -208,62 +219,40 @@ class Session:
         return [*own, error_told(why)]
 
     def closed(self) -> list[Effect]:
-        """Give up everything: the client is gone."""
-        self._closed = True
-        channels = [name for name, state in self._channels.items() if state in _SUBSCRIBED]
-        self._channels.clear()
-        self._members.clear()
+        """
+        Give up everything: the client is gone.
+
+        The caller calls this once, when it has read the last frame.  Answers to questions that are still under way
+        may come later; each `Leave` that they give rise to must be performed all the same.
+        """
+        effects = self._subscriptions.closed()
         self._pending.clear()
         self._principal.clear()
-        return [Leave(name, returns=True) for name in channels]
+        return effects
 
     def members(self) -> list[tuple[str, Member]]:
         """Name the presence channels that the client has joined, and as whom."""
-        return [
-            (name, member)
-            for name, member in self._members.items()
-            if self._channels.get(name) in _SUBSCRIBED
-        ]
+        return self._subscriptions.members()
 
     def admitted(
         self, channel: str, infos: Mapping[str, str] | None, greeting: Sequence[bytes] = ()
     ) -> list[Effect]:
         """
-        Take the answer that the client may join, and has joined.
+        Take the answer to an `Ask` that the client may join, and has joined.
+
+        The caller has put the client among the channel's subscribers before, and takes it off again where the
+        answer is `Leave`: it did not wait for this one.
 
         Args:
-            channel: Which.
+            channel: Its name.
             infos: The members of a presence channel: user id to ``user_info`` as JSON text.
             greeting: Frames that a newcomer is sent after the confirmation.
         """
-        state = self._channels.get(channel)
-        if state not in {State.JOINING, *_SUBSCRIBED}:
-            if state is not State.HELD:  # It is asked for anew, and that waits.
-                self._forget(channel)
-            return [Leave(channel, returns=self._closed)]
-        self._channels[channel] = State.JOINED
-        frame = frames.succeeded(channel) if infos is None else frames.joined(channel, infos)
-        return [Send(frame), *(map(Send, greeting) if state is State.JOINING else ())]
+        return self._subscriptions.admitted(channel, infos, greeting)
 
     def refused(self, channel: str, refusal: Refusal) -> list[Effect]:
-        """Take the answer that the client may not join."""
-        state = self._channels.get(channel)
-        if state is State.HELD:  # It is asked for anew, and that waits.
-            return []
-        self._forget(channel)
-        answer = Refuse(channel, refusal)
-        match state:
-            case State.JOINING:
-                return [answer]
-            case State.JOINED | State.ASKED_ANEW:  # It was asked for anew, and is lost.
-                return [Leave(channel), answer]
-        return []
-
-    def _forget(self, channel: str) -> None:
-        self._channels.pop(channel, None)
-        self._members.pop(channel, None)
-        self._pending.drop(channel)
-        self._principal.drop(channel)
+        """Take the answer to an `Ask` that the client may not join; nobody needs to be taken off for it."""
+        return self._subscriptions.refused(channel, refusal)
 
     def _handle(self, message: Message, now: float) -> list[Effect]:
         match message.event:
@@ -274,7 +263,8 @@ class Session:
             case "pusher:subscribe":
                 return self._subscribe(frames.parse_subscribe(message.data), now)
             case "pusher:unsubscribe":
-                return self._unsubscribe(frames.parse_unsubscribe(message.data).channel)
+                channel = frames.parse_unsubscribe(message.data).channel
+                return self._subscriptions.unsubscribed(channel)
             case "pusher:signin":
                 return self._sign_in(frames.parse_sign_in(message.data), now)
         if message.event.startswith(frames.CLIENT_PREFIX):
@@ -316,16 +306,15 @@ class Session:
 
     def _subscribe(self, data: Subscribe, now: float) -> list[Effect]:
         name = data.channel
-        if self._channels.get(name) is State.HELD:
-            self._forget(name)
+        self._subscriptions.looked_at(name)
         try:
             return self._joining(name, self._entry(data, now))
         except NotInformed:
-            return self._hold(Subscribe(name, data.auth), is_good=True)
+            return self._subscriptions.uninformed(data)
         except NotIdentified as error:
-            if self._channels.get(name) in {State.JOINING, *_SUBSCRIBED}:  # By another right.
-                return [refusal_told(name, error)]
-            return self._hold(Subscribe(name), until=now + self._settings.sign_in_wait)
+            # pusher-js does not repeat a subscribe that was refused, and may be about to sign in.
+            until = now + self._settings.sign_in_wait
+            return self._subscriptions.unidentified(name, error, until=until)
         except (Denied, Invalid) as error:
             return [refusal_told(name, error)]
 
@@ -338,64 +327,24 @@ class Session:
         return entry
 
     def _joining(self, name: str, entry: Admittance) -> list[Effect]:
-        # Backends that are away do not count.
+        # Known is who has shown a good token, whether or not the backends can answer the question now.
         self._is_known = self._is_known or needs_token(name) or entry.grant is not None
-        asked = self._ask(name, entry.member)
-        member = self._members.get(name)
+        effects = self._subscriptions.subscribed(name, entry.member)
+        member = self._subscriptions.member(name)
         if entry.member and member and entry.member.user_id != member.user_id:
-            return asked  # It stays whom it is in there, by the right by which it came.
-        return [*asked, *self._principal.put(name, entry.grant)]
-
-    def _hold(self, data: Subscribe, *, until: float = inf, is_good: bool = False) -> list[Effect]:
-        if self._channels.get(data.channel) is State.LEFT_WHILE_JOINING:
-            self._forget(data.channel)  # The answer that is under way is not for this.
-        self._pending.put(data, until=until, is_good=is_good)
-        self._channels.setdefault(data.channel, State.HELD)
-        return [Watch()]
+            return effects  # It stays whom it is in there, by the right by which it came.
+        return [*effects, *self._principal.put(name, entry.grant)]
 
     def _check_room(self, name: str) -> None:
         limit = self.app.limits.channels
-        if 0 < limit <= len(self._channels) and name not in self._channels:
+        if 0 < limit <= len(self._subscriptions) and name not in self._subscriptions:
             raise TooManyChannels(limit)
-
-    def _ask(self, name: str, member: Member | None) -> list[Effect]:
-        state = self._channels.get(name)
-        if state in _SUBSCRIBED:
-            return self._ask_anew(name)
-        self._channels[name] = State.JOINING
-        if state is not None and member == self._members.get(name):
-            return []  # The question is under way; its answer is for this request too.
-        if member is not None:
-            self._members[name] = member
-        return [Ask(name, member)]
-
-    def _ask_anew(self, name: str) -> list[Effect]:
-        """Subscribing twice is subscribing once, and is confirmed again; of members there is a new view."""
-        member = self._members.get(name)
-        if member is None:
-            return [Send(frames.succeeded(name))]
-        if self._channels[name] is State.ASKED_ANEW:
-            return []  # The question is under way; its answer is for this request too.
-        self._channels[name] = State.ASKED_ANEW
-        return [Ask(name, member)]
-
-    def _unsubscribe(self, name: str) -> list[Effect]:
-        match self._channels.get(name):
-            case State.JOINED | State.ASKED_ANEW:
-                self._forget(name)
-                return [Leave(name)]
-            case State.JOINING:
-                self._channels[name] = State.LEFT_WHILE_JOINING
-                self._pending.drop(name)
-            case State.HELD:
-                self._forget(name)
-        return []
 
     def _client_event(self, message: Message, now: float) -> list[Effect]:
         name = message.channel or ""
-        is_subscribed = self._channels.get(name) in _SUBSCRIBED
+        is_subscribed = self._subscriptions.is_subscribed(name)
         self._client_events.check(self.app, message, is_subscribed=is_subscribed, now=now)
         data = frames.client_data(message.data)
-        member = self._members.get(name)
+        member = self._subscriptions.member(name)
         user_id = member.user_id if member else None
         return [Relay(name, event_frame(name, message.event, data, user_id=user_id))]
