@@ -22,7 +22,7 @@ from services.gateway.channels.occupancy import Occupancy
 from services.gateway.channels.retry_queue import RetryQueue
 from services.gateway.connections.connection import Connection
 from services.gateway.lease import Lease
-from services.gateway.protocol.effects import Refusal
+from services.gateway.protocol.effects import Ask, Leave, Refusal
 from services.gateway.protocol.frames import Member
 
 BATCH = 500  # Requests of one round trip.
@@ -113,25 +113,36 @@ class Admission:
         self._counted = 0  # Of the seatings, those that the limit is for.
         self._again: set[Place] = set()  # Who waits to be seated again, and is not being so.
 
-    def ask(self, question: Follow | Join) -> None:
-        """Take a question; the answer goes to its connection's session."""
-        if isinstance(question, Follow) and self._hub.is_ready(question.channel):
-            self._admit(question)
+    def ask(self, connection: Connection, ask: Ask) -> None:
+        """Find out whether a connection may join a channel; the answer goes to its session."""
+        channel = connection.channel(ask.channel)
+        if ask.member is None and self._hub.is_ready(channel):
+            self._admit(Follow(connection, channel))
         elif self._is_full:
-            question.connection.close(4100, "over capacity: too many wait to join")
-        elif isinstance(question, Follow):
-            self._follows.put(question)
+            connection.close(4100, "over capacity: too many wait to join")
+        elif ask.member is None:
+            self._follows.put(Follow(connection, channel))
         else:
-            self._put(question)
+            self._put(Join(connection, channel, ask.member))
 
-    def seat_again(self, join: Join) -> None:
-        """Take a member that was admitted before, unless it waits for that already."""
-        if join.place not in self._again:
-            self._again.add(join.place)
-            self._seatings.put(join)
+    def leave(self, connection: Connection, leave: Leave) -> None:
+        """Take a connection off a channel, and give up its seat there: with grace if it may come back."""
+        channel = connection.channel(leave.channel)
+        self._hub.unsubscribe(channel, connection, now=time.monotonic())
+        self._occupancy.changed(channel)
+        if channel.is_presence:
+            grace = connection.session.app.leave_grace if leave.returns else 0.0
+            self._depart(Departure(self._lease.seat(channel, connection.socket_id), grace))
 
-    def depart(self, departure: Departure) -> None:
-        """Take a departure."""
+    def seat_again(self, connection: Connection) -> None:
+        """Seat a connection again where it is a member, unless it waits for that already."""
+        for name, member in connection.session.members():
+            join = Join(connection, connection.channel(name), member, again=True)
+            if join.place not in self._again:
+                self._again.add(join.place)
+                self._seatings.put(join)
+
+    def _depart(self, departure: Departure) -> None:
         if self._is_full:
             self._lease.forsake(departure.seat.gateway)
         else:

@@ -1,12 +1,15 @@
 """Client events on their way to the bus: at most once, and nobody waits for them."""
 
 import asyncio
+import time
 from collections import deque
 
-from libs.common.bus.messages import Whisper
+from libs.common.bus.messages import Broadcast, Whisper
 from libs.common.bus.port import Bus
 from libs.common.errors import Unavailable
+from services.gateway.connections.connection import Connection
 from services.gateway.counters import Counters
+from services.gateway.protocol.effects import Relay
 
 
 class Whispers:
@@ -24,12 +27,13 @@ class Whispers:
         self._waiting: deque[Whisper] = deque()
         self._arrived = asyncio.Event()
 
-    def put(self, whisper: Whisper) -> None:
-        """Take a client event."""
+    def relay(self, connection: Connection, relay: Relay) -> None:
+        """Pass a client event on to all but the connection that sent it."""
         if len(self._waiting) >= self.LIMIT:
             self._counters.whispers_dropped += 1
             return
-        self._waiting.append(whisper)
+        broadcast = Broadcast(relay.frame, time.time(), excluded=(connection.socket_id,))
+        self._waiting.append(Whisper(connection.channel(relay.channel), broadcast))
         self._arrived.set()
 
     async def run(self) -> None:

@@ -1,111 +1,177 @@
-"""Reception: who may connect, and as what it counts."""
+"""
+The way of a client into the gateway: upgraded, and then served or told why not.
 
-import asyncio
+Every client is upgraded, whoever it is, and one that may not stay learns why before it is closed: every client
+understands that, while few show the status of a refused upgrade.
+"""
+
+import secrets
 import time
-from collections.abc import Sized
+from collections.abc import Callable, Sequence
 
+import structlog
 from aiohttp import hdrs, web
 
 from libs.common.apps.app import App
-from libs.common.apps.port import Apps
-from libs.common.errors import Invalid
-from libs.common.tally.port import Subject
+from libs.common.errors import Denied, Invalid, Unavailable
 from libs.common.tokens.channel_tokens import StaleToken
+from libs.common.web.http import refusal
 from libs.common.web.server import caller_of
-from services.gateway.access.verifier import NotInformed, Verified, Verifier
-from services.gateway.connections.limiter import ConnectionLimiter
-from services.gateway.connections.quotas import of_connection
-from services.gateway.connections.wrong_paths import PathNotFound
-from services.gateway.protocol.handshake import check_client, check_version
+from services.gateway.access.verifier import Verified, Verifier
+from services.gateway.connections.connection import Connection, Surroundings, read_out, upgrade
+from services.gateway.connections.eligibility import Eligibility
+from services.gateway.connections.registry import Connections
+from services.gateway.connections.socket import Socket
+from services.gateway.counters import Counters
+from services.gateway.protocol import frames
+from services.gateway.protocol.handshake import WEBSOCKET_VERSION, complaint
+from services.gateway.session.session import Session
+from services.gateway.settings import GatewaySettings
 
-PATIENCE = 2.0  # Seconds that a client with a token waits until it is known what is revoked.
+log = structlog.get_logger()
 
+# Clients that are waited for when they were refused; the connections of others are cut.
+MOST_PARTING = 1000
 
-class OverCapacity(Invalid):
-    """The gateway holds as many connections as it may, or is going."""
-
-    code = 4100  # Pusher, "Error codes": over capacity; clients return after a second.
+WebSocket = web.WebSocketResponse[bool]
 
 
 class Acceptor:
     """
-    Looks at newcomers.
+    Accepts clients.
 
     Args:
-        apps: Whose clients may connect.
+        settings: The limits of a connection.
+        eligibility: Judges who may connect.
         verifier: What is known of channel tokens.
-        informed: Set when it is known what is revoked.
-        limiter: Counts connections on all gateways.
-        here: The connections of this one.
-        most: So many of them there may be; 0 or -1: any number.
-
-    Attributes:
-        is_closed: Whether nobody is let in any more, as the gateway is going.
+        connections: Where a connection is known while it lasts.
+        surroundings: What connections are given to work with.
+        forget: Called with each connection that has ended.
+        counters: What is counted.
     """
 
     def __init__(
         self,
-        apps: Apps,
-        verifier: Verifier,
+        settings: GatewaySettings,
+        eligibility: Eligibility,
         *,
-        informed: asyncio.Event,
-        limiter: ConnectionLimiter,
-        here: Sized,
-        most: int,
+        verifier: Verifier,
+        connections: Connections,
+        surroundings: Surroundings,
+        forget: Sequence[Callable[[Connection], None]],
+        counters: Counters,
     ) -> None:
-        self._apps = apps
+        self._settings = settings
+        self._eligibility = eligibility
         self._verifier = verifier
-        self._informed = informed
-        self._limiter = limiter
-        self._here = here
-        self._most = most
-        self.is_closed = False
+        self._connections = connections
+        self._surroundings = surroundings
+        self._forget = forget
+        self._counters = counters
+        self._parting = 0  # Clients that were refused, and have not gone yet.
 
-    async def examine(self, request: web.Request) -> tuple[App, Verified | StaleToken | None]:
-        """
-        Tell whose client it is, and which token it brings.
-
-        Raises:
-            Invalid, Denied, Unavailable: It may not connect, or not now.
-        """
-        if "key" not in request.match_info:
-            raise PathNotFound(request.path)
-        check_version(request.query)
-        app = self._apps.by_key(request.match_info["key"])
-        caller = caller_of(request)
-        check_client(app, request.headers.get(hdrs.ORIGIN), is_secure=caller.is_secure)
-        return app, await self._carried(app, request.query.get("token"))
-
-    async def _carried(self, app: App, text: str | None) -> Verified | StaleToken | None:
+    async def accept(self, request: web.Request) -> web.StreamResponse:
+        """Upgrade a client, and serve it until it goes, or tell it why not."""
+        websocket = upgrade(self._settings.max_message)
         try:
-            return self._verifier.carried(text, app, now=time.monotonic())
-        except NotInformed as error:
+            await websocket.prepare(request)
+        except (web.HTTPBadRequest, ValueError):  # The latter for a key that is no ASCII.
+            return _not_upgraded(request)
+        except ConnectionResetError:  # It has gone meanwhile.
+            return websocket
+        if request.transport is None:
+            return websocket
+        socket = Socket(request.transport, max_unsent=self._settings.max_unsent)
+        connection = await self._let_in(request, socket)
+        if connection is None:
+            await self._part(websocket, socket)
+        else:
+            await self._serve(connection, websocket)
+        return websocket
+
+    async def _let_in(self, request: web.Request, socket: Socket) -> Connection | None:
+        """Make a connection for a client that may stay; tell any other why not."""
+        try:
+            app, carried = await self._eligibility.examine(request)
+            subjects = await self._eligibility.enter(app, caller_of(request).site)
+        except (Invalid, Denied, Unavailable) as error:
+            self._refuse(request, socket, error)
+            return None
+        connection = Connection(self._session(app, carried), socket, self._surroundings)
+        connection.counts_for = subjects
+        return connection
+
+    def _refuse(
+        self, request: web.Request, socket: Socket, error: Invalid | Denied | Unavailable
+    ) -> None:
+        refused = self._counters.refused
+        refused[error.code] = refused.get(error.code, 0) + 1
+        log.info(
+            "connection.refused",
+            path=request.path,
+            address=caller_of(request).address,
+            code=error.code,
+            reason=str(error),
+        )
+        socket.send(frames.error(error.code, str(error)))
+        socket.close(error.code, str(error))
+
+    async def _part(self, websocket: WebSocket, socket: Socket) -> None:
+        """Wait until a client that was refused has gone: `Socket.close` aborts it in time."""
+        if self._parting < MOST_PARTING:
+            self._parting += 1
             try:
-                async with asyncio.timeout(PATIENCE):
-                    await self._informed.wait()
-            except TimeoutError:
-                raise error from None
-        return self._verifier.carried(text, app, now=time.monotonic())
+                await read_out(websocket)
+            finally:
+                self._parting -= 1
+        socket.finish()
 
-    async def enter(self, app: App, site: str) -> tuple[Subject, ...]:
-        """
-        Count a newcomer from a `Caller.site`, if there is room for it here and in its quotas; tell what it counts for.
+    def _session(self, app: App, carried: Verified | StaleToken | None) -> Session:
+        return Session(
+            app,
+            _new_socket_id(),
+            self._settings,
+            now=time.monotonic(),
+            verifier=self._verifier,
+            carried=carried,
+        )
 
-        Raises:
-            OverCapacity: There is none here.
-            Invalid, Denied, Unavailable: See `ConnectionLimiter.enter`.
-        """
-        self._check_capacity()
-        subjects = await self._limiter.enter(of_connection(app, site))
-        try:  # Again: while it waited for its turn others came, or the gateway began to go.
-            self._check_capacity()
-        except OverCapacity:
-            self._limiter.leave(subjects)
-            raise
-        return subjects
+    async def _serve(self, connection: Connection, websocket: WebSocket) -> None:
+        began = time.monotonic()
+        self._connections.add(connection)
+        self._surroundings.watch(connection)
+        self._counters.opened += 1
+        try:
+            await connection.run(websocket)
+        finally:
+            self._connections.remove(connection)
+            for forget in self._forget:
+                forget(connection)
+            self._eligibility.leave(connection.counts_for)
+            self._note_end(connection, seconds=time.monotonic() - began)
 
-    def _check_capacity(self) -> None:
-        if self.is_closed:
-            raise OverCapacity("this gateway is going")
-        if 0 < self._most <= len(self._here):
-            raise OverCapacity("this gateway holds as many connections as it may")
+    def _note_end(self, connection: Connection, *, seconds: float) -> None:
+        code, reason = connection.socket.closed_with or (0, "")
+        self._counters.closed[code] = self._counters.closed.get(code, 0) + 1
+        log.info(
+            "connection.closed",
+            app=connection.session.app.id,
+            socket_id=connection.socket_id,
+            code=code,
+            reason=reason,
+            seconds=round(seconds, 3),
+        )
+
+
+def _not_upgraded(request: web.Request) -> web.Response:
+    """Answer in HTTP what is no upgrade (RFC 9110, 15.5.22 asks for ``Upgrade``)."""
+    response = refusal(complaint(request.headers))
+    response.headers[hdrs.UPGRADE] = "websocket"
+    response.headers[hdrs.CONNECTION] = "Upgrade"
+    response.headers[hdrs.SEC_WEBSOCKET_VERSION] = WEBSOCKET_VERSION
+    return response
+
+
+def _new_socket_id() -> str:
+    """Make a name that no gateway gives twice and nobody can guess (Pusher: ``digits.digits``)."""
+    return f"{secrets.randbits(53)}.{secrets.randbits(53)}"

@@ -6,8 +6,8 @@ waits.  It holds no rules.
 """
 
 import time
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import structlog
 from aiohttp import WebSocketError, WSMsgType, web
@@ -25,7 +25,6 @@ from services.gateway.protocol.effects import (
     KnownAs,
     Leave,
     Ping,
-    Refusal,
     Refuse,
     Relay,
     Send,
@@ -33,7 +32,6 @@ from services.gateway.protocol.effects import (
     SignedIn,
     Watch,
 )
-from services.gateway.protocol.frames import Member
 from services.gateway.session.session import Session
 
 log = structlog.get_logger()
@@ -66,32 +64,30 @@ async def read_out(websocket: web.WebSocketResponse[bool]) -> None:
         pass
 
 
-class Surroundings(Protocol):
-    """What a connection asks its gateway to do; nothing of it waits."""
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """
+    Who in the gateway does what a session wants done; nobody waits.
 
-    def app(self, app_id: str) -> App:
-        """Return an app as it is now; raises Denied if it is switched off or gone."""
+    Attributes:
+        app: Returns an app as it is now, by its id; raises Denied if it is switched off or gone.
+        ask: Finds out whether a connection may join a channel, and tells its session, then or later.
+        leave: Takes a connection off a channel.
+        relay: Passes a client event on to all but the connection that sent it.
+        signed_in: Knows as whom a connection is signed in: its session says so.
+        known_as: Knows a user, by id, for whom a connection acts in some channel.
+        shows: Knows by which tokens a connection acts: its session says so; given are those until now, by ``jti``.
+        watch: Looks at a connection when its session says so.
+    """
 
-    def signed_in(self, connection: "Connection") -> None:
-        """Know as whom it is signed in: its session says so."""
-
-    def known_as(self, connection: "Connection", user_id: str) -> None:
-        """Know for whom it acts in some channel."""
-
-    def shows(self, connection: "Connection", before: frozenset[str]) -> None:
-        """Know by which tokens it acts; ``before`` are those until now."""
-
-    def watch(self, connection: "Connection") -> None:
-        """Look at it when its session says so."""
-
-    def ask(self, connection: "Connection", channel: Channel, member: Member | None) -> None:
-        """Find out whether it may join, and answer with `Connection.perform`."""
-
-    def leave(self, connection: "Connection", channel: Channel, *, returns: bool) -> None:
-        """Take it off a channel."""
-
-    def relay(self, channel: Channel, frame: bytes, *, socket_id: str) -> None:
-        """Pass a client event on to all but its sender."""
+    app: Callable[[str], App]
+    ask: Callable[["Connection", Ask], None]
+    leave: Callable[["Connection", Leave], None]
+    relay: Callable[["Connection", Relay], None]
+    signed_in: Callable[["Connection"], None]
+    known_as: Callable[["Connection", str], None]
+    shows: Callable[["Connection", frozenset[str]], None]
+    watch: Callable[["Connection"], None]
 
 
 class Connection:
@@ -101,7 +97,7 @@ class Connection:
     Attributes:
         session: Its side of the protocol.
         socket: Its writing side.
-        is_open: Until its reader has ended.
+        is_open: Whether its reader goes on.
         counts_for: What its gateway counts it for; see `quotas`.
     """
 
@@ -118,6 +114,10 @@ class Connection:
     def socket_id(self) -> str:
         """The connection's name."""
         return self.session.socket_id
+
+    def channel(self, name: str) -> Channel:
+        """Name a channel of its app."""
+        return Channel(self.session.app.id, name)
 
     async def run(self, websocket: web.WebSocketResponse[bool]) -> None:
         """Greet the client, and serve it until it goes or is sent away."""
@@ -185,15 +185,14 @@ class Connection:
         match effect:
             case Send(frame):
                 self.socket.send(frame)
-            case Refuse(name, refusal):
-                self._refuse(name, refusal, effect.frame)
-            case Ask(name, member):
-                self._surroundings.ask(self, self._channel(name), member)
-            case Leave(name, returns):
-                self._surroundings.leave(self, self._channel(name), returns=returns)
-            case Relay(name, frame):
-                channel = self._channel(name)
-                self._surroundings.relay(channel, frame, socket_id=self.socket_id)
+            case Refuse():
+                self._refuse(effect)
+            case Ask():
+                self._surroundings.ask(self, effect)
+            case Leave():
+                self._surroundings.leave(self, effect)
+            case Relay():
+                self._surroundings.relay(self, effect)
             case SignedIn() | KnownAs() | Shows():
                 self._make_known(effect)
             case Watch():
@@ -203,15 +202,15 @@ class Connection:
             case Close(code, reason):
                 self.close(code, reason)
 
-    def _refuse(self, channel: str, refusal: Refusal, frame: bytes) -> None:
-        self.socket.send(frame)
-        user = self.session.user
+    def _refuse(self, effect: Refuse) -> None:
+        self.socket.send(effect.frame)
+        user, refusal = self.session.user, effect.refusal
         log.debug(
             "subscribe.refused",
             app=self.session.app.id,
             socket_id=self.socket_id,
             user=user.id if user else "",
-            channel=channel[:LONGEST],
+            channel=effect.channel[:LONGEST],
             status=refusal.status,
             reason=refusal.detail or refusal.message,
         )
@@ -229,9 +228,6 @@ class Connection:
         """Say why in a ``pusher:error``, and close with the same code."""
         self.socket.send(frames.error(code, reason))
         self.socket.close(code, reason)
-
-    def _channel(self, name: str) -> Channel:
-        return Channel(self.session.app.id, name)
 
 
 def _is_utf8(text: bytes) -> bool:

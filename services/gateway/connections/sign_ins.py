@@ -24,7 +24,7 @@ class SignIns:
         self._limiter = limiter
         self._asking: set[Connection] = set()  # Those for whose user room is being asked.
 
-    def add(self, connection: Connection) -> None:
+    def signed_in(self, connection: Connection) -> None:
         """Know a connection's user, and close it if the user has too many."""
         self._commands.signed_in(connection)
         user, app = connection.session.user, connection.session.app

@@ -38,7 +38,7 @@ class Ticker:
         self._known: tuple[App, ...] = ()  # At the last look.
         self._tune()
 
-    def put(self, connection: Connection) -> None:
+    def watch(self, connection: Connection) -> None:
         """
         Look at a connection when its session says so; also if it was to be looked at later.
 
@@ -64,7 +64,7 @@ class Ticker:
         now = time.monotonic()
         for connection in self._wheel.take(now):
             connection.perform(connection.session.ticked(now))
-            self.put(connection)
+            self.watch(connection)
 
     def _tune(self) -> None:
         self._verifier.tune(now=time.monotonic(), utc=time.time())
@@ -80,4 +80,4 @@ class Ticker:
             for connection in self._wheel.things():
                 if connection.refresh():
                     connection.perform(connection.session.judged(now))  # A key may be gone.
-                    self.put(connection)
+                    self.watch(connection)

@@ -86,7 +86,7 @@ class TestDrain:
             await here.connect()
             await here.connect()
             async with draining(here):
-                await until(lambda: here.gateway._acceptor.is_closed)
+                await until(lambda: here.gateway._eligibility.is_closed)
 
                 late = await here.open()
 

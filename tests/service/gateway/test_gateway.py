@@ -13,7 +13,7 @@ from libs.common.apps.app import App
 from libs.common.apps.memory import MemoryApps
 from libs.common.config.secret import Secret
 from libs.common.errors import Unavailable
-from services.gateway import service
+from services.gateway.connections import acceptor
 from services.gateway.connections.connection import Connection
 from services.gateway.connections.socket import Socket
 from services.gateway.session.session import Session
@@ -126,7 +126,7 @@ class TestHandshake:
         """
         Who is refused while many have not gone yet is not waited for.
         """
-        monkeypatch.setattr(service, "MOST_PARTING", 1)
+        monkeypatch.setattr(acceptor, "MOST_PARTING", 1)
         async with place() as here:
             waiting, cut = [await RawClient.connect(here.port, "/app/unknown") for _ in range(2)]
 

@@ -17,7 +17,7 @@ from services.gateway.connections.socket import Socket, frame
 from services.gateway.protocol.effects import Effect, Send
 from services.gateway.session.session import Session
 from tests.support.clients.raw_client import BINARY
-from tests.support.services.listener import APP, Nowhere
+from tests.support.services.listener import APP, nowhere
 
 MAX_MESSAGE = 256 * 1024  # Bytes, as long as the longest of an Autobahn case outside of section 9.
 MAX_UNSENT = 1024 * 1024
@@ -76,7 +76,7 @@ async def _echo(request: web.Request) -> web.StreamResponse:
     await websocket.prepare(request)
     assert request.transport is not None
     socket = Socket(request.transport, max_unsent=MAX_UNSENT)
-    connection = Connection(cast(Session, _EchoSession()), socket, Nowhere())
+    connection = Connection(cast(Session, _EchoSession()), socket, nowhere())
     reader = _EchoReader(websocket, socket)
     await connection.run(cast("web.WebSocketResponse[bool]", reader))
     return websocket

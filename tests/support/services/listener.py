@@ -14,11 +14,9 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from libs.common.apps.app import App
-from libs.common.channels import Channel
 from libs.common.config.secret import Secret
-from services.gateway.connections.connection import Connection, upgrade
+from services.gateway.connections.connection import Connection, Surroundings, upgrade
 from services.gateway.connections.socket import Socket
-from services.gateway.protocol.frames import Member
 from services.gateway.session.session import Session
 from services.gateway.settings import GatewaySettings
 from tests.support.clients.raw_client import TEXT, RawClient
@@ -31,34 +29,26 @@ BLOCK = b"x" * 65_536
 APP = App(id="1", key="app-key", secrets=(Secret("app-secret"),))
 
 
-class Nowhere:
-    """Surroundings of connections that join nothing."""
+def nowhere() -> Surroundings:
+    """Make surroundings of connections that join nothing: they know one app, and take no notice."""
 
-    def app(self, app_id: str) -> App:
-        """Know one app."""
+    def app(app_id: str) -> App:
         assert app_id == APP.id
         return APP
 
-    def signed_in(self, connection: Connection) -> None:
-        """Say nothing."""
-
-    def known_as(self, connection: Connection, user_id: str) -> None:
-        """Say nothing."""
-
-    def shows(self, connection: Connection, before: frozenset[str]) -> None:
+    def ignore(*_: object) -> None:
         """Take no notice."""
 
-    def watch(self, connection: Connection) -> None:
-        """Do nothing."""
-
-    def ask(self, connection: Connection, channel: Channel, member: Member | None) -> None:
-        """Say nothing."""
-
-    def leave(self, connection: Connection, channel: Channel, *, returns: bool) -> None:
-        """Do nothing."""
-
-    def relay(self, channel: Channel, frame: bytes, *, socket_id: str) -> None:
-        """Drop it."""
+    return Surroundings(
+        app=app,
+        ask=ignore,
+        leave=ignore,
+        relay=ignore,
+        signed_in=ignore,
+        known_as=ignore,
+        shows=ignore,
+        watch=ignore,
+    )
 
 
 @dataclass
@@ -106,7 +96,7 @@ class Listener:
         assert transport is not None
         session = Session(APP, "1.1", GatewaySettings(), now=0.0, verifier=verifier())
         socket = Socket(transport, max_unsent=self.max_unsent)
-        line = Line(Connection(session, socket, Nowhere()), websocket, transport)
+        line = Line(Connection(session, socket, nowhere()), websocket, transport)
         self._lines.put_nowait(line)
         try:
             await line.connection.run(websocket)

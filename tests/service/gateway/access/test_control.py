@@ -10,7 +10,7 @@ from libs.common.control.commands import Command
 from libs.common.control.memory import MemoryControl
 from libs.common.control.port import CommandListener
 from libs.common.errors import Unavailable
-from services.gateway.connections import acceptor
+from services.gateway.connections import eligibility
 from tests.support.clients import pusher
 from tests.support.clients.client import SUCCEEDED
 from tests.support.clients.token_clients import PRIVATE, command, expect_refusal, issued, join
@@ -113,7 +113,7 @@ class TestBegun:
 
     async def test_carried(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Who connects with one waits for a while, and is then told to come back."""
-        monkeypatch.setattr(acceptor, "PATIENCE", 0.05)
+        monkeypatch.setattr(eligibility, "PATIENCE", 0.05)
         distant = Distant(MemoryControl())
         distant.is_away = True
         path = f"/app/app-key?protocol=7&token={issued()[0]}"
@@ -124,6 +124,6 @@ class TestBegun:
 
             distant.is_away = False
 
-            monkeypatch.setattr(acceptor, "PATIENCE", 5.0)
+            monkeypatch.setattr(eligibility, "PATIENCE", 5.0)
             ann = await here.connect(path)
             await join(ann, "", PRIVATE)

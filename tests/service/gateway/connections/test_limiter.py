@@ -183,7 +183,7 @@ class TestWaiting:
             client = await here.open()
             await until(lambda: len(tally.reports) == 1)
             draining = asyncio.create_task(here.gateway.drain())
-            await until(lambda: here.gateway._acceptor.is_closed)
+            await until(lambda: here.gateway._eligibility.is_closed)
             assert not draining.done()
 
             tally.answers.set()

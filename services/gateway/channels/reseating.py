@@ -1,0 +1,53 @@
+"""Seats all members and reports all counts anew, whenever the backends may have lost them."""
+
+import asyncio
+
+from services.gateway.channels.admission import Admission
+from services.gateway.channels.occupancy import Occupancy
+from services.gateway.connections.limiter import ConnectionLimiter
+from services.gateway.connections.registry import Connections
+
+
+class Reseating:
+    """
+    Restates what this gateway has told the roster and the tally.
+
+    Args:
+        unseated: Set when the roster may have lost our members, or knows this gateway no longer.
+        connections: Whose seats are taken again.
+        admission: Seats them.
+        occupancy: Reports the subscriptions of channels.
+        limiter: Reports the connections.
+    """
+
+    def __init__(
+        self,
+        unseated: asyncio.Event,
+        connections: Connections,
+        *,
+        admission: Admission,
+        occupancy: Occupancy,
+        limiter: ConnectionLimiter,
+    ) -> None:
+        self._unseated = unseated
+        self._connections = connections
+        self._admission = admission
+        self._occupancy = occupancy
+        self._limiter = limiter
+
+    async def run(self) -> None:
+        """
+        Restate until cancelled.
+
+        Nobody waits for those whose part of a backend is away, who still wait from the last time.
+        """
+        while True:
+            await self._unseated.wait()
+            self._unseated.clear()
+            self._restate()  # A method of its own, lest the last connection is held until the next time.
+
+    def _restate(self) -> None:
+        self._limiter.restate()
+        self._occupancy.restate()
+        for connection in self._connections:
+            self._admission.seat_again(connection)

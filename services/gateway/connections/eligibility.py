@@ -1,0 +1,127 @@
+"""
+Who may connect, and as what it counts.
+
+A client must speak a version of the protocol that is known, name an app that is switched on, come from an origin
+of that app, bring a good token if it brings one, and find room: here, and within its app's quotas.
+"""
+
+import asyncio
+import time
+from collections.abc import Sized
+
+from aiohttp import hdrs, web
+
+from libs.common.apps.app import App
+from libs.common.apps.port import Apps
+from libs.common.errors import Invalid
+from libs.common.tally.port import Subject
+from libs.common.tokens.channel_tokens import StaleToken
+from libs.common.web.server import caller_of
+from services.gateway.access.verifier import NotInformed, Verified, Verifier
+from services.gateway.connections.limiter import ConnectionLimiter
+from services.gateway.connections.quotas import of_connection
+from services.gateway.connections.wrong_paths import PathNotFound
+from services.gateway.protocol.handshake import check_client, check_version
+
+PATIENCE = 2.0  # Seconds that a client with a token waits until it is known what is revoked.
+
+
+class OverCapacity(Invalid):
+    """The gateway holds as many connections as it may, or is going."""
+
+    code = 4100  # Pusher, "Error codes": over capacity; clients return after a second.
+
+
+class Eligibility:
+    """
+    Judges newcomers.
+
+    Args:
+        apps: The apps whose clients may connect.
+        verifier: What is known of channel tokens.
+        informed: Set when it is known what is revoked.
+        limiter: Counts connections on all gateways.
+        here: The connections of this gateway.
+        most: How many of them there may be; 0 or -1: any number.
+
+    Attributes:
+        is_closed: Whether nobody is let in any more, as the gateway is going.
+    """
+
+    def __init__(
+        self,
+        apps: Apps,
+        verifier: Verifier,
+        *,
+        informed: asyncio.Event,
+        limiter: ConnectionLimiter,
+        here: Sized,
+        most: int,
+    ) -> None:
+        self._apps = apps
+        self._verifier = verifier
+        self._informed = informed
+        self._limiter = limiter
+        self._here = here
+        self._most = most
+        self.is_closed = False
+
+    async def examine(self, request: web.Request) -> tuple[App, Verified | StaleToken | None]:
+        """
+        Tell whose client it is, and which token it brings.
+
+        Raises:
+            Invalid, Denied, Unavailable: It may not connect, or not now.
+        """
+        if "key" not in request.match_info:
+            raise PathNotFound(request.path)
+        check_version(request.query)
+        app = self._apps.by_key(request.match_info["key"])
+        caller = caller_of(request)
+        check_client(app, request.headers.get(hdrs.ORIGIN), is_secure=caller.is_secure)
+        return app, await self._carried(app, request.query.get("token"))
+
+    async def _carried(self, app: App, text: str | None) -> Verified | StaleToken | None:
+        try:
+            return self._verifier.carried(text, app, now=time.monotonic())
+        except NotInformed as error:
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await self._informed.wait()
+            except TimeoutError:
+                raise error from None
+        return self._verifier.carried(text, app, now=time.monotonic())
+
+    async def enter(self, app: App, site: str) -> tuple[Subject, ...]:
+        """
+        Count a newcomer, if there is room for it here and in its quotas.
+
+        Args:
+            app: The app whose client it is.
+            site: The address that it counts for, as `Caller.site` has it.
+
+        Returns:
+            What it counts for; this must be given to `leave` in the end.
+
+        Raises:
+            OverCapacity: There is no room here.
+            Invalid, Denied, Unavailable: See `ConnectionLimiter.enter`.
+        """
+        self._check_capacity()
+        subjects = await self._limiter.enter(of_connection(app, site))
+        try:  # Again: while it waited for its turn others came, or the gateway began to go.
+            self._check_capacity()
+        except OverCapacity:
+            self._limiter.leave(subjects)
+            raise
+        return subjects
+
+    def leave(self, subjects: tuple[Subject, ...]) -> None:
+        """Count a connection no longer."""
+        self._limiter.leave(subjects)
+
+    def _check_capacity(self) -> None:
+        if self.is_closed:
+            raise OverCapacity("this gateway is going")
+        if 0 < self._most <= len(self._here):
+            raise OverCapacity("this gateway holds as many connections as it may")
