@@ -11,7 +11,7 @@ import pytest
 from libs.common.apps.memory import MemoryApps
 from libs.common.control.memory import MemoryControl
 from services.gateway import service
-from services.gateway.channels import feed
+from services.gateway.channels import feed, position_check
 from services.gateway.connections import socket as sockets
 from services.gateway.connections import ticker
 from tests.conformance.core import Core
@@ -29,6 +29,7 @@ CONVERSATIONS = [conversation for file in TRANSCRIPTS for conversation in read(f
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a gateway look after things often, and closing connections have all the time they need."""
     monkeypatch.setattr(feed, "POLL", POLL)
+    monkeypatch.setattr(position_check, "POLL", POLL)
     monkeypatch.setattr(ticker, "TICK", POLL)
     monkeypatch.setattr(service, "DRAIN_SLICE", POLL)
     monkeypatch.setattr(sockets, "DRAIN_TIMEOUT", DEADLINE)

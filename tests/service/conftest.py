@@ -6,7 +6,7 @@ import pytest
 
 from libs.common.memberships.memory import MemoryMemberships
 from services.gateway import service
-from services.gateway.channels import feed
+from services.gateway.channels import feed, position_check
 from services.gateway.connections import socket as sockets
 from services.gateway.connections import ticker
 from tests.support.services.auth_memberships import Site, site
@@ -37,5 +37,6 @@ def drain_timeout(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a gateway look after things often, so that nobody waits for it."""
     monkeypatch.setattr(feed, "POLL", POLL)
+    monkeypatch.setattr(position_check, "POLL", POLL)
     monkeypatch.setattr(ticker, "TICK", POLL)
     monkeypatch.setattr(service, "DRAIN_SLICE", POLL)

@@ -1,8 +1,9 @@
 """
-From the bus to the hub and on to sockets: follow what somebody here is subscribed to, fan out, repair gaps.
+From the bus to the hub and on to `fanout`: follow what somebody here is subscribed to, deliver, repair gaps.
 
-One task takes deliveries in their order, so that whatever it awaits, the order of a channel is kept.  Another
-compares positions with the bus, which takes long where that is away, and hands over what does not agree.
+One task takes deliveries in their order, so that whatever it awaits, the order of a channel is kept.  Another,
+`position_check`, compares positions with the bus, which takes long where that is away; what does not agree is
+repaired by the first.
 """
 
 import asyncio
@@ -26,11 +27,11 @@ from libs.common.bus.messages import (
 from libs.common.bus.port import Bus, Listener
 from libs.common.channels import Channel, Kind
 from libs.common.errors import Unavailable
-from libs.common.retry import Backoff
 from libs.common.roster.port import Roster
-from services.gateway.channels.hub import Disposition, Fanout, Hub, Room, announcements
+from services.gateway.channels.fanout import Broadcaster
+from services.gateway.channels.hub import Disposition, Hub, Room, announcements
+from services.gateway.channels.position_check import PositionCheck
 from services.gateway.channels.subscription_counts import SubscriptionCounts
-from services.gateway.connections import socket
 from services.gateway.connections.connection import Connection
 from services.gateway.counters import Counters
 from services.gateway.protocol import frames
@@ -39,12 +40,7 @@ from services.gateway.settings import GatewaySettings
 log = structlog.get_logger()
 
 POLL = 1.0  # Seconds that the loop waits for deliveries before it looks after the rest.
-SLICE = 256  # Subscribers that are written to before others get a turn.
-JOINED_BYTES = (
-    65_536  # Frames are joined up to this size, so that a write stays small beside its bound.
-)
 REPAIR_LIMIT = 500  # Entries that one reading of the history asks for.
-CHECK_BATCH = 512  # Channels whose positions are compared in one round trip.
 
 Batch = dict[Channel, list[Broadcast]]
 
@@ -81,22 +77,19 @@ class Feed:
         self._counters = counters
         self._listener: Listener | None = None
         self._switching = asyncio.Lock()  # One change of what is followed at a time, in order.
-        self._writing = asyncio.Lock()  # One fan-out at a time, in order.
         self._early: dict[Channel, list[Delivery]] = {}
         self._wanted: list[Collection[Channel]] = []
-        self._doubts = 0  # Reasons to compare all positions.
-        # Where positions did not agree: what was reached here, and what the bus has.
-        self._tops: dict[Channel, tuple[Position, Position]] = {}
         self._next_look = time.monotonic()
-        self._next_check = self._next_look + settings.position_check
         self._unseated = unseated
         self._tells_counts = tells_counts
         self._counts = SubscriptionCounts()
+        self._broadcaster = Broadcaster(hub, counters)
+        self._check = PositionCheck(bus, hub, interval=settings.position_check, unseated=unseated)
 
     @property
     def is_listening(self) -> bool:
         """Whether the bus was heard of since it was last in doubt."""
-        return self._listener is not None and not self._doubts
+        return self._listener is not None and not self._check.is_in_doubt
 
     @asynccontextmanager
     async def following(self, channels: Collection[Channel]) -> AsyncIterator[set[Channel]]:
@@ -153,12 +146,13 @@ class Feed:
         """Deliver until cancelled."""
         async with self._bus.listen() as self._listener, asyncio.TaskGroup() as tasks:
             tasks.create_task(self._deliver(self._listener))
-            tasks.create_task(self._keep_checking())
+            tasks.create_task(self._check.run())
 
     async def _deliver(self, listener: Listener) -> None:
         while True:
             await self._take(await listener.receive(POLL))
-            await self._catch_up_with_tops()
+            for channel in self._check.behind():
+                await self._repair(channel)
             await self._tell_counts()
             await self._unfollow_idle()
 
@@ -166,7 +160,7 @@ class Feed:
         batch: Batch = {}
         for delivery in deliveries:
             if isinstance(delivery, Interrupted):
-                self._doubts += 1
+                self._check.doubt()
             elif (early := self._early.get(delivery.channel)) is not None:
                 early.append(delivery)
             elif isinstance(delivery, Whisper):
@@ -177,12 +171,12 @@ class Feed:
                 self._take_count(delivery, batch)
             else:
                 batch = await self._take_transition(delivery, batch)
-        await self._fan_out(batch)
+        await self._broadcaster.fan_out(batch)
 
     async def _take_entry(self, entry: Entry, batch: Batch) -> Batch:
         verdict = self._hub.judge(entry)
         if verdict is Disposition.REPAIR:
-            await self._fan_out(batch)
+            await self._broadcaster.fan_out(batch)
             await self._repair(entry.channel)
             return {}
         if verdict is Disposition.DELIVER:
@@ -192,7 +186,7 @@ class Feed:
     async def _take_transition(self, transition: Transition, batch: Batch) -> Batch:
         diff = self._hub.transition(transition)
         if diff is None:
-            await self._fan_out(batch)
+            await self._broadcaster.fan_out(batch)
             await self._read_members(transition.channel)
             return {}
         news = announcements(transition.channel.name, diff, now=time.time())
@@ -210,34 +204,13 @@ class Feed:
     async def _tell_counts(self) -> None:
         """Tell large channels how large they are by now."""
         due = self._counts.due(now=time.monotonic())
-        await self._fan_out({channel: [_count(channel, total)] for channel, total in due})
+        await self._broadcaster.fan_out(
+            {channel: [_count(channel, total)] for channel, total in due}
+        )
 
     async def announce(self, channel: Channel, broadcasts: list[Broadcast]) -> None:
         """Fan out what no delivery brought: the difference that a snapshot showed."""
-        await self._fan_out({channel: broadcasts})
-
-    async def _fan_out(self, batch: Batch) -> None:
-        # All recipients are named before the first await: who comes later has not missed these.
-        fanouts = [self._hub.fanout(channel, broadcasts) for channel, broadcasts in batch.items()]
-        async with self._writing:
-            for fanout in fanouts:
-                if fanout is not None:
-                    await self._write(fanout)
-
-    async def _write(self, fanout: Fanout[Connection]) -> None:
-        self._counters.broadcasts += len(fanout.broadcasts)
-        self._counters.deliveries += len(fanout.broadcasts) * len(fanout.subscribers)
-        excluded = fanout.excluded()
-        for subscriber, broadcasts in excluded.items():
-            for data in _runs(broadcasts):
-                subscriber.socket.write(data)
-        shared = _runs(fanout.broadcasts)
-        sockets = [each.socket for each in fanout.subscribers if each not in excluded]
-        for start in range(0, len(sockets), SLICE):
-            if start:
-                await asyncio.sleep(0)
-            for data in shared:
-                socket.write_all(sockets[start : start + SLICE], data)
+        await self._broadcaster.fan_out({channel: broadcasts})
 
     async def _repair(self, channel: Channel) -> None:
         """Read what is missing in a channel, and deliver it; announce what cannot be had."""
@@ -250,7 +223,7 @@ class Feed:
             while await self._read_on(room, former):
                 pass
         except Unavailable:
-            self._doubts += 1
+            self._check.doubt()
 
     async def _read_on(self, room: Room[Connection], former: str) -> bool:
         """
@@ -273,7 +246,9 @@ class Feed:
             return is_another
         if history.entries:
             self._hub.advance(room, history.entries[-1])
-            await self._fan_out({room.channel: [entry.broadcast for entry in history.entries]})
+            await self._broadcaster.fan_out(
+                {room.channel: [entry.broadcast for entry in history.entries]}
+            )
         return room.position != history.top and bool(history.entries)
 
     async def _resync(self, room: Room[Connection], reason: str) -> None:
@@ -286,14 +261,14 @@ class Feed:
         encrypted = room.channel.kind is Kind.ENCRYPTED
         event = "pusher:fanfare-resync" if encrypted else "fanfare:resync"
         frame = event_frame(room.channel.name, event, f'{{"reason":"{reason}"}}')
-        await self._fan_out({room.channel: [Broadcast(frame, time.time())]})
+        await self._broadcaster.fan_out({room.channel: [Broadcast(frame, time.time())]})
 
     async def _read_members(self, channel: Channel) -> None:
         known = self._hub.version(channel)
         try:
             (members,) = await self._roster.members([channel])
         except Unavailable:
-            self._doubts += 1
+            self._check.doubt()
             return
         if self._hub.room(channel) is not None:
             diff = self._hub.snapshot(channel, members, known=known)
@@ -313,73 +288,6 @@ class Feed:
                     self._hub.close(channel)
                 await self._listener.unfollow(idle)
 
-    async def _keep_checking(self) -> None:
-        backoff = Backoff()
-        while True:
-            await asyncio.sleep(POLL)
-            doubts, now = self._doubts, time.monotonic()
-            if not doubts and now < self._next_check:
-                continue
-            self._next_check = now + self._settings.position_check
-            if await self._check(everything=doubts > 0):
-                self._doubts -= doubts
-                backoff.reset()
-            else:
-                self._doubts += 1
-                await asyncio.sleep(backoff.delay())
-
-    async def _check(self, *, everything: bool) -> bool:
-        """Compare positions with the bus, so that also a lost last entry is found; tell whether all could be."""
-        rooms = [room for room in self._hub.rooms() if everything or not room.active]
-        for room in self._hub.rooms():
-            room.active = False
-        answers = [
-            await self._compare(rooms[start : start + CHECK_BATCH])
-            for start in range(0, len(rooms), CHECK_BATCH)
-        ]
-        if everything and all(answers):
-            self._unseated.set()
-        return all(answers)
-
-    async def _compare(self, rooms: list[Room[Connection]]) -> bool:
-        known = {room.channel: room.position for room in rooms}
-        try:
-            tops = await self._bus.tops(known)
-        except Unavailable:
-            return False
-        for channel, top in tops.items():
-            if top != known[channel]:
-                self._tops[channel] = known[channel], top
-        return len(tops) == len(known)
-
-    async def _catch_up_with_tops(self) -> None:
-        """Repair the channels whose positions did not agree, unless deliveries have brought them there since."""
-        tops, self._tops = self._tops, {}
-        for channel, (known, top) in tops.items():
-            room = self._hub.room(channel)
-            if room is None:
-                continue
-            reached = room.position
-            is_there = reached.epoch == top.epoch and reached.offset >= top.offset
-            if reached == known or not is_there:
-                await self._repair(channel)
-
 
 def _count(channel: Channel, total: int) -> Broadcast:
     return Broadcast(frames.subscription_count(channel.name, total), time.time())
-
-
-def _runs(broadcasts: Iterable[Broadcast]) -> list[bytes]:
-    """Join frames into writes of a bounded size."""
-    runs: list[bytes] = []
-    waiting: list[bytes] = []
-    size = 0
-    for broadcast in broadcasts:
-        waiting.append(broadcast.frame)
-        size += len(broadcast.frame)
-        if size >= JOINED_BYTES:
-            runs.append(socket.join(waiting))
-            waiting, size = [], 0
-    if waiting:
-        runs.append(socket.join(waiting))
-    return runs

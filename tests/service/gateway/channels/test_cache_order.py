@@ -8,7 +8,7 @@ from libs.common.bus.messages import Delivery, Position
 from libs.common.bus.port import History
 from libs.common.bus.settings import HistorySettings
 from libs.common.channels import Channel
-from services.gateway.channels import feed
+from services.gateway.channels import fanout
 from tests.support.clients.client import SUCCEEDED
 from tests.support.fakes.faults import FaultyBus
 from tests.support.ports.caches import CHANNEL, MISS, ROOM, position, publish, subscribed
@@ -133,7 +133,7 @@ class TestOrder:
         """
         Who comes while an event is being written to many others gets it once.
         """
-        monkeypatch.setattr(feed, "SLICE", 1)
+        monkeypatch.setattr(fanout, "SLICE", 1)
         async with place() as here:
             crowd = [await subscribed(here, ROOM) for _ in range(10)]
             late = [await here.connect() for _ in range(3)]

@@ -9,7 +9,7 @@ from libs.common.bus.messages import Delivery, Entry
 from libs.common.bus.settings import HistorySettings
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
-from services.gateway.channels import feed
+from services.gateway.channels import fanout, feed
 from tests.support.clients.client import DEADLINE, Client
 from tests.support.fakes.faults import FaultyBus
 from tests.support.services.gateway import APP, place, publication, until
@@ -94,7 +94,7 @@ class TestFanout:
         """
         In a channel with more subscribers than are written to at once each gets all, in order.
         """
-        monkeypatch.setattr(feed, "SLICE", 3)
+        monkeypatch.setattr(fanout, "SLICE", 3)
         async with place() as here:
             clients = [await here.join("a") for _ in range(10)]
 

@@ -1,0 +1,75 @@
+"""
+Writes frames to the subscribers of channels here.
+
+One fan-out at a time, in the order in which they were asked for: whatever is awaited in between, the order of a
+channel is kept.  Writing itself never waits; other tasks get a turn after every `SLICE` subscribers.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+
+from libs.common.bus.messages import Broadcast
+from libs.common.channels import Channel
+from services.gateway.channels.hub import Fanout, Hub
+from services.gateway.connections import socket
+from services.gateway.connections.connection import Connection
+from services.gateway.counters import Counters
+
+SLICE = 256  # Subscribers that are written to before others get a turn.
+# Frames are joined up to this size in bytes, so that a write stays small beside its bound.
+JOINED_BYTES = 65_536
+
+
+class Broadcaster:
+    """
+    Writes to who is subscribed at the moment of asking.
+
+    Args:
+        hub: Knows who is subscribed to what.
+        counters: What is counted.
+    """
+
+    def __init__(self, hub: Hub[Connection], counters: Counters) -> None:
+        self._hub = hub
+        self._counters = counters
+        self._writing = asyncio.Lock()
+
+    async def fan_out(self, batch: Mapping[Channel, Iterable[Broadcast]]) -> None:
+        """Write to each channel's subscribers what there is for it, in order."""
+        # All recipients are named before the first await: who comes later has not missed these.
+        fanouts = [self._hub.fanout(channel, broadcasts) for channel, broadcasts in batch.items()]
+        async with self._writing:
+            for fanout in fanouts:
+                if fanout is not None:
+                    await self._write(fanout)
+
+    async def _write(self, fanout: Fanout[Connection]) -> None:
+        self._counters.broadcasts += len(fanout.broadcasts)
+        self._counters.deliveries += len(fanout.broadcasts) * len(fanout.subscribers)
+        excluded = fanout.excluded()
+        for subscriber, broadcasts in excluded.items():
+            for data in runs(broadcasts):
+                subscriber.socket.write(data)
+        shared = runs(fanout.broadcasts)
+        sockets = [each.socket for each in fanout.subscribers if each not in excluded]
+        for start in range(0, len(sockets), SLICE):
+            if start:
+                await asyncio.sleep(0)
+            for data in shared:
+                socket.write_all(sockets[start : start + SLICE], data)
+
+
+def runs(broadcasts: Iterable[Broadcast]) -> list[bytes]:
+    """Join frames into writes, each of which ends with the frame that makes it `JOINED_BYTES` or more."""
+    joined: list[bytes] = []
+    waiting: list[bytes] = []
+    size = 0
+    for broadcast in broadcasts:
+        waiting.append(broadcast.frame)
+        size += len(broadcast.frame)
+        if size >= JOINED_BYTES:
+            joined.append(socket.join(waiting))
+            waiting, size = [], 0
+    if waiting:
+        joined.append(socket.join(waiting))
+    return joined

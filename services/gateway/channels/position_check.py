@@ -1,0 +1,110 @@
+"""
+Compares how far each channel is here with how far it is on the bus, so that also a lost last entry is found.
+
+A channel that brings entries needs no check: the next entry shows what is missing.  So only silent ones are
+compared, once in a while; and all of them when there was a doubt, as after the connection to the bus broke.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+from libs.common.bus.messages import Position
+from libs.common.bus.port import Bus
+from libs.common.channels import Channel
+from libs.common.errors import Unavailable
+from libs.common.retry import Backoff
+from services.gateway.channels.hub import Hub, Room
+from services.gateway.connections.connection import Connection
+
+POLL = 1.0  # Seconds between two looks whether it is time for a check.
+CHECK_BATCH = 512  # Channels whose positions are compared in one round trip.
+
+
+class PositionCheck:
+    """
+    Finds the channels that are behind.
+
+    Args:
+        bus: Knows the newest position of each channel.
+        hub: Knows what was reached here.
+        interval: Seconds after which silent channels are compared.
+        unseated: Set after a check that followed a doubt: what made the bus doubtful may have cost seats.
+    """
+
+    def __init__(
+        self, bus: Bus, hub: Hub[Connection], *, interval: float, unseated: asyncio.Event
+    ) -> None:
+        self._bus = bus
+        self._hub = hub
+        self._interval = interval
+        self._unseated = unseated
+        self._doubts = 0  # Reasons to compare all positions.
+        # Where positions did not agree: what was reached here, and what the bus has.
+        self._tops: dict[Channel, tuple[Position, Position]] = {}
+        self._next_check = time.monotonic() + interval
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether something may be missing, and not all positions have been compared since."""
+        return self._doubts > 0
+
+    def doubt(self) -> None:
+        """Have all positions compared: something may be missing anywhere."""
+        self._doubts += 1
+
+    def behind(self) -> Iterator[Channel]:
+        """
+        Yield the channels that must be repaired, each judged when it is asked for.
+
+        Left out are those that deliveries have brought to the bus's position since they were compared.
+        """
+        tops, self._tops = self._tops, {}
+        for channel, (known, top) in tops.items():
+            room = self._hub.room(channel)
+            if room is None:
+                continue
+            reached = room.position
+            is_there = reached.epoch == top.epoch and reached.offset >= top.offset
+            if reached == known or not is_there:
+                yield channel
+
+    async def run(self) -> None:
+        """Check until cancelled."""
+        backoff = Backoff()
+        while True:
+            await asyncio.sleep(POLL)
+            doubts, now = self._doubts, time.monotonic()
+            if not doubts and now < self._next_check:
+                continue
+            self._next_check = now + self._interval
+            if await self._check(everything=doubts > 0):
+                self._doubts -= doubts  # Those that came meanwhile ask for another check.
+                backoff.reset()
+            else:
+                self._doubts += 1
+                await asyncio.sleep(backoff.delay())
+
+    async def _check(self, *, everything: bool) -> bool:
+        """Compare positions with the bus; tell whether all could be."""
+        rooms = [room for room in self._hub.rooms() if everything or not room.active]
+        for room in self._hub.rooms():
+            room.active = False
+        answers = [
+            await self._compare(rooms[start : start + CHECK_BATCH])
+            for start in range(0, len(rooms), CHECK_BATCH)
+        ]
+        if everything and all(answers):
+            self._unseated.set()
+        return all(answers)
+
+    async def _compare(self, rooms: list[Room[Connection]]) -> bool:
+        known = {room.channel: room.position for room in rooms}
+        try:
+            tops = await self._bus.tops(known)
+        except Unavailable:
+            return False
+        for channel, top in tops.items():
+            if top != known[channel]:
+                self._tops[channel] = known[channel], top
+        return len(tops) == len(known)
