@@ -15,10 +15,9 @@ from libs.common.channels import Channel
 from libs.common.errors import Unavailable
 from libs.common.leases.port import LeaseLost, Leases
 from libs.common.roster.port import Seat
+from services.gateway.timers import TIMERS, Timers
 
 log = structlog.get_logger()
-
-RETRY = 1.0  # Seconds between two attempts while the roster is away.
 
 
 class Lease:
@@ -30,17 +29,25 @@ class Lease:
         ttl: Seconds for which a renewal holds.
         interval: Seconds between renewals.
         unseated: Set when the name was changed: all members must be seated again.
+        timers: The time between two attempts while the roster is away.
 
     Attributes:
         name: The present name.
     """
 
     def __init__(
-        self, leases: Leases, *, ttl: float, interval: float, unseated: asyncio.Event
+        self,
+        leases: Leases,
+        *,
+        ttl: float,
+        interval: float,
+        unseated: asyncio.Event,
+        timers: Timers = TIMERS,
     ) -> None:
         self._leases = leases
         self._ttl = ttl
         self._interval = interval
+        self._timers = timers
         self.name = secrets.token_hex(8)
         self._renamed = asyncio.Event()
         self._unseated = unseated
@@ -74,13 +81,13 @@ class Lease:
         """Renew until cancelled; a new name at once: until then its seats are a dead gateway's."""
         while True:
             self._renamed.clear()
-            delay = await self._renew()
+            delay = await self.renew()
             with suppress(TimeoutError):
                 async with asyncio.timeout(delay):
                     await self._renamed.wait()
 
-    async def _renew(self) -> float:
-        """Renew, and return the seconds after which it must be done again."""
+    async def renew(self) -> float:
+        """Renew once, and return the seconds after which that must be done again."""
         name = self.name
         try:
             was_held = await self._leases.renew(name, ttl=self._ttl)
@@ -91,7 +98,7 @@ class Lease:
             self._was_away = True
             log.debug("lease.not_renewed", gateway=name)
             # Once the roster is back the grace period runs, and may be no longer than the interval.
-            return min(RETRY, self._interval)
+            return min(self._timers.lease_retry, self._interval)
         return self._interval
 
     def _renewed(self, name: str, *, was_held: bool) -> None:

@@ -40,9 +40,8 @@ from services.gateway.counters import Counters
 from services.gateway.lease import Lease
 from services.gateway.session.session import Session
 from services.gateway.settings import GatewaySettings
-
-SETTLING = 5.0  # Seconds that departures may take before the lease is released without them.
-DRAIN_SLICE = 0.1  # Seconds between two handfuls of connections that are sent away.
+from services.gateway.state import GatewayState
+from services.gateway.timers import TIMERS, Timers
 
 
 class GatewayRules(Protocol):
@@ -68,6 +67,7 @@ class Gateway:
         verifier: What is known of channel tokens.
         cache_ttl: See `Hub`.
         drain_spread: Seconds over which connections are sent away when the gateway drains.
+        timers: How often it looks after things.
     """
 
     name = "gateway"
@@ -85,17 +85,19 @@ class Gateway:
         verifier: Verifier,
         cache_ttl: float = 1800.0,
         drain_spread: float = 10.0,
+        timers: Timers = TIMERS,
     ) -> None:
         self._settings = settings
         self._apps = apps
         self._verifier = verifier
         self._drain_spread = drain_spread
+        self._timers = timers
         self._unseated = asyncio.Event()
         self._connections = Connections()
         self._hub: Hub[Connection] = Hub(cache_ttl)
         self.counters = Counters()
         self._whispers = Whispers(bus, self.counters)
-        self._ticker = Ticker(apps, verifier, longest=settings.activity_timeout)
+        self._ticker = Ticker(apps, verifier, longest=settings.activity_timeout, timers=timers)
         self._commands = CommandHandler(control, verifier, informed=self._informed)
         self._count(tally, leases)
         self._follow(bus, roster)
@@ -105,11 +107,21 @@ class Gateway:
         """Make what knows how many clients there are, here and elsewhere."""
         settings = self._settings
         self._lease = Lease(
-            leases, ttl=settings.lease_ttl, interval=settings.lease_renew, unseated=self._unseated
+            leases,
+            ttl=settings.lease_ttl,
+            interval=settings.lease_renew,
+            unseated=self._unseated,
+            timers=self._timers,
         )
-        self._limiter = ConnectionLimiter(tally, self._lease, renewal=settings.lease_renew)
+        self._limiter = ConnectionLimiter(
+            tally, self._lease, renewal=settings.lease_renew, timers=self._timers
+        )
         self._occupancy = Occupancy(
-            tally, self._hub, lease=self._lease, announced=self._tells_counts
+            tally,
+            self._hub,
+            lease=self._lease,
+            announced=self._tells_counts,
+            timers=self._timers,
         )
 
     def _follow(self, bus: Bus, roster: Roster) -> None:
@@ -122,6 +134,7 @@ class Gateway:
             counters=self.counters,
             unseated=self._unseated,
             tells_counts=self._tells_counts,
+            timers=self._timers,
         )
         self._admission = Admission(
             self._feed,
@@ -130,6 +143,7 @@ class Gateway:
             lease=self._lease,
             occupancy=self._occupancy,
             limit=self._settings.max_waiting,
+            timers=self._timers,
         )
         self._reseating = Reseating(
             self._unseated,
@@ -148,6 +162,7 @@ class Gateway:
             limiter=self._limiter,
             here=self._connections,
             most=self._settings.max_connections,
+            timers=self._timers,
         )
         self._sign_ins = SignIns(self._commands, self._limiter)
         surroundings = Surroundings(
@@ -168,6 +183,7 @@ class Gateway:
             surroundings=surroundings,
             forget=(self._ticker.remove, self._commands.gone),
             counters=self.counters,
+            timers=self._timers,
         )
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
@@ -208,6 +224,24 @@ class Gateway:
         """Let those go on who waited until it was known what is revoked."""
         self._connections.tell(Session.informed)
 
+    def state(self) -> GatewayState:
+        """Say what it is doing now; this looks at every connection, and is not for every moment."""
+        return GatewayState(
+            name=self._lease.name,
+            is_accepting=not self._eligibility.is_closed,
+            is_listening=self._feed.is_listening,
+            is_informed=self._commands.heard.is_set(),
+            is_unseated=self._unseated.is_set(),
+            connections=len(self._connections),
+            unsent=sum(connection.socket.unsent for connection in self._connections),
+            channels=len(self._hub.rooms()),
+            waiting=self._admission.waiting,
+            newcomers=self._limiter.waiting,
+            signing_in=len(self._sign_ins),
+            unreported=self._limiter.unreported,
+            counted=self._limiter.counted,
+        )
+
     def _tells_counts(self, app_id: str) -> bool:
         try:
             return self._apps.by_id(app_id).subscription_counts
@@ -223,15 +257,15 @@ class Gateway:
         self._eligibility.is_closed = True
         leaving = list(self._connections)
         random.shuffle(leaving)
-        rounds = max(1, int(self._drain_spread / DRAIN_SLICE))
-        size = -(-len(leaving) // rounds) or 1
+        handfuls = max(1, int(self._drain_spread / self._timers.drain_slice))
+        size = -(-len(leaving) // handfuls) or 1
         for start in range(0, len(leaving), size):
             for connection in leaving[start : start + size]:
                 connection.close(4200, "this gateway is going, connect again")
-            await asyncio.sleep(DRAIN_SLICE if len(leaving) > size else 0)
+            await asyncio.sleep(self._timers.drain_slice if len(leaving) > size else 0)
         await self._connections.emptied()
         with suppress(TimeoutError):  # Departures that are left end with the lease.
-            async with asyncio.timeout(SETTLING):
+            async with asyncio.timeout(self._timers.settling):
                 await self._admission.settled()
                 await self._occupancy.settled()
                 await self._limiter.settled()

@@ -4,35 +4,23 @@ Conversations of the Pusher protocol, frame by frame, each on the core and on a 
 They stand in transcripts/*.txt; `tests.conformance.transcript` tells how to read them.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from libs.common.apps.memory import MemoryApps
 from libs.common.control.memory import MemoryControl
-from services.gateway import service
-from services.gateway.channels import feed, position_check
-from services.gateway.connections import socket as sockets
-from services.gateway.connections import ticker
 from tests.conformance.core import Core
 from tests.conformance.live import Live
 from tests.conformance.play import GUARDS, app_of, play, settings_of
 from tests.conformance.transcript import Conversation, read
 from tests.support.clients.client import DEADLINE
-from tests.support.services.gateway import POLL, place
+from tests.support.services.gateway import QUICK, place
 
 TRANSCRIPTS = sorted(Path(__file__).with_name("transcripts").glob("*.txt"))
+PATIENT = replace(QUICK, closing=DEADLINE)  # Closing connections have all the time they need.
 CONVERSATIONS = [conversation for file in TRANSCRIPTS for conversation in read(file)]
-
-
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have a gateway look after things often, and closing connections have all the time they need."""
-    monkeypatch.setattr(feed, "POLL", POLL)
-    monkeypatch.setattr(position_check, "POLL", POLL)
-    monkeypatch.setattr(ticker, "TICK", POLL)
-    monkeypatch.setattr(service, "DRAIN_SLICE", POLL)
-    monkeypatch.setattr(sockets, "DRAIN_TIMEOUT", DEADLINE)
 
 
 def on(stage: str) -> pytest.MarkDecorator:
@@ -51,14 +39,14 @@ async def test_on_core(conversation: Conversation) -> None:
 
 
 @on("live")
-@pytest.mark.usefixtures("quick")
 async def test_on_live(conversation: Conversation) -> None:
     """
     So does a gateway, on the wire.
     """
     app = app_of(conversation)
     apps, control = MemoryApps([app]), MemoryControl()
-    async with place(apps=apps, control=control, guards=GUARDS, **conversation.gateway) as here:
+    gateway = {"guards": GUARDS, "timers": PATIENT, **conversation.gateway}
+    async with place(apps=apps, control=control, **gateway) as here:
         stage = Live(here, app, apps=apps, control=control)
         try:
             await play(conversation, stage)

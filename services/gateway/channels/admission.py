@@ -24,6 +24,7 @@ from services.gateway.connections.connection import Connection
 from services.gateway.lease import Lease
 from services.gateway.protocol.effects import Ask, Leave, Refusal
 from services.gateway.protocol.frames import Member
+from services.gateway.timers import TIMERS, Timers
 
 BATCH = 500  # Requests of one round trip.
 
@@ -90,6 +91,7 @@ class Admission:
         limit: What may wait, beside members who are seated again.  When it is full a question closes its
             connection (4100), and a departure gives up the lease: all who are here are then seated again under
             a new name.
+        timers: The delays between attempts at a backend that is away.
     """
 
     def __init__(
@@ -101,6 +103,7 @@ class Admission:
         lease: Lease,
         occupancy: Occupancy,
         limit: int,
+        timers: Timers = TIMERS,
     ) -> None:
         self._feed = feed
         self._roster = roster
@@ -108,8 +111,8 @@ class Admission:
         self._lease = lease
         self._occupancy = occupancy
         self._limit = limit
-        self._follows: RetryQueue[Follow] = RetryQueue(self._follow)
-        self._seatings: RetryQueue[Seating] = RetryQueue(self._settle)
+        self._follows: RetryQueue[Follow] = RetryQueue(self._follow, timers)
+        self._seatings: RetryQueue[Seating] = RetryQueue(self._settle, timers)
         self._counted = 0  # Of the seatings, those that the limit is for.
         self._again: set[Place] = set()  # Who waits to be seated again, and is not being so.
 
@@ -151,6 +154,11 @@ class Admission:
     def _put(self, seating: Seating) -> None:
         self._counted += 1
         self._seatings.put(seating)
+
+    @property
+    def waiting(self) -> int:
+        """How many subscribes, departures and members to be seated again wait, or are worked on."""
+        return len(self._follows) + len(self._seatings)
 
     @property
     def _is_full(self) -> bool:

@@ -36,10 +36,10 @@ from services.gateway.connections.connection import Connection
 from services.gateway.counters import Counters
 from services.gateway.protocol import frames
 from services.gateway.settings import GatewaySettings
+from services.gateway.timers import TIMERS, Timers
 
 log = structlog.get_logger()
 
-POLL = 1.0  # Seconds that the loop waits for deliveries before it looks after the rest.
 REPAIR_LIMIT = 500  # Entries that one reading of the history asks for.
 
 Batch = dict[Channel, list[Broadcast]]
@@ -57,6 +57,7 @@ class Feed:
         counters: What is counted.
         unseated: Set when the roster may have lost our members.
         tells_counts: Whether an app, given by its id, wants its subscribers told how many they are.
+        timers: How long it waits for deliveries before it looks after the rest.
     """
 
     def __init__(
@@ -69,11 +70,13 @@ class Feed:
         counters: Counters,
         unseated: asyncio.Event,
         tells_counts: Callable[[str], bool],
+        timers: Timers = TIMERS,
     ) -> None:
         self._bus = bus
         self._roster = roster
         self._hub = hub
         self._settings = settings
+        self._timers = timers
         self._counters = counters
         self._listener: Listener | None = None
         self._switching = asyncio.Lock()  # One change of what is followed at a time, in order.
@@ -84,7 +87,9 @@ class Feed:
         self._tells_counts = tells_counts
         self._counts = SubscriptionCounts()
         self._broadcaster = Broadcaster(hub, counters)
-        self._check = PositionCheck(bus, hub, interval=settings.position_check, unseated=unseated)
+        self._check = PositionCheck(
+            bus, hub, interval=settings.position_check, unseated=unseated, timers=timers
+        )
 
     @property
     def is_listening(self) -> bool:
@@ -150,7 +155,7 @@ class Feed:
 
     async def _deliver(self, listener: Listener) -> None:
         while True:
-            await self._take(await listener.receive(POLL))
+            await self._take(await listener.receive(self._timers.poll))
             for channel in self._check.behind():
                 await self._repair(channel)
             await self._tell_counts()
@@ -278,7 +283,7 @@ class Feed:
         now = time.monotonic()
         if now < self._next_look:
             return
-        self._next_look = now + POLL
+        self._next_look = now + self._timers.poll
         if self._switching.locked():  # Deliveries do not wait for a follow; there is a next time.
             return
         async with self._switching:

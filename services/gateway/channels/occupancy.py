@@ -10,13 +10,12 @@ from collections.abc import Callable
 
 from libs.common.channels import Channel
 from libs.common.leases.port import LeaseLost
-from libs.common.retry import Backoff
 from libs.common.tally.port import Count, Outcome, Subject, Tally
 from services.gateway.channels.hub import Hub
 from services.gateway.connections.connection import Connection
 from services.gateway.lease import Lease
+from services.gateway.timers import TIMERS, Timers
 
-MOMENT = 0.05  # Seconds in which changes are gathered.
 BATCH = 500  # Channels of one round trip.
 
 
@@ -31,6 +30,7 @@ class Occupancy:
         hub: Who is subscribed to what.
         lease: Under whose name.
         announced: Whether an app, given by its id, wants its subscribers told how many they are.
+        timers: How long changes are gathered, and how it waits for the tally.
     """
 
     def __init__(
@@ -40,11 +40,13 @@ class Occupancy:
         *,
         lease: Lease,
         announced: Callable[[str], bool],
+        timers: Timers = TIMERS,
     ) -> None:
         self._tally = tally
         self._hub = hub
         self._lease = lease
         self._announced = announced
+        self._timers = timers
         self._changed: dict[Channel, None] = {}
         self._stirred = asyncio.Event()
         self._settled = asyncio.Event()
@@ -68,10 +70,10 @@ class Occupancy:
 
     async def run(self) -> None:
         """Report until cancelled."""
-        backoff = Backoff()
+        backoff = self._timers.backoff()
         while True:
             await self._stirred.wait()
-            await asyncio.sleep(MOMENT)
+            await asyncio.sleep(self._timers.count_moment)
             if await self._report_all():
                 backoff.reset()
             else:

@@ -13,11 +13,10 @@ from libs.common.bus.messages import Position
 from libs.common.bus.port import Bus
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
-from libs.common.retry import Backoff
 from services.gateway.channels.hub import Hub, Room
 from services.gateway.connections.connection import Connection
+from services.gateway.timers import TIMERS, Timers
 
-POLL = 1.0  # Seconds between two looks whether it is time for a check.
 CHECK_BATCH = 512  # Channels whose positions are compared in one round trip.
 
 
@@ -30,15 +29,23 @@ class PositionCheck:
         hub: Knows what was reached here.
         interval: Seconds after which silent channels are compared.
         unseated: Set after a check that followed a doubt: what made the bus doubtful may have cost seats.
+        timers: How often it looks whether it is time for a check, and how it waits for the bus.
     """
 
     def __init__(
-        self, bus: Bus, hub: Hub[Connection], *, interval: float, unseated: asyncio.Event
+        self,
+        bus: Bus,
+        hub: Hub[Connection],
+        *,
+        interval: float,
+        unseated: asyncio.Event,
+        timers: Timers = TIMERS,
     ) -> None:
         self._bus = bus
         self._hub = hub
         self._interval = interval
         self._unseated = unseated
+        self._timers = timers
         self._doubts = 0  # Reasons to compare all positions.
         # Where positions did not agree: what was reached here, and what the bus has.
         self._tops: dict[Channel, tuple[Position, Position]] = {}
@@ -71,9 +78,9 @@ class PositionCheck:
 
     async def run(self) -> None:
         """Check until cancelled."""
-        backoff = Backoff()
+        backoff = self._timers.backoff()
         while True:
-            await asyncio.sleep(POLL)
+            await asyncio.sleep(self._timers.poll)
             doubts, now = self._doubts, time.monotonic()
             if not doubts and now < self._next_check:
                 continue

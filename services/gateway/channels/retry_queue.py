@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-from libs.common.retry import Backoff
+from services.gateway.timers import TIMERS, Timers
 
 T = TypeVar("T")
 
@@ -15,10 +15,14 @@ class RetryQueue(Generic[T]):
 
     Args:
         work: Works on requests, and returns those that must be tried again, in order.
+        timers: The delays between attempts.
     """
 
-    def __init__(self, work: Callable[[list[T]], Awaitable[list[T]]]) -> None:
+    def __init__(
+        self, work: Callable[[list[T]], Awaitable[list[T]]], timers: Timers = TIMERS
+    ) -> None:
         self._work = work
+        self._timers = timers
         self._waiting: list[T] = []
         self._in_work = 0
         self._arrived = asyncio.Event()
@@ -39,7 +43,7 @@ class RetryQueue(Generic[T]):
 
     async def run(self) -> None:
         """Work until cancelled."""
-        backoff = Backoff()
+        backoff = self._timers.backoff()
         while True:
             if not self._waiting:
                 self._idle.set()

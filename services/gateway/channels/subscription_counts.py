@@ -22,6 +22,10 @@ class SubscriptionCounts:
         self._told: dict[Channel, float] = {}  # When, in ascending order.
         self._waiting: dict[Channel, int] = {}
 
+    def __len__(self) -> int:
+        """Tell how many channels are remembered."""
+        return len(self._told.keys() | self._waiting.keys())
+
     def counted(self, channel: Channel, total: int, *, now: float) -> bool:
         """Take a new number; tell whether subscribers shall hear it now."""
         if total <= LARGE:

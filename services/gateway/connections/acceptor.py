@@ -27,6 +27,7 @@ from services.gateway.protocol import frames
 from services.gateway.protocol.handshake import WEBSOCKET_VERSION, complaint
 from services.gateway.session.session import Session
 from services.gateway.settings import GatewaySettings
+from services.gateway.timers import TIMERS, Timers
 
 log = structlog.get_logger()
 
@@ -48,6 +49,7 @@ class Acceptor:
         surroundings: What connections are given to work with.
         forget: Called with each connection that has ended.
         counters: What is counted.
+        timers: How long a closing connection has.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Acceptor:
         surroundings: Surroundings,
         forget: Sequence[Callable[[Connection], None]],
         counters: Counters,
+        timers: Timers = TIMERS,
     ) -> None:
         self._settings = settings
         self._eligibility = eligibility
@@ -68,6 +71,7 @@ class Acceptor:
         self._surroundings = surroundings
         self._forget = forget
         self._counters = counters
+        self._timers = timers
         self._parting = 0  # Clients that were refused, and have not gone yet.
 
     async def accept(self, request: web.Request) -> web.StreamResponse:
@@ -81,7 +85,9 @@ class Acceptor:
             return websocket
         if request.transport is None:
             return websocket
-        socket = Socket(request.transport, max_unsent=self._settings.max_unsent)
+        socket = Socket(
+            request.transport, max_unsent=self._settings.max_unsent, timers=self._timers
+        )
         connection = await self._let_in(request, socket)
         if connection is None:
             await self._part(websocket, socket)

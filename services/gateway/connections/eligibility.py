@@ -22,8 +22,7 @@ from services.gateway.connections.limiter import ConnectionLimiter
 from services.gateway.connections.quotas import of_connection
 from services.gateway.connections.wrong_paths import PathNotFound
 from services.gateway.protocol.handshake import check_client, check_version
-
-PATIENCE = 2.0  # Seconds that a client with a token waits until it is known what is revoked.
+from services.gateway.timers import TIMERS, Timers
 
 
 class OverCapacity(Invalid):
@@ -43,6 +42,7 @@ class Eligibility:
         limiter: Counts connections on all gateways.
         here: The connections of this gateway.
         most: How many of them there may be; 0 or -1: any number.
+        timers: How long a client with a token waits until it is known what is revoked.
 
     Attributes:
         is_closed: Whether nobody is let in any more, as the gateway is going.
@@ -57,6 +57,7 @@ class Eligibility:
         limiter: ConnectionLimiter,
         here: Sized,
         most: int,
+        timers: Timers = TIMERS,
     ) -> None:
         self._apps = apps
         self._verifier = verifier
@@ -64,6 +65,7 @@ class Eligibility:
         self._limiter = limiter
         self._here = here
         self._most = most
+        self._timers = timers
         self.is_closed = False
 
     async def examine(self, request: web.Request) -> tuple[App, Verified | StaleToken | None]:
@@ -86,7 +88,7 @@ class Eligibility:
             return self._verifier.carried(text, app, now=time.monotonic())
         except NotInformed as error:
             try:
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(self._timers.informed):
                     await self._informed.wait()
             except TimeoutError:
                 raise error from None

@@ -12,18 +12,14 @@ from contextlib import suppress
 
 from libs.common.errors import Denied, Invalid
 from libs.common.leases.port import LeaseLost
-from libs.common.retry import Backoff
 from libs.common.tally.port import Outcome, Subject, Tally
 from services.gateway.connections.quotas import Claim, Quota, Quotas, Round, Verdict
 from services.gateway.lease import Lease
+from services.gateway.timers import TIMERS, Timers
 
 BATCH = 500  # Newcomers of one round trip.
 MOST = 10_000  # Newcomers who may wait.
 BACKLOG = 100_000  # Subjects that may have to be reported before newcomers are refused.
-MARGIN = 1.0  # Seconds that one waits longer than gateways take to renew their leases.
-RETRY = 0.25  # Seconds after which room is looked for again.
-MOMENT = 0.05  # Seconds in which newcomers are gathered after a report that failed.
-
 
 _SETTINGS = {
     "app": "limits.connections",
@@ -59,17 +55,36 @@ class ConnectionLimiter:
         tally: Where they are counted.
         lease: Under whose name.
         renewal: Seconds in which every gateway renews its lease.
+        timers: How long newcomers wait beyond that, and how often the tally is asked.
     """
 
-    def __init__(self, tally: Tally, lease: Lease, *, renewal: float) -> None:
+    def __init__(
+        self, tally: Tally, lease: Lease, *, renewal: float, timers: Timers = TIMERS
+    ) -> None:
         self._tally = tally
         self._lease = lease
-        self._patience = renewal + MARGIN
+        self._timers = timers
+        self._patience = renewal + timers.room_margin
         self._quotas = Quotas(self._patience)
         self._stirred = asyncio.Event()
         self._came = asyncio.Event()
         self._settled = asyncio.Event()
         self._settled.set()
+
+    @property
+    def waiting(self) -> int:
+        """How many wait until the tally says whether there is room."""
+        return len(self._quotas)
+
+    @property
+    def unreported(self) -> int:
+        """Of how many subjects the number has changed and was not reported yet."""
+        return self._quotas.backlog
+
+    @property
+    def counted(self) -> int:
+        """How many subjects have connections here, or had some as far as the tally knows."""
+        return self._quotas.counted
 
     async def enter(self, quotas: tuple[Quota, ...]) -> tuple[Subject, ...]:
         """
@@ -94,7 +109,7 @@ class ConnectionLimiter:
         self.claim(quotas, answer)
         is_in = False
         try:
-            async with asyncio.timeout(self._patience + MARGIN):
+            async with asyncio.timeout(self._patience + self._timers.room_margin):
                 given = await verdict
             check(given, quotas)
             is_in = True
@@ -141,7 +156,7 @@ class ConnectionLimiter:
 
     async def run(self) -> None:
         """Ask and report until cancelled."""
-        backoff = Backoff()
+        backoff = self._timers.backoff()
         while True:
             await self._wait()
             while self._quotas.is_due:
@@ -154,7 +169,8 @@ class ConnectionLimiter:
     async def _wait(self) -> None:
         """Wait for something to report, or until it is time to look for room again."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(RETRY if self._quotas.are_undecided else None):
+            retry = self._timers.room_retry if self._quotas.are_undecided else None
+            async with asyncio.timeout(retry):
                 await self._stirred.wait()
         self._stirred.clear()
         self._quotas.ask_again()
@@ -166,7 +182,7 @@ class ConnectionLimiter:
         with suppress(TimeoutError):
             async with asyncio.timeout(delay):
                 await self._came.wait()
-                await asyncio.sleep(MOMENT)
+                await asyncio.sleep(self._timers.room_moment)
 
     async def _report(self, round_: Round) -> bool:
         """Report, and tell those who wait; return whether all of the tally could be reached."""

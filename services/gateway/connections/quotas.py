@@ -114,6 +114,11 @@ class Quotas:
         return len(self._changed)
 
     @property
+    def counted(self) -> int:
+        """How many subjects have connections here, or had some as far as the tally knows."""
+        return len(self._admitted.keys() | self._stated)
+
+    @property
     def is_due(self) -> bool:
         """Whether there is something to report."""
         return bool(self._waiting or self._changed)

@@ -24,6 +24,10 @@ class SignIns:
         self._limiter = limiter
         self._asking: set[Connection] = set()  # Those for whose user room is being asked.
 
+    def __len__(self) -> int:
+        """Tell how many connections wait until there is room for their user."""
+        return len(self._asking)
+
     def signed_in(self, connection: Connection) -> None:
         """Know a connection's user, and close it if the user has too many."""
         self._commands.signed_in(connection)

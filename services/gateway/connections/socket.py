@@ -12,9 +12,10 @@ import os
 import struct
 from collections.abc import Iterable
 
+from services.gateway.timers import TIMERS, Timers
+
 TEXT, CLOSE, PING, PONG = 0x1, 0x8, 0x9, 0xA
 FINAL = 0x80
-DRAIN_TIMEOUT = 1.0  # Seconds that a closing connection has to take what is left.
 
 
 def frame(payload: bytes, opcode: int = TEXT) -> bytes:
@@ -86,6 +87,7 @@ class Socket:
         transport: Of the upgraded connection.
         max_unsent: Bytes that may wait in the write buffer; one that has more when the next frame comes is
             too slow and is closed (4100), so that it may return.
+        timers: How long a closing connection has to take what is left.
 
     Attributes:
         transport: As above.
@@ -94,15 +96,31 @@ class Socket:
         closed_with: The code and the reason that it was closed with.
     """
 
-    __slots__ = ("_aborting", "_descriptor", "_max_unsent", "closed_with", "straight", "transport")
+    __slots__ = (
+        "_aborting",
+        "_descriptor",
+        "_max_unsent",
+        "_timers",
+        "closed_with",
+        "straight",
+        "transport",
+    )
 
-    def __init__(self, transport: asyncio.Transport, *, max_unsent: int) -> None:
+    def __init__(
+        self, transport: asyncio.Transport, *, max_unsent: int, timers: Timers = TIMERS
+    ) -> None:
         self.transport = transport
         self.straight = -1
         self._descriptor = _descriptor(transport)
         self._max_unsent = max_unsent
+        self._timers = timers
         self._aborting: asyncio.TimerHandle | None = None
         self.closed_with: tuple[int, str] | None = None
+
+    @property
+    def unsent(self) -> int:
+        """How many bytes wait in the write buffer."""
+        return _unsent(self.transport)
 
     def write(self, data: bytes) -> bool:
         """
@@ -158,4 +176,4 @@ class Socket:
     def _abort_later(self) -> None:
         if self._aborting is None:
             loop = asyncio.get_running_loop()
-            self._aborting = loop.call_later(DRAIN_TIMEOUT, _abort, self.transport)
+            self._aborting = loop.call_later(self._timers.closing, _abort, self.transport)

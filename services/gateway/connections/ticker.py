@@ -15,8 +15,7 @@ from libs.common.errors import Unavailable
 from services.gateway.access.verifier import Verifier
 from services.gateway.connections.connection import Connection
 from services.gateway.connections.timer_wheel import TimerWheel
-
-TICK = 1.0  # Seconds between two looks.
+from services.gateway.timers import TIMERS, Timers
 
 
 class Ticker:
@@ -28,13 +27,17 @@ class Ticker:
         verifier: Is told the time.
         longest: Seconds after which every connection is looked at, whatever it said: who answers a ping long
             before the answer is due must be asked again before that.
+        timers: The time between two looks.
     """
 
-    def __init__(self, apps: Apps, verifier: Verifier, *, longest: float) -> None:
+    def __init__(
+        self, apps: Apps, verifier: Verifier, *, longest: float, timers: Timers = TIMERS
+    ) -> None:
         self._apps = apps
         self._verifier = verifier
         self._longest = longest
-        self._wheel: TimerWheel[Connection] = TimerWheel()
+        self._tick = timers.tick
+        self._wheel: TimerWheel[Connection] = TimerWheel(timers.tick)
         self._known: tuple[App, ...] = ()  # At the last look.
         self._tune()
 
@@ -55,7 +58,7 @@ class Ticker:
     async def run(self) -> None:
         """Look until cancelled."""
         while True:
-            await asyncio.sleep(TICK)
+            await asyncio.sleep(self._tick)
             self._look()  # Of its own, lest the last connection is held between two looks.
 
     def _look(self) -> None:

@@ -1,5 +1,5 @@
 """
-A coarse timer for very many connections: one look a second, at those only whose time has come.
+A coarse timer for very many connections: a look now and then, at those only whose time has come.
 
 Pure.  Times are monotonic seconds.
 """
@@ -12,15 +12,21 @@ T = TypeVar("T", bound=Hashable)
 
 
 class TimerWheel(Generic[T]):
-    """Things by the second in which they are due; each once."""
+    """
+    Things by the slot of time in which they are due; each once.
 
-    def __init__(self) -> None:
+    Args:
+        width: Seconds of a slot: so much later than it is due a thing may come up.
+    """
+
+    def __init__(self, width: float = 1.0) -> None:
+        self._width = width
         self._slots: dict[int, dict[T, None]] = {}
         self._places: dict[T, int] = {}
 
     def put(self, thing: T, due: float) -> None:
         """Have a thing come up at the first look after ``due``, or when it was to come up if that is earlier."""
-        slot = int(due) + 1
+        slot = int(due / self._width) + 1
         if self._places.get(thing, inf) > slot:
             self.remove(thing)
             self._places[thing] = slot
@@ -38,7 +44,7 @@ class TimerWheel(Generic[T]):
 
     def take(self, now: float) -> list[T]:
         """Take what is due."""
-        due = sorted(slot for slot in self._slots if slot <= now)
+        due = sorted(slot for slot in self._slots if slot * self._width <= now)
         things = [thing for slot in due for thing in self._slots.pop(slot)]
         for thing in things:
             del self._places[thing]

@@ -3,21 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import msgspec
-import pytest
 from aiohttp import WSMsgType
 
 from libs.common.apps.memory import MemoryApps
 from libs.common.channels import Channel
-from services.gateway import service
 from tests.support.clients.client import ADDED, DEADLINE, Client
-from tests.support.services.gateway import APP, Place, place, until
-
-pytestmark = pytest.mark.usefixtures("quick")
+from tests.support.services.gateway import APP, QUICK, Place, place, until
 
 ROOM = "presence-room"
 CHANNEL = Channel(APP.id, ROOM)
+SLOW = replace(QUICK, drain_slice=DEADLINE)
 PATIENT = MemoryApps([msgspec.structs.replace(APP, leave_grace=DEADLINE)])
 
 
@@ -59,12 +57,11 @@ class TestDrain:
 
             assert here.gateway.counters.closed == {4200: 5}
 
-    async def test_bit_by_bit(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_bit_by_bit(self) -> None:
         """
         They are sent away in handfuls; until its turn comes a client is served.
         """
-        monkeypatch.setattr(service, "DRAIN_SLICE", DEADLINE)
-        async with place(drain_spread=4 * DEADLINE) as here:
+        async with place(drain_spread=4 * DEADLINE, timers=SLOW) as here:
             clients = [await here.join("a") for _ in range(8)]
 
             async with draining(here):
@@ -77,28 +74,26 @@ class TestDrain:
             assert sum("pusher:error" in event for event in events) == 2
             assert sum('"news"' in event for event in events) == 6
 
-    async def test_new_clients(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_new_clients(self) -> None:
         """
         Who comes meanwhile is sent away with 4100.
         """
-        monkeypatch.setattr(service, "DRAIN_SLICE", DEADLINE)
-        async with place(drain_spread=2 * DEADLINE) as here:
+        async with place(drain_spread=2 * DEADLINE, timers=SLOW) as here:
             await here.connect()
             await here.connect()
             async with draining(here):
-                await until(lambda: here.gateway._eligibility.is_closed)
+                await until(lambda: not here.gateway.state().is_accepting)
 
                 late = await here.open()
 
                 await late.expect_error(4100)
                 assert await late.expect_close() == 4100
 
-    async def test_silent_client(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_silent_client(self) -> None:
         """
         A client that does not answer is not waited for.
         """
-        monkeypatch.setattr("services.gateway.connections.socket.DRAIN_TIMEOUT", 0.1)
-        async with place() as here:
+        async with place(timers=replace(QUICK, closing=0.1)) as here:
             await here.connect()
 
             await drained(here)
@@ -117,7 +112,7 @@ class TestDrain:
         A lease that cannot be released is left to lapse.
         """
         async with place() as here:
-            name = here.gateway._lease.name
+            name = here.gateway.state().name
             await until(lambda: name in here.roster.leases())
             here.roster.is_away = True
 
@@ -136,7 +131,7 @@ class TestDrain:
             ann = await there.join(ROOM, user="ann")
             bob = await here.join(ROOM, user="bob")
             await ann.expect(ADDED, ROOM)
-            name = here.gateway._lease.name
+            name = here.gateway.state().name
 
             async with draining(here) as task:
                 await expect_sent_away(bob)

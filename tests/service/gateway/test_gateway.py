@@ -22,8 +22,6 @@ from tests.support.clients.raw_client import CLOSE, REQUEST, TEXT, RawClient, ma
 from tests.support.services.gateway import APP, place, until
 from tests.support.services.listener import living
 
-pytestmark = pytest.mark.usefixtures("quick")
-
 OFF = App(id="3", key="key-3", secrets=(Secret("off"),), enabled=False)
 
 
@@ -203,7 +201,7 @@ class TestLiveness:
         """
         A silent client is pinged; one that stays silent is closed with 4201, after which it returns at once.
         """
-        async with place(activity_timeout=1, pong_timeout=0.1) as here:
+        async with place(activity_timeout=0.1, pong_timeout=0.1) as here:
             client = await here.open(autoping=False)
             await client.greeted()
 

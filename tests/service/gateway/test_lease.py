@@ -63,15 +63,15 @@ async def test_lost_in_part_of_an_outage() -> None:
     """
     leases, unseated = CalledLeases(), asyncio.Event()
     lease = Lease(leases, ttl=AGES, interval=AGES, unseated=unseated)
-    await lease._renew()
+    await lease.renew()
     assert not unseated.is_set()
     leases.is_away = False
 
-    await lease._renew()
+    await lease.renew()
 
     assert unseated.is_set()
     unseated.clear()
-    await lease._renew()
+    await lease.renew()
     assert not unseated.is_set()
 
 
@@ -82,7 +82,7 @@ async def test_forsaken() -> None:
     leases = CalledLeases()
     leases.is_away = False
     lease = Lease(leases, ttl=AGES, interval=AGES, unseated=asyncio.Event())
-    await lease._renew()
+    await lease.renew()
     first = lease.name
     lease.forsake(first)
     second = lease.name
@@ -90,9 +90,9 @@ async def test_forsaken() -> None:
         lease.forsake(name)
     assert first != second == lease.name
 
-    await lease._renew()
+    await lease.renew()
 
     third = lease.name
     assert third != second
-    await lease._renew()
+    await lease.renew()
     assert lease.name == third

@@ -1,13 +1,9 @@
 """Backends that are away: clients stay, questions and departures wait, and nothing is lost for good."""
 
-import pytest
-
 from libs.common.channels import Channel
 from tests.support.clients.client import ADDED, DEADLINE, REMOVED, SUCCEEDED, Client
 from tests.support.fakes.faults import FaultyBus
 from tests.support.services.gateway import APP, Place, place, publication, until
-
-pytestmark = pytest.mark.usefixtures("quick")
 
 ROOM = "presence-room"
 CHANNEL = Channel(APP.id, ROOM)
@@ -15,7 +11,7 @@ CHANNEL = Channel(APP.id, ROOM)
 
 def lease_of(here: Place) -> str:
     """Return the name under which a gateway seats members."""
-    return here.gateway._lease.name
+    return here.gateway.state().name
 
 
 class TestBusAway:
@@ -99,7 +95,7 @@ class TestBusAway:
                 await until(lambda: here.gateway.health() == {"bus": "away"})
                 here.bus.reads.set()
                 await until(lambda: here.gateway.health() == {"bus": "ok"})
-            assert len(here.gateway._admission._seatings) <= 2
+            assert here.gateway.state().waiting <= 2
             here.roster.is_away = False
 
             await here.publish(ROOM, "marker")

@@ -16,8 +16,6 @@ from tests.support.clients.client import DEADLINE, Client
 from tests.support.servers import Certificates
 from tests.support.services.gateway import POLL, place, until
 
-pytestmark = pytest.mark.usefixtures("quick")
-
 
 @pytest.fixture
 def files(tmp_path: Path) -> Certificates:

@@ -46,6 +46,26 @@ class FaultyTally:
         self._check()
         return await self.inner.channels(app, prefix=prefix, limit=limit)
 
+    def numbers(self, subject: Subject) -> dict[str, int]:
+        """Return what each gateway has of a subject, also while the tally is away."""
+        return dict(self.inner._numbers.get(subject, {}))
+
+    def held(self, subject: Subject) -> int:
+        """Return what all gateways have of a subject."""
+        return sum(self.numbers(subject).values())
+
+    def subjects(self) -> set[Subject]:
+        """Return what is counted."""
+        return set(self.inner._numbers)
+
+    def clear(self, gateway: str) -> None:
+        """Take off what a gateway has, as a sweep does once its lease is over."""
+        self.inner.clear([gateway])
+
+    def lose_data(self) -> None:
+        """Forget all numbers, and tell nobody."""
+        self.inner._numbers.clear()
+
     def _check(self) -> None:
         if self.is_away:
             self.refusals += 1

@@ -23,6 +23,7 @@ from libs.common.web.proxies import Proxies
 from libs.common.web.server import Schedule, Server, Service
 from services.gateway.service import Gateway
 from services.gateway.settings import GatewaySettings
+from services.gateway.timers import Timers
 from services.presence.service import Presence
 from services.presence.settings import PresenceSettings
 from tests.support.clients.client import DEADLINE, Client
@@ -39,7 +40,9 @@ APP = App(
     leave_grace=0.05,
     limits=Limits(members=3),
 )
-POLL = 0.02  # Seconds; `quick` in conftest.py sets the gateway's own timers to it.
+POLL = 0.02  # Seconds.
+# Gateways of tests look after things often, so that nobody waits for them.
+QUICK = Timers(poll=POLL, tick=POLL, drain_slice=POLL, retry_longest=5 * POLL, lease_retry=5 * POLL)
 LOOPBACK = Address("127.0.0.1", 0)
 
 
@@ -206,6 +209,7 @@ def _gateway(
     drain_spread: float = 0.0,
     token_grace: float = 30.0,
     guards: Sequence[ChannelPolicy] = (),
+    timers: Timers = QUICK,
     **settings: Any,
 ) -> Gateway:
     """
@@ -220,6 +224,7 @@ def _gateway(
         drain_spread: See `Gateway`.
         token_grace: Seconds for which what a token opened outlives it.
         guards: Policies of public channels.
+        timers: How often it looks after things.
         settings: Of the gateway.
     """
     return Gateway(
@@ -232,6 +237,7 @@ def _gateway(
         verifier=verifier(*guards, grace=token_grace, informed=False),
         control=control or MemoryControl(),
         drain_spread=drain_spread,
+        timers=timers,
     )
 
 

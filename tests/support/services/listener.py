@@ -19,6 +19,7 @@ from services.gateway.connections.connection import Connection, Surroundings, up
 from services.gateway.connections.socket import Socket
 from services.gateway.session.session import Session
 from services.gateway.settings import GatewaySettings
+from services.gateway.timers import TIMERS
 from tests.support.clients.raw_client import TEXT, RawClient
 from tests.support.tokens.channel_tokens import verifier
 
@@ -76,6 +77,7 @@ class Listener:
     def __init__(self) -> None:
         self.port = 0
         self.max_unsent = MAX_UNSENT
+        self.timers = TIMERS
         self._lines: asyncio.Queue[Line] = asyncio.Queue()
 
     async def connect(self, *, receives: int = 0) -> tuple[Line, RawClient]:
@@ -95,7 +97,7 @@ class Listener:
         transport = request.transport
         assert transport is not None
         session = Session(APP, "1.1", GatewaySettings(), now=0.0, verifier=verifier())
-        socket = Socket(transport, max_unsent=self.max_unsent)
+        socket = Socket(transport, max_unsent=self.max_unsent, timers=self.timers)
         line = Line(Connection(session, socket, nowhere()), websocket, transport)
         self._lines.put_nowait(line)
         try:

@@ -92,11 +92,11 @@ async def sign_in(client: Client, user: str, info: Any = None) -> None:
 
 def held(here: Place, subject: Subject) -> int:
     """Return what all gateways hold of a subject, as the tally has it."""
-    return sum(here.tally.inner._numbers.get(subject, {}).values())
+    return here.tally.held(subject)
 
 
 async def until_nothing_is_held(here: Place) -> None:
     """Wait until the tally holds nothing, and the gateway neither counts nor reports anything."""
-    quotas = here.gateway._limiter._quotas
-    await until(lambda: not (here.tally.inner._numbers or quotas._admitted or quotas._stated))
-    assert not quotas.is_due
+    await until(lambda: not (here.tally.subjects() or here.gateway.state().counted))
+    state = here.gateway.state()
+    assert (state.newcomers, state.unreported) == (0, 0)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -10,13 +11,10 @@ from libs.common.control.commands import Command
 from libs.common.control.memory import MemoryControl
 from libs.common.control.port import CommandListener
 from libs.common.errors import Unavailable
-from services.gateway.connections import eligibility
 from tests.support.clients import pusher
 from tests.support.clients.client import SUCCEEDED
 from tests.support.clients.token_clients import PRIVATE, command, expect_refusal, issued, join
-from tests.support.services.gateway import place, until
-
-pytestmark = pytest.mark.usefixtures("quick")
+from tests.support.services.gateway import QUICK, place, until
 
 
 class Distant:
@@ -111,19 +109,18 @@ class TestBegun:
             assert await ann.expect("pusher:signin_success")
             await ann.expect(SUCCEEDED, PRIVATE)
 
-    async def test_carried(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_carried(self) -> None:
         """Who connects with one waits for a while, and is then told to come back."""
-        monkeypatch.setattr(eligibility, "PATIENCE", 0.05)
         distant = Distant(MemoryControl())
         distant.is_away = True
         path = f"/app/app-key?protocol=7&token={issued()[0]}"
-        async with place(control=distant) as here:
+        async with place(control=distant, timers=replace(QUICK, informed=0.05)) as here:
             client = await here.open(path)
             await client.expect_error(4100)
             assert await client.expect_close() == 4100
 
             distant.is_away = False
+            await until(lambda: here.gateway.state().is_informed)
 
-            monkeypatch.setattr(eligibility, "PATIENCE", 5.0)
             ann = await here.connect(path)
             await join(ann, "", PRIVATE)

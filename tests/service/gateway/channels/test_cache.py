@@ -12,8 +12,6 @@ from tests.support.fakes.faults import FaultyBus
 from tests.support.ports.caches import CHANNEL, KINDS, MISS, ROOM, position, publish, subscribed
 from tests.support.services.gateway import APP, place, until
 
-pytestmark = pytest.mark.usefixtures("quick")
-
 
 class Counting(FaultyBus):
     """A bus that counts how often the last events are read, and of how many channels."""
@@ -239,7 +237,7 @@ class TestOutages:
             bus.reads.clear()
             client = await here.connect()
             await client.ask(ROOM)
-            await until(lambda: here.gateway._hub.room(CHANNEL) is not None)
+            await until(lambda: here.gateway.state().channels == 1)
             await client.expect_nothing_else()
             bus.loses = lambda each: isinstance(each, Entry) and each.position.offset < 5
             await publish(here, ROOM, "2", "3", "4", "5")
@@ -265,9 +263,7 @@ class TestOutages:
             await until(lambda: here.roster.joins == 1)
             bus.loses = lambda each: isinstance(each, Entry) and each.position.offset < 5
             await publish(here, channel, "2", "3", "4", "5")
-            room = here.gateway._hub.room(Channel(APP.id, channel))
-            assert room is not None
-            await until(lambda: room.position.offset == 5)
+            await until(lambda: position(here, Channel(APP.id, channel)).offset == 5)
             here.roster.answers.set()
 
             data = await client.expect(SUCCEEDED, channel)

@@ -14,8 +14,6 @@ from tests.support.fakes.faults import FaultyBus
 from tests.support.ports.caches import CHANNEL, MISS, ROOM, position, publish, subscribed
 from tests.support.services.gateway import place, until
 
-pytestmark = pytest.mark.usefixtures("quick")
-
 
 class Forgetful(FaultyBus):
     """
@@ -70,7 +68,7 @@ class TestOrder:
             here.bus.reads.clear()
             client = await here.connect()
             await client.ask(ROOM)
-            await until(lambda: here.gateway._hub.room(CHANNEL) is not None)
+            await until(lambda: here.gateway.state().channels == 1)
             await publish(here, ROOM, "2")
             await until(lambda: position(here, CHANNEL).offset == 2)
             here.bus.reads.set()

@@ -1,7 +1,7 @@
 """From the bus to sockets: in order, without a duplicate, and no gap that is neither repaired nor told."""
 
 import asyncio
-from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -12,9 +12,7 @@ from libs.common.errors import Unavailable
 from services.gateway.channels import fanout, feed
 from tests.support.clients.client import DEADLINE, Client
 from tests.support.fakes.faults import FaultyBus
-from tests.support.services.gateway import APP, place, publication, until
-
-pytestmark = pytest.mark.usefixtures("quick")
+from tests.support.services.gateway import APP, QUICK, place, publication, until
 
 ENCRYPTED = "private-encrypted-1"
 
@@ -125,12 +123,11 @@ class TestFanout:
             assert await heard(first, 3) == ["2", "4", "6"]
             assert await heard(second, 4) == ["1", "2", "3", "6"]
 
-    async def test_too_slow(self, drain_timeout: Callable[[float], None]) -> None:
+    async def test_too_slow(self) -> None:
         """
         A client that does not read is sent away, and others go on receiving.
         """
-        drain_timeout(0.1)
-        async with place(max_unsent=65_536) as here:
+        async with place(max_unsent=65_536, timers=replace(QUICK, closing=0.1)) as here:
             slow, quick = await here.join("a"), await here.join("a")
             text = "x" * 60_000
 
@@ -288,7 +285,7 @@ class TestRepair:
             async with asyncio.timeout(DEADLINE):
                 await asked.wait()
             await client.expect_nothing_else()
-            assert here.gateway.health() == {"bus": "away"}
+            await until(lambda: here.gateway.health() == {"bus": "away"})
 
             monkeypatch.undo()
 

@@ -1,4 +1,4 @@
-"""How attendance tells the tally what it should know."""
+"""How occupancy tells the tally what it should know."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,6 +15,7 @@ from services.gateway.channels import occupancy
 from services.gateway.channels.hub import Hub
 from services.gateway.channels.occupancy import Occupancy
 from services.gateway.lease import Lease
+from services.gateway.timers import TIMERS, Timers
 from tests.support.clients.client import DEADLINE
 from tests.support.fakes.faults import FaultyBus, FaultyRoster
 from tests.support.fakes.tallies import subscriptions
@@ -35,10 +36,10 @@ class Client:
 @dataclass
 class Bench:
     """
-    An attendance that runs.
+    An occupancy that runs.
 
     Attributes:
-        occupancy: It.
+        occupancy: What is tested.
         tally: Whom it tells.
         hub: What it counts; all of `CHANNELS` are followed.
         lease: Under whose name.
@@ -61,14 +62,14 @@ class Bench:
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[Bench]:
+async def running(timers: Timers = TIMERS) -> AsyncIterator[Bench]:
     bus = FaultyBus()
     roster = FaultyRoster(bus)
     tally, hub = SlowTally(bus, roster), Hub[Any]()
     for channel in CHANNELS:
         hub.open(channel, Position("e", 0), now=0.0)
     lease = Lease(roster, ttl=NEVER, interval=NEVER, unseated=asyncio.Event())
-    reporter = Occupancy(tally, hub, lease=lease, announced=lambda _: True)
+    reporter = Occupancy(tally, hub, lease=lease, announced=lambda _: True, timers=timers)
     task = asyncio.create_task(reporter.run())
     try:
         yield Bench(reporter, tally, hub, lease, roster)
@@ -120,16 +121,15 @@ class TestReports:
 
             assert [len(counts) for counts in bench.tally.reports] == [2, 1]
 
-    async def test_not_in_a_hurry(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_not_in_a_hurry(self) -> None:
         """
         What changes while the tally is being told is gathered for a moment, too.
         """
-        async with running() as bench:
+        async with running(Timers(count_moment=0.3)) as bench:
             bench.tally.answers.clear()
             bench.come(CHANNELS[0], "1.1")
             await until(lambda: len(bench.tally.reports) == 1)
             bench.come(CHANNELS[0], "2.1")
-            monkeypatch.setattr(occupancy, "MOMENT", NEVER)
             bench.tally.answers.set()
 
             for _ in range(20):
@@ -180,7 +180,7 @@ class TestSettled:
             bench.tally.is_away = False
             await bench.settled()
 
-            numbers = bench.tally.inner._numbers[subscriptions(CHANNELS[0])]
+            numbers = bench.tally.numbers(subscriptions(CHANNELS[0]))
             assert numbers == {bench.lease.name: 2}
 
     async def test_name_lost(self) -> None:

@@ -1,17 +1,15 @@
 """Backends that are away in part: only who needs that part waits."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from libs.common.bus.settings import HistorySettings
 from libs.common.channels import Channel
-from services.gateway import service
 from tests.support.clients.client import ADDED, DEADLINE, SUCCEEDED
 from tests.support.fakes.faults import FaultyBus
-from tests.support.services.gateway import APP, place, until
-
-pytestmark = pytest.mark.usefixtures("quick")
+from tests.support.services.gateway import APP, QUICK, place, until
 
 ROOM = "presence-room"
 CHANNEL = Channel(APP.id, ROOM)
@@ -93,7 +91,7 @@ class TestRosterAwayInPart:
         async with place(max_waiting=2) as here:
             members = [await here.join(ROOM, user=user) for user in ("ann", "bob", "cy")]
             here.roster.away_for = {CHANNEL}
-            here.gateway._unseated.set()
+            here.bus.interrupt()
             await until(lambda: here.roster.refusals > 0)
 
             client = await here.connect()
@@ -109,24 +107,23 @@ class TestRosterAwayInPart:
             ann = await here.join(ROOM, user="ann")
             bob = await here.join(OTHER.name, user="bob")
             here.roster.away_for = {CHANNEL}
-            here.gateway._unseated.set()
+            here.bus.interrupt()
             await until(lambda: here.roster.refusals > 0)
             here.roster.inner._rooms.pop(OTHER)
 
-            here.gateway._unseated.set()
+            here.bus.interrupt()
 
             await until(lambda: set(here.roster.seats(OTHER)) == {bob.socket_id})
-            assert len(here.gateway._admission._seatings) <= 2
+            assert here.gateway.state().waiting <= 2
             assert set(here.roster.seats(CHANNEL)) == {ann.socket_id}
 
-    async def test_drain(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_drain(self) -> None:
         """
         A departure that cannot be told does not keep the lease from being released.
         """
-        monkeypatch.setattr(service, "SETTLING", 0.1)
-        async with place() as here:
+        async with place(timers=replace(QUICK, settling=0.1, closing=0.1)) as here:
             member = await here.join(ROOM, user="ann")
-            name = here.gateway._lease.name
+            name = here.gateway.state().name
             await until(lambda: name in here.roster.leases())
             here.roster.away_for = {CHANNEL}
 
@@ -139,18 +136,19 @@ class TestRosterAwayInPart:
 
 async def test_renamed_while_joining() -> None:
     """A join that is answered after its lease was lost is asked again, under the new name."""
-    async with place() as here:
+    async with place(lease_renew=0.05) as here:
         client = await here.connect()
         here.roster.answers.clear()
         await client.ask(ROOM, user="ann")
         await until(lambda: here.roster.joins > 0)
-        lease = here.gateway._lease
+        former = here.gateway.state().name
 
-        lease.lose(lease.name)
+        here.roster.clear(former)
+        await until(lambda: here.gateway.state().name != former)
         here.roster.answers.set()
 
         await client.expect(SUCCEEDED, ROOM)
-        assert here.roster.seats(CHANNEL) == {client.socket_id: lease.name}
+        assert here.roster.seats(CHANNEL) == {client.socket_id: here.gateway.state().name}
 
 
 async def test_one_loss_is_told_once() -> None:

@@ -3,7 +3,6 @@
 import asyncio
 
 import msgspec
-import pytest
 
 from libs.common.apps.app import App
 from libs.common.apps.limits import Limits
@@ -13,8 +12,6 @@ from libs.common.channels import Channel
 from libs.common.roster.port import JoinRequest, Seat
 from tests.support.clients.client import ADDED, DEADLINE, REMOVED, SUCCEEDED, Client
 from tests.support.services.gateway import APP, Place, place, until
-
-pytestmark = pytest.mark.usefixtures("quick")
 
 ROOM = "presence-room"
 CHANNEL = Channel(APP.id, ROOM)

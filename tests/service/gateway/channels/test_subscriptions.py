@@ -10,8 +10,6 @@ from libs.common.config.secret import Secret
 from tests.support.clients.pusher import subscribe_private
 from tests.support.services.gateway import APP, place, until
 
-pytestmark = pytest.mark.usefixtures("quick")
-
 OTHER = App(id="2", key="key-2", secrets=(Secret("other"),))
 
 

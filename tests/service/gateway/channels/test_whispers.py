@@ -9,8 +9,6 @@ from libs.common.channels import Channel
 from services.gateway.channels.whispers import Whispers
 from tests.support.services.gateway import APP, place, until
 
-pytestmark = pytest.mark.usefixtures("quick")
-
 
 class TestWhispers:
     """docs/protocol.md, "Client events"."""

@@ -13,8 +13,6 @@ from libs.common.web.proxies import Proxies
 from tests.support.servers import Certificates
 from tests.support.services.gateway import APP, Place, place
 
-pytestmark = pytest.mark.usefixtures("quick")
-
 SITE = "https://www.example.org"
 SECURE = App(id="2", key="secure", secrets=(Secret("s"),), tls_only=True)
 CLOSED = App(

@@ -1,13 +1,16 @@
 """Newcomers who wait until the tally says whether there is room."""
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
 from ipaddress import ip_network
 
 import msgspec
 import pytest
 
 from libs.common.apps.memory import MemoryApps
-from libs.common.tally.port import Outcome
+from libs.common.errors import Unavailable
+from libs.common.tally.port import Count, Outcome
 from libs.common.web.proxies import Proxies
 from services.gateway.connections import limiter
 from services.gateway.connections.quotas import Quota
@@ -16,7 +19,7 @@ from tests.support.clients.client import DEADLINE
 from tests.support.clients.raw_client import RawClient
 from tests.support.fakes.faults import FaultyBus, FaultyRoster
 from tests.support.fakes.tallies import FaultyTally
-from tests.support.services.gateway import APP, place, until
+from tests.support.services.gateway import APP, QUICK, place, until
 from tests.support.services.quotas import (
     WHOLE,
     expect_let_in,
@@ -29,10 +32,23 @@ from tests.support.services.quotas import (
     until_nothing_is_held,
 )
 
-pytestmark = pytest.mark.usefixtures("quick")
-
 LOCAL = Proxies([ip_network("127.0.0.0/8")])
 PATH = "/app/app-key?protocol=7"
+
+
+class Hasty(FaultyTally):
+    """A tally that ends a newcomer's task while it answers."""
+
+    def __init__(self, bus: FaultyBus, roster: FaultyRoster) -> None:
+        super().__init__(bus, roster.inner_leases)
+        self.newcomer: asyncio.Task[object] | None = None
+
+    async def report(self, gateway: str, counts: Sequence[Count]) -> list[Outcome | Unavailable]:
+        """See `Tally.report`."""
+        answers = await super().report(gateway, counts)
+        if self.newcomer is not None:
+            self.newcomer.cancel()
+        return answers
 
 
 async def test_let_in_too_late() -> None:
@@ -41,31 +57,32 @@ async def test_let_in_too_late() -> None:
     """
     bus = FaultyBus()
     roster = FaultyRoster(bus)
+    tally = Hasty(bus, roster)
     lease = Lease(roster, ttl=DEADLINE, interval=DEADLINE, unseated=asyncio.Event())
-    gate = limiter.ConnectionLimiter(FaultyTally(bus, roster.inner_leases), lease, renewal=DEADLINE)
-    newcomer = asyncio.create_task(gate.enter((Quota(WHOLE, 1),)))
-    await until(lambda: len(gate._quotas) == 1)
-    round_ = gate._quotas.round(1)
-    outcomes = [Outcome(count.number, count.number) for count in round_.counts]
+    gate = limiter.ConnectionLimiter(tally, lease, renewal=DEADLINE)
+    tally.newcomer = newcomer = asyncio.create_task(gate.enter((Quota(WHOLE, 1),)))
+    running = asyncio.create_task(gate.run())
+    await asyncio.wait([newcomer], timeout=DEADLINE)
 
-    for claim, verdict in gate._quotas.settle(round_, outcomes, now=0.0):
-        claim.answer(verdict)
-    newcomer.cancel()
-    await asyncio.wait([newcomer])
+    async with asyncio.timeout(DEADLINE):
+        await gate.settled()
+    running.cancel()
+    await asyncio.wait([running])
 
     assert newcomer.cancelled()
-    assert not gate._quotas._admitted
+    assert tally.reports[0] == (Count(WHOLE, 1, 1),)
+    assert gate.counted == 0
 
 
 class TestWaiting:
     """Newcomers whose answer takes long."""
 
-    async def test_patience(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_patience(self) -> None:
         """
         Who waited for long is told to come back, and counts for nothing when the answer comes.
         """
-        monkeypatch.setattr(limiter, "MARGIN", 0.02)
-        async with slow(limited(connections=1), lease_renew=0.01) as (here, tally):
+        soon = {"lease_renew": 0.01, "timers": replace(QUICK, room_margin=0.02)}
+        async with slow(limited(connections=1), **soon) as (here, tally):
             tally.answers.clear()
 
             await expect_refused(here, 4100)
@@ -83,7 +100,7 @@ class TestWaiting:
             first, second = await here.open(), None
             await until(lambda: len(tally.reports) == 1)
             second = await here.open()
-            await until(lambda: len(here.gateway._limiter._quotas) == 1)
+            await until(lambda: here.gateway.state().newcomers == 1)
 
             await expect_refused(here, 4100)
 
@@ -102,7 +119,7 @@ class TestWaiting:
             clients = [await here.open()]
             await until(lambda: len(tally.reports) == 1)
             clients.append(await here.open())
-            await until(lambda: len(here.gateway._limiter._quotas) == 1)
+            await until(lambda: here.gateway.state().newcomers == 1)
 
             await here.connect("/app/other-key?protocol=7")
 
@@ -120,7 +137,7 @@ class TestWaiting:
             for number in range(10):
                 await expect_refused(here, 4100, {"X-Forwarded-For": f"198.51.100.{number}"})
 
-            assert here.gateway._limiter._quotas.backlog == 5
+            assert here.gateway.state().unreported == 5
 
             here.tally.is_away = False
             await until_nothing_is_held(here)
@@ -162,7 +179,7 @@ class TestWaiting:
         async with slow(limited(connections=9), max_connections=1) as (here, tally):
             tally.answers.clear()
             clients = [await here.open() for _ in range(3)]
-            await until(lambda: len(here.gateway._limiter._quotas) >= 2)
+            await until(lambda: here.gateway.state().newcomers >= 2)
             tally.answers.set()
 
             messages = [await client.read() for client in clients]
@@ -183,7 +200,7 @@ class TestWaiting:
             client = await here.open()
             await until(lambda: len(tally.reports) == 1)
             draining = asyncio.create_task(here.gateway.drain())
-            await until(lambda: here.gateway._eligibility.is_closed)
+            await until(lambda: not here.gateway.state().is_accepting)
             assert not draining.done()
 
             tally.answers.set()

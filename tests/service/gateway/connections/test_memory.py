@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from aiohttp import WSMsgType
@@ -14,15 +15,14 @@ from libs.common.policies.settings import ChannelPolicy
 from services.gateway.connections.connection import Connection
 from services.gateway.connections.socket import Socket
 from services.gateway.session.session import Session
+from services.gateway.timers import Timers
 from services.reload import Rules
 from tests.support.clients import pusher
-from tests.support.clients.client import SUCCEEDED, Client
+from tests.support.clients.client import DEADLINE, SUCCEEDED, Client
 from tests.support.clients.raw_client import RawClient
-from tests.support.services.gateway import APP, Place, place, until
+from tests.support.services.gateway import APP, QUICK, Place, place, until
 from tests.support.services.listener import Listener, alive, fill
 from tests.support.tokens.channel_tokens import channel_token
-
-pytestmark = pytest.mark.usefixtures("quick")
 
 ROOM = "presence-room"
 
@@ -47,8 +47,9 @@ async def is_member(here: Place) -> Client:
 
 async def is_seated_again(here: Place) -> Client:
     client = await is_member(here)
-    here.gateway._unseated.set()
-    await until(lambda: not here.gateway._unseated.is_set())
+    joins = here.roster.joins
+    here.bus.interrupt()
+    await until(lambda: here.roster.joins > joins)
     return client
 
 
@@ -101,7 +102,7 @@ class TestGateway:
         """
         Whatever a client did, and whether backends are away or not.
         """
-        async with place(activity_timeout=1.0) as here, nothing_left():
+        async with place(activity_timeout=0.2) as here, nothing_left():
             client = await life(here)
 
             await client.close()
@@ -110,13 +111,11 @@ class TestGateway:
 class TestUnread:
     """A client that has ended its side, and does not read what waits for it."""
 
-    async def test_is_ended(
-        self, listener: Listener, drain_timeout: Callable[[float], None]
-    ) -> None:
+    async def test_is_ended(self, listener: Listener) -> None:
         """
         When it is closed it is not waited for.
         """
-        drain_timeout(0.1)
+        listener.timers = Timers(closing=0.1)
         line, client = await listener.connect(receives=4096)
         fill(line)
         client.end_writing()
@@ -126,22 +125,24 @@ class TestUnread:
 
         await line.end()
 
-    async def test_is_not_kept(self, drain_timeout: Callable[[float], None]) -> None:
+    async def test_is_not_kept(self) -> None:
         """
         Its connection is given up like that of any client that is silent.
         """
-        drain_timeout(0.1)
-        async with place(activity_timeout=1.0, pong_timeout=0.1) as here, nothing_left():
+        timers = replace(QUICK, closing=0.1)
+        async with (
+            place(timers=timers, activity_timeout=0.5, pong_timeout=0.1) as here,
+            nothing_left(),
+        ):
             client = await RawClient.connect(here.port, "/app/app-key?protocol=7", receives=4096)
             await client.send(pusher.subscribe("a"))
             for _ in range(2):  # The greeting and the confirmation.
                 await client.frame()
-            (connection,) = here.gateway._connections
-            while not connection.socket.transport.get_write_buffer_size():
-                await here.publish("a", "x" * 65_536)
-                await asyncio.sleep(0)
-            del connection
+            async with asyncio.timeout(DEADLINE):
+                while not here.gateway.state().unsent:
+                    await here.publish("a", "x" * 65_536)
+                    await asyncio.sleep(0)
 
             client.end_writing()
 
-            await until(lambda: not here.gateway._connections)
+            await until(lambda: not here.gateway.state().connections)

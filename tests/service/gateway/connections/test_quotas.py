@@ -2,21 +2,19 @@
 
 import asyncio
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import replace
+from typing import Any
 
 import msgspec
-import pytest
 
 from libs.common.apps.memory import MemoryApps
 from libs.common.errors import Unavailable
-from libs.common.retry import Backoff
 from libs.common.tally.port import Count, Outcome
-from services.gateway.connections import limiter
 from services.gateway.lease import Lease
 from tests.support.clients.client import DEADLINE
 from tests.support.fakes.faults import FaultyBus, FaultyRoster
 from tests.support.fakes.tallies import stand
-from tests.support.services.gateway import APP, place, until
+from tests.support.services.gateway import APP, QUICK, place, until
 from tests.support.services.quotas import (
     WHOLE,
     SlowTally,
@@ -31,7 +29,7 @@ from tests.support.services.quotas import (
     until_nothing_is_held,
 )
 
-pytestmark = pytest.mark.usefixtures("quick")
+SOON = replace(QUICK, room_margin=0.1)
 
 
 class PartlyAway(SlowTally):
@@ -59,10 +57,10 @@ class TestApp:
         """
         Those above the app's limit are refused on whichever gateway, and there is room again after a close.
         """
-        apps = limited(connections=2)
+        often: dict[str, Any] = {"apps": limited(connections=2), "lease_renew": 0.05}
         async with (
-            place(apps=apps) as here,
-            place(bus=here.bus, roster=here.roster, tally=here.tally, apps=apps) as there,
+            place(**often) as here,
+            place(bus=here.bus, roster=here.roster, tally=here.tally, **often) as there,
         ):
             first, second = await here.connect(), await there.connect()
 
@@ -82,7 +80,7 @@ class TestApp:
         async with slow(limited(connections=5)) as (here, tally):
             tally.answers.clear()
             clients = [await here.open() for _ in range(40)]
-            await until(lambda: len(here.gateway._limiter._quotas) >= 39)
+            await until(lambda: here.gateway.state().newcomers >= 39)
             tally.answers.set()
 
             messages = [await client.read() for client in clients]
@@ -97,7 +95,7 @@ class TestApp:
         """
         While a gateway is counted whose lease has lapsed, clients are told to come back; when it is cleared they may.
         """
-        async with place(apps=limited(connections=2), lease_renew=0.05) as here:
+        async with place(apps=limited(connections=2), lease_renew=0.05, timers=SOON) as here:
             await stand(here.tally.inner, "a dead one", WHOLE, 2)
 
             await expect_refused(here, 4100)
@@ -111,7 +109,7 @@ class TestApp:
         """
         The clients of a gateway that has just died are told to come back, although its lease still holds.
         """
-        async with place(apps=limited(connections=2), lease_renew=0.05) as here:
+        async with place(apps=limited(connections=2), lease_renew=0.05, timers=SOON) as here:
             await here.roster.renew("a dead one", ttl=DEADLINE)
             await stand(here.tally.inner, "a dead one", WHOLE, 2)
 
@@ -124,7 +122,7 @@ class TestApp:
         async with place(apps=limited(connections=2), lease_renew=0.05) as here:
             other = Lease(here.roster, ttl=DEADLINE, interval=0.05, unseated=asyncio.Event())
             renewing = asyncio.create_task(other.run())
-            await until(lambda: other._is_held)
+            await until(lambda: other.name in here.roster.leases())
             await stand(here.tally.inner, other.name, WHOLE, 2)
 
             await expect_refused(here, 4004)
@@ -163,24 +161,22 @@ class TestApp:
 
             await until(lambda: held(here, WHOLE) == 2)
 
-    async def test_others_do_not_wait(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_others_do_not_wait(self) -> None:
         """
         Where the tally is away in part, whoever does not need that part does not wait for it.
         """
-        monkeypatch.setattr(
-            limiter, "Backoff", partial(Backoff, first=2 * DEADLINE, longest=DEADLINE)
-        )
+        never = replace(QUICK, retry_first=2 * DEADLINE, retry_longest=2 * DEADLINE)
         another = msgspec.structs.replace(limited_app(connections=1), id="2", key="other-key")
         bus = FaultyBus()
         roster = FaultyRoster(bus)
         tally = PartlyAway(bus, roster)
         apps = MemoryApps([APP, another])
-        async with place(bus=bus, roster=roster, tally=tally, apps=apps) as here:
+        async with place(bus=bus, roster=roster, tally=tally, apps=apps, timers=never) as here:
             tally.answers.clear()
             client = await here.connect()
             await until(lambda: len(tally.reports) == 1)
             other = await here.open("/app/other-key?protocol=7")
-            await until(lambda: len(here.gateway._limiter._quotas) == 1)
+            await until(lambda: here.gateway.state().newcomers == 1)
             tally.answers.set()
 
             await other.greeted()
@@ -223,13 +219,13 @@ class TestApp:
         """
         async with place(apps=limited(connections=2), lease_renew=0.05) as here:
             first = await here.connect()
-            former = here.gateway._lease.name
+            former = here.gateway.state().name
             await until(lambda: held(here, WHOLE) == 1)
 
             here.roster.clear(former)
-            here.tally.inner.clear([former])
+            here.tally.clear(former)
 
-            await until(lambda: here.gateway._lease.name != former and held(here, WHOLE) == 1)
+            await until(lambda: here.gateway.state().name != former and held(here, WHOLE) == 1)
             second = await here.connect()
             await expect_refused(here, 4004)
             await expect_let_in(first, second)
@@ -266,9 +262,9 @@ class TestNoLeak:
         """
         async with place(apps=limited(connections=2)) as here:
             client = await here.join("a")
-            await until(lambda: len(here.tally.inner._numbers) == 2)
+            await until(lambda: len(here.tally.subjects()) == 2)
 
             async with asyncio.timeout(DEADLINE):
                 await asyncio.gather(here.gateway.drain(), expect_sent_away(client, 4200))
 
-            assert here.tally.inner._numbers == {}
+            assert here.tally.subjects() == set()

@@ -1,8 +1,7 @@
 """Quotas of connections of an address, a user and a tenant, over real sockets."""
 
 from ipaddress import ip_network
-
-import pytest
+from typing import Any
 
 from libs.common.web.proxies import Proxies
 from tests.support.services.gateway import place, until
@@ -17,8 +16,6 @@ from tests.support.services.quotas import (
     slow,
     until_nothing_is_held,
 )
-
-pytestmark = pytest.mark.usefixtures("quick")
 
 LOCAL = Proxies([ip_network("127.0.0.0/8")])
 
@@ -58,10 +55,10 @@ class TestUser:
         """
         Who signs in as a user that has as many connections as it may is closed; others are not.
         """
-        apps = limited(connections_per_user=1)
+        often: dict[str, Any] = {"apps": limited(connections_per_user=1), "lease_renew": 0.05}
         async with (
-            place(apps=apps) as here,
-            place(bus=here.bus, roster=here.roster, tally=here.tally, apps=apps) as there,
+            place(**often) as here,
+            place(bus=here.bus, roster=here.roster, tally=here.tally, **often) as there,
         ):
             first, second, bob = await here.connect(), await there.connect(), await there.connect()
             await sign_in(first, "ann")
@@ -107,7 +104,7 @@ class TestUser:
             tally.answers.set()
 
             await until_nothing_is_held(here)
-            assert here.gateway._sign_ins._asking == set()
+            assert here.gateway.state().signing_in == 0
 
     async def test_tally_away(self) -> None:
         """

@@ -2,12 +2,12 @@
 
 import asyncio
 import ssl
-from collections.abc import Callable
 
 import pytest
 from aiohttp import ClientSession
 
 from services.gateway.connections.socket import join, write_all
+from services.gateway.timers import Timers
 from tests.support.clients.raw_client import BINARY, CLOSE, PING, PONG, TEXT, Frame
 from tests.support.servers import Certificates
 from tests.support.services.listener import BLOCK, DEADLINE, MAX_UNSENT, Listener, fill, listening
@@ -243,13 +243,11 @@ class TestClose:
         assert (await client.frame()).code == 4200
         assert await client.rest() == b""
 
-    async def test_silent_peer(
-        self, listener: Listener, drain_timeout: Callable[[float], None]
-    ) -> None:
+    async def test_silent_peer(self, listener: Listener) -> None:
         """
         A peer that does not answer our Close frame is not waited for.
         """
-        drain_timeout(0.1)
+        listener.timers = Timers(closing=0.1)
         line, client = await listener.connect()
 
         line.socket.close(4200, "going")

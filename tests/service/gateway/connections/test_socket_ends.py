@@ -10,20 +10,20 @@ import pytest
 from services.gateway.connections.connection import Connection
 from services.gateway.connections.socket import Socket, join, write_all
 from services.gateway.session.session import Session
+from services.gateway.timers import Timers
 from tests.support.clients.raw_client import CLOSE, TEXT, Frame, RawClient
+from tests.support.services.gateway import until
 from tests.support.services.listener import BLOCK, DEADLINE, MAX_UNSENT, Line, Listener, alive, fill
 
 
 class TestSlow:
     """A client that cannot keep up is disconnected, never waited for."""
 
-    async def test_closed_and_aborted(
-        self, listener: Listener, drain_timeout: Callable[[float], None]
-    ) -> None:
+    async def test_closed_and_aborted(self, listener: Listener) -> None:
         """
         A client that does not read is closed so that it may return, and aborted; others go on receiving.
         """
-        drain_timeout(0.1)
+        listener.timers = Timers(closing=0.1)
         slow, _ = await listener.connect(receives=4096)
         quick, client = await listener.connect()
 
@@ -59,13 +59,11 @@ class TestSlow:
         assert line.socket.send(b"more")
         assert await client.frame() == Frame(TEXT, b"more")
 
-    async def test_told_why(
-        self, listener: Listener, drain_timeout: Callable[[float], None]
-    ) -> None:
+    async def test_told_why(self, listener: Listener) -> None:
         """
         One that reads again soon after gets what was buffered, and the code that lets it return.
         """
-        drain_timeout(DEADLINE)
+        listener.timers = Timers(closing=DEADLINE)
         line, client = await listener.connect(receives=4096)
         count = 0
         while line.socket.send(BLOCK):
@@ -79,13 +77,11 @@ class TestSlow:
 class TestFinish:
     """The end of a connection whose reader has ended."""
 
-    async def test_flushed(
-        self, listener: Listener, drain_timeout: Callable[[float], None]
-    ) -> None:
+    async def test_flushed(self, listener: Listener) -> None:
         """
         What is buffered still reaches a client that reads.
         """
-        drain_timeout(DEADLINE)
+        listener.timers = Timers(closing=DEADLINE)
         line, client = await listener.connect(receives=4096)
         count = fill(line)
 
@@ -97,13 +93,11 @@ class TestFinish:
         assert (await client.frame()).code == 1000
         assert await client.rest() == b""
 
-    async def test_not_for_ever(
-        self, listener: Listener, drain_timeout: Callable[[float], None]
-    ) -> None:
+    async def test_not_for_ever(self, listener: Listener) -> None:
         """
         One that does not read is not waited for.
         """
-        drain_timeout(0.1)
+        listener.timers = Timers(closing=0.1)
         line, client = await listener.connect(receives=4096)
         fill(line)
 
@@ -117,13 +111,12 @@ class TestFinish:
     async def test_ended_before_its_time(
         self,
         listener: Listener,
-        drain_timeout: Callable[[float], None],
         caplog: pytest.LogCaptureFixture,
     ) -> None:
         """
         When its time is over and it has ended since, nothing happens any more.
         """
-        drain_timeout(0.2)
+        listener.timers = Timers(closing=0.2)
         line, client = await listener.connect(receives=4096)
         fill(line)
 
@@ -131,11 +124,8 @@ class TestFinish:
         await line.end()
         await client.rest()
 
-        timer = line.socket._aborting
-        assert timer is not None
-        async with asyncio.timeout(DEADLINE):
-            while asyncio.get_running_loop().time() < timer.when() + 0.05:
-                await asyncio.sleep(0.01)
+        over = asyncio.get_running_loop().time() + 0.2 + 0.05
+        await until(lambda: asyncio.get_running_loop().time() > over)
         assert caplog.records == []
 
     @pytest.mark.parametrize("writes", [0, 20])
@@ -213,14 +203,13 @@ class TestMemory:
     async def test_nothing_is_held(
         self,
         listener: Listener,
-        drain_timeout: Callable[[float], None],
         end: Callable[[Line, RawClient], Awaitable[None]],
         timeout: float,
     ) -> None:
         """
         However it ended; of one that ended in order, at once.
         """
-        drain_timeout(timeout)
+        listener.timers = Timers(closing=timeout)
         others = {id(each): each for each in alive(Socket, Connection, Session)}  # Of other tests.
         line, client = await listener.connect(receives=4096)
 

@@ -4,16 +4,12 @@ import json
 import time
 from typing import Any
 
-import pytest
-
 from libs.common.apps.app import App
 from libs.common.apps.signatures import token, user_text
 from libs.common.control.commands import Command
 from libs.common.control.memory import MemoryControl
 from tests.support.clients.client import Client
 from tests.support.services.gateway import APP, place
-
-pytestmark = pytest.mark.usefixtures("quick")
 
 
 def signin(app: App, socket_id: str, user: str) -> dict[str, Any]:

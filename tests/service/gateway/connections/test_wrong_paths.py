@@ -15,8 +15,6 @@ from tests.support.clients.raw_client import CLOSE, TEXT, RawClient
 from tests.support.deployments.program import ROOT
 from tests.support.services.gateway import Place, place
 
-pytestmark = pytest.mark.usefixtures("quick")
-
 UPGRADE = {
     "Upgrade": "WebSocket",
     "Connection": "keep-alive, Upgrade",

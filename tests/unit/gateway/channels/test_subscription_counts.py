@@ -31,8 +31,7 @@ class TestSmall:
         for number in range(1000):
             counts.counted(Channel("1", str(number)), 1, now=0.0)
 
-        assert not counts._told
-        assert not counts._waiting
+        assert len(counts) == 0
 
 
 class TestLarge:
@@ -71,7 +70,7 @@ class TestLarge:
         counts.counted(A, LARGE + 1, now=0.0)
 
         assert counts.due(now=PAUSE) == []
-        assert not counts._told
+        assert len(counts) == 0
         assert counts.counted(A, LARGE + 2, now=PAUSE)
 
     def test_each_for_itself(self) -> None:
@@ -132,5 +131,4 @@ def test_anything(steps: list[tuple[float, Channel, int]]) -> None:
         large = [at for at, number in numbers if number > LARGE]
         assert all(after - before >= PAUSE for before, after in itertools.pairwise(large))
     assert counts.due(now=now + 3 * PAUSE) == []
-    assert not counts._told
-    assert not counts._waiting
+    assert len(counts) == 0

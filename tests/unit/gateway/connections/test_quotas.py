@@ -259,8 +259,7 @@ class TestRelease:
         assert round_.counts == (Count(ANN, 0),)
         assert verdicts(quotas, round_, Outcome(0, 0)) == []
         assert not quotas.is_due
-        assert quotas._stated == set()
-        assert not quotas._admitted
+        assert quotas.counted == 0
 
     def test_unknown_to_the_tally(self) -> None:
         """

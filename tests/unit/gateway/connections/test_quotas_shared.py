@@ -174,7 +174,7 @@ class Sharing(RuleBasedStateMachine):
         self._calm()
         self._compare()
         assert not any(numbers.total() for numbers in self.tally.numbers.values())
-        assert not any(gateway.quotas._stated for gateway in self.gateways)
+        assert not any(gateway.quotas.counted for gateway in self.gateways)
 
     def _calm(self) -> None:
         for gateway in self.gateways:

@@ -73,3 +73,13 @@ class TestWheel:
         wheel.remove("a")
 
         assert wheel.take(2.0) == ["b"]
+
+    def test_width(self) -> None:
+        """
+        Slots may be narrower than a second: a thing comes up that much later at most.
+        """
+        wheel: TimerWheel[str] = TimerWheel(0.25)
+        wheel.put("a", 10.3)
+
+        assert wheel.take(10.4) == []
+        assert wheel.take(10.5) == ["a"]

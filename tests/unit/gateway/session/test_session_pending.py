@@ -7,7 +7,6 @@ from libs.common.apps.limits import Limits
 from libs.common.policies.guards import Guards
 from services.gateway.access.verifier import Verifier
 from services.gateway.protocol.effects import Leave, Watch
-from services.gateway.protocol.frames import Subscribe
 from services.gateway.session.session import NOT_KNOWN, Session
 from tests.support.clients.pusher import subscribe, subscribe_private, unsubscribe
 from tests.support.tokens.channel_tokens import verifier
@@ -114,14 +113,6 @@ class TestWaiting:
     def _looked_at(self, session: Session, now: float) -> bool:
         session.received(subscribe(f"products.{now:g}"), now=now)
         return Leave("private-x") in session.ticked(now)
-
-    def test_is_small(self, session: Session) -> None:
-        """Of what it sent no more is kept than is needed."""
-        session.received(subscribe(OURS, auth="x" * 60_000, channel_data="y" * 60_000), now=1)
-
-        (kept,) = session._pending.take()
-
-        assert kept.data == Subscribe(OURS)
 
     def test_left_before(self, session: Session, known: Verifier) -> None:
         """One that follows on a subscribe and an unsubscribe waits, whatever becomes of the first."""

@@ -198,6 +198,7 @@ class TestWaiting:
 
         assert pending.due == 5.0
         assert NEWS in subscriptions
+        assert [waiting.data for waiting in pending.take()] == [Subscribe(NEWS)]
 
     def test_another_right(self, subscriptions: Subscriptions, pending: Pending) -> None:
         """Who is in the channel by another right is told at once, and stays."""

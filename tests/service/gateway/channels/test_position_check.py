@@ -1,0 +1,119 @@
+"""Which channels are found to be behind the bus, and when they are compared."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from libs.common.bus.messages import Entry, Position
+from services.gateway.channels.hub import Hub
+from services.gateway.channels.position_check import PositionCheck
+from services.gateway.timers import Timers
+from tests.support.clients.client import DEADLINE
+from tests.support.fakes.faults import FaultyBus
+from tests.support.services.gateway import publication, until
+
+AGES = 100 * DEADLINE
+OFTEN = Timers(poll=0.001, retry_first=0.001, retry_longest=0.001)
+
+
+class Checked:
+    """
+    A check that runs, of one channel of which two entries were published.
+
+    Attributes:
+        bus: Has them.
+        hub: Follows the channel, from before them.
+        unseated: Whether seats may have been lost.
+        check: What is tested.
+        top: The channel's position on the bus.
+    """
+
+    def __init__(self, interval: float) -> None:
+        self.bus = FaultyBus()
+        self.hub: Hub[Any] = Hub()
+        self.unseated = asyncio.Event()
+        self.check = PositionCheck(
+            self.bus, self.hub, interval=interval, unseated=self.unseated, timers=OFTEN
+        )
+        self.top = Position("", 0)
+
+    async def begin(self) -> None:
+        """Publish, and follow."""
+        first, second = publication("a", "1"), publication("a", "2")
+        await self.bus.publish([first, second])
+        (self.top,) = (await self.bus.tops([first.channel])).values()
+        self.hub.open(first.channel, Position(self.top.epoch, 0), now=0.0)
+
+    def deliver(self) -> None:
+        """Have the newest entry delivered after all."""
+        one = publication("a", "2")
+        room = self.hub.room(one.channel)
+        assert room is not None
+        self.hub.advance(room, Entry(one.channel, self.top, one.broadcast))
+
+    async def cleared(self) -> None:
+        """Wait until there is no doubt any more."""
+        await until(lambda: not self.check.is_in_doubt)
+
+    def behind(self) -> list[str]:
+        """Name what is behind."""
+        return [channel.name for channel in self.check.behind()]
+
+
+@asynccontextmanager
+async def checked(interval: float = AGES) -> AsyncIterator[Checked]:
+    it = Checked(interval)
+    await it.begin()
+    running = asyncio.create_task(it.check.run())
+    try:
+        yield it
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+
+
+async def test_doubt() -> None:
+    """After a doubt everything is compared, and what is behind is named once."""
+    async with checked() as it:
+        it.check.doubt()
+
+        await it.cleared()
+
+        assert it.unseated.is_set()
+        assert it.behind() == ["a"]
+        assert it.behind() == []
+
+
+async def test_delivered_since() -> None:
+    """What deliveries have brought up to date since it was compared needs no repair."""
+    async with checked() as it:
+        it.check.doubt()
+        await it.cleared()
+
+        it.deliver()
+
+        assert it.behind() == []
+
+
+async def test_bus_away() -> None:
+    """While the bus is away the doubt stays, and seats are not touched."""
+    async with checked() as it:
+        it.bus.is_away = True
+        it.check.doubt()
+        await until(lambda: it.bus.refusals > 2)
+        assert it.check.is_in_doubt
+        assert not it.unseated.is_set()
+
+        it.bus.is_away = False
+
+        await it.cleared()
+        assert it.behind() == ["a"]
+
+
+async def test_silent() -> None:
+    """Without a doubt silent channels are compared after an interval, and nobody is seated again for it."""
+    async with checked(interval=0.01) as it:
+        await until(lambda: it.behind() == ["a"])
+
+        assert not it.unseated.is_set()
