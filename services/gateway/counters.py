@@ -11,11 +11,12 @@ class Counters:
     Attributes:
         opened: Connections greeted.
         refused: Connections closed before they were greeted, by code.
-        closed: Connections ended, by the code of our Close frame, first or in answer; 0 where they broke off.
+        closed: Connections ended, by the code of the Close frame that we sent, first or in answer;
+            0 where the connection broke off.
         broadcasts: Frames fanned out, each counted once.
         deliveries: Frames written, counted for each subscriber.
-        gaps: Times that entries were missing.
-        gaps_unrepaired: Times that they could not be had.
+        gaps: Times that entries of a channel were missing.
+        gaps_unrepaired: Times that missing entries could not be read from the bus any more.
         whispers_dropped: Client events that found the bus away or the queue full.
     """
 

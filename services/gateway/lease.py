@@ -1,8 +1,8 @@
 """
 The gateway's lease: under which name its members are seated, and for how long that name holds.
 
-A lost name is never used again: whoever cleared its seats may still be at it.  The gateway takes
-another, and seats all its members again under that.
+A lost name is never used again: whoever clears its seats may not have finished.  The gateway takes
+another name, and seats all its members again under that.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ class Lease:
     A name that has a lease, renewed while the gateway lives.
 
     Args:
-        leases: Where the name has its lease.
+        leases: Keeps the leases of all gateways.
         ttl: Seconds for which a renewal holds.
         interval: Seconds between renewals.
         unseated: Set when the name was changed: all members must be seated again.
@@ -69,7 +69,11 @@ class Lease:
             log.warning("lease.lost", gateway=name, now=self.name)
 
     def forsake(self, name: str) -> None:
-        """Give up a name; a new one only once it was renewed, lest each call takes another."""
+        """
+        Give up a name, at once if it was renewed, else after its first renewal.
+
+        Without that wait each of many departures in an outage would take another name.
+        """
         if name != self.name:
             return
         if self._is_held:
@@ -78,7 +82,11 @@ class Lease:
             self._must_go = True
 
     async def run(self) -> None:
-        """Renew until cancelled; a new name at once: until then its seats are a dead gateway's."""
+        """
+        Renew until cancelled.
+
+        A new name is renewed at once: until then its seats look like those of a dead gateway.
+        """
         while True:
             self._renamed.clear()
             delay = await self.renew()
@@ -112,7 +120,7 @@ class Lease:
                 self.lose(name)
 
     async def release(self) -> None:
-        """End the lease: the gateway goes, and members may return elsewhere within the grace."""
+        """End the lease: its members may return elsewhere within the grace period."""
         try:
             await self._leases.release(self.name)
         except Unavailable:

@@ -57,17 +57,17 @@ class Gateway:
     The socket tier.
 
     Args:
-        settings: Limits and timers.
-        apps: Whose clients may connect.
+        settings: Limits and timers that operators set.
+        apps: The apps whose clients may connect.
         bus: Brings events.
-        control: Brings orders.
-        leases: Say which gateways live.
-        roster: Knows members.
-        tally: Knows how many connections all gateways have.
-        verifier: What is known of channel tokens.
-        cache_ttl: See `Hub`.
+        leases: Say which gateways live, this one among them.
+        roster: Knows the members of presence channels.
+        tally: Counts the connections and subscriptions of all gateways.
+        control: Brings commands.
+        verifier: Knows which channel tokens are good, and the policies of public channels.
+        cache_ttl: Seconds for which the last event of a cache channel is sent to newcomers.
         drain_spread: Seconds over which connections are sent away when the gateway drains.
-        timers: How often it looks after things.
+        timers: Durations that no operator sets.
     """
 
     name = "gateway"
@@ -207,14 +207,17 @@ class Gateway:
             tasks.create_task(self._reseating.run())
 
     def health(self) -> dict[str, str]:
-        """See `runtime.Service.health`."""
+        """See `libs.common.web.server.Service.health`."""
         return {"bus": "ok" if self._feed.is_listening else "away"}
 
     def adopt(self, rules: GatewayRules, /) -> None:
         """
-        See `Reloadable.adopt`; who is in a public channel stays.
+        See `services.reload.Reloadable.adopt`.
 
-        The keys of channel tokens were replaced before: what was opened by one that was dropped ends.
+        All policies of public channels are replaced; clients stay in the channels that they have joined.
+
+        The caller has replaced the keys of channel tokens before: what a token of a dropped key had
+        opened ends now.
         """
         self._verifier.guards = rules.guards
         self._connections.tell(Session.judged)
@@ -225,7 +228,7 @@ class Gateway:
         self._connections.tell(Session.informed)
 
     def state(self) -> GatewayState:
-        """Say what it is doing now; this looks at every connection, and is not for every moment."""
+        """Say what the gateway is doing now.  It looks at every connection: do not ask often."""
         return GatewayState(
             name=self._lease.name,
             is_accepting=not self._eligibility.is_closed,
@@ -250,9 +253,12 @@ class Gateway:
 
     async def drain(self) -> None:
         """
-        Send everybody away, spread over time and in no order, so that they return elsewhere bit by bit.
+        Send all clients away, spread over time and in random order.
 
-        Members leave with grace: who returns in time never left.
+        So other gateways get them bit by bit.
+
+        Members leave with grace: for the others in the channel, a member that returns in time never
+        left.
         """
         self._eligibility.is_closed = True
         leaving = list(self._connections)
@@ -264,7 +270,8 @@ class Gateway:
                 connection.close(4200, "this gateway is going, connect again")
             await asyncio.sleep(self._timers.drain_slice if len(leaving) > size else 0)
         await self._connections.emptied()
-        with suppress(TimeoutError):  # Departures that are left end with the lease.
+        # Departures that cannot be told in time take effect when the lease is released.
+        with suppress(TimeoutError):
             async with asyncio.timeout(self._timers.settling):
                 await self._admission.settled()
                 await self._occupancy.settled()

@@ -18,11 +18,13 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     Attributes:
         max_connections: Sockets of one gateway process; 0 or -1: no limit.
-        max_unsent: Bytes that may wait in a connection's write buffer; a client with more is too slow.
+        max_unsent: Bytes that may wait in a connection's write buffer; with more a client is too
+            slow.
         max_message: Bytes of a frame from a client.
         activity_timeout: Seconds without a word from a client until it is asked for one.
         pong_timeout: Seconds that it then has to answer.
-        sign_in_wait: Seconds that a subscribe to a guarded public channel waits for the client's sign-in.
+        sign_in_wait: Seconds that a subscribe to a guarded public channel waits for the client's
+            sign-in.
         max_waiting: Subscribes and departures that may wait for the bus or the roster.
         linger: Seconds that the gateway goes on following a channel which its last client has left.
         position_check: Seconds after which a silent channel is compared with the bus.

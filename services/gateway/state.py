@@ -1,4 +1,8 @@
-"""What a gateway is doing now: plain values, for operators and tests, of what is otherwise its own affair."""
+"""
+What a gateway is doing now: plain values, for operators and for tests.
+
+Pure.
+"""
 
 from dataclasses import dataclass
 
@@ -16,13 +20,16 @@ class GatewayState:
         is_unseated: Whether members are about to be seated again.
         connections: Clients that were greeted and have not gone.
         unsent: Bytes that wait in the write buffers of these connections.
-        channels: Channels that are followed: somebody here is subscribed to them, or was a moment ago.
-        waiting: Subscribes, departures and members to be seated again that wait for the bus or the roster.
-        newcomers: Clients, and users who sign in, that wait until the tally says whether there is room.
+        channels: Channels that are followed: somebody here is subscribed to them, or was a moment
+            ago.
+        waiting: Subscribes, departures and members to be seated again that wait for the bus or the
+            roster.
+        newcomers: Clients, and users who sign in, that wait until the tally says whether there is
+            room.
         signing_in: Connections that are signed in and wait for that.
         unreported: Numbers of connections that have changed and were not reported to the tally yet.
-        counted: Apps, users, tenants and addresses whose connections are counted here, or of which the tally
-            still knows some.
+        counted: Apps, users, tenants and addresses whose connections are counted here, or of which
+            the tally still knows some.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """
 How often a gateway looks after things, and how long it waits for them.
 
-Pure.  Operators set none of these: what they may set is in `settings`.  Tests do, so that nobody waits for them.
+Operators set none of these: what they may set is in `settings`.  Tests set them, and wait for less.
 """
 
 from dataclasses import dataclass
@@ -15,12 +15,13 @@ class Timers:
     Durations, all in seconds.
 
     Attributes:
-        poll: How long the feed waits for deliveries before it looks after the rest; also the time between two
-            looks whether positions must be compared with the bus.
+        poll: How long the feed waits for deliveries before it looks after the rest; also the time
+            between two looks whether positions must be compared with the bus.
         tick: Between two looks at the connections whose time has come.
         informed: How long a newcomer with a token waits until it is known what is revoked.
         lease_retry: Between two attempts to renew the lease while the roster is away.
-        room_margin: How much longer a newcomer waits for room than gateways take to renew their leases.
+        room_margin: How much longer a newcomer waits for room than gateways take to renew their
+            leases.
         room_retry: After which room is looked for again, for newcomers who found none for sure.
         room_moment: In which newcomers are gathered after a report that failed.
         count_moment: In which changes of channels' subscriptions are gathered.

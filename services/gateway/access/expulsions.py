@@ -1,13 +1,28 @@
 """
-Expulsions: who was taken out of which channels, and until when a permission from before is refused.
+Who was taken out of which channels, and until when a permission from before is refused.
 
-Pure.  Instants are UTC epoch seconds.  Pusher's permissions have no end, so whoever kept one could use it again;
-those that auth gives say when they were given, and an older one than the expulsion opens nothing.
+Pure.  Instants are UTC epoch seconds.  Pusher's permissions have no end, so whoever kept one could
+use it again; those that auth gives say when they were given, and an older one than the expulsion
+opens nothing.
 
-Memory is bounded (`denials`); what becomes coarser refuses more than was asked, and never less.  Of a user who was taken out of more than `MOST_OF_USER` channels every permission is refused, for any
-channel, that was given until the newest of these expulsions.  When there are too many in all, it is every permission
-of the app that has most, of any user, that was given until the newest of its expulsions.  Both last until the last of
-them expires.  Clients get in with a new permission; who is subscribed is not sent away by what became coarser.
+Memory is bounded (`denials`), and nothing that is in force is ever forgotten: what is remembered becomes
+coarser instead, and then refuses more than was asked, never less.  That happens in two steps.
+
+1. A user was taken out of more than `MOST_OF_USER` channels: every permission of this user, for any
+   channel, is refused if it was given no later than the newest of these expulsions.
+2. There are more than `MOST` expulsions in all: the same holds for every user of the app that has
+   most of them.
+
+Both last until the last of the expulsions expires that they stand for.  A client gets in again with
+a new permission, and nobody who is subscribed is sent away because something became coarser.
+
+An example of the first step, with ``of_user=2``.  Ann is taken out of ``a`` at 10 and of ``b`` at
+20, each remembered until 100: her permission for ``a`` of 15 is good, and one for ``a`` of 9 is
+refused.  At 30 she is taken out of ``c``, until 90.  These are three, so one entry stands for them:
+any channel, given until 30, refused until 100.  Her permission for ``a`` of 15 is refused now, and
+so is one for ``d``; one of 31 is good.  An example of the second, with ``most=2``: the app has Ann
+out of ``a`` at 10 and of ``b`` at 20, and Bob out of ``a`` at 40.  Every permission of the app that
+was given until 40 is refused, also that of Cy who was never taken out of anything.
 """
 
 from dataclasses import dataclass, field, replace
@@ -37,10 +52,11 @@ class Expulsion:
     Channels that a user was taken out of, and when.
 
     Attributes:
-        channels: Which; no others, whatever became coarser.
-        issued_at: When.
+        channels: Names and patterns of the channels; no others, whatever became coarser.
+        issued_at: When the user was taken out of them.
         expires_at: Until when it is remembered.
-        folded: The app whose expulsions became one when this was noted, for the operator to hear; empty: none.
+        folded: The app whose expulsions became one when this was noted, for the log; empty: none
+            did.
     """
 
     channels: Globs
@@ -144,7 +160,7 @@ class Expulsions:
         Let a permission pass that is not too old.
 
         Raises:
-            Expelled: It is.
+            Expelled: The permission is older than an expulsion that covers it.
         """
         known = self._apps.of(app)
         if known is not None and known.refuses(user, channel, given_at=given_at, now=now):

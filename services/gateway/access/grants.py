@@ -17,7 +17,7 @@ class Grant:
     The right to be in a channel.
 
     Attributes:
-        user: Whose it is; empty where nothing says so.
+        user: The id of the user whose right it is; empty where nothing says so.
         given_at: When it was given, UTC epoch seconds.
         verified: The token that opened the channel; None: one of Pusher's kind, which has no end.
     """
@@ -49,7 +49,7 @@ class Grants:
         self._by_channel: dict[str, Grant] = {}
 
     def put(self, channel: str, grant: Grant) -> None:
-        """Take a grant in the place of an older one; a token that is shown for many channels is kept once."""
+        """Replace a channel's grant; a token that opened many channels is kept in memory once."""
         shown = (each for each in self._by_channel.values() if each.is_by(grant.verified))
         self._by_channel[channel] = next(shown, grant)
 

@@ -1,5 +1,5 @@
 """
-Standing: who a client is, by what right it is in its channels, and what ends that.
+Who a client is, by what right it is in its channels, and what ends that.
 
 Pure.  ``now`` is monotonic seconds.
 """
@@ -27,10 +27,10 @@ class Principal:
     Args:
         socket_id: The connection's name.
         verifier: What its gateway knows of tokens.
-        carried: The token that it connected with.
+        carried: The token that the client connected with.
 
     Attributes:
-        user: As whom it is signed in.
+        user: The user that the client is signed in as; None: it is not.
         known_as: The ids of the users for whom it acted, in order.
         tokens: The names (``jti``) of the tokens that count.
     """
@@ -67,7 +67,8 @@ class Principal:
         Let the client be a user; raises as `rights.sign_in` does.
 
         Returns:
-            The guarded channels that an earlier sign-in had opened, if this one says something else: see `rejudged`.
+            The guarded channels that an earlier sign-in had opened, if this one says something
+            else; the caller passes them to `rejudged`.
         """
         user, verified = rights.sign_in(self._client(app, now), data)
         says_the_same = user == self.user and verified is None and self._user_token is None
@@ -134,7 +135,7 @@ class Principal:
     def rejudged(
         self, app: App, channels: Iterable[str], *, now: float
     ) -> list[tuple[str, Denied]]:
-        """Look again at guarded channels, as the client has signed in anew; name those it has lost, and why."""
+        """Judge guarded channels again after another sign-in; name those that are lost, and why."""
         lost: list[tuple[str, Denied]] = []
         for name in channels:
             try:
@@ -142,7 +143,8 @@ class Principal:
             except Denied as error:
                 lost.append((name, error))
                 continue
-            # Whom and which token it names was told when the client signed in.
+            # `put` is not needed: the user and the token of this grant were told when the client
+            # signed in.
             if grant is None:
                 self._grants.drop(name)
             else:

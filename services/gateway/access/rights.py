@@ -1,7 +1,8 @@
 """
 What a client's tokens entitle it to: to be a user, and to join a channel.
 
-Pure.  Source: Pusher, "Authorizing users" and "Authenticating users"; docs/protocol.md, "Signatures".
+Pure.  Source: Pusher, "Authorizing users" and "Authenticating users"; docs/protocol.md,
+"Signatures".
 """
 
 from dataclasses import dataclass
@@ -60,12 +61,12 @@ class Client:
     Who asks, and what it showed before.
 
     Attributes:
-        app: Whose client it is.
+        app: The app whose client this is.
         socket_id: The connection's name.
         verifier: What this gateway knows of tokens.
-        user: As whom it is signed in.
-        user_token: By which token, if it was one.
-        carried: The token that it connected with.
+        user: The user that the client is signed in as; None: it is not.
+        user_token: The token by which it signed in; None: it showed ``user_data``.
+        carried: The token that the client connected with.
         now: Monotonic seconds.
     """
 
@@ -79,7 +80,13 @@ class Client:
 
 
 class Admittance(NamedTuple):
-    """What a client may join as: a member, of presence channels; and by what right, where it takes one."""
+    """
+    That a client may join a channel.
+
+    Attributes:
+        member: As whom it joins a presence channel; None for other channels.
+        grant: By what right it joins; None where nothing has to be shown.
+    """
 
     member: Member | None
     grant: Grant | None
@@ -91,10 +98,10 @@ def sign_in(client: Client, data: SignIn) -> tuple[User, Verified | None]:
 
     Raises:
         BadSignature: The token is not one of this app for this socket and user.
-        BadChannelToken: It is a channel token, and not good.
+        BadChannelToken: The token is a channel token, and not good.
         NotInformed: See `Verifier.accept`.
         BadMessage: The signed text names no user.
-        SignedInOtherwise: It is another user than before.
+        SignedInOtherwise: The token names another user than the client is signed in as.
     """
     if looks_like_token(data.auth):
         verified = client.verifier.accept(data.auth, client.app, now=client.now)
@@ -112,11 +119,13 @@ def sign_in(client: Client, data: SignIn) -> tuple[User, Verified | None]:
 
 def tenant_of(user: User, field: str) -> str:
     """
-    Tell whose a user is, from a field of its ``user_info``, a text or a whole number; empty where it is neither.
+    Read a user's tenant from a field of its ``user_info``.
+
+    It is a text or a whole number; without one it is empty.
 
     Args:
-        user: Who is signed in.
-        field: Its name, as `App.tenant` has it; empty: none.
+        user: The user that is signed in.
+        field: The name of the field, as `App.tenant` has it; empty: users have no tenants.
     """
     if not field:
         return ""
@@ -132,13 +141,13 @@ def join(client: Client, data: Subscribe) -> Admittance:
     Tell as whom, and by what right, the client may join a channel.
 
     Args:
-        client: Who asks.
-        data: What it sent; the channel's name was checked before.
+        client: Who asks, and what it showed before.
+        data: The subscribe; the caller has checked the channel's name.
 
     Raises:
         BadSignature: The channel needs a token, and this one is not good.
-        BadChannelToken: It is a channel token, and not good.
-        NotNamed: It is good for other channels.
+        BadChannelToken: The token is a channel token, and not good.
+        NotNamed: The token is good for other channels only.
         NotIdentified, NotAllowed: The channel is public and guarded.
         NotInformed: See `Verifier.accept`.
         Expelled: The permission is older than the user's expulsion.
@@ -161,7 +170,7 @@ def join(client: Client, data: Subscribe) -> Admittance:
 
 
 def _public(client: Client, data: Subscribe) -> Admittance:
-    """A token that names a guarded channel opens it; else the policy judges who the client says it is."""
+    """Let a token open a guarded channel that it names; else the policy decides."""
     if not client.verifier.guards.has(client.app.id, data.channel):
         return Admittance(None, None)
     if not looks_like_token(data.auth or "") and client.carried and _is_named(client, data.channel):
@@ -176,7 +185,7 @@ def _public(client: Client, data: Subscribe) -> Admittance:
 
 
 def _identified(client: Client, data: Subscribe) -> tuple[User, Verified | None]:
-    """Tell who the client says it is: now, else when it signed in, else when it connected."""
+    """Tell who the client is by what it shows now, else by its sign-in, else by its first token."""
     if looks_like_token(data.auth or ""):
         shown = client.verifier.accept(data.auth or "", client.app, now=client.now)
         return _user_of(shown.token), shown
@@ -223,7 +232,7 @@ def _object_of(text: str) -> dict[str, Any]:
 
 
 def _verified(client: Client, data: Subscribe) -> Verified | None:
-    """Return the channel token that the client shows now, or showed when it connected; None: neither."""
+    """Return the token that the client shows now, or connected with; None: neither."""
     if data.auth:
         if not looks_like_token(data.auth):
             return None
@@ -246,7 +255,11 @@ def _let_in(client: Client, data: Subscribe, verified: Verified) -> Admittance:
 
 
 def _granted(client: Client, data: Subscribe, kind: Kind) -> Admittance:
-    """Read Pusher's kind of permission, whose signature is good; auth's own says whose and of when it is."""
+    """
+    Read a permission of Pusher's kind, whose signature is good.
+
+    One that our auth service gave says also to whom and when.
+    """
     member = _member(data, client.user) if kind is Kind.PRESENCE else None
     holder = frames.parse_holder(data.channel_data)
     user_id = member.user_id if member else holder.user_id

@@ -1,9 +1,9 @@
 """
-Passes: channel tokens as a gateway takes them.
+Verifies channel tokens, and knows what has ended before its time: revoked tokens, expelled users.
 
-Pure.  A gateway's own time is monotonic and tokens speak of UTC: whoever runs this keeps the two in step with
-`Verifier.tune`.  A token that expires goes on for a grace, in which its client may present a new one; a new
-subscription it opens only until then.
+Pure.  A gateway's own time is monotonic and tokens speak of UTC: the caller keeps the two in step
+with `Verifier.tune`.  What a token has opened stays open for a grace after its expiry, in which the
+client may show a new one; an expired token opens nothing new.
 """
 
 from typing import NamedTuple
@@ -37,7 +37,7 @@ class Verified(NamedTuple):
     A token that was accepted.
 
     Attributes:
-        token: What it says.
+        token: The claims of the token.
         ends_at: When its grace is over, in monotonic seconds.
     """
 
@@ -50,13 +50,14 @@ class Verifier:
     What this gateway knows of tokens, and of what they are good for.
 
     Args:
-        ring: Whose tokens are good.
+        ring: The keys that sign good tokens.
         grace: Seconds that what a token opened stays open after its expiry.
         guards: The policies of public channels.
 
     Attributes:
         guards: May be put in another's place at any time.
-        is_informed: Whether all orders in force have been heard once; until then no token is taken.
+        is_informed: Whether all commands in force have been heard once; until then no token is
+            taken.
     """
 
     def __init__(self, ring: KeyRing, *, grace: float, guards: Guards) -> None:
@@ -95,7 +96,8 @@ class Verifier:
         """
         Take the token that a client connects with, if there is one; raises as `accept` does.
 
-        One that has expired is no reason to send the client away: it would come back with the same, or not at all.
+        An expired token is no reason to send the client away: it would come back with the same
+        token, or not at all.
         """
         try:
             return self.accept(text, app, now=now) if text else None
@@ -113,12 +115,14 @@ class Verifier:
         if utc >= verified.token.expires_at:
             raise StaleToken
         if verified.token.expires_at - verified.token.issued_at > self._ring.max_ttl + GRAIN:
-            raise StaleToken  # By other terms: revocations are remembered for as long as by these.
+            # It was issued by other terms, for longer.  Revocations are remembered only for as long
+            # as a token may last by the present terms, so this one may have been revoked unnoticed.
+            raise StaleToken
         if self.is_revoked(verified, app, now=now):
             raise RevokedToken
 
     def is_revoked(self, verified: Verified, app: App, *, now: float) -> bool:
-        """Tell whether a token was revoked since it was accepted: by itself, or with all that its key has signed."""
+        """Tell whether a token was revoked since it was accepted, or its signing key dropped."""
         token = verified.token
         return not self._ring.knows(token.key, app) or self.revocations.is_revoked(
             token, self.utc(now)

@@ -1,9 +1,20 @@
 """
 Answers to "may this connection join?", and departures, in batches and in order.
 
-What has already arrived is handled together: one round trip follows all new channels, another seats all new
-members.  While a backend is away questions wait for it, and so do departures, lest a member stays for ever.
-Who does not need that backend, or the part of it that is away, does not wait.
+What has already arrived is handled together: one round trip follows all new channels, another seats
+all new members.  While a backend is away questions wait for it, and so do departures, lest a member
+stays for ever.  Whoever does not need that backend, or the part of it that is away, does not wait.
+
+Of seatings three ledgers are kept: ``_counted``, how many wait that the limit is for; ``_again``,
+the places that wait to be seated again, so that none waits twice; and ``stuck``, during one pass,
+the places of which something failed, so that nothing of theirs is tried out of order.  An example.
+Ann is to be seated again after a lost lease (not counted, ``_again`` has her), Bob joins, Ann
+leaves (2 counted), all in one channel, and its part of the roster is away.  The pass empties
+``_again``, for what is asked from now on needs another pass.  The first batch,
+both joins, fails: Ann and Bob are stuck.  The second, Ann's departure, is not tried, for it must
+not overtake her seat.  All three are left, in their order: 2 counted, and Ann is in ``_again``.  If
+the roster asks for all seats anew now, Ann is not put a second time.  Had it asked during the pass,
+she would wait twice; `_once` leaves the later of the two out of the next pass.
 """
 
 import asyncio
@@ -45,10 +56,11 @@ class Join:
     A connection that wants to join a presence channel.
 
     Attributes:
-        connection: Which.
-        channel: Where.
-        member: As whom.
-        again: It was admitted before, and needs its seat under a new name: its client hears nothing.
+        connection: The connection that joins.
+        channel: The presence channel.
+        member: The member that it joins as.
+        again: Whether it was admitted before, and needs its seat under a new name: its client hears
+            nothing.
     """
 
     connection: Connection
@@ -80,17 +92,18 @@ Seating = Join | Departure
 
 class Admission:
     """
-    The gateway's desks for joining and leaving.
+    Joining and leaving, for all channels of this gateway.
 
     Args:
         feed: Follows channels.
         roster: Seats members.
-        hub: Takes who was admitted.
-        lease: Under whose name members are seated.
-        occupancy: Is told who was admitted.
-        limit: What may wait, beside members who are seated again.  When it is full a question closes its
-            connection (4100), and a departure gives up the lease: all who are here are then seated again under
-            a new name.
+        hub: Is told who is subscribed.
+        lease: The name under which members are seated.
+        occupancy: Is told which channels have gained or lost somebody.
+        limit: How many questions and departures may wait; members who are seated again do not
+            count.  Above it a question closes its connection (4100), and a departure gives up the
+            lease: all members here are then seated again under a new name, and the seat that should
+            be left goes with the old one.
         timers: The delays between attempts at a backend that is away.
     """
 
@@ -114,7 +127,9 @@ class Admission:
         self._follows: RetryQueue[Follow] = RetryQueue(self._follow, timers)
         self._seatings: RetryQueue[Seating] = RetryQueue(self._settle, timers)
         self._counted = 0  # Of the seatings, those that the limit is for.
-        self._again: set[Place] = set()  # Who waits to be seated again, and is not being so.
+        self._again: set[Place] = (
+            set()
+        )  # Places that wait to be seated again; not those in the present pass.
 
     def ask(self, connection: Connection, ask: Ask) -> None:
         """Find out whether a connection may join a channel; the answer goes to its session."""
@@ -129,7 +144,7 @@ class Admission:
             self._put(Join(connection, channel, ask.member))
 
     def leave(self, connection: Connection, leave: Leave) -> None:
-        """Take a connection off a channel, and give up its seat there: with grace if it may come back."""
+        """Take a connection off a channel; its seat is kept for a grace if it may come back."""
         channel = connection.channel(leave.channel)
         self._hub.unsubscribe(channel, connection, now=time.monotonic())
         self._occupancy.changed(channel)
@@ -188,21 +203,27 @@ class Admission:
         return left
 
     async def _settle(self, seatings: list[Seating]) -> list[Seating]:
-        """Seat members, and let members go; return what must be tried again, in the order of each place."""
+        """Seat members, and let members go; return what must be tried again, in order."""
         left: list[Seating] = []
         stuck: set[Place] = set()
+        # Whoever is asked for again while this pass is under way may have got its seat too early,
+        # under a name that is lost by then: it takes part in the next pass.
         self._again.clear()
         for batch in _batches(map(self._present, _once(seatings))):
+            # After a join that failed its departure must wait, or the seat would be taken when it
+            # is over.
             failed = await self._settle_alike([each for each in batch if each.place not in stuck])
             left += [each for each in batch if each.place in stuck]
             left += failed
             stuck.update(each.place for each in failed)
         self._again.update(each.place for each in left if _is_again(each))
+        # Added and not set: others were put, and counted, while this pass was under way.
         self._counted += _count(left) - _count(seatings)
         return left
 
     def _present(self, seating: Seating) -> Seating:
-        """Whoever went while waiting need not be admitted; but an earlier try may have taken a seat."""
+        """Turn the join of a connection that went while it waited into a departure."""
+        # An earlier attempt may have taken a seat although it failed, as when its answer was lost.
         if isinstance(seating, Departure) or seating.connection.is_open:
             return seating
         connection = seating.connection
@@ -238,13 +259,14 @@ class Admission:
                 refusal = Refusal("LimitReached", str(answer), answer.code)
                 join.connection.perform(join.connection.session.refused(join.channel.name, refusal))
             else:
-                left.append(join)  # Also who has a seat under a lost name: it will be cleared.
+                # A seat under a lost name does not count: it will be cleared.
+                left.append(join)
                 if isinstance(answer, LeaseLost):
                     self._lease.lose(answer.gateway)
         return left
 
     def _is_settled(self, channel: Channel, name: str) -> bool:
-        """Tell whether a seat under a name is one for good, and what newcomers are sent is still known."""
+        """Tell whether a seat's name still holds, and it is still known what newcomers are sent."""
         return name == self._lease.name and self._hub.is_ready(channel)
 
     def _request(self, join: Join) -> JoinRequest:
@@ -254,7 +276,7 @@ class Admission:
 
     async def _introduce(self, join: Join, members: Members, *, known: int) -> None:
         """
-        Bring the channel's mirror up to date, show it to the newcomer, and the difference to the others.
+        Bring the mirror up to date, show it to the newcomer, and the difference to the others.
 
         The newcomer is admitted before anything is awaited, so that it misses no later difference.
         """
@@ -277,7 +299,7 @@ class Admission:
 
 
 def _batches(seatings: Iterable[Seating]) -> Iterator[list[Seating]]:
-    """Put together what one call of the roster does: neighbours that are alike, and not too many."""
+    """Put together what one call of the roster does: neighbours of one kind, and not too many."""
     for _, group in groupby(seatings, key=_alike):
         alike = list(group)
         for start in range(0, len(alike), BATCH):
@@ -285,7 +307,7 @@ def _batches(seatings: Iterable[Seating]) -> Iterator[list[Seating]]:
 
 
 def _once(seatings: Iterable[Seating]) -> Iterator[Seating]:
-    """Leave out whom an earlier one seats again: while that was tried it could be asked for once more."""
+    """Leave out a member that is to be seated again twice: see `admission` on ``_again``."""
     seen: set[Place] = set()
     for seating in seatings:
         if _is_again(seating):

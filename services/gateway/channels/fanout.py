@@ -1,8 +1,9 @@
 """
 Writes frames to the subscribers of channels here.
 
-One fan-out at a time, in the order in which they were asked for: whatever is awaited in between, the order of a
-channel is kept.  Writing itself never waits; other tasks get a turn after every `SLICE` subscribers.
+One fan-out at a time, in the order in which they were asked for: whatever is awaited in between,
+the order of a channel is kept.  Writing itself never waits; other tasks get a turn after every
+`SLICE` subscribers.
 """
 
 import asyncio
@@ -60,7 +61,7 @@ class Broadcaster:
 
 
 def runs(broadcasts: Iterable[Broadcast]) -> list[bytes]:
-    """Join frames into writes, each of which ends with the frame that makes it `JOINED_BYTES` or more."""
+    """Join frames into writes; the frame that makes one `JOINED_BYTES` long or more ends it."""
     joined: list[bytes] = []
     waiting: list[bytes] = []
     size = 0

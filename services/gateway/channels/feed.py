@@ -1,9 +1,9 @@
 """
-From the bus to the hub and on to `fanout`: follow what somebody here is subscribed to, deliver, repair gaps.
+From the bus to the hub and on to `fanout`: follow channels, deliver, repair gaps.
 
-One task takes deliveries in their order, so that whatever it awaits, the order of a channel is kept.  Another,
-`position_check`, compares positions with the bus, which takes long where that is away; what does not agree is
-repaired by the first.
+One task takes deliveries in their order, so that whatever it awaits, the order of a channel is
+kept.  Another, `position_check`, compares positions with the bus, which takes long where that is
+away; what does not agree is repaired by the first.
 """
 
 import asyncio
@@ -50,11 +50,11 @@ class Feed:
     Keeps the hub's rooms in step with the bus.
 
     Args:
-        bus: Where entries come from.
-        roster: Where members are read again after a gap.
-        hub: Who is subscribed to what.
-        settings: Timers.
-        counters: What is counted.
+        bus: Brings entries, transitions, whispers and counts.
+        roster: Knows the members, which are read again after a gap.
+        hub: Knows who is subscribed to what, and is kept in step.
+        settings: How long an empty channel is followed, and how often positions are compared.
+        counters: Where broadcasts, deliveries and gaps are counted.
         unseated: Set when the roster may have lost our members.
         tells_counts: Whether an app, given by its id, wants its subscribers told how many they are.
         timers: How long it waits for deliveries before it looks after the rest.
@@ -99,7 +99,7 @@ class Feed:
     @asynccontextmanager
     async def following(self, channels: Collection[Channel]) -> AsyncIterator[set[Channel]]:
         """
-        Open rooms for channels that are not followed yet, and close none of these while the context is open.
+        Follow channels that are not followed yet, and keep all of these while the context is open.
 
         Yields those that are ready: all but the ones for which the bus is away.
         """
@@ -139,7 +139,7 @@ class Feed:
                     self._hub.remember(channel, cached, asked_at=unknown[channel])
 
     def _catch_up(self, channels: Iterable[Channel]) -> None:
-        """Place what came while the channels were being followed; nobody is subscribed to them yet."""
+        """Place what came while the channels were being followed: nobody is subscribed yet."""
         for channel in channels:
             for delivery in self._early[channel]:
                 if isinstance(delivery, Entry):
@@ -202,7 +202,9 @@ class Feed:
     def _take_count(self, counted: Counted, batch: Batch) -> None:
         channel, now = counted.channel, time.monotonic()
         if channel.is_presence or not self._tells_counts(channel.app):
-            return  # What a dead gateway counted is taken off aloud, wherever it was.
+            # What a dead gateway had counted is announced when it is taken off, in presence
+            # channels too.
+            return
         if self._counts.counted(channel, counted.total, now=now):
             batch.setdefault(channel, []).append(_count(channel, counted.total))
 
@@ -235,18 +237,21 @@ class Feed:
         Deliver the next part of a room's history; tell whether there is more.
 
         Args:
-            room: Whose.
-            former: The epoch in which its repair began.
+            room: The room that is repaired.
+            former: The epoch in which the repair began.
         """
         history = await self._bus.history(room.channel, room.position, limit=REPAIR_LIMIT)
         if history.entries is None:
             known, top = room.position.epoch, history.top
             is_another = top.epoch != known
             was_promised = room.last is not None and room.last.is_coming
-            # Of another life of the history nobody here has heard anything yet: it is read from its beginning.
-            # This comes first, so that who comes while the others are told gets what the bus keeps.
+            # Nothing of a new epoch was delivered here yet, so it is read from its beginning.  The
+            # room moves on before subscribers are told: a newcomer meanwhile gets what the bus
+            # keeps.
             self._hub.skip_to(room, Position(top.epoch, 0) if is_another else top)
-            if known == former or was_promised:  # Otherwise they were told of this loss already.
+            # Where a repair meets a second new epoch, subscribers have been told of this loss
+            # already; unless newcomers were promised an event that is lost with it.
+            if known == former or was_promised:
                 await self._resync(room, "epoch" if is_another else "expired")
             return is_another
         if history.entries:
@@ -284,7 +289,9 @@ class Feed:
         if now < self._next_look:
             return
         self._next_look = now + self._timers.poll
-        if self._switching.locked():  # Deliveries do not wait for a follow; there is a next time.
+        # A follow may wait for the bus, and deliveries must not wait for it: idle channels can
+        # wait.
+        if self._switching.locked():
             return
         async with self._switching:
             idle = set(self._hub.idle(since=now - self._settings.linger)).difference(*self._wanted)

@@ -1,8 +1,8 @@
 """
 Who is subscribed to what on this gateway, how far each channel is, and who gets a frame.
 
-Pure.  The hub is told of subscribers and of deliveries in their order; it answers with what to fan out, and
-where something is missing.  It knows subscribers only as objects with a socket id.
+Pure.  The hub is told of subscribers and of deliveries in their order; it answers with what to fan
+out, and where something is missing.  It knows subscribers only as objects with a socket id.
 """
 
 from collections import deque
@@ -62,9 +62,9 @@ class Room(Generic[S]):
     A channel that somebody here is subscribed to, or was a moment ago.
 
     Attributes:
-        channel: Which.
+        channel: The channel that is followed.
         position: Up to where its entries were delivered here.
-        subscribers: In the order of their coming.
+        subscribers: Those who are subscribed, in the order in which they came.
         mirror: Its members, if it is a presence channel that was joined.
         early: Transitions that came before the first snapshot, in order; the newest `MAX_EARLY`.
         last: What newcomers to a cache channel are sent; None where that is not known.
@@ -88,8 +88,8 @@ class Fanout(Generic[S]):
     Frames of one channel that are written together.
 
     Attributes:
-        subscribers: To whom.
-        broadcasts: What, in order.
+        subscribers: Those who get the frames.
+        broadcasts: The frames, in order.
     """
 
     subscribers: tuple[S, ...]
@@ -187,8 +187,8 @@ class Hub(Generic[S]):
         Take what the bus keeps of a cache channel, unless its position moved meanwhile.
 
         Args:
-            channel: Which.
-            cached: What is kept; None: nothing.
+            channel: The cache channel.
+            cached: Its last event; None: the bus keeps none.
             asked_at: The channel's position here when the bus was asked.
         """
         room = self._rooms.get(channel)
@@ -204,7 +204,7 @@ class Hub(Generic[S]):
         room.last = Last(is_coming=True) if is_ahead else self._last(cached.entry)
 
     def skip_to(self, room: Room[S], position: Position) -> None:
-        """Go on from a position although entries before it were not delivered: the last may be among them."""
+        """Go on from a position; what comes before it is lost, perhaps also the last event."""
         room.position = position
         room.last = None
 
@@ -213,7 +213,7 @@ class Hub(Generic[S]):
         Return what a newcomer to a channel is sent after it was admitted.
 
         Args:
-            channel: Which; it is ready.
+            channel: A channel that is ready, see `is_ready`.
             now: UTC epoch seconds.
         """
         last = self._rooms[channel].last
@@ -251,8 +251,8 @@ class Hub(Generic[S]):
         Take the members of a presence channel as read from the roster.
 
         Args:
-            channel: Which; it is followed.
-            members: What was read.
+            channel: A presence channel that is followed.
+            members: The members, as the roster knows them.
             known: The `version` when the roster was asked.
 
         Returns:
@@ -288,8 +288,8 @@ def announcements(
     Put a diff into frames: who left, then who joined.
 
     Args:
-        channel: Its name.
-        diff: What changed.
+        channel: The channel's name.
+        diff: Who left, and who joined.
         now: UTC epoch seconds.
         excluded: Socket ids of those who know already.
     """

@@ -1,8 +1,8 @@
 """
 A presence channel's members as this gateway knows them.
 
-Pure.  Fed with transitions in order of version, and with snapshots after a gap: a snapshot is compared, and
-only the differences are announced.
+Pure.  Fed with transitions in order of version, and with snapshots after a gap: a snapshot is
+compared, and only the differences are announced.
 """
 
 from dataclasses import dataclass
@@ -70,9 +70,10 @@ class Mirror:
         Take a snapshot.
 
         Args:
-            members: As read from the roster.
-            known: The version here when the roster was asked.  An answer below it means that the roster lost
-                data; one that was merely overtaken by transitions is not below it.
+            members: The members, as the roster knows them.
+            known: The version here when the roster was asked.  An answer with a lower version means
+                that the roster lost data; one that transitions have merely overtaken is never
+                lower.
 
         Returns:
             What changed since; nothing if the snapshot was overtaken.

@@ -1,8 +1,8 @@
 """
-Attendance: keeps the tally told of how many subscribe to each channel here.
+Keeps the tally told of how many subscribe to each channel here.
 
-Nobody waits for it.  Changes of a moment are reported together, a channel's once, and until the tally could be
-reached; what it says at last is what is true here.
+Nobody waits for it.  The changes of a moment are reported together, each channel once, again and
+again until the tally could be reached; the last number that it hears is the one that is true here.
 """
 
 import asyncio
@@ -26,9 +26,9 @@ class Occupancy:
     What waits is bounded by the channels that are followed here, and those that were a moment ago.
 
     Args:
-        tally: Where they are counted.
-        hub: Who is subscribed to what.
-        lease: Under whose name.
+        tally: Counts the subscriptions of all gateways.
+        hub: Knows who is subscribed to what here.
+        lease: The name under which this gateway counts.
         announced: Whether an app, given by its id, wants its subscribers told how many they are.
         timers: How long changes are gathered, and how it waits for the tally.
     """

@@ -1,8 +1,11 @@
 """
-Compares how far each channel is here with how far it is on the bus, so that also a lost last entry is found.
+Compares how far each channel is here with how far it is on the bus.
 
-A channel that brings entries needs no check: the next entry shows what is missing.  So only silent ones are
-compared, once in a while; and all of them when there was a doubt, as after the connection to the bus broke.
+So also a lost last entry is found.
+
+A channel that brings entries needs no check: the next entry shows what is missing.  So only silent
+ones are compared, once in a while; and all of them when there was a doubt, as after the connection
+to the bus broke.
 """
 
 import asyncio
@@ -28,7 +31,8 @@ class PositionCheck:
         bus: Knows the newest position of each channel.
         hub: Knows what was reached here.
         interval: Seconds after which silent channels are compared.
-        unseated: Set after a check that followed a doubt: what made the bus doubtful may have cost seats.
+        unseated: Set after a check that followed a doubt: what made the bus doubtful may have cost
+            seats.
         timers: How often it looks whether it is time for a check, and how it waits for the bus.
     """
 
@@ -64,7 +68,8 @@ class PositionCheck:
         """
         Yield the channels that must be repaired, each judged when it is asked for.
 
-        Left out are those that deliveries have brought to the bus's position since they were compared.
+        Left out are those that deliveries have brought to the bus's position since they were
+        compared.
         """
         tops, self._tops = self._tops, {}
         for channel, (known, top) in tops.items():

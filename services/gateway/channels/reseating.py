@@ -14,7 +14,7 @@ class Reseating:
 
     Args:
         unseated: Set when the roster may have lost our members, or knows this gateway no longer.
-        connections: Whose seats are taken again.
+        connections: The connections whose seats are taken again.
         admission: Seats them.
         occupancy: Reports the subscriptions of channels.
         limiter: Reports the connections.
@@ -44,7 +44,9 @@ class Reseating:
         while True:
             await self._unseated.wait()
             self._unseated.clear()
-            self._restate()  # A method of its own, lest the last connection is held until the next time.
+            # In a method of its own, whose variables go: else the last connection would stay in
+            # memory.
+            self._restate()
 
     def _restate(self) -> None:
         self._limiter.restate()

@@ -1,4 +1,4 @@
-"""Where requests wait for a backend: worked on together, and tried again for as long as it is away."""
+"""Requests that wait for a backend: worked on together, and tried again until it is back."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,7 +11,9 @@ T = TypeVar("T")
 
 class RetryQueue(Generic[T]):
     """
-    Requests in the order of their coming.  Whoever puts them sees to it that there are not too many.
+    Requests in the order in which they came.
+
+    The caller of `put` sees to it that there are not too many.
 
     Args:
         work: Works on requests, and returns those that must be tried again, in order.

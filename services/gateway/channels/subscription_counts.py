@@ -1,8 +1,9 @@
 """
 How many subscribe to a channel, and when its subscribers are told.
 
-Pure.  Callers pass ``now`` in monotonic seconds.  Source: Pusher, "Subscription counting": a small channel is
-told of each change, a large one at most every `PAUSE` seconds, and then of the newest number.
+Pure.  Callers pass ``now`` in monotonic seconds.  Source: Pusher, "Subscription counting": a small
+channel is told of each change, a large one at most every `PAUSE` seconds, and then of the newest
+number.
 """
 
 from libs.common.channels import Channel
@@ -19,7 +20,7 @@ class SubscriptionCounts:
     """
 
     def __init__(self) -> None:
-        self._told: dict[Channel, float] = {}  # When, in ascending order.
+        self._told: dict[Channel, float] = {}  # When each was told last, in ascending order.
         self._waiting: dict[Channel, int] = {}
 
     def __len__(self) -> int:

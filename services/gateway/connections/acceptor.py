@@ -1,8 +1,8 @@
 """
 The way of a client into the gateway: upgraded, and then served or told why not.
 
-Every client is upgraded, whoever it is, and one that may not stay learns why before it is closed: every client
-understands that, while few show the status of a refused upgrade.
+Every client is upgraded, whoever it is, and one that may not stay learns why before it is closed:
+every client understands that, while few show the status of a refused upgrade.
 """
 
 import secrets

@@ -1,9 +1,10 @@
 """
-Carries out what control orders: to close what a user has open, to end tokens, and to take users out of channels.
+Carries out commands: close a user's connections, end tokens, take users out of channels.
 
-It knows who is here: as whom they are signed in, for whom they act in some channel, and by which tokens.  An order that
-comes late, because this gateway was cut off, ends only what was open when it was given; that compares clocks of two
-machines, which are kept in step by their operators.
+It knows which connections are here: the user that each is signed in as, the users for whom it acts
+in some channel, and its tokens.  A command that comes late, because this gateway was cut off, ends
+only what was open when it was given; that compares clocks of two machines, which their operators
+keep in step.
 """
 
 import asyncio
@@ -32,12 +33,12 @@ Token = tuple[str, str]  # App id and jti.
 
 class CommandHandler:
     """
-    Orders to this gateway.
+    Commands to this gateway.
 
     Args:
-        control: Where they come from.
+        control: Brings commands.
         verifier: Is told what is revoked, and who is expelled.
-        informed: Called once, when all orders in force have been heard.
+        informed: Called once, when all commands in force have been heard.
         clock: UTC epoch seconds.
 
     Attributes:
@@ -79,7 +80,7 @@ class CommandHandler:
             self._showing.setdefault((app, jti), {})[connection] = None
 
     def gone(self, connection: Connection) -> None:
-        """Know a connection no longer, also as users whom it ceased to be when their tokens ended."""
+        """Know a connection no longer, also as users that it ceased to be when tokens ended."""
         app = connection.session.app.id
         for user_id in connection.session.known_as:
             _remove(self._known, (app, user_id), connection)

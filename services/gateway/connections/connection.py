@@ -1,8 +1,8 @@
 """
 One connection: read what its client sends, and perform what its session answers.
 
-A connection has one reader, `Connection.run`, and everybody may write to its socket, because writing never
-waits.  It holds no rules.
+A connection has one reader, `Connection.run`; anything in the gateway may write to its socket,
+because writing never waits.  It holds no rules.
 """
 
 import time
@@ -36,14 +36,15 @@ from services.gateway.session.session import Session
 
 log = structlog.get_logger()
 
-LONGEST = 200  # Characters of a channel's name in the log: it may be anything that a client sent.
+# Characters of a channel's name in the log: it may be anything that a client sent.
+LONGEST = 200
 
 _ENDS = {WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR}
 _BINARY = frames.error(4300, "binary frames are not supported")
 
 
 def upgrade(max_message: int) -> "web.WebSocketResponse[bool]":
-    """Make a WebSocket for a `Connection`, which itself answers pings and closes, and reads bytes."""
+    """Make a WebSocket that leaves pings and closes to a `Connection`, and reads bytes."""
     return web.WebSocketResponse(
         compress=False,
         autoping=False,
@@ -57,8 +58,8 @@ async def read_out(websocket: web.WebSocketResponse[bool]) -> None:
     """
     Read what a client still says until it goes, and drop it.
 
-    A connection that is closed while there is something to read is reset, and what was written last is lost (RFC 9293,
-    3.6): such as why the client was refused.
+    A connection that is closed while there is something to read is reset, and what was written last
+    is lost (RFC 9293, 3.6): such as why the client was refused.
     """
     while (await websocket.receive()).type not in _ENDS:
         pass
@@ -71,12 +72,14 @@ class Surroundings:
 
     Attributes:
         app: Returns an app as it is now, by its id; raises Denied if it is switched off or gone.
-        ask: Finds out whether a connection may join a channel, and tells its session, then or later.
+        ask: Finds out whether a connection may join a channel, and tells its session, then or
+            later.
         leave: Takes a connection off a channel.
         relay: Passes a client event on to all but the connection that sent it.
         signed_in: Knows as whom a connection is signed in: its session says so.
         known_as: Knows a user, by id, for whom a connection acts in some channel.
-        shows: Knows by which tokens a connection acts: its session says so; given are those until now, by ``jti``.
+        shows: Knows by which tokens a connection acts: its session says so; given are those until
+            now, by ``jti``.
         watch: Looks at a connection when its session says so.
     """
 
@@ -95,9 +98,9 @@ class Connection:
     A client's connection.
 
     Attributes:
-        session: Its side of the protocol.
-        socket: Its writing side.
-        is_open: Whether its reader goes on.
+        session: The protocol of this connection.
+        socket: The writing side of the connection.
+        is_open: Whether the client can still be read from.
         counts_for: What its gateway counts it for; see `quotas`.
     """
 
@@ -147,7 +150,11 @@ class Connection:
         return True
 
     def _take(self, text: bytes, now: float) -> bool:
-        """Take a text frame; tell whether there may be more: not after what is no text (RFC 6455, 8.1)."""
+        """
+        Take a text frame; tell whether there may be more.
+
+        Not after what is no text (RFC 6455, 8.1).
+        """
         if not _is_utf8(text):
             self.socket.close(1007, "the text is not UTF-8")
             return False
@@ -170,7 +177,7 @@ class Connection:
         return True
 
     def _note_end(self, data: object) -> None:
-        """Answer a Close frame, or note with which one aiohttp answered what is no WebSocket frame."""
+        """Answer a Close frame, or note how aiohttp answered what is no WebSocket frame."""
         if isinstance(data, WebSocketError):
             self.socket.close(data.code, str(data))
         elif isinstance(data, int):
@@ -243,7 +250,8 @@ def _echoed(code: int) -> int:
     Return the code to answer a Close frame with (RFC 6455, 5.5.1 and 7.4).
 
     Args:
-        code: As aiohttp has it: 0 if there was none; it refuses codes that no frame may have, but for these.
+        code: As aiohttp has it: 0 if there was none; it refuses codes that no frame may have, but
+            for these.
     """
     if code == 0:
         return 1000

@@ -1,8 +1,9 @@
 """
 Who may connect, and as what it counts.
 
-A client must speak a version of the protocol that is known, name an app that is switched on, come from an origin
-of that app, bring a good token if it brings one, and find room: here, and within its app's quotas.
+A client must speak a version of the protocol that is known, name an app that is switched on, come
+from an origin of that app, bring a good token if it brings one, and find room: here, and within its
+app's quotas.
 """
 
 import asyncio

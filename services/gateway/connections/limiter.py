@@ -1,8 +1,8 @@
 """
-The turnstile: counts connections on the tally, and lets newcomers in as their app's quotas allow.
+Counts connections on the tally, and lets newcomers in as their app's quotas allow.
 
-Its shell; the rules are in `quotas`.  What has already arrived is asked together, so that a storm of newcomers
-costs a few round trips.
+This is the shell; the rules are in `quotas`.  What has already arrived is asked for together, so
+that a storm of newcomers costs a few round trips.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ class OverQuota(Denied):
 
 
 class QuotaInDoubt(Invalid):
-    """Whether there is room cannot be told now: who counts may be gone, or the count cannot be asked for."""
+    """It cannot be told now whether there is room: the count is away, or may be out of date."""
 
     code = Verdict.IN_DOUBT.value
 
@@ -52,8 +52,8 @@ class ConnectionLimiter:
     Counts this gateway's connections.
 
     Args:
-        tally: Where they are counted.
-        lease: Under whose name.
+        tally: Counts the connections of all gateways.
+        lease: The name under which this gateway counts.
         renewal: Seconds in which every gateway renews its lease.
         timers: How long newcomers wait beyond that, and how often the tally is asked.
     """
@@ -103,7 +103,9 @@ class ConnectionLimiter:
         def answer(given: Verdict) -> None:
             if not verdict.done():
                 verdict.set_result(given)
-            elif given is Verdict.GRANTED:  # Nobody waits for it any more.
+            elif given is Verdict.GRANTED:
+                # The newcomer went while the tally was asked: nobody would give back what was
+                # granted.
                 self.leave(subjects)
 
         self.claim(quotas, answer)
@@ -116,7 +118,8 @@ class ConnectionLimiter:
         except TimeoutError as error:
             raise QuotaInDoubt(quotas) from error
         finally:
-            if not is_in and _is_granted(verdict):  # Its time was over in the same moment.
+            if not is_in and _is_granted(verdict):
+                # It was granted in the very moment in which its time was over, or it was cancelled.
                 self.leave(subjects)
         return subjects
 
@@ -124,7 +127,8 @@ class ConnectionLimiter:
         """
         Count a connection for more, if there is room.
 
-        Where `MOST` wait, or the tally is away and `BACKLOG` subjects behind, who has a limit is in doubt at once.
+        While `MOST` wait, or the tally is away and `BACKLOG` subjects behind, whoever has a limit
+        is told at once that it is in doubt; without a limit nobody waits.
         """
         claim = Claim(quotas, answer, time.monotonic())
         if claim.limited and (len(self._quotas) >= MOST or self._quotas.backlog >= BACKLOG):
@@ -176,7 +180,11 @@ class ConnectionLimiter:
         self._quotas.ask_again()
 
     async def _pause(self, delay: float) -> None:
-        """Wait before the next attempt; newcomers hardly wait, who may need a part that is not away."""
+        """
+        Wait before the next attempt.
+
+        A newcomer ends the wait after a moment: it may need a part of the tally that is not away.
+        """
         if not len(self._quotas):
             self._came.clear()
         with suppress(TimeoutError):

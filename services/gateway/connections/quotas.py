@@ -1,9 +1,25 @@
 """
 How many connections there may be: of an app, a user, a tenant, an address.
 
-Pure.  Quotas hold over all gateways, so what is admitted here is known here, and what may be admitted is asked
-of the tally: a `Round` says what to report, and its answers decide about those who wait.  Connections that
-are admitted are counted whatever the limit says now; only newcomers are refused.
+Pure.  Quotas hold over all gateways, so what is admitted here is known here, and what may be
+admitted is asked of the tally: a `Round` says what to report, and its answers decide about those
+who wait.  Connections that are admitted are counted whatever the limit says now; only newcomers are
+refused.
+
+An example.  Of an app that may have 3 connections one is here, and one is at another gateway.  Ann
+and Bob come here.
+
+- `Quotas.round` takes both claims.  For Ann it asks for 2 (one more than are here), for Bob for 3:
+  the round reports "3, if the limit of 3 allows it".
+- The tally has room for one more and not for two: it answers that this gateway holds 2 of it now,
+  of 3 in all.
+- `Quotas.settle` goes through the claims in order.  Ann: 2 are held and 1 is admitted, so there is
+  room; she is granted, and 2 are admitted.  Bob: 2 are held and 2 admitted, so he lacks room.
+- As all 3 are taken Bob is over quota, if every other gateway that counts has renewed its lease
+  since he came.  If one has not, it may be dead and its connection gone: he is undecided, is asked
+  for again, and is in doubt (4100) once his patience is over.
+- Where what is held is not what is admitted, as when a claim got room in one of its quotas and not
+  in another, the subject is marked, and the next round reports it as it is.
 """
 
 from collections import Counter
@@ -19,11 +35,12 @@ from libs.common.tally.port import Count, Outcome, Subject
 
 
 class Verdict(Enum):
-    """What becomes of a newcomer; the value is the code of the Close frame, 0 where there is none."""
+    """What becomes of a newcomer; the value is the code of its Close frame, 0 if it is let in."""
 
     GRANTED = 0
     OVER_QUOTA = 4004  # Pusher, "Error codes": clients give up.
-    # docs/protocol.md, "Error codes": counted are perhaps connections of a dead gateway; clients return.
+    # docs/protocol.md, "Error codes": perhaps a dead gateway's connections still count; clients
+    # return.
     IN_DOUBT = 4100
 
 
@@ -40,9 +57,9 @@ class Claim:
     A connection that wants to count for something.
 
     Attributes:
-        quotas: For what; of all or of nothing.
+        quotas: What it wants to count for: for all of it, or it is not let in.
         answer: Takes the verdict.
-        came_at: When, in monotonic seconds.
+        came_at: When the newcomer came, in monotonic seconds.
     """
 
     quotas: tuple[Quota, ...]
@@ -62,8 +79,9 @@ class Round:
 
     Attributes:
         counts: What to report, in order; the last of a subject says what it has.
-        claims: Who waits for the answer.
-        restated: How often everything had been reported anew before; an answer may be older than the next time.
+        claims: The newcomers that wait for the answer.
+        restated: How often everything had been reported anew when this was made.  If that has
+            happened again when the answer comes, the answer may be from before the loss.
     """
 
     counts: tuple[Count, ...]
@@ -75,11 +93,12 @@ class Quotas:
     """
     The connections of this gateway, by what they count for.
 
-    An app's are always reported, the others where they have a limit: then the tally knows them until there
-    are none.
+    The connections of an app are always reported; those of a user, a tenant or an address where
+    they have a limit, and from then on until there are none.
 
-    A gateway that has just died still counts, and its clients are the first to come here.  So nobody is sent
-    away for good before every other gateway that counts has renewed its lease since the newcomer came.
+    A gateway that has just died still counts, and its clients are the first to come here.  So no
+    newcomer is sent away for good before every other gateway that counts has renewed its lease
+    since the newcomer came.
 
     Args:
         patience: Seconds that a newcomer waits for that; longer than gateways take to renew.
@@ -150,7 +169,7 @@ class Quotas:
         claims, self._waiting = self._waiting[:most], self._waiting[most:]
         asked = self._asked(claims)
         changed = dict.fromkeys(islice(self._changed, most))
-        # Where a limit is new, who was here before counts too.
+        # A limit may be new: the tally then learns first of the connections that were here before.
         unknown = [c.subject for c in asked if c.subject not in self._stated]
         changed |= dict.fromkeys(subject for subject in unknown if subject in self._admitted)
         stated = [Count(subject, self._admitted.get(subject, 0)) for subject in changed]
@@ -160,14 +179,18 @@ class Quotas:
         return Round((*stated, *asked), tuple(claims), self._restated)
 
     def _asked(self, claims: Sequence[Claim]) -> list[Count]:
-        """Ask for room for those who can get it, lest what they do not get is missing elsewhere meanwhile."""
+        """Ask for room for those who can get it."""
         asked: dict[Subject, Count] = {}
         for claim in claims:
             for subject, limit in claim.limited:
-                number = (
-                    asked[subject].number if subject in asked else self._admitted.get(subject, 0)
-                )
+                number = self._admitted.get(subject, 0)
+                if subject in asked:
+                    number = asked[subject].number
+                # Also where it asks for no more: the answer says whether the quota is full.
                 asked[subject] = Count(subject, number, limit)
+            # Room is held from when it is asked for.  A claim that one of its quotas will refuse
+            # asks for none in the others, else that room would be missing at other gateways until
+            # the next round.
             if all(asked[subject].number < limit for subject, limit in claim.limited):
                 for subject, limit in claim.limited:
                     asked[subject] = Count(subject, asked[subject].number + 1, limit)
@@ -185,8 +208,8 @@ class Quotas:
             now: Monotonic seconds.
 
         Returns:
-            The verdicts.  Who could not be judged gets `Verdict.IN_DOUBT`, and is to return; who is missing
-            waits on.
+            The verdicts.  A newcomer that could not be judged gets `Verdict.IN_DOUBT`, and is to
+            return; one that is not among them waits on.
         """
         known: dict[Subject, Outcome | None] = {}
         for count, outcome in zip(round_.counts, outcomes, strict=True):
@@ -204,6 +227,7 @@ class Quotas:
             if outcome is not None:
                 self._compare(subject, outcome.held)
         if round_.restated != self._restated:
+            # The tally may have lost these numbers after it answered.
             self._mark(known)
         return verdicts
 
@@ -253,7 +277,8 @@ class Quotas:
 
 
 def _is_full(outcome: Outcome | None, limit: int, waited: float) -> bool:
-    """Tell whether there is no room for sure: not where it was not asked for, nor where who counts may be dead."""
+    """Tell whether there is no room for sure."""
+    # Not while a gateway has been silent for longer than the newcomer has waited: it may be dead.
     return outcome is not None and outcome.total >= limit and outcome.silence <= waited
 
 

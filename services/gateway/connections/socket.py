@@ -1,10 +1,11 @@
 """
 The one place that touches aiohttp's transport: straight writes, bounds, close, abort.
 
-A WebSocket frame is composed once and the same bytes are written to every subscriber's transport, without
-an await and without aiohttp's writer.  Each write is a run of whole frames, so that they may stand between
-those that aiohttp writes itself: its answer to the upgrade, before, and the Close frame by which it ends the
-connection of a client that breaks RFC 6455.  What this relies on is pinned by tests/service/test_socket.py.
+A WebSocket frame is composed once and the same bytes are written to every subscriber's transport,
+without an await and without aiohttp's writer.  Each write is a run of whole frames, so that they
+may stand between those that aiohttp writes itself: its answer to the upgrade, before, and the Close
+frame by which it ends the connection of a client that breaks RFC 6455.  What this relies on is
+pinned by tests/service/gateway/connections/test_socket.py.
 """
 
 import asyncio
@@ -37,8 +38,8 @@ def write_all(sockets: Iterable["Socket"], data: bytes) -> None:
     """
     Write whole frames to many connections without waiting; see `Socket.write`.
 
-    Where nothing waits before them they go straight to the kernel: what a transport does beside would make one
-    event for thousands a fifth dearer (docs/benchmarks.md).
+    Where nothing waits before them they go straight to the kernel: what a transport does beside
+    would make one event for thousands a fifth dearer (docs/benchmarks.md).
     """
     write, size = os.write, len(data)
     for socket in sockets:
@@ -54,20 +55,22 @@ def write_all(sockets: Iterable["Socket"], data: bytes) -> None:
 
 
 def _shortened(reason: str) -> bytes:
-    """Fit a reason into a Close frame, in whole characters: half a one is a protocol error to clients."""
+    """Fit a reason into a Close frame; half a character would be a protocol error to clients."""
     return reason.encode()[:123].decode(errors="ignore").encode()
 
 
 def _unsent(transport: asyncio.Transport) -> int:
-    """Count the bytes that wait.  Once it is closed twice asyncio's TLS transport has nothing to count them with."""
+    """Count the bytes that wait."""
     try:
         return transport.get_write_buffer_size()
-    except AttributeError:
+    except (
+        AttributeError
+    ):  # An asyncio transport with TLS has lost its buffer once it is closed twice.
         return 0
 
 
 def _abort(transport: asyncio.Transport) -> None:
-    """Abort what has not ended by itself: asyncio's transport fails when it is aborted after that."""
+    """Abort a transport, unless it has ended by itself: aborted after that, asyncio's fails."""
     if not transport.is_closing() or _unsent(transport) > 0:
         transport.abort()
 
@@ -84,15 +87,16 @@ class Socket:
     The writing side of one connection.
 
     Args:
-        transport: Of the upgraded connection.
-        max_unsent: Bytes that may wait in the write buffer; one that has more when the next frame comes is
-            too slow and is closed (4100), so that it may return.
+        transport: The transport of the upgraded connection.
+        max_unsent: Bytes that may wait in the write buffer; one that has more when the next frame
+            comes is too slow and is closed (4100), so that it may return.
         timers: How long a closing connection has to take what is left.
 
     Attributes:
-        transport: As above.
-        straight: The file descriptor, while bytes may pass the transport by: none wait in it, it is not to
-            encrypt them, and no Close frame was written.  Else -1.  It is valid until the transport closes.
+        transport: The transport of the upgraded connection.
+        straight: The file descriptor, while bytes may pass the transport by: none wait in it, it is
+            not to encrypt them, and no Close frame was written.  Else -1.  It is valid until the
+            transport closes.
         closed_with: The code and the reason that it was closed with.
     """
 
@@ -127,8 +131,8 @@ class Socket:
         Write whole frames without waiting.
 
         Returns:
-            Whether they were taken: not by a connection that is closing, nor by one that is too slow, which
-            this closes.
+            Whether they were taken: not by a connection that is closing, nor by one that is too
+            slow, which this closes.
         """
         transport = self.transport
         if self.closed_with is not None or transport.is_closing():
@@ -162,11 +166,12 @@ class Socket:
             payload = struct.pack("!H", code) + _shortened(reason)
             self.transport.write(frame(payload, CLOSE))
             self._abort_later()
-        elif _unsent(self.transport) > 0:  # Its peer has gone, and may read no more.
+        elif _unsent(self.transport) > 0:
+            # The peer has ended its side, and may read no more.
             self._abort_later()
 
     def finish(self) -> None:
-        """End the connection once its reader has ended: what is buffered is still sent, for a second."""
+        """End the connection once its reader has ended; what is buffered is still sent."""
         if _unsent(self.transport) > 0:
             self._abort_later()
         elif self._aborting is not None:

@@ -1,8 +1,9 @@
 """
-Rounds: looks after connections by the clock, a look a second.
+Looks after connections by the clock, at every tick.
 
-At those whose time has come, for silence and for tokens that end; and at all of them when an app was changed, for
-also a client that says nothing must hear that its app is switched off.
+It looks at the connections whose time has come, for silence and for tokens that end; and at all of
+them when an app was changed, because a client that says nothing must hear as well that its app is
+switched off.
 """
 
 import asyncio
@@ -23,10 +24,11 @@ class Ticker:
     The connections of this gateway, by when they must be looked at.
 
     Args:
-        apps: Theirs.
-        verifier: Is told the time.
-        longest: Seconds after which every connection is looked at, whatever it said: who answers a ping long
-            before the answer is due must be asked again before that.
+        apps: The apps whose clients are connected.
+        verifier: Is told at each tick what the clocks show.
+        longest: Seconds after which every connection is looked at, whatever its session said.  A
+            client that answers a ping at once is due for the next one long before the answer was
+            due.
         timers: The time between two looks.
     """
 
@@ -38,14 +40,14 @@ class Ticker:
         self._longest = longest
         self._tick = timers.tick
         self._wheel: TimerWheel[Connection] = TimerWheel(timers.tick)
-        self._known: tuple[App, ...] = ()  # At the last look.
+        self._known: tuple[App, ...] = ()  # The apps at the last look.
         self._tune()
 
     def watch(self, connection: Connection) -> None:
         """
-        Look at a connection when its session says so; also if it was to be looked at later.
+        Look at a connection when its session says so, if that is earlier than was said before.
 
-        Never later than was said before: who asks again and again would not be looked at at all.
+        Never later: a client that keeps putting off its time would not be looked at at all.
         """
         now = time.monotonic()
         due = min(connection.session.next_tick, now + self._longest)
@@ -59,7 +61,9 @@ class Ticker:
         """Look until cancelled."""
         while True:
             await asyncio.sleep(self._tick)
-            self._look()  # Of its own, lest the last connection is held between two looks.
+            # In a method of its own, whose variables go: else the last connection would stay in
+            # memory.
+            self._look()
 
     def _look(self) -> None:
         self._tune()

@@ -25,7 +25,7 @@ class TimerWheel(Generic[T]):
         self._places: dict[T, int] = {}
 
     def put(self, thing: T, due: float) -> None:
-        """Have a thing come up at the first look after ``due``, or when it was to come up if that is earlier."""
+        """Have a thing come up at the first look after ``due``, unless it comes up earlier."""
         slot = int(due / self._width) + 1
         if self._places.get(thing, inf) > slot:
             self.remove(thing)

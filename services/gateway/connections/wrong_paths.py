@@ -1,8 +1,10 @@
 """
-Clients at a wrong path: they are told as clients are, with a code, and plain HTTP goes on as if nobody did.
+Clients at a wrong path: they are told so with a code.
 
-What answers them is a resource of aiohttp's router that is there for upgrades alone.  To every other request it
-is not, so that a 404 stays a 404, and a 405 keeps its ``Allow``.
+Plain HTTP goes on as if nobody did that.
+
+What answers them is a resource of aiohttp's router that exists for upgrades alone.  For every other
+request it does not, so that a 404 stays a 404, and a 405 keeps its ``Allow``.
 """
 
 from collections.abc import Awaitable, Callable
@@ -26,7 +28,11 @@ class PathNotFound(Invalid):
 
 
 class _Upgrades(DynamicResource):
-    """All paths, and no request but a WebSocket's upgrade; subclassed as that is how aiohttp takes a rule."""
+    """
+    All paths, and no request but a WebSocket's upgrade.
+
+    It is a subclass because that is how aiohttp takes a rule.
+    """
 
     async def resolve(
         self, request: web.Request
@@ -56,7 +62,7 @@ class WrongPaths(web.AbstractRouteDef):
 
 
 def _asks_for_websocket(request: web.Request) -> bool:
-    """Tell an upgrade from other requests (RFC 6455, 4.2.1), whether or not the rest of it is in order."""
+    """Tell an upgrade from other requests (RFC 6455, 4.2.1), in order or not."""
     upgrade, connection = (
         request.headers.get(name, "").lower() for name in (hdrs.UPGRADE, hdrs.CONNECTION)
     )

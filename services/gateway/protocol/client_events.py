@@ -1,7 +1,8 @@
 """
 Client events: what a client may send to the other subscribers of a channel.
 
-Pure.  ``now`` is monotonic seconds.  Source: Pusher, "Triggering client events"; docs/protocol.md, "Client events".
+Pure.  ``now`` is monotonic seconds.  Source: Pusher, "Triggering client events"; docs/protocol.md,
+"Client events".
 """
 
 from libs.common.apps.app import App
@@ -24,15 +25,15 @@ class ClientEvents:
         Let an event pass that the app's rules allow.
 
         Args:
-            app: As it is now.
-            message: The event.
+            app: The sender's app, as it is now.
+            message: The client event.
             is_subscribed: Whether its sender is subscribed to its channel.
-            now: When it came.
+            now: The present instant.
 
         Raises:
-            ClientEventRefused: It breaks a rule.
-            BadEventName: Its name does.
-            TooManyClientEvents: They come too fast.
+            ClientEventRefused: The event breaks a rule.
+            BadEventName: The event's name breaks a rule.
+            TooManyClientEvents: The client sends events too fast.
         """
         _check(app, message, is_subscribed=is_subscribed)
         rate = app.limits.client_events

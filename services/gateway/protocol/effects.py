@@ -1,5 +1,5 @@
 """
-What a session wants done: its answers to what it is told, performed in order by whoever runs it.
+What a session wants done: values that it returns, and that `Connection` performs in order.
 
 Pure.
 """
@@ -15,13 +15,13 @@ from services.gateway.protocol.limits import TooManyChannels, TooMuchUserInfo
 
 class Refusal(NamedTuple):
     """
-    Why a question was answered with no, in the terms of ``pusher:subscription_error``.
+    Why a client may not be in a channel, in the terms of ``pusher:subscription_error``.
 
     Attributes:
-        kind: Such as ``AuthError``.
-        message: For the client.
-        status: As of HTTP.
-        detail: What operators alone are told.
+        kind: The error type, such as ``AuthError``.
+        message: The reason, for the client.
+        status: The HTTP status that goes with it.
+        detail: A more precise reason, for the log of operators alone.
     """
 
     kind: str
@@ -70,7 +70,15 @@ class Ping:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Find out whether the client may join; `Session.admitted` or `Session.refused` takes the answer."""
+    """
+    Find out whether the client may join a channel.
+
+    `Session.admitted` or `Session.refused` takes the answer.
+
+    Attributes:
+        channel: Its name.
+        member: As whom the client joins; None for a channel without members.
+    """
 
     channel: str
     member: Member | None
@@ -82,7 +90,7 @@ class Leave:
     Take the client off a channel.
 
     Attributes:
-        channel: Which.
+        channel: The channel's name.
         returns: Whether the client may come back: its connection closed, it did not unsubscribe.
     """
 
@@ -131,7 +139,11 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """Close the connection; the code decides whether the client returns (Pusher, "Connection closure")."""
+    """
+    Close the connection.
+
+    The code decides whether the client returns (Pusher, "Connection closure").
+    """
 
     code: int
     reason: str

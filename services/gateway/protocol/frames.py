@@ -1,7 +1,8 @@
 """
 Pusher messages as they stand on the wire: parse, validate, serialise.
 
-Pure.  Nothing here knows a connection.  Source: Pusher, "Channels protocol", version 7; docs/protocol.md.
+Pure.  Nothing here knows a connection.  Source: Pusher, "Channels protocol", version 7;
+docs/protocol.md.
 """
 
 from collections.abc import Mapping
@@ -23,14 +24,14 @@ class BadMessage(Invalid):
 
 
 class UnknownEvent(Invalid):
-    """A client sent an event that the protocol does not know, or that is not the client's to send."""
+    """The protocol does not know this event, or it is not the client's to send."""
 
     def __init__(self, event: str) -> None:
         super().__init__(f"unknown event {event[:64]!r}")
 
 
 class Message(msgspec.Struct, frozen=True):
-    """A client's message; keys that it does not know are dropped, a forged ``user_id`` among them."""
+    """A client's message; unknown keys are dropped, a forged ``user_id`` among them."""
 
     event: str
     channel: str | None = None
@@ -159,8 +160,8 @@ def parse_user(user_data: str) -> User:
     Read ``user_data``.
 
     Raises:
-        BadMessage: It is no JSON object with an ``id`` that is a text of 1 to `MAX_USER_ID` characters; or its
-            ``claims`` are too long.
+        BadMessage: It is no JSON object with an ``id`` that is a text of 1 to `MAX_USER_ID`
+            characters; or its ``claims`` are too long.
     """
     data = _decode(_user_data, user_data, "user_data")
     if not 0 < len(data.id) <= MAX_USER_ID:
@@ -198,7 +199,7 @@ def client_data(data: msgspec.Raw) -> str | None:
     Turn the data of a client event into the text that is passed on: what is no string becomes JSON.
 
     Raises:
-        BadMessage: It is not UTF-8.
+        BadMessage: The text is not UTF-8.
     """
     raw = bytes(data)
     if raw == b"null":
@@ -271,9 +272,9 @@ def refused(channel: str, kind: str, message: str, *, status: int) -> bytes:
     Refuse a subscription.
 
     Args:
-        channel: As the client named it.
+        channel: The channel's name, as the client wrote it.
         kind: ``AuthError``, ``LimitReached`` or ``InvalidChannel``.
-        message: Which rule forbids it.
+        message: The rule that forbids it, in words.
         status: An HTTP status, as pusher-js reports those of its own requests.
     """
     data = {"type": kind, "error": message, "status": status}

@@ -59,7 +59,8 @@ class UpgradeRequired(Invalid):
 
     def __init__(self) -> None:
         super().__init__(
-            "this is where clients connect by WebSocket; a proxy in between must pass on Upgrade and Connection"
+            "this is where clients connect by WebSocket; "
+            "a proxy in between must pass on Upgrade and Connection"
         )
 
 
@@ -97,7 +98,7 @@ def check_client(app: App, origin: str | None, *, is_secure: bool) -> None:
     Check that an app is for such a client.
 
     Args:
-        app: Which one it wants.
+        app: The app that the client wants to connect to.
         origin: That of the page it is on; None or empty: it is on none.
         is_secure: Whether its connection is encrypted.
 
@@ -116,8 +117,8 @@ def check_version(query: Mapping[str, str]) -> None:
     Check the protocol version that a client asks for; a missing one counts as the newest.
 
     Raises:
-        MalformedVersion: It is no number.
-        UnsupportedVersion: It is not in `SUPPORTED`.
+        MalformedVersion: The version is no number.
+        UnsupportedVersion: The version is not in `SUPPORTED`.
     """
     text = query.get("protocol", "")
     if not text:

@@ -1,5 +1,5 @@
 """
-Silence: when a client that says nothing is asked for a word, and when it is given up.
+When a client that says nothing is pinged, and when it is given up.
 
 Pure.  ``now`` is monotonic seconds.  Source: Pusher, "Channels protocol", "Ping and pong".
 """
@@ -15,8 +15,8 @@ class Keepalive:
     How long one client has been silent.
 
     Args:
-        settings: The two timers.
-        now: When it connected.
+        settings: ``activity_timeout`` and ``pong_timeout``.
+        now: When the client connected.
     """
 
     __slots__ = ("_heard_at", "_pinged_at", "_settings")

@@ -18,7 +18,8 @@ class TooManyChannels(Invalid):
 class TooMuchUserInfo(Invalid):
     """A member's ``user_info`` is larger than the app allows."""
 
-    code = 4301  # docs/protocol.md, "Subscribe / unsubscribe": the status of LimitReached, as at Soketi.
+    # docs/protocol.md, "Subscribe / unsubscribe": the status of LimitReached, as at Soketi.
+    code = 4301
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"the user_info of a member may have {limit} bytes")

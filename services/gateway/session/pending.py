@@ -1,10 +1,11 @@
 """
 What a client asked for that waits, until it is known who the client is.
 
-Pure.  ``now`` is monotonic seconds.  pusher-js subscribes as soon as it is connected, and signs in when its back end
-has answered; it never repeats a subscribe that was refused.  So one that comes first waits, and goes on waiting when
-the client has been told that it takes a sign-in.  As many wait as the client may have channels, each as little more
-than its name.
+Pure.  ``now`` is monotonic seconds.  pusher-js subscribes as soon as it is connected, and signs in
+when its back end has answered; it never repeats a subscribe that was refused.  So a subscribe that
+comes before the sign-in waits, and goes on waiting when the client has been told that it takes one.
+As many wait as the client may have channels, and little more than the channel's name is kept of
+each.
 """
 
 from math import inf
@@ -37,10 +38,10 @@ class Pending:
 
     def put(self, data: Subscribe, *, until: float = inf, is_good: bool = False) -> None:
         """
-        Have a subscribe wait, in the place of an earlier one for its channel.
+        Have a subscribe that waits again keep its old instant: its client is told once.
 
         Args:
-            data: Of it no more than is needed.
+            data: The subscribe, without what is not needed to judge it later.
             until: When the client is told that it takes a sign-in.
             is_good: Whether it shows a token that is good as far as is known.
         """
@@ -56,7 +57,7 @@ class Pending:
         return list(taken.values())
 
     def resume(self, before: PendingSubscribe) -> None:
-        """Have a subscribe that waits again go on as before: its client is told once, and not later."""
+        """Have a subscribe that waits again keep its old instant: its client is told once."""
         waiting = self._by_channel.get(before.data.channel)
         if waiting is not None:
             self._by_channel[before.data.channel] = waiting._replace(until=before.until)

@@ -1,10 +1,10 @@
 """
 The protocol of one connection: what a client sent, and what is to be done about it.
 
-Pure.  A session is told what happened and the time, in monotonic seconds, and answers with effects.  A
-subscribe is a question (`Ask`): its answer re-enters as `admitted` or `refused`, so that a client which left
-while we were asking is a plain test.  What becomes of a channel is in `subscriptions`; here is what concerns the
-connection.  Source: docs/protocol.md.
+Pure.  A session is told what happened and the time, in monotonic seconds, and answers with effects.
+A subscribe is a question (`Ask`): its answer re-enters as `admitted` or `refused`, so that a client
+which left while we were asking is a plain test.  What becomes of a channel is in `subscriptions`;
+here is what concerns the connection.  Source: docs/protocol.md.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,7 +42,8 @@ from services.gateway.session.pending import Pending
 from services.gateway.session.subscriptions import Subscriptions
 from services.gateway.settings import GatewaySettings
 
-# As Soketi and Sockudo do it; a subscription that needs a token is as good as a sign-in (Sockudo, issue 130).
+# As Soketi and Sockudo do it; a subscription that needs a token is as good as a sign-in (Sockudo,
+# issue 130).
 NOT_KNOWN = Close(4009, "neither signed in nor subscribed with a token in time")
 
 
@@ -50,9 +51,10 @@ class Session:
     """
     One connection's side of the protocol.
 
-    Every method that returns effects obliges its caller: all of them are performed, in order, before the session
-    is told of anything else.  One thing may come between: an `Ask` may be answered while it is performed.  After
-    each `Watch`, and after `ticked`, the caller looks at `next_tick`.
+    Every method that returns effects obliges its caller: all of them are performed, in order,
+    before the session is told of anything else.  One thing may come between: an `Ask` may be
+    answered while it is performed.  After each `Watch`, and after `ticked`, the caller looks at
+    `next_tick`.
 
     Args:
         app: The app whose client this is.
@@ -139,8 +141,8 @@ class Session:
         """
         Take a text frame.
 
-        The caller must perform the effects in order, and before it reads the client's next frame: that one may
-        rest on what they did, as an unsubscribe does on an `Ask`.
+        The caller must perform the effects in order, and before it reads the client's next frame:
+        that one may rest on what they did, as an unsubscribe does on an `Ask`.
         """
         self.heard(now)
         try:
@@ -152,7 +154,8 @@ class Session:
         """
         Judge the client's silence, whether it is known, and what of its tokens has ended.
 
-        The caller calls this at `next_tick` or soon after, performs the effects, and looks at `next_tick` again.
+        The caller calls this at `next_tick` or soon after, performs the effects, and looks at
+        `next_tick` again.
         """
         if now >= self._known_by:
             return [NOT_KNOWN]
@@ -176,7 +179,8 @@ class Session:
         """
         Take from the client what tokens opened that were revoked.
 
-        The caller calls this whenever tokens were revoked or signing keys dropped, after the verifier knows.
+        The caller calls this whenever tokens were revoked or signing keys dropped, after the
+        verifier knows.
         """
         revoked = partial(self._verifier.is_revoked, app=self.app, now=now)
         return self._withdraw(revoked, RevokedToken())
@@ -185,12 +189,14 @@ class Session:
         """
         Take up what waited until its gateway knew what is revoked.
 
-        The caller calls this once `Verifier.is_informed` is true, and when the guards were replaced.
+        The caller calls this once `Verifier.is_informed` is true, and when the guards were
+        replaced.
         """
         pending, self._pending.sign_in = self._pending.sign_in, None
         signed_in: list[Effect] = []
         if pending:
-            # A sign-in that waited kept the connection from being closed as not known; it does so no more.
+            # A sign-in that waited kept the connection from being closed as not known; it does so
+            # no more.
             signed_in = [*self._sign_in(pending, now), Watch()]
         return [*signed_in, *self._taken_up(now)]
 
@@ -205,7 +211,8 @@ class Session:
         """
         Take from the client the channels that its user was taken out of.
 
-        The caller has told the verifier before, so that the client cannot come back with its old permission.
+        The caller has told the verifier before, so that the client cannot come back with its old
+        permission.
         """
         over = self._principal.expelled(user_id, expulsion)
         return [effect for name in over for effect in self._end(name, Expelled())]
@@ -222,8 +229,9 @@ class Session:
         """
         Give up everything: the client is gone.
 
-        The caller calls this once, when it has read the last frame.  Answers to questions that are still under way
-        may come later; each `Leave` that they give rise to must be performed all the same.
+        The caller calls this once, when it has read the last frame.  Answers to questions that are
+        still under way may come later; each `Leave` that they give rise to must be performed all
+        the same.
         """
         effects = self._subscriptions.closed()
         self._pending.clear()
@@ -240,18 +248,18 @@ class Session:
         """
         Take the answer to an `Ask` that the client may join, and has joined.
 
-        The caller has put the client among the channel's subscribers before, and takes it off again where the
-        answer is `Leave`: it did not wait for this one.
+        The caller has put the client among the channel's subscribers before, and takes it off again
+        where the answer is `Leave`: it did not wait for this one.
 
         Args:
-            channel: Its name.
+            channel: The channel's name.
             infos: The members of a presence channel: user id to ``user_info`` as JSON text.
             greeting: Frames that a newcomer is sent after the confirmation.
         """
         return self._subscriptions.admitted(channel, infos, greeting)
 
     def refused(self, channel: str, refusal: Refusal) -> list[Effect]:
-        """Take the answer to an `Ask` that the client may not join; nobody needs to be taken off for it."""
+        """Take the answer to an `Ask` that the client may not join; it has not been subscribed."""
         return self._subscriptions.refused(channel, refusal)
 
     def _handle(self, message: Message, now: float) -> list[Effect]:
@@ -280,7 +288,7 @@ class Session:
         except Denied as error:
             # The client may try again; the HTTP status is of no use to it here.
             return [error_told(error)]
-        self._pending.sign_in = None  # It was an older one.
+        self._pending.sign_in = None  # One that waits is older than this, and says nothing more.
         self._is_known = True
         return [*self._signed_in(data), *self._rejudged(opened, now), *self._taken_up(now)]
 
@@ -327,12 +335,15 @@ class Session:
         return entry
 
     def _joining(self, name: str, entry: Admittance) -> list[Effect]:
-        # Known is who has shown a good token, whether or not the backends can answer the question now.
+        # Known is who has shown a good token, whether or not the backends can answer the question
+        # now.
         self._is_known = self._is_known or needs_token(name) or entry.grant is not None
         effects = self._subscriptions.subscribed(name, entry.member)
         member = self._subscriptions.member(name)
         if entry.member and member and entry.member.user_id != member.user_id:
-            return effects  # It stays whom it is in there, by the right by which it came.
+            # A member stays whom it is in a channel, by the right by which it came: the new right
+            # would let an expulsion or an expiry of the other user end this one's membership.
+            return effects
         return [*effects, *self._principal.put(name, entry.grant)]
 
     def _check_room(self, name: str) -> None:

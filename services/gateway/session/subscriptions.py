@@ -1,12 +1,14 @@
 """
 What a connection is to its channels, as a table: state, event, next state, and what follows.
 
-Pure.  Everything that affects a channel's state lives here: `TRANSITIONS` is the only place that says what
-becomes of one, and `Subscriptions` the only one that changes it.  An event that the table does not list for a
-state cannot happen to it, and is an error of ours.  To add a state is to add its rows.
+Pure.  Everything that affects a channel's state lives here: `TRANSITIONS` is the only place that
+says what becomes of one, and `Subscriptions` the only one that changes it.  An event that the table
+does not list for a state cannot happen to it, and is an error of ours.  To add a state is to add
+its rows.
 
-Two questions about one channel may be under way at a time: after "subscribe, unsubscribe, subscribe" the answer
-to the first question also answers the second, unless the client has become another member meanwhile.
+Two questions about one channel may be under way at a time: after "subscribe, unsubscribe,
+subscribe" the answer to the first question also answers the second, unless the client has become
+another member meanwhile.
 """
 
 from collections.abc import Mapping, Sequence
@@ -119,7 +121,8 @@ TRANSITIONS: Mapping[State, Mapping[Event, Transition]] = {
     },
     State.JOINED: {
         Event.LOOKED_AT: _to(State.JOINED),
-        # Subscribing twice is subscribing once, and is confirmed again; of members there is a new view.
+        # Subscribing twice is subscribing once, and is confirmed again; of members there is a new
+        # view.
         Event.SUBSCRIBED: _to(State.JOINED, Action.CONFIRM),
         Event.SUBSCRIBED_AS_MEMBER: _to(State.ASKED_ANEW, Action.ASK),
         Event.SUBSCRIBED_AS_ANOTHER: _to(State.ASKED_ANEW, Action.ASK),
@@ -168,7 +171,7 @@ def transition(state: State, event: Event) -> Transition:
     Look an event up in the table.
 
     Raises:
-        AssertionError: It cannot happen in this state.
+        AssertionError: The event cannot happen in this state.
     """
     try:
         return TRANSITIONS[state][event]
@@ -232,8 +235,9 @@ class Subscriptions:
         Take a subscribe by a client that may ask to join.
 
         Args:
-            channel: Its name.
-            member: As whom the client joins a presence channel; who has joined one stays whom it is there.
+            channel: The channel's name.
+            member: As whom the client joins a presence channel; who has joined one stays whom it is
+                there.
         """
         actions = self._happened(channel, self._event_of(channel, member))
         if member is not None and self.state(channel) is State.JOINING:
@@ -256,7 +260,7 @@ class Subscriptions:
         Take a subscribe to a guarded channel by a client that has not said who it is.
 
         Args:
-            channel: Its name.
+            channel: The channel's name.
             why: What the client is told where it is in the channel by another right.
             until: Else it is told so at this instant, in monotonic seconds.
         """
@@ -294,7 +298,7 @@ class Subscriptions:
         ]
 
     def unsubscribed(self, channel: str) -> list[Effect]:
-        """Take the client's wish to be in a channel no more; also a subscribe that waits is undone."""
+        """Take an unsubscribe; a subscribe that waits is undone as well."""
         self._pending.drop(channel)
         return [self._left(channel) for _ in self._happened(channel, Event.UNSUBSCRIBED)]
 

@@ -13,7 +13,7 @@ from services.gateway.protocol.frames import BadMessage, Member, SignIn, Subscri
 from tests.support.tokens.channel_tokens import verifier
 from tests.unit.gateway.conftest import SOCKET_ID
 
-PASSES = verifier()
+VERIFIER = verifier()
 ANN = User("ann", '{"name": "Ann"}', ())
 
 
@@ -28,14 +28,14 @@ def subscribed(app: App, channel: str, channel_data: str | None = None) -> Subsc
 
 def sign_in(app: App, socket_id: str, data: SignIn, *, known: User | None) -> User:
     """Sign in without a channel token."""
-    user, verified = rights.sign_in(Client(app, socket_id, PASSES, known, None, None, 0.0), data)
+    user, verified = rights.sign_in(Client(app, socket_id, VERIFIER, known, None, None, 0.0), data)
     assert verified is None
     return user
 
 
 def join(app: App, socket_id: str, data: Subscribe, *, user: User | None) -> Member | None:
     """Join without a channel token."""
-    return rights.join(Client(app, socket_id, PASSES, user, None, None, 0.0), data).member
+    return rights.join(Client(app, socket_id, VERIFIER, user, None, None, 0.0), data).member
 
 
 class TestSignIn:

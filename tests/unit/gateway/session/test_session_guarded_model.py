@@ -135,7 +135,7 @@ class Client(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.6, 9.3, 30.0]))
     def time_passes(self, seconds: float) -> None:
-        """There is a look at who is due, once a second, as `Rounds` has it."""
+        """There is a look at who is due, once a second, as `Ticker` has it."""
         until = self.now + seconds
         while int(self.now) < int(until):
             self.now = int(self.now) + 1.0
