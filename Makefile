@@ -4,34 +4,47 @@ VENV    := .venv
 PYTHON  := $(VENV)/bin/python
 HOST_PYTHON ?= python3
 
+# In any locale: files are UTF-8.
+export PYTHONUTF8 := 1
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
 help:              ## Show the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-19s %s\n", $$1, $$2 }' Makefile
 
 # --- set-up ----------------------------------------------------------------------------------------
 
-$(VENV)/run: requirements.lock pyproject.toml
-	@$(HOST_PYTHON) -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "Fanfare needs Python 3.11 or newer with venv (Debian: python3-venv); HOST_PYTHON= names another"; exit 1; }
-	@test -x $(PYTHON) || $(HOST_PYTHON) -m venv $(VENV)
+# Looked at each time; what depends on it is done again only after it was made.
+$(VENV)/place: FORCE
+	@setup/environment $(VENV) "$(HOST_PYTHON)"
+
+$(VENV)/run: $(VENV)/place requirements.lock pyproject.toml
 	@echo "installing what Fanfare needs"
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@setup/install $(VENV) requirements.lock .
 	@touch $@
 
 $(VENV)/dev: $(VENV)/run requirements-dev.lock
 	@echo "installing what developers need"
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
+	@setup/install $(VENV) requirements-dev.lock
+	@$(PYTHON) -m tests.support.locks
 	@touch $@
 
-tests/clients/node_modules/.installed: tests/clients/package-lock.json
-	@cd tests/clients && npm ci --silent --no-audit --no-fund
+tests/clients/node_modules/.installed: tests/clients/package.json tests/clients/package-lock.json
+	@setup/clients tests/clients
+	@touch $@
+
+.PHONY: FORCE
+FORCE:
+
+# By itself: a lock that is not complete cannot be installed, and is mended with uv.
+$(VENV)/uv: $(VENV)/place requirements-dev.lock
+	@sed -n '/^uv==/,/[^\]$$/p' requirements-dev.lock >$@.lock
+	@$(PYTHON) -m pip install --quiet --no-deps --require-hashes --only-binary :all: --requirement $@.lock
 	@touch $@
 
 .PHONY: lock
-lock: $(VENV)/dev  ## Lock the newest dependencies that pyproject.toml allows
+lock: $(VENV)/uv   ## Lock the newest dependencies that pyproject.toml allows
 	@$(VENV)/bin/uv pip compile --quiet pyproject.toml --group build --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --upgrade -o requirements.lock
 	@$(VENV)/bin/uv pip compile --quiet pyproject.toml --group build --group dev --universal \
@@ -62,11 +75,12 @@ image:             ## Build the container image
 # --- check -----------------------------------------------------------------------------------------
 
 .PHONY: check
-check: $(VENV)/dev ## Check format, lint, types and import contracts
+check: $(VENV)/dev ## Check format, lint, types, import contracts and locks
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy services libs tests bench
 	$(VENV)/bin/lint-imports --no-cache
+	$(PYTHON) -m tests.support.locks
 
 .PHONY: test
 test: $(VENV)/dev services-install tests/clients/node_modules/.installed ## Run all tests, on real servers
