@@ -7,12 +7,13 @@ WORKDIR /source
 
 # Before the source, so that a change of it does not fetch everything again.
 COPY requirements.lock ./
-RUN pip --python /opt/fanfare install --require-hashes --only-binary :all: --requirement requirements.lock
+RUN pip --python /opt/fanfare install --no-deps --require-hashes --only-binary :all: --requirement requirements.lock
 
 COPY pyproject.toml README.md LICENSE ./
 COPY libs libs
 COPY services services
 RUN pip --python /opt/fanfare install --no-deps --no-build-isolation . \
+    && pip --python /opt/fanfare check \
     && pip --python /opt/fanfare uninstall --yes setuptools
 
 

@@ -39,12 +39,14 @@ class TestDockerfile:
         assert not any(fnmatch(name, pattern) for name in (".env", ".git") for pattern in kept)
 
     def test_locked(self) -> None:
-        """Only what is locked is installed, and nothing of it is built."""
+        """Only what is locked is installed, nothing of it is built, and nothing is missing."""
         installs = [run for run in instructions("RUN") if " install " in run]
 
         assert len(installs) == 2
-        assert "--require-hashes --only-binary :all: --requirement requirements.lock" in installs[0]
+        locked = "--no-deps --require-hashes --only-binary :all: --requirement requirements.lock"
+        assert locked in installs[0]
         assert "--no-deps --no-build-isolation ." in installs[1]
+        assert "pip --python /opt/fanfare check" in installs[1]
 
     def test_base(self) -> None:
         """Both stages have the same Python, of a version that is named and that the tests run on."""
