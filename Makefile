@@ -83,11 +83,11 @@ check: $(VENV)/dev ## Check format, lint, types, import contracts and locks
 	$(PYTHON) -m tests.support.locks
 
 .PHONY: test
-test: $(VENV)/dev services-install tests/clients/node_modules/.installed ## Run all tests, on real servers
+test: needs-test $(VENV)/dev install-test tests/clients/node_modules/.installed ## Run all tests, on real servers
 	$(PYTHON) -m pytest
 
 .PHONY: bench
-bench: $(VENV)/dev services-install ## Measure; with CHECK=1 fail beyond the bounds
+bench: needs-bench $(VENV)/dev install-bench ## Measure; with CHECK=1 fail beyond the bounds
 	$(PYTHON) -m bench $(if $(CHECK),--check)
 
 .PHONY: docs
@@ -104,11 +104,17 @@ audit: $(VENV)/dev ## Look for known weaknesses in dependencies, and write sbom.
 SERVERS = $(PYTHON) -m tests.support.servers
 
 .PHONY: services services-install services-status services-stop
-services: $(VENV)/dev          ## Install and start Redis, Kafka and PostgreSQL on loopback
+services: needs-services $(VENV)/dev ## Install and start Redis, Kafka and PostgreSQL on loopback
 	@$(SERVERS) start
 
-services-install: $(VENV)/dev
-	@$(SERVERS) install
+services-install: needs-all install-all
+
+# What cannot be installed from here is said before anything is fetched.
+needs-%: $(VENV)/place FORCE
+	@$(PYTHON) -m tests.support.programs $*
+
+install-%: $(VENV)/dev FORCE
+	@$(SERVERS) install $*
 
 services-status: $(VENV)/dev   ## Show which of them run
 	@$(SERVERS) status

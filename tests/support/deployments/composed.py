@@ -19,7 +19,7 @@ from tests.support.deployments.composition import Service, composition, secrets
 from tests.support.deployments.deployment import migrate
 from tests.support.deployments.haproxy import Balancer, balancer
 from tests.support.deployments.program import ROOT, Program, program
-from tests.support.servers.packages import find_program
+from tests.support.programs import find_program
 from tests.support.servers.ports import free_port
 from tests.support.servers.process import Launch, Server, make_directory, running
 from tests.support.servers.redis.server import probe_redis

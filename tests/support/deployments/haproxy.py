@@ -7,7 +7,7 @@ import aiohttp
 
 from tests.support.deployments.program import ROOT
 from tests.support.fakes.name_server import Names, names
-from tests.support.servers.packages import find_program
+from tests.support.programs import find_program
 from tests.support.servers.ports import free_port
 from tests.support.servers.process import Launch, NotReady, Server, make_directory, running
 

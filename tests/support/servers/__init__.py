@@ -7,9 +7,9 @@ the three servers that all tests of a run share.  On the command line: ``python 
 tests.support.servers start|stop|status|install``.
 """
 
+from tests.support.programs import MissingProgram
 from tests.support.servers.certificates import Certificates
 from tests.support.servers.kafka import KAFKA_PASSWORD, KAFKA_USER, kafka_server
-from tests.support.servers.packages import MissingProgram
 from tests.support.servers.postgres import fresh_database, postgres_server
 from tests.support.servers.process import Server, ServerDidNotStart
 from tests.support.servers.redis.cluster import RedisCluster, redis_cluster

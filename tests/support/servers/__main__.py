@@ -1,5 +1,5 @@
 """
-``python -m tests.support.servers start|stop|status|install``: a developer's servers.
+``python -m tests.support.servers start|stop|status|install [PURPOSE]``: a developer's servers.
 
 ``start`` prints the exports by which tests and ``fanfare`` find them, so that ``eval "$(…)"`` sets
 them; everything else it has to say goes to standard error.
@@ -11,29 +11,30 @@ import shlex
 import sys
 import time
 
+from tests.support.programs import PURPOSES, CannotInstall, MissingProgram
 from tests.support.servers import developer
-from tests.support.servers.packages import CannotInstall, MissingJars, MissingProgram, install
+from tests.support.servers.packages import MissingJars, install
 from tests.support.servers.process import ServerDidNotStart
 
 
 def main() -> int:
     """Do what the command line says and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.support.servers")
-    parser.add_argument("command", choices=sorted(_COMMANDS))
+    parser.add_argument("command", choices=["install", *sorted(_COMMANDS)])
+    parser.add_argument("purpose", choices=sorted(PURPOSES), nargs="?", default="all")
+    arguments = parser.parse_args()
     try:
-        return _COMMANDS[parser.parse_args().command]()
+        if arguments.command == "install":
+            install(arguments.purpose)
+            return 0
+        return _COMMANDS[arguments.command]()
     except (CannotInstall, MissingJars, MissingProgram, ServerDidNotStart) as error:
         _tell(str(error))
         return 1
 
 
-def _install() -> int:
-    install()
-    return 0
-
-
 def _start() -> int:
-    install()
+    install("services")
     before = time.monotonic()
     for kind, server in asyncio.run(developer.start()).items():
         _print_export(kind, server)
@@ -66,7 +67,7 @@ def _tell(message: str) -> None:
     sys.stderr.write(f"{message}\n")
 
 
-_COMMANDS = {"install": _install, "start": _start, "status": _status, "stop": _stop}
+_COMMANDS = {"start": _start, "status": _status, "stop": _stop}
 
 if __name__ == "__main__":
     sys.exit(main())

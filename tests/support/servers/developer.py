@@ -15,9 +15,9 @@ from contextlib import suppress
 
 import msgspec
 
+from tests.support.programs import STATE
 from tests.support.servers import procfs
 from tests.support.servers.kafka import kafka_launch
-from tests.support.servers.packages import STATE
 from tests.support.servers.postgres import postgres_launch
 from tests.support.servers.process import POLL_INTERVAL, STOP_TIMEOUT, Launch, Server, detached
 from tests.support.servers.redis.server import redis_launch

@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from tests.support.programs import find_program
 from tests.support.servers.certificates import Certificates
-from tests.support.servers.packages import find_program, kafka_classpath
+from tests.support.servers.packages import kafka_classpath
 from tests.support.servers.ports import free_port
 from tests.support.servers.process import (
     Launch,

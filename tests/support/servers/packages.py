@@ -1,5 +1,5 @@
 """
-The programs that the servers need: where they are, and how they get onto a Debian machine.
+How what tests need gets onto a Debian machine.
 
 Debian's packages come with ``apt-get`` and Kafka's jars with Maven, both as they are configured on
 the machine.  Nothing is installed unless `install` is called, and what is there is left alone; so
@@ -14,33 +14,23 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-REPOSITORY = Path(__file__).parents[3]
-STATE = REPOSITORY / ".services"
-KAFKA_POM = Path(__file__).parents[1] / "kafka" / "pom.xml"
-KAFKA_JARS = STATE / "kafka"
+from tests.support.programs import (
+    KAFKA_JARS,
+    KAFKA_POM,
+    STATE,
+    CannotInstall,
+    check_installable,
+    find_program,
+    has_jars,
+    lacking,
+    packages_of,
+)
 
-# On Debian 12 `default-jre-headless` is Java 17, which is the oldest that Kafka 4 runs on.
-PACKAGES = {
-    "redis-server": "redis-server",
-    "postgres": "postgresql",
-    "initdb": "postgresql",
-    "java": "default-jre-headless",
-    "mvn": "maven",
-    "haproxy": "haproxy",
-    "psql": "postgresql-client",
-    "setpriv": "util-linux",
-    "node": "nodejs",
-    "npm": "npm",
-    "cc": "gcc",
-}
-REMEDY = "`make services-install` installs it"
+RETRIES = 5  # For a network that is away for a moment.
+# Debian makes PostgreSQL's first database in our locale, and fails where that is not installed.
+ENVIRONMENT = ["env", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8"]
 
-
-class MissingProgram(Exception):
-    """A program that a server needs is not on this machine."""
-
-    def __init__(self, name: str, package: str) -> None:
-        super().__init__(f"{name} is missing (Debian package {package}); {REMEDY}")
+STILL = "Debian's package did not bring it: please see to it, and then again this"
 
 
 class MissingJars(Exception):
@@ -50,23 +40,6 @@ class MissingJars(Exception):
         super().__init__("Kafka's jars are missing; `make services-install` fetches them")
 
 
-class CannotInstall(Exception):
-    """What is missing cannot be installed from here; the message says what to do."""
-
-
-def find_program(name: str) -> Path:
-    """
-    Return the path of a program.
-
-    Raises:
-        MissingProgram: It is not installed.
-    """
-    found = _in_postgresql(name) or shutil.which(name, path=_search_path())
-    if found is None:
-        raise MissingProgram(name, PACKAGES.get(name, name))
-    return Path(found)
-
-
 def kafka_classpath() -> str:
     """
     Return what Java needs as class path to run Kafka.
@@ -74,74 +47,38 @@ def kafka_classpath() -> str:
     Raises:
         MissingJars: They have not been fetched.
     """
-    if not _jars_are_present():
+    if not has_jars():
         raise MissingJars
     return f"{KAFKA_JARS}/*"
 
 
-def install() -> None:
+def install(purpose: str = "all") -> None:
     """
-    Install what is missing of Debian's packages and of Kafka's jars.
+    Install what is missing of Debian's packages and of Kafka's jars for one of `PURPOSES`.
 
     Raises:
         CannotInstall: We may not, or it failed.
     """
-    needed = [name for name in PACKAGES if name != "mvn" or not _jars_are_present()]
-    missing = sorted({PACKAGES[name] for name in needed if not _is_installed(name)})
+    missing = lacking(purpose)
+    check_installable(missing)
     if missing:
-        _install_packages(missing)
-    if not _jars_are_present():
+        _install_packages(packages_of(missing))
+    for lack in lacking(purpose):
+        raise CannotInstall(f"{lack}; {STILL}") from lack
+    if not has_jars():
         _fetch_jars()
 
 
-def _in_postgresql(name: str) -> Path | None:
-    """Look where Debian keeps PostgreSQL's programs: not on the PATH, several versions."""
-    found = Path("/usr/lib/postgresql").glob(f"*/bin/{name}")
-    return max(found, key=lambda path: float(path.parts[-3]), default=None)
-
-
-def _search_path() -> str:
-    """Debian puts servers where the PATH of ordinary accounts does not look."""
-    return os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"])
-
-
-def _is_installed(name: str) -> bool:
-    try:
-        find_program(name)
-    except MissingProgram:
-        return False
-    return True
-
-
 def _install_packages(packages: list[str]) -> None:
-    command = "apt-get install -y " + " ".join(packages)
-    if shutil.which("apt-get") is None:
-        raise CannotInstall(f"please install {', '.join(packages)}: this machine has no apt-get")
-    if not _may_install():
-        raise CannotInstall(f"please run as root, and then again this: {command}")
-    apt = [*_as_root(), "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"]
-    apt += ["-o", "DPkg::Lock::Timeout=120"]
+    apt = [*_as_root(), *ENVIRONMENT, "apt-get", "-q"]
+    apt += ["-o", "DPkg::Lock::Timeout=120", "-o", f"Acquire::Retries={RETRIES}"]
     _run([*apt, "update"], "apt-get update failed")
-    _run([*apt, "install", "-y", "--no-install-recommends", *packages], f"{command} failed")
-
-
-def _may_install() -> bool:
-    if os.geteuid() == 0:
-        return True
-    if shutil.which("sudo") is None:
-        return False
-    asked = subprocess.run(["sudo", "-n", "true"], check=False, capture_output=True)  # noqa: S607
-    return asked.returncode == 0
+    install = [*apt, "install", "-y", "--no-install-recommends", *packages]
+    _run(install, f"apt-get install {' '.join(packages)} failed")
 
 
 def _as_root() -> list[str]:
     return [] if os.geteuid() == 0 else ["sudo", "-n"]
-
-
-def _jars_are_present() -> bool:
-    """The pom is copied beside the jars last, so it says that all are there, and which."""
-    copy = KAFKA_JARS / KAFKA_POM.name
-    return copy.exists() and copy.read_bytes() == KAFKA_POM.read_bytes()
 
 
 def _fetch_jars() -> None:
@@ -151,6 +88,7 @@ def _fetch_jars() -> None:
         maven = [str(find_program("mvn")), "-B", "-ntp", "-q", "-f", str(KAFKA_POM)]
         goal = "dependency:copy-dependencies"
         options = [f"-DoutputDirectory={fresh}", "-DincludeScope=runtime"]
+        options.append(f"-Dmaven.wagon.http.retryHandler.count={RETRIES}")
         _run([*maven, goal, *options], "Maven could not fetch Kafka's jars")
         shutil.copy(KAFKA_POM, fresh)
         shutil.rmtree(KAFKA_JARS, ignore_errors=True)
@@ -164,4 +102,4 @@ def _run(command: Iterable[str], complaint: str) -> None:
     """Run a program; what it prints goes to standard error, which is for people."""
     done = subprocess.run([*command], check=False, stdout=sys.stderr)  # noqa: S603 - our own.
     if done.returncode != 0:
-        raise CannotInstall(f"{complaint} (status {done.returncode})")
+        raise CannotInstall(f"{complaint} (status {done.returncode}); its own words stand above")

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
+from tests.support.programs import find_program
 from tests.support.servers.certificates import Certificates
-from tests.support.servers.packages import find_program
 from tests.support.servers.ports import free_port
 from tests.support.servers.process import (
     Launch,

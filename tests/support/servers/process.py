@@ -21,8 +21,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.support.programs import find_program
 from tests.support.servers import procfs
-from tests.support.servers.packages import find_program
 
 STOP_TIMEOUT = 15.0  # Seconds.  Kafka takes one or two to shut down in order.
 POLL_INTERVAL = 0.03
@@ -179,6 +179,7 @@ class Server:
             self._process = subprocess.Popen(  # noqa: S603 - our own.
                 [*set_privileges(launch.user, death_signal), *launch.command],
                 cwd=launch.directory,
+                env=environ(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -282,6 +283,7 @@ async def run_tool(name: str, *command: str, directory: Path, user: str | None =
             *set_privileges(user, signal.SIGKILL),
             *command,
             cwd=directory,
+            env=environ(),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output,
             stderr=asyncio.subprocess.STDOUT,
@@ -291,6 +293,11 @@ async def run_tool(name: str, *command: str, directory: Path, user: str | None =
         failure = ServerDidNotStart(name, f"ended with status {status}", log)
         shutil.rmtree(directory, ignore_errors=True)
         raise failure
+
+
+def environ() -> dict[str, str]:
+    """Return a server's variables: ours, and a locale that every Linux has, whichever ours is."""
+    return {**os.environ, "LC_ALL": "C.UTF-8"}
 
 
 def set_privileges(user: str | None, death_signal: signal.Signals | None) -> list[str]:

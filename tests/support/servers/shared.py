@@ -4,9 +4,10 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
+from tests.support.programs import MissingProgram
 from tests.support.servers import developer
 from tests.support.servers.kafka import kafka_server, probe_kafka
-from tests.support.servers.packages import MissingJars, MissingProgram
+from tests.support.servers.packages import MissingJars
 from tests.support.servers.postgres import postgres_server, probe_postgres
 from tests.support.servers.process import NotReady, Server, ServerDidNotStart
 from tests.support.servers.redis.server import probe_redis, redis_server

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.deployments.composition import composition, secrets
 from tests.support.deployments.haproxy import FILE
-from tests.support.servers.packages import find_program
+from tests.support.programs import find_program
 
 COMPOSED = composition(secrets())["services"]
 

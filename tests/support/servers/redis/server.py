@@ -11,8 +11,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from tests.support.programs import find_program
 from tests.support.servers.certificates import Certificates
-from tests.support.servers.packages import find_program
 from tests.support.servers.ports import free_port
 from tests.support.servers.process import Launch, NotReady, Server, make_directory, running
 
