@@ -164,7 +164,7 @@ async def serve(
 
     Raises:
         Misconfigured: These services cannot run with these settings.
-        OSError: An address cannot be listened on.
+        CannotListen: An address is taken, or none of ours.
         ExceptionGroup: A service crashed.
     """
     check_services(settings, names)
@@ -214,7 +214,7 @@ def run(settings: Settings, names: Sequence[str], read: Callable[[], Settings]) 
         read: Loads the settings again; may raise Misconfigured, and then nothing changes.
 
     Raises:
-        Misconfigured, OSError, ExceptionGroup: As `serve`.
+        Misconfigured, CannotListen, ExceptionGroup: As `serve`.
     """
     asyncio.run(_run(settings, names, read))
 
@@ -243,9 +243,12 @@ def _raise_file_limit(connections: int) -> None:
         Misconfigured: That is less than the connections that the settings promise.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    log.debug("files.limited", limit=hard)
+    # macOS has no hard limit, and refuses a soft one that is as high.
+    is_open = hard == resource.RLIM_INFINITY
+    limit = max(soft, connections + SPARE_FILES) if is_open else hard
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    log.debug("files.limited", limit=limit)
     if hard != resource.RLIM_INFINITY and hard < connections + SPARE_FILES:
         raise Misconfigured(
             f"gateway.max_connections is {connections}, and this process may open {hard} files: "

@@ -8,6 +8,7 @@ import structlog
 
 from libs.common.errors import Misconfigured
 from libs.common.telemetry import logs
+from libs.common.web.server import CannotListen
 from services import program
 from services.settings import SERVICES, Settings, load
 
@@ -28,8 +29,10 @@ def execute(arguments: argparse.Namespace, settings: Settings) -> int:
             arguments.services or SERVICES,
             lambda: load(path=arguments.config, environ=os.environ),
         )
-    except OSError as error:
-        print(f"fanfare: cannot listen: {error.strerror or error}", file=sys.stderr)
+    except CannotListen as error:
+        name = "listen" if error.address == settings.server.listen else "internal_listen"
+        remedy = f"FANFARE_SERVER_{name.upper()}=HOST:PORT names another address (server.{name})"
+        print(f"fanfare: {error}; {remedy}", file=sys.stderr)
         return 1
     except ExceptionGroup as group:
         # With apps of a database, a rule may show to be wrong only once they are read.

@@ -207,9 +207,30 @@ class TestAddresses:
         outcome = await run(tmp_path, GOOD, FANFARE_SERVER_LISTEN=taken)
 
         assert outcome.status == 1
+        assert line(outcome) == (
+            f"cannot listen on {taken}: address already in use; "
+            "FANFARE_SERVER_LISTEN=HOST:PORT names another address (server.listen)"
+        )
+
+    async def test_internal_in_use(self, tmp_path: Path, taken: str) -> None:
+        """
+        Of the two addresses the one that is taken is named.
+        """
+        outcome = await run(tmp_path, GOOD, FANFARE_SERVER_INTERNAL_LISTEN=taken)
+
+        assert outcome.status == 1
         said = line(outcome)
-        assert "in use" in said
-        assert taken.partition(":")[2] in said
+        assert f"cannot listen on {taken}: address already in use" in said
+        assert "FANFARE_SERVER_INTERNAL_LISTEN=HOST:PORT" in said
+
+    async def test_of_another_machine(self, tmp_path: Path) -> None:
+        """
+        An address that this machine has not is said to be none of it.
+        """
+        outcome = await run(tmp_path, GOOD, FANFARE_SERVER_LISTEN="192.0.2.1:6001")
+
+        assert outcome.status == 1
+        assert "cannot listen on 192.0.2.1:6001: cannot assign requested address" in line(outcome)
 
     async def test_in_use_while_a_database_is_away(self, tmp_path: Path, taken: str) -> None:
         """

@@ -8,6 +8,7 @@ owns, ends it in order.
 
 import asyncio
 import contextlib
+import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -32,6 +33,16 @@ GREETING = """\
 This is Fanfare, a realtime server that speaks the Pusher protocol; this process runs: %s.
 Clients connect to /app/{key} of a gateway, by WebSocket.
 """
+
+
+class CannotListen(Exception):
+    """An address cannot be listened on."""
+
+    def __init__(self, address: Address, error: OSError) -> None:
+        # What asyncio says at a port that is taken names the address once more.
+        reason = os.strerror(error.errno).lower() if (error.errno or 0) > 0 else error.strerror
+        super().__init__(f"cannot listen on {address}: {reason or error}")
+        self.address = address
 
 
 class Entrance:
@@ -141,7 +152,7 @@ class Server:
             beside: What runs while the services do, and is cancelled with them.
 
         Raises:
-            OSError: An address cannot be listened on.
+            CannotListen: An address is taken, or none of ours.
             ExceptionGroup: A service crashed.
         """
         async with self._listening(), asyncio.TaskGroup() as tasks:
@@ -233,8 +244,18 @@ async def _site(
     server = cast("web.Server", runner.server)  # There is one since `setup`.
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(runner.cleanup)
-        # Not aiohttp's TCPSite: it leaves TLS half a minute to end, and a whole one to begin.
-        listener = await asyncio.get_running_loop().create_server(
+        listener = await _listener(server, address, context)
+        stack.callback(listener.close)
+        host, port = listener.sockets[0].getsockname()[:2]
+        yield Address(host, port)
+
+
+async def _listener(
+    server: web.Server, address: Address, context: ssl.SSLContext | None
+) -> asyncio.Server:
+    # Not aiohttp's TCPSite: it leaves TLS half a minute to end, and a whole one to begin.
+    try:
+        return await asyncio.get_running_loop().create_server(
             server,
             address.host,
             address.port,
@@ -243,6 +264,5 @@ async def _site(
             ssl_handshake_timeout=HANDSHAKE_TIMEOUT if context else None,
             ssl_shutdown_timeout=GOODBYE_TIMEOUT if context else None,
         )
-        stack.callback(listener.close)
-        host, port = listener.sockets[0].getsockname()[:2]
-        yield Address(host, port)
+    except OSError as error:
+        raise CannotListen(address, error) from error
