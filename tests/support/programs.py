@@ -21,6 +21,11 @@ STATE = REPOSITORY / ".services"
 KAFKA_POM = Path(__file__).parent / "kafka" / "pom.xml"
 KAFKA_JARS = STATE / "kafka"
 
+# Debian keeps several versions of PostgreSQL and of Java, and programs that ordinary accounts do not look for.
+POSTGRESQL = Path("/usr/lib/postgresql")
+JAVA = Path("/usr/lib/jvm")
+ADMINISTRATORS = "/usr/sbin"
+
 ANSWER_TIMEOUT = 60.0  # Seconds that a program has to tell its version.
 
 
@@ -140,15 +145,13 @@ def _candidates(name: str) -> Iterator[Path]:
     """Look where systems keep programs; the first that is new enough is taken."""
     if name == "java" and "JAVA_HOME" in os.environ:
         yield from _existing(Path(os.environ["JAVA_HOME"], "bin", name))
-    # Debian keeps several versions of PostgreSQL, and none of their servers on the PATH.
-    numbered = Path("/usr/lib/postgresql").glob(f"[0-9]*/bin/{name}")
-    yield from sorted(numbered, key=lambda path: int(path.parts[-3]), reverse=True)
-    # Nor does it put servers where ordinary accounts look.
-    search = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+    numbered = POSTGRESQL.glob(f"[0-9]*/bin/{name}")
+    yield from sorted(numbered, key=lambda path: float(path.parts[-3]), reverse=True)
+    search = os.pathsep.join([os.environ.get("PATH", os.defpath), ADMINISTRATORS])
     if found := shutil.which(name, path=search):
         yield Path(found)
     if name == "java":
-        yield from sorted(Path("/usr/lib/jvm").glob("*/bin/java"))
+        yield from sorted(JAVA.glob("*/bin/java"))
 
 
 def _existing(path: Path) -> Iterator[Path]:

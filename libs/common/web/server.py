@@ -40,8 +40,9 @@ class CannotListen(Exception):
 
     def __init__(self, address: Address, error: OSError) -> None:
         # What asyncio says at a port that is taken names the address once more.
-        reason = os.strerror(error.errno).lower() if (error.errno or 0) > 0 else error.strerror
-        super().__init__(f"cannot listen on {address}: {reason or error}")
+        number = error.errno or 0
+        reason = os.strerror(number).lower() if number > 0 else error.strerror or str(error)
+        super().__init__(f"cannot listen on {address}: {reason}")
         self.address = address
 
 
