@@ -59,6 +59,9 @@ run: $(VENV)/run   ## Run all four services in one process on memory, at 127.0.0
 
 .PHONY: up
 up: .env           ## Run everything in containers, with Redis, Kafka, PostgreSQL and HAProxy
+	@command -v docker >/dev/null || { echo "docker is missing: \`make up\` needs Docker with Compose"; exit 1; }
+	@test -z "$$(find deploy ! -perm -004 -o -type d ! -perm -005)" || \
+		{ echo "containers, which are other accounts, cannot read deploy/: chmod -R go+rX deploy"; exit 1; }
 	docker compose up --build --detach --wait
 
 .PHONY: down
