@@ -85,7 +85,14 @@ def _fetch_jars() -> None:
     STATE.mkdir(exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix="kafka-", dir=STATE))
     try:
-        maven = [str(find_program("mvn")), "-B", "-ntp", "-q", "-f", str(KAFKA_POM)]
+        maven = [
+            str(find_program("mvn")),
+            "-B",
+            "-ntp",
+            "-q",
+            "-f",
+            str(KAFKA_POM),
+        ]
         goal = "dependency:copy-dependencies"
         options = [f"-DoutputDirectory={fresh}", "-DincludeScope=runtime"]
         options.append(f"-Dmaven.wagon.http.retryHandler.count={RETRIES}")
