@@ -37,6 +37,9 @@ tests/clients/node_modules/.installed: tests/clients/package.json tests/clients/
 .PHONY: FORCE
 FORCE:
 
+# One step needs what the one before has installed.
+.NOTPARALLEL:
+
 # By itself: a lock that is not complete cannot be installed, and is mended with uv.
 $(VENV)/uv: $(VENV)/place requirements-dev.lock
 	@sed -n '/^uv==/,/[^\]$$/p' requirements-dev.lock >$@.lock

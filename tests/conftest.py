@@ -10,6 +10,7 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import hypothesis
 import pytest
 
 from tests.support.servers import (
@@ -24,6 +25,10 @@ from tests.support.servers import (
     redis_server,
     shared,
 )
+
+# How long an example takes says more about the machine than about the code.
+hypothesis.settings.register_profile("fanfare", deadline=None)
+hypothesis.settings.load_profile("fanfare")
 
 
 @pytest.fixture
