@@ -4,6 +4,7 @@ import re
 import shutil
 import socket
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,12 +30,30 @@ def pip(*words: str) -> None:
     assert (done.status, done.said) == (0, "")
 
 
+def release(directory: Path, name: str, version: str) -> None:
+    """Put a version of a package there that is in no lock."""
+    with zipfile.ZipFile(directory / f"{name}-{version}-py3-none-any.whl", "w") as wheel:
+        about = f"{name}-{version}.dist-info"
+        wheel.writestr(
+            f"{about}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        )
+        wheel.writestr(
+            f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        wheel.writestr(f"{about}/RECORD", "")
+
+
 @pytest.fixture(scope="module")
 def haste(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Fetch all packages once, and return the variables that make pip quick: it takes those, and compiles nothing."""
+    """
+    Fetch all packages once, and return the variables that make pip quick: it takes those, and compiles nothing.
+
+    Since the lock was made coverage had a release, of which a pip that resolves would learn from pytest-cov.
+    """
     directory = tmp_path_factory.mktemp("wheels")
     for lock in (ROOT / LOCK, OLD_PIP):
         pip("download", *LOCKED, "--requirement", str(lock), "--dest", str(directory))
+    release(directory, "coverage", "99.0")
     found = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": directory.as_uri()}
     return {"PIP_NO_COMPILE": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", **found}
 

@@ -140,7 +140,7 @@ class TestFound:
 
         (lack,) = [lack for lack in programs.lacking("bench") if lack.name == "cc"]
 
-        assert str(lack) == "cc has no C library (Debian package gcc)"
+        assert str(lack) == "cc misses the headers of libc6-dev (Debian package gcc)"
         assert packages_of([lack]) == ["gcc", "libc6-dev"]
 
 

@@ -179,7 +179,11 @@ def _lack(name: str) -> MissingProgram | None:
         path = find_program(name)
     except MissingProgram as missing:
         return missing
-    return None if name != "cc" or _compiles(path) else MissingProgram(name, "has no C library")
+    return (
+        None
+        if name != "cc" or _compiles(path)
+        else MissingProgram(name, "misses the headers of libc6-dev")
+    )
 
 
 def _compiles(compiler: Path) -> bool:
