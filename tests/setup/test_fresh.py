@@ -69,7 +69,8 @@ def made(directory: Path, lock: str, haste: dict[str, str]) -> Clone:
     assert fresh.python("-m", "pip", "--version").said.startswith(f"pip {version} ")
     done = fresh.make(".venv/dev", **haste)
     steps = "installing what Fanfare needs\ninstalling what developers need\n"
-    assert (done.status, done.said) == (0, steps)
+    assert done.said == steps
+    assert done.status == 0
     return fresh
 
 
