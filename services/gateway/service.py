@@ -214,7 +214,8 @@ class Gateway:
         """
         See `services.reload.Reloadable.adopt`.
 
-        All policies of public channels are replaced; clients stay in the channels that they have joined.
+        All policies of public channels are replaced; clients stay in the channels that they have
+        joined.
 
         The caller has replaced the keys of channel tokens before: what a token of a dropped key had
         opened ends now.

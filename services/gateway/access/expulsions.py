@@ -5,8 +5,9 @@ Pure.  Instants are UTC epoch seconds.  Pusher's permissions have no end, so who
 use it again; those that auth gives say when they were given, and an older one than the expulsion
 opens nothing.
 
-Memory is bounded (`denials`), and nothing that is in force is ever forgotten: what is remembered becomes
-coarser instead, and then refuses more than was asked, never less.  That happens in two steps.
+Memory is bounded (`denials`), and nothing that is in force is ever forgotten: what is remembered
+becomes coarser instead, and then refuses more than was asked, never less.  That happens in two
+steps.
 
 1. A user was taken out of more than `MOST_OF_USER` channels: every permission of this user, for any
    channel, is refused if it was given no later than the newest of these expulsions.
@@ -81,7 +82,7 @@ class _App:
         return self.count
 
     def note(self, command: Command, now: float, *, most: int) -> None:
-        """Take a user out of channels; a later command widens an earlier one, in whichever sequence they come."""
+        """Take a user out of channels; commands may come in any sequence, the wider counts."""
         until = Denial(command.issued_at, command.expires_at)
         before = self.users.get(command.subject, {})
         coarser = self.everybody, before.get(_ANY)
@@ -125,8 +126,9 @@ class Expulsions:
     What one gateway knows of expulsions; forgotten when the commands expire.
 
     Args:
-        most: Channels that users were taken out of, of all apps together, before those of one app become one.
-        of_user: So too, of one user.
+        most: Channels that users were taken out of, in all apps together, before those of one app
+            become one.
+        of_user: Channels that one user was taken out of, before these become one.
     """
 
     def __init__(self, most: int = MOST, *, of_user: int = MOST_OF_USER) -> None:
@@ -138,7 +140,7 @@ class Expulsions:
 
     def add(self, command: Command, now: float) -> Expulsion:
         """
-        Know of a command to expel; the same may come again, and a later one stands for an earlier alike.
+        Know of a command to expel; it may come twice, and a later one includes an earlier alike.
 
         Args:
             command: As control tells it.

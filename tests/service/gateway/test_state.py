@@ -18,7 +18,7 @@ async def test_at_rest() -> None:
 
 
 async def test_in_use() -> None:
-    """Clients, their channels and what they count for are told; and what waits, as long as it does."""
+    """Clients, their channels and what they count for are told; and what waits, while it does."""
     async with place() as here:
         ann, bob = await here.join("a", "b"), await here.join("a")
         here.bus.is_away = True

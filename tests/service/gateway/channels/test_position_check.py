@@ -112,7 +112,7 @@ async def test_bus_away() -> None:
 
 
 async def test_silent() -> None:
-    """Without a doubt silent channels are compared after an interval, and nobody is seated again for it."""
+    """Without a doubt silent channels are compared after an interval; no seat is taken again."""
     async with checked(interval=0.01) as it:
         await until(lambda: it.behind() == ["a"])
 

@@ -30,9 +30,8 @@ STATES = {
     "left": State.LEFT_WHILE_JOINING,
 }
 
-# A row for each event, a column for each state; in the cells the next state, and the initials of the
-# actions that follow.
-# A dash: this cannot happen.
+# A row for each event, a column for each state; in the cells the next state, and the initials of
+# the actions that follow.  A dash: this cannot happen.
 TABLE = """
                        absent        pending     joining    joined      anew       left
 LOOKED_AT              absent        absent      joining    joined      anew       left
@@ -109,7 +108,7 @@ class TestTable:
 
     @pytest.mark.parametrize("state", State)
     def test_ends(self, state: State) -> None:
-        """Whatever a channel is to it, a closed connection is nothing to it, and only what was joined is left."""
+        """A closed connection is nothing to any channel, and leaves only those that were joined."""
         after, actions = transition(state, Event.CLOSED)
 
         assert after is State.ABSENT
@@ -153,7 +152,7 @@ class TestJoining:
         assert subscriptions.subscribed(NEWS, None) == [CONFIRMED]
 
     def test_anew(self, subscriptions: Subscriptions) -> None:
-        """A member that subscribes twice gets a new view of the members, and is not greeted again."""
+        """A member that subscribes twice sees the members anew, and is not greeted again."""
         joined(subscriptions, ROOM, ANN)
 
         assert subscriptions.subscribed(ROOM, ANN) == [Ask(ROOM, ANN)]
@@ -211,7 +210,7 @@ class TestWaiting:
         assert pending.take() == []
 
     def test_uninformed(self, subscriptions: Subscriptions, pending: Pending) -> None:
-        """Of the subscribe no more is kept than is needed; who is in the channel stays there meanwhile."""
+        """No more of the subscribe is kept than is needed; its client stays in the channel."""
         joined(subscriptions, NEWS)
 
         assert subscriptions.uninformed(Subscribe(NEWS, "token", "data")) == [Watch()]
@@ -253,7 +252,7 @@ class TestLeaving:
         assert subscriptions.unsubscribed(NEWS) == []
 
     def test_closed(self, subscriptions: Subscriptions) -> None:
-        """A closed connection leaves what it has joined, and may return; a late answer is undone likewise."""
+        """A closed connection leaves what it has joined, and may return; so with late answers."""
         joined(subscriptions, NEWS)
         joined(subscriptions, ROOM, ANN)
         subscriptions.subscribed("late", None)
