@@ -24,14 +24,7 @@ from libs.common.apps.rotation import Secrets
 from libs.common.config.secret import Secret
 from libs.common.errors import Invalid, Misconfigured, Unavailable
 from libs.common.postgres.connection import PostgresConnection, reason
-from services.cli.arguments import (
-    changes_of,
-    id_of,
-    is_customary,
-    limits_of,
-    origins_of,
-    secret_in,
-)
+from services.cli.arguments import changes_of, id_of, is_customary, limits_of, origins_of, secret_in
 from services.settings import Settings
 
 KEY_BYTES, SECRET_BYTES, MASTER_KEY_BYTES = 10, 32, 32

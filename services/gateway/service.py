@@ -31,13 +31,13 @@ from services.gateway.connections.acceptor import Acceptor
 from services.gateway.connections.commands import CommandHandler
 from services.gateway.connections.connection import Connection, Surroundings
 from services.gateway.connections.eligibility import Eligibility
-from services.gateway.connections.limiter import ConnectionLimiter
 from services.gateway.connections.registry import Connections
 from services.gateway.connections.sign_ins import SignIns
 from services.gateway.connections.ticker import Ticker
 from services.gateway.connections.wrong_paths import WrongPaths
 from services.gateway.counters import Counters
 from services.gateway.lease import Lease
+from services.gateway.quotas.limiter import ConnectionLimiter
 from services.gateway.session.session import Session
 from services.gateway.settings import GatewaySettings
 from services.gateway.state import GatewayState

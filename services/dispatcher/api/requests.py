@@ -38,7 +38,7 @@ class PayloadTooLarge(Invalid):
         )
 
 
-class Event(msgspec.Struct, frozen=True):
+class PostedEvent(msgspec.Struct, frozen=True):
     """The body of ``POST /apps/{id}/events``, or an item of a batch; unknown keys are ignored."""
 
     name: str
@@ -52,7 +52,7 @@ class Event(msgspec.Struct, frozen=True):
 class Batch(msgspec.Struct, frozen=True):
     """The body of ``POST /apps/{id}/batch_events``."""
 
-    batch: tuple[Event, ...]
+    batch: tuple[PostedEvent, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Reader(Protocol):
         """See `read_event`."""
 
 
-_event = msgspec.json.Decoder(Event)
+_event = msgspec.json.Decoder(PostedEvent)
 _batch = msgspec.json.Decoder(Batch)
 
 
@@ -131,7 +131,7 @@ def read_former(
         data = body.decode()
     except UnicodeDecodeError as error:
         raise BadRequest("the body is not UTF-8") from error
-    event = Event(query.get("name", ""), data, socket_id=query.get("socket_id"))
+    event = PostedEvent(query.get("name", ""), data, socket_id=query.get("socket_id"))
     return _post(app, [(event, channel)], now=now, token=token)
 
 
@@ -142,7 +142,7 @@ def _decode(decoder: "msgspec.json.Decoder[T]", body: bytes) -> T:
         raise BadRequest(f"the body cannot be read: {error}") from error
 
 
-def _names(event: Event, limits: Limits) -> list[str]:
+def _names(event: PostedEvent, limits: Limits) -> list[str]:
     if event.channel is not None and event.channels is None:
         return [event.channel]
     names = list(dict.fromkeys(event.channels or ()))
@@ -155,7 +155,7 @@ def _names(event: Event, limits: Limits) -> list[str]:
     return names
 
 
-def _post(app: App, pairs: list[tuple[Event, str]], *, now: float, token: str) -> Post:
+def _post(app: App, pairs: list[tuple[PostedEvent, str]], *, now: float, token: str) -> Post:
     publications, asked = [], []
     for number, (event, name) in enumerate(pairs):
         _check(event, name, app.limits)
@@ -168,7 +168,7 @@ def _post(app: App, pairs: list[tuple[Event, str]], *, now: float, token: str) -
     return Post(tuple(publications), tuple(asked))
 
 
-def _check(event: Event, channel: str, limits: Limits) -> None:
+def _check(event: PostedEvent, channel: str, limits: Limits) -> None:
     check_event(event.name, longest=limits.longest_event_name)
     if event.socket_id:
         check_socket_id(event.socket_id)

@@ -4,8 +4,8 @@ import asyncio
 
 from services.gateway.channels.admission import Admission
 from services.gateway.channels.occupancy import Occupancy
-from services.gateway.connections.limiter import ConnectionLimiter
 from services.gateway.connections.registry import Connections
+from services.gateway.quotas.limiter import ConnectionLimiter
 
 
 class Reseating:

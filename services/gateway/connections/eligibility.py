@@ -19,10 +19,10 @@ from libs.common.tally.port import Subject
 from libs.common.tokens.channel_tokens import StaleToken
 from libs.common.web.server import caller_of
 from services.gateway.access.verifier import NotInformed, Verified, Verifier
-from services.gateway.connections.limiter import ConnectionLimiter
-from services.gateway.connections.quotas import of_connection
 from services.gateway.connections.wrong_paths import PathNotFound
 from services.gateway.protocol.handshake import check_client, check_version
+from services.gateway.quotas.limiter import ConnectionLimiter
+from services.gateway.quotas.quotas import of_connection
 from services.gateway.timers import TIMERS, Timers
 
 

@@ -6,8 +6,8 @@ from libs.common.errors import Denied, Invalid
 from services.gateway.access.rights import tenant_of
 from services.gateway.connections.commands import CommandHandler
 from services.gateway.connections.connection import Connection
-from services.gateway.connections.limiter import ConnectionLimiter, check
-from services.gateway.connections.quotas import Quota, Verdict, of_user
+from services.gateway.quotas.limiter import ConnectionLimiter, check
+from services.gateway.quotas.quotas import Quota, Verdict, of_user
 
 
 class SignIns:

@@ -72,18 +72,18 @@ class Action(Enum):
     WAIT = "keep the subscribe until it is known who the client is"
 
 
-class Transition(NamedTuple):
+class Step(NamedTuple):
     """A cell of the table: the next state, and what follows, in order."""
 
     state: State
     actions: tuple[Action, ...]
 
 
-def _to(state: State, *actions: Action) -> Transition:
-    return Transition(state, actions)
+def _to(state: State, *actions: Action) -> Step:
+    return Step(state, actions)
 
 
-TRANSITIONS: Mapping[State, Mapping[Event, Transition]] = {
+TRANSITIONS: Mapping[State, Mapping[Event, Step]] = {
     State.ABSENT: {
         Event.LOOKED_AT: _to(State.ABSENT),
         Event.SUBSCRIBED: _to(State.JOINING, Action.ASK),
@@ -166,7 +166,7 @@ _SUBSCRIBED = frozenset({State.JOINED, State.ASKED_ANEW})
 _UNASKED = frozenset({State.ABSENT, State.PENDING})  # Neither a member nor a right is known there.
 
 
-def transition(state: State, event: Event) -> Transition:
+def transition(state: State, event: Event) -> Step:
     """
     Look an event up in the table.
 

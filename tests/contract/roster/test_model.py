@@ -14,14 +14,7 @@ from libs.common.channels import Channel
 from libs.common.leases.memory import MemoryLeases
 from libs.common.leases.port import LeaseLost, Leases
 from libs.common.roster.memory import MemoryRoster
-from libs.common.roster.port import (
-    JoinAnswer,
-    JoinRequest,
-    Members,
-    Roster,
-    Seat,
-    TooManyMembers,
-)
+from libs.common.roster.port import JoinAnswer, JoinRequest, Members, Roster, Seat, TooManyMembers
 from tests.support.ports.rosters import DEADLINE, LONG, SHORT, Deployment, deployment
 
 

@@ -13,8 +13,8 @@ from contextlib import suppress
 from libs.common.errors import Denied, Invalid
 from libs.common.leases.port import LeaseLost
 from libs.common.tally.port import Outcome, Subject, Tally
-from services.gateway.connections.quotas import Claim, Quota, Quotas, Round, Verdict
 from services.gateway.lease import Lease
+from services.gateway.quotas.quotas import Claim, Quota, Quotas, Round, Verdict
 from services.gateway.timers import TIMERS, Timers
 
 BATCH = 500  # Newcomers of one round trip.

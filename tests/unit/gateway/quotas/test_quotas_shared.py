@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from libs.common.tally.port import Count, Outcome, Subject
-from services.gateway.connections.quotas import Claim, Quota, Quotas, Round, Verdict
-from tests.unit.gateway.connections.test_quotas import ACME, ANN, BOB, WHOLE, claim
+from services.gateway.quotas.quotas import Claim, Quota, Quotas, Round, Verdict
+from tests.unit.gateway.quotas.test_quotas import ACME, ANN, BOB, WHOLE, claim
 
 
 class Tally:

@@ -12,9 +12,9 @@ from libs.common.apps.memory import MemoryApps
 from libs.common.errors import Unavailable
 from libs.common.tally.port import Count, Outcome
 from libs.common.web.proxies import Proxies
-from services.gateway.connections import limiter
-from services.gateway.connections.quotas import Quota
 from services.gateway.lease import Lease
+from services.gateway.quotas import limiter
+from services.gateway.quotas.quotas import Quota
 from tests.support.clients.client import DEADLINE
 from tests.support.clients.raw_client import RawClient
 from tests.support.fakes.faults import FaultyBus, FaultyRoster

@@ -8,7 +8,7 @@ import pytest
 from libs.common.apps.app import App
 from libs.common.apps.limits import Limits
 from libs.common.tally.port import Count, Outcome, Subject
-from services.gateway.connections.quotas import (
+from services.gateway.quotas.quotas import (
     Claim,
     Quota,
     Quotas,
