@@ -9,7 +9,7 @@ from tests.support.documents.tree import ROOT, TOPS, first_sentence, modules, pa
 
 DOCUMENTS = sorted(
     path
-    for folder in (ROOT, ROOT / "docs", ROOT / "docs" / "adr")
+    for folder in (ROOT, ROOT / "docs", ROOT / "docs" / "adr", ROOT / "docs" / "migrate")
     for path in folder.glob("*.md")
     if path.name != "CHANGELOG.md"
 )
