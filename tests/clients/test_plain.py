@@ -158,9 +158,18 @@ class TestListening:
 class TestBroken:
     """Each of these lines is needed: without it the page hears something else."""
 
-    async def test_another_subscribe(self, running: Program, script: Path) -> None:
+    @pytest.mark.parametrize(
+        "breaking, by",
+        [
+            ('"pusher:subscribe"', '"subscribe"'),
+            ("JSON.stringify({ event, data })", "JSON.stringify({ type: event, data })"),
+        ],
+    )
+    async def test_another_language(
+        self, running: Program, script: Path, breaking: str, by: str
+    ) -> None:
         """Who asks in another language is told that nobody understands."""
-        page = lines(breaking='"pusher:subscribe"', by='"subscribe"') + CONNECT
+        page = lines(breaking=breaking, by=by) + CONNECT
         async with node(script, page, address(running), "products.acme") as client:
             event, data = await client.heard()
 

@@ -1,5 +1,6 @@
 """docs/migrate/ has a row for every option of the servers that people come from, and names settings that exist."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from libs.common.config.environment import CONFIG, FILE, listing
-from services.settings import Settings
+from services.settings import Settings, load
 from tests.support.documents.tree import ROOT
 
 FOLDER = ROOT / "docs" / "migrate"
@@ -15,8 +16,11 @@ PAGES = sorted(FOLDER.glob("*.md"))
 PEERS = sorted((Path(__file__).parent / "peers").glob("*.txt"))  # Names of options, one a line.
 SETTINGS = {setting.name for setting in listing(Settings)}
 VARIABLES = {setting.variable for setting in listing(Settings)} - {""}
+APP = '\n[[apps]]\nid = "1"\nkey = "shop"\nsecrets = ["a-secret-of-its-own"]\n'
 SECTIONS = {re.split(r"[.\[]", name)[0] for name in SETTINGS}
 
+_TOML = re.compile(r"^```toml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_JSON = re.compile(r"^```json\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"`([^`\n]+)`")
 _NAME = re.compile(r"([a-z_]+)(?:\[\])?(?:\.[a-z_]+(?:\[\])?)*")
@@ -94,6 +98,34 @@ class TestSettings:
         found = set(_VARIABLE.findall(page.read_text(encoding="utf-8")))
 
         assert not {name.removesuffix(FILE) for name in found} - VARIABLES - {CONFIG, "FANFARE_"}
+
+
+class TestExamples:
+    """What the pages give to copy can be copied."""
+
+    @by_page
+    def test_settings(self, page: Path, tmp_path: Path) -> None:
+        """Every example of settings is loaded, with an app where it has none."""
+        for number, text in enumerate(_TOML.findall(page.read_text(encoding="utf-8"))):
+            file = tmp_path / f"{number}.toml"
+            file.write_text(text if "[[apps]]" in text else text + APP)
+
+            assert load(path=file, environ={}).apps
+
+    def test_of_soketi(self, tmp_path: Path) -> None:
+        """What stands side by side in soketi.md says the same."""
+        text = (FOLDER / "soketi.md").read_text(encoding="utf-8")
+        (theirs,), (settings,) = _JSON.findall(text), _TOML.findall(text)
+        file = tmp_path / "fanfare.toml"
+        file.write_text(settings)
+
+        loaded, known = load(path=file, environ={}), json.loads(theirs)
+
+        (app,), (old,) = loaded.apps, known["appManager.array.apps"]
+        assert str(loaded.server.listen) == f"{known['host']}:{known['port']}"
+        assert (app.id, app.key, app.secrets[0].reveal()) == (old["id"], old["key"], old["secret"])
+        assert app.limits.connections == old["maxConnections"]
+        assert app.client_events == old["enableClientMessages"]
 
 
 class TestReading:
