@@ -10,7 +10,6 @@ request, `decode` reads back as the same event.  Sources: CloudEvents 1.0.2, "JS
 import base64
 import re
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import unquote
 
@@ -18,23 +17,27 @@ import msgspec
 
 from libs.common.channels import BadSocketId, check_socket_id
 from libs.common.eventlog.records import NewRecord, Record
+from services.dispatcher.events import debezium
 from services.dispatcher.events.event import (
     DomainEvent,
     TooDeep,
     Undecodable,
-    key_text,
+    key_of,
     parse,
     valid_trace,
 )
+from services.dispatcher.events.rfc3339 import instant
 
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
+_JSON_FORMAT = frozenset({STRUCTURED, "application/cloudevents"})
 
 _KAFKA_PREFIX = "ce_"
 _HTTP_PREFIX = "ce-"
 _ATTRIBUTE = re.compile(r"[a-z0-9]+")  # CloudEvents, "Naming conventions".
 _QUOTED_PAIR = re.compile(r"\\(.)")
-_REQUIRED = frozenset({"ce_specversion", "ce_id", "ce_source", "ce_type"})
+_NEEDED = frozenset({"specversion", "id", "source", "type"})
+_REQUIRED = frozenset(_KAFKA_PREFIX + name for name in _NEEDED)
 
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
 
@@ -47,21 +50,27 @@ class _Attributes(msgspec.Struct, frozen=True):
     source: _Text
     type: _Text
     subject: str | None = None
-    time: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    time: str | None = None
     datacontenttype: str | None = None
     socketid: str | None = None
     traceparent: str | None = None
     partitionkey: str | None = None
+    iodebeziumop: str | None = None
 
     def check(self) -> None:
         """
         Check what types cannot say.
 
         Raises:
-            Undecodable: Another version of CloudEvents, or ``socketid`` is no socket id.
+            Undecodable: Another version of CloudEvents, ``time`` is none, or ``socketid`` is no socket id.
         """
         if self.specversion != "1.0":
             raise Undecodable(f"CloudEvents {self.specversion[:16]!r} is not supported, only 1.0")
+        if self.time is not None:
+            try:
+                instant(self.time)
+            except ValueError as error:
+                raise Undecodable(f"time: {error}") from error
         if self.socketid:
             try:
                 check_socket_id(self.socketid)
@@ -92,41 +101,72 @@ def is_structured(headers: Mapping[str, bytes]) -> bool:
     return headers.get("content-type", b"").lower().startswith(b"application/cloudevents")
 
 
+def is_envelope(document: Mapping[str, Any]) -> bool:
+    """Tell whether a JSON object is an event in the JSON format, though nothing announced one."""
+    return all(isinstance(document.get(name), str) for name in _NEEDED)
+
+
 def is_binary(headers: Mapping[str, bytes]) -> bool:
     """Tell whether a record's headers hold an event's attributes."""
     return not _REQUIRED.isdisjoint(headers)
 
 
-def decode_structured(record: Record, value: bytes, *, headers: Mapping[str, bytes]) -> DomainEvent:
+def is_whole(headers: Mapping[str, bytes]) -> bool:
+    """Tell whether a record's headers hold all the attributes that an event must have."""
+    return headers.keys() >= _REQUIRED
+
+
+def check_structured(headers: Mapping[str, bytes]) -> None:
+    """
+    Check that the event that a record's headers announce is in the JSON format.
+
+    Raises:
+        Undecodable: It is in another one.
+    """
+    media_type = _media_type(_header(headers, "content-type"))
+    if media_type not in _JSON_FORMAT:
+        raise Undecodable(f"{media_type[:64]!r} is not supported, only {STRUCTURED}")
+
+
+def decode_structured(
+    record: Record, value: bytes | msgspec.Raw, *, headers: Mapping[str, bytes]
+) -> DomainEvent | None:
     """
     Read an event in the JSON format.
 
+    Returns:
+        The event; None where a snapshot of Debezium's tells of a row.
+
     Raises:
-        Undecodable: It is none, or of another format.
+        Undecodable: It is none.
     """
-    media_type = _media_type(_header(headers, "content-type"))
-    if media_type not in {STRUCTURED, "application/cloudevents"}:
-        raise Undecodable(f"{media_type[:64]!r} is not supported, only {STRUCTURED}")
     envelope, data = _open(value)
     return _event(envelope, data, record=record, headers=headers)
 
 
-def decode_binary(record: Record, value: bytes, *, headers: Mapping[str, bytes]) -> DomainEvent:
+def decode_binary(
+    record: Record, value: bytes | None, *, headers: Mapping[str, bytes]
+) -> DomainEvent | None:
     """
-    Read an event whose attributes are headers.
+    Read an event whose attributes are headers; no value means no data (Kafka binding, 3.2.2).
+
+    Returns:
+        See `decode_structured`.
 
     Raises:
         Undecodable: A header or the data cannot be read.
     """
     texts = {name: _header(headers, _KAFKA_PREFIX + name) for name in _ATTRIBUTE_NAMES}
     attributes = _attributes({name: text for name, text in texts.items() if text})
-    data = _content(_header(headers, "content-type"), value)
+    data = None if value is None else _content(_header(headers, "content-type"), value)
     return _event(attributes, data, record=record, headers=headers)
 
 
 def _event(
     attributes: _Attributes, data: Any, *, record: Record, headers: Mapping[str, bytes]
-) -> DomainEvent:
+) -> DomainEvent | None:
+    if attributes.iodebeziumop in debezium.SILENT:
+        return None
     # Kafka's own header speaks of the last hop, the extension of the event's origin.
     trace = valid_trace(headers.get("traceparent", b"").decode(errors="replace"))
     return DomainEvent(
@@ -134,11 +174,12 @@ def _event(
         id=attributes.id,
         source=attributes.source,
         subject=attributes.subject or "",
-        time=attributes.time.timestamp() if attributes.time else record.timestamp,
+        time=instant(attributes.time) if attributes.time is not None else record.timestamp,
         data=data,
-        key=key_text(record),
+        key=key_of(record),
         socket_id=attributes.socketid or "",
         trace=trace or valid_trace(attributes.traceparent or ""),
+        changed=attributes.iodebeziumop is not None,
     )
 
 
@@ -151,11 +192,22 @@ def _open(document: bytes | msgspec.Raw) -> tuple[_Envelope, Any]:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Undecodable(f"not a CloudEvent: {error}") from error
     envelope.check()
-    if envelope.data_base64 is None:
-        return envelope, parse(envelope.data, "data") if bytes(envelope.data) else None
-    if bytes(envelope.data):
-        raise Undecodable("both data and data_base64")
-    return envelope, _content(envelope.datacontenttype or "", envelope.data_base64)
+    return envelope, _data(envelope)
+
+
+def _data(envelope: _Envelope) -> Any:
+    content_type = envelope.datacontenttype or ""
+    if envelope.data_base64 is not None:
+        if bytes(envelope.data):
+            raise Undecodable("both data and data_base64")
+        return _content(content_type, envelope.data_base64)
+    if not bytes(envelope.data):
+        return None
+    value = parse(envelope.data, "data")
+    # JSON event format, 3.1.1: a text stands for the content of what is no JSON.
+    if isinstance(value, str) and not _is_json(_media_type(content_type)):
+        return _content(content_type, value.encode())
+    return value
 
 
 def _attributes(texts: Mapping[str, str]) -> _Attributes:
@@ -170,16 +222,22 @@ def _attributes(texts: Mapping[str, str]) -> _Attributes:
 def _content(content_type: str, body: bytes) -> Any:
     """Turn data of a media type into a JSON value; what is neither JSON nor text becomes base64."""
     media_type = _media_type(content_type)
-    if not body:
-        return None
-    if not media_type or media_type.endswith(("/json", "+json")):
-        return parse(body, "data")
-    if not media_type.startswith("text/"):
+    if _is_json(media_type):
+        return parse(body, "data") if body else None
+    if not _is_text(media_type):
         return base64.b64encode(body).decode()
     try:
         return body.decode()
     except UnicodeDecodeError as error:
         raise Undecodable("data of a text type is not UTF-8") from error
+
+
+def _is_json(media_type: str) -> bool:
+    return not media_type or media_type.endswith(("/json", "+json"))
+
+
+def _is_text(media_type: str) -> bool:
+    return media_type.startswith("text/") or media_type.endswith(("/xml", "+xml"))
 
 
 def _header(headers: Mapping[str, bytes], name: str) -> str:
@@ -212,7 +270,7 @@ def records_of(
     trace = _trace_header(headers)
     if media_type == BATCH:
         return tuple(_structured_record(topic, event, trace) for event in _split(body))
-    if media_type == STRUCTURED:
+    if media_type in _JSON_FORMAT:
         return (_structured_record(topic, body, trace),)
     if media_type.startswith("application/cloudevents"):
         raise Undecodable(f"{media_type[:64]!r} is not supported, only {STRUCTURED} and {BATCH}")

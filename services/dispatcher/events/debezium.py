@@ -1,24 +1,36 @@
 """
 Debezium change events: a row was created, updated or deleted.
 
-Pure.  The envelope comes bare or inside ``{"schema", "payload"}``, as the connector's converter is
-set.  What is no change to tell (snapshots, truncates, tombstones) is no event.  Source: Debezium,
-"Data change events" of the PostgreSQL, MySQL and MongoDB connectors.
+Pure.  The envelope comes bare or inside ``{"schema", "payload"}``, as the connector's converter is set, or the row alone
+where the transformation ExtractNewRecordState has unwrapped it.  What is no change to tell (snapshots, truncates,
+messages, tombstones) is no event.  Source: Debezium, "Data change events" of the PostgreSQL, MySQL and MongoDB
+connectors, and "New Record State Extraction".
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from libs.common.eventlog.records import Record
-from services.dispatcher.events.event import DomainEvent, Undecodable, coordinates, key_text, parse
+from services.dispatcher.events.event import (
+    DomainEvent,
+    Undecodable,
+    coordinates,
+    key_of,
+    parse,
+    payload_of,
+)
+
+# A row that a snapshot read; a truncated table; a message that somebody wrote into PostgreSQL's log.
+SILENT = frozenset({"r", "t", "m"})
 
 _VERBS = {"c": "created", "u": "updated", "d": "deleted"}
-_WRAPPER = {"schema", "payload"}
-_SILENT = {"r", "t"}  # A row that a snapshot read; a truncated table.
+_LATEST = 2**53  # Milliseconds.
+_MARKS = frozenset({"__op", "__deleted"})  # Of ExtractNewRecordState.
 
 
 def envelope_of(value: dict[str, Any]) -> dict[str, Any] | None:
     """Return the change envelope in a JSON object, or None if there is none."""
-    inner = value["payload"] if value.keys() == _WRAPPER else value
+    inner = payload_of(value)
     if not isinstance(inner, dict) or not isinstance(inner.get("op"), str):
         return None
     source = inner.get("source")
@@ -30,7 +42,7 @@ def envelope_of(value: dict[str, Any]) -> dict[str, Any] | None:
 
 def is_tombstone(value: dict[str, Any]) -> bool:
     """Tell whether a JSON object is the converter's wrapping around nothing."""
-    return value.keys() == _WRAPPER and value["payload"] is None
+    return payload_of(value) is None
 
 
 def decode_change(record: Record, envelope: dict[str, Any], *, trace: str) -> DomainEvent | None:
@@ -38,29 +50,88 @@ def decode_change(record: Record, envelope: dict[str, Any], *, trace: str) -> Do
     Read a change envelope.
 
     Returns:
-        The event, whose data is the row after the change, or before it where it was deleted; None
-        where there is nothing to tell.
+        The event, whose data is the row after the change, or before it where it was deleted; where only the
+        record's key tells of the row, there is no data, and `DomainEvent.gap` says so.  None where there is
+        nothing to tell.
 
     Raises:
-        Undecodable: The operation is unknown, or there is no row or no table.
+        Undecodable: The operation is unknown, or there is no table, or neither a row nor a key.
     """
     operation = envelope["op"]
-    if operation in _SILENT:
+    if operation in SILENT:
         return None
     if operation not in _VERBS:
         raise Undecodable(f"unknown operation {operation[:16]!r} of a change event")
     source = envelope["source"]
+    side = "before" if operation == "d" else "after"
+    row, key = _row(envelope, side), key_of(record)
+    gap = "" if row is not None else f"the change event has no row `{side}`, only a key"
+    if row is None and not isinstance(key, dict):
+        # PostgreSQL leaves `before` out unless the table's REPLICA IDENTITY is FULL.
+        raise Undecodable(f"a change event without the row `{side}`")
     return DomainEvent(
         type=f"{_table(source)}.{_VERBS[operation]}",
         id=coordinates(record),
         source=_text(source, "name") or record.topic,
         subject="",
-        time=_time(source, otherwise=record.timestamp),
-        data=_row(envelope, "before" if operation == "d" else "after"),
-        key=key_text(record),
+        time=_time(source.get("ts_ms"), otherwise=record.timestamp),
+        data=row,
+        key=key,
+        trace=trace,
+        changed=True,
+        gap=gap,
+    )
+
+
+def unwrapped(document: dict[str, Any], headers: Mapping[str, bytes]) -> dict[str, Any] | None:
+    """
+    Return the row that a JSON object is, where it came out of its envelope on the way; None: it is no row.
+
+    It shows by what ExtractNewRecordState adds to the row or to the headers, or by the schema of Kafka Connect.
+    """
+    row = payload_of(document)
+    if not isinstance(row, dict):
+        return None
+    is_of_connect = row is not document and _is_struct(document["schema"])
+    return row if is_of_connect or _MARKS & (row.keys() | headers.keys()) else None
+
+
+def decode_row(
+    record: Record, row: dict[str, Any], headers: Mapping[str, bytes], *, trace: str
+) -> DomainEvent | None:
+    """
+    Read a row that came out of its envelope.
+
+    Returns:
+        The event.  Its type tells what happened to the row where that is known, else it is the topic.  None where
+        there is nothing to tell.
+    """
+    marks = {name: value.decode(errors="replace") for name, value in headers.items()} | row
+    operation = "d" if str(marks.get("__deleted")).lower() == "true" else marks.get("__op")
+    if operation in SILENT:
+        return None
+    table = _text(marks, "__table") or _text(marks, "__collection") or _last_part(record.topic)
+    verb = _VERBS.get(operation) if isinstance(operation, str) else None
+    return DomainEvent(
+        type=f"{table}.{verb}" if verb else record.topic,
+        id=coordinates(record),
+        source=_text(marks, "__name") or record.topic,
+        subject="",
+        time=_time(marks.get("__source_ts_ms"), otherwise=record.timestamp),
+        data=row,
+        key=key_of(record),
         trace=trace,
         changed=True,
     )
+
+
+def _is_struct(schema: Any) -> bool:
+    return isinstance(schema, dict) and schema.get("type") == "struct"
+
+
+def _last_part(topic: str) -> str:
+    """Return the name of the table in the name of its topic, ``server.schema.table``."""
+    return topic.rpartition(".")[2]
 
 
 def _table(source: dict[str, Any]) -> str:
@@ -70,23 +141,21 @@ def _table(source: dict[str, Any]) -> str:
     return table
 
 
-def _row(envelope: dict[str, Any], side: str) -> dict[str, Any]:
+def _row(envelope: dict[str, Any], side: str) -> dict[str, Any] | None:
     row = envelope.get(side)
     if isinstance(row, str):  # MongoDB's connector puts documents as JSON text.
         row = parse(row.encode(), side)
-    if not isinstance(row, dict):
-        # PostgreSQL leaves `before` out unless the table's REPLICA IDENTITY is FULL.
-        raise Undecodable(f"a change event without the row `{side}`")
+    if row is not None and not isinstance(row, dict):
+        raise Undecodable(f"the row `{side}` of a change event is no object")
     return row
 
 
-def _time(source: dict[str, Any], *, otherwise: float) -> float:
-    milliseconds = source.get("ts_ms")
-    if isinstance(milliseconds, int) and 0 < milliseconds < 2**53:
+def _time(milliseconds: Any, *, otherwise: float) -> float:
+    if isinstance(milliseconds, int) and 0 < milliseconds < _LATEST:
         return milliseconds / 1000
     return otherwise
 
 
-def _text(source: dict[str, Any], name: str) -> str:
+def _text(source: Mapping[str, Any], name: str) -> str:
     text = source.get(name)
     return text if isinstance(text, str) else ""

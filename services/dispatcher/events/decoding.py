@@ -1,9 +1,10 @@
 """
 From a record of the log to a domain event: CloudEvents, Debezium's changes, plain JSON objects.
 
-Pure.  Headers decide whether a record is a CloudEvent; otherwise the shape of the value decides.
+Pure.  Headers decide first whether a record is a CloudEvent; otherwise the shape of the value decides.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from libs.common.eventlog.records import Record
@@ -12,7 +13,7 @@ from services.dispatcher.events.event import (
     DomainEvent,
     Undecodable,
     coordinates,
-    key_text,
+    key_of,
     parse,
     valid_trace,
 )
@@ -23,31 +24,39 @@ def decode(record: Record) -> DomainEvent | None:
     Read a record.
 
     Returns:
-        The event, or None where there is nothing to tell: a tombstone, a row read by a database
-        snapshot, a truncated table.
+        The event, or None where there is nothing to tell: a tombstone, a row read by a database snapshot,
+        a truncated table, a message that somebody wrote into a database's log.
 
     Raises:
         Undecodable: It is no event that we know.
     """
-    if record.value is None:
-        return None
     headers = {name.lower(): value for name, value in record.headers}
-    if cloudevents.is_structured(headers):
+    is_structured = cloudevents.is_structured(headers)
+    if record.value is None:
+        # An event may have no data; a record that holds no event either is a tombstone.
+        has_event = cloudevents.is_whole(headers) and not is_structured
+        return cloudevents.decode_binary(record, None, headers=headers) if has_event else None
+    if is_structured:
+        cloudevents.check_structured(headers)
         return cloudevents.decode_structured(record, record.value, headers=headers)
     if cloudevents.is_binary(headers):
         return cloudevents.decode_binary(record, record.value, headers=headers)
-    trace = valid_trace(headers.get("traceparent", b"").decode(errors="replace"))
-    return _decode_json(record, record.value, trace=trace)
+    return _decode_json(record, record.value, headers)
 
 
-def _decode_json(record: Record, value: bytes, *, trace: str) -> DomainEvent | None:
+def _decode_json(record: Record, value: bytes, headers: Mapping[str, bytes]) -> DomainEvent | None:
     document = parse(value)
     if not isinstance(document, dict):
         raise Undecodable("the value is not a JSON object")
+    if cloudevents.is_envelope(document):  # As Debezium's own converter sends them.
+        return cloudevents.decode_structured(record, value, headers=headers)
+    trace = valid_trace(headers.get("traceparent", b"").decode(errors="replace"))
     if envelope := debezium.envelope_of(document):
         return debezium.decode_change(record, envelope, trace=trace)
     if debezium.is_tombstone(document):
         return None
+    if row := debezium.unwrapped(document, headers):
+        return debezium.decode_row(record, row, headers, trace=trace)
     return DomainEvent(
         type=_type(document) or record.topic,
         id=coordinates(record),
@@ -55,7 +64,7 @@ def _decode_json(record: Record, value: bytes, *, trace: str) -> DomainEvent | N
         subject="",
         time=record.timestamp,
         data=document,
-        key=key_text(record),
+        key=key_of(record),
         trace=trace,
     )
 

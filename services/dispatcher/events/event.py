@@ -6,6 +6,7 @@ Pure.  `decoding` makes events from records; this module holds what all formats 
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ _TRACEPARENT = re.compile(
 )
 
 _NESTING = (dict, list)
+_WRAPPER = {"schema", "payload"}
 _decode = msgspec.json.Decoder().decode
 
 
@@ -38,11 +40,11 @@ class DomainEvent:
         time: When it happened, UTC epoch seconds; where the event does not say, the record's
             timestamp.
         data: The decoded JSON value.
-        key: The record's key as text; may be empty.
+        key: The record's key: an object where it is a JSON object, else a text, which may be empty.
         socket_id: The connection that caused it and must not hear of it; may be empty.
         trace: W3C ``traceparent``; may be empty.
-        changed: Whether `data` is a row of somebody's database, of which a route must list what it
-            sends.
+        changed: Whether `data` is a row of somebody's database, of which a route must list what it sends.
+        gap: Why there is no data where there should be; empty: there is, or there need not be.
     """
 
     type: str
@@ -51,10 +53,11 @@ class DomainEvent:
     subject: str
     time: float
     data: Any
-    key: str = ""
+    key: Any = ""
     socket_id: str = ""
     trace: str = ""
     changed: bool = False
+    gap: str = ""
 
 
 class Undecodable(Invalid):
@@ -117,9 +120,26 @@ def coordinates(record: Record) -> str:
     return f"{record.topic}/{record.partition}/{record.offset}"
 
 
-def key_text(record: Record) -> str:
-    """Return a record's key as text; bytes that are no UTF-8 are replaced."""
-    return (record.key or b"").decode(errors="replace")
+def key_of(record: Record) -> Any:
+    """
+    Read a record's key.
+
+    Returns:
+        An object where the key is one in JSON, without the schema that Kafka Connect may put around it; else
+        its text, in which bytes that are no UTF-8 are replaced.
+    """
+    key = record.key or b""
+    if key.startswith(b"{"):
+        with suppress(Undecodable):
+            return payload_of(parse(key, "the key"))
+    return key.decode(errors="replace")
+
+
+def payload_of(document: Any) -> Any:
+    """Return what Kafka Connect's JsonConverter has put beside its schema (``schemas.enable``)."""
+    if isinstance(document, dict) and document.keys() == _WRAPPER:
+        return document["payload"]
+    return document
 
 
 def valid_trace(text: str) -> str:

@@ -149,12 +149,14 @@ class Rule:
             return "disabled"
         if self._max_age and now - event.time > self._max_age:
             return "too_old"
-        return self._holds(self._when, scope) if self._when else True
+        return self._holds(self._when, scope, gap=event.gap) if self._when else True
 
-    def _holds(self, when: Expression, scope: dict[str, Any]) -> bool | Reason:
+    def _holds(self, when: Expression, scope: dict[str, Any], *, gap: str) -> bool | Reason:
         try:
             result = when.evaluate(scope)
-        except AbsentField:
+        except AbsentField as error:
+            if gap:  # Whether the condition holds is not known, and nothing may vanish.
+                raise Unroutable(self.name, f"when: {error}: {gap}") from error
             return "absent"
         except Unevaluable as error:
             raise Unroutable(self.name, f"when: {error}") from error
@@ -174,7 +176,10 @@ class Rule:
             data = self._data(event, scope)
             name = self._event.render(scope)
             channels = dict.fromkeys(template.render(scope) for template in self._channels)
-        except (AbsentField, Unevaluable, BadChannelName, BadEventName) as error:
+        except AbsentField as error:
+            gap = f": {event.gap}" if event.gap else ""
+            raise Unroutable(self.name, f"{error}{gap}") from error
+        except (Unevaluable, BadChannelName, BadEventName) as error:
             raise Unroutable(self.name, str(error)) from error
         return [Routed(self.name, self._app, channel, name, data) for channel in channels]
 

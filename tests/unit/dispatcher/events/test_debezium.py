@@ -1,10 +1,12 @@
 """Debezium, "Data change events"."""
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import pytest
 
 from services.dispatcher.events.debezium import decode_change, envelope_of, is_tombstone
+from services.dispatcher.events.decoding import decode
 from services.dispatcher.events.event import DomainEvent, Undecodable
 from tests.unit.dispatcher.examples import OTHER_TRACE, record
 
@@ -76,7 +78,7 @@ class TestDecode:
             subject="",
             time=1_690_000_000.123,
             data=ROW,
-            key='{"id":1}',
+            key={"id": 1},
             trace=OTHER_TRACE,
             changed=True,
         )
@@ -93,8 +95,8 @@ class TestDecode:
         assert event
         assert (event.type, event.data) == ("orders.deleted", {"id": 1})
 
-    @pytest.mark.parametrize("op", ["r", "t"])
-    def test_snapshots_and_truncates_are_nothing_to_tell(self, op: str) -> None:
+    @pytest.mark.parametrize("op", ["r", "t", "m"])
+    def test_nothing_to_tell(self, op: str) -> None:
         """A connector that starts does not announce a whole table."""
         assert decoded(change(op)) is None
 
@@ -118,15 +120,11 @@ class TestDecode:
     @pytest.mark.parametrize(
         "envelope,reason",
         [
-            (change("m"), "unknown operation 'm'"),
             (change("x" * 100), f"unknown operation '{'x' * 16}'"),
             (change(source={"connector": "mysql"}), "name of its table"),
             (change(source=SOURCE | {"table": 7}), "name of its table"),
-            (change("u", after=None), "without the row `after`"),
-            (change("d", before=None), "without the row `before`"),
-            (change("d"), "without the row `before`"),
-            (change("c", after=[1]), "without the row `after`"),
-            (change("c", after="[1]"), "without the row `after`"),
+            (change("c", after=[1]), "the row `after` of a change event is no object"),
+            (change("c", after="[1]"), "the row `after` of a change event is no object"),
             (change("c", after="{"), "after is not JSON"),
         ],
     )
@@ -135,3 +133,84 @@ class TestDecode:
             decoded(envelope)
 
         assert reason in caught.value.reason
+
+    @pytest.mark.parametrize("key", [None, b"", b"1", b'"1"', b"{", b'{"schema":null,"payload":1}'])
+    @pytest.mark.parametrize(
+        "envelope,side",
+        [
+            (change("u", after=None), "after"),
+            (change("d", before=None), "before"),
+            ({"op": "d", "source": SOURCE}, "before"),
+        ],
+    )
+    def test_neither_row_nor_key(
+        self, envelope: dict[str, Any], side: str, key: bytes | None
+    ) -> None:
+        with pytest.raises(Undecodable, match=f"without the row `{side}`"):
+            decode_change(record({}, key=key), envelope, trace="")
+
+
+class TestKeyAlone:
+    """MongoDB without pre-images, and updates without the full document: the key alone says which row it is."""
+
+    @pytest.mark.parametrize(
+        "envelope,kind,side",
+        [
+            (change("d", before=None, after=None), "orders.deleted", "before"),
+            (
+                change("u", after=None, updateDescription={"updatedFields": "{}"}),
+                "orders.updated",
+                "after",
+            ),
+            ({"op": "d", "source": SOURCE}, "orders.deleted", "before"),
+        ],
+    )
+    def test_key(self, envelope: dict[str, Any], kind: str, side: str) -> None:
+        event = decoded(envelope)
+
+        assert event
+        assert (event.type, event.data, event.key) == (kind, None, {"id": 1})
+        assert event.changed
+        assert event.gap == f"the change event has no row `{side}`, only a key"
+
+
+class TestUnwrapped:
+    """ExtractNewRecordState, with and without what it may add, and with the schemas of JsonConverter."""
+
+    SCHEMA: ClassVar = {"type": "struct", "fields": []}
+
+    @pytest.mark.parametrize(
+        "value,headers,kind",
+        [
+            (ROW | {"__op": "c"}, {}, "orders.created"),
+            (ROW | {"__op": "u", "__table": "carts"}, {}, "carts.updated"),
+            (ROW | {"__op": "u", "__deleted": "false"}, {}, "orders.updated"),
+            (ROW | {"__op": "d", "__deleted": "true"}, {}, "orders.deleted"),
+            (ROW | {"__deleted": "true"}, {}, "orders.deleted"),
+            (ROW | {"__deleted": True}, {}, "orders.deleted"),
+            (ROW | {"__deleted": "false"}, {}, "shop.public.orders"),
+            (ROW, {"__op": b"d", "__table": b"carts"}, "carts.deleted"),
+            ({"schema": SCHEMA, "payload": ROW | {"__op": "c"}}, {}, "orders.created"),
+            ({"schema": SCHEMA, "payload": ROW}, {}, "shop.public.orders"),
+        ],
+    )
+    def test_row(self, value: dict[str, Any], headers: dict[str, bytes], kind: str) -> None:
+        event = decode(replace(record(value, **headers), topic="shop.public.orders"))
+
+        assert event
+        assert (event.type, event.changed) == (kind, True)
+        assert event.data.items() >= ROW.items()
+
+    @pytest.mark.parametrize("op", ["r", "t", "m"])
+    def test_nothing_to_tell(self, op: str) -> None:
+        assert decode(record(ROW | {"__op": op})) is None
+
+    @pytest.mark.parametrize(
+        "value", [ROW, {"schema": "v1", "payload": ROW}, {"schema": None, "payload": ROW}]
+    )
+    def test_other_objects(self, value: dict[str, Any]) -> None:
+        """An object that shows no sign of a row is what it always was."""
+        event = decode(record(value))
+
+        assert event
+        assert (event.data, event.changed) == (value, False)

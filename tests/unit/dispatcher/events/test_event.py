@@ -13,7 +13,7 @@ from services.dispatcher.events.event import (
     TooDeep,
     Undecodable,
     coordinates,
-    key_text,
+    key_of,
     parse,
     valid_trace,
 )
@@ -125,4 +125,19 @@ class TestRecordTexts:
         [(None, ""), (b"", ""), (b"k\xc3\xa9", "ké"), (b"\xff", "\N{REPLACEMENT CHARACTER}")],
     )
     def test_key(self, key: bytes | None, text: str) -> None:
-        assert key_text(Record("t", 0, 0, 0.0, key, b"", ())) == text
+        assert key_of(Record("t", 0, 0, 0.0, key, b"", ())) == text
+
+    @pytest.mark.parametrize(
+        "key,value",
+        [
+            (b'{"id": 7}', {"id": 7}),
+            (b'{"schema": {"type": "struct"}, "payload": {"id": 7}}', {"id": 7}),
+            (b'{"schema": {"type": "int32"}, "payload": 7}', 7),
+            (b'{"id": ', '{"id": '),
+            (b'"7"', '"7"'),
+            (b"[7]", "[7]"),
+        ],
+    )
+    def test_key_in_json(self, key: bytes, value: object) -> None:
+        """An object is one to expressions, without the schema that Kafka Connect puts around it."""
+        assert key_of(Record("t", 0, 0, 0.0, key, b"", ())) == value

@@ -1,5 +1,6 @@
 """A compiled route: errors of compilation, whether it applies, what it sends."""
 
+import re
 from typing import Any
 
 import pytest
@@ -275,3 +276,38 @@ class TestBroadcasts:
         (broadcast,) = unlimited.broadcasts(event("x" * 99_998), scope())
 
         assert len(broadcast.data) == 100_000
+
+
+class TestGap:
+    """A change event of which only the key came: what the key says can be sent, the rest is said in a dead letter."""
+
+    GAP = "the change event has no row `before`, only a key"
+
+    def happened(self) -> DomainEvent:
+        return event(None, key={"id": 7}, changed=True, gap=self.GAP)
+
+    def test_key_serves(self) -> None:
+        fields = {"when": "key.id > 5", "channels": ["row.{key.id}"], "data": {"id": "key.id"}}
+        here, seen = rule(**fields), scope({}, key={"id": 7})
+
+        assert here.applies(self.happened(), seen, now=NOW) is True
+        (broadcast,) = here.broadcasts(self.happened(), seen)
+
+        assert (broadcast.channel, broadcast.data) == ("row.7", '{"id":7}')
+
+    def test_condition_needs_the_row(self) -> None:
+        """Whether it holds is not known, so the event may not vanish."""
+        with pytest.raises(Unroutable, match=re.escape(self.GAP)):
+            rule(when="data.tenant == 'a'").applies(self.happened(), scope({}), now=NOW)
+
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {"channels": ["row.{data.id}"], "data": {"id": "key.id"}},
+            {"event": "{data.kind}", "data": {"id": "key.id"}},
+            {"data": {"id": "data.id"}},
+        ],
+    )
+    def test_template_needs_the_row(self, fields: dict[str, Any]) -> None:
+        with pytest.raises(Unroutable, match=re.escape(self.GAP)):
+            rule(**fields).broadcasts(self.happened(), scope({}, key={"id": 7}))

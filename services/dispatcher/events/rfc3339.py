@@ -1,0 +1,37 @@
+"""
+Instants in words, as RFC 3339 has them.
+
+Pure.  Stricter than what Python reads: a ``T`` between date and time, a colon in the offset.  And more lenient: a leap
+second is a time (RFC 3339, 5.6 and 5.7), and is the same instant as the second that follows it.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+# RFC 3339, 5.6: "T" and "Z" may be in lower case, and a fraction has any number of digits.
+_INSTANT = re.compile(
+    r"(\d{4}-\d\d-\d\dT\d\d:\d\d:)(\d\d)((?:\.\d+)?)(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE
+)
+
+
+def instant(text: str) -> float:
+    """
+    Read an instant.
+
+    Returns:
+        UTC epoch seconds.
+
+    Raises:
+        ValueError: It is none.
+    """
+    found = _INSTANT.fullmatch(text)
+    if found is None:
+        raise ValueError("not an RFC 3339 time with a zone")
+    before, second, fraction, zone = found.groups()
+    if second != "60":
+        return datetime.fromisoformat(text.upper()).timestamp()
+    follows = datetime.fromisoformat(f"{before}59{zone}".upper()) + timedelta(seconds=1)
+    epoch = follows.timestamp()
+    if epoch % 86_400 or datetime.fromtimestamp(epoch, tz=UTC).day != 1:
+        raise ValueError("no leap second can be then")
+    return epoch + float(f"0{fraction}")

@@ -1,0 +1,60 @@
+"""RFC 3339, 5.6: "Internet Date/Time Format"."""
+
+import pytest
+
+from services.dispatcher.events.rfc3339 import instant
+
+NEW_YEAR_2017 = 1_483_228_800.0
+
+
+class TestInstant:
+    """What is a time."""
+
+    @pytest.mark.parametrize(
+        "text,epoch",
+        [
+            ("2016-12-31T23:59:59Z", NEW_YEAR_2017 - 1),
+            ("2016-12-31t23:59:59z", NEW_YEAR_2017 - 1),
+            ("2016-12-31T23:59:59.5Z", NEW_YEAR_2017 - 0.5),
+            ("2016-12-31T23:59:59.123456789Z", NEW_YEAR_2017 - 1 + 0.123456),
+            ("2017-01-01T05:29:59+05:30", NEW_YEAR_2017 - 1),
+            ("2016-12-31T15:59:59-08:00", NEW_YEAR_2017 - 1),
+            ("2017-01-01T00:00:00-00:00", NEW_YEAR_2017),
+        ],
+    )
+    def test_read(self, text: str, epoch: float) -> None:
+        assert instant(text) == pytest.approx(epoch, abs=1e-6)
+
+    @pytest.mark.parametrize(
+        "text,epoch",
+        [
+            ("2016-12-31T23:59:60Z", NEW_YEAR_2017),
+            ("2016-12-31t23:59:60z", NEW_YEAR_2017),
+            ("2016-12-31T23:59:60.25Z", NEW_YEAR_2017 + 0.25),
+            ("2016-12-31T15:59:60-08:00", NEW_YEAR_2017),
+            ("2017-01-01T05:29:60+05:30", NEW_YEAR_2017),
+            ("2015-06-30T23:59:60Z", 1_435_708_800.0),
+        ],
+    )
+    def test_leap_second(self, text: str, epoch: float) -> None:
+        """RFC 3339, 5.7: the last second of a month in UTC may be the sixtieth."""
+        assert instant(text) == epoch
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            *("", "yesterday", "1483228799", "2016-12-31", "2016-12-31T23:59Z"),
+            *("2016-12-31 23:59:59Z", "2016-12-31_23:59:59Z", "2016-12-31T23:59:59"),
+            *("2016-12-31T23:59:59+0530", "2016-12-31T23:59:59+05", "2016-12-31T23:59:59 Z"),
+            *("2016-12-31T23:59:59,5Z", "2016-12-31T23:59:59.Z", "2016-12-31T24:00:00Z"),
+            *("2016-13-01T00:00:00Z", "2016-02-30T00:00:00Z", "0000-01-01T00:00:00Z"),
+            *("2016-12-31T23:59:61Z", "2016-12-31T12:00:60Z", "2016-12-30T23:59:60Z"),
+            *("2016-12-31T23:59:59+24:00", "2016-12-31T23:59:60+05:30", "٢٠١٦-12-31T23:59:59Z"),
+            "2016-12-31T23:59:59Z\n",
+        ],
+    )
+    def test_refused(self, text: str) -> None:
+        with pytest.raises(
+            ValueError, match=r"RFC 3339|leap|must be|out of|Invalid|day|month|hour"
+        ):
+            instant(text)
