@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from libs.common.errors import Invalid
+from libs.common.json_text import is_whole
 
 MAX_NAME = 164  # Characters, prefix included (Pusher, "Channel naming conventions").
 MAX_USER_ID = 128  # Characters (Pusher, "Presence channels").
@@ -128,13 +129,15 @@ def check_event(name: str, *, longest: int = MAX_EVENT) -> None:
     Check the name of an event that comes from outside.
 
     Raises:
-        BadEventName: It is empty, longer than ``longest`` characters, or begins with a reserved
-            prefix.
+        BadEventName: It is empty, longer than ``longest`` characters, begins with a reserved prefix, or has half of
+            a surrogate pair.
     """
     if not name:
         raise BadEventName(name, "it is empty")
     if len(name) > longest:
         raise BadEventName(name, f"it is longer than {longest} characters")
+    if not is_whole(name):
+        raise BadEventName(name, "it has half of a surrogate pair")
     for prefix in RESERVED_EVENTS:
         if name.startswith(prefix):
             raise BadEventName(name, f"names that begin with {prefix} are reserved")

@@ -119,7 +119,7 @@ class Expression:
         except LookupError as error:
             raise AbsentField(self.source, str(error.args[0])) from error
         except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:
-            raise Unevaluable(self.source, str(error)[:200]) from error
+            raise Unevaluable(self.source, _reason(error)) from error
 
     def fields(self, name: str) -> frozenset[str] | None:
         """Name the fields of a variable that it can touch; None: it may be any."""
@@ -137,6 +137,13 @@ class Expression:
 
     def _needed(self, variables: Mapping[str, Any]) -> dict[str, Any]:
         return {name: _narrowed(variables[name], self._fields[name]) for name in self.names}
+
+
+def _reason(error: Exception) -> str:
+    text = str(error)
+    # The engine's texts are UTF-8; that they cannot be said in it is all that can be wrong with one.
+    is_half = text.endswith("Failed to convert Python object of type str to Value")
+    return "a text that it needs has half of a surrogate pair" if is_half else text[:200]
 
 
 def _compile(source: str) -> cel.Program:

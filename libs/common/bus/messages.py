@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import msgspec
 
 from libs.common.channels import Channel
+from libs.common.json_text import write
 
 VERSION = 1
 
@@ -25,7 +26,6 @@ class _Header(msgspec.Struct, frozen=True, omit_defaults=True):
 
 _encode_header = msgspec.json.Encoder().encode
 _decode_header = msgspec.json.Decoder(_Header).decode
-_encode_text = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +175,7 @@ def event_frame(channel: str, event: str, data: str | None, *, user_id: str | No
         message["data"] = data
     if user_id is not None:
         message["user_id"] = user_id
-    return _encode_text(message)
+    return write(message)
 
 
 def pack(broadcast: Broadcast) -> bytes:

@@ -16,6 +16,7 @@ from libs.common.apps.limits import Limits, exceeds
 from libs.common.bus.messages import Broadcast, Publication, event_frame
 from libs.common.channels import Channel, check_channel, check_event, check_socket_id
 from libs.common.errors import Invalid
+from libs.common.json_text import JsonReader
 from services.dispatcher.api.queries import Attributes, attributes_of
 
 T = TypeVar("T")
@@ -76,8 +77,8 @@ class Reader(Protocol):
         """See `read_event`."""
 
 
-_event = msgspec.json.Decoder(PostedEvent)
-_batch = msgspec.json.Decoder(Batch)
+_event = JsonReader(PostedEvent)
+_batch = JsonReader(Batch)
 
 
 def read_event(app: App, body: bytes, *, now: float, token: str = "") -> Post:
@@ -135,9 +136,9 @@ def read_former(
     return _post(app, [(event, channel)], now=now, token=token)
 
 
-def _decode(decoder: "msgspec.json.Decoder[T]", body: bytes) -> T:
+def _decode(reader: JsonReader[T], body: bytes) -> T:
     try:
-        return decoder.decode(body)
+        return reader.read(body)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise BadRequest(f"the body cannot be read: {error}") from error
 
@@ -173,5 +174,5 @@ def _check(event: PostedEvent, channel: str, limits: Limits) -> None:
     if event.socket_id:
         check_socket_id(event.socket_id)
     check_channel(channel, longest=limits.longest_channel_name)
-    if exceeds(len(event.data.encode()), limits.payload_bytes):
+    if exceeds(len(event.data.encode(errors="surrogatepass")), limits.payload_bytes):
         raise PayloadTooLarge(limits.payload_bytes)

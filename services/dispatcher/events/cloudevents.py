@@ -17,6 +17,7 @@ import msgspec
 
 from libs.common.channels import BadSocketId, check_socket_id
 from libs.common.eventlog.records import NewRecord, Record
+from libs.common.json_text import JsonReader
 from services.dispatcher.events import debezium
 from services.dispatcher.events.event import (
     DomainEvent,
@@ -81,7 +82,7 @@ class _Attributes(msgspec.Struct, frozen=True):
     def key(self) -> bytes | None:
         """The key that keeps related events in order (CloudEvents, "Partitioning"), or subject."""
         key = self.partitionkey or self.subject
-        return key.encode() if key else None
+        return key.encode(errors="surrogatepass") if key else None
 
 
 class _Envelope(_Attributes, frozen=True):
@@ -92,8 +93,8 @@ class _Envelope(_Attributes, frozen=True):
 
 
 _ATTRIBUTE_NAMES = frozenset(_Attributes.__struct_fields__) - {"datacontenttype"}
-_decode_envelope = msgspec.json.Decoder(_Envelope).decode
-_decode_batch = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_envelope = JsonReader(_Envelope)
+_batch = JsonReader(list[msgspec.Raw])
 
 
 def is_structured(headers: Mapping[str, bytes]) -> bool:
@@ -186,7 +187,7 @@ def _event(
 def _open(document: bytes | msgspec.Raw) -> tuple[_Envelope, Any]:
     """Read and check an event in the JSON format, and its data."""
     try:
-        envelope = _decode_envelope(document)
+        envelope = _envelope.read(document)
     except RecursionError as error:
         raise TooDeep("the CloudEvent") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -205,8 +206,8 @@ def _data(envelope: _Envelope) -> Any:
         return None
     value = parse(envelope.data, "data")
     # JSON event format, 3.1.1: a text stands for the content of what is no JSON.
-    if isinstance(value, str) and not _is_json(_media_type(content_type)):
-        return _content(content_type, value.encode())
+    if isinstance(value, str) and not _is_json(media_type := _media_type(content_type)):
+        return value if _is_text(media_type) else _base64(value.encode(errors="surrogatepass"))
     return value
 
 
@@ -225,11 +226,15 @@ def _content(content_type: str, body: bytes) -> Any:
     if _is_json(media_type):
         return parse(body, "data") if body else None
     if not _is_text(media_type):
-        return base64.b64encode(body).decode()
+        return _base64(body)
     try:
         return body.decode()
     except UnicodeDecodeError as error:
         raise Undecodable("data of a text type is not UTF-8") from error
+
+
+def _base64(body: bytes) -> str:
+    return base64.b64encode(body).decode()
 
 
 def _is_json(media_type: str) -> bool:
@@ -284,7 +289,7 @@ _Headers = tuple[tuple[str, bytes], ...]
 
 def _split(body: bytes) -> list[msgspec.Raw]:
     try:
-        return _decode_batch(body)
+        return _batch.read(body)
     except RecursionError as error:
         raise TooDeep("the batch") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

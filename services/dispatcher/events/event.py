@@ -14,6 +14,7 @@ import msgspec
 
 from libs.common.errors import Invalid
 from libs.common.eventlog.records import Record
+from libs.common.json_text import JsonReader
 
 MAX_DEPTH = 64  # Levels of nesting.  CEL's conversion overflows the C stack somewhere beyond 5,000.
 
@@ -24,7 +25,7 @@ _TRACEPARENT = re.compile(
 
 _NESTING = (dict, list)
 _WRAPPER = {"schema", "payload"}
-_decode = msgspec.json.Decoder().decode
+_any = JsonReader(object)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def parse(text: bytes | msgspec.Raw, what: str = "the value") -> Any:
             deeper than `MAX_DEPTH`.
     """
     try:
-        value = _decode(text)
+        value = _any.read(text)
     except RecursionError as error:
         raise TooDeep(what) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from fnmatch import translate
 from typing import Any, Literal
 
-import msgspec
-
 from libs.common.apps.limits import Limits, exceeds
 from libs.common.channels import BadChannelName, BadEventName
 from libs.common.errors import Invalid, Misconfigured
 from libs.common.expressions import AbsentField, BadRule, Expression, Unevaluable
+from libs.common.json_text import write
 from services.dispatcher.events.event import DomainEvent
 from services.dispatcher.routing.names import ChannelTemplate, EventTemplate
 from services.dispatcher.routing.scope import compiled
@@ -26,7 +25,6 @@ Reason = Literal["absent", "disabled", "too_old"]
 
 # As fnmatch reads it: a bracket that comes first is a member.
 _CLASS = re.compile(r"\[!?+\]?+[^]]*\]")
-_encode = msgspec.json.Encoder().encode
 
 
 class BadRoute(Misconfigured):
@@ -192,7 +190,7 @@ class Rule:
         if self._projection:
             value = {name: field.evaluate(scope) for name, field in self._projection}
         try:
-            text = _encode(value)
+            text = write(value)
         except TypeError as error:  # A map whose keys are true and false, for one.
             raise Unroutable(self.name, f"data cannot be told in JSON: {error}") from error
         if exceeds(len(text), self._max_payload):

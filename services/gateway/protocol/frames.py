@@ -12,6 +12,7 @@ import msgspec
 
 from libs.common.channels import MAX_CLAIMS, MAX_USER_ID
 from libs.common.errors import Invalid
+from libs.common.json_text import JsonReader, is_whole, write
 
 CLIENT_PREFIX = "client-"
 PONG = b'{"event":"pusher:pong","data":"{}"}'
@@ -114,15 +115,14 @@ class _ChannelData(msgspec.Struct, frozen=True):
     user_info: msgspec.Raw = msgspec.Raw(b"null")
 
 
-_message = msgspec.json.Decoder(Message)
-_text = msgspec.json.Decoder(str)
-_subscribe = msgspec.json.Decoder(Subscribe)
-_unsubscribe = msgspec.json.Decoder(Unsubscribe)
-_sign_in = msgspec.json.Decoder(SignIn)
-_user_data = msgspec.json.Decoder(_UserData)
-_channel_data = msgspec.json.Decoder(_ChannelData)
-_holder = msgspec.json.Decoder(Holder)
-_encode = msgspec.json.Encoder().encode
+_message = JsonReader(Message)
+_text = JsonReader(str)
+_subscribe = JsonReader(Subscribe, takes_halves=False)
+_unsubscribe = JsonReader(Unsubscribe, takes_halves=False)
+_sign_in = JsonReader(SignIn, takes_halves=False)
+_user_data = JsonReader(_UserData)
+_channel_data = JsonReader(_ChannelData)
+_holder = JsonReader(Holder, takes_halves=False)
 
 
 def parse(text: bytes | str) -> Message:
@@ -164,7 +164,7 @@ def parse_user(user_data: str) -> User:
             characters; or its ``claims`` are too long.
     """
     data = _decode(_user_data, user_data, "user_data")
-    if not 0 < len(data.id) <= MAX_USER_ID:
+    if not 0 < len(data.id) <= MAX_USER_ID or not is_whole(data.id):
         raise BadMessage(f"the id of user_data must have 1 to {MAX_USER_ID} characters")
     if len(bytes(data.claims)) > MAX_CLAIMS:
         raise BadMessage(f"the claims of user_data may have {MAX_CLAIMS} bytes")
@@ -181,7 +181,7 @@ def parse_member(channel_data: str) -> Member:
     """
     data = _decode(_channel_data, channel_data, "channel_data")
     user_id = str(data.user_id)
-    if not 0 < len(user_id) <= MAX_USER_ID:
+    if not 0 < len(user_id) <= MAX_USER_ID or not is_whole(user_id):
         raise BadMessage(f"user_id must have 1 to {MAX_USER_ID} characters")
     return Member(user_id, bytes(data.user_info).decode())
 
@@ -189,7 +189,7 @@ def parse_member(channel_data: str) -> Member:
 def parse_holder(channel_data: str | None) -> Holder:
     """Read whose permission it is; another back end's ``channel_data`` may say nothing of it."""
     try:
-        return _holder.decode(channel_data) if channel_data else Holder()
+        return _holder.read(channel_data) if channel_data else Holder()
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return Holder()
 
@@ -212,9 +212,9 @@ def client_data(data: msgspec.Raw) -> str | None:
         raise BadMessage(f"data cannot be read: {error}") from error
 
 
-def _decode(decoder: "msgspec.json.Decoder[T]", text: bytes | str, what: str) -> T:
+def _decode(reader: JsonReader[T], text: bytes | str, what: str) -> T:
     try:
-        return decoder.decode(text)
+        return reader.read(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise BadMessage(f"{what} cannot be read: {error}") from error
 
@@ -223,7 +223,7 @@ def _unwrapped(data: msgspec.Raw) -> bytes:
     """Some SDKs send ``data`` as a string of JSON, as the server does."""
     raw = bytes(data)
     if raw.startswith(b'"'):
-        return _decode(_text, raw, "data").encode()
+        return _decode(_text, raw, "data").encode(errors="surrogatepass")
     return raw
 
 
@@ -235,7 +235,7 @@ def established(socket_id: str, activity_timeout: int) -> bytes:
 
 def error(code: int, message: str) -> bytes:
     """Tell what was wrong; the connection stays open unless a Close frame follows."""
-    return _encode({"event": "pusher:error", "data": {"code": code, "message": message}})
+    return write({"event": "pusher:error", "data": {"code": code, "message": message}})
 
 
 def signed_in(user_data: str) -> bytes:
@@ -278,7 +278,7 @@ def refused(channel: str, kind: str, message: str, *, status: int) -> bytes:
         status: An HTTP status, as pusher-js reports those of its own requests.
     """
     data = {"type": kind, "error": message, "status": status}
-    return _encode({"event": "pusher:subscription_error", "channel": channel, "data": data})
+    return write({"event": "pusher:subscription_error", "channel": channel, "data": data})
 
 
 def cache_miss(channel: str) -> bytes:
@@ -307,8 +307,8 @@ def _message_of(event: str, data: str, channel: str | None = None) -> bytes:
     message = {"event": event, "data": data}
     if channel is not None:
         message["channel"] = channel
-    return _encode(message)
+    return write(message)
 
 
 def _json(data: Any) -> str:
-    return _encode(data).decode()
+    return write(data).decode()

@@ -276,3 +276,39 @@ class TestBatch:
         """
         with suppress(Invalid):
             assert all(each.channel.app == "1" for each in read_batch(body))
+
+
+class TestHalfAnEmoji:
+    """Half a surrogate pair passes in an event's data, and in nothing else."""
+
+    def test_data(self) -> None:
+        body = rb'{"name":"moved","data":"a\ud83d","channels":["a"]}'
+
+        (publication,) = read_event(body)
+
+        assert publication.broadcast.frame == rb'{"event":"moved","channel":"a","data":"a\ud83d"}'
+
+    def test_size(self) -> None:
+        """Half a pair counts as three bytes, as any character of its kind."""
+        assert read_event(rb'{"name":"moved","data":"1234567\ud83d","channels":["a"]}')
+        assert (
+            refusal(
+                read_event, rb'{"name":"moved","data":"12345678\ud83d","channels":["a"]}'
+            ).status
+            == 413
+        )
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            rb'{"name":"\ud83d","data":"","channels":["a"]}',
+            rb'{"name":"moved","data":"","channels":["\ud83d"]}',
+            rb'{"name":"moved","data":"","channels":["a"],"socket_id":"\ud83d"}',
+            rb'{"name":"moved","data":"\ud83d","channels":["a"]',
+        ],
+    )
+    def test_elsewhere(self, body: bytes) -> None:
+        error = refusal(read_event, body)
+
+        assert error.status == 400
+        assert "truncated" not in str(error)

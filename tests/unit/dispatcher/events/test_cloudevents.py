@@ -290,3 +290,32 @@ class TestBinary:
     )
     def test_broken(self, headers: dict[str, bytes], reason: str) -> None:
         assert reason in refusal(b"\xff", **(BINARY_HEADERS | headers))
+
+
+class TestHalfAnEmoji:
+    """``JSON.stringify`` writes half a surrogate pair where a text was cut; nobody here looks into data."""
+
+    HALF = r'{"t":"a\ud83d"}'
+
+    def test_structured(self) -> None:
+        value = msgspec.json.encode(structured())[:-1] + f',"data":{self.HALF}}}'.encode()
+
+        assert read(value, **STRUCTURED_HEADER).data == {"t": "a\ud83d"}
+        assert read(value).data == {"t": "a\ud83d"}
+
+    def test_text(self) -> None:
+        envelope = msgspec.json.encode(structured(datacontenttype="text/plain"))
+        value = envelope[:-1] + rb',"data":"\ud83d"}'
+
+        assert read(value, **STRUCTURED_HEADER).data == "\ud83d"
+
+    def test_binary(self) -> None:
+        assert read(self.HALF.encode(), **BINARY_HEADERS).data == {"t": "a\ud83d"}
+
+    def test_plain(self) -> None:
+        assert read(self.HALF.encode()).data == {"t": "a\ud83d"}
+
+    def test_change(self) -> None:
+        row = f'{{"op":"c","after":{self.HALF},"source":{{"table":"t"}}}}'
+
+        assert read(row.encode()).data == {"t": "a\ud83d"}

@@ -1,7 +1,7 @@
 """A compiled route: errors of compilation, whether it applies, what it sends."""
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -311,3 +311,43 @@ class TestGap:
     def test_template_needs_the_row(self, fields: dict[str, Any]) -> None:
         with pytest.raises(Unroutable, match=re.escape(self.GAP)):
             rule(**fields).broadcasts(self.happened(), scope({}, key={"id": 7}))
+
+
+class TestHalfAnEmoji:
+    """A text that was cut within an emoji passes where nothing looks into it."""
+
+    HALF: ClassVar = {"t": "a\ud83d", "n": 1}
+
+    @pytest.mark.parametrize(
+        "data,text",
+        [
+            ({}, r'{"t":"a\ud83d","n":1}'),
+            ({"t": "data.t"}, r'{"t":"a\ud83d"}'),
+            ({"n": "data.n + 1"}, '{"n":2}'),
+        ],
+    )
+    def test_passes(self, data: dict[str, str], text: str) -> None:
+        (broadcast,) = sent(self.HALF, when="data.n == 1", data=data)
+
+        assert broadcast.data == text
+
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {"data": {"t": "data.t + 'x'"}},
+            {"data": {"t": "size(data.t)"}},
+            {"event": "{string(data.t)}"},
+        ],
+    )
+    def test_needed(self, fields: dict[str, Any]) -> None:
+        with pytest.raises(Unroutable, match="half of a surrogate pair"):
+            sent(self.HALF, **fields)
+
+    def test_condition(self) -> None:
+        with pytest.raises(Unroutable, match="half of a surrogate pair"):
+            applies(event(self.HALF), when="data.t == 'x'")
+
+    @pytest.mark.parametrize("fields", [{"channels": ["a.{data.t}"]}, {"event": "{data.t}"}])
+    def test_names(self, fields: dict[str, Any]) -> None:
+        with pytest.raises(Unroutable, match=r"invalid|half"):
+            sent(self.HALF, **fields)

@@ -1,0 +1,158 @@
+r"""
+JSON of any origin: read and written by msgspec, and by Python's own where half a surrogate pair stands in a text.
+
+Pure.  ``"\ud83d"`` is such a half: ``JSON.stringify`` writes it when a text was cut within an emoji.  RFC 8259 (8.2)
+allows it and calls what becomes of it unpredictable; msgspec refuses it.  Here it passes unchanged: in Python it is a
+lone surrogate, which goes out as the escape that it came as.  No text of ours needs the second reader, so it is asked
+only after the first has failed.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from math import isfinite
+from typing import Any, Generic, TypeVar, get_args, get_origin
+
+import msgspec
+
+T = TypeVar("T")
+
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+_SPACE = re.compile(r"[ \t\n\r]*")
+_encode = msgspec.json.Encoder().encode
+
+
+class JsonReader(Generic[T]):
+    """
+    Reads JSON as values of one type.
+
+    Args:
+        kind: As msgspec takes it.  `msgspec.Raw` may stand for the whole, for the fields of a struct, and for the
+            elements of a list or an object.
+        takes_halves: Whether half a surrogate pair may stand in a text; if not, it is refused with that reason.
+    """
+
+    __slots__ = ("_decoder", "_kind", "_takes_halves")
+
+    def __init__(self, kind: type[T], *, takes_halves: bool = True) -> None:
+        self._kind = kind
+        self._takes_halves = takes_halves
+        self._decoder = msgspec.json.Decoder(kind)
+
+    def read(self, text: bytes | str | msgspec.Raw) -> T:
+        """
+        Read a document.
+
+        Raises:
+            msgspec.DecodeError: It is no JSON, has a number out of range, or is not of the type.
+            UnicodeDecodeError: It is not UTF-8.
+            RecursionError: It is nested too deeply.
+        """
+        try:
+            return self._decoder.decode(text)
+        except msgspec.ValidationError:
+            raise
+        except msgspec.DecodeError:
+            plain = text.encode() if isinstance(text, str) else bytes(text)
+            if not _HALF.search(plain):
+                raise
+        parts = _parts(plain.decode(), self._kind)
+        if not self._takes_halves:
+            raise msgspec.DecodeError("a text has half of a surrogate pair")
+        return msgspec.convert(parts, self._kind)
+
+
+def write(value: Any) -> bytes:
+    """
+    Write a value as JSON.
+
+    Raises:
+        TypeError: JSON has no such value.
+    """
+    try:
+        return _encode(value)
+    except UnicodeEncodeError:
+        return json.dumps(value, separators=(",", ":"), default=_plain).encode()
+
+
+def is_whole(text: str) -> bool:
+    """Tell whether a text has no half of a surrogate pair, so that UTF-8 can say it."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _parts(text: str, kind: Any) -> Any:
+    """Read a document of which some parts may be wanted as they are."""
+    value = _loads(text)
+    if kind is msgspec.Raw:
+        return msgspec.Raw(text.strip().encode())
+    if isinstance(value, dict) and (raw := _raw_fields(kind, value)):
+        members = dict(_members(text))
+        return value | {name: msgspec.Raw(members[name].encode()) for name in raw}
+    if isinstance(value, list) and _is_raw_inside(kind):
+        return [msgspec.Raw(part.encode()) for _, part in _members(text)]
+    return value
+
+
+def _loads(text: str) -> Any:
+    try:
+        return json.loads(text, parse_float=_float, parse_constant=_refuse)
+    except ValueError as error:
+        raise msgspec.DecodeError(f"JSON is malformed: {error}") from error
+
+
+def _raw_fields(kind: Any, value: dict[str, Any]) -> set[str]:
+    """Name the fields that are wanted as they are."""
+    if _is_raw_inside(kind):
+        return set(value)
+    if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
+        return set()
+    wanted = {
+        field.encode_name for field in msgspec.structs.fields(kind) if field.type is msgspec.Raw
+    }
+    return wanted & value.keys()
+
+
+def _is_raw_inside(kind: Any) -> bool:
+    return get_origin(kind) in {list, tuple, dict} and msgspec.Raw in get_args(kind)
+
+
+def _members(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the members of a valid object, or the elements of a list under no name, each as it is written."""
+    decoder = json.JSONDecoder()
+    is_object = text.lstrip().startswith("{")
+    at = _after(text, _after(text, 0) + 1)
+    while text[at] not in "]}":
+        name = ""
+        if is_object:
+            name, at = decoder.raw_decode(text, at)
+            at = _after(text, _after(text, at) + 1)
+        _, end = decoder.raw_decode(text, at)
+        yield name, text[at:end]
+        at = _after(text, end)
+        if text[at] == ",":
+            at = _after(text, at + 1)
+
+
+def _after(text: str, at: int) -> int:
+    """Pass over white space."""
+    space = _SPACE.match(text, at)
+    return space.end() if space else at
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if not isfinite(value):
+        raise ValueError("number out of range")
+    return value
+
+
+def _refuse(text: str) -> Any:
+    raise ValueError(f"{text} is no value")
+
+
+def _plain(value: Any) -> Any:
+    return (
+        _loads(bytes(value).decode())
+        if isinstance(value, msgspec.Raw)
+        else msgspec.to_builtins(value)
+    )
