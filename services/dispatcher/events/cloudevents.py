@@ -18,6 +18,7 @@ import msgspec
 from libs.common.channels import BadSocketId, check_socket_id
 from libs.common.eventlog.records import NewRecord, Record
 from libs.common.json_text import JsonReader
+from libs.common.rfc3339 import instant
 from services.dispatcher.events import debezium
 from services.dispatcher.events.event import (
     DomainEvent,
@@ -27,7 +28,6 @@ from services.dispatcher.events.event import (
     parse,
     valid_trace,
 )
-from services.dispatcher.events.rfc3339 import instant
 
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"

@@ -1,8 +1,10 @@
 """RFC 3339, 5.6: "Internet Date/Time Format"."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from services.dispatcher.events.rfc3339 import instant
+from libs.common.rfc3339 import instant, text_of
 
 NEW_YEAR_2017 = 1_483_228_800.0
 
@@ -58,3 +60,30 @@ class TestInstant:
             ValueError, match=r"RFC 3339|leap|must be|out of|Invalid|day|month|hour"
         ):
             instant(text)
+
+
+class TestTextOf:
+    """An instant in words, as JavaScript writes it."""
+
+    @pytest.mark.parametrize(
+        "seconds,text",
+        [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (1_700_000_000.5, "2023-11-14T22:13:20.500Z"),
+            (1_700_000_000.0004, "2023-11-14T22:13:20.000Z"),
+            (1_699_999_999.9996, "2023-11-14T22:13:20.000Z"),
+            (-1, "1969-12-31T23:59:59.000Z"),
+            (253_402_300_799, "9999-12-31T23:59:59.000Z"),
+        ],
+    )
+    def test_written(self, seconds: float, text: str) -> None:
+        assert text_of(seconds) == text
+
+    @pytest.mark.parametrize("seconds", [1e12, -1e12, 1e300, float("inf"), float("nan")])
+    def test_refused(self, seconds: float) -> None:
+        with pytest.raises(ValueError, match=r"no instant|cannot convert"):
+            text_of(seconds)
+
+    @given(st.integers(-62_135_596_800_000, 253_402_300_799_000))
+    def test_read_again(self, milliseconds: int) -> None:
+        assert instant(text_of(milliseconds / 1000)) == pytest.approx(milliseconds / 1000, abs=1e-4)

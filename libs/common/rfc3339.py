@@ -8,6 +8,7 @@ second is a time (RFC 3339, 5.6 and 5.7), and is the same instant as the second 
 import re
 from datetime import UTC, datetime, timedelta
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # RFC 3339, 5.6: "T" and "Z" may be in lower case, and a fraction has any number of digits.
 _INSTANT = re.compile(
     r"(\d{4}-\d\d-\d\dT\d\d:\d\d:)(\d\d)((?:\.\d+)?)(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE
@@ -35,3 +36,20 @@ def instant(text: str) -> float:
     if epoch % 86_400 or datetime.fromtimestamp(epoch, tz=UTC).day != 1:
         raise ValueError("no leap second can be then")
     return epoch + float(f"0{fraction}")
+
+
+def text_of(seconds: float) -> str:
+    """
+    Write an instant, in UTC, to the millisecond: ``2026-01-02T03:04:05.006Z``, as JavaScript's ``toISOString`` does.
+
+    Args:
+        seconds: UTC epoch seconds.
+
+    Raises:
+        ValueError: It is beyond the year 9999, before the year 1, or no number.
+    """
+    try:
+        moment = _EPOCH + timedelta(milliseconds=round(seconds * 1000))
+    except OverflowError as error:
+        raise ValueError("no instant of the years 1 to 9999") from error
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
