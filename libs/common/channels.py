@@ -129,8 +129,8 @@ def check_event(name: str, *, longest: int = MAX_EVENT) -> None:
     Check the name of an event that comes from outside.
 
     Raises:
-        BadEventName: It is empty, longer than ``longest`` characters, begins with a reserved prefix, or has half of
-            a surrogate pair.
+        BadEventName: It is empty, longer than ``longest`` characters, begins with a reserved
+            prefix, or has half of a surrogate pair.
     """
     if not name:
         raise BadEventName(name, "it is empty")

@@ -1,9 +1,10 @@
 """
 Any text as a part of a channel's name, and back.
 
-Pure.  Names may have letters, digits and a few signs, and full stops part them; ids of identity providers have more:
-``auth0|5f``, ``did:web:x``.  Here ASCII's letters and digits, ``_`` and ``-`` stand for themselves, and each other byte of
-UTF-8 for ``=`` and two digits in hexadecimal: ``auth0=7C5f``.  Each text has one such spelling, and no other is read.
+Pure.  Names may have letters, digits and a few signs, and full stops part them; ids of identity
+providers have more: ``auth0|5f``, ``did:web:x``.  Here ASCII's letters and digits, ``_`` and ``-``
+stand for themselves, and each other byte of UTF-8 for ``=`` and two digits in hexadecimal:
+``auth0=7C5f``.  Each text has one such spelling, and no other is read.
 """
 
 import re

@@ -141,7 +141,7 @@ class Expression:
 
 def _reason(error: Exception) -> str:
     text = str(error)
-    # The engine's texts are UTF-8; that they cannot be said in it is all that can be wrong with one.
+    # The engine's texts are UTF-8: nothing else can be wrong with one.
     is_half = text.endswith("Failed to convert Python object of type str to Value")
     return "a text that it needs has half of a surrogate pair" if is_half else text[:200]
 

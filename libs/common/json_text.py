@@ -1,10 +1,11 @@
 r"""
-JSON of any origin: read and written by msgspec, and by Python's own where half a surrogate pair stands in a text.
+JSON of any origin: read and written by msgspec, and by Python's own where half a surrogate pair
+stands in a text.
 
-Pure.  ``"\ud83d"`` is such a half: ``JSON.stringify`` writes it when a text was cut within an emoji.  RFC 8259 (8.2)
-allows it and calls what becomes of it unpredictable; msgspec refuses it.  Here it passes unchanged: in Python it is a
-lone surrogate, which goes out as the escape that it came as.  No text of ours needs the second reader, so it is asked
-only after the first has failed.
+Pure.  ``"\ud83d"`` is such a half: ``JSON.stringify`` writes it when a text was cut within an
+emoji.  RFC 8259 (8.2) allows it and calls what becomes of it unpredictable; msgspec refuses it.
+Here it passes unchanged: in Python it is a lone surrogate, which goes out as the escape that it
+came as.  No text of ours needs the second reader, so it is asked only after the first has failed.
 """
 
 import json
@@ -27,9 +28,10 @@ class JsonReader(Generic[T]):
     Reads JSON as values of one type.
 
     Args:
-        kind: As msgspec takes it.  `msgspec.Raw` may stand for the whole, for the fields of a struct, and for the
-            elements of a list or an object.
-        takes_halves: Whether half a surrogate pair may stand in a text; if not, it is refused with that reason.
+        kind: As msgspec takes it.  `msgspec.Raw` may stand for the whole, for the fields of a
+            struct, and for the elements of a list or an object.
+        takes_halves: Whether half a surrogate pair may stand in a text; if not, it is refused with
+            that reason.
     """
 
     __slots__ = ("_decoder", "_kind", "_takes_halves")
@@ -117,7 +119,7 @@ def _is_raw_inside(kind: Any) -> bool:
 
 
 def _members(text: str) -> Iterator[tuple[str, str]]:
-    """Yield the members of a valid object, or the elements of a list under no name, each as it is written."""
+    """Yield a valid object's members, or a list's elements under no name, as they are written."""
     decoder = json.JSONDecoder()
     is_object = text.lstrip().startswith("{")
     at = _after(text, _after(text, 0) + 1)

@@ -1,8 +1,9 @@
 """
 Instants in words, as RFC 3339 has them.
 
-Pure.  Stricter than what Python reads: a ``T`` between date and time, a colon in the offset.  And more lenient: a leap
-second is a time (RFC 3339, 5.6 and 5.7), and is the same instant as the second that follows it.
+Pure.  Stricter than what Python reads: a ``T`` between date and time, a colon in the offset.  And
+more lenient: a leap second is a time (RFC 3339, 5.6 and 5.7), and is the same instant as the second
+that follows it.
 """
 
 import re
@@ -40,7 +41,8 @@ def instant(text: str) -> float:
 
 def text_of(seconds: float) -> str:
     """
-    Write an instant, in UTC, to the millisecond: ``2026-01-02T03:04:05.006Z``, as JavaScript's ``toISOString`` does.
+    Write an instant, in UTC, to the millisecond: ``2026-01-02T03:04:05.006Z``, as JavaScript's
+    ``toISOString`` does.
 
     Args:
         seconds: UTC epoch seconds.

@@ -63,7 +63,8 @@ class _Attributes(msgspec.Struct, frozen=True):
         Check what types cannot say.
 
         Raises:
-            Undecodable: Another version of CloudEvents, ``time`` is none, or ``socketid`` is no socket id.
+            Undecodable: Another version of CloudEvents, ``time`` is none, or ``socketid`` is no
+                socket id.
         """
         if self.specversion != "1.0":
             raise Undecodable(f"CloudEvents {self.specversion[:16]!r} is not supported, only 1.0")

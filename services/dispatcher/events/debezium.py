@@ -1,10 +1,10 @@
 """
 Debezium change events: a row was created, updated or deleted.
 
-Pure.  The envelope comes bare or inside ``{"schema", "payload"}``, as the connector's converter is set, or the row alone
-where the transformation ExtractNewRecordState has unwrapped it.  What is no change to tell (snapshots, truncates,
-messages, tombstones) is no event.  Source: Debezium, "Data change events" of the PostgreSQL, MySQL and MongoDB
-connectors, and "New Record State Extraction".
+Pure.  The envelope comes bare or inside ``{"schema", "payload"}``, as the connector's converter is
+set, or the row alone where the transformation ExtractNewRecordState has unwrapped it.  What is no
+change to tell (snapshots, truncates, messages, tombstones) is no event.  Source: Debezium, "Data
+change events" of the PostgreSQL, MySQL and MongoDB connectors, and "New Record State Extraction".
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from services.dispatcher.events.event import (
     payload_of,
 )
 
-# A row that a snapshot read; a truncated table; a message that somebody wrote into PostgreSQL's log.
+# A row that a snapshot read; a truncated table; a message in PostgreSQL's log.
 SILENT = frozenset({"r", "t", "m"})
 
 _VERBS = {"c": "created", "u": "updated", "d": "deleted"}
@@ -50,9 +50,9 @@ def decode_change(record: Record, envelope: dict[str, Any], *, trace: str) -> Do
     Read a change envelope.
 
     Returns:
-        The event, whose data is the row after the change, or before it where it was deleted; where only the
-        record's key tells of the row, there is no data, and `DomainEvent.gap` says so.  None where there is
-        nothing to tell.
+        The event, whose data is the row after the change, or before it where it was deleted; where
+        only the record's key tells of the row, there is no data, and `DomainEvent.gap` says so.
+        None where there is nothing to tell.
 
     Raises:
         Undecodable: The operation is unknown, or there is no table, or neither a row nor a key.
@@ -85,9 +85,10 @@ def decode_change(record: Record, envelope: dict[str, Any], *, trace: str) -> Do
 
 def unwrapped(document: dict[str, Any], headers: Mapping[str, bytes]) -> dict[str, Any] | None:
     """
-    Return the row that a JSON object is, where it came out of its envelope on the way; None: it is no row.
+    Return the row that a JSON object is, where it came out of its envelope; None: it is no row.
 
-    It shows by what ExtractNewRecordState adds to the row or to the headers, or by the schema of Kafka Connect.
+    It shows by what ExtractNewRecordState adds to the row or to the headers, or by the schema of
+    Kafka Connect.
     """
     row = payload_of(document)
     if not isinstance(row, dict):
@@ -103,8 +104,8 @@ def decode_row(
     Read a row that came out of its envelope.
 
     Returns:
-        The event.  Its type tells what happened to the row where that is known, else it is the topic.  None where
-        there is nothing to tell.
+        The event.  Its type tells what happened to the row where that is known, else it is the
+        topic.  None where there is nothing to tell.
     """
     marks = {name: value.decode(errors="replace") for name, value in headers.items()} | row
     operation = "d" if str(marks.get("__deleted")).lower() == "true" else marks.get("__op")

@@ -1,7 +1,8 @@
 """
 From a record of the log to a domain event: CloudEvents, Debezium's changes, plain JSON objects.
 
-Pure.  Headers decide first whether a record is a CloudEvent; otherwise the shape of the value decides.
+Pure.  Headers decide first whether a record is a CloudEvent; otherwise the shape of the value
+decides.
 """
 
 from collections.abc import Mapping
@@ -24,8 +25,8 @@ def decode(record: Record) -> DomainEvent | None:
     Read a record.
 
     Returns:
-        The event, or None where there is nothing to tell: a tombstone, a row read by a database snapshot,
-        a truncated table, a message that somebody wrote into a database's log.
+        The event, or None where there is nothing to tell: a tombstone, a row read by a database
+        snapshot, a truncated table, a message that somebody wrote into a database's log.
 
     Raises:
         Undecodable: It is no event that we know.

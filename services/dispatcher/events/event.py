@@ -44,7 +44,8 @@ class DomainEvent:
         key: The record's key: an object where it is a JSON object, else a text, which may be empty.
         socket_id: The connection that caused it and must not hear of it; may be empty.
         trace: W3C ``traceparent``; may be empty.
-        changed: Whether `data` is a row of somebody's database, of which a route must list what it sends.
+        changed: Whether `data` is a row of somebody's database, of which a route must list what it
+            sends.
         gap: Why there is no data where there should be; empty: there is, or there need not be.
     """
 
@@ -126,8 +127,8 @@ def key_of(record: Record) -> Any:
     Read a record's key.
 
     Returns:
-        An object where the key is one in JSON, without the schema that Kafka Connect may put around it; else
-        its text, in which bytes that are no UTF-8 are replaced.
+        An object where the key is one in JSON, without the schema that Kafka Connect may put around
+        it; else its text, in which bytes that are no UTF-8 are replaced.
     """
     key = record.key or b""
     if key.startswith(b"{"):
