@@ -1,11 +1,11 @@
 r"""
-JSON of any origin: read and written by msgspec, and by Python's own where half a surrogate pair
-stands in a text.
+JSON of any origin, also with half of a surrogate pair in a text.
 
-Pure.  ``"\ud83d"`` is such a half: ``JSON.stringify`` writes it when a text was cut within an
-emoji.  RFC 8259 (8.2) allows it and calls what becomes of it unpredictable; msgspec refuses it.
-Here it passes unchanged: in Python it is a lone surrogate, which goes out as the escape that it
-came as.  No text of ours needs the second reader, so it is asked only after the first has failed.
+Pure.  Read and written by msgspec, and by Python's own where msgspec refuses.  ``"\ud83d"`` is such
+a half: ``JSON.stringify`` writes it when a text was cut within an emoji.  RFC 8259 (8.2) allows it
+and calls what becomes of it unpredictable; msgspec refuses it.  Here it passes unchanged: in Python
+it is a lone surrogate, which goes out as the escape that it came as.  No text of ours needs the
+second reader, so it is asked only after the first has failed.
 """
 
 import json

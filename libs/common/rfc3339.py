@@ -41,8 +41,7 @@ def instant(text: str) -> float:
 
 def text_of(seconds: float) -> str:
     """
-    Write an instant, in UTC, to the millisecond: ``2026-01-02T03:04:05.006Z``, as JavaScript's
-    ``toISOString`` does.
+    Write an instant as JavaScript's ``toISOString`` does: ``2026-01-02T03:04:05.006Z``.
 
     Args:
         seconds: UTC epoch seconds.

@@ -72,7 +72,7 @@ class _Attributes(msgspec.Struct, frozen=True):
             try:
                 instant(self.time)
             except ValueError as error:
-                raise Undecodable(f"time: {error}") from error
+                raise Undecodable(f"not a CloudEvent: time: {error}") from error
         if self.socketid:
             try:
                 check_socket_id(self.socketid)
