@@ -14,7 +14,7 @@ import msgspec
 
 from libs.common.errors import Invalid
 from libs.common.eventlog.records import Record
-from libs.common.json_text import JsonReader
+from libs.common.json_text import JsonReader, write
 
 MAX_DEPTH = 64  # Levels of nesting.  CEL's conversion overflows the C stack somewhere beyond 5,000.
 
@@ -55,7 +55,7 @@ class DomainEvent:
     subject: str
     time: float
     data: Any
-    key: Any = ""
+    key: dict[str, Any] | str = ""
     socket_id: str = ""
     trace: str = ""
     changed: bool = False
@@ -122,7 +122,7 @@ def coordinates(record: Record) -> str:
     return f"{record.topic}/{record.partition}/{record.offset}"
 
 
-def key_of(record: Record) -> Any:
+def key_of(record: Record) -> dict[str, Any] | str:
     """
     Read a record's key.
 
@@ -133,7 +133,8 @@ def key_of(record: Record) -> Any:
     key = record.key or b""
     if key.startswith(b"{"):
         with suppress(Undecodable):
-            return payload_of(parse(key, "the key"))
+            payload = payload_of(parse(key, "the key"))
+            return payload if isinstance(payload, dict | str) else write(payload).decode()
     return key.decode(errors="replace")
 
 

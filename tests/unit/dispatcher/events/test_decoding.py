@@ -57,12 +57,13 @@ def valid(event: DomainEvent | None) -> bool:
     """Tell whether each field has what it promises."""
     if event is None:
         return True
-    texts = (event.source, event.subject, event.key, event.socket_id, event.trace)
+    texts = (event.source, event.subject, event.socket_id, event.trace)
     return (
         bool(event.type and event.id)
         and all(isinstance(text, str) for text in texts)
         and isinstance(event.time, float)
-        and (not event.changed or isinstance(event.data, dict))
+        and isinstance(event.key, dict | str)
+        and (not event.changed or isinstance(event.data, dict) or bool(event.gap))
     )
 
 

@@ -138,7 +138,8 @@ class TestRecordTexts:
         [
             (b'{"id": 7}', {"id": 7}),
             (b'{"schema": {"type": "struct"}, "payload": {"id": 7}}', {"id": 7}),
-            (b'{"schema": {"type": "int32"}, "payload": 7}', 7),
+            (b'{"schema": {"type": "int32"}, "payload": 7}', "7"),
+            (b'{"schema": {"type": "string"}, "payload": "a"}', "a"),
             (b'{"id": ', '{"id": '),
             (b'"7"', '"7"'),
             (b"[7]", "[7]"),
