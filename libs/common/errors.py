@@ -123,6 +123,8 @@ class Denied(Exception):
     retry_after = 0.0
     detail = ""  # What operators alone are told.
     facts: Mapping[str, str] = MappingProxyType({})  # The same by name, for the log.
+    # What a 401 says of how to prove who one is (RFC 9110, 11.6.1); empty: HTTP has no such scheme.
+    challenge = ""
 
 
 class Forbidden(Denied):

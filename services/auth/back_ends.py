@@ -14,7 +14,7 @@ from libs.common.errors import Denied
 from libs.common.rates.port import Act
 from libs.common.rates.throttle import Throttle
 from libs.common.web import http
-from libs.common.web.authentication import AppAuthenticator, AppCall, BadCredentials
+from libs.common.web.authentication import BASIC, AppAuthenticator, AppCall, BadCredentials
 
 Work = Callable[[AppCall], Awaitable[web.Response]]
 
@@ -74,4 +74,4 @@ class BackEnds:
 
 
 def _challenge(_: Exception) -> str:
-    return 'Basic realm="fanfare"'
+    return BASIC

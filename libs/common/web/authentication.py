@@ -20,9 +20,14 @@ from libs.common.errors import Denied
 from libs.common.web import http
 from libs.common.web.server import MAX_BODY
 
+# RFC 7617, 2.
+BASIC = 'Basic realm="fanfare"'
+
 
 class BadCredentials(Denied):
     """``Authorization: Basic`` is missing, malformed, or names no app with this secret."""
+
+    challenge = BASIC
 
     def __init__(self) -> None:
         super().__init__("/events needs Authorization: Basic with an app's key and secret")

@@ -135,7 +135,11 @@ def facts_of(error: Refusable) -> dict[str, str]:
 
 def refusal(error: Refusable) -> web.Response:
     """Answer with what is wrong: ``{"error": …}`` and the error's status."""
-    headers = {"Retry-After": str(ceil(error.retry_after))} if error.retry_after else None
+    headers: dict[str, str] = {}
+    if error.retry_after:
+        headers[hdrs.RETRY_AFTER] = str(ceil(error.retry_after))
+    if isinstance(error, Denied) and error.challenge and error.status == 401:
+        headers[hdrs.WWW_AUTHENTICATE] = error.challenge
     return answer({"error": str(error)}, status=error.status, headers=headers)
 
 

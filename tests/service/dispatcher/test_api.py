@@ -294,6 +294,7 @@ class TestCloudEvents:
 
         sentence = "/events needs Authorization: Basic with an app's key and secret"
         assert refusal(answer, logs, 401) == sentence
+        assert answer.headers["WWW-Authenticate"] == 'Basic realm="fanfare"'
 
     async def test_a_disabled_app(self, here: Desk) -> None:
         authorization = basic(OFF.key, OFF.secrets[0].reveal())

@@ -7,6 +7,7 @@ from aiohttp.test_utils import make_mocked_request
 from structlog.testing import capture_logs
 
 from libs.common.errors import Denied, Forbidden, Invalid, Unavailable
+from libs.common.web.authentication import BadCredentials
 from libs.common.web.http import Refusable, answered, errors, facts_of
 
 
@@ -66,6 +67,13 @@ class TestAnswered:
 
         assert "WWW-Authenticate" not in response.headers
         assert response.headers["Cache-Control"] == "no-store"
+
+    async def test_error_with_a_scheme(self) -> None:
+        """Where the proof that is missing has a scheme of HTTP, a 401 names it, whoever refuses."""
+        response = await raised(BadCredentials())
+
+        assert isinstance(response, web.Response)
+        assert response.headers["WWW-Authenticate"] == 'Basic realm="fanfare"'
 
     async def test_challenged(self) -> None:
         response = await raised(Denied("who?"), challenge=True)
