@@ -20,6 +20,7 @@ from libs.common.leases.port import Leases
 from libs.common.policies.guards import Guards
 from libs.common.roster.port import Roster
 from libs.common.tally.port import Tally
+from libs.common.web.paths import PREFIX
 from services.gateway.access.verifier import Verifier
 from services.gateway.channels.admission import Admission
 from services.gateway.channels.feed import Feed
@@ -189,7 +190,7 @@ class Gateway:
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """Serve ``/app/{key}`` under any prefix, and clients who are elsewhere."""
         return [
-            web.get(r"/{prefix:(?:.+/)?}app/{key}", self._acceptor.accept),
+            web.get(PREFIX + "app/{key}", self._acceptor.accept),
             WrongPaths(self._acceptor.accept),
         ]
 

@@ -7,6 +7,7 @@ docs/protocol.md, "Signatures".
 
 import hashlib
 import hmac
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from urllib.parse import unquote_plus
 
@@ -17,6 +18,7 @@ from libs.common.errors import Denied
 MAX_AGE = 600.0  # Seconds that auth_timestamp may be off (Pusher, "HTTP API", "Authentication").
 
 _PROOFS = ("auth_key", "auth_timestamp", "auth_version", "auth_signature")
+_SAID_ONCE = frozenset({*_PROOFS, "body_md5"})
 
 
 class BadSignature(Denied):
@@ -169,6 +171,7 @@ def check_request(
     query = parse_query(raw_query)
     params = {name.lower(): value for name, value in query}
     check_is_signed(params)
+    _check_once(name.lower() for name, _ in query)
     if params.get("auth_version") != "1.0":
         raise BadSignature("auth_version must be 1.0")
     if not hmac.compare_digest(_bytes(params.get("auth_key", "")), app.key.encode()):
@@ -178,6 +181,13 @@ def check_request(
     _check_any(
         app, params.get("auth_signature", ""), [request_text(method, path, query) for path in paths]
     )
+
+
+def _check_once(names: Iterable[str]) -> None:
+    """Refuse a proof that stands twice: not everybody would believe the same of the two."""
+    for name, number in Counter(names).items():
+        if number > 1 and name in _SAID_ONCE:
+            raise BadSignature(f"{name} stands there {number} times")
 
 
 def _check_timestamp(text: str, now: float) -> None:

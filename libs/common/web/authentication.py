@@ -7,8 +7,8 @@ The Pusher API is signed, request by request; ``/events`` takes HTTP's Basic sch
 import base64
 import binascii
 import hmac
-import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -18,8 +18,10 @@ from libs.common.apps.port import Apps, UnknownApp
 from libs.common.apps.signatures import check_is_signed, check_request
 from libs.common.errors import Denied
 from libs.common.web import http
+from libs.common.web.paths import check_path, spellings
 from libs.common.web.server import MAX_BODY
 
+APPS = "apps"  # What follows a prefix in the paths of the HTTP API.
 # RFC 7617, 2.
 BASIC = 'Basic realm="fanfare"'
 
@@ -70,18 +72,22 @@ class AppAuthenticator:
 
         Raises:
             Denied: Nobody's, or a switched off app's.
-            Invalid: The body cannot be read.
+            Invalid: The body cannot be read, or the path is odd.
         """
         app_id = request.match_info.get("app_id")
         if app_id is None:
             check_is_signed(request.query)
             app = self._apps.by_key(request.query.get("auth_key", ""))
+            paths: Sequence[str] = (request.rel_url.raw_path, request.path)
         else:
+            raw = request.rel_url.raw_path
+            check_path(raw, request.match_info["prefix"], APPS, once=True)
             app = self._apps.by_id(app_id)
+            paths = spellings(raw, APPS)
         body = await self.body(request)
         now = time.time()
         query = request.rel_url.raw_query_string
-        check_request(app, request.method, _paths(request), raw_query=query, body=body, now=now)
+        check_request(app, request.method, paths, raw_query=query, body=body, now=now)
         return AppCall(app, body, now)
 
     def named(self, request: web.Request) -> App:
@@ -107,13 +113,6 @@ class AppAuthenticator:
     async def body(self, request: web.Request) -> bytes:
         """Read a request's body; raises as `web.read_body`."""
         return await http.read_body(request, limit=MAX_BODY, timeout=self._read_timeout)
-
-
-def _paths(request: web.Request) -> list[str]:
-    """Return what a client may have signed: the path as sent, decoded, without a proxy's prefix."""
-    raw, plain = request.rel_url.raw_path, request.path
-    stripped = re.sub(r"^/.*?(?=/apps/)", "", plain)
-    return list(dict.fromkeys([raw, plain, stripped]))
 
 
 def _basic(header: str) -> tuple[str, str]:

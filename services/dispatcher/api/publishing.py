@@ -26,7 +26,8 @@ from libs.common.rates.throttle import Throttle
 from libs.common.roster.port import Roster
 from libs.common.tally.port import Tally
 from libs.common.web import http
-from libs.common.web.authentication import AppAuthenticator
+from libs.common.web.authentication import APPS, AppAuthenticator
+from libs.common.web.paths import PREFIX
 from services.dispatcher.api.queries import Attributes
 from services.dispatcher.api.reads import Reads
 from services.dispatcher.api.requests import Post, Reader, read_batch, read_event, read_former
@@ -95,7 +96,7 @@ class PublishingApi:
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """Serve the API under any prefix, and ``/events``."""
-        prefix = r"/{prefix:(?:.+/)?}apps/{app_id}"
+        prefix = f"{PREFIX}{APPS}/{{app_id}}"
         return [
             web.post(prefix + "/events", self._post_event),
             web.post(prefix + "/batch_events", self._post_batch),

@@ -17,6 +17,7 @@ from libs.common.apps.port import Apps
 from libs.common.errors import Invalid
 from libs.common.tally.port import Subject
 from libs.common.tokens.channel_tokens import StaleToken
+from libs.common.web.paths import check_path
 from libs.common.web.server import caller_of
 from services.gateway.access.verifier import NotInformed, Verified, Verifier
 from services.gateway.connections.wrong_paths import PathNotFound
@@ -78,6 +79,7 @@ class Eligibility:
         """
         if "key" not in request.match_info:
             raise PathNotFound(request.path)
+        check_path(request.rel_url.raw_path, request.match_info["prefix"], "app")
         check_version(request.query)
         app = self._apps.by_key(request.match_info["key"])
         caller = caller_of(request)

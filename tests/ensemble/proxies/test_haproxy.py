@@ -104,6 +104,8 @@ class TestPaths:
         [
             ("/app/key?protocol=7", "gateway"),
             ("/any/where/app/key", "gateway"),
+            ("//app/key", "gateway"),
+            ("/ws//app/key", "gateway"),
             ("/pusher/app/key", "gateway"),
             ("/s/Ab-_0123456789/app/key", "gateway"),
             ("/broadcasting/auth", "auth"),
@@ -119,6 +121,8 @@ class TestPaths:
             ("/apps/1/channels/presence-room/users", "dispatcher"),
             ("/apps/app/events", "dispatcher"),
             ("/some/path/apps/1/events", "dispatcher"),
+            ("//apps/1/events", "dispatcher"),
+            ("/ws//apps/1/channels", "dispatcher"),
             ("/users/7/terminate_connections", "dispatcher"),
             ("/events", "dispatcher"),
             ("/presence/online", "presence"),
@@ -133,7 +137,9 @@ class TestPaths:
         assert told["service"] == service
         assert told["path"] == path
 
-    @pytest.mark.parametrize("prefix", ["", "/s/0123", "/apps/1", "/broadcasting", "/presence"])
+    @pytest.mark.parametrize(
+        "prefix", ["", "/", "/s/0123", "/apps/1", "/broadcasting", "/presence"]
+    )
     async def test_sockets(self, stage: Stage, prefix: str) -> None:
         """Sockets reach a gateway, whatever stands before /app/."""
         assert await stage.open(f"{prefix}/app/key") == "gateway"

@@ -114,8 +114,9 @@ class TestPusherApi:
         body = encoded(EVENT)
         whole = await backend.post(here.url, "/some/prefix" + EVENTS, body)
         stripped = await backend.post(here.url + "/some/prefix", EVENTS, body)
+        doubled = await backend.post(here.url + "/", EVENTS, body)
 
-        assert (whole.status, stripped.status) == (200, 200)
+        assert (whole.status, stripped.status, doubled.status) == (200, 200, 200)
 
     @pytest.mark.parametrize(
         "changes, says",

@@ -27,7 +27,7 @@ class Stub:
         told = {
             "service": self.service,
             "instance": self.host,
-            "path": request.path_qs,
+            "path": request.raw_path,
             "headers": dict(request.headers),
             "pairs": list(request.headers.items()),
         }

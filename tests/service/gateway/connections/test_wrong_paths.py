@@ -93,13 +93,23 @@ class TestUpgrades:
             ]
             assert len(logs[0]["reason"]) < 200
 
-    @pytest.mark.parametrize("prefix", ["", "/nowhere", "/a/b"])
+    @pytest.mark.parametrize(
+        "prefix", ["", "/nowhere", "/a/b", "/", "//", "/a//", "/apps/1", "/app", "/p%C3%A9"]
+    )
     async def test_clients_at_the_right_path(self, prefix: str) -> None:
         """
         Who comes to where clients come is greeted.
         """
         async with place() as here:
             await here.connect(f"{prefix}/app/app-key")
+
+    @pytest.mark.parametrize("prefix", ["/x/..", "/.", "/%2e%2e"])
+    async def test_dot_segments(self, prefix: str) -> None:
+        """
+        A path that not everybody reads alike is none.
+        """
+        async with place() as here:
+            await refused(here, f"{prefix}/app/app-key")
 
 
 class TestPlainHttp:
@@ -152,7 +162,7 @@ class TestPlainHttp:
         assert len(others) == len(declared) - 1
 
         for path in sorted(paths | {"/some" + path for path in paths} | {*NOWHERE}):
-            concrete = path.replace("{prefix:(?:.+/)?}", "").replace("{", "").replace("}", "")
+            concrete = path.replace("{prefix:(?:.*/)?}", "").replace("{", "").replace("}", "")
             expected = await found(others, method, concrete, {})
             assert await found(declared, method, concrete, {}) == expected, concrete
 
