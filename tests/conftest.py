@@ -10,8 +10,8 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import hypothesis
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.servers import (
     Certificates,
@@ -26,9 +26,13 @@ from tests.support.servers import (
     shared,
 )
 
-# How long an example takes says more about the machine than about the code.
-hypothesis.settings.register_profile("fanfare", deadline=None)
-hypothesis.settings.load_profile("fanfare")
+# No limits in time: they fail when the machine is busy.  `make test` tries the same examples every
+# time, so that a change does not fail by what others left; `--hypothesis-profile=search` tries new
+# ones, and a mistake that it finds becomes an @example.
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("search", PATIENT)
+settings.register_profile("fanfare", PATIENT, derandomize=True)
+settings.load_profile("fanfare")
 
 
 @pytest.fixture

@@ -117,7 +117,7 @@ class TestRedis:
         rate=st.floats(0.01, 10_000),
         cost=st.integers(0, 20_000),
     )
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     async def test_as_judged(self, redis_url: str, ahead: float, rate: float, cost: int) -> None:
         """The script decides as `judge` does, at an instant between before and after."""
         async with RedisConnection(Url(redis_url), "rates") as connection:

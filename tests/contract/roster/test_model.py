@@ -145,7 +145,7 @@ class TestModel:
     """The Redis roster does what the memory roster does."""
 
     @given(taken=st.lists(steps, max_size=25))
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     async def test_steps(self, redis_url: str, taken: list[Step]) -> None:
         """After the same steps, the same was answered and announced, and the same is there."""
         model, versions = Model(), dict.fromkeys(CHANNELS, 0)

@@ -241,7 +241,7 @@ NEARLY_RIGHT = st.tuples(
 class TestAnything:
     """Whatever is sent: accepted or refused, never a crash."""
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @given(
         raw_query=ANY_TEXT
         | (st.lists(st.tuples(NAMES | ANY_TEXT, VALUES), max_size=7) | NEARLY_RIGHT).map(
@@ -258,7 +258,7 @@ class TestAnything:
         with pytest.raises((Denied, Invalid)):
             check(raw_query, paths=[path, "/"], body=body, now=now)
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     @given(
         pairs=st.lists(st.tuples(ANY_TEXT.filter(lambda name: "_" not in name), ANY_TEXT)),
         path=ANY_TEXT,
@@ -271,7 +271,7 @@ class TestAnything:
 
         check(signed([*PARAMS, *pairs], path=path), paths=["/other", path])
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     @given(received=ANY_TEXT, text=ANY_TEXT)
     def test_token(self, received: str, text: str) -> None:
         """

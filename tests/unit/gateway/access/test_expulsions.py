@@ -330,7 +330,7 @@ def refused(commands: list[Command], *, now: float) -> set[Asked]:
 class TestModel:
     """Compared with a model that keeps every order."""
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @given(HEARD, st.integers(1, 6), st.integers(1, 3), st.integers(0, 15))
     def test_never_less(
         self, heard: list[tuple[float, Command]], most: int, of_user: int, later: int
@@ -348,7 +348,7 @@ class TestModel:
             for app, user, channel, given_at in refused(commands, now=at):
                 assert is_out(known, user, app=app, channel=channel, given_at=given_at, now=at)
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(HEARD, st.integers(0, 15))
     def test_never_more(self, heard: list[tuple[float, Command]], later: int) -> None:
         """

@@ -156,4 +156,4 @@ class Delivering(RuleBasedStateMachine):
 
 
 TestDelivering = Delivering.TestCase
-TestDelivering.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestDelivering.settings = settings(max_examples=100, stateful_step_count=40)

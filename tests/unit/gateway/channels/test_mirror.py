@@ -209,6 +209,6 @@ class NeverLosingData(Following):
 
 
 TestFollowing = Following.TestCase
-TestFollowing.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+TestFollowing.settings = settings(max_examples=100, stateful_step_count=30)
 TestNeverLosingData = NeverLosingData.TestCase
-TestNeverLosingData.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+TestNeverLosingData.settings = settings(max_examples=100, stateful_step_count=30)

@@ -342,7 +342,7 @@ def near_messages(draw: st.DrawFn) -> bytes:
 class TestAnything:
     """Whatever a client sends: told, survived, and never a reason to send it away."""
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(st.lists(st.binary(max_size=60) | JSON.map(json.dumps).map(str.encode), max_size=4))
     def test_bytes(self, texts: list[bytes]) -> None:
         """
@@ -350,7 +350,7 @@ class TestAnything:
         """
         self._survive(texts)
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(st.lists(near_messages(), max_size=6))
     def test_near_messages(self, texts: list[bytes]) -> None:
         """

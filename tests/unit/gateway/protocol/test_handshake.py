@@ -66,7 +66,7 @@ class TestCheckVersion:
             check_version({"protocol": version})
         assert caught.value.code == 4006
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(st.text(min_size=1, max_size=8))
     def test_anything(self, version: str) -> None:
         """

@@ -45,7 +45,7 @@ class TestTokenBucket:
             bucket = TokenBucket(rate, now=0.0)
             assert all(bucket.allow(0.0) for _ in range(1000))
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(st.integers(1, 20), st.lists(st.floats(0, 0.5), min_size=1, max_size=60))
     def test_never_more(self, rate: int, pauses: list[float]) -> None:
         """

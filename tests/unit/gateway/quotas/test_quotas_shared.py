@@ -197,4 +197,4 @@ class Sharing(RuleBasedStateMachine):
 
 
 TestSharing = Sharing.TestCase
-TestSharing.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestSharing.settings = settings(max_examples=200, stateful_step_count=40)

@@ -160,4 +160,4 @@ class Client(RuleBasedStateMachine):
 
 
 TestClient = Client.TestCase
-TestClient.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+TestClient.settings = settings(max_examples=100, stateful_step_count=30)
