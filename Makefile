@@ -90,7 +90,7 @@ check: $(VENV)/dev ## Check format, lint, types, import contracts and locks
 
 .PHONY: test
 test: needs-test $(VENV)/dev install-test tests/clients/node_modules/.installed ## Run all tests, on real servers
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 
 .PHONY: bench
 bench: needs-bench $(VENV)/dev install-bench ## Measure; with CHECK=1 fail beyond the bounds

@@ -32,7 +32,7 @@ from tests.support.ports.eventlogs import (
     values,
     values_of,
 )
-from tests.support.servers import KAFKA_PASSWORD, KAFKA_USER, Certificates, Server
+from tests.support.servers import KAFKA_PASSWORD, KAFKA_USER, Certificates
 
 # Apache Kafka, UtilsTest.testMurmur2: what the Java client makes of these keys.
 MURMUR2 = {
@@ -242,23 +242,23 @@ class TestSecured:
 
     @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
     async def test_produce_and_consume(
-        self, kafka_secure: Server, certificates: Certificates, prefix: str, mechanism: Any
+        self, kafka_secure_url: str, certificates: Certificates, prefix: str, mechanism: Any
     ) -> None:
         """A broker that wants TLS and a password takes and gives records."""
         settings = secured(certificates, mechanism)
-        async with KafkaEventLog(Url(kafka_secure.url), settings) as log:
+        async with KafkaEventLog(Url(kafka_secure_url), settings) as log:
             await log.append([NewRecord(prefix, b"secret")])
             async with log.consume([prefix], group=prefix) as consumer:
                 assert values(await fetched(consumer, 1)) == [b"secret"]
 
     async def test_wrong_password(
-        self, kafka_secure: Server, certificates: Certificates, prefix: str
+        self, kafka_secure_url: str, certificates: Certificates, prefix: str
     ) -> None:
         """A refused login is told as such, without the password."""
         settings = secured(certificates, "SCRAM-SHA-256", password="hunter2-wrong")
         with capture_logs() as logs:
             async with (
-                KafkaEventLog(Url(kafka_secure.url), settings) as log,
+                KafkaEventLog(Url(kafka_secure_url), settings) as log,
                 log.consume([prefix], group=prefix) as consumer,
             ):
                 with pytest.raises(Unavailable):
@@ -270,10 +270,10 @@ class TestSecured:
         assert all("SaslAuthenticationFailed" in entry["reason"] for entry in lost)
         assert "hunter2" not in str(logs)
 
-    async def test_unknown_authority(self, kafka_secure: Server, prefix: str) -> None:
+    async def test_unknown_authority(self, kafka_secure_url: str, prefix: str) -> None:
         """A broker whose certificate is not trusted gets no password."""
         with capture_logs() as logs:
-            async with KafkaEventLog(Url(kafka_secure.url), secured(None, "PLAIN")) as log:
+            async with KafkaEventLog(Url(kafka_secure_url), secured(None, "PLAIN")) as log:
                 with pytest.raises(Unavailable):
                     await log.append([NewRecord(prefix, b"refused")])
 

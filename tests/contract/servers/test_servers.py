@@ -218,17 +218,17 @@ class TestKafka:
     """Kafka brokers of a test's own."""
 
     async def test_sasl_and_tls(
-        self, kafka_secure: Server, certificates: Certificates, prefix: str
+        self, kafka_secure_url: str, certificates: Certificates, prefix: str
     ) -> None:
         """A user with the password and the CA is served."""
-        await kafka_keeps(kafka_secure.url, prefix, certificates)
+        await kafka_keeps(kafka_secure_url, prefix, certificates)
 
     @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256"])
     async def test_mechanisms(
-        self, kafka_secure: Server, certificates: Certificates, mechanism: str, prefix: str
+        self, kafka_secure_url: str, certificates: Certificates, mechanism: str, prefix: str
     ) -> None:
         """Every mechanism works."""
-        arguments = connection(kafka_secure.url, certificates=certificates)
+        arguments = connection(kafka_secure_url, certificates=certificates)
         async with AIOKafkaProducer(**{**arguments, "sasl_mechanism": mechanism}) as producer:
             assert (await producer.send_and_wait(prefix, b"v")).offset == 0
 

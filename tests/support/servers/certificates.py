@@ -35,12 +35,17 @@ class Certificates:
     key: Path
 
     @classmethod
+    def at(cls, directory: Path) -> "Certificates":
+        """Name the files that `issue` writes into a directory."""
+        return cls(directory / "ca.pem", directory / "server.pem", directory / "server.key")
+
+    @classmethod
     def issue(cls, directory: Path) -> "Certificates":
         """Make an authority, let it sign a server certificate, and write the files."""
         ca_key = ec.generate_private_key(ec.SECP256R1())
         server_key = ec.generate_private_key(ec.SECP256R1())
         ca = _authority(ca_key)
-        files = cls(directory / "ca.pem", directory / "server.pem", directory / "server.key")
+        files = cls.at(directory)
         files.ca.write_bytes(_pem(ca))
         files.certificate.write_bytes(_pem(_server(server_key, ca, ca_key)))
         files.key.write_bytes(_pem_key(server_key))

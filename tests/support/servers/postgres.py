@@ -33,6 +33,7 @@ SETTINGS = {
     "fsync": "off",
     "full_page_writes": "off",
     "shared_buffers": "32MB",
+    "max_connections": "300",  # Of all tests that run side by side.
 }
 
 
