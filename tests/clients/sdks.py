@@ -18,10 +18,10 @@ from pusher.errors import (  # type: ignore[import-untyped]
 )
 
 from tests.support.clients.pusherjs import Driver
+from tests.support.deadline import DEADLINE
 from tests.support.deployments.deployment import KEY, MASTER_KEY, SECRET, Deployment
 
 Batch = Sequence[Mapping[str, Any]]
-DEADLINE = 15.0  # Seconds for counts, which gateways report a moment later.
 
 
 async def eventually(ask: Callable[[], Awaitable[Any]], expected: Any) -> None:

@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaConsumer
 
 from tests.clients.sdks import PythonSdk
 from tests.support.clients.pusherjs import Driver
+from tests.support.deadline import DEADLINE
 from tests.support.deployments.deployment import KEY, Deployment, in_one_process
 from tests.support.servers.ports import free_port
 
@@ -192,7 +193,7 @@ class TestDomainEvents:
 
 async def _dead_letters(deployment: Deployment, count: int) -> list[tuple[str, bytes]]:
     async with (
-        asyncio.timeout(15),
+        asyncio.timeout(DEADLINE),
         AIOKafkaConsumer(
             deployment.topic("dead-letters"),
             bootstrap_servers=deployment.kafka,

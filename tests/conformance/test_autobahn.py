@@ -16,10 +16,10 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.support.deadline import DEADLINE
 from tests.support.services.echo import echoing
 
 KOSOKU = Path(sys.executable).with_name("kosoku")
-TIMEOUT = 60.0  # Seconds, for what takes four.
 PARALLEL = 4  # Cases; the longest only wait.
 SECTIONS = {"1": 16, "2": 11, "3": 7, "4": 10, "5": 20, "6": 145, "7": 37, "10": 1}  # With cases.
 
@@ -61,7 +61,7 @@ async def _judge(url: str, reports: Path) -> str:
     words += ["--parallelism", str(PARALLEL), "--outdir", str(reports), url]
     process = await asyncio.create_subprocess_exec(KOSOKU, *words, stdout=PIPE, stderr=STDOUT)
     try:
-        async with asyncio.timeout(TIMEOUT):
+        async with asyncio.timeout(DEADLINE):
             said, _ = await process.communicate()
     finally:
         if process.returncode is None:

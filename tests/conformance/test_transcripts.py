@@ -15,7 +15,7 @@ from tests.conformance.core import Core
 from tests.conformance.live import Live
 from tests.conformance.play import GUARDS, app_of, play, settings_of
 from tests.conformance.transcript import Conversation, read
-from tests.support.clients.client import DEADLINE
+from tests.support.deadline import DEADLINE
 from tests.support.services.gateway import QUICK, place
 
 TRANSCRIPTS = sorted(Path(__file__).with_name("transcripts").glob("*.txt"))

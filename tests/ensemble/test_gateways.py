@@ -12,6 +12,7 @@ import pytest
 
 from libs.common.redis.keys import Keys
 from tests.support.clients.visitors import Visitor, visitors
+from tests.support.deadline import DEADLINE
 from tests.support.deployments.fleet import APP, Fleet, said
 from tests.support.deployments.program import Program
 from tests.support.ports.eventlogs import create
@@ -145,7 +146,7 @@ class TestCrashed:
         async with visit(redis_url) as redis, fleet.running("presence") as process:
             await redis.set(Keys(fleet.prefix).partition("roster.leases", 0), "no sorted set")
 
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(DEADLINE):
                 status = await process.process.wait()
 
             assert status == 1

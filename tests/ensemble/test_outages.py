@@ -10,7 +10,8 @@ from typing import NamedTuple
 import pytest
 
 from tests.support.clients.back_ends import BackEnd
-from tests.support.clients.visitors import DEADLINE, Visitor, visitors
+from tests.support.clients.visitors import Visitor, visitors
+from tests.support.deadline import DEADLINE
 from tests.support.deployments.fleet import APP, Fleet, Upstream, channel, said, upstream_of
 from tests.support.deployments.program import Program
 from tests.support.ports.eventlogs import create, until

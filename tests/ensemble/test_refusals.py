@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.support.deadline import DEADLINE
 from tests.support.deployments.program import ROOT
 from tests.support.servers import Certificates
 from tests.support.servers.ports import free_port
 
-TIMEOUT = 20.0  # Seconds.
 SECRET = "hunter2-hunter2"
 GOOD = f"""
 [[apps]]
@@ -55,7 +55,7 @@ async def run(directory: Path, text: str, *services: str, **variables: str) -> O
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:
-        async with asyncio.timeout(TIMEOUT):
+        async with asyncio.timeout(DEADLINE):
             output, complaint = await process.communicate()
     finally:
         if process.returncode is None:

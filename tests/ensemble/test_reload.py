@@ -15,6 +15,7 @@ from libs.common.config.secret import Secret
 from tests.support.clients import pusher
 from tests.support.clients.back_ends import back_end
 from tests.support.clients.visitors import Visitor, visitors
+from tests.support.deadline import DEADLINE
 from tests.support.deployments.program import Program, program
 from tests.support.tokens import user_tokens
 
@@ -61,7 +62,7 @@ async def reload(running: Program, config: Path, rules: str, *, until: str) -> N
     before = running.log.read_text().count(until)
     config.write_text(rules)
     running.send(signal.SIGHUP)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE):
         while running.log.read_text().count(until) == before:
             await asyncio.sleep(0.02)
 

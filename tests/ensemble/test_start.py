@@ -4,7 +4,8 @@ from pathlib import Path
 
 from tests.ensemble.conftest import prepared
 from tests.support.clients.back_ends import BackEnd
-from tests.support.clients.visitors import DEADLINE, Visitor, visitors
+from tests.support.clients.visitors import Visitor, visitors
+from tests.support.deadline import DEADLINE
 from tests.support.deployments.fleet import APP, Fleet, channel, complaints, step
 from tests.support.deployments.ledger import Ledger
 from tests.support.deployments.program import Program

@@ -12,8 +12,9 @@ from libs.common.config.secret import Secret
 from libs.common.errors import Unavailable
 from libs.common.postgres.migrate import migrate
 from libs.common.postgres.settings import PostgresSettings
+from tests.support.deadline import DEADLINE
 from tests.support.fakes.logs import Logs, events
-from tests.support.ports.apps import DEADLINE, keep, operated, postgres_apps, seen, tenants
+from tests.support.ports.apps import keep, operated, postgres_apps, seen, tenants
 from tests.support.servers import postgres_server
 from tests.support.servers.ports import free_port
 from tests.support.servers.process import eventually

@@ -11,7 +11,8 @@ from libs.common.bus.messages import Broadcast, Entry, Position, Publication, Wh
 from libs.common.bus.port import Bus
 from libs.common.bus.settings import HistorySettings
 from libs.common.channels import Channel
-from tests.support.ports.buses import DEADLINE, event, heard, kept, positions, processes, texts
+from tests.support.deadline import DEADLINE
+from tests.support.ports.buses import event, heard, kept, positions, processes, texts
 from tests.support.servers.process import eventually
 
 CHANNEL = Channel("1", "private-company.7")

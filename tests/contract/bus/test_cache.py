@@ -11,7 +11,8 @@ from libs.common.bus.settings import HistorySettings
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
 from libs.common.redis.keys import Keys
-from tests.support.ports.buses import DEADLINE, event, heard, kept, positions, processes
+from tests.support.deadline import DEADLINE
+from tests.support.ports.buses import event, heard, kept, positions, processes
 from tests.support.servers import redis_server
 from tests.support.servers.process import eventually
 from tests.support.servers.redis.server import connect

@@ -12,8 +12,8 @@ from libs.common.bus.port import Bus
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
 from libs.common.redis.keys import Keys, slot
+from tests.support.deadline import DEADLINE
 from tests.support.ports.buses import (
-    DEADLINE,
     event,
     heard,
     heard_until_interrupted,

@@ -8,8 +8,8 @@ import pytest
 from libs.common.bus.messages import Delivery, Interrupted, Position
 from libs.common.bus.port import Bus
 from libs.common.channels import Channel
+from tests.support.deadline import DEADLINE
 from tests.support.ports.buses import (
-    DEADLINE,
     event,
     heard,
     heard_up_to,

@@ -16,7 +16,8 @@ from libs.common.errors import Unavailable
 from libs.common.redis.connection import RedisConnection
 from libs.common.redis.keys import Keys
 from libs.common.redis.scripts import Call
-from tests.support.ports.buses import DEADLINE, event, heard, kept, processes, texts
+from tests.support.deadline import DEADLINE
+from tests.support.ports.buses import event, heard, kept, processes, texts
 from tests.support.servers import redis_server
 from tests.support.servers.redis.server import connect
 

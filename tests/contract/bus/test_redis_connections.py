@@ -9,15 +9,9 @@ from libs.common.bus.port import Listener
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
 from libs.common.redis.keys import Keys
+from tests.support.deadline import DEADLINE
 from tests.support.fakes.muffler import muffled
-from tests.support.ports.buses import (
-    DEADLINE,
-    event,
-    heard,
-    heard_until_interrupted,
-    processes,
-    texts,
-)
+from tests.support.ports.buses import event, heard, heard_until_interrupted, processes, texts
 from tests.support.servers import redis_server
 from tests.support.servers.process import eventually
 from tests.support.servers.redis.server import connect

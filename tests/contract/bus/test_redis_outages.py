@@ -14,8 +14,8 @@ from libs.common.config.address import Url
 from libs.common.errors import Misconfigured, Unavailable
 from libs.common.redis.connection import RedisConnection
 from libs.common.redis.node import POOL_SIZE
+from tests.support.deadline import DEADLINE
 from tests.support.ports.buses import (
-    DEADLINE,
     event,
     heard,
     heard_until_interrupted,

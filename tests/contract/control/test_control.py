@@ -11,7 +11,8 @@ from libs.common.control.commands import Command
 from libs.common.control.port import Control
 from libs.common.tokens.channel_tokens import ChannelToken
 from libs.common.tokens.revocations import Revocations
-from tests.support.ports.control import DEADLINE, MEMORY, Deployment, command, deployment, received
+from tests.support.deadline import DEADLINE
+from tests.support.ports.control import MEMORY, Deployment, command, deployment, received
 
 
 @pytest.fixture(

@@ -15,7 +15,8 @@ from libs.common.errors import Unavailable
 from libs.common.redis.connection import RedisConnection
 from libs.common.redis.keys import Keys
 from libs.common.redis.scripts import Call
-from tests.support.ports.control import DEADLINE, STREAM, command, deployment, received
+from tests.support.deadline import DEADLINE
+from tests.support.ports.control import STREAM, command, deployment, received
 from tests.support.servers import redis_server
 
 

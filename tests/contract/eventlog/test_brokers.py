@@ -13,8 +13,8 @@ from libs.common.config.address import Url
 from libs.common.errors import Unavailable
 from libs.common.eventlog.kafka.log import KafkaEventLog
 from libs.common.eventlog.records import NewRecord
+from tests.support.deadline import DEADLINE
 from tests.support.ports.eventlogs import (
-    DEADLINE,
     SETTINGS,
     after,
     aiokafka_tasks,

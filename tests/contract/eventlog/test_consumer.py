@@ -13,8 +13,8 @@ from libs.common.config.address import Url
 from libs.common.eventlog.kafka.clients import close_consumer
 from libs.common.eventlog.kafka.log import KafkaEventLog
 from libs.common.eventlog.records import NewRecord, Partition
+from tests.support.deadline import DEADLINE
 from tests.support.ports.eventlogs import (
-    DEADLINE,
     SETTINGS,
     after,
     create,

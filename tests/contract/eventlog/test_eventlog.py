@@ -16,15 +16,8 @@ from libs.common.eventlog.kafka.log import KafkaEventLog
 from libs.common.eventlog.memory import MemoryEventLog
 from libs.common.eventlog.port import EventLog
 from libs.common.eventlog.records import NewRecord, Partition, Record, RecordTooLarge
-from tests.support.ports.eventlogs import (
-    DEADLINE,
-    SETTINGS,
-    after,
-    fetched,
-    numbered,
-    values,
-    values_of,
-)
+from tests.support.deadline import DEADLINE
+from tests.support.ports.eventlogs import SETTINGS, after, fetched, numbered, values, values_of
 
 Builds = Callable[..., EventLog]
 

@@ -7,6 +7,7 @@ import pytest
 from libs.common.channels import Channel
 from libs.common.leases.port import LeaseLost
 from libs.common.roster.port import Members, Seat
+from tests.support.deadline import DEADLINE
 from tests.support.ports.rosters import (
     CHANNEL,
     LONG,
@@ -40,7 +41,7 @@ class TestLease:
         await ear.heard()
 
         cleared = 0
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE):
             while cleared < 100:
                 cleared += sum(
                     await asyncio.gather(

@@ -15,9 +15,9 @@ from libs.common.redis.connection import RedisConnection
 from libs.common.redis.scripts import Call
 from libs.common.roster.port import JoinRequest, Roster
 from libs.common.roster.redis import CLEAR
+from tests.support.deadline import DEADLINE
 from tests.support.ports.rosters import (
     CHANNEL,
-    DEADLINE,
     LONG,
     SHORT,
     Deployment,

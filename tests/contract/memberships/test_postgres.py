@@ -11,17 +11,10 @@ from libs.common.memberships import postgres
 from libs.common.memberships.membership import Missed, Put, Removed
 from libs.common.memberships.postgres import PostgresMemberships, change_of
 from libs.common.postgres.migrate import migrate
+from tests.support.deadline import DEADLINE
 from tests.support.fakes.logs import Logs, events
 from tests.support.ports.apps import operated
-from tests.support.ports.memberships import (
-    ANN,
-    BEN,
-    DEADLINE,
-    connected,
-    deployment,
-    heard,
-    interrupted,
-)
+from tests.support.ports.memberships import ANN, BEN, connected, deployment, heard, interrupted
 from tests.support.servers import postgres_server
 from tests.support.servers.ports import free_port
 from tests.support.servers.process import eventually
@@ -154,7 +147,9 @@ async def logged(logs: Logs, event: str) -> bool:
 
 async def is_held_up(operator: Any) -> bool:
     """Tell whether somebody waits for a lock; of an open transaction's views this one is always up to date."""
-    return bool(await operator.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+    query = """SELECT count(*) FROM pg_locks JOIN pg_database ON pg_locks.database = pg_database.oid
+        WHERE NOT granted AND datname = current_database()"""
+    return bool(await operator.fetchval(query))
 
 
 class TestWriters:
@@ -170,7 +165,7 @@ class TestWriters:
                 await operator.execute(insert)
                 writers = [asyncio.create_task(site.one.put([ANN])) for _ in range(4)]
                 await eventually(lambda: is_held_up(operator), timeout=DEADLINE)
-                async with asyncio.timeout(1):
+                async with asyncio.timeout(DEADLINE):
                     assert not await site.one.has(BEN)
                 await asyncio.wait(writers, return_when=asyncio.FIRST_EXCEPTION)
             done = await asyncio.gather(*writers, return_exceptions=True)

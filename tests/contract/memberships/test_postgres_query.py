@@ -14,9 +14,10 @@ from libs.common.memberships.membership import Membership, NotKeptHere, Removed
 from libs.common.memberships.postgres_query import BUDGET, QueriedMemberships
 from libs.common.postgres.connection import reason
 from libs.common.postgres.migrate import migrate
+from tests.support.deadline import DEADLINE
 from tests.support.fakes.logs import Logs, events
 from tests.support.ports.apps import operated
-from tests.support.ports.memberships import ANN, BEN, DEADLINE, connected, heard, interrupted
+from tests.support.ports.memberships import ANN, BEN, connected, heard, interrupted
 from tests.support.servers.process import eventually
 
 TABLES = """
@@ -168,7 +169,7 @@ class TestQuery:
             name = urlsplit(database_url).path.removeprefix("/")
             await operator.execute(f'ALTER DATABASE "{name}" SET statement_timeout = {limit}')
 
-        async with asyncio.timeout(2), queried(database_url, query, budget=9) as memberships:
+        async with asyncio.timeout(DEADLINE), queried(database_url, query, budget=9) as memberships:
             answers = await memberships.ask(asked)
 
         assert list(answers.values()) == [True, None, True]

@@ -16,7 +16,8 @@ from libs.common.memberships.membership import Membership
 from libs.common.memberships.memory import MemoryMemberships
 from libs.common.memberships.port import Memberships
 from services.auth.memberships.topic import MembershipTopic
-from tests.support.ports.eventlogs import DEADLINE, SETTINGS, appended, create, until
+from tests.support.deadline import DEADLINE
+from tests.support.ports.eventlogs import SETTINGS, appended, create, until
 from tests.support.ports.memberships import Breaking
 from tests.support.servers.process import eventually
 

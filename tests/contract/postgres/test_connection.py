@@ -12,10 +12,10 @@ from libs.common.config.address import Url
 from libs.common.errors import Misconfigured, Unavailable
 from libs.common.postgres.connection import PostgresConnection, reason
 from libs.common.postgres.settings import PostgresSettings
+from tests.support.deadline import DEADLINE
 from tests.support.servers import Certificates, Server, postgres_server
 from tests.support.servers.ports import free_port
 
-DEADLINE = 30.0
 PREPARED = "SELECT count(*) FROM pg_prepared_statements WHERE name <> ''"
 IS_ENCRYPTED = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
 

@@ -21,11 +21,11 @@ from libs.common.postgres.migrate import (
     migrate,
     migrations,
 )
+from tests.support.deadline import DEADLINE
 from tests.support.ports.apps import operated, postgres_apps, seen
 from tests.support.servers.ports import free_port
 from tests.support.servers.process import eventually
 
-DEADLINE = 20.0
 ONE = Migration("0001_one.sql", "CREATE TABLE one (id int); INSERT INTO one VALUES (1)")
 TWO = Migration("0002_two.sql", "CREATE TABLE two (id int); INSERT INTO two SELECT * FROM one")
 BAD = Migration("0002_two.sql", "CREATE TABLE two (id int); SELECT * FROM nowhere")

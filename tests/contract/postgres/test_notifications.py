@@ -11,13 +11,13 @@ from libs.common.config.address import Url
 from libs.common.postgres.connection import PostgresConnection
 from libs.common.postgres.notifications import Notifications
 from libs.common.postgres.settings import PostgresSettings
+from tests.support.deadline import DEADLINE
 from tests.support.fakes.logs import Logs, events
 from tests.support.ports.apps import operated
 from tests.support.ports.memberships import cut_off
 from tests.support.servers import postgres_server
 from tests.support.servers.process import eventually
 
-DEADLINE = 20.0  # Seconds for anything to happen.
 NEVER = 3600.0  # Seconds that do not pass in a test.
 CHANNEL = "fanfare_test"
 TELL = f"SELECT pg_notify('{CHANNEL}', $1)"

@@ -15,7 +15,8 @@ from libs.common.leases.memory import MemoryLeases
 from libs.common.leases.port import LeaseLost, Leases
 from libs.common.roster.memory import MemoryRoster
 from libs.common.roster.port import JoinAnswer, JoinRequest, Members, Roster, Seat, TooManyMembers
-from tests.support.ports.rosters import DEADLINE, LONG, SHORT, Deployment, deployment
+from tests.support.deadline import DEADLINE
+from tests.support.ports.rosters import LONG, SHORT, Deployment, deployment
 
 
 @dataclass(frozen=True, slots=True)

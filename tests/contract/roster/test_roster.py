@@ -7,6 +7,7 @@ import pytest
 from libs.common.bus.messages import Transition
 from libs.common.channels import Channel
 from libs.common.roster.port import Members, Seat, TooManyMembers
+from tests.support.deadline import DEADLINE
 from tests.support.ports.rosters import (
     CHANNEL,
     LONG,
@@ -277,7 +278,7 @@ class TestGrace:
         await site.roster.leave([ann.seat], grace=SHORT)
 
         cleared = 0
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE):
             while cleared == 0:
                 sweepers = [site.leases, site.other_leases] * 4
                 cleared += sum(

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.deadline import DEADLINE
 from tests.support.servers import NoServer, borrow, lending
 from tests.support.servers.ports import free_port
 from tests.support.servers.process import NotReady, eventually
 from tests.support.servers.redis.server import probe_redis
 
-DEADLINE = 60.0
 KIND = "redis_acl"
 
 LEADS = f"""

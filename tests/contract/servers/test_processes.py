@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.deadline import DEADLINE
 from tests.support.servers import ServerDidNotStart, developer
 from tests.support.servers.process import Launch, NotReady, eventually, make_directory, running
 from tests.support.servers.redis.server import probe_redis
-
-DEADLINE = 10.0
 
 STARTS_REDIS = """
 import asyncio

@@ -12,6 +12,7 @@ from redis.asyncio import Sentinel
 from redis.asyncio.cluster import ClusterNode
 from redis.exceptions import RedisError
 
+from tests.support.deadline import DEADLINE
 from tests.support.servers import (
     Certificates,
     NoServer,
@@ -27,8 +28,6 @@ from tests.support.servers.kafka import connection
 from tests.support.servers.postgres import probe_postgres
 from tests.support.servers.process import NotReady, eventually
 from tests.support.servers.redis.server import connect, probe_redis, visit
-
-DEADLINE = 30.0
 
 
 async def redis_keeps(url: str, key: str) -> None:

@@ -15,8 +15,9 @@ from libs.common.leases.memory import MemoryLeases
 from libs.common.leases.port import LeaseLost, Leases
 from libs.common.tally.memory import MemoryTally
 from libs.common.tally.port import Count, Outcome, Subject, Tally
+from tests.support.deadline import DEADLINE
 from tests.support.fakes.tallies import subscriptions
-from tests.support.ports.rosters import DEADLINE, LONG, Deployment, deployment
+from tests.support.ports.rosters import LONG, Deployment, deployment
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from libs.common.leases.port import LeaseLost
 from libs.common.leases.redis import SHARE
 from libs.common.tally.port import Count, Outcome, Subject
 from libs.common.tally.redis import PIECE
+from tests.support.deadline import DEADLINE
 from tests.support.fakes.tallies import counted, stand, subscriptions, total
 from tests.support.ports.rosters import (
     CHANNEL,
-    DEADLINE,
     LONG,
     Deployment,
     Ear,

@@ -13,7 +13,8 @@ from libs.common.apps.app import App
 from tests.support.clients import pusher
 from tests.support.clients.back_ends import BackEnd, back_end
 from tests.support.clients.operators import Operator, secret_of
-from tests.support.clients.visitors import DEADLINE, Visitor, visitors
+from tests.support.clients.visitors import Visitor, visitors
+from tests.support.deadline import DEADLINE
 from tests.support.deployments.deployment import migrate
 from tests.support.deployments.fleet import APP, Fleet, said
 from tests.support.deployments.program import Program

@@ -18,8 +18,9 @@ from tests.support.clients.back_ends import BackEnd, back_end
 from tests.support.clients.pusher import subscribe
 from tests.support.clients.pusherjs import Driver, driver, options
 from tests.support.clients.visitors import visitors
+from tests.support.deadline import DEADLINE
 from tests.support.deployments.composed import CONFIG, Composed, composed
-from tests.support.deployments.program import ROOT, STOP_TIMEOUT
+from tests.support.deployments.program import ROOT
 from tests.support.servers import fresh_database
 from tests.support.servers.ports import free_port
 from tests.support.servers.redis.server import visit
@@ -84,7 +85,7 @@ class TestOnePort:
             (moved,) = await node.wait_until(lambda: reconnected(node))
             joined = "pusher:subscription_succeeded"
             await node.wait(2, client=moved["client"], event=joined)
-            async with asyncio.timeout(STOP_TIMEOUT):
+            async with asyncio.timeout(DEADLINE):
                 assert await stack.gateways[0].process.wait() == 0
             await post_company(back, stack, 3)
             for name in ("ann", "bob"):

@@ -14,6 +14,7 @@ from libs.common.backends.adapters import opened
 from libs.common.web.proxies import Caller, Proxies
 from services.program import build, plan
 from services.settings import SERVICES, load
+from tests.support.deadline import DEADLINE
 from tests.support.deployments.haproxy import Balancer, balancer
 from tests.support.deployments.program import ROOT
 from tests.support.fakes.stubs import Stub, stub
@@ -23,7 +24,6 @@ from tests.support.servers.process import eventually
 GATEWAYS = ("127.20.0.1", "127.20.0.2")
 OTHERS = {"auth": "127.20.0.3", "dispatcher": "127.20.0.4", "presence": "127.20.0.5"}
 COOKIE = "fanfare_gateway"
-DEADLINE = 10.0  # Seconds.
 TRUSTING = Proxies([ip_network("127.0.0.0/8")])  # As services do that stand behind it.
 
 

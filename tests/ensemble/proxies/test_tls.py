@@ -12,12 +12,11 @@ import pytest
 
 from tests.support.clients.back_ends import BackEnd
 from tests.support.clients.client import Client
+from tests.support.deadline import DEADLINE
 from tests.support.deployments.fleet import APP, Fleet, complaints, said
 from tests.support.deployments.program import Program
 from tests.support.servers import Certificates
 from tests.support.servers.process import eventually
-
-DEADLINE = 30.0  # Seconds; the program looks at its files every 2 s.
 
 
 class Mount:

@@ -15,11 +15,11 @@ import pytest
 from tests.support.clients import pusher
 from tests.support.clients.back_ends import BackEnd
 from tests.support.clients.visitors import Visitor
+from tests.support.deadline import DEADLINE
 from tests.support.deployments.fleet import Fleet, complaints, said
 from tests.support.deployments.program import Program
 from tests.support.tokens.keys import pair
 
-DEADLINE = 10.0  # Seconds for a process to have read its settings again.
 Key = dict[str, str]
 
 

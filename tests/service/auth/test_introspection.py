@@ -15,13 +15,8 @@ from services.auth.identity.introspection import Introspector
 from services.auth.identity.provider import ProviderUnavailable
 from services.auth.identity.provider_client import ProviderClient
 from services.auth.settings import Introspection
-from tests.support.fakes.identity_server import (
-    DEADLINE,
-    Asked,
-    IdentityServer,
-    Said,
-    identity_server,
-)
+from tests.support.deadline import DEADLINE
+from tests.support.fakes.identity_server import Asked, IdentityServer, Said, identity_server
 
 NOW = 1_700_000_000.0
 CACHE = 10.0

@@ -14,8 +14,8 @@ from services.auth.identity.jwks import COOLDOWN, MAX_BODY, Jwks
 from services.auth.identity.provider import ProviderQuery, ProviderUnavailable
 from services.auth.identity.provider_client import ProviderClient
 from services.auth.settings import Issuer
+from tests.support.deadline import DEADLINE
 from tests.support.fakes.identity_server import (
-    DEADLINE,
     EC_KEY,
     OTHER_RSA_KEY,
     RSA_KEY,

@@ -12,12 +12,13 @@ from libs.common.memberships.postgres import PostgresMemberships
 from libs.common.postgres.migrate import migrate
 from libs.common.tokens.channel_tokens import LEEWAY
 from libs.common.tokens.settings import DEFAULT_MAX_TTL
+from tests.support.deadline import DEADLINE
 from tests.support.ports.apps import operated
 from tests.support.ports.memberships import connected, cut_off
 from tests.support.servers import Server, postgres_server
 from tests.support.servers.process import eventually
 from tests.support.services.auth import NOW
-from tests.support.services.auth_memberships import CLOCKS, DEADLINE, INSERT, Site, site
+from tests.support.services.auth_memberships import CLOCKS, INSERT, Site, site
 
 
 @asynccontextmanager

@@ -13,10 +13,10 @@ from libs.common.errors import Unavailable
 from libs.common.tokens.channel_tokens import ChannelToken
 from libs.common.tokens.revocations import Revocations, RevokedToken
 from services.auth.tokens.revocations import RevocationList
+from tests.support.deadline import DEADLINE
 from tests.support.servers.process import eventually
 
 NOW = 1_700_000_000.0
-DEADLINE = 10.0
 
 
 def revoke(jti: str) -> Command:

@@ -23,6 +23,7 @@ from libs.common.tally.memory import MemoryTally
 from services.dispatcher.routing.rules import BadRoute
 from services.dispatcher.service import Dispatcher, compiled
 from services.dispatcher.settings import DispatcherSettings, Route
+from tests.support.deadline import DEADLINE
 
 ONE = App(id="1", key="one", secrets=(Secret("s"),))
 TWO = App(id="2", key="two", secrets=(Secret("s"),), topic="second")
@@ -105,7 +106,7 @@ async def test_an_app_that_comes() -> None:
     )
     news = Channel("2", "news")
     body = json.dumps({"type": "t"}).encode()
-    async with asyncio.timeout(15), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(DEADLINE), asyncio.TaskGroup() as tasks:
         running = tasks.create_task(dispatcher.run())
         for number, topic in enumerate(["second", "third"], start=1):
             apps.apps = (ONE, App(id="2", key="two", secrets=TWO.secrets, topic=topic))

@@ -17,8 +17,9 @@ from services.dispatcher.events.event import DomainEvent
 from services.dispatcher.pipeline import Pipeline
 from services.dispatcher.routing.router import Router
 from services.dispatcher.settings import DispatcherSettings, Route
+from tests.support.deadline import DEADLINE
 from tests.support.ports.eventlogs import until
-from tests.support.services.dispatcher import APP, DEADLINE, Faults, FaultyBus, FaultyEventLog
+from tests.support.services.dispatcher import APP, Faults, FaultyBus, FaultyEventLog
 
 Decode = Callable[[Record], DomainEvent | None]
 

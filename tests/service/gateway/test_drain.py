@@ -10,7 +10,8 @@ from aiohttp import WSMsgType
 
 from libs.common.apps.memory import MemoryApps
 from libs.common.channels import Channel
-from tests.support.clients.client import ADDED, DEADLINE, Client
+from tests.support.clients.client import ADDED, Client
+from tests.support.deadline import DEADLINE
 from tests.support.services.gateway import APP, QUICK, Place, place, until
 
 ROOM = "presence-room"

@@ -5,9 +5,9 @@ import asyncio
 from libs.common.errors import Unavailable
 from libs.common.leases.memory import MemoryLeases
 from services.gateway.lease import Lease
+from tests.support.deadline import DEADLINE
 
 AGES = 3600.0  # Seconds.
-DEADLINE = 10.0
 
 
 class FlakyLeases(MemoryLeases):

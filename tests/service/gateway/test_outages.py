@@ -1,7 +1,8 @@
 """Backends that are away: clients stay, questions and departures wait, and nothing is lost for good."""
 
 from libs.common.channels import Channel
-from tests.support.clients.client import ADDED, DEADLINE, REMOVED, SUCCEEDED, Client
+from tests.support.clients.client import ADDED, REMOVED, SUCCEEDED, Client
+from tests.support.deadline import DEADLINE
 from tests.support.fakes.faults import FaultyBus
 from tests.support.services.gateway import APP, Place, place, publication, until
 

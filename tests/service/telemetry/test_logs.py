@@ -12,6 +12,7 @@ from libs.common.config.address import Address
 from libs.common.telemetry import logs
 from libs.common.telemetry.settings import LogSettings
 from libs.common.web.server import Server
+from tests.support.deadline import DEADLINE
 
 LOOPBACK = Address("127.0.0.1", 0)
 
@@ -46,7 +47,7 @@ async def test_malformed_requests(request_text: bytes, written: io.StringIO) -> 
     """
     server = Server([], LOOPBACK, LOOPBACK)
     started, stop = asyncio.Event(), asyncio.Event()
-    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(DEADLINE), asyncio.TaskGroup() as tasks:
         tasks.create_task(server.serve(stop, started=started.set))
         await started.wait()
         assert server.bound is not None

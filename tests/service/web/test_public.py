@@ -15,9 +15,9 @@ from structlog.testing import capture_logs
 from libs.common.config.address import Address
 from libs.common.web.proxies import Proxies
 from libs.common.web.server import Schedule, Server, Service, caller_of
+from tests.support.deadline import DEADLINE
 
 LOOPBACK = Address("127.0.0.1", 0)
-DEADLINE = 10.0  # Seconds.
 
 
 class Mirror:

@@ -12,7 +12,8 @@ from structlog.testing import capture_logs
 
 from libs.common.web import certificates as certificates_module
 from libs.common.web import server
-from tests.support.clients.client import DEADLINE, Client
+from tests.support.clients.client import Client
+from tests.support.deadline import DEADLINE
 from tests.support.servers import Certificates
 from tests.support.services.gateway import POLL, place, until
 

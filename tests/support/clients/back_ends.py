@@ -15,8 +15,9 @@ import aiohttp
 
 from libs.common.apps.app import App
 from libs.common.apps.signatures import request_text, sign
+from tests.support.deadline import DEADLINE
 
-TIMEOUT = aiohttp.ClientTimeout(total=30.0)
+TIMEOUT = aiohttp.ClientTimeout(total=DEADLINE)
 
 
 class Answer(NamedTuple):

@@ -8,8 +8,8 @@ from aiohttp import ClientWebSocketResponse, WSMessage, WSMsgType
 
 from libs.common.apps.app import App
 from tests.support.clients import pusher
+from tests.support.deadline import DEADLINE
 
-DEADLINE = 10.0  # Seconds, for what takes a moment.
 SUCCEEDED = "pusher_internal:subscription_succeeded"
 ADDED = "pusher_internal:member_added"
 REMOVED = "pusher_internal:member_removed"

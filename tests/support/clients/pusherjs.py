@@ -12,8 +12,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.support.deadline import DEADLINE
+
 DRIVER = Path(__file__).parents[2] / "clients" / "driver.mjs"
-TIMEOUT = 15.0  # Seconds; pusher-js itself waits up to 15 for some things.
 
 Seen = dict[str, Any]
 
@@ -66,7 +67,7 @@ class Driver:
         """Wait until a judgement of what was seen is not empty, and return it."""
         async with self._more:
             try:
-                async with asyncio.timeout(TIMEOUT):
+                async with asyncio.timeout(DEADLINE):
                     await self._more.wait_for(lambda: judge() or self._has_ended)
             except TimeoutError:
                 raise AssertionError(

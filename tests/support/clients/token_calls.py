@@ -13,8 +13,9 @@ from libs.common.control.memory import MemoryControl
 from libs.common.control.port import CommandListener
 from libs.common.errors import Unavailable
 from tests.support.clients.back_ends import basic, signed
+from tests.support.deadline import DEADLINE
 from tests.support.servers.process import eventually
-from tests.support.services.auth import DEADLINE, Client
+from tests.support.services.auth import Client
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,8 +12,8 @@ from aiohttp import WSMsgType
 
 from libs.common.apps.app import App
 from tests.support.clients import pusher
+from tests.support.deadline import DEADLINE
 
-DEADLINE = 30.0  # Seconds, for what takes a moment.
 LIMIT = 1 << 22  # Bytes of a frame.
 BROKEN_OFF = 1006  # RFC 6455, 7.1.5: there was no Close frame.
 
@@ -39,6 +40,7 @@ class Visitor:
         self._stirred = asyncio.Condition()
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._texts: list[str] = []
+        self._on: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
         self.frames: list[dict[str, Any]] = []
         self.socket_id = ""
         self.closed_with: int | None = None
@@ -52,6 +54,7 @@ class Visitor:
         """Connect, and wait until it is greeted or sent away."""
         address = f"{url}/app/{self._app.key}?protocol=7&client=test&version=1"
         self.frames, self._texts = [], []
+        self._on.clear()
         self.socket_id, self.closed_with = "", None
         # With autoclose aiohttp forgets the code if the server does not wait for an answer.
         self._socket = await self._http.ws_connect(address, max_msg_size=LIMIT, autoclose=False)
@@ -84,13 +87,13 @@ class Visitor:
 
     def is_in(self, channel: str) -> bool:
         """Tell whether a subscription succeeded."""
-        return any(self._on(channel, "pusher_internal:subscription_succeeded"))
+        return bool(self._events(channel, "pusher_internal:subscription_succeeded"))
 
     def heard(self, channel: str) -> list[Any]:
         """Return the data of the events that it heard on a channel, in order."""
         return [
             frame.get("data")
-            for frame in self._on(channel)
+            for frame in self._on[channel]
             if not frame["event"].startswith(("pusher", "fanfare:"))
         ]
 
@@ -110,12 +113,12 @@ class Visitor:
 
     def resyncs(self, channel: str) -> int:
         """Count how often it was told that it missed something in a channel."""
-        return len(self._on(channel, "fanfare:resync"))
+        return len(self._events(channel, "fanfare:resync"))
 
     def members(self, channel: str) -> set[str]:
         """Return who is in a presence channel, as it was told."""
         found: set[str] = set()
-        for frame in self._on(channel):
+        for frame in self._on[channel]:
             match frame["event"]:
                 case "pusher_internal:subscription_succeeded":
                     found = set(frame["data"]["presence"]["ids"])
@@ -130,7 +133,7 @@ class Visitor:
         signs = {"pusher_internal:member_added": "+", "pusher_internal:member_removed": "-"}
         return [
             signs[frame["event"]] + frame["data"]["user_id"]
-            for frame in self._on(channel)
+            for frame in self._on[channel]
             if frame["event"] in signs
         ]
 
@@ -167,12 +170,8 @@ class Visitor:
                     f"the last: {self.frames[-5:]}"
                 ) from None
 
-    def _on(self, channel: str, event: str = "") -> list[dict[str, Any]]:
-        return [
-            frame
-            for frame in self.frames
-            if frame.get("channel") == channel and event in {"", frame["event"]}
-        ]
+    def _events(self, channel: str, event: str) -> list[dict[str, Any]]:
+        return [frame for frame in self._on[channel] if frame["event"] == event]
 
     async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         """Keep what comes on one connection, until it ends or another took its place."""
@@ -192,6 +191,7 @@ class Visitor:
         frame = pusher.read(message.data)
         self._texts.append(message.data)
         self.frames.append(frame)
+        self._on[frame.get("channel", "")].append(frame)
         if frame["event"] == "pusher:connection_established":
             self.socket_id = frame["data"]["socket_id"]
 

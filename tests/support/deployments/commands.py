@@ -10,7 +10,7 @@ from typing import NamedTuple
 from unittest.mock import patch
 
 from services.cli import main
-from tests.support.clients.visitors import DEADLINE
+from tests.support.deadline import DEADLINE
 
 
 class Outcome(NamedTuple):

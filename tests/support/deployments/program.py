@@ -11,11 +11,10 @@ from pathlib import Path
 
 import aiohttp
 
+from tests.support.deadline import DEADLINE
 from tests.support.servers.ports import free_port
 
 ROOT = Path(__file__).parents[3]
-START_TIMEOUT = 20.0  # Seconds.
-STOP_TIMEOUT = 20.0
 
 
 @dataclass(slots=True)
@@ -50,13 +49,13 @@ class Program:
         """Ask it to end, and return its exit status."""
         if self.process.returncode is None:
             self.process.terminate()
-        async with asyncio.timeout(STOP_TIMEOUT):
+        async with asyncio.timeout(DEADLINE):
             return await self.process.wait()
 
     async def wait_until_ready(self) -> None:
         """Wait until it says that it is ready; fails with its log if it ends or takes too long."""
         try:
-            async with asyncio.timeout(START_TIMEOUT), aiohttp.ClientSession() as http:
+            async with asyncio.timeout(DEADLINE), aiohttp.ClientSession() as http:
                 while not await self._is_ready(http):
                     if self.process.returncode is not None:
                         raise AssertionError(f"it ended: {self.log.read_text()[-2000:]}")

@@ -18,9 +18,9 @@ from libs.common.config.secret import Secret
 from libs.common.errors import Unavailable
 from libs.common.postgres.migrate import migrate
 from libs.common.postgres.settings import PostgresSettings
+from tests.support.deadline import DEADLINE
 from tests.support.servers.process import eventually
 
-DEADLINE = 20.0
 NEVER = 3600.0  # Seconds that do not pass in a test.
 MEMORY = "memory://"
 COLUMNS = App.__struct_fields__

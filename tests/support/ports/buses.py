@@ -21,10 +21,10 @@ from libs.common.channels import Channel
 from libs.common.config.address import Url
 from libs.common.redis.connection import RedisConnection
 from libs.common.redis.keys import Keys
+from tests.support.deadline import DEADLINE
 from tests.support.servers.process import eventually
 
 MEMORY = "memory://"
-DEADLINE = 20.0  # Seconds, for what takes a moment.
 BACKLOG = 65_536
 
 

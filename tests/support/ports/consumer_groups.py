@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from aiokafka.admin import AIOKafkaAdminClient
 
-from tests.support.ports.eventlogs import DEADLINE
+from tests.support.deadline import DEADLINE
 from tests.support.servers.process import eventually
 
 

@@ -13,9 +13,9 @@ from libs.common.control.port import CommandListener, Control
 from libs.common.control.redis import RedisControl
 from libs.common.redis.connection import RedisConnection
 from libs.common.redis.keys import Keys
+from tests.support.deadline import DEADLINE
 
 MEMORY = "memory://"
-DEADLINE = 10.0
 PATIENCE = 0.2  # Seconds of one wait, so that a listener often sees for itself where it is.
 STREAM = "control.orders"
 

@@ -12,9 +12,8 @@ from libs.common.errors import Unavailable
 from libs.common.eventlog.kafka.settings import KafkaSettings
 from libs.common.eventlog.port import Consumer, EventLog
 from libs.common.eventlog.records import NewRecord, Partition, Record
+from tests.support.deadline import DEADLINE
 from tests.support.servers.process import POLL_INTERVAL, eventually
-
-DEADLINE = 30.0  # Seconds until a test gives up waiting.
 
 # A group finds out by its heartbeats that its members change, so these are what the tests wait for.
 SETTINGS = KafkaSettings(

@@ -16,10 +16,10 @@ from libs.common.memberships.postgres import PostgresMemberships
 from libs.common.postgres.connection import PostgresConnection
 from libs.common.postgres.migrate import migrate
 from libs.common.postgres.settings import PostgresSettings
+from tests.support.deadline import DEADLINE
 from tests.support.ports.apps import operated
 
 MEMORY = "memory://"
-DEADLINE = 20.0  # Seconds for anything to happen.
 ANN = Membership("1", "7", "company:5")
 BEN = Membership("1", "8", "company:5")
 OTHER = Membership("2", "7", "company:5")

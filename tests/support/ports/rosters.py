@@ -26,8 +26,8 @@ from libs.common.roster.redis import RedisRoster
 from libs.common.tally.memory import MemoryTally
 from libs.common.tally.port import Tally
 from libs.common.tally.redis import RedisTally
+from tests.support.deadline import DEADLINE
 
-DEADLINE = 10.0
 MEMORY = "memory://"
 CHANNEL = Channel("1", "presence-room")
 LONG = 3600.0  # Seconds that do not pass in a test.

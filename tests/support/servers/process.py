@@ -21,6 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.support.deadline import DEADLINE
 from tests.support.programs import find_program
 from tests.support.servers import procfs
 
@@ -65,7 +66,7 @@ class Launch:
     command: Sequence[str]
     directory: Path
     probe: Callable[[], Awaitable[None]]
-    timeout: float = 30.0
+    timeout: float = DEADLINE
     user: str | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     detached: bool = False

@@ -27,10 +27,10 @@ from libs.common.tokens.settings import TokenSettings
 from libs.common.web.server import Server
 from services.auth.service import Auth
 from services.auth.settings import AuthSettings, Issuer
+from tests.support.deadline import DEADLINE
 from tests.support.tokens.user_tokens import AUDIENCE, ISSUER, SECRET, token
 
 NOW = 1_700_000_000.0
-DEADLINE = 10.0  # Seconds for anything to happen.
 SITE = "https://www.example.org"
 CHANNEL_PATHS = (
     "/broadcasting/auth",

@@ -18,11 +18,11 @@ from libs.common.memberships.port import Memberships
 from libs.common.policies.settings import ChannelPolicy
 from services.auth.settings import AuthSettings, MembershipSettings
 from tests.support.clients.back_ends import signed
+from tests.support.deadline import DEADLINE
 from tests.support.ports.memberships import Breaking
 from tests.support.servers.process import eventually
 from tests.support.services.auth import ISSUERS, NOW, ONE, TWO, Client, serving
 
-DEADLINE = 20.0
 CLOCKS = 10.0  # Seconds by which two clocks of this machine may differ at most.
 PATH = "/auth/memberships"
 INSERT = (

@@ -28,11 +28,11 @@ from libs.common.tally.memory import MemoryTally
 from libs.common.web.server import Server
 from services.dispatcher.service import Dispatcher
 from services.dispatcher.settings import DispatcherSettings
+from tests.support.deadline import DEADLINE
 
 APP = App(id="1", key="app-key", secrets=(Secret("app-secret"),), topic="posted")
 OFF = App(id="2", key="off-key", secrets=(Secret("off-secret"),), enabled=False)
 LOOPBACK = Address("127.0.0.1", 0)
-DEADLINE = 10.0  # Seconds, for what takes a moment.
 
 
 @dataclass(slots=True)

@@ -26,7 +26,8 @@ from services.gateway.settings import GatewaySettings
 from services.gateway.timers import Timers
 from services.presence.service import Presence
 from services.presence.settings import PresenceSettings
-from tests.support.clients.client import DEADLINE, Client
+from tests.support.clients.client import Client
+from tests.support.deadline import DEADLINE
 from tests.support.fakes.faults import FaultyBus, FaultyRoster
 from tests.support.fakes.tallies import FaultyTally
 from tests.support.servers import Certificates

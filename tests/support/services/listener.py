@@ -21,9 +21,9 @@ from services.gateway.session.session import Session
 from services.gateway.settings import GatewaySettings
 from services.gateway.timers import TIMERS
 from tests.support.clients.raw_client import TEXT, RawClient
+from tests.support.deadline import DEADLINE
 from tests.support.tokens.channel_tokens import verifier
 
-DEADLINE = 10.0  # Seconds, for what takes a moment.
 MAX_UNSENT = 256 * 1024
 MAX_MESSAGE = 4096
 BLOCK = b"x" * 65_536

@@ -13,7 +13,7 @@ from libs.common.apps.memory import MemoryApps
 from libs.common.control.memory import MemoryControl
 from services.gateway.connections.connection import Connection
 from tests.support.clients import pusher
-from tests.support.clients.client import DEADLINE, SUCCEEDED, Client
+from tests.support.clients.client import SUCCEEDED, Client
 from tests.support.clients.token_clients import (
     PRESENCE,
     PRIVATE,
@@ -22,6 +22,7 @@ from tests.support.clients.token_clients import (
     issued,
     join,
 )
+from tests.support.deadline import DEADLINE
 from tests.support.fakes.faults import FaultyBus, FaultyRoster
 from tests.support.fakes.tallies import FaultyTally
 from tests.support.services.gateway import APP, Place, place, until

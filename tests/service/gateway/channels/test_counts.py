@@ -9,7 +9,8 @@ import pytest
 from libs.common.apps.memory import MemoryApps
 from libs.common.channels import Channel
 from services.gateway.channels import subscription_counts
-from tests.support.clients.client import ADDED, DEADLINE, Client
+from tests.support.clients.client import ADDED, Client
+from tests.support.deadline import DEADLINE
 from tests.support.fakes.tallies import stand, subscriptions
 from tests.support.services.gateway import APP, Place, place, until
 

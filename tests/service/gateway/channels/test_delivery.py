@@ -10,7 +10,8 @@ from libs.common.bus.settings import HistorySettings
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
 from services.gateway.channels import fanout, feed
-from tests.support.clients.client import DEADLINE, Client
+from tests.support.clients.client import Client
+from tests.support.deadline import DEADLINE
 from tests.support.fakes.faults import FaultyBus
 from tests.support.services.gateway import APP, QUICK, place, publication, until
 

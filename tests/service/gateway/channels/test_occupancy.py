@@ -16,7 +16,7 @@ from services.gateway.channels.hub import Hub
 from services.gateway.channels.occupancy import Occupancy
 from services.gateway.lease import Lease
 from services.gateway.timers import TIMERS, Timers
-from tests.support.clients.client import DEADLINE
+from tests.support.deadline import DEADLINE
 from tests.support.fakes.faults import FaultyBus, FaultyRoster
 from tests.support.fakes.tallies import subscriptions
 from tests.support.services.gateway import until

@@ -7,7 +7,8 @@ import pytest
 
 from libs.common.bus.settings import HistorySettings
 from libs.common.channels import Channel
-from tests.support.clients.client import ADDED, DEADLINE, SUCCEEDED
+from tests.support.clients.client import ADDED, SUCCEEDED
+from tests.support.deadline import DEADLINE
 from tests.support.fakes.faults import FaultyBus
 from tests.support.services.gateway import APP, QUICK, place, until
 

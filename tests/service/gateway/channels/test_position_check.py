@@ -9,7 +9,7 @@ from libs.common.bus.messages import Entry, Position
 from services.gateway.channels.hub import Hub
 from services.gateway.channels.position_check import PositionCheck
 from services.gateway.timers import Timers
-from tests.support.clients.client import DEADLINE
+from tests.support.deadline import DEADLINE
 from tests.support.fakes.faults import FaultyBus
 from tests.support.services.gateway import publication, until
 

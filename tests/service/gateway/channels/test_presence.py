@@ -10,7 +10,8 @@ from libs.common.apps.memory import MemoryApps
 from libs.common.bus.messages import Delivery, Transition
 from libs.common.channels import Channel
 from libs.common.roster.port import JoinRequest, Seat
-from tests.support.clients.client import ADDED, DEADLINE, REMOVED, SUCCEEDED, Client
+from tests.support.clients.client import ADDED, REMOVED, SUCCEEDED, Client
+from tests.support.deadline import DEADLINE
 from tests.support.services.gateway import APP, Place, place, until
 
 ROOM = "presence-room"

@@ -5,8 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from services.gateway.channels.retry_queue import RetryQueue
-
-DEADLINE = 10.0  # Seconds, for what takes a moment.
+from tests.support.deadline import DEADLINE
 
 
 class Worker:

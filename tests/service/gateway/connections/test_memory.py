@@ -18,8 +18,9 @@ from services.gateway.session.session import Session
 from services.gateway.timers import Timers
 from services.reload import Rules
 from tests.support.clients import pusher
-from tests.support.clients.client import DEADLINE, SUCCEEDED, Client
+from tests.support.clients.client import SUCCEEDED, Client
 from tests.support.clients.raw_client import RawClient
+from tests.support.deadline import DEADLINE
 from tests.support.services.gateway import APP, QUICK, Place, place, until
 from tests.support.services.listener import Listener, alive, fill
 from tests.support.tokens.channel_tokens import channel_token

@@ -9,8 +9,9 @@ from aiohttp import ClientSession
 from services.gateway.connections.socket import join, write_all
 from services.gateway.timers import Timers
 from tests.support.clients.raw_client import BINARY, CLOSE, PING, PONG, TEXT, Frame
+from tests.support.deadline import DEADLINE
 from tests.support.servers import Certificates
-from tests.support.services.listener import BLOCK, DEADLINE, MAX_UNSENT, Listener, fill, listening
+from tests.support.services.listener import BLOCK, MAX_UNSENT, Listener, fill, listening
 
 
 class TestFrames:

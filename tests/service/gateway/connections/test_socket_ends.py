@@ -12,8 +12,9 @@ from services.gateway.connections.socket import Socket, join, write_all
 from services.gateway.session.session import Session
 from services.gateway.timers import Timers
 from tests.support.clients.raw_client import CLOSE, TEXT, Frame, RawClient
+from tests.support.deadline import DEADLINE
 from tests.support.services.gateway import until
-from tests.support.services.listener import BLOCK, DEADLINE, MAX_UNSENT, Line, Listener, alive, fill
+from tests.support.services.listener import BLOCK, MAX_UNSENT, Line, Listener, alive, fill
 
 
 class TestSlow:

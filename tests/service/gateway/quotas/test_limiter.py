@@ -15,8 +15,8 @@ from libs.common.web.proxies import Proxies
 from services.gateway.lease import Lease
 from services.gateway.quotas import limiter
 from services.gateway.quotas.quotas import Quota
-from tests.support.clients.client import DEADLINE
 from tests.support.clients.raw_client import RawClient
+from tests.support.deadline import DEADLINE
 from tests.support.fakes.faults import FaultyBus, FaultyRoster
 from tests.support.fakes.tallies import FaultyTally
 from tests.support.services.gateway import APP, QUICK, place, until

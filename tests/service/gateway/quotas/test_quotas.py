@@ -11,7 +11,7 @@ from libs.common.apps.memory import MemoryApps
 from libs.common.errors import Unavailable
 from libs.common.tally.port import Count, Outcome
 from services.gateway.lease import Lease
-from tests.support.clients.client import DEADLINE
+from tests.support.deadline import DEADLINE
 from tests.support.fakes.faults import FaultyBus, FaultyRoster
 from tests.support.fakes.tallies import stand
 from tests.support.services.gateway import APP, QUICK, place, until

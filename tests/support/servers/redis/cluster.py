@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from tests.support.deadline import DEADLINE
 from tests.support.servers.ports import free_port
 from tests.support.servers.process import Server, eventually, running
 from tests.support.servers.redis.server import configured, connect, visit
@@ -13,7 +14,6 @@ from tests.support.servers.redis.server import configured, connect, visit
 MASTERS = 3
 SLOTS = 16_384
 NODE_TIMEOUT = 2.0  # Seconds until the others call a silent node failed.
-JOIN_TIMEOUT = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class RedisCluster:
             TimeoutError: They do not agree in time.
         """
         for node in self.nodes:
-            await eventually(functools.partial(_sees_all, node), timeout=JOIN_TIMEOUT)
+            await eventually(functools.partial(_sees_all, node), timeout=DEADLINE)
 
 
 @asynccontextmanager

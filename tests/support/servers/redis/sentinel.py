@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from tests.support.deadline import DEADLINE
 from tests.support.servers.ports import free_port
 from tests.support.servers.process import Server, eventually, running
 from tests.support.servers.redis.server import configured, visit
 
 SERVICE = "fanfare"
-WATCH_TIMEOUT = 30.0
 FAILOVER_TIMEOUT = 5.0  # Seconds until Sentinels try a failover that did not succeed again.
 
 
@@ -43,7 +43,7 @@ class RedisSentinel:
         others = len(self.sentinels) - 1
         for sentinel in self.sentinels:
             knows = functools.partial(_knows, sentinel, others)
-            await eventually(knows, timeout=WATCH_TIMEOUT)
+            await eventually(knows, timeout=DEADLINE)
 
 
 @asynccontextmanager
@@ -60,7 +60,7 @@ async def redis_sentinel(
     async with AsyncExitStack() as stack:
         master = await stack.enter_async_context(_member(None))
         replica = await stack.enter_async_context(_member(master))
-        await eventually(functools.partial(_is_in_step, replica), timeout=WATCH_TIMEOUT)
+        await eventually(functools.partial(_is_in_step, replica), timeout=DEADLINE)
         settings = _watching(master, quorum=sentinels // 2 + 1, down_after=down_after)
         watchers = [await stack.enter_async_context(_sentinel(settings)) for _ in range(sentinels)]
         found = RedisSentinel(_url(watchers), master, replica, tuple(watchers))

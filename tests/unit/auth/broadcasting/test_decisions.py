@@ -23,9 +23,9 @@ from services.auth.identity.bearer_tokens import Identity
 from services.auth.memberships.expulsion import Terms
 from services.auth.memberships.removals import MAX_WAITING, Removals
 from services.auth.settings import Issuer, MembershipSettings
+from tests.support.deadline import DEADLINE
 from tests.support.ports.memberships import Breaking
 
-DEADLINE = 5.0
 TERMS = Terms(answers=60.0, permissions=3600.0)
 ISSUER = Issuer(issuer="i", audience="a", secret=Secret("s" * 32))
 USER = Identity("7", {}, {"ok": True}, ISSUER)

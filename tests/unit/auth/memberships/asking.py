@@ -9,9 +9,9 @@ from libs.common.memberships.membership import Membership
 from libs.common.memberships.memory import MemoryMemberships
 from services.auth.memberships.lookups import MembershipLookups
 from services.auth.settings import MembershipSettings
+from tests.support.deadline import DEADLINE
 from tests.support.ports.memberships import Breaking
 
-DEADLINE = 5.0
 NO_BOUNDS: Mapping[str, int] = {}
 ANN = Membership("1", "7", "x:5")
 BEN = Membership("1", "8", "x:5")

@@ -12,8 +12,8 @@ from libs.common.control.hearing import POLL, hear
 from libs.common.control.port import Control
 from libs.common.errors import Unavailable
 from libs.common.retry import FIRST, Backoff
+from tests.support.deadline import DEADLINE
 
-DEADLINE = 10.0
 AWAY = Unavailable("control")
 INFORMED = "informed"
 

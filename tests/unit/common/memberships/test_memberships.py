@@ -6,6 +6,7 @@ from libs.common.memberships.change_queue import ChangeQueue
 from libs.common.memberships.membership import Membership, Missed, Put, Removed
 from libs.common.memberships.memory import MemoryMemberships
 from libs.common.memberships.port import KEPT, MOST_KEPT
+from tests.support.deadline import DEADLINE
 
 ANN = Membership("1", "7", "x")
 BEN = Membership("1", "8", "x")
@@ -60,7 +61,7 @@ class TestWaiting:
 
         waiting.add(Put(ANN))
 
-        async with asyncio.timeout(5.0):
+        async with asyncio.timeout(DEADLINE):
             assert await received == [Put(ANN)]
 
 

@@ -8,8 +8,7 @@ import pytest
 
 from services.gateway.connections.registry import Connections
 from services.gateway.protocol.effects import Ping
-
-DEADLINE = 10.0
+from tests.support.deadline import DEADLINE
 
 
 class Client:

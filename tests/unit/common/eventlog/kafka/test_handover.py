@@ -4,9 +4,9 @@ import asyncio
 
 from libs.common.eventlog.kafka.handover import Handover
 from libs.common.eventlog.records import Partition, Record
+from tests.support.deadline import DEADLINE
 
 HERE, THERE = Partition("topic", 0), Partition("topic", 1)
-DEADLINE = 10.0
 
 
 def record(offset: int, partition: Partition = HERE) -> Record:
