@@ -118,7 +118,9 @@ class TestReceived:
         assert line.socket.closed_with[0] == 1007
 
     @pytest.mark.parametrize(
-        "data", [b"\x83\x80aaaa", b"\x88\x81aaaax", masked(b"\x00\x01", CLOSE)]
+        "data",
+        [b"\x83\x80aaaa", b"\x88\x81aaaax", masked(b"\x00\x01", CLOSE)],
+        ids=["opcode", "half a code", "code"],  # Masks are random, but workers must agree.
     )
     async def test_no_websocket(self, listener: Listener, data: bytes) -> None:
         """
