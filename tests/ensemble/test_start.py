@@ -15,6 +15,8 @@ from tests.support.servers.postgres import postgres_launch
 from tests.support.servers.process import eventually
 from tests.support.servers.redis.server import redis_launch
 
+SOON = {"FANFARE_KAFKA_DELIVERY_TIMEOUT": "2"}  # What cannot be delivered is refused.
+
 
 class TestRedis:
     """Bus and roster come later."""
@@ -65,7 +67,7 @@ class TestKafka:
         """
         async with prepared(await kafka_launch()) as kafka:
             fleet = Fleet(tmp_path, redis=redis_url, kafka=kafka.url)
-            async with fleet.running() as process, visitors(APP) as visitor:
+            async with fleet.running(**SOON) as process, visitors(APP) as visitor:
                 ann = visitor()
                 await ann.connect(process.url)
                 await ann.join(channel("1"))

@@ -15,6 +15,7 @@ from libs.common.eventlog.kafka.log import KafkaEventLog
 from libs.common.eventlog.records import NewRecord
 from tests.support.deadline import DEADLINE
 from tests.support.ports.eventlogs import (
+    IMPATIENT,
     SETTINGS,
     after,
     aiokafka_tasks,
@@ -45,7 +46,7 @@ async def broker(certificates: Certificates) -> AsyncIterator[Server]:
 
 @pytest.fixture
 async def log(broker: Server) -> AsyncIterator[KafkaEventLog]:
-    async with KafkaEventLog(Url(broker.url), SETTINGS) as log:
+    async with KafkaEventLog(Url(broker.url), IMPATIENT) as log:
         yield log
 
 
@@ -158,7 +159,7 @@ class TestBroker:
         await create(broker.url, prefix)
         others = aiokafka_tasks()
         try:
-            async with KafkaEventLog(Url(broker.url), SETTINGS) as log:
+            async with KafkaEventLog(Url(broker.url), IMPATIENT) as log:
                 await log.append([NewRecord(prefix, b"before")])
                 async with log.consume([prefix], group=prefix) as consumer:
                     await fetched(consumer, 1)
@@ -176,7 +177,7 @@ class TestBroker:
         await create(broker.url, prefix)
         await broker.stop()
         async with (
-            KafkaEventLog(Url(broker.url), SETTINGS) as log,
+            KafkaEventLog(Url(broker.url), IMPATIENT) as log,
             log.consume([prefix], group=prefix) as consumer,
         ):
             with pytest.raises(Unavailable):
@@ -216,7 +217,7 @@ class TestBroker:
     ) -> None:
         """A broker that asks for certificates takes and gives records."""
         settings = msgspec.structs.replace(
-            SETTINGS,
+            IMPATIENT,
             tls=True,
             ca=str(certificates.ca),
             certificate=str(certificates.certificate),

@@ -221,7 +221,9 @@ class TestProducer:
 
     async def test_concurrent_appends(self, log: KafkaEventLog, prefix: str) -> None:
         """Many may append at once, also before there is a connection."""
-        await asyncio.gather(*(log.append([NewRecord(prefix, b"%d" % n)]) for n in range(500)))
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(500):
+                tasks.create_task(log.append([NewRecord(prefix, b"%d" % number)]))
 
         async with log.consume([prefix], group=prefix) as consumer:
             assert Counter(values(await fetched(consumer, 500))) == Counter(values_of(range(500)))

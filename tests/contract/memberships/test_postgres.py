@@ -146,9 +146,9 @@ async def logged(logs: Logs, event: str) -> bool:
 
 
 async def is_held_up(operator: Any) -> bool:
-    """Tell whether somebody waits for a lock; of an open transaction's views this one is always up to date."""
-    query = """SELECT count(*) FROM pg_locks JOIN pg_database ON pg_locks.database = pg_database.oid
-        WHERE NOT granted AND datname = current_database()"""
+    """Tell whether somebody waits for an open transaction of ours; this view is always up to date in one."""
+    query = """SELECT count(*) FROM pg_locks
+        WHERE NOT granted AND transactionid = pg_current_xact_id_if_assigned()::xid"""
     return bool(await operator.fetchval(query))
 
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
@@ -22,12 +23,14 @@ SETTINGS = KafkaSettings(
     rebalance_timeout=2.5,
     release_timeout=0.5,
     request_timeout=3.5,
-    delivery_timeout=2.0,
+    delivery_timeout=DEADLINE / 2,  # Of a broker that stays.
     commit_timeout=1.0,
     silence_timeout=0.45,
     stall_timeout=2.0,
     metadata_interval=0.5,
 )
+
+IMPATIENT = msgspec.structs.replace(SETTINGS, delivery_timeout=2.0)  # Of one that goes.
 
 AIOKAFKA = ("AIOKafka", "Accumulator", "Coordinator", "Fetcher", "Sender")  # Where its tasks are.
 
