@@ -90,7 +90,8 @@ check: $(VENV)/dev ## Check format, lint, types, import contracts and locks
 
 .PHONY: test
 test: needs-test $(VENV)/dev install-test tests/clients/node_modules/.installed ## Run all tests, on real servers
-	$(PYTHON) -m pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder
+	$(PYTHON) -m pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder \
+		--cov --cov-report= --cov-fail-under=98
 
 .PHONY: bench
 bench: needs-bench $(VENV)/dev install-bench ## Measure; with CHECK=1 fail beyond the bounds

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 from tests.support.servers import Certificates, NoServer, borrow, fresh_database, lending
 
@@ -58,13 +58,18 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put the slowest first, if there are workers; coverage is that of the unit tests alone."""
+    """Put the slowest first, if there are workers; coverage is that of unit tests with examples."""
     if hasattr(config, "workerinput"):
         items.sort(key=_rank)
     if config.pluginmanager.hasplugin("_cov"):
         for item in items:
-            if not item.path.is_relative_to(_TESTS / "unit"):
+            if not item.path.is_relative_to(_TESTS / "unit") or _draws(item):
                 item.add_marker("no_cover")
+
+
+def _draws(item: pytest.Item) -> bool:
+    """Tell whether it is a property test: those would take twice as long, and cover no more."""
+    return is_hypothesis_test(getattr(item, "obj", None))
 
 
 def _rank(item: pytest.Item) -> int:
