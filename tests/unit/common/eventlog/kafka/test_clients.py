@@ -57,6 +57,13 @@ class TestClients:
 class TestLink:
     """Lost and found are said once each."""
 
+    @pytest.fixture(autouse=True)
+    def forgotten(self) -> None:
+        """Let an outage end, so that nothing is remembered of tests before this one."""
+        link = Link()
+        link.lost(OSError())
+        link.found()
+
     def test_said_once(self) -> None:
         link = Link(client="producer")
 
