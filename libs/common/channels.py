@@ -76,6 +76,13 @@ class BadEventName(Invalid):
         self.rule = rule
 
 
+class BadUserId(Invalid):
+    """A user's id is empty, too long, or has what cannot be printed."""
+
+    def __init__(self) -> None:
+        super().__init__(f"a user's id must have 1 to {MAX_USER_ID} printable characters")
+
+
 class BadSocketId(Invalid):
     """A socket id is not two numbers joined by a full stop."""
 
@@ -109,19 +116,39 @@ def check_channel(name: str, *, longest: int = MAX_NAME) -> None:
     Check a channel's name.
 
     Args:
-        name: As received.  ``#`` is allowed only as the start of ``#server-to-user-``.
-        longest: The most characters allowed.
+        name: As received.  ``#`` is allowed only as the start of ``#server-to-user-``, after which
+            any user's id may stand: clients make that name themselves.
+        longest: The most characters allowed, but for a user's own channel.
 
     Raises:
         BadChannelName: The name breaks a rule; the error says which.
     """
-    plain = name.removeprefix(USER_PREFIX)
-    if not plain:
+    if name.startswith(USER_PREFIX):
+        if not is_user_id(name.removeprefix(USER_PREFIX)):
+            raise BadChannelName(name, f"what follows {USER_PREFIX} is no user's id")
+        return
+    if not name:
         raise BadChannelName(name, "it is empty")
     if len(name) > longest:
         raise BadChannelName(name, f"it is longer than {longest} characters")
-    if not _NAME.fullmatch(plain):
+    if not _NAME.fullmatch(name):
         raise BadChannelName(name, "allowed are letters, digits and _ - = @ , . ;")
+
+
+def is_user_id(user_id: str) -> bool:
+    """Whether a text can be a user's id: 1 to `MAX_USER_ID` characters that can be printed."""
+    return 0 < len(user_id) <= MAX_USER_ID and user_id.isprintable()
+
+
+def check_user_id(user_id: str) -> None:
+    """
+    Check a user's id, by the one rule that holds wherever one is taken.
+
+    Raises:
+        BadUserId: It breaks that rule.
+    """
+    if not is_user_id(user_id):
+        raise BadUserId
 
 
 def check_event(name: str, *, longest: int = MAX_EVENT) -> None:

@@ -15,6 +15,7 @@ The exception tree.
             TooManyOccupied
         BadRequest
         BadSocketId
+        BadUserId
         BadWebSocketKey
         BodyTooLarge
         BrokenBody
@@ -30,6 +31,7 @@ The exception tree.
         NotInUse
         NotKeptHere
         NothingToRotate
+        OddPath
         OverCapacity
         PathNotFound
         PayloadTooLarge

@@ -1,8 +1,13 @@
 """Journeys of signed-in users, with stock pusher-js and the SDKs."""
 
+import pytest
+
+from libs.common.apps.app import App
+from libs.common.config.secret import Secret
 from tests.clients.sdks import NodeSdk, Sdk
+from tests.support.clients.back_ends import back_end
 from tests.support.clients.pusherjs import Driver
-from tests.support.deployments.deployment import KEY, Deployment
+from tests.support.deployments.deployment import KEY, SECRET, Deployment
 
 
 async def test_sent_to_a_user(deployment: Deployment, node: Driver, sdk: Sdk, room: str) -> None:
@@ -27,6 +32,30 @@ async def test_sent_to_a_user(deployment: Deployment, node: Driver, sdk: Sdk, ro
         assert seen["data"] == {"a": 1}
     await node.wait(client="other", user_event="last")
     assert node.seen(client="other", user_event="greeted") == []
+
+
+@pytest.mark.parametrize("user", ["auth0|5f", "did:web:x", "a+b@x.org", "Zo\u00eb", "x/y {z}#?%&"])
+async def test_any_id(deployment: Deployment, node: Driver, room: str, user: str) -> None:
+    """
+    Whoever may sign in gets what is sent to it: by the SDK that takes such ids, by hand, and by a route.
+    """
+    user = f"{user}{room}"
+    NodeSdk(node, deployment)
+    await node.connect("ann", KEY, **deployment.options(1, user=user))
+    node.say("signin", client="ann")
+    await node.wait(client="ann", signed_in=user)
+    await node.wait(client="ann", user_channel=f"#server-to-user-{user}")
+
+    await NodeSdk(node, deployment).send_to_user(user, "by-sdk", 1)
+    async with back_end(App(id="1", key=KEY, secrets=(Secret(SECRET),))) as own:
+        url = deployment.dispatcher.url
+        answer = await own.publish(url, f"#server-to-user-{user}", 2, event="by-hand")
+        assert answer.status == 200, answer
+    await deployment.tell("user.greeted", {"user": user, "number": 3})
+
+    for event, data in (("by-sdk", 1), ("by-hand", 2), ("user.greeted", {"number": 3})):
+        (seen,) = await node.wait(client="ann", user_event=event)
+        assert seen["data"] == data
 
 
 async def test_terminated(deployment: Deployment, node: Driver, sdk: Sdk, room: str) -> None:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 from msgspec import Meta
 
-from libs.common.channels import MAX_USER_ID, Kind, kind_of
+from libs.common.channels import MAX_USER_ID, Kind, is_user_id, kind_of
 from libs.common.errors import Invalid
 from libs.common.globs import Globs
 from libs.common.tokens.key_ring import MAX_TOKEN, BadChannelToken, KeyRing, Owner, payload_of
@@ -289,7 +289,7 @@ def _token(payload: _Payload, app_id: str, *, key: str) -> ChannelToken:
 
 
 def _check_texts(user: str, channels: tuple[str, ...]) -> None:
-    if not user.isprintable():
+    if not is_user_id(user):
         raise ValueError("the user's id has characters that cannot be printed")
     if not all(map(_PATTERN.fullmatch, channels)):
         raise ValueError("in a channel's pattern are letters, digits and _ - = @ , . ; *")

@@ -18,7 +18,7 @@ import jwt
 import msgspec
 from jwt.types import SigOptions
 
-from libs.common.channels import MAX_USER_ID
+from libs.common.channels import BadUserId, check_user_id
 from libs.common.errors import Denied
 from libs.common.tokens.key_ring import TYPE
 from services.auth.identity.verifying_keys import VerifyingKey
@@ -233,8 +233,10 @@ def user_id(value: Any) -> str:
         value = str(value)
     if not isinstance(value, str) or not value:
         raise BadToken("the token does not name its user")
-    if len(value) > MAX_USER_ID or not value.isprintable():
-        raise BadToken(f"the token's user id is longer than {MAX_USER_ID} characters, or no text")
+    try:
+        check_user_id(value)
+    except BadUserId as error:
+        raise BadToken(f"the token's user: {error}") from error
     return value
 
 

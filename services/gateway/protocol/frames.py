@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from libs.common.channels import MAX_CLAIMS, MAX_USER_ID
+from libs.common.channels import MAX_CLAIMS, BadUserId, check_user_id
 from libs.common.errors import Invalid
-from libs.common.json_text import JsonReader, is_whole, write
+from libs.common.json_text import JsonReader, write
 
 CLIENT_PREFIX = "client-"
 PONG = b'{"event":"pusher:pong","data":"{}"}'
@@ -164,8 +164,7 @@ def parse_user(user_data: str) -> User:
             characters; or its ``claims`` are too long.
     """
     data = _decode(_user_data, user_data, "user_data")
-    if not 0 < len(data.id) <= MAX_USER_ID or not is_whole(data.id):
-        raise BadMessage(f"the id of user_data must have 1 to {MAX_USER_ID} characters")
+    _check_user_id(data.id, "user_data")
     if len(bytes(data.claims)) > MAX_CLAIMS:
         raise BadMessage(f"the claims of user_data may have {MAX_CLAIMS} bytes")
     info, claims = bytes(data.user_info).decode(), bytes(data.claims).decode()
@@ -181,9 +180,15 @@ def parse_member(channel_data: str) -> Member:
     """
     data = _decode(_channel_data, channel_data, "channel_data")
     user_id = str(data.user_id)
-    if not 0 < len(user_id) <= MAX_USER_ID or not is_whole(user_id):
-        raise BadMessage(f"user_id must have 1 to {MAX_USER_ID} characters")
+    _check_user_id(user_id, "channel_data")
     return Member(user_id, bytes(data.user_info).decode())
+
+
+def _check_user_id(user_id: str, where: str) -> None:
+    try:
+        check_user_id(user_id)
+    except BadUserId as error:
+        raise BadMessage(f"{where}: {error}") from error
 
 
 def parse_holder(channel_data: str | None) -> Holder:

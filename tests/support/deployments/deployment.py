@@ -93,6 +93,15 @@ event = "{type}"
 data = { id = "data.id", step = "data.step" }
 
 [[routes]]
+name = "greetings"
+app = "1"
+topic = "@bookings"
+type = "user.*"
+channels = ["#server-to-user-{data.user}"]
+event = "{type}"
+data = { number = "data.number" }
+
+[[routes]]
 name = "products"
 app = "1"
 topic = "@products"

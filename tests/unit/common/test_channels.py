@@ -7,16 +7,22 @@ from hypothesis import strategies as st
 from libs.common.channels import (
     MAX_EVENT,
     MAX_NAME,
+    MAX_USER_ID,
+    USER_PREFIX,
     BadChannelName,
     BadEventName,
     BadSocketId,
+    BadUserId,
     Channel,
     Kind,
     check_channel,
     check_event,
     check_socket_id,
+    check_user_id,
     kind_of,
 )
+
+USERS = ["7", "auth0|5f", "did:web:x", "a+b@x.org", "Zoë", "x/y z", "{7}#", "用户", "x" * 128]
 
 
 class TestKind:
@@ -70,7 +76,7 @@ class TestCheckChannel:
 
     @pytest.mark.parametrize(
         "name",
-        ["a", "private-a", "A_b-c=@,.;9", "#server-to-user-7", "x" * MAX_NAME],
+        ["a", "private-a", "A_b-c=@,.;9", "x" * MAX_NAME, *map(USER_PREFIX.__add__, USERS)],
     )
     def test_allowed(self, name: str) -> None:
         """Letters, digits and a few signs, up to the longest."""
@@ -80,9 +86,11 @@ class TestCheckChannel:
         "name, rule",
         [
             ("", "empty"),
-            ("#server-to-user-", "empty"),
+            ("#server-to-user-", "no user's id"),
+            ("#server-to-user-a\n", "no user's id"),
+            ("#server-to-user-\ud83d", "no user's id"),
             ("x" * (MAX_NAME + 1), "longer than 164"),
-            ("#server-to-user-" + "x" * MAX_NAME, "longer than 164"),
+            ("#server-to-user-" + "x" * 129, "no user's id"),
             ("a b", "allowed are"),
             ("a\n", "allowed are"),
             ("#a", "allowed are"),
@@ -103,21 +111,39 @@ class TestCheckChannel:
         assert rule in caught.value.rule
 
     def test_other_bound(self) -> None:
-        """An app may have another longest name."""
+        """An app may have another longest name; a user is not shut out by it."""
         check_channel("x" * 200, longest=200)
+        check_channel("#server-to-user-" + "x" * 128, longest=10)
         with pytest.raises(BadChannelName, match="longer than 10"):
             check_channel("x" * 11, longest=10)
 
     @given(st.text(max_size=40))
     def test_what_passes_fits_into_a_key(self, name: str) -> None:
-        """No name that passes has a sign with a meaning in keys, URLs or strings to sign."""
+        """
+        No name that passes has a sign with a meaning in keys, URLs or strings to sign.
+
+        A user's own channel takes no signature, and may be called as the user is.
+        """
         try:
             check_channel(name)
         except BadChannelName:
             return
 
-        assert not set(name.removeprefix("#")) & set(":{}/\n\r\0 #")
+        assert not set(name) & set(":{}/\n\r\0 #")
         assert name.isascii()
+
+    @given(st.text(max_size=140))
+    def test_user_ids(self, user_id: str) -> None:
+        """Whoever may be a user has a channel, and nobody else."""
+        try:
+            check_channel(USER_PREFIX + user_id)
+        except BadChannelName:
+            with pytest.raises(BadUserId):
+                check_user_id(user_id)
+        else:
+            check_user_id(user_id)
+            assert 0 < len(user_id) <= MAX_USER_ID
+            assert not set(user_id) & set("\n\r\0")
 
 
 class TestCheckEvent:

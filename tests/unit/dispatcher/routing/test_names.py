@@ -67,7 +67,8 @@ class TestChannels:
             ("a.{data.a}", "x" * 163),
             ("{data.a}", ""),
             ("#server-to-user-{data.a}", ""),
-            ("#server-to-user-{data.a}", "#server-to-user-1"),
+            ("#server-to-user-{data.a}", "a\nb"),
+            ("#server-to-user-{data.a}", "x" * 129),
         ],
     )
     def test_out_of_bounds(self, source: str, value: str) -> None:
