@@ -1,5 +1,5 @@
 """
-Paths below a proxy's prefix: ``/apps/1/events`` as well as ``//apps/1/events`` and ``/ws/apps/1/events``.
+Paths below a proxy's prefix: ``/apps/1/events``, ``//apps/1/events``, ``/ws/apps/1/events``.
 
 Pure.  A prefix may be anything, slashes included (nginx makes ``//apps`` of ``location /ws {
 proxy_pass http://…/; }``).  What follows is taken as it was sent, so that proxies, which choose a
