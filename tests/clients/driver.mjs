@@ -13,6 +13,7 @@ const lines = createInterface({ input: process.stdin });
 lines.on("line", (line) => {
   const command = JSON.parse(line);
   commands[command.do](command);
+  if (command.number) tell({ done: command.number });
 });
 lines.on("close", () => process.exit(0));
 tell({ ready: true });

@@ -30,7 +30,7 @@ class TestEcho:
             for kind in kinds:
                 await node.enter(name, kind, channel)
                 for event in (".moved", "OrderShipped"):
-                    node.say("listen", client=name, kind=kind, channel=channel, event=event)
+                    await node.do("listen", client=name, kind=kind, channel=channel, event=event)
 
         for prefix in kinds.values():
             await sdk.trigger([prefix + channel], "moved", {"to": prefix})
@@ -52,9 +52,9 @@ class TestEcho:
             user = f"{room}-{name}"
             ids[name] = await node.echo(name, deployment.echo(number, broadcaster, user=user))
             await node.enter(name, "private", channel)
-            node.say("listen", client=name, kind="private", channel=channel, event="Moved")
+            await node.do("listen", client=name, kind="private", channel=channel, event="Moved")
             await node.enter(name, "private", f"App.Models.User.{user}")
-            node.say("notification", client=name, channel=f"App.Models.User.{user}")
+            await node.do("notification", client=name, channel=f"App.Models.User.{user}")
 
         own = (await node.ask("socket_id", client="ann"))["socket_id"]
         await sdk.trigger([f"private-{channel}"], r"App\Events\Moved", {"n": 1}, socket_id=own)
@@ -88,7 +88,9 @@ class TestEcho:
         await node.wait(client="ann", channel=channel, joining={"name": "Bob"})
 
         for name in ("ann", "bob"):
-            node.say("listen_for_whisper", client=name, kind="join", channel=channel, name="typing")
+            await node.do(
+                "listen_for_whisper", client=name, kind="join", channel=channel, name="typing"
+            )
         for name in ("ann", "bob"):
             data = {"by": name}
             node.say("whisper", client=name, kind="join", channel=channel, name="typing", data=data)

@@ -78,7 +78,7 @@ async def test_echo(deployment: Deployment, node: Driver, back: BackEnd, room: s
     await node.echo("ann", options)
     node.say("signin", client="ann")
     await node.enter("ann", "channel", channel)
-    node.say("listen", client="ann", kind="channel", channel=channel, event=".step")
+    await node.do("listen", client="ann", kind="channel", channel=channel, event=".step")
 
     await back.publish(deployment.dispatcher.url, channel, {"n": 1})
 

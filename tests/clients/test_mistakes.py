@@ -65,7 +65,7 @@ async def test_whispers(
     await node.connect("ann", KEY, **deployment.options(0, user="ann"))
     for channel in channels:
         await node.subscribe("ann", channel)
-    node.say("bind", client="ann", channel=channels[2], event="client-x")
+    await node.do("bind", client="ann", channel=channels[2], event="client-x")
 
     await eve.say(_whisper(channels[2], 0))
     for channel in channels:

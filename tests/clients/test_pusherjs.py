@@ -238,7 +238,7 @@ class TestPresence:
         for number, name in enumerate(["ann", "bob"]):
             await node.connect(name, KEY, **deployment.options(number, user=name))
             await node.subscribe(name, _presence(room))
-            node.say("bind", client=name, channel=_presence(room), event="client-typing")
+            await node.do("bind", client=name, channel=_presence(room), event="client-typing")
 
         node.say(
             "trigger", client="ann", channel=_presence(room), event="client-typing", data={"a": 1}

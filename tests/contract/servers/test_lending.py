@@ -18,9 +18,11 @@ from tests.support.servers.redis.server import probe_redis
 KIND = "redis_acl"
 
 LEADS = f"""
-import time
+import signal, time
 from tests.support.servers import borrow, lending
 
+# Where a shell has put the run into the background, it has it ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with lending() as directory:
     print(borrow(directory, "{KIND}"), flush=True)
     time.sleep({DEADLINE})

@@ -53,6 +53,13 @@ class Driver:
         (answer,) = await self.wait(id=number)
         return answer
 
+    async def do(self, do: str, **words: Any) -> None:
+        """Give a command, and wait until it was begun: what is bound by it misses nothing after."""
+        self._asked += 1
+        number = self._asked
+        self.say(do, number=number, **words)
+        await self.wait(done=number)
+
     def seen(self, **words: Any) -> list[Seen]:
         """Return what was seen so far that has these words, in order."""
         return [item for item in self._seen if words.items() <= item.items()]
