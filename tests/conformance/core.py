@@ -186,7 +186,7 @@ class Core:
                 raise AssertionError(f"{subject} {verb}: on live")
 
     def _obey(self, command: Command) -> None:
-        """Do what `Orders` does, with everybody."""
+        """Do what `CommandHandler` does, with everybody."""
         if command.verb == "revoke":
             self._verifier.revoke(command, now=self._now)
         expulsion = (

@@ -17,7 +17,7 @@ from tests.support.clients.raw_client import CLOSE, Frame, RawClient
 from tests.support.services.gateway import Place
 
 FLOOD = 100  # Events.
-VALID = 60.0  # Seconds for which an order is remembered.
+VALID = 60.0  # Seconds for which a command is remembered.
 PING, PONG = b'{"event":"pusher:ping","data":{}}', b'{"event":"pusher:pong","data":"{}"}'
 
 
@@ -29,7 +29,7 @@ class Live:
         place: The gateway.
         app: Its only app.
         apps: What it knows of apps.
-        control: What gives it orders.
+        control: What gives it commands.
     """
 
     def __init__(self, place: Place, app: App, *, apps: MemoryApps, control: MemoryControl) -> None:

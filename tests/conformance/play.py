@@ -26,7 +26,7 @@ APP = App(
     leave_grace=0.05,
 )
 GUARDS = (ChannelPolicy(app="1", pattern="guarded.{user_id}", allow="user.id == user_id"),)
-VALID = 600.0  # Seconds for which orders are remembered.
+VALID = 600.0  # Seconds for which commands are remembered.
 PATH = "/app/app-key?protocol=7"
 GREETING = "pusher:connection_established"
 

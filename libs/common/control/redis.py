@@ -148,7 +148,7 @@ def _command(entry_id: bytes, text: bytes) -> Command | None:
     try:
         return _decode(text)
     except msgspec.DecodeError as error:  # Of a newer release; the next one may be readable.
-        log.warning("order.skipped", id=entry_id.decode(), reason=str(error))
+        log.warning("command.skipped", id=entry_id.decode(), reason=str(error))
         return None
 
 

@@ -70,7 +70,7 @@ class Keys:
         return f"{self.prefix}:{{{self.tags[index]}}}:{kind}"
 
     def single(self, kind: str) -> str:
-        """Name a key that the deployment has once: ``fanfare:{all}:orders``."""
+        """Name a key that the deployment has once: ``fanfare:{all}:control.orders``."""
         return f"{self.prefix}:{{all}}:{kind}"
 
 

@@ -85,7 +85,7 @@ class TestRedis:
                 assert [heard.subject for heard in await listener.receive(0)] == ["ann"]
                 assert await listener.receive(0) == []
 
-    async def test_unreadable_order(self, redis_url: str, prefix: str) -> None:
+    async def test_unreadable_command(self, redis_url: str, prefix: str) -> None:
         """A command that cannot be read is skipped, and the next one arrives."""
         async with redis(redis_url, prefix) as (connection, keys):
             control, stream = RedisControl(connection, keys), keys.single(STREAM)

@@ -127,9 +127,9 @@ class TestWriting:
         await memory.write(hdrs.METH_PUT, one)
         await memory.write(hdrs.METH_DELETE, one)
 
-        order = await memory.ordered()
+        command = await memory.commanded()
 
-        assert (order.verb, order.subject, order.channels) == (
+        assert (command.verb, command.subject, command.channels) == (
             "expel",
             "7",
             ("private-campaign.5",),

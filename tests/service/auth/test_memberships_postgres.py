@@ -45,8 +45,8 @@ class TestPostgres:
             await operator.execute("DELETE FROM fanfare_memberships")
             await opened.becomes(403)
 
-            order = await opened.ordered()
-        assert order.channels == ("private-campaign.5",)
+            command = await opened.commanded()
+        assert command.channels == ("private-campaign.5",)
 
     async def test_two_processes(self, database_url: str) -> None:
         """What one process writes, the other sees within a moment."""
@@ -72,11 +72,11 @@ class TestPostgres:
         removed_at = time.time() - 30 * 60
 
         async with on_postgres(database_url, clock=time.time) as opened:
-            order = await opened.ordered()
+            command = await opened.commanded()
 
-        assert (order.subject, order.channels) == ("7", ("private-campaign.5",))
-        assert order.issued_at == pytest.approx(removed_at + 60, abs=CLOCKS)
-        assert order.expires_at == pytest.approx(order.issued_at + DEFAULT_MAX_TTL + LEEWAY)
+        assert (command.subject, command.channels) == ("7", ("private-campaign.5",))
+        assert command.issued_at == pytest.approx(removed_at + 60, abs=CLOCKS)
+        assert command.expires_at == pytest.approx(command.issued_at + DEFAULT_MAX_TTL + LEEWAY)
 
     async def test_cut_off(self, database_url: str) -> None:
         """So is one that is deleted while auth has lost its connections."""
@@ -86,10 +86,10 @@ class TestPostgres:
             async with cut_off(database_url) as operator:
                 await operator.execute("DELETE FROM fanfare_memberships")
 
-            order = await opened.ordered()
+            command = await opened.commanded()
             await opened.becomes(403)
 
-        assert (order.subject, order.channels) == ("7", ("private-campaign.5",))
+        assert (command.subject, command.channels) == ("7", ("private-campaign.5",))
 
     async def test_back_again(self, database_url: str) -> None:
         """Who was removed and put again while no auth ran is not sent away."""
@@ -103,9 +103,9 @@ class TestPostgres:
             await operator.execute(INSERT)
 
         async with on_postgres(database_url) as opened:
-            order = await opened.ordered()
+            command = await opened.commanded()
 
-        assert order.subject == "8"
+        assert command.subject == "8"
 
     async def test_stopped(self) -> None:
         """PostgreSQL stopped: what was answered lately still decides, anything else is 503."""

@@ -61,7 +61,7 @@ class TokenCaller:
         return bool((await response.json())["active"])
 
     async def heard(self) -> None:
-        """Wait until auth has heard the orders in force."""
+        """Wait until auth has heard the commands in force."""
         await eventually(self._has_heard, timeout=DEADLINE)
 
     async def _has_heard(self) -> bool:
@@ -110,7 +110,7 @@ class FaultyControl(MemoryControl):
 
 
 async def drained(listener: CommandListener, count: int) -> list[Command]:
-    """Receive as many orders as one waits for."""
+    """Receive as many commands as one waits for."""
     commands: list[Command] = []
     while len(commands) < count:
         commands += await listener.receive(DEADLINE)

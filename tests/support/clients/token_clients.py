@@ -11,7 +11,7 @@ from tests.support.services.gateway import APP
 from tests.support.tokens.channel_tokens import channel_token
 
 PRIVATE, PRESENCE = "private-room.1", "presence-room.1"
-KEPT = 600.0  # Seconds for which orders are remembered.
+KEPT = 600.0  # Seconds for which commands are remembered.
 
 
 def issued(

@@ -56,8 +56,8 @@ class Site:
 
         await eventually(is_so, timeout=DEADLINE)
 
-    async def ordered(self) -> Command:
-        """Wait for the first order."""
+    async def commanded(self) -> Command:
+        """Wait for the first command."""
         async with asyncio.timeout(DEADLINE), self.control.listen() as listener:
             while True:
                 for command in await listener.receive(DEADLINE):

@@ -221,7 +221,7 @@ def _gateway(
         roster: Where it seats members and takes leases.
         tally: Where it counts connections.
         apps: Instead of `APP` alone.
-        control: To give orders.
+        control: To give commands.
         drain_spread: See `Gateway`.
         token_grace: Seconds for which what a token opened outlives it.
         guards: Policies of public channels.

@@ -37,7 +37,7 @@ def verifier(*guards: ChannelPolicy, grace: float = 30.0, informed: bool = True)
     Args:
         guards: Policies of public channels.
         grace: Seconds for which what a token opened outlives it.
-        informed: Whether it has heard all orders.
+        informed: Whether it has heard all commands.
     """
     known = Verifier(ring(), grace=grace, guards=Guards(guards))
     known.is_informed = informed

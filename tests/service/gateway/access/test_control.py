@@ -1,4 +1,4 @@
-"""Channel tokens at gateways that hear no orders for a while, or none yet."""
+"""Channel tokens at gateways that hear no commands for a while, or none yet."""
 
 import json
 from collections.abc import AsyncIterator
@@ -56,7 +56,7 @@ class Distant:
 
 
 class TestControlAway:
-    """A gateway that hears no orders for a while."""
+    """A gateway that hears no commands for a while."""
 
     @pytest.mark.parametrize("verb", ["revoke", "expel"])
     async def test_back(self, verb: str) -> None:

@@ -1,4 +1,4 @@
-"""Signed-in users over real WebSockets, and orders that end what they have open."""
+"""Signed-in users over real WebSockets, and commands that end what they have open."""
 
 import json
 import time
@@ -63,7 +63,7 @@ class TestTerminate:
 
     async def test_that_comes_late(self) -> None:
         """
-        An order that was given before the user signed in does not end what came after.
+        A command that was given before the user signed in does not end what came after.
         """
         control = MemoryControl()
         async with place(control=control) as here:

@@ -6,7 +6,7 @@ from libs.common.control.commands import Command
 
 
 def test_there_and_back() -> None:
-    """An order is read as it was written."""
+    """A command is read as it was written."""
     command = Command("expel", "1", "ann", 1.5, 601.5, channels=("private-*",))
 
     assert msgspec.json.decode(msgspec.json.encode(command), type=Command) == command

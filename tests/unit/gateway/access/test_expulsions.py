@@ -72,7 +72,7 @@ class TestCheck:
         assert not is_out(known, app="2")
 
     def test_forgotten(self, known: Expulsions) -> None:
-        """For as long as the order is remembered."""
+        """For as long as the command is remembered."""
         assert is_out(known, now=NOW + KEPT - 1)
         assert not is_out(known, now=NOW + KEPT)
 
@@ -98,7 +98,7 @@ class TestAdd:
 
     @pytest.mark.parametrize("instants", [(NOW, NOW + 10), (NOW + 10, NOW)])
     def test_again(self, instants: tuple[float, float]) -> None:
-        """In whichever sequence orders come, the latest counts."""
+        """In whichever order commands come, the latest counts."""
         known = Expulsions()
         for at in instants:
             known.add(expel(at=at), NOW)
@@ -115,7 +115,7 @@ class TestAdd:
         assert is_out(known, channel="private-1")
 
     def test_bounded(self, known: Expulsions) -> None:
-        """A user who is taken out again and again costs what one order costs."""
+        """A user who is taken out again and again costs what one command costs."""
         tracemalloc.start()
         try:
             for number in range(10_000):
@@ -138,7 +138,7 @@ class TestAdd:
 
     @pytest.mark.parametrize("command", [expel("bob", at=NOW - KEPT), expel_nothing("bob")])
     def test_nothing(self, known: Expulsions, command: Command) -> None:
-        """An order that has expired, or names no channel, is not kept, and says itself what it ends."""
+        """A command that has expired, or names no channel, is not kept, and says itself what it ends."""
         made = known.add(command, NOW)
 
         assert len(known) == 1
@@ -183,8 +183,8 @@ class TestUserBound:
         assert is_out(known, channel="private-1", given_at=NOW + 9)
         assert not is_out(known, channel="private-2", given_at=NOW + 9)
 
-    def test_one_order(self) -> None:
-        """One order may be enough; what it ends is what it names."""
+    def test_one_command(self) -> None:
+        """One command may be enough; what it ends is what it names."""
         known = Expulsions(of_user=3)
 
         made = known.add(expel("ann", *(f"private-{number}" for number in range(4))), NOW)
@@ -235,14 +235,14 @@ class TestBound:
         assert not is_out(known, "u1", app="2", channel="private-1")
 
     def test_subscribers_stay(self, known: Expulsions) -> None:
-        """The order that was one too many ends what it names, and nothing else."""
+        """The command that was one too many ends what it names, and nothing else."""
         made = known.add(expel("u4", "private-1"), NOW)
 
         assert made.covers("private-1", NOW)
         assert not made.covers("private-2", NOW)
 
     def test_heard_again(self, known: Expulsions) -> None:
-        """After a fold the same orders are heard again without another; newer ones are known beside it."""
+        """After a fold the same commands are heard again without another; newer ones are known beside it."""
         commands = [expel(f"u{number}", "private-1", at=NOW + number) for number in range(9)]
         folded = [
             known.add(command, NOW).folded for command in [*commands[:5], *commands[:5], *commands]
@@ -328,7 +328,7 @@ def refused(commands: list[Command], *, now: float) -> set[Asked]:
 
 
 class TestModel:
-    """Compared with a model that keeps every order."""
+    """Compared with a model that keeps every command."""
 
     @settings(max_examples=300)
     @given(HEARD, st.integers(1, 6), st.integers(1, 3), st.integers(0, 15))
@@ -352,7 +352,7 @@ class TestModel:
     @given(HEARD, st.integers(0, 15))
     def test_never_more(self, heard: list[tuple[float, Command]], later: int) -> None:
         """
-        Below the bounds, where all orders are kept for the same time, nothing else is refused.
+        Below the bounds, where all commands are kept for the same time, nothing else is refused.
         """
         known, now = Expulsions(), 0.0
         commands = [keep(each, 10) for _, each in heard]
