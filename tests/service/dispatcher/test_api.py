@@ -12,7 +12,13 @@ from structlog.testing import capture_logs
 from libs.common.apps.app import App
 from libs.common.apps.memory import MemoryApps
 from tests.support.clients.back_ends import Answer, BackEnd, back_end, basic, cloudevent
-from tests.support.services.dispatcher import APP, OFF, AwayApps, Desk, desk
+from tests.support.services.dispatcher import (
+    APP,
+    OFF,
+    AwayApps,
+    ServedDispatcher,
+    served_dispatcher,
+)
 
 EVENTS, BATCH = "/apps/1/events", "/apps/1/batch_events"
 STRUCTURED = "application/cloudevents+json"
@@ -22,8 +28,8 @@ AUTHORIZED = {"Authorization": basic(APP.key, APP.secrets[0].reveal())}
 
 
 @pytest.fixture
-async def here() -> AsyncIterator[Desk]:
-    async with desk() as here:
+async def here() -> AsyncIterator[ServedDispatcher]:
+    async with served_dispatcher() as here:
         yield here
 
 
@@ -60,7 +66,7 @@ def refusal(answer: Answer, logs: list[Any], status: int) -> str:
 class TestPusherApi:
     """docs/protocol.md, "HTTP API"."""
 
-    async def test_an_event(self, here: Desk, backend: BackEnd) -> None:
+    async def test_an_event(self, here: ServedDispatcher, backend: BackEnd) -> None:
         """
         The event is in the history when the answer leaves, and the answer is what SDKs compare with: ``{}``.
         """
@@ -71,7 +77,7 @@ class TestPusherApi:
             b'{"event":"step","channel":"a","data":"{\\"n\\": 1}"}'
         ]
 
-    async def test_a_batch(self, here: Desk, backend: BackEnd) -> None:
+    async def test_a_batch(self, here: ServedDispatcher, backend: BackEnd) -> None:
         batch = [{"name": "n", "data": str(number), "channel": "a"} for number in range(10)]
 
         answer = await backend.post(here.url, BATCH, encoded({"batch": batch}))
@@ -83,18 +89,18 @@ class TestPusherApi:
     @pytest.mark.parametrize(
         "path", ["/apps/1/users/ann@x/terminate_connections", "/users/ann@x/terminate_connections"]
     )
-    async def test_terminate(self, here: Desk, backend: BackEnd, path: str) -> None:
+    async def test_terminate(self, here: ServedDispatcher, backend: BackEnd, path: str) -> None:
         """
-        The order goes to every gateway, also where the Python SDK leaves the app out of the path.
+        The command goes to every gateway, also where the Python SDK leaves the app out of the path.
         """
         answer = await backend.post(here.url, path, b"{}")
 
         assert (answer.status, answer.body) == (200, {})
         async with here.control.listen() as listener:
-            (order,) = await listener.receive(0.0)
-        assert (order.verb, order.app, order.subject) == ("terminate", APP.id, "ann@x")
+            (command,) = await listener.receive(0.0)
+        assert (command.verb, command.app, command.subject) == ("terminate", APP.id, "ann@x")
 
-    async def test_terminate_unsigned(self, here: Desk, backend: BackEnd) -> None:
+    async def test_terminate_unsigned(self, here: ServedDispatcher, backend: BackEnd) -> None:
         """
         It is for who has the app's secret.
         """
@@ -107,7 +113,7 @@ class TestPusherApi:
         async with here.control.listen() as listener:
             assert await listener.receive(0.0) == []
 
-    async def test_behind_a_prefix(self, here: Desk, backend: BackEnd) -> None:
+    async def test_behind_a_prefix(self, here: ServedDispatcher, backend: BackEnd) -> None:
         """
         A proxy may leave its prefix before the path, which the SDK signed with the path or without it.
         """
@@ -134,7 +140,7 @@ class TestPusherApi:
         ],
     )
     async def test_not_signed_right(
-        self, here: Desk, backend: BackEnd, changes: dict[str, str | None], says: str
+        self, here: ServedDispatcher, backend: BackEnd, changes: dict[str, str | None], says: str
     ) -> None:
         with capture_logs() as logs:
             answer = await backend.post(here.url, EVENTS, encoded(EVENT), **changes)
@@ -149,7 +155,9 @@ class TestPusherApi:
             (App(id="9", key="nine", secrets=APP.secrets), 401, "there is no app '9' here"),
         ],
     )
-    async def test_not_an_app_of_ours(self, here: Desk, app: App, status: int, says: str) -> None:
+    async def test_not_an_app_of_ours(
+        self, here: ServedDispatcher, app: App, status: int, says: str
+    ) -> None:
         async with back_end(app) as stranger:
             with capture_logs() as logs:
                 answer = await stranger.publish(here.url, "a", {})
@@ -189,7 +197,14 @@ class TestPusherApi:
         ],
     )
     async def test_breaks_a_rule(
-        self, here: Desk, backend: BackEnd, path: str, document: Any, status: int, *, says: str
+        self,
+        here: ServedDispatcher,
+        backend: BackEnd,
+        path: str,
+        document: Any,
+        status: int,
+        *,
+        says: str,
     ) -> None:
         """
         The answer has the status of docs/protocol.md and names the rule; nothing is published.
@@ -201,7 +216,7 @@ class TestPusherApi:
         assert says in refusal(answer, logs, status)
         assert await here.bus.frames("a") == []
 
-    async def test_other_methods(self, here: Desk) -> None:
+    async def test_other_methods(self, here: ServedDispatcher) -> None:
         """
         Errors of HTTP itself are JSON as well, for SDKs decode every answer.
         """
@@ -210,7 +225,7 @@ class TestPusherApi:
             assert response.headers["Allow"] == "POST"
             assert await response.json() == {"error": "Method Not Allowed"}
 
-    async def test_the_bus_is_away(self, here: Desk, backend: BackEnd) -> None:
+    async def test_the_bus_is_away(self, here: ServedDispatcher, backend: BackEnd) -> None:
         here.faults.left["publish"] = 1
         with capture_logs() as logs:
             answer = await backend.publish(here.url, "a", {})
@@ -221,7 +236,7 @@ class TestPusherApi:
         assert again.status == 200
 
     async def test_the_apps_are_away(self, backend: BackEnd) -> None:
-        async with desk(AwayApps(())) as here:
+        async with served_dispatcher(AwayApps(())) as here:
             with capture_logs() as logs:
                 answer = await backend.publish(here.url, "a", {})
 
@@ -232,7 +247,7 @@ class TestPusherApi:
 class TestCloudEvents:
     """CloudEvents 1.0, "HTTP protocol binding", at ``/events``."""
 
-    async def test_a_batch(self, here: Desk, backend: BackEnd) -> None:
+    async def test_a_batch(self, here: ServedDispatcher, backend: BackEnd) -> None:
         """
         The answer leaves when the events are stored, in order, in the app's own topic.
         """
@@ -242,7 +257,7 @@ class TestCloudEvents:
         records = await here.events.records("posted", 3)
         assert [json.loads(record.value or b"")["data"] for record in records] == [1, 2, 3]
 
-    async def test_one_structured(self, here: Desk) -> None:
+    async def test_one_structured(self, here: ServedDispatcher) -> None:
         body = encoded(cloudevent({"a": 1}, subject="seven"))
 
         answer = await posted(
@@ -253,7 +268,7 @@ class TestCloudEvents:
         (record,) = await here.events.records("posted", 1)
         assert (record.key, record.value) == (b"seven", body)
 
-    async def test_one_binary(self, here: Desk) -> None:
+    async def test_one_binary(self, here: ServedDispatcher) -> None:
         attributes = {
             "ce-specversion": "1.0",
             "ce-id": "7",
@@ -282,7 +297,7 @@ class TestCloudEvents:
             basic("app-secret", "app-key"),
         ],
     )
-    async def test_not_authorized(self, here: Desk, authorization: str) -> None:
+    async def test_not_authorized(self, here: ServedDispatcher, authorization: str) -> None:
         """
         Whatever is wrong with it, the answer is the same, and the log tells nobody what was sent.
         """
@@ -297,7 +312,7 @@ class TestCloudEvents:
         assert refusal(answer, logs, 401) == sentence
         assert answer.headers["WWW-Authenticate"] == 'Basic realm="fanfare"'
 
-    async def test_a_disabled_app(self, here: Desk) -> None:
+    async def test_a_disabled_app(self, here: ServedDispatcher) -> None:
         authorization = basic(OFF.key, OFF.secrets[0].reveal())
         with capture_logs() as logs:
             answer = await posted(here.url + "/events", b"", Authorization=authorization)
@@ -322,7 +337,7 @@ class TestCloudEvents:
             ),
         ],
     )
-    async def test_broken(self, here: Desk, kind: str, body: bytes, says: str) -> None:
+    async def test_broken(self, here: ServedDispatcher, kind: str, body: bytes, says: str) -> None:
         """
         What is no event is refused, and of a batch with one such none is taken.
         """
@@ -342,13 +357,13 @@ class TestCloudEvents:
         (record,) = await here.events.records("posted", 1)
         assert json.loads(record.value or b"")["data"] == "next"
 
-    async def test_too_large(self, here: Desk, backend: BackEnd) -> None:
+    async def test_too_large(self, here: ServedDispatcher, backend: BackEnd) -> None:
         with capture_logs() as logs:
             answer = await backend.emit(here.url, "x" * 20_000)
 
         assert refusal(answer, logs, 413) == "the record is larger than the event log allows"
 
-    async def test_the_event_log_is_away(self, here: Desk, backend: BackEnd) -> None:
+    async def test_the_event_log_is_away(self, here: ServedDispatcher, backend: BackEnd) -> None:
         here.faults.left["append"] = 1
         with capture_logs() as logs:
             answer = await backend.emit(here.url, 1)
@@ -362,7 +377,7 @@ class TestCloudEvents:
         """
         An empty batch is no fault.
         """
-        async with desk(MemoryApps([APP])) as here:
+        async with served_dispatcher(MemoryApps([APP])) as here:
             answer = await backend.emit(here.url)
 
         assert (answer.status, answer.body) == (202, {"accepted": 0})

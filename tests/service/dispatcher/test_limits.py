@@ -12,17 +12,17 @@ from msgspec import structs
 from libs.common.apps.limits import Limits
 from libs.common.apps.memory import MemoryApps
 from tests.support.clients.back_ends import BackEnd, back_end
-from tests.support.services.dispatcher import APP, OFF, Desk, desk
+from tests.support.services.dispatcher import APP, OFF, ServedDispatcher, served_dispatcher
 
 EVENTS, BATCH, CHANNELS = "/apps/1/events", "/apps/1/batch_events", "/apps/1/channels"
 EVENT = json.dumps({"name": "moved", "data": "{}", "channels": ["a"]}).encode()
 
 
 @asynccontextmanager
-async def limited(**limits: Any) -> AsyncIterator[tuple[Desk, BackEnd]]:
+async def limited(**limits: Any) -> AsyncIterator[tuple[ServedDispatcher, BackEnd]]:
     """Serve an app with these limits."""
     app = structs.replace(APP, limits=Limits(**limits))
-    async with desk(MemoryApps([app, OFF])) as here, back_end(app) as backend:
+    async with served_dispatcher(MemoryApps([app, OFF])) as here, back_end(app) as backend:
         yield here, backend
 
 
@@ -193,12 +193,12 @@ class TestIdempotencyKey:
 
 
 async def _with_key(
-    here: Desk, backend: BackEnd, path: str, body: bytes, key: str = "order-1"
+    here: ServedDispatcher, backend: BackEnd, path: str, body: bytes, key: str = "order-1"
 ) -> Any:
     return await backend.post(here.url, path, body, {"X-Idempotency-Key": key})
 
 
-async def _former(here: Desk, backend: BackEnd, **params: str) -> Any:
+async def _former(here: ServedDispatcher, backend: BackEnd, **params: str) -> Any:
     """Publish as Pusher's first API had it, with a key."""
     key = {"X-Idempotency-Key": "order-1"}
     return await backend.post(here.url, "/apps/1/channels/a/events", b"{}", key, **params)

@@ -8,12 +8,12 @@ import pytest
 from yarl import URL
 
 from tests.support.clients.back_ends import signed
-from tests.support.services.dispatcher import APP, Desk, desk
+from tests.support.services.dispatcher import APP, ServedDispatcher, served_dispatcher
 
 
 @pytest.fixture
-async def here() -> AsyncIterator[Desk]:
-    async with desk() as here:
+async def here() -> AsyncIterator[ServedDispatcher]:
+    async with served_dispatcher() as here:
         yield here
 
 
@@ -24,7 +24,7 @@ class TestPaths:
     @pytest.mark.parametrize("is_with_prefix", [True, False])
     @pytest.mark.parametrize("is_decoded", [True, False])
     async def test_signed_as_it_likes(
-        self, here: Desk, prefix: str, *, is_with_prefix: bool, is_decoded: bool
+        self, here: ServedDispatcher, prefix: str, *, is_with_prefix: bool, is_decoded: bool
     ) -> None:
         """Whatever an SDK signed: the path with the prefix or without it, as sent or decoded."""
         path = "/apps/1/channels/presence-a%3Bb"
@@ -46,7 +46,7 @@ class TestPaths:
             "/apps/apps/1/channels",
         ],
     )
-    async def test_odd_paths(self, here: Desk, path: str) -> None:
+    async def test_odd_paths(self, here: ServedDispatcher, path: str) -> None:
         """A path that not everybody reads alike is none, however it is signed."""
         for said in (path, unquote(path), "/apps/1/channels"):
             query = signed(APP, said, b"", "GET", body_md5=None)
@@ -56,7 +56,7 @@ class TestPaths:
             ):
                 assert response.status == 404
 
-    async def test_proof_that_stands_twice(self, here: Desk) -> None:
+    async def test_proof_that_stands_twice(self, here: ServedDispatcher) -> None:
         query = signed(APP, "/apps/1/channels", b"", "GET", body_md5=None)
         signature = query.rpartition("auth_signature=")[2]
         for doubled in (f"{query}&auth_signature={signature}", f"AUTH_KEY=app-key&{query}"):

@@ -11,15 +11,15 @@ from libs.common.channels import Channel
 from libs.common.roster.port import JoinRequest, Seat
 from libs.common.tally.port import Count, Subject
 from tests.support.clients.back_ends import BackEnd, back_end
-from tests.support.services.dispatcher import APP, Desk, desk
+from tests.support.services.dispatcher import APP, ServedDispatcher, served_dispatcher
 
 CHANNELS = "/apps/1/channels"
 ROOM = "presence-room"
 
 
 @pytest.fixture
-async def here() -> AsyncIterator[Desk]:
-    async with desk() as here:
+async def here() -> AsyncIterator[ServedDispatcher]:
+    async with served_dispatcher() as here:
         yield here
 
 
@@ -30,7 +30,7 @@ async def backend() -> AsyncIterator[BackEnd]:
 
 
 @pytest.fixture
-async def crowded(here: Desk) -> Desk:
+async def crowded(here: ServedDispatcher) -> ServedDispatcher:
     """Return a dispatcher of a deployment with two gateways, and clients on both."""
     await _subscribed(here, "g1", {"news": 2, "private-a": 1, "cache-last": 1, ROOM: 2})
     await _subscribed(here, "g2", {"news": 3, ROOM: 1})
@@ -42,13 +42,13 @@ async def crowded(here: Desk) -> Desk:
     return here
 
 
-async def _subscribed(here: Desk, gateway: str, numbers: dict[str, int]) -> None:
+async def _subscribed(here: ServedDispatcher, gateway: str, numbers: dict[str, int]) -> None:
     await here.tally.report(
         gateway, [Count(Subject("channel", "1", name), n) for name, n in numbers.items()]
     )
 
 
-async def _cached(here: Desk, name: str, data: str) -> None:
+async def _cached(here: ServedDispatcher, name: str, data: str) -> None:
     broadcast = Broadcast(event_frame(name, "moved", data), 0.0)
     await here.bus.inner.publish([Publication(Channel("1", name), broadcast)])
 
@@ -56,7 +56,7 @@ async def _cached(here: Desk, name: str, data: str) -> None:
 class TestChannels:
     """Pusher, "HTTP API": GET channels."""
 
-    async def test_occupied(self, crowded: Desk, backend: BackEnd) -> None:
+    async def test_occupied(self, crowded: ServedDispatcher, backend: BackEnd) -> None:
         """
         Those of the app that somebody is subscribed to, on any gateway, each an empty object.
         """
@@ -65,13 +65,13 @@ class TestChannels:
         expected: dict[str, Any] = {"news": {}, "private-a": {}, "cache-last": {}, ROOM: {}}
         assert (answer.status, answer.body) == (200, {"channels": expected})
 
-    async def test_none(self, here: Desk, backend: BackEnd) -> None:
+    async def test_none(self, here: ServedDispatcher, backend: BackEnd) -> None:
         """
         Without any, the answer is an empty object, and no list.
         """
         assert (await backend.get(here.url, CHANNELS)).body == {"channels": {}}
 
-    async def test_vacated(self, crowded: Desk, backend: BackEnd) -> None:
+    async def test_vacated(self, crowded: ServedDispatcher, backend: BackEnd) -> None:
         """
         A channel whose last subscriber went is not named any more.
         """
@@ -81,14 +81,14 @@ class TestChannels:
 
         assert answer.body["channels"].keys() == {"news", "cache-last", ROOM}
 
-    async def test_by_prefix(self, crowded: Desk, backend: BackEnd) -> None:
+    async def test_by_prefix(self, crowded: ServedDispatcher, backend: BackEnd) -> None:
         answer = await backend.get(
             crowded.url, CHANNELS, filter_by_prefix="presence-", info="user_count"
         )
 
         assert answer.body == {"channels": {ROOM: {"user_count": 2}}}
 
-    async def test_subscription_counts(self, crowded: Desk, backend: BackEnd) -> None:
+    async def test_subscription_counts(self, crowded: ServedDispatcher, backend: BackEnd) -> None:
         """
         They are those of all gateways together, as Soketi tells them.
         """
@@ -108,7 +108,7 @@ class TestChannels:
         ],
     )
     async def test_breaks_a_rule(
-        self, crowded: Desk, backend: BackEnd, params: dict[str, str], says: str
+        self, crowded: ServedDispatcher, backend: BackEnd, params: dict[str, str], says: str
     ) -> None:
         answer = await backend.get(crowded.url, CHANNELS, **params)
 
@@ -119,21 +119,21 @@ class TestChannels:
 class TestChannel:
     """Pusher, "HTTP API": GET channel."""
 
-    async def test_occupied(self, crowded: Desk, backend: BackEnd) -> None:
+    async def test_occupied(self, crowded: ServedDispatcher, backend: BackEnd) -> None:
         info = "user_count,subscription_count"
 
         answer = await backend.get(crowded.url, f"{CHANNELS}/{ROOM}", info=info)
 
         assert answer.body == {"occupied": True, "user_count": 2, "subscription_count": 3}
 
-    async def test_plain(self, crowded: Desk, backend: BackEnd) -> None:
+    async def test_plain(self, crowded: ServedDispatcher, backend: BackEnd) -> None:
         """
         Without ``info`` nothing is told but whether anybody is there.
         """
         assert (await backend.get(crowded.url, f"{CHANNELS}/news")).body == {"occupied": True}
         assert (await backend.get(crowded.url, f"{CHANNELS}/empty")).body == {"occupied": False}
 
-    async def test_cache(self, crowded: Desk, backend: BackEnd) -> None:
+    async def test_cache(self, crowded: ServedDispatcher, backend: BackEnd) -> None:
         await _cached(crowded, "cache-last", '{"n": 1}')
 
         kept = await backend.get(crowded.url, f"{CHANNELS}/cache-last", info="cache")
@@ -153,14 +153,14 @@ class TestChannel:
         ],
     )
     async def test_breaks_a_rule(
-        self, crowded: Desk, backend: BackEnd, channel: str, info: str, says: str
+        self, crowded: ServedDispatcher, backend: BackEnd, channel: str, info: str, says: str
     ) -> None:
         answer = await backend.get(crowded.url, f"{CHANNELS}/{channel}", info=info)
 
         assert answer.status == 400
         assert says in answer.body["error"]
 
-    async def test_statistics(self, crowded: Desk, backend: BackEnd) -> None:
+    async def test_statistics(self, crowded: ServedDispatcher, backend: BackEnd) -> None:
         """
         The former shape is still answered.
         """
@@ -174,7 +174,7 @@ class TestChannel:
 class TestUsers:
     """Pusher, "HTTP API": GET users."""
 
-    async def test_users(self, crowded: Desk, backend: BackEnd) -> None:
+    async def test_users(self, crowded: ServedDispatcher, backend: BackEnd) -> None:
         """
         Each user once, whatever its connections; the ids are texts.
         """
@@ -182,12 +182,12 @@ class TestUsers:
 
         assert answer.body == {"users": [{"id": "7"}, {"id": "ann"}]}
 
-    async def test_with_info(self, crowded: Desk, backend: BackEnd) -> None:
+    async def test_with_info(self, crowded: ServedDispatcher, backend: BackEnd) -> None:
         answer = await backend.get(crowded.url, f"{CHANNELS}/{ROOM}/users", with_user_info="1")
 
         assert answer.body["users"][1] == {"id": "ann", "user_info": {"name": "ann"}}
 
-    async def test_other_channels(self, crowded: Desk, backend: BackEnd) -> None:
+    async def test_other_channels(self, crowded: ServedDispatcher, backend: BackEnd) -> None:
         answer = await backend.get(crowded.url, f"{CHANNELS}/news/users")
 
         assert (answer.status, answer.body) == (400, {"error": "only presence channels have users"})
@@ -197,12 +197,12 @@ class TestAsking:
     """Who may ask, and how often."""
 
     @pytest.mark.parametrize("path", ["", "/news", f"/{ROOM}/users", "/news/stats"])
-    async def test_unsigned(self, crowded: Desk, backend: BackEnd, path: str) -> None:
+    async def test_unsigned(self, crowded: ServedDispatcher, backend: BackEnd, path: str) -> None:
         answer = await backend.get(crowded.url, CHANNELS + path, auth_signature="0" * 64)
 
         assert answer.status == 401
 
-    async def test_digest_of_nothing(self, crowded: Desk, backend: BackEnd) -> None:
+    async def test_digest_of_nothing(self, crowded: ServedDispatcher, backend: BackEnd) -> None:
         """
         The Python SDK signs the digest of an empty body with its queries.
         """
@@ -212,13 +212,13 @@ class TestAsking:
 
         assert answer.status == 200
 
-    async def test_connections(self, crowded: Desk, backend: BackEnd) -> None:
+    async def test_connections(self, crowded: ServedDispatcher, backend: BackEnd) -> None:
         """
         Reverb tells how many connections the app has.
         """
         assert (await backend.get(crowded.url, "/apps/1/connections")).body == {"connections": 7}
 
-    async def test_bus_away(self, crowded: Desk, backend: BackEnd) -> None:
+    async def test_bus_away(self, crowded: ServedDispatcher, backend: BackEnd) -> None:
         """
         What cannot be known is not answered with a guess.
         """
@@ -232,7 +232,7 @@ class TestAsking:
 class TestInfo:
     """Pusher, "HTTP API": what an event's answer tells of its channels."""
 
-    async def test_event(self, crowded: Desk, backend: BackEnd) -> None:
+    async def test_event(self, crowded: ServedDispatcher, backend: BackEnd) -> None:
         """
         Each channel tells what it has; what it cannot have is left out.
         """
@@ -249,7 +249,7 @@ class TestInfo:
             }
         }
 
-    async def test_batch(self, crowded: Desk, backend: BackEnd) -> None:
+    async def test_batch(self, crowded: ServedDispatcher, backend: BackEnd) -> None:
         """
         The answers stand in the order of the events, also where two are for one channel.
         """
@@ -266,7 +266,7 @@ class TestInfo:
 
         assert answer.body == {"batch": [{"user_count": 2}, {}, {"subscription_count": 3}]}
 
-    async def test_unknown(self, crowded: Desk, backend: BackEnd) -> None:
+    async def test_unknown(self, crowded: ServedDispatcher, backend: BackEnd) -> None:
         """
         Nothing is published when the answer could not be given.
         """
@@ -281,7 +281,7 @@ class TestInfo:
 class TestFormerEvents:
     """Pusher's first API: the body is the data."""
 
-    async def test_published(self, here: Desk, backend: BackEnd) -> None:
+    async def test_published(self, here: ServedDispatcher, backend: BackEnd) -> None:
         answer = await backend.post(
             here.url, f"{CHANNELS}/news/events", b'{"n": 1}', name="moved", socket_id="1.2"
         )
@@ -298,7 +298,7 @@ class TestFormerEvents:
         ],
     )
     async def test_breaks_a_rule(
-        self, here: Desk, backend: BackEnd, params: dict[str, str], says: str
+        self, here: ServedDispatcher, backend: BackEnd, params: dict[str, str], says: str
     ) -> None:
         answer = await backend.post(here.url, f"{CHANNELS}/news/events", b"{}", **params)
 

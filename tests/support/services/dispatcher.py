@@ -205,7 +205,7 @@ class AwayApps(MemoryApps):
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class ServedDispatcher:
     """
     A dispatcher that is served.
 
@@ -214,7 +214,7 @@ class Desk:
         faults: What fails next.
         bus: Where it publishes.
         events: Where it appends.
-        control: Where it gives orders.
+        control: Where it gives commands.
         roster: Where it reads users.
         tally: Where it reads subscriptions.
         rates: Where it counts what apps do.
@@ -231,7 +231,7 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk(apps: Apps | None = None) -> AsyncIterator[Desk]:
+async def served_dispatcher(apps: Apps | None = None) -> AsyncIterator[ServedDispatcher]:
     """Serve a dispatcher without routes, for the apps `APP` and `OFF` or others."""
     faults = Faults()
     bus, events = FaultyBus(faults), FaultyEventLog(faults)
@@ -258,7 +258,7 @@ async def desk(apps: Apps | None = None) -> AsyncIterator[Desk]:
             await started.wait()
         assert server.bound is not None
         try:
-            yield Desk(
+            yield ServedDispatcher(
                 f"http://{server.bound[0]}", faults, bus, events, control, roster, tally, rates
             )
         finally:

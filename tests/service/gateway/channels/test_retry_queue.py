@@ -38,7 +38,7 @@ async def running(queue: RetryQueue[int]) -> AsyncIterator[None]:
         task.cancel()
 
 
-class TestDesk:
+class TestRetryQueue:
     """Worked on together, and tried again for as long as a backend is away."""
 
     async def test_order(self) -> None:

@@ -3,7 +3,7 @@
 from services.gateway.connections.timer_wheel import TimerWheel
 
 
-class TestWheel:
+class TestTimerWheel:
     """One look a second, at those only whose time has come."""
 
     def test_not_before(self) -> None:
