@@ -5,13 +5,12 @@ Pure.  Source: pusher-js and Laravel Echo, docs/protocol.md, "Client-side auth e
 """
 
 from typing import Annotated, Any
-from urllib.parse import parse_qsl
 
 import msgspec
 from msgspec import Meta
 
 from libs.common.channels import check_socket_id
-from services.auth.bodies import FORM, JSON, MAX_FIELDS, BadBody, UnknownMediaType
+from services.auth.bodies import read
 
 SEVERAL = "channel_name[]"  # How a form names each of several channels.
 MOST_CHANNELS = 100  # Of one request.
@@ -37,9 +36,6 @@ class Fields(msgspec.Struct, frozen=True):
         check_socket_id(self.socket_id)
 
 
-_decode_fields = msgspec.json.Decoder(Fields).decode
-
-
 def parse(body: bytes, media_type: str) -> Fields:
     """
     Read a body.
@@ -53,20 +49,10 @@ def parse(body: bytes, media_type: str) -> Fields:
         BadSocketId: The socket id is none.
         UnknownMediaType: It is neither a form nor JSON.
     """
-    try:
-        if media_type == JSON:
-            return _decode_fields(body)
-        if media_type in {"", FORM}:
-            return msgspec.convert(_form(body.decode()), Fields)
-    except msgspec.ValidationError as error:
-        raise BadBody(f"invalid body: {error}") from error
-    except (msgspec.DecodeError, RecursionError, ValueError) as error:
-        raise BadBody("the body is malformed") from error
-    raise UnknownMediaType
+    return read(body, media_type, Fields, fold=_folded)
 
 
-def _form(text: str) -> dict[str, Any]:
-    pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS)
+def _folded(pairs: list[tuple[str, str]]) -> dict[str, Any]:
     form: dict[str, Any] = dict(pairs)
     form.pop("channels", None)
     several = [value for name, value in pairs if name == SEVERAL]

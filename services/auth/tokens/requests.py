@@ -6,7 +6,6 @@ taken too.
 """
 
 from typing import Annotated, TypeVar
-from urllib.parse import parse_qsl
 
 import msgspec
 from msgspec import Meta
@@ -14,7 +13,7 @@ from msgspec import Meta
 from libs.common.channels import MAX_USER_ID
 from libs.common.errors import Invalid
 from libs.common.tokens.channel_tokens import MAX_JTI, TokenRequest
-from services.auth.bodies import FORM, JSON, MAX_FIELDS, BadBody, UnknownMediaType
+from services.auth.bodies import JSON, read
 
 
 class Unclear(Invalid):
@@ -60,7 +59,7 @@ def grant_of(body: bytes) -> TokenRequest:
     Raises:
         BadBody: It is malformed, or a field is missing, unknown or wrong.
     """
-    return _converted(body, JSON, TokenRequest)
+    return _read(body, JSON, TokenRequest)
 
 
 def question_of(body: bytes, media_type: str) -> Question:
@@ -71,7 +70,7 @@ def question_of(body: bytes, media_type: str) -> Question:
         body: As received.
         media_type: Of the ``Content-Type``, without parameters; empty: a form.
     """
-    return _converted(body, media_type, Question)
+    return _read(body, media_type, Question)
 
 
 def revocation_of(body: bytes, media_type: str) -> Revocation:
@@ -83,27 +82,17 @@ def revocation_of(body: bytes, media_type: str) -> Revocation:
         BadBody: It is malformed, or names a field twice (RFC 6749, 3.2: it must not).
         UnknownMediaType: It is neither a form nor JSON.
     """
-    revocation = _converted(body, media_type, Revocation)
+    revocation = _read(body, media_type, Revocation)
     if sum(map(bool, msgspec.structs.astuple(revocation))) != 1:
         raise Unclear
     return revocation
 
 
-def _converted(body: bytes, media_type: str, kind: type[_T]) -> _T:
-    try:
-        if media_type == JSON:
-            return msgspec.json.decode(body, type=kind)
-        if media_type in {"", FORM}:
-            return msgspec.convert(_fields(body), kind)
-    except msgspec.ValidationError as error:
-        raise BadBody(f"invalid body: {error}") from error
-    except (msgspec.DecodeError, RecursionError, ValueError) as error:
-        raise BadBody("the body is malformed") from error
-    raise UnknownMediaType
+def _read(body: bytes, media_type: str, kind: type[_T]) -> _T:
+    return read(body, media_type, kind, fold=_folded)
 
 
-def _fields(body: bytes) -> dict[str, str]:
-    pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS)
+def _folded(pairs: list[tuple[str, str]]) -> dict[str, str]:
     fields = dict(pairs)
     if len(fields) < len(pairs):
         raise ValueError("a field stands there twice")
