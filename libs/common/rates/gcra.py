@@ -1,4 +1,8 @@
-"""The generic cell rate algorithm, as memory and ``take.lua`` have it."""
+"""
+The generic cell rate algorithm, as memory and ``take.lua`` have it.
+
+Pure.
+"""
 
 GRAIN = 1e-6  # Seconds: no clock here is finer, and sums of fractions are not exact.
 

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Do an act if it is not done too often: `rates.judge`, by the clock of the server.
+-- Do an act if it is not done too often: `rates.gcra.judge`, by the clock of the server.
 --
 -- KEYS: when all that was allowed before will have been earned, in seconds; expires then
 -- ARGV: rate, cost, grain of instants in seconds

@@ -1,4 +1,4 @@
-"""Rates: what `judge` allows, and how much the memory adapter keeps."""
+"""The generic cell rate algorithm: what `judge` allows."""
 
 from dataclasses import dataclass
 
@@ -7,20 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.common.rates.gcra import GRAIN, judge
-from libs.common.rates.memory import TIDY_FROM, MemoryRates
-from libs.common.rates.port import Act
-
-ACT = Act("1", "publishes")
-
-
-@dataclass(slots=True)
-class Clock:
-    """Seconds that pass when a test says so."""
-
-    now: float = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,37 +84,3 @@ class TestJudge:
 
         assert wait == pytest.approx(1 / rate, abs=2 * GRAIN)
         assert judge(earned_at, now=1000.0 + wait, rate=rate, cost=1)[0] == 0
-
-
-class TestMemory:
-    """The rates of one process."""
-
-    async def test_time_passes(self) -> None:
-        """What was used up is earned again."""
-        clock = Clock()
-        rates = MemoryRates(clock)
-        waits = []
-        for seconds in (0, 0, 0, 0.25, 0.25, 5, 0, 0):
-            clock.now += seconds
-            waits.append(await rates.take(ACT, rate=2))
-
-        assert waits == [0, 0, 0.5, 0.25, 0, 0, 0, 0.5]
-
-    async def test_refused_counts_nothing(self) -> None:
-        """Who asks too often is not kept waiting for longer."""
-        rates = MemoryRates(Clock())
-        await rates.take(ACT, rate=1)
-
-        assert {await rates.take(ACT, rate=1) for _ in range(100)} == {1.0}
-
-    async def test_kept(self) -> None:
-        """Acts that are done no more are forgotten, once what they took is earned again."""
-        clock = Clock()
-        rates = MemoryRates(clock)
-        for number in range(10 * TIDY_FROM):
-            clock.now += 0.001
-            await rates.take(Act("1", str(number)), rate=1)
-        last = Act("1", str(10 * TIDY_FROM - 1))
-
-        assert len(rates._earned_at) <= TIDY_FROM
-        assert await rates.take(last, rate=1) == pytest.approx(1.0)
