@@ -19,8 +19,8 @@ class Line:
     A connection to a server on loopback.
 
     Args:
-        reader: Its reading side.
-        writer: Its writing side.
+        reader: The reading side of the connection.
+        writer: The writing side of the connection.
     """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -15,8 +15,8 @@ class Stream:
     A connection to a gateway on loopback.
 
     Args:
-        reader: Its reading side.
-        writer: Its writing side.
+        reader: The reading side of the connection.
+        writer: The writing side of the connection.
     """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

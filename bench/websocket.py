@@ -64,7 +64,7 @@ def expect(payload: bytes, event: str) -> bytes:
     Return a payload if it is this event.
 
     Raises:
-        Unexpected: It is another.
+        Unexpected: The payload is another event.
     """
     if read(payload)["event"] != event:
         raise Unexpected(f"expected {event}, received {payload[:200]!r}")

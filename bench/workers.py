@@ -45,7 +45,7 @@ class Worker:
         Wait for a line.
 
         Raises:
-            Failed: None came.
+            Failed: No line came.
         """
         line = b""
         try:
@@ -75,7 +75,7 @@ class Crowd(Worker):
             size: The bytes that they should have received by then, and no more.
 
         Raises:
-            Failed: They received more.
+            Failed: The clients received more, or less.
         """
         if (answer := await self.answer()) != f"done {size}":
             raise Failed(f"the clients should have received {size} bytes, and said: {answer}")

@@ -94,7 +94,7 @@ class Denials(Generic[_App]):
         Remember something of an app, and stay within bounds.
 
         Args:
-            app: Its id.
+            app: The app's id.
             note: Adds to the denials of the app.
             now: The present instant.
 

@@ -29,7 +29,7 @@ def unescape(part: str) -> str:
     Read what `escape` has spelled.
 
     Raises:
-        ValueError: It has not.
+        ValueError: The text is not one that `escape` makes.
     """
     if _ESCAPED.fullmatch(part):
         octets = _BYTE.sub(lambda found: chr(int(found[1], 16)), part).encode("latin-1")

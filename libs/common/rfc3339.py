@@ -24,7 +24,7 @@ def instant(text: str) -> float:
         UTC epoch seconds.
 
     Raises:
-        ValueError: It is none.
+        ValueError: The text is no instant of RFC 3339.
     """
     found = _INSTANT.fullmatch(text)
     if found is None:

@@ -139,7 +139,7 @@ def check_url(text: str, what: str, *, plain_http: bool = False) -> None:
 
     Args:
         text: The URL.
-        what: Its name in messages.
+        what: The name of the URL in messages.
         plain_http: Whether ``http://`` may lead elsewhere than to this machine.
 
     Raises:
@@ -211,7 +211,7 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         requests_per_user: A second, of one user and in each process; 0 or -1: no limit.
         cookie: The name of the cookie that holds the token where there is no ``Authorization``;
             empty: none does.
-        issuers: Whose tokens count.
+        issuers: Who makes tokens that count.
         jwks_ttl: Seconds after which published keys are read again, while those known go on being
             used.
         jwks_max_age: Seconds after which they are no longer, if they could not be.

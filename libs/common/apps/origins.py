@@ -34,7 +34,7 @@ def check(origins: Collection[str]) -> None:
     Check that each entry of a list can match what a browser writes.
 
     Raises:
-        ValueError: One never can.
+        ValueError: An entry can match nothing.
     """
     for entry in origins:
         if not _can_match(entry):

@@ -1,9 +1,9 @@
 """
 Apps in PostgreSQL: the rows of ``fanfare_apps``.  See `libs.common.apps.port`.
 
-All rows are kept at hand.  They are read again when PostgreSQL notifies of a change
-(migrations/0001_apps.sql), after each new connection, and every minute: behind a pooler that
-changes servers between transactions no notification arrives.
+All rows are kept at hand.  They are read again when PostgreSQL notifies of a change (see
+``0001_apps.sql`` of `postgres.migrate`), after each new connection, and every minute: behind a
+pooler that changes servers between transactions no notification arrives.
 """
 
 import asyncio

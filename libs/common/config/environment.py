@@ -36,7 +36,7 @@ class Setting:
     Attributes:
         path: Section and key; ``[]`` stands for any member of a list of tables.
         kind: The type of its value.
-        default: Its default, or `msgspec.NODEFAULT`.
+        default: The default of the setting, or `msgspec.NODEFAULT`.
     """
 
     path: tuple[str, ...]

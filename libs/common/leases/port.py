@@ -43,7 +43,7 @@ class Leases(Protocol):
             that it has.
 
         Raises:
-            LeaseLost: It was cleared.
+            LeaseLost: The gateway was cleared.
             Unavailable: The backend is away, at least in part.
         """
 

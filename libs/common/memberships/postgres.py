@@ -1,9 +1,9 @@
 """
 Memberships in PostgreSQL: the rows of ``fanfare_memberships``.  See `Memberships`.
 
-Whoever writes the rows, a trigger notifies of every change (migrations/0003_memberships.sql), and
-`Listening` hears it; removals are also kept for a while, for who did not listen
-(0005_removals.sql).  Behind a pooler that changes servers between transactions no notification
+Whoever writes the rows, a trigger notifies of every change, and `Listening` hears it; removals are
+also kept for a while, for who did not listen (``0003_memberships.sql`` and ``0005_removals.sql`` of
+`postgres.migrate`).  Behind a pooler that changes servers between transactions no notification
 arrives.
 """
 

@@ -210,8 +210,8 @@ def verify(text: str, ring: KeyRing, *, app: Owner, now: float) -> ChannelToken:
         now: UTC epoch seconds.
 
     Raises:
-        StaleToken: It has expired.
-        BadChannelToken: It is not one that a known issuer made for this app, to be used now.
+        StaleToken: The token has expired.
+        BadChannelToken: The text is not one that a known issuer made for this app, to be used now.
     """
     opened = ring.opened(text, app)
     payload = _payload(opened.payload)

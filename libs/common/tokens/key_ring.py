@@ -231,7 +231,7 @@ def payload_of(text: str) -> bytes:
     Take the payload out of a token, and verify nothing.
 
     Raises:
-        BadChannelToken: It is malformed.
+        BadChannelToken: The text is malformed.
     """
     return _parts(text).payload
 

@@ -112,7 +112,7 @@ class Revocations:
         Let a token pass that is not revoked.
 
         Raises:
-            RevokedToken: It is.
+            RevokedToken: The token is revoked.
         """
         if self.is_revoked(token, now):
             raise RevokedToken

@@ -111,7 +111,7 @@ class AppAuthenticator:
         return app
 
     async def body(self, request: web.Request) -> bytes:
-        """Read a request's body; raises as `web.read_body`."""
+        """Read a request's body; raises as `web.http.read_body`."""
         return await http.read_body(request, limit=MAX_BODY, timeout=self._read_timeout)
 
 

@@ -35,7 +35,7 @@ class UserAuthenticator:
 
     Args:
         apps: The tenants.
-        settings: Whose tokens are believed.
+        settings: The issuers whose tokens are believed, and how users come with tokens.
         clock: UTC epoch seconds.
         timer: Monotonic seconds.
 

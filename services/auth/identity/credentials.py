@@ -77,7 +77,7 @@ def credential(
             does.
 
     Raises:
-        MissingToken: It brings nothing.
+        MissingToken: The request brings nothing.
         BadToken: No token is like that.
     """
     if cookie and cookie in cookies and "Authorization" not in headers:

@@ -36,7 +36,7 @@ class VerifyingKey:
     A key, and what it may verify.
 
     Attributes:
-        kid: Its name; None: it has none.
+        kid: The name of the key; None: it has none.
         algorithms: Those of its issuer that it fits.
         key: What PyJWT has prepared.
     """

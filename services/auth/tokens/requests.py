@@ -39,7 +39,7 @@ class Revocation(msgspec.Struct, frozen=True):
     What is to be revoked: one of three.
 
     Attributes:
-        token: This token.
+        token: The text of one token.
         jti: The token that has this ``jti``.
         user: All tokens that were issued for this user.
     """

@@ -62,7 +62,7 @@ class RevocationList:
         Let a token pass that is not revoked.
 
         Raises:
-            RevokedToken: It is.
+            RevokedToken: The token is revoked.
             Unavailable: The commands in force were not heard yet.
         """
         if not self._knows_all:

@@ -120,7 +120,7 @@ def read_former(
     Args:
         app: The app that posts.
         body: The event's data.
-        channel: Its only channel.
+        channel: The only channel of the event.
         query: Has its ``name``, and perhaps a ``socket_id``.
         now: UTC epoch seconds.
         token: What the back end calls the request.

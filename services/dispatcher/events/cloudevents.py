@@ -140,7 +140,7 @@ def decode_structured(
         The event; None where a snapshot of Debezium's tells of a row.
 
     Raises:
-        Undecodable: It is none.
+        Undecodable: The record holds no CloudEvent.
     """
     envelope, data = _open(value)
     return _event(envelope, data, record=record, headers=headers)

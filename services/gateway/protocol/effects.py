@@ -76,7 +76,7 @@ class Ask:
     `Session.admitted` or `Session.refused` takes the answer.
 
     Attributes:
-        channel: Its name.
+        channel: The channel's name.
         member: As whom the client joins; None for a channel without members.
     """
 

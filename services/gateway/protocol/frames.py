@@ -263,7 +263,7 @@ def joined(channel: str, infos: Mapping[str, str]) -> bytes:
     Confirm a subscription to a presence channel.
 
     Args:
-        channel: Its name.
+        channel: The channel's name.
         infos: User id to ``user_info`` as JSON text, the new member included.
     """
     hashed = {user_id: msgspec.Raw(info.encode()) for user_id, info in infos.items()}

@@ -203,7 +203,7 @@ class Quotas:
         Decide about those who waited, in the order of their coming.
 
         Args:
-            round_: What was reported.
+            round_: The counts that were reported.
             outcomes: The answers, in order; None where the tally could not be asked.
             now: Monotonic seconds.
 

@@ -29,8 +29,8 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         client_id: What Kafka's logs and quotas call us.
         client_rack: Where we stand, if brokers of the same rack shall be read from.
         sasl_mechanism: How we prove who we are; empty: not at all.
-        sasl_username: Who we are.
-        sasl_password: The proof.
+        sasl_username: The name under which we log in.
+        sasl_password: The password that goes with it.
         tls: Whether connections are encrypted, and the brokers' certificates and names verified.
         ca: File with the certificate of the authority; empty: the system's.
         certificate: File with our own certificate, if brokers ask for one.
