@@ -5,6 +5,7 @@ Import contracts hold the arrows; here are the sizes of rooms, and that a name s
 """
 
 import ast
+import tomllib
 from collections import Counter
 from functools import cache
 from itertools import chain
@@ -67,3 +68,12 @@ def test_class_names() -> None:
     )
 
     assert not [name for name, number in names.items() if number > 1]
+
+
+def test_ports() -> None:
+    """Whatever has a port is held to it: its memory adapter knows no server."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = {each["id"]: each for each in settings["tool"]["importlinter"]["contracts"]}
+    ports = [path.relative_to(ROOT).parent for path in modules(*SOURCE) if path.name == "port.py"]
+
+    assert {".".join(package.parts) for package in ports} == {*contracts["ports"]["containers"]}
