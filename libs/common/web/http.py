@@ -112,7 +112,8 @@ async def answered(
         request: As received.
         work: Answers it, or raises one of the three errors that peers are told.
         event: What the log calls a refusal.
-        challenge: Words the ``WWW-Authenticate`` of a refusal with status 401 (RFC 9110, 11.6.1).
+        challenge: Words the ``WWW-Authenticate`` of a refusal with status 401 (RFC 9110, 11.6.1)
+            whose error words none itself, `Denied.challenge`.
             Where there is one, all answers are for the asker alone, and may not be stored.
     """
     response: R | web.Response
@@ -122,7 +123,7 @@ async def answered(
         log.info(event, path=request.path, status=error.status, **facts_of(error))
         response = refusal(error)
         if challenge is not None and error.status == 401:
-            response.headers[hdrs.WWW_AUTHENTICATE] = challenge(error)
+            response.headers.setdefault(hdrs.WWW_AUTHENTICATE, challenge(error))
     if challenge is not None:
         response.headers[hdrs.CACHE_CONTROL] = "no-store"
     return response

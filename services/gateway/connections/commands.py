@@ -27,8 +27,8 @@ TERMINATED = 4009  # Pusher, "Error codes": unauthorised; clients do not return 
 
 T = TypeVar("T")
 
-User = tuple[str, str]  # App id and user id.
-Token = tuple[str, str]  # App id and jti.
+UserKey = tuple[str, str]  # App id and user id.
+TokenName = tuple[str, str]  # App id and jti.
 
 
 class CommandHandler:
@@ -57,10 +57,10 @@ class CommandHandler:
         self._verifier = verifier
         self._informed = informed
         self.heard = asyncio.Event()
-        self._known: dict[User, dict[Connection, None]] = {}
-        self._showing: dict[Token, dict[Connection, None]] = {}
+        self._known: dict[UserKey, dict[Connection, None]] = {}
+        self._showing: dict[TokenName, dict[Connection, None]] = {}
         self._clock = clock
-        self._signed_in: dict[User, dict[Connection, float]] = {}
+        self._signed_in: dict[UserKey, dict[Connection, float]] = {}
 
     def signed_in(self, connection: Connection) -> None:
         """Know a connection's user."""
@@ -151,12 +151,14 @@ class CommandHandler:
             connection.perform(connection.session.judged(now))
 
 
-def _user(connection: Connection) -> User:
+def _user(connection: Connection) -> UserKey:
     user = connection.session.user
     return connection.session.app.id, user.id if user else ""
 
 
-def _remove(users: dict[User, dict[Connection, T]], user: User, connection: Connection) -> None:
+def _remove(
+    users: dict[UserKey, dict[Connection, T]], user: UserKey, connection: Connection
+) -> None:
     here = users.get(user, {})
     here.pop(connection, None)
     if not here:
