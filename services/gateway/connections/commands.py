@@ -162,4 +162,4 @@ def _remove(
     here = users.get(user, {})
     here.pop(connection, None)
     if not here:
-        users.pop(user, None)
+        known.pop(key, None)
