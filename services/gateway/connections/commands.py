@@ -157,9 +157,9 @@ def _user(connection: Connection) -> UserKey:
 
 
 def _remove(
-    users: dict[UserKey, dict[Connection, T]], user: UserKey, connection: Connection
+    known: dict[UserKey, dict[Connection, T]], key: UserKey, connection: Connection
 ) -> None:
-    here = users.get(user, {})
+    here = known.get(key, {})
     here.pop(connection, None)
     if not here:
         known.pop(key, None)
