@@ -20,6 +20,7 @@ for a string, so that JSON within JSON can be read, and these mean what changes 
     <socket_id>  <socket_id of bob>      names of connections
     <auth>                               the token that this message needs
     <auth for X>  <auth of bob>  <auth by older>  <auth without channel_data>       one that is made otherwise
+    <grant 7 1.5>                        what auth gives a user for this message's channel, and when: UTC epoch seconds
     <token 7 private-x presence-*>       a channel token for a user, of a minute, that names these; <stale …> has expired
     <text>                               any wording
     <164 x>                              that many of a character

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from libs.common.apps.app import App
-from libs.common.apps.signatures import channel_text, sign, user_text
+from libs.common.apps.signatures import channel_text, grant_token, sign, user_text
 from tests.support.tokens.channel_tokens import channel_token
 
 TOKEN_TTL = 60.0  # Seconds.
@@ -20,6 +20,7 @@ _REPEATED = re.compile(r"<(\d+) (.)>")
 _SOCKET_ID = re.compile(r"<socket_id(?: of ([a-z]+))?>")
 _TOKEN = re.compile(r"<(token|stale) ([^> ]+) ?([^>]*)>")
 _AUTH = re.compile(r"<auth(?: ([^>]*))?>")
+_GRANT = re.compile(r"<grant ([^> ]+) ([^>]+)>")
 
 
 def spelled(text: str, speaker: str, socket_ids: Mapping[str, str]) -> str:
@@ -39,11 +40,12 @@ def spelled(text: str, speaker: str, socket_ids: Mapping[str, str]) -> str:
 
 def signed(text: str, app: App, speaker: str, socket_ids: Mapping[str, str]) -> str:
     """Put tokens into a message that asks for them; the rest of it is spelled out."""
-    if not _AUTH.search(text):
+    if not (_AUTH.search(text) or _GRANT.search(text)):
         return text
     data = json.loads(text)["data"]
     if isinstance(data, str):
         data = json.loads(data)
+    text = _GRANT.sub(lambda found: _grant(app, data["channel"], found, socket_ids[speaker]), text)
     return _AUTH.sub(
         lambda found: _token(app, data, found[1] or "", speaker=speaker, socket_ids=socket_ids),
         text,
@@ -65,6 +67,11 @@ def _token(
     secrets = {"first": app.secrets[0].reveal(), "older": app.secrets[-1].reveal()}
     secret = secrets.get(otherwise.get("by", "first"), OTHER_SECRET)
     return f"{app.key}:{sign(secret, text)}"
+
+
+def _grant(app: App, channel: str, found: "re.Match[str]", socket_id: str) -> str:
+    holder = json.dumps({"user_id": found[1], "iat": float(found[2])})
+    return grant_token(app, socket_id, channel=channel, holder=holder)
 
 
 def _channel_token(found: "re.Match[str]") -> str:

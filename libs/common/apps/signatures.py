@@ -1,10 +1,14 @@
 """
 Pusher's signatures: HMAC-SHA256 over a string, keyed with an app's secret, in lower-case hex.
 
+A grant is a token of our own auth, which also carries whose it is; a key that is derived from the
+secret signs it.
+
 Pure.  Comparisons take constant time.  Source: Pusher, "Authentication signatures" and "HTTP API",
 docs/protocol.md, "Signatures".
 """
 
+import base64
 import hashlib
 import hmac
 from collections import Counter
@@ -13,10 +17,12 @@ from urllib.parse import unquote_plus
 
 from libs.common.apps.app import App
 from libs.common.channels import check_socket_id
+from libs.common.config.secret import Secret
 from libs.common.errors import Denied
 
 MAX_AGE = 600.0  # Seconds that auth_timestamp may be off (Pusher, "HTTP API", "Authentication").
 
+_GRANTS = "fanfare grant"
 _PROOFS = ("auth_key", "auth_timestamp", "auth_version", "auth_signature")
 _SAID_ONCE = frozenset({*_PROOFS, "body_md5"})
 
@@ -90,12 +96,50 @@ def check_token(app: App, received: str, text: str) -> None:
         BadSignature: There is none, or it is not one that any of the app's secrets makes over this
             text.
     """
-    if not received:
-        raise BadSignature("a token is missing")
-    key, _, signature = received.partition(":")
-    if not hmac.compare_digest(_bytes(key), app.key.encode()):
-        raise BadSignature("the token is made for another app key")
-    check_signature(app, signature, text)
+    check_signature(app, _after_key(app, received), text)
+
+
+def grant_token(app: App, socket_id: str, *, channel: str, holder: str) -> str:
+    """
+    Make a token that says whose it is, ``key:holder.signature``, with the app's first secret.
+
+    To clients it is as opaque as `token`, and as long as that and 4/3 of the text's bytes.
+
+    Args:
+        app: Whose client it is for.
+        socket_id: Of its connection.
+        channel: A name that has been checked.
+        holder: Any text.  It is signed and can be read by everybody.
+
+    Raises:
+        BadSocketId: The socket id could smuggle a separator.
+    """
+    carried = base64.urlsafe_b64encode(holder.encode()).rstrip(b"=").decode()
+    text = channel_text(socket_id, channel, carried)
+    return f"{app.key}:{carried}.{sign(_grant_key(app.secrets[0]), text)}"
+
+
+def is_grant(received: str) -> bool:
+    """Tell what `grant_token` makes from what `token` makes, cheaply."""
+    return "." in received.rpartition(":")[2]
+
+
+def check_grant(app: App, received: str, socket_id: str, *, channel: str) -> str:
+    """
+    Check a token that `grant_token` made, and return its holder.
+
+    Raises:
+        BadSignature: It is not one that any of the app's secrets makes for this connection and
+            channel; or what is signed is no base64url of a UTF-8 text.
+    """
+    carried, _, signature = _after_key(app, received).partition(".")
+    text = channel_text(socket_id, channel, carried)
+    _check(signature, [sign(_grant_key(secret), text) for secret in app.secrets])
+    try:
+        padded = carried.encode("ascii") + b"=" * (-len(carried) % 4)
+        return base64.b64decode(padded, altchars=b"-_", validate=True).decode()
+    except ValueError as error:
+        raise BadSignature("whose the token is cannot be read") from error
 
 
 def check_signature(app: App, signature: str, text: str) -> None:
@@ -105,11 +149,7 @@ def check_signature(app: App, signature: str, text: str) -> None:
     Raises:
         BadSignature: None of them makes it.
     """
-    received = _bytes(signature)
-    expected = [sign(secret.reveal(), text).encode() for secret in app.secrets]
-    # All are compared, so that the time does not tell which secret matched.
-    if sum(hmac.compare_digest(received, known) for known in expected) == 0:
-        raise BadSignature("the signature does not match")
+    _check(signature, [sign(secret.reveal(), text) for secret in app.secrets])
 
 
 def request_text(method: str, path: str, query: Sequence[tuple[str, str]]) -> str:
@@ -181,6 +221,28 @@ def check_request(
     _check_any(
         app, params.get("auth_signature", ""), [request_text(method, path, query) for path in paths]
     )
+
+
+def _after_key(app: App, received: str) -> str:
+    """Check whose app's a token is, and return the rest of it."""
+    if not received:
+        raise BadSignature("a token is missing")
+    key, _, rest = received.partition(":")
+    if not hmac.compare_digest(_bytes(key), app.key.encode()):
+        raise BadSignature("the token is made for another app key")
+    return rest
+
+
+def _grant_key(secret: Secret) -> str:
+    """Derive a key, so that nothing that anybody gets signed with the secret is a grant."""
+    return sign(secret.reveal(), _GRANTS)
+
+
+def _check(signature: str, expected: Sequence[str]) -> None:
+    received = _bytes(signature)
+    # All are compared, so that the time does not tell which secret matched.
+    if sum(hmac.compare_digest(received, known.encode()) for known in expected) == 0:
+        raise BadSignature("the signature does not match")
 
 
 def _check_once(names: Iterable[str]) -> None:

@@ -1,5 +1,5 @@
 """
-What a client is given to prove its right: Pusher's tokens, with what they sign.
+What a client is given to prove its right: Pusher's tokens, with what they sign, and our own.
 
 Pure.  Source: Pusher, "Authorizing users" and "Authenticating users", docs/protocol.md,
 "Signatures".
@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from libs.common.apps.app import App
-from libs.common.apps.signatures import channel_text, token, user_text
+from libs.common.apps.signatures import channel_text, grant_token, token, user_text
 from libs.common.channels import MAX_CLAIMS, Kind, kind_of
 from libs.common.errors import Forbidden
 from services.auth.identity.bearer_tokens import Identity
@@ -40,15 +40,16 @@ class ChannelGrant(msgspec.Struct, frozen=True, omit_defaults=True):
     The right of one connection to subscribe to one channel.
 
     Attributes:
-        auth: ``key:signature``.
-        channel_data: Who subscribes, as the JSON text that is signed: of presence channels the
-            member, of others the user's id, so that a gateway knows whose subscription it may have
-            to end.  Clients pass it on unread.
+        auth: Opaque to clients.  Of presence channels it is Pusher's ``key:signature``; of others it
+            carries the user's id and the instant, see `libs.common.apps.signatures.grant_token`,
+            so that a gateway knows whose subscription it may have to end.
+        channel_data: Presence channels: the member, as the JSON text that is signed.  Others have
+            none: many clients pass it on for presence channels alone.
         shared_secret: Encrypted channels: the channel's key as base64.
     """
 
     auth: str
-    channel_data: str
+    channel_data: str | msgspec.UnsetType = msgspec.UNSET
     shared_secret: str | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -81,12 +82,12 @@ def grant_channel(
     kind = kind_of(channel)
     who: dict[str, Any] = {"user_id": user.id, "iat": now}
     if kind is Kind.PRESENCE:
-        who["user_info"] = user.info
-    data = _text(who)
-    auth = token(app, channel_text(socket_id, channel, data))
+        data = _text({**who, "user_info": user.info})
+        return ChannelGrant(token(app, channel_text(socket_id, channel, data)), data)
+    auth = grant_token(app, socket_id, channel=channel, holder=_text(who))
     if kind is Kind.ENCRYPTED:
-        return ChannelGrant(auth, data, _shared_secret(app, channel))
-    return ChannelGrant(auth, data)
+        return ChannelGrant(auth, shared_secret=_shared_secret(app, channel))
+    return ChannelGrant(auth)
 
 
 def grant_user(

@@ -99,7 +99,7 @@ class _UserData(msgspec.Struct, frozen=True):
 
 class Holder(msgspec.Struct, frozen=True):
     """
-    Whose permission for a channel is, as auth's ``channel_data`` tells.
+    Whose permission for a channel is, as the text tells that auth has signed.
 
     Attributes:
         user_id: Empty where it does not say.
@@ -191,10 +191,10 @@ def _check_user_id(user_id: str, where: str) -> None:
         raise BadMessage(f"{where}: {error}") from error
 
 
-def parse_holder(channel_data: str | None) -> Holder:
-    """Read whose permission it is; another back end's ``channel_data`` may say nothing of it."""
+def parse_holder(signed: str | None) -> Holder:
+    """Read whose permission it is; what another back end has signed may say nothing of it."""
     try:
-        return _holder.read(channel_data) if channel_data else Holder()
+        return _holder.read(signed) if signed else Holder()
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return Holder()
 

@@ -7,7 +7,7 @@ from msgspec import structs
 from structlog.testing import capture_logs
 
 from libs.common.apps.limits import Limits
-from libs.common.apps.signatures import channel_text, check_token
+from libs.common.apps.signatures import check_grant
 from libs.common.policies.guards import Guards
 from libs.common.policies.policies import Policies
 from libs.common.policies.settings import ChannelPolicy
@@ -46,7 +46,7 @@ class TestApp:
             two = await fields(await client.ask("private-two", "/pusher/auth?app_key=two"))
 
         assert one["auth"].startswith("one:")
-        check_token(TWO, two["auth"], channel_text("1.2", "private-two", two["channel_data"]))
+        check_grant(TWO, two["auth"], "1.2", channel="private-two")
 
     async def test_bound(self) -> None:
         """An issuer that is bound to an app speaks for that one."""

@@ -199,7 +199,7 @@ class TestSeveral:
         granted, *refused = [by_json["channels"][name] for name in names]
         assert by_form["channels"].keys() == by_json["channels"].keys()
         assert [by_form["channels"][name] for name in names[1:]] == refused
-        assert granted.keys() == {"auth", "channel_data"}
+        assert granted.keys() == {"auth"}
         assert [each["status"] for each in refused] == [403, 400, 403]
         assert refused[0] == {"error": "you may not join this channel", "status": 403}
 

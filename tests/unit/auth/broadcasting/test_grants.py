@@ -1,13 +1,14 @@
 """What a client is given to prove its right."""
 
 import base64
+import re
 from typing import Any
 
 import msgspec
 import pytest
 
 from libs.common.apps.app import App
-from libs.common.apps.signatures import channel_text, check_token, user_text
+from libs.common.apps.signatures import channel_text, check_grant, check_token, user_text
 from libs.common.channels import MAX_CLAIMS, BadSocketId
 from libs.common.config.secret import Secret
 from services.auth.broadcasting.grants import EncryptionOff, LongClaims, grant_channel, grant_user
@@ -41,14 +42,26 @@ class TestChannel:
 
     @pytest.mark.parametrize("channel", ["private-foobar", "private-cache-foobar", "foobar"])
     def test_private(self, channel: str) -> None:
-        """A channel's grant says whose it is, and signs exactly that text."""
+        """A channel's grant says within ``auth`` whose it is, and nothing of it beside."""
         grant = fields(
             grant_channel(APP, "1234.1234", channel=channel, user=user(name="Ann"), now=NOW)
         )
 
-        assert grant.keys() == {"auth", "channel_data"}
-        assert grant["channel_data"] == '{"user_id":"10","iat":1700000000.5}'
-        check_token(APP, grant["auth"], channel_text("1234.1234", channel, grant["channel_data"]))
+        assert grant.keys() == {"auth"}
+        holder = check_grant(APP, grant["auth"], "1234.1234", channel=channel)
+        assert holder == '{"user_id":"10","iat":1700000000.5}'
+
+    @pytest.mark.parametrize("name", ["Zoë|é", "\U0001f600" * 128, '"\\"', "a:b.c"])
+    def test_any_user(self, name: str) -> None:
+        """Any user id fits, and what carries it stays short and takes no encoding anywhere."""
+        grant = grant_channel(APP, "1.1", channel="private-foobar", user=user(name), now=NOW)
+
+        holder = msgspec.json.decode(check_grant(APP, grant.auth, "1.1", channel="private-foobar"))
+        key, _, rest = grant.auth.partition(":")
+        assert holder == {"user_id": name, "iat": NOW}
+        assert key == KEY
+        assert re.fullmatch(r"[A-Za-z0-9_-]+\.[0-9a-f]{64}", rest)
+        assert len(rest) < 850
 
     def test_presence(self) -> None:
         """A presence channel's grant says who joins, and signs exactly that text."""
@@ -80,10 +93,10 @@ class TestChannel:
 
         grant = fields(grant_channel(APP, "1.1", channel=channel, user=user(), now=NOW))
 
-        assert grant.keys() == {"auth", "channel_data", "shared_secret"}
-        assert grant["channel_data"] == '{"user_id":"10","iat":1700000000.5}'
+        assert grant.keys() == {"auth", "shared_secret"}
         assert grant["shared_secret"] == "UNrH6UuUfhcQDubTA5C0ho87UhJD7LzXdOu2FTAD9Hg="
-        check_token(APP, grant["auth"], channel_text("1.1", channel, grant["channel_data"]))
+        holder = check_grant(APP, grant["auth"], "1.1", channel=channel)
+        assert holder == '{"user_id":"10","iat":1700000000.5}'
 
     def test_encryption_off(self) -> None:
         """Without a master key nothing is derived from nothing."""

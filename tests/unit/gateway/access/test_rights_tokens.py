@@ -7,13 +7,14 @@ import msgspec
 import pytest
 
 from libs.common.apps.app import App
-from libs.common.apps.signatures import channel_text, token, user_text
+from libs.common.apps.signatures import BadSignature, channel_text, grant_token, token, user_text
 from libs.common.control.commands import Command
 from libs.common.errors import Denied
 from libs.common.tokens.channel_tokens import StaleToken
 from libs.common.tokens.key_ring import BadChannelToken
 from services.gateway.access import rights
 from services.gateway.access.expulsions import Expelled
+from services.gateway.access.grants import Grant
 from services.gateway.access.rights import Admittance, Client, NotSignedIn, SignedInOtherwise
 from services.gateway.access.verifier import NotNamed, Verified, Verifier
 from services.gateway.protocol.frames import BadMessage, Member, SignIn, Subscribe, User
@@ -47,6 +48,16 @@ def granted(app: App, channel: str, channel_data: str | None = None) -> Subscrib
     """Return what a back end gives a client."""
     auth = token(app, channel_text(SOCKET_ID, channel, channel_data))
     return Subscribe(channel, auth, channel_data)
+
+
+def held(app: App, channel: str, user: str = "ann", *, at: float = NOW) -> Subscribe:
+    """Return what auth gives a client."""
+    holder = json.dumps({"user_id": user, "iat": at})
+    return Subscribe(channel, grant_token(app, SOCKET_ID, channel=channel, holder=holder))
+
+
+ROOMS = ("private-1", "private-cache-1", "private-encrypted-1", "private-encrypted-cache-1")
+PASSED_ON = (None, "", "no JSON", "{}", '{"user_id":"bob","iat":9e9}', "\u00e9")
 
 
 class TestJoin:
@@ -191,11 +202,96 @@ class TestSignIn:
             rights.sign_in(client(app, known), SignIn("app-key:0"))
 
 
+class TestGranted:
+    """Permissions of auth, which say whose they are and of when."""
+
+    @pytest.mark.parametrize("channel", ROOMS)
+    @pytest.mark.parametrize("passed_on", PASSED_ON)
+    def test_passed_on(
+        self, app: App, known: Verifier, channel: str, passed_on: str | None
+    ) -> None:
+        """Whatever a client passes on beside it, it lets in the same, of the same instant."""
+        data = msgspec.structs.replace(held(app, channel, at=NOW - 5), channel_data=passed_on)
+
+        entry = rights.join(client(app, known), data)
+
+        assert entry == Admittance(None, Grant("ann", NOW - 5))
+
+    @pytest.mark.parametrize("channel", ROOMS)
+    @pytest.mark.parametrize("passed_on", PASSED_ON)
+    def test_removed(self, app: App, known: Verifier, channel: str, passed_on: str | None) -> None:
+        """After a removal an old one is refused on its connection, and a newer one is taken."""
+        old, new = held(app, channel, at=NOW - 5), held(app, channel, at=NOW - 0.5)
+        expel(known, channel, at=NOW - 1)
+
+        with pytest.raises(Expelled) as caught:
+            rights.join(client(app, known), msgspec.structs.replace(old, channel_data=passed_on))
+
+        assert caught.value.status == 403
+        assert rights.join(client(app, known), new).grant
+
+    def test_of_another(self, app: App, known: Verifier) -> None:
+        """Others' stay good."""
+        expel(known, "private-1")
+
+        assert rights.join(client(app, known), held(app, "private-1", "bob")).grant
+
+    @pytest.mark.parametrize("channel", ["private-2", "presence-1"])
+    def test_elsewhere(self, app: App, known: Verifier, channel: str) -> None:
+        """It is good for the channel that it was made for, and for no presence channel."""
+        data = msgspec.structs.replace(
+            held(app, "private-1"), channel=channel, channel_data='{"user_id":"ann"}'
+        )
+
+        with pytest.raises(BadSignature):
+            rights.join(client(app, known), data)
+
+    def test_on_presence(self, app: App, known: Verifier) -> None:
+        """A presence channel takes Pusher's kind alone, which says who joins."""
+        data = msgspec.structs.replace(held(app, "presence-1"), channel_data='{"user_id":"root"}')
+
+        with pytest.raises(BadSignature):
+            rights.join(client(app, known, user=ANN), data)
+
+
+class TestOfABackEnd:
+    """Pusher's kind of permission outside presence channels: nothing is signed but the channel."""
+
+    @pytest.mark.parametrize("channel", ROOMS)
+    @pytest.mark.parametrize("passed_on", PASSED_ON)
+    def test_passed_on(
+        self, app: App, known: Verifier, channel: str, passed_on: str | None
+    ) -> None:
+        """What a client passes on beside it is not looked at: nobody has signed it."""
+        expel(known, channel)
+        data = msgspec.structs.replace(granted(app, channel), channel_data=passed_on)
+
+        assert rights.join(client(app, known), data) == Admittance(None, None)
+
+    def test_on_presence(self, app: App, known: Verifier) -> None:
+        """In presence channels it says who joins, so it must be signed."""
+        data = msgspec.structs.replace(granted(app, "presence-1"), channel_data='{"user_id":"x"}')
+
+        with pytest.raises(BadSignature):
+            rights.join(client(app, known, user=ANN), data)
+
+
 class TestHolder:
     """Whose Pusher's kind of permission is, and of when."""
 
+    @pytest.mark.parametrize("channel", [*ROOMS, "presence-1"])
+    def test_of_the_last_release(self, app: App, known: Verifier, channel: str) -> None:
+        """Auth said both in what it signed; what is left of that opens nothing."""
+        data = granted(app, channel, json.dumps({"user_id": "ann", "iat": NOW - 5.0}))
+
+        assert rights.join(client(app, known), data).grant == Grant("ann", NOW - 5)
+        with pytest.raises(BadSignature):
+            rights.join(
+                client(app, known, user=ANN), msgspec.structs.replace(data, channel_data=None)
+            )
+
     def test_of_auth(self, app: App, known: Verifier) -> None:
-        """Auth says both; an old one is refused once its user was taken out, and a fresh one is not."""
+        """An old one is refused once its user was taken out, and a fresh one is not."""
         data = granted(app, "private-1", json.dumps({"user_id": "ann", "iat": NOW - 5.0}))
         entry = rights.join(client(app, known), data)
         assert entry.grant is not None
