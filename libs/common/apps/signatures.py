@@ -13,6 +13,7 @@ import hashlib
 import hmac
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from urllib.parse import unquote_plus
 
 from libs.common.apps.app import App
@@ -233,6 +234,7 @@ def _after_key(app: App, received: str) -> str:
     return rest
 
 
+@lru_cache(maxsize=1024)  # Secrets: who grants often does so with few.
 def _grant_key(secret: Secret) -> str:
     """Derive a key, so that nothing that anybody gets signed with the secret is a grant."""
     return sign(secret.reveal(), _GRANTS)

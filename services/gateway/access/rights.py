@@ -260,7 +260,7 @@ def _let_in(client: Client, data: Subscribe, verified: Verified) -> Admittance:
 def _granted(client: Client, data: Subscribe, kind: Kind) -> Admittance:
     """Let a permission for this channel alone in, which auth or a back end has signed."""
     is_presence = kind is Kind.PRESENCE
-    holder = frames.parse_holder((_signed_member if is_presence else _signed_holder)(client, data))
+    holder = frames.parse_holder((_signed_data if is_presence else _signed_holder)(client, data))
     member = _member(data, client.user) if is_presence else None
     user_id = member.user_id if member else holder.user_id
     if not user_id:
@@ -271,7 +271,7 @@ def _granted(client: Client, data: Subscribe, kind: Kind) -> Admittance:
     return Admittance(member, grant)
 
 
-def _signed_member(client: Client, data: Subscribe) -> str | None:
+def _signed_data(client: Client, data: Subscribe) -> str | None:
     """Check a permission that signs what the client passes on, and return that."""
     text = channel_text(client.socket_id, data.channel, data.channel_data)
     check_token(client.app, data.auth or "", text)
@@ -290,7 +290,7 @@ def _signed_holder(client: Client, data: Subscribe) -> str | None:
     if data.channel_data is not None and _signs_channel(client, data):
         return None
     # The auth service of the last release signed channel_data here: taken during this one.
-    return _signed_member(client, data)
+    return _signed_data(client, data)
 
 
 def _signs_channel(client: Client, data: Subscribe) -> bool:

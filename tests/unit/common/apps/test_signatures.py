@@ -108,6 +108,19 @@ class TestVectors:
         assert sign(SECRET, text) == signature
         check_signature(APP, signature, text)
 
+    def test_grant(self) -> None:
+        """
+        The documented grant is what auth makes, and accepted.
+        """
+        holder = '{"user_id":"10","iat":1700000000.5}'
+        documented = (
+            f"{KEY}:eyJ1c2VyX2lkIjoiMTAiLCJpYXQiOjE3MDAwMDAwMDAuNX0."
+            "d02d81ce1509b58f7f31e5d1438d6d6f9a28175a49bc70c0a541932c5112546c"
+        )
+
+        assert grant_token(APP, "1234.1234", channel="private-foobar", holder=holder) == documented
+        assert check_grant(APP, documented, "1234.1234", channel="private-foobar") == holder
+
     def test_body(self) -> None:
         """
         The documented digest is that of the documented body.
