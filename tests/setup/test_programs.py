@@ -17,6 +17,7 @@ from tests.support.programs import PROGRAMS, MissingProgram, find_program, packa
 NOBODY = 65_534
 TOLD = {
     "java": 'echo "openjdk version \\"{}.0.2\\" 2019-01-15" >&2',
+    "javac": 'echo "javac {}.0.2" >&2',
     "node": "echo v{}.20.4",
     "postgres": "echo 'postgres (PostgreSQL) {}.18 (Debian {}.18-0+deb12u1)'",
     "redis-server": "echo 'Redis server v={}.0.15 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64'",
@@ -55,14 +56,17 @@ def elsewhere(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 class TestFound:
     """Where programs are, and which will do."""
 
-    @pytest.mark.parametrize("name, version", [("java", 17), ("java", 25), ("node", 18)])
+    @pytest.mark.parametrize(
+        "name, version", [("java", 17), ("java", 25), ("javac", 17), ("node", 18)]
+    )
     def test_new_enough(self, elsewhere: Path, name: str, version: int) -> None:
         path = install(elsewhere, name, TOLD[name].format(version))
 
         assert find_program(name) == path
 
     @pytest.mark.parametrize(
-        "name, version", [("java", 11), ("node", 16), ("postgres", 12), ("redis-server", 6)]
+        "name, version",
+        [("java", 11), ("javac", 11), ("node", 16), ("postgres", 12), ("redis-server", 6)],
     )
     def test_too_old(self, elsewhere: Path, name: str, version: int) -> None:
         """
@@ -110,8 +114,10 @@ class TestFound:
         install(elsewhere, "java", TOLD["java"].format(11))
         install(elsewhere, "JAVA/java-11/bin/java", TOLD["java"].format(11))
         newer = install(elsewhere, "JAVA/java-21/bin/java", TOLD["java"].format(21))
+        compiler = install(elsewhere, "JAVA/java-21/bin/javac", TOLD["javac"].format(21))
 
         assert find_program("java") == newer
+        assert find_program("javac") == compiler
 
     def test_java_home(self, elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """
@@ -151,7 +157,8 @@ def asked(folder: Path) -> Outcome:
         "from tests.support import programs\n"
         f"os.getuid() or os.setuid({NOBODY})\n"
         "programs.ADMINISTRATORS = os.environ['PATH']\n"
-        "programs.KAFKA_JARS = pathlib.Path(os.environ['PATH'])\n"
+        "nowhere = pathlib.Path(os.environ['PATH'])\n"
+        "programs.JARS['test'] = (programs.KAFKA._replace(folder=nowhere),)\n"
         "sys.argv[1:] = ['test']\n"
         "sys.exit(programs.main())"
     )

@@ -18,8 +18,6 @@ from typing import NamedTuple
 
 REPOSITORY = Path(__file__).parents[2]
 STATE = REPOSITORY / ".services"
-KAFKA_POM = Path(__file__).parent / "kafka" / "pom.xml"
-KAFKA_JARS = STATE / "kafka"
 
 # Debian keeps several versions of PostgreSQL and of Java, and programs that ordinary accounts do not look for.
 POSTGRESQL = Path("/usr/lib/postgresql")
@@ -46,11 +44,34 @@ class Program(NamedTuple):
     asked: str = "--version"
 
 
+class Jars(NamedTuple):
+    """
+    Jars that Maven fetches.
+
+    Attributes:
+        whose: For people.
+        pom: Says which they are.
+        folder: Where they lie.
+    """
+
+    whose: str
+    pom: Path
+    folder: Path
+
+    @property
+    def are_here(self) -> bool:
+        """Whether they were fetched: the pom is copied beside them last, and says which they are."""
+        copy = self.folder / self.pom.name
+        return copy.exists() and copy.read_bytes() == self.pom.read_bytes()
+
+
 PROGRAMS = {
     "redis-server": Program("redis-server", 7, r"v="),  # CLUSTER ADDSLOTSRANGE.
     "postgres": Program("postgresql", 13, r"\(PostgreSQL\) "),  # DROP DATABASE … WITH (FORCE).
     "initdb": Program("postgresql"),
     "java": Program("default-jre-headless", 17, r'version "(?:1\.)?', "-version"),  # Kafka 4.
+    # For the driver of Pusher's client, which Java runs from its source.
+    "javac": Program("default-jdk-headless", 17, r"javac (?:1\.)?", "-version"),
     "mvn": Program("maven"),
     "setpriv": Program("util-linux"),
     "haproxy": Program("haproxy"),
@@ -60,12 +81,24 @@ PROGRAMS = {
     "npm": Program("npm"),
     "cc": Program("gcc"),
 }
+JAVAS = ("java", "javac")
 SERVERS = ("redis-server", "postgres", "initdb", "java", "mvn", "setpriv")
 PURPOSES = {
     "all": tuple(PROGRAMS),
     "bench": (*SERVERS, "cc"),
     "services": SERVERS,
     "test": tuple(name for name in PROGRAMS if name != "cc"),
+}
+
+KAFKA = Jars("Kafka", Path(__file__).parent / "kafka" / "pom.xml", STATE / "kafka")
+PUSHER_JAVA = Jars(
+    "Pusher's client for Java", REPOSITORY / "tests/clients/java/pom.xml", STATE / "pusher-java"
+)
+JARS = {
+    "all": (KAFKA, PUSHER_JAVA),
+    "bench": (KAFKA,),
+    "services": (KAFKA,),
+    "test": (KAFKA, PUSHER_JAVA),
 }
 
 REST = """\
@@ -108,14 +141,13 @@ def find_program(name: str) -> Path:
 
 def lacking(purpose: str) -> list[MissingProgram]:
     """Say what is missing here for one of `PURPOSES`."""
-    names = [name for name in PURPOSES[purpose] if name != "mvn" or not has_jars()]
+    names = [name for name in PURPOSES[purpose] if name != "mvn" or lacking_jars(purpose)]
     return [missing for name in names if (missing := _lack(name)) is not None]
 
 
-def has_jars() -> bool:
-    """Whether Kafka's jars are here: the pom is copied beside them last, and says which they are."""
-    copy = KAFKA_JARS / KAFKA_POM.name
-    return copy.exists() and copy.read_bytes() == KAFKA_POM.read_bytes()
+def lacking_jars(purpose: str) -> list[Jars]:
+    """Say which jars have not been fetched for one of `PURPOSES`."""
+    return [jars for jars in JARS[purpose] if not jars.are_here]
 
 
 def packages_of(missing: Sequence[MissingProgram]) -> list[str]:
@@ -143,15 +175,15 @@ def check_installable(missing: Sequence[MissingProgram]) -> None:
 
 def _candidates(name: str) -> Iterator[Path]:
     """Look where systems keep programs; the first that is new enough is taken."""
-    if name == "java" and "JAVA_HOME" in os.environ:
+    if name in JAVAS and "JAVA_HOME" in os.environ:
         yield from _existing(Path(os.environ["JAVA_HOME"], "bin", name))
     numbered = POSTGRESQL.glob(f"[0-9]*/bin/{name}")
     yield from sorted(numbered, key=lambda path: float(path.parts[-3]), reverse=True)
     search = os.pathsep.join([os.environ.get("PATH", os.defpath), ADMINISTRATORS])
     if found := shutil.which(name, path=search):
         yield Path(found)
-    if name == "java":
-        yield from sorted(JAVA.glob("*/bin/java"))
+    if name in JAVAS:
+        yield from sorted(JAVA.glob(f"*/bin/{name}"))
 
 
 def _existing(path: Path) -> Iterator[Path]:

@@ -1,7 +1,7 @@
 """
-Stock pusher-js and Laravel Echo under Node, and Pusher's SDK for Node, driven from Python.
+Stock pusher-js and Laravel Echo under Node, Pusher's SDK for Node and its client for Java, driven from Python.
 
-A `Driver` is one Node process with any number of clients; what they see is kept in order and waited for.
+A `Driver` is one process with any number of clients; what they see is kept in order and waited for.
 """
 
 import asyncio
@@ -13,14 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.deadline import DEADLINE
+from tests.support.programs import PUSHER_JAVA, find_program
+from tests.support.servers.packages import classpath
 
 DRIVER = Path(__file__).parents[2] / "clients" / "driver.mjs"
+JAVA_DRIVER = DRIVER.parent / "java" / "Driver.java"
 
 Seen = dict[str, Any]
 
 
 class Driver:
-    """One Node process."""
+    """One process of Node, or of Java."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -80,7 +83,7 @@ class Driver:
                 raise AssertionError(
                     f"not seen in time; the last were {self._seen[-10:]}"
                 ) from None
-        assert not self._has_ended, "Node has ended; its standard error says why"
+        assert not self._has_ended, "the driver has ended; its standard error says why"
         return judge()
 
     async def connect(
@@ -179,20 +182,43 @@ async def driver(authority: Path | None = None) -> AsyncIterator[Driver]:
         authority: A certificate's authority that Node trusts beside those it knows.
     """
     trusted = {"NODE_EXTRA_CA_CERTS": str(authority)} if authority else {}
+    async with _driven(["node", str(DRIVER)], {**os.environ, **trusted}) as node:
+        yield node
+
+
+@asynccontextmanager
+async def java_driver() -> AsyncIterator[Driver]:
+    """
+    Start Java with Pusher's client, and end it with the context.
+
+    Of the commands it knows ``connect`` with options of the connection and ``channelAuthorization``, ``subscribe``
+    and ``unsubscribe``.
+
+    Raises:
+        MissingProgram: There is no Java that is new enough.
+        MissingJars: The client has not been fetched.
+    """
+    java = find_program("javac").resolve().parent / "java"  # The one that can run a source file.
+    command = [str(java), "-cp", classpath(PUSHER_JAVA), str(JAVA_DRIVER)]
+    async with _driven(command, dict(os.environ)) as running:
+        yield running
+
+
+@asynccontextmanager
+async def _driven(command: list[str], environ: dict[str, str]) -> AsyncIterator[Driver]:
     process = await asyncio.create_subprocess_exec(
-        "node",
-        str(DRIVER),
+        *command,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         limit=1 << 24,
-        env={**os.environ, **trusted},
+        env=environ,
     )
-    node = Driver(process)
+    running = Driver(process)
     async with asyncio.TaskGroup() as tasks:
-        reading = tasks.create_task(node.read())
+        reading = tasks.create_task(running.read())
         try:
-            await node.wait(ready=True)
-            yield node
+            await running.wait(ready=True)
+            yield running
         finally:
             if process.returncode is None:
                 process.kill()

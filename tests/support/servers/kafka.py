@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from tests.support.programs import find_program
+from tests.support.programs import KAFKA, find_program
 from tests.support.servers.certificates import Certificates
-from tests.support.servers.packages import kafka_classpath
+from tests.support.servers.packages import classpath
 from tests.support.servers.ports import free_port
 from tests.support.servers.process import (
     Launch,
@@ -80,7 +80,7 @@ async def kafka_server(*, certificates: Certificates | None = None) -> AsyncIter
 
 async def kafka_launch(*, certificates: Certificates | None = None) -> Launch:
     """Format the storage of a new broker and describe its start."""
-    java = [str(find_program("java")), *JVM_OPTIONS, "-cp", kafka_classpath()]
+    java = [str(find_program("java")), *JVM_OPTIONS, "-cp", classpath(KAFKA)]
     port, directory = free_port(), make_directory("kafka")
     properties = directory / "server.properties"
     settings = {**SETTINGS, **_listeners(port), "log.dirs": str(directory / "data")}

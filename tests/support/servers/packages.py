@@ -1,7 +1,7 @@
 """
 How what tests need gets onto a Debian machine.
 
-Debian's packages come with ``apt-get`` and Kafka's jars with Maven, both as they are configured on
+Debian's packages come with ``apt-get`` and jars with Maven, both as they are configured on
 the machine.  Nothing is installed unless `install` is called, and what is there is left alone; so
 are the servers that Debian starts when it installs a package.
 """
@@ -15,14 +15,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tests.support.programs import (
-    KAFKA_JARS,
-    KAFKA_POM,
     STATE,
     CannotInstall,
+    Jars,
     check_installable,
     find_program,
-    has_jars,
     lacking,
+    lacking_jars,
     packages_of,
 )
 
@@ -34,27 +33,29 @@ STILL = "Debian's package did not bring it: please see to it, and then again thi
 
 
 class MissingJars(Exception):
-    """Kafka's jars have not been fetched, or are of another version than the pom names."""
+    """Jars have not been fetched, or are of another version than their pom names."""
 
-    def __init__(self) -> None:
-        super().__init__("Kafka's jars are missing; `make services-install` fetches them")
+    def __init__(self, jars: Jars) -> None:
+        super().__init__(
+            f"the jars of {jars.whose} are missing; `make services-install` fetches them"
+        )
 
 
-def kafka_classpath() -> str:
+def classpath(jars: Jars) -> str:
     """
-    Return what Java needs as class path to run Kafka.
+    Return what Java needs as class path to run jars.
 
     Raises:
         MissingJars: They have not been fetched.
     """
-    if not has_jars():
-        raise MissingJars
-    return f"{KAFKA_JARS}/*"
+    if not jars.are_here:
+        raise MissingJars(jars)
+    return f"{jars.folder}/*"
 
 
 def install(purpose: str = "all") -> None:
     """
-    Install what is missing of Debian's packages and of Kafka's jars for one of `PURPOSES`.
+    Install what is missing of Debian's packages and of jars for one of `PURPOSES`.
 
     Raises:
         CannotInstall: We may not, or it failed.
@@ -65,8 +66,8 @@ def install(purpose: str = "all") -> None:
         _install_packages(packages_of(missing))
     for lack in lacking(purpose):
         raise CannotInstall(f"{lack}; {STILL}") from lack
-    if not has_jars():
-        _fetch_jars()
+    for jars in lacking_jars(purpose):
+        _fetch(jars)
 
 
 def _install_packages(packages: list[str]) -> None:
@@ -81,26 +82,19 @@ def _as_root() -> list[str]:
     return [] if os.geteuid() == 0 else ["sudo", "-n"]
 
 
-def _fetch_jars() -> None:
+def _fetch(jars: Jars) -> None:
     STATE.mkdir(exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix="kafka-", dir=STATE))
+    fresh = Path(tempfile.mkdtemp(prefix=f"{jars.folder.name}-", dir=STATE))
     try:
-        maven = [
-            str(find_program("mvn")),
-            "-B",
-            "-ntp",
-            "-q",
-            "-f",
-            str(KAFKA_POM),
-        ]
+        maven = [str(find_program("mvn")), "-B", "-ntp", "-q", "-f", str(jars.pom)]
         goal = "dependency:copy-dependencies"
         options = [f"-DoutputDirectory={fresh}", "-DincludeScope=runtime"]
         options.append(f"-Dmaven.wagon.http.retryHandler.count={RETRIES}")
-        _run([*maven, goal, *options], "Maven could not fetch Kafka's jars")
-        shutil.copy(KAFKA_POM, fresh)
-        shutil.rmtree(KAFKA_JARS, ignore_errors=True)
+        _run([*maven, goal, *options], f"Maven could not fetch the jars of {jars.whose}")
+        shutil.copy(jars.pom, fresh)
+        shutil.rmtree(jars.folder, ignore_errors=True)
         fresh.chmod(0o755)
-        fresh.rename(KAFKA_JARS)
+        fresh.rename(jars.folder)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 
