@@ -42,9 +42,9 @@ async def test_every_kind(deployment: Deployment, java: Driver, room: str) -> No
     for name in ("ann", "bob"):
         for channel in channels:
             assert await java.wait_for_events(name, channel, 1) == [("told", {"text": "grüße"})]
-    presence = {"client": "ann", "channel": channels[2]}
-    await java.wait(**presence, event="pusher:member_added", data=f"Боб|é-{room}")
-    assert java.seen(**presence, event="pusher:members", data=[f"ann-{room}"])
+    added = "pusher:member_added"
+    await java.wait(client="ann", channel=channels[2], event=added, data=f"Боб|é-{room}")
+    assert java.seen(client="ann", event="pusher:members", data=[f"ann-{room}"])
 
 
 async def test_removed_and_put_back(

@@ -40,7 +40,7 @@ class ChannelGrant(msgspec.Struct, frozen=True, omit_defaults=True):
     The right of one connection to subscribe to one channel.
 
     Attributes:
-        auth: Opaque to clients.  Of presence channels it is Pusher's ``key:signature``; of others it
+        auth: Opaque to clients.  Of presence channels Pusher's ``key:signature``; of others it also
             carries the user's id and the instant, see `libs.common.apps.signatures.grant_token`,
             so that a gateway knows whose subscription it may have to end.
         channel_data: Presence channels: the member, as the JSON text that is signed.  Others have
