@@ -49,6 +49,7 @@ The exception tree.
         Undecodable
             TooDeep
         Unevaluable
+            BadArgument
         Unfit
         UnknownEvent
         UnknownMediaType

@@ -9,6 +9,9 @@ string(i) == "7")``); a field of null is a type error, not an absent field; ``da
 keys that are no identifiers; integers beyond 64 bits become decimals in anything but a plain path;
 an object's entries have no order.
 
+Three functions are ours: ``iso(time)``, ``escape(text)`` and ``unescape(text)``, from
+libs/common/rfc3339.py and libs/common/escaping.py.
+
 Most of an evaluation's time is the conversion of its variables, 1-3 µs a value.  Hence two
 shortcuts, with the same results: a plain path (``data.order.id``) is walked without CEL, and of
 each variable only the fields that an expression names are converted, where its text shows that it
@@ -16,12 +19,14 @@ needs no others.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import cel
 
 from libs.common.errors import Invalid, Misconfigured
+from libs.common.escaping import escape, unescape
+from libs.common.rfc3339 import text_of
 
 MAX_SOURCE = 2000  # Characters.  The evaluation of 100,000 overflows the C stack.
 
@@ -76,6 +81,10 @@ class Unevaluable(Invalid):
         self.reason = reason
 
 
+class BadArgument(Unevaluable):
+    """One of our own functions cannot work on its argument; `reason` quotes nothing of it."""
+
+
 class Expression:
     """
     A compiled expression.
@@ -88,7 +97,7 @@ class Expression:
         BadRule: It is no CEL, or uses a name or a function that does not exist.
     """
 
-    __slots__ = ("_fields", "_path", "_program", "names", "source")
+    __slots__ = ("_fields", "_functions", "_path", "_program", "names", "source")
 
     def __init__(self, source: str, names: Iterable[str]) -> None:
         names = frozenset(names)
@@ -96,7 +105,9 @@ class Expression:
         self._program = _compile(source)
         variables = self._program.variables()
         _check_names(source, variables, names)
-        _check_functions(source, self._program.functions())
+        used = self._program.functions()
+        _check_functions(source, used)
+        self._functions = {name: call for name, call in _OWN.items() if name in used}
         self.names = names.intersection(variables)
         self._path = _path_of(source, names)
         self._fields = {name: _fields_of(source, name) for name in self.names}
@@ -115,11 +126,11 @@ class Expression:
         if self._path:
             return self._walk(variables)
         try:
-            return self._program.execute(self._needed(variables))
+            return self._program.execute(self._context(variables))
         except LookupError as error:
             raise AbsentField(self.source, str(error.args[0])) from error
         except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:
-            raise Unevaluable(self.source, _reason(error)) from error
+            raise _unevaluable(self.source, str(error)) from error
 
     def fields(self, name: str) -> frozenset[str] | None:
         """Name the fields of a variable that it can touch; None: it may be any."""
@@ -135,15 +146,53 @@ class Expression:
             value = value[name]
         return value
 
-    def _needed(self, variables: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: _narrowed(variables[name], self._fields[name]) for name in self.names}
+    def _context(self, variables: Mapping[str, Any]) -> dict[str, Any] | cel.Context:
+        needed = {name: _narrowed(variables[name], self._fields[name]) for name in self.names}
+        # A context takes the engine two microseconds more than an object.
+        return cel.Context(needed, self._functions) if self._functions else needed
 
 
-def _reason(error: Exception) -> str:
-    text = str(error)
+def _unevaluable(source: str, words: str) -> Unevaluable:
+    """Translate what the engine says."""
+    own = _OWN_FAILED.match(words)
+    if own is not None:
+        return BadArgument(source, _TAKES[own[1]])
     # The engine's texts are UTF-8: nothing else can be wrong with one.
-    is_half = text.endswith("Failed to convert Python object of type str to Value")
-    return "a text that it needs has half of a surrogate pair" if is_half else text[:200]
+    is_half = words.endswith("Failed to convert Python object of type str to Value")
+    reason = "a text that it needs has half of a surrogate pair" if is_half else words[:200]
+    return Unevaluable(source, reason)
+
+
+def _quiet(function: Callable[[Any], str], *kinds: type) -> Callable[..., Any]:
+    """
+    Let a function never raise, for the engine would log what it says.
+
+    Instead it returns what the engine cannot convert, and that is an error to the engine too.
+    """
+
+    def call(*arguments: Any) -> Any:
+        if len(arguments) != 1 or type(arguments[0]) not in kinds:
+            return _FAILURE
+        try:
+            return function(arguments[0])
+        except ValueError:
+            return _FAILURE
+
+    return call
+
+
+_FAILURE = object()
+_OWN: Mapping[str, Callable[..., Any]] = {
+    "iso": _quiet(text_of, int, float),
+    "escape": _quiet(escape, str),
+    "unescape": _quiet(unescape, str),
+}
+_TAKES = {
+    "iso": "iso() takes a number, the seconds since 1970 of an instant before the year 10000",
+    "escape": "escape() takes a text",
+    "unescape": "unescape() takes a text that is spelled as escape() does",
+}
+_OWN_FAILED = re.compile(rf"Function '({'|'.join(_OWN)})' error: ")
 
 
 def _compile(source: str) -> cel.Program:
@@ -173,7 +222,7 @@ def _check_names(source: str, variables: Iterable[str], names: frozenset[str]) -
 def _check_functions(source: str, functions: Iterable[str]) -> None:
     for name in functions:
         # Operators are functions too, with names such as `_+_` and `@in`.
-        if name.isidentifier() and name not in _FUNCTIONS:
+        if name.isidentifier() and name not in _FUNCTIONS and name not in _OWN:
             place = re.search(rf"\b{name}\s*\(", source)
             raise BadRule(f"unknown function {name!r}", place.start() + 1 if place else 0)
 

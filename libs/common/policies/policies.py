@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from libs.common.errors import Invalid, Misconfigured
-from libs.common.expressions import BadRule, Expression, Unevaluable
+from libs.common.expressions import BadArgument, BadRule, Expression, Unevaluable
 from libs.common.policies.groups import BadTemplate, GroupTemplate
 from libs.common.policies.patterns import BadPattern, Pattern
 from libs.common.policies.settings import ChannelPolicy
@@ -190,6 +190,8 @@ class _Rule:
         }
         try:
             answer = self._allow.evaluate(known)
+        except BadArgument as error:
+            return self._decision(allowed=False, reason=error.reason)
         except Unevaluable:
             # The engine's words may quote claims, which do not belong into a log.
             return self._decision(allowed=False, reason="a value has another type than allow needs")

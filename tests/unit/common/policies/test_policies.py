@@ -149,6 +149,8 @@ class TestAllow:
             ("'true'", "neither true nor false"),
             ("1", "neither true nor false"),
             ("claims.nothing", "neither true nor false"),
+            ("unescape(claims.secret) == id", "unescape() takes a text that is spelled as"),
+            ("escape(claims.nothing) == id", "escape() takes a text"),
         ],
     )
     def test_no(self, condition: str, reason: str) -> None:
@@ -161,6 +163,20 @@ class TestAllow:
         assert decision.pattern == "private-x.{id}"
         assert reason in decision.reason
         assert "hidden" not in decision.reason
+
+    @pytest.mark.parametrize(
+        "condition", ["user.id == unescape(user_id)", "escape(user.id) == user_id"]
+    )
+    @pytest.mark.parametrize(
+        "user_id,part", [("7", "7"), ("auth0|5f", "auth0=7C5f"), ("ann@x.org", "ann=40x=2Eorg")]
+    )
+    def test_escaped(self, condition: str, user_id: str, part: str) -> None:
+        """A channel is its user's whatever the id is made of, and nobody else's."""
+        pattern, channel = "private-user.{user_id}", f"private-user.{part}"
+
+        assert allowed(pattern, condition, channel, user(user_id))
+        assert not allowed(pattern, condition, channel, user("8"))
+        assert not allowed(pattern, condition, "private-user.auth0=7c5f", user(user_id))
 
     @pytest.mark.parametrize(
         "condition,reason",
