@@ -124,6 +124,7 @@ def load(*, path: Path | None, environ: Mapping[str, str]) -> Settings:
             *_backend_problems(settings.backends),
             *_app_problems(settings, is_named=bool(path or environ.get(CONFIG))),
             *_rule_problems(settings),
+            *_event_problems(settings),
             *_membership_problems(settings),
             *_kid_problems(settings),
             *_timer_problems(settings),
@@ -159,8 +160,14 @@ def check_services(settings: Settings, names: Collection[str]) -> None:
         raise Misconfigured(
             f"{_listed(names)} cannot meet the other services on memory://, "
             f"which no other process sees: name real servers in {_listed(alone)}, "
-            "or run all four services in one process"
+            "or run all four services in one process" + _way_out(alone)
         )
+
+
+def _way_out(alone: Collection[str]) -> str:
+    if "backends.events" not in alone:
+        return ""
+    return '; backends.events may be "none", where the Pusher API is all that back ends need'
 
 
 def _meeting_points(settings: Settings, name: str) -> Iterator[str]:
@@ -176,11 +183,13 @@ def _meeting_points(settings: Settings, name: str) -> Iterator[str]:
 def _backend_problems(backends: BackendSettings) -> Iterator[str]:
     for backend, schemes in _SCHEMES.items():
         url: Url = getattr(backends, backend)
+        if backend == "events" and not backends.has_events:
+            continue
         if url.scheme not in schemes:
             allowed = ", ".join(f"{scheme}://" for scheme in schemes)
-            yield (
-                f"backends.{backend}: expected a URL that begins with one of {allowed}; found {url}"
-            )
+            wanted = f"a URL that begins with one of {allowed}"
+            wanted += ", or none" if backend == "events" else ""
+            yield f"backends.{backend}: expected {wanted}; found {url}"
         else:
             yield from _url_problems(backend, url)
     if _redis_place(backends.bus) != _redis_place(backends.roster):
@@ -248,12 +257,25 @@ def _rule_problems(settings: Settings) -> Iterator[str]:
         yield f'two routes have the name "{name}"'
 
 
+def _event_problems(settings: Settings) -> Iterator[str]:
+    """Refuse what would wait for events that nothing reads."""
+    if settings.backends.has_events:
+        return
+    why = "backends.events is none, so no events are read"
+    yield from (f'the route "{route.name}" has no effect: {why}' for route in settings.routes)
+    yield from (
+        f"the topic of app {app.id} has no effect: {why}" for app in settings.apps if app.topic
+    )
+    if settings.auth.memberships.topic:
+        yield f"auth.memberships.topic has no effect: {why}"
+
+
 def _membership_problems(settings: Settings) -> Iterator[str]:
     if not _is_memory(settings.backends.memberships):
         return
     if settings.auth.memberships.query:
         yield "auth.memberships.query reads a PostgreSQL: name it in backends.memberships"
-    if settings.auth.memberships.topic and not _is_memory(settings.backends.events):
+    if settings.auth.memberships.topic and settings.backends.events.scheme == "kafka":
         # What was read and committed would be gone with the process.
         yield (
             "auth.memberships.topic needs a PostgreSQL in backends.memberships, "

@@ -26,6 +26,7 @@ The exception tree.
         LongToken
         Malformed
         MalformedVersion
+        NoEventLog
         NoSigningKey
         NoSuchApp
         NotInUse

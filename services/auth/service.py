@@ -67,7 +67,7 @@ class Auth:
         rates: Counts what apps do.
         control: Announces revocations, and which memberships ended.
         memberships: Who belongs to what.
-        events: Gives the topic that tells of memberships.
+        events: Gives the topic that tells of memberships; None: there is no such topic.
         ring: The keys of channel tokens.
         clock: UTC epoch seconds.
     """
@@ -84,7 +84,7 @@ class Auth:
         rates: Rates,
         control: Control,
         memberships: Memberships,
-        events: EventLog,
+        events: EventLog | None,
         ring: KeyRing,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -159,9 +159,9 @@ class Auth:
 
 
 def _topic(
-    settings: MembershipSettings, events: EventLog, memberships: Memberships
+    settings: MembershipSettings, events: EventLog | None, memberships: Memberships
 ) -> MembershipTopic | None:
-    if not settings.topic:
+    if not settings.topic or events is None:
         return None
     return MembershipTopic(
         settings.topic, group=settings.group, events=events, memberships=memberships

@@ -52,7 +52,7 @@ class Dispatcher:
         apps: The tenants; opened by the caller.
         routes: From domain events to channels, in the order of the file.
         bus: Takes broadcasts.
-        events: Gives and takes domain events.
+        events: Gives and takes domain events; None: there are none, and the Pusher API is all.
         control: Takes commands to gateways.
         roster: Tells which users are in a presence channel.
         tally: Tells how many subscribe to a channel.
@@ -71,7 +71,7 @@ class Dispatcher:
         *,
         routes: Sequence[Route],
         bus: Bus,
-        events: EventLog,
+        events: EventLog | None,
         control: Control,
         roster: Roster,
         tally: Tally,
@@ -124,6 +124,9 @@ class Dispatcher:
                     task.cancel()
 
     async def _work(self) -> None:
+        if self._events is None:
+            log.info("pipeline.idle", reason="backends.events is none")
+            return
         router = compiled(self._routes, self._apps, self._settings)
         if not router.topics:
             log.info("pipeline.idle", reason="no app that is there has routes")

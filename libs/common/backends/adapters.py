@@ -73,7 +73,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Backends:
-    """One adapter for each port."""
+    """One adapter for each port; `events` is None where the deployment has no log of them."""
 
     apps: Apps
     bus: Bus
@@ -82,7 +82,7 @@ class Backends:
     tally: Tally
     rates: Rates
     control: Control
-    events: EventLog
+    events: EventLog | None
     memberships: Memberships
 
 
@@ -159,7 +159,9 @@ async def _control(plan: Plan, stack: AsyncExitStack) -> Control:
     return RedisControl(await _redis(plan.urls.control, "control", stack), _keys(plan))
 
 
-async def _events(plan: Plan, stack: AsyncExitStack) -> EventLog:
+async def _events(plan: Plan, stack: AsyncExitStack) -> EventLog | None:
+    if not plan.urls.has_events:
+        return None
     if _is_memory(plan.urls.events):
         return MemoryEventLog()
     return await stack.enter_async_context(KafkaEventLog(plan.urls.events, plan.kafka))

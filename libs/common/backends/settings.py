@@ -15,6 +15,7 @@ from libs.common.config.address import Url
 from libs.common.redis.keys import MOST_PARTITIONS, PARTITIONS
 
 MEMORY = Url("memory://")
+NONE = Url("none")  # In `BackendSettings.events`: there is no log.
 
 
 class BackendSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -25,7 +26,7 @@ class BackendSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         prefix: Begins every key in Redis: two deployments with other prefixes never meet.
         partitions: Into how many parts the channels are divided; the same in all processes.
         bus: Ordered channels with a short memory.
-        events: The log of domain events.
+        events: The log of domain events; ``none``: the Pusher API is all that back ends have.
         apps: The tenants; ``memory://`` means those of the file.
         roster: Subscriptions, members and leases.
         sessions: Where returning clients stand; left out: where the roster is.
@@ -49,3 +50,8 @@ class BackendSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         msgspec.structs.force_setattr(self, "sessions", self.sessions or self.roster)
         msgspec.structs.force_setattr(self, "control", self.control or self.roster)
         msgspec.structs.force_setattr(self, "sightings", self.sightings or self.memberships)
+
+    @property
+    def has_events(self) -> bool:
+        """Whether there is a log of domain events."""
+        return self.events != NONE

@@ -57,6 +57,15 @@ class BadIdempotencyKey(Invalid):
         super().__init__(f"X-Idempotency-Key may have {LONGEST_TOKEN} characters")
 
 
+class NoEventLog(Invalid):
+    """A domain event was posted to a deployment that has no log of them."""
+
+    status = 404
+
+    def __init__(self) -> None:
+        super().__init__("no domain events are taken here, for backends.events is none")
+
+
 class PublishingApi:
     """
     The handlers.
@@ -65,7 +74,7 @@ class PublishingApi:
         settings: Bounds of requests.
         apps: The tenants, whose back ends may post.
         bus: Takes events of the Pusher API.
-        events: Takes CloudEvents.
+        events: Takes CloudEvents; None: nobody does.
         control: Takes commands to gateways.
         roster: Tells which users are in a presence channel.
         tally: Tells how many subscribe to a channel.
@@ -79,7 +88,7 @@ class PublishingApi:
         apps: Apps,
         *,
         bus: Bus,
-        events: EventLog,
+        events: EventLog | None,
         control: Control,
         roster: Roster,
         tally: Tally,
@@ -160,6 +169,8 @@ class PublishingApi:
 
     async def _post_cloudevents(self, request: web.Request) -> web.Response:
         app = self._authenticator.named(request)
+        if self._events is None:
+            raise NoEventLog
         records = records_of(
             app.events_topic,
             content_type=request.headers.get("Content-Type", ""),

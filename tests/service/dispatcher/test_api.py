@@ -312,6 +312,19 @@ class TestCloudEvents:
         assert refusal(answer, logs, 401) == sentence
         assert answer.headers["WWW-Authenticate"] == 'Basic realm="fanfare"'
 
+    async def test_no_log(self) -> None:
+        """
+        Where there is no log of events the answer says so, to back ends alone.
+        """
+        async with served_dispatcher(has_events=False) as here:
+            url = here.url + "/events"
+            stranger = await posted(url, b"")
+            with capture_logs() as logs:
+                answer = await posted(url, encoded(cloudevent(1)), **AUTHORIZED)
+
+        assert stranger.status == 401
+        assert "backends.events is none" in refusal(answer, logs, 404)
+
     async def test_a_disabled_app(self, here: ServedDispatcher) -> None:
         authorization = basic(OFF.key, OFF.secrets[0].reveal())
         with capture_logs() as logs:

@@ -231,8 +231,14 @@ class ServedDispatcher:
 
 
 @asynccontextmanager
-async def served_dispatcher(apps: Apps | None = None) -> AsyncIterator[ServedDispatcher]:
-    """Serve a dispatcher without routes, for the apps `APP` and `OFF` or others."""
+async def served_dispatcher(
+    apps: Apps | None = None, *, has_events: bool = True
+) -> AsyncIterator[ServedDispatcher]:
+    """
+    Serve a dispatcher without routes, for the apps `APP` and `OFF` or others.
+
+    It may have no log of events.
+    """
     faults = Faults()
     bus, events = FaultyBus(faults), FaultyEventLog(faults)
     control, rates = MemoryControl(), FaultyRates(faults)
@@ -244,7 +250,7 @@ async def served_dispatcher(apps: Apps | None = None) -> AsyncIterator[ServedDis
         apps or MemoryApps([APP, OFF]),
         routes=(),
         bus=bus,
-        events=events,
+        events=events if has_events else None,
         control=control,
         roster=roster,
         tally=tally,
