@@ -105,11 +105,14 @@ class TestChannels:
         [
             ("private-company.1", {"companies": ["1", "2"]}),
             ("private-user.7", {}),
+            ("private-user.auth0=7C5f", {"sub": "auth0|5f"}),
+            ("private-user.ann=40x=2Eorg", {"sub": "ann@x.org"}),
             ("private-encrypted-user.7", {}),
             ("private-products.acme", {"tenant": "acme"}),
             ("presence-chat", {}),
             ("private-chat.7.8", {}),
             ("private-chat.8.7", {}),
+            ("private-chat.8.auth0=7C5f", {"sub": "auth0|5f"}),
             ("private-campaign.5", {"campaigns": ["5"]}),
             ("presence-campaign.5", {"campaigns": ["5"]}),
             ("private-financial.7", {}),
@@ -134,6 +137,7 @@ class TestChannels:
             ("private-company.1", {}),
             ("private-user.8", {}),
             ("private-user.7.x", {}),
+            ("private-user.auth0=7c5f", {"sub": "auth0|5f"}),
             ("private-encrypted-user.8", {}),
             ("private-products.acme", {"tenant": "other"}),
             ("private-products.acme", {}),
@@ -181,10 +185,13 @@ RESOURCE = {
     "industry_data": {"secret": True},
 }
 SHOWN = {name: value for name, value in RESOURCE.items() if name != "industry_data"}
+AT = "2023-11-14T22:13:20.000Z"  # `NOW`, as JavaScript reads it.
 PRODUCT = {"tenant_id": "acme", "id": 9, "user_id": 7, "user_name": "Ann", "cost": 4.2}
-PRODUCT_SHOWN = {"productId": 9, "userId": 7, "userName": "Ann", "timestamp": NOW}
+PRODUCT_SHOWN = {"productId": 9, "userId": 7, "userName": "Ann", "timestamp": AT}
 PRODUCTS = {"tenant_id": "acme", "ids": [9, 10], "user_id": 7, "user_name": "Ann"}
-PRODUCTS_SHOWN = {"productIds": [9, 10], "userId": 7, "userName": "Ann", "timestamp": NOW}
+PRODUCTS_SHOWN = {"productIds": [9, 10], "userId": 7, "userName": "Ann", "timestamp": AT}
+CLASS = {"tenantId": "acme", "productId": 9, "userId": 7, "userName": "Ann"}
+CLASS_SHOWN = PRODUCT_SHOWN | {"productIds": None}
 TYPING = {"user_id": "7", "name": "Ann"}
 MESSAGE = {"id": 1, "from": "7", "to": "8", "author_id": "7", "text": "hello"}
 CAMPAIGN = {"id": 5, "budget": 100}
@@ -237,6 +244,15 @@ CASES: list[tuple[str, dict[str, Any], dict[tuple[str, str], Any]]] = [
         {
             ("products.acme", "product.bulk_updated"): PRODUCTS_SHOWN,
             ("private-products.acme", "product.bulk_updated"): PRODUCTS,
+        },
+    ),
+    (
+        "product.updated",
+        CLASS,
+        {
+            ("products.acme", "product.updated"): CLASS_SHOWN,
+            ("private-products.acme", "product.updated"): CLASS,
+            ("private-tenant.acme.inventory", "product.updated"): CLASS,
         },
     ),
     ("message.sent", MESSAGE, {("chat", "MessageSent"): MESSAGE}),
