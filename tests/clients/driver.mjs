@@ -7,7 +7,9 @@ import { commands as echo } from "./echo.mjs";
 import { commands as pusherjs } from "./pusherjs.mjs";
 import { tell } from "./wire.mjs";
 
-const commands = { ...pusherjs, ...echo, ...backend };
+// Commands are taken in their order: an answer to this one means that all before it were.
+const heard = ({ id }) => tell({ id, heard: true });
+const commands = { ...pusherjs, ...echo, ...backend, heard };
 
 const lines = createInterface({ input: process.stdin });
 lines.on("line", (line) => {
