@@ -58,6 +58,8 @@ lock: $(VENV)/uv   ## Lock the newest dependencies that pyproject.toml allows
 
 .PHONY: run
 run: $(VENV)/run   ## Run all four services in one process on memory, at 127.0.0.1:6001
+	@echo "http://$${FANFARE_SERVER_LISTEN:-127.0.0.1:6001}, key app-key; once it runs, try in another terminal:" \
+		"$${FANFARE_SERVER_LISTEN:+FANFARE_SERVER_LISTEN=$$FANFARE_SERVER_LISTEN }$(VENV)/bin/fanfare test --config deploy/dev.toml"
 	@$(VENV)/bin/fanfare run --config deploy/dev.toml
 
 .PHONY: up

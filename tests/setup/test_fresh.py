@@ -129,7 +129,8 @@ class TestBusyPort:
             ended = with_old_pip.make("run", **free | {f"FANFARE_SERVER_{name}": address})
 
         assert ended.status != 0
-        said, _ = ended.said.splitlines()
+        greeting, said, _ = ended.said.splitlines()
+        assert greeting.startswith("http://127.0.0.1:")
         assert said == (
             f"fanfare: cannot listen on {address}: address already in use; "
             f"FANFARE_SERVER_{name}=HOST:PORT names another address (server.{name.lower()})"
