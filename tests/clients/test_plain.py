@@ -66,16 +66,20 @@ class Node:
         return line
 
 
+# Browsers have a WebSocket; Node has one of its own only since 22.
+WS = ROOT / "tests" / "clients" / "node_modules" / "ws" / "wrapper.mjs"
+BROWSERS = f"""
+import OfNode from {json.dumps(WS.as_uri())};
+globalThis.WebSocket = OfNode;
+"""
+
+
 @asynccontextmanager
 async def node(file: Path, text: str, *words: str) -> AsyncIterator[Node]:
     """Run a script, and end it with the context."""
-    file.write_text(text)
+    file.write_text(BROWSERS + text)
     process = await asyncio.create_subprocess_exec(
-        "node",
-        "--experimental-websocket",  # Node 20 has browsers' WebSocket only so.
-        str(file),
-        *words,
-        stdout=asyncio.subprocess.PIPE,
+        "node", str(file), *words, stdout=asyncio.subprocess.PIPE
     )
     try:
         yield Node(process)
