@@ -24,7 +24,7 @@ class Timers:
             leases.
         room_retry: After which room is looked for again, for newcomers who found none for sure.
         room_moment: In which newcomers are gathered after a report that failed.
-        count_moment: In which changes of channels' subscriptions are gathered.
+        count_patience: How long a newcomer waits at most until its count is known.
         closing: How long a closing connection has to take what is left.
         drain_slice: Between two handfuls of connections that are sent away.
         settling: How long departures may take in a drain before the lease is released without them.
@@ -39,7 +39,7 @@ class Timers:
     room_margin: float = 1.0
     room_retry: float = 0.25
     room_moment: float = 0.05
-    count_moment: float = 0.05
+    count_patience: float = 0.5
     closing: float = 1.0
     drain_slice: float = 0.1
     settling: float = 5.0

@@ -21,9 +21,6 @@ async def test_sent_to_a_user(deployment: Deployment, node: Driver, sdk: Sdk, ro
     await node.connect("other", KEY, **deployment.options(0, user=f"{room}9"))
     node.say("signin", client="other")
     await node.wait(client="other", signed_in=f"{room}9")
-    for name, user in (("phone", room), ("laptop", room), ("other", f"{room}9")):
-        await node.wait(client=name, user_channel=f"#server-to-user-{user}")
-
     await sdk.send_to_user(room, "greeted", {"a": 1})
     await sdk.send_to_user(f"{room}9", "last", {})
 
@@ -56,6 +53,22 @@ async def test_any_id(deployment: Deployment, node: Driver, room: str, user: str
     for event, data in (("by-sdk", 1), ("by-hand", 2), ("user.greeted", {"number": 3})):
         (seen,) = await node.wait(client="ann", user_event=event)
         assert seen["data"] == data
+
+
+async def test_straight_after(deployment: Deployment, node: Driver, sdk: Sdk, room: str) -> None:
+    """
+    What is sent to a user when a page has just been told that it is signed in reaches it, each time.
+    """
+    for number in range(6):
+        name, user = f"page{number}", f"{room}-{number}"
+        await node.connect(name, KEY, **deployment.options(number % 2, user=user))
+        node.say("signin", client=name)
+        await node.wait(client=name, signed_in=user)
+
+        await sdk.send_to_user(user, "greeted", number)
+
+        (seen,) = await node.wait(client=name, user_event="greeted")
+        assert seen["data"] == number
 
 
 async def test_terminated(deployment: Deployment, node: Driver, sdk: Sdk, room: str) -> None:

@@ -292,7 +292,7 @@ class Admission:
     def _admit(self, question: Follow | Join) -> None:
         connection, channel = question.connection, question.channel
         self._hub.subscribe(channel, connection)
-        self._occupancy.changed(channel)
+        self._occupancy.came(channel, connection.socket)
         infos = self._hub.members(channel) if isinstance(question, Join) else None
         greeting = self._hub.greeting(channel, now=time.time())
         connection.perform(connection.session.admitted(channel.name, infos, greeting))

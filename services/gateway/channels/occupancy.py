@@ -1,8 +1,10 @@
 """
 Keeps the tally told of how many subscribe to each channel here.
 
-Nobody waits for it.  The changes of a moment are reported together, each channel once, again and
-again until the tally could be reached; the last number that it hears is the one that is true here.
+A newcomer is told that it is in when the report that counts it is answered, so that whoever asks
+then finds it counted; it waits for a moment at most, and while the tally is away not at all.  What
+changes while a report is under way is reported together, each channel once, again and again until
+the tally could be reached; the last number that it hears is the one that is true here.
 """
 
 import asyncio
@@ -13,6 +15,7 @@ from libs.common.leases.port import LeaseLost
 from libs.common.tally.port import Count, Outcome, Subject, Tally
 from services.gateway.channels.hub import Hub
 from services.gateway.connections.connection import Connection
+from services.gateway.connections.held_writes import Held, HeldWrites
 from services.gateway.lease import Lease
 from services.gateway.timers import TIMERS, Timers
 
@@ -30,7 +33,7 @@ class Occupancy:
         hub: Knows who is subscribed to what here.
         lease: The name under which this gateway counts.
         announced: Whether an app, given by its id, wants its subscribers told how many they are.
-        timers: How long changes are gathered, and how it waits for the tally.
+        timers: How long newcomers wait, and how it waits for the tally.
     """
 
     def __init__(
@@ -47,13 +50,19 @@ class Occupancy:
         self._lease = lease
         self._announced = announced
         self._timers = timers
+        self._held = HeldWrites(timers.count_patience)
         self._changed: dict[Channel, None] = {}
         self._stirred = asyncio.Event()
         self._settled = asyncio.Event()
         self._settled.set()
 
+    def came(self, channel: Channel, socket: Held) -> None:
+        """Note that somebody came to a channel, and hold what it is told until that is reported."""
+        self._held.hold(socket)
+        self.changed(channel)
+
     def changed(self, channel: Channel) -> None:
-        """Note that somebody came to a channel, or went."""
+        """Note that somebody went from a channel."""
         self._changed[channel] = None
         self._settled.clear()
         self._stirred.set()
@@ -73,8 +82,9 @@ class Occupancy:
         backoff = self._timers.backoff()
         while True:
             await self._stirred.wait()
-            await asyncio.sleep(self._timers.count_moment)
-            if await self._report_all():
+            is_whole = await self._report_all()
+            self._held.reported(is_whole=is_whole)
+            if is_whole:
                 backoff.reset()
             else:
                 await asyncio.sleep(backoff.delay())
@@ -86,14 +96,15 @@ class Occupancy:
         """Report what has changed until now; tell whether all of it could be."""
         channels = list(self._changed)
         self._changed.clear()
-        starts = range(0, len(channels), BATCH)
-        answers = [await self._report(channels[start : start + BATCH]) for start in starts]
-        return all(answers)
+        batches = [channels[start : start + BATCH] for start in range(0, len(channels), BATCH)]
+        with self._held.reporting():
+            return all([await self._report(batch) for batch in batches])
 
     async def _report(self, channels: list[Channel]) -> bool:
         """Report some channels; tell whether all of them could be."""
         name = self._lease.name
-        answers = await self._tally.report(name, [self._count(channel) for channel in channels])
+        counts = [self._count(channel) for channel in channels]
+        answers = await self._tally.report(name, counts)
         for channel, answer in zip(channels, answers, strict=True):
             if not isinstance(answer, Outcome):
                 self._changed[channel] = None

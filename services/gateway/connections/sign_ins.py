@@ -47,6 +47,8 @@ class SignIns:
         try:
             check(verdict, quotas)
         except (Denied, Invalid) as error:
+            # Its sign-in was good: it hears so before it hears that there is no room.
+            connection.perform(connection.session.sign_in_told())
             connection.close(error.code, str(error))
             return
         if connection.is_open:

@@ -95,14 +95,15 @@ class Socket:
     Attributes:
         transport: The transport of the upgraded connection.
         straight: The file descriptor, while bytes may pass the transport by: none wait in it, it is
-            not to encrypt them, and no Close frame was written.  Else -1.  It is valid until the
-            transport closes.
+            not to encrypt them, nothing is held, and no Close frame was written.  Else -1.  It is
+            valid until the transport closes.
         closed_with: The code and the reason that it was closed with.
     """
 
     __slots__ = (
         "_aborting",
         "_descriptor",
+        "_held",
         "_max_unsent",
         "_timers",
         "closed_with",
@@ -119,12 +120,13 @@ class Socket:
         self._max_unsent = max_unsent
         self._timers = timers
         self._aborting: asyncio.TimerHandle | None = None
+        self._held: tuple[bytearray, ...] = ()  # One for each `hold`; mostly there are none.
         self.closed_with: tuple[int, str] | None = None
 
     @property
     def unsent(self) -> int:
-        """How many bytes wait in the write buffer."""
-        return _unsent(self.transport)
+        """How many bytes wait: in the write buffer, or because they are held."""
+        return _unsent(self.transport) + sum(map(len, self._held))
 
     def write(self, data: bytes) -> bool:
         """
@@ -137,12 +139,40 @@ class Socket:
         transport = self.transport
         if self.closed_with is not None or transport.is_closing():
             return False
-        if transport.get_write_buffer_size() > self._max_unsent:
+        waiting = transport.get_write_buffer_size()
+        if self._held:
+            waiting += len(self._held[-1])
+        if waiting > self._max_unsent:
             self.close(4100, "too slow: the write buffer is full")
             return False
-        transport.write(data)
-        self.straight = -1 if transport.get_write_buffer_size() else self._descriptor
+        if self._held:
+            self._held[-1].extend(data)
+        else:
+            self._pass_on(data)
         return True
+
+    def _pass_on(self, data: bytes | bytearray) -> None:
+        self.transport.write(data)
+        is_free = not self._held and not self.transport.get_write_buffer_size()
+        self.straight = self._descriptor if is_free else -1
+
+    def hold(self) -> None:
+        """Hold what is written from now on, until as many calls of `release` as of this."""
+        self._held += (bytearray(),)
+        self.straight = -1
+
+    def release(self) -> None:
+        """Write what was held since the first `hold` that was not released, up to the next one."""
+        if not self._held:  # It was closed, which writes all that is held.
+            return
+        data, *others = self._held
+        self._held = tuple(others)
+        if self.closed_with is None and not self.transport.is_closing():
+            self._pass_on(data)
+
+    def _release_all(self) -> None:
+        while self._held:
+            self.release()
 
     def send(self, payload: bytes) -> bool:
         """Write one text frame; see `write`."""
@@ -160,6 +190,7 @@ class Socket:
         """Write a Close frame as the last; the connection is aborted if it does not end in time."""
         if self.closed_with is not None:
             return
+        self._release_all()
         self.closed_with = (code, reason)
         self.straight = -1
         if not self.transport.is_closing():
@@ -172,6 +203,7 @@ class Socket:
 
     def finish(self) -> None:
         """End the connection once its reader has ended; what is buffered is still sent."""
+        self._release_all()
         if _unsent(self.transport) > 0:
             self._abort_later()
         elif self._aborting is not None:

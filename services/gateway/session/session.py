@@ -38,6 +38,7 @@ from services.gateway.protocol.effects import (
 from services.gateway.protocol.frames import Member, Message, SignIn, Subscribe, User
 from services.gateway.protocol.keepalive import Keepalive
 from services.gateway.protocol.limits import TooManyChannels, check_user_info
+from services.gateway.session.own_channel import OwnChannel, own_channel
 from services.gateway.session.pending import Pending
 from services.gateway.session.subscriptions import Subscriptions
 from services.gateway.settings import GatewaySettings
@@ -73,6 +74,7 @@ class Session:
         "_is_known",
         "_keepalive",
         "_opened_at",
+        "_own",
         "_pending",
         "_principal",
         "_settings",
@@ -101,6 +103,7 @@ class Session:
         verified = None if isinstance(carried, StaleToken) else carried
         self._principal = Principal(socket_id, verifier, verified)
         self._pending = Pending()
+        self._own = OwnChannel()
         self._subscriptions = Subscriptions(self._principal, self._pending)
         self._client_events = ClientEvents()
         self._opened_at = now
@@ -159,14 +162,16 @@ class Session:
         """
         if now >= self._known_by:
             return [NOT_KNOWN]
+        signed_in = self._own.overdue(now)
         late = [refusal_told(name, NotIdentified()) for name in self._pending.overdue(now)]
         ended = self._withdraw(lambda verified: verified.ends_at <= now, StaleToken())
-        return [*late, *ended, *self._keepalive.judged(now)]
+        return [*signed_in, *late, *ended, *self._keepalive.judged(now)]
 
     @property
     def next_tick(self) -> float:
         """When the client must be judged next."""
-        return min(self._known_by, self._pending.due, self._principal.ends_at, self._keepalive.due)
+        waiting = min(self._own.due, self._pending.due)
+        return min(self._known_by, waiting, self._principal.ends_at, self._keepalive.due)
 
     @property
     def _known_by(self) -> float:
@@ -174,6 +179,10 @@ class Session:
         timeout = self.app.auth_timeout
         is_known = self._is_known or self._pending.is_good
         return inf if is_known or timeout <= 0 else self._opened_at + timeout
+
+    def sign_in_told(self) -> list[Effect]:
+        """Tell the client of its sign-in without waiting for its user's own channel any longer."""
+        return self._own.told()
 
     def judged(self, now: float) -> list[Effect]:
         """
@@ -222,6 +231,7 @@ class Session:
 
     def _sign_out(self, why: Denied) -> list[Effect]:
         user = self._principal.sign_out()
+        self._own.drop()
         own = self._end(USER_PREFIX + user.id, why) if user else []
         return [*own, error_told(why)]
 
@@ -235,6 +245,7 @@ class Session:
         """
         effects = self._subscriptions.closed()
         self._pending.clear()
+        self._own.drop()
         self._principal.clear()
         return effects
 
@@ -256,7 +267,9 @@ class Session:
             infos: The members of a presence channel: user id to ``user_info`` as JSON text.
             greeting: Frames that a newcomer is sent after the confirmation.
         """
-        return self._subscriptions.admitted(channel, infos, greeting)
+        # Of its sign-in the client hears first: until then pusher-js drops the channel's events.
+        signed_in = self._own.told() if channel == self._own.name else []
+        return [*signed_in, *self._subscriptions.admitted(channel, infos, greeting)]
 
     def refused(self, channel: str, refusal: Refusal) -> list[Effect]:
         """Take the answer to an `Ask` that the client may not join; it has not been subscribed."""
@@ -290,15 +303,27 @@ class Session:
             return [error_told(error)]
         self._pending.sign_in = None  # One that waits is older than this, and says nothing more.
         self._is_known = True
-        return [*self._signed_in(data), *self._rejudged(opened, now), *self._taken_up(now)]
+        return [*self._signed_in(data, now), *self._rejudged(opened, now), *self._taken_up(now)]
 
-    def _signed_in(self, data: SignIn) -> list[Effect]:
+    def _signed_in(self, data: SignIn, now: float) -> list[Effect]:
         user = self._principal.user
         if user is None:
             return []
         by_token = self._principal.is_signed_in_by_token
         told = frames.user_data(user) if by_token else data.user_data or ""
-        return [SignedIn(user), Send(frames.signed_in(told)), *self._principal.signed_in()]
+        entering = self._enter_own(user, Send(frames.signed_in(told)), now=now)
+        return [SignedIn(user), *entering, *self._principal.signed_in()]
+
+    def _enter_own(self, user: User, answer: Send, *, now: float) -> list[Effect]:
+        """Bring the client into its user's own channel, and tell it then that it is signed in."""
+        self._own.name = name = own_channel(user)
+        if name is None:
+            return [answer]
+        asked = self._subscriptions.entered(name)
+        if self._subscriptions.is_subscribed(name):
+            return [answer]
+        self._own.wait(answer, now=now)
+        return asked
 
     def _rejudged(self, channels: list[str], now: float) -> list[Effect]:
         lost = self._principal.rejudged(self.app, channels, now=now)
@@ -347,8 +372,11 @@ class Session:
         return [*effects, *self._principal.put(name, entry.grant)]
 
     def _check_room(self, name: str) -> None:
-        limit = self.app.limits.channels
-        if 0 < limit <= len(self._subscriptions) and name not in self._subscriptions:
+        limit, own = self.app.limits.channels, self._own.name or ""
+        if name == own or name in self._subscriptions:
+            return
+        # The own channel, into which the client did not ask to be brought, takes no other's place.
+        if 0 < limit <= len(self._subscriptions) - (own in self._subscriptions):
             raise TooManyChannels(limit)
 
     def _client_event(self, message: Message, now: float) -> list[Effect]:

@@ -38,6 +38,8 @@ class State(Enum):
 
     ABSENT = "nothing to it"
     PENDING = "waiting until it is known who the client is"
+    ENTERING = "being brought in, for which its client did not ask"
+    ENTERED = "brought in, for which its client did not ask"
     JOINING = "joining"
     JOINED = "joined"
     ASKED_ANEW = "joined, and asked for anew"
@@ -48,6 +50,7 @@ class Event(Enum):
     """What happens to a channel of a connection."""
 
     LOOKED_AT = "a subscribe came, or one that waited is taken up"
+    SIGNED_IN = "the client has signed in, and this is its user's own channel"
     SUBSCRIBED = "the client may ask to join, where there are no members"
     SUBSCRIBED_AS_MEMBER = (
         "the client may ask to join, as the member that it was there or as its first"
@@ -86,6 +89,7 @@ def _to(state: State, *actions: Action) -> Step:
 TRANSITIONS: Mapping[State, Mapping[Event, Step]] = {
     State.ABSENT: {
         Event.LOOKED_AT: _to(State.ABSENT),
+        Event.SIGNED_IN: _to(State.ENTERING, Action.ASK),
         Event.SUBSCRIBED: _to(State.JOINING, Action.ASK),
         Event.SUBSCRIBED_AS_MEMBER: _to(State.JOINING, Action.ASK),
         Event.UNIDENTIFIED: _to(State.PENDING, Action.WAIT),
@@ -105,8 +109,30 @@ TRANSITIONS: Mapping[State, Mapping[Event, Step]] = {
         Event.UNSUBSCRIBED: _to(State.ABSENT),
         Event.CLOSED: _to(State.ABSENT),
     },
+    State.ENTERING: {  # A user's own channel alone comes here.
+        Event.LOOKED_AT: _to(State.ENTERING),
+        Event.SIGNED_IN: _to(State.ENTERING),
+        # The question is under way; its answer is for this request too.
+        Event.SUBSCRIBED: _to(State.JOINING),
+        # The client asked for nothing, and is told nothing of it.
+        Event.ADMITTED: _to(State.ENTERED),
+        Event.REFUSED: _to(State.ABSENT),
+        Event.UNSUBSCRIBED: _to(State.LEFT_WHILE_JOINING),
+        Event.CLOSED: _to(State.ABSENT),
+    },
+    State.ENTERED: {
+        Event.LOOKED_AT: _to(State.ENTERED),
+        Event.SIGNED_IN: _to(State.ENTERED),
+        Event.SUBSCRIBED: _to(State.JOINED, Action.CONFIRM),
+        # It had signed in before, signed out, and in again: two questions were under way.
+        Event.ADMITTED: _to(State.ENTERED),
+        Event.REFUSED: _to(State.ABSENT, Action.LEAVE),
+        Event.UNSUBSCRIBED: _to(State.ABSENT, Action.LEAVE),
+        Event.CLOSED: _to(State.ABSENT, Action.LEAVE),
+    },
     State.JOINING: {
         Event.LOOKED_AT: _to(State.JOINING),
+        Event.SIGNED_IN: _to(State.JOINING),
         # The question is under way; its answer is for this request too.
         Event.SUBSCRIBED: _to(State.JOINING),
         Event.SUBSCRIBED_AS_MEMBER: _to(State.JOINING),
@@ -121,6 +147,7 @@ TRANSITIONS: Mapping[State, Mapping[Event, Step]] = {
     },
     State.JOINED: {
         Event.LOOKED_AT: _to(State.JOINED),
+        Event.SIGNED_IN: _to(State.JOINED),
         # Subscribing twice is subscribing once, and is confirmed again; of members there is a new
         # view.
         Event.SUBSCRIBED: _to(State.JOINED, Action.CONFIRM),
@@ -148,6 +175,7 @@ TRANSITIONS: Mapping[State, Mapping[Event, Step]] = {
     },
     State.LEFT_WHILE_JOINING: {
         Event.LOOKED_AT: _to(State.LEFT_WHILE_JOINING),
+        Event.SIGNED_IN: _to(State.ENTERING),
         # It comes back: the answer that is under way is for this request.
         Event.SUBSCRIBED: _to(State.JOINING),
         Event.SUBSCRIBED_AS_MEMBER: _to(State.JOINING),
@@ -162,7 +190,7 @@ TRANSITIONS: Mapping[State, Mapping[Event, Step]] = {
     },
 }
 
-_SUBSCRIBED = frozenset({State.JOINED, State.ASKED_ANEW})
+_SUBSCRIBED = frozenset({State.ENTERED, State.JOINED, State.ASKED_ANEW})
 _UNASKED = frozenset({State.ABSENT, State.PENDING})  # Neither a member nor a right is known there.
 
 
@@ -248,6 +276,10 @@ class Subscriptions:
             else _confirmed(channel, None)
             for action in actions
         ]
+
+    def entered(self, channel: str) -> list[Effect]:
+        """Bring the client into its user's own channel; a subscribe that follows is confirmed."""
+        return [Ask(channel, None) for _ in self._happened(channel, Event.SIGNED_IN)]
 
     def _event_of(self, channel: str, member: Member | None) -> Event:
         if member is None:

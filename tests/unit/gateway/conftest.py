@@ -12,6 +12,7 @@ from services.gateway.session.session import Session
 from services.gateway.settings import GatewaySettings
 from tests.support.tokens.channel_tokens import channel_token, verifier
 from tests.unit.gateway.channels.hubs import NEWS, ROOM, Client
+from tests.unit.gateway.prompt import PromptSession
 
 SOCKET_ID = "1234.1234"
 GRACE = 5.0  # Seconds for which what a token opened outlives it.
@@ -40,7 +41,7 @@ def known() -> Verifier:
 
 @pytest.fixture
 def session(app: App, settings: GatewaySettings, known: Verifier) -> Session:
-    return Session(app, SOCKET_ID, settings, now=0.0, verifier=known)
+    return PromptSession(app, SOCKET_ID, settings, now=0.0, verifier=known)
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def carrying(app: App, settings: GatewaySettings, known: Verifier) -> Session:
     """Return one whose client connected with a token for everything, which is good for 20 seconds."""
     text, _ = channel_token("ann", "*", now=0.0, ttl=20.0)
     carried = known.accept(text, app, now=0.0)
-    return Session(app, SOCKET_ID, settings, now=0.0, verifier=known, carried=carried)
+    return PromptSession(app, SOCKET_ID, settings, now=0.0, verifier=known, carried=carried)
 
 
 @pytest.fixture

@@ -152,6 +152,23 @@ class TestTold:
             await expect_count("a", 7, ann, bob, *others)
 
 
+class TestReported:
+    """Who hears that a client is in, and asks how many are, finds it counted."""
+
+    @pytest.mark.parametrize("channel", ["a", "private-a", "cache-a", "presence-a"])
+    async def test_before_it_is_told(self, channel: str) -> None:
+        """
+        Each newcomer is counted when it is told, the first and those that follow.
+        """
+        async with two() as (here, there):
+            clients = []
+            for number, gateway in enumerate([here, here, there, there], start=1):
+                user = f"u{number % 3}" if channel.startswith("presence-") else ""
+                clients.append(await gateway.join(channel, user=user))
+
+                assert here.tally.held(subscriptions(Channel(APP.id, channel))) == number
+
+
 class TestHealed:
     """Counts become true again, whatever was away or lost."""
 

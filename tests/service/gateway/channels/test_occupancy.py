@@ -33,6 +33,19 @@ class Client:
     socket_id: str
 
 
+class Line:
+    """A newcomer's socket: how often it is held."""
+
+    def __init__(self) -> None:
+        self.holds = 0
+
+    def hold(self) -> None:
+        self.holds += 1
+
+    def release(self) -> None:
+        self.holds -= 1
+
+
 @dataclass
 class Bench:
     """
@@ -52,9 +65,11 @@ class Bench:
     lease: Lease
     roster: FaultyRoster
 
-    def come(self, channel: Channel, name: str) -> None:
+    def come(self, channel: Channel, name: str) -> "Line":
+        line = Line()
         self.hub.subscribe(channel, Client(name))
-        self.occupancy.changed(channel)
+        self.occupancy.came(channel, line)
+        return line
 
     async def settled(self) -> None:
         async with asyncio.timeout(DEADLINE):
@@ -121,21 +136,108 @@ class TestReports:
 
             assert [len(counts) for counts in bench.tally.reports] == [2, 1]
 
-    async def test_not_in_a_hurry(self) -> None:
+    async def test_gathered(self) -> None:
         """
-        What changes while the tally is being told is gathered for a moment, too.
+        However many come while the tally is being told, they are in the one report that follows.
         """
-        async with running(Timers(count_moment=0.3)) as bench:
+        async with running() as bench:
             bench.tally.answers.clear()
             bench.come(CHANNELS[0], "1.1")
             await until(lambda: len(bench.tally.reports) == 1)
-            bench.come(CHANNELS[0], "2.1")
+            for number in range(10_000):
+                bench.come(CHANNELS[number % 2], f"{number}.2")
             bench.tally.answers.set()
 
-            for _ in range(20):
-                await asyncio.sleep(0)
+            await bench.settled()
 
+            assert [len(counts) for counts in bench.tally.reports] == [1, 2]
+            assert [count.number for count in bench.tally.reports[1]] == [5001, 5000]
+
+
+class TestHeld:
+    """What a newcomer is told waits until the tally is told, and for nothing else."""
+
+    async def test_until_answered(self) -> None:
+        """
+        A newcomer is held until its report is answered: whoever asks then finds it counted.
+        """
+        async with running(Timers(count_patience=NEVER)) as bench:
+            bench.tally.answers.clear()
+
+            line = bench.come(CHANNELS[0], "1.1")
+
+            await until(lambda: len(bench.tally.reports) == 1)
+            assert line.holds == 1
+            bench.tally.answers.set()
+            await until(lambda: line.holds == 0)
+
+    async def test_behind_another(self) -> None:
+        """
+        Who comes while a report is under way is held for the next one, once for all its channels.
+        """
+        async with running(Timers(count_patience=NEVER)) as bench:
+            bench.tally.answers.clear()
+            first = bench.come(CHANNELS[0], "1.1")
+            await until(lambda: len(bench.tally.reports) == 1)
+            second = bench.come(CHANNELS[0], "2.1")
+            bench.occupancy.came(CHANNELS[1], second)
+            assert (first.holds, second.holds) == (1, 1)
+
+            bench.tally.answers.set()
+            await bench.settled()
+
+            assert (first.holds, second.holds) == (0, 0)
+            assert len(bench.tally.reports) == 2
+
+    async def test_in_handfuls(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """
+        A report in several parts is answered when its last part is.
+        """
+        monkeypatch.setattr(occupancy, "BATCH", 1)
+        async with running(Timers(count_patience=NEVER)) as bench:
+            bench.tally.answers.clear()
+            lines = [bench.come(channel, "1.1") for channel in CHANNELS[:2]]
+            await until(lambda: len(bench.tally.reports) == 1)
+            assert [line.holds for line in lines] == [1, 1]
+
+            bench.tally.answers.set()
+            await bench.settled()
+
+            assert [line.holds for line in lines] == [0, 0]
+
+    async def test_silent(self) -> None:
+        """
+        Behind a report that is not answered a newcomer is held for a while; those after it not at all.
+        """
+        async with running(Timers(count_patience=0.05)) as bench:
+            bench.tally.answers.clear()
+            first = bench.come(CHANNELS[0], "1.1")
+            await until(lambda: first.holds == 0)
+
+            second = bench.come(CHANNELS[0], "2.1")
+            await until(lambda: second.holds == 0)
+            third = bench.come(CHANNELS[0], "3.1")
+
+            assert third.holds == 0
             assert len(bench.tally.reports) == 1
+            bench.tally.answers.set()
+            await bench.settled()
+            assert bench.come(CHANNELS[0], "4.1").holds == 1
+
+    async def test_away(self) -> None:
+        """
+        Nobody is held while the tally is away, also who came before that was known; later again.
+        """
+        async with running() as bench:
+            bench.tally.is_away = True
+            first = bench.come(CHANNELS[0], "1.1")
+            await until(lambda: first.holds == 0)
+            await until(lambda: bench.tally.refusals > 0)
+
+            assert bench.come(CHANNELS[0], "2.1").holds == 0
+            bench.tally.is_away = False
+            await bench.settled()
+            assert bench.come(CHANNELS[0], "3.1").holds == 1
 
 
 class TestSettled:

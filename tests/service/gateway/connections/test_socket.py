@@ -181,6 +181,81 @@ class TestWriteAll:
                 await client.close()
 
 
+class TestHeld:
+    """What may not be told yet is held, and everything after it."""
+
+    async def test_in_order(self, listener: Listener) -> None:
+        """
+        Each release lets go what was held since its hold, and the last one all that follows.
+        """
+        line, client = await listener.connect()
+
+        line.socket.hold()
+        line.socket.send(b"1")
+        line.socket.hold()
+        write_all([line.socket], join([b"2"]))
+        await line.websocket.ping(b"none of ours")
+        assert line.socket.unsent == len(join([b"1", b"2"]))
+        line.socket.release()
+        await line.websocket.ping(b"before the second")
+        line.socket.release()
+        write_all([line.socket], join([b"3"]))
+
+        payloads = [(await client.frame()).payload for _ in range(5)]
+        assert payloads == [b"none of ours", b"1", b"before the second", b"2", b"3"]
+        assert line.socket.unsent == 0
+
+    async def test_closed(self, listener: Listener) -> None:
+        """
+        It stands before the Close frame, and a release that comes after that changes nothing.
+        """
+        line, client = await listener.connect()
+        line.socket.hold()
+        line.socket.send(b"1")
+        line.socket.hold()
+        line.socket.send(b"2")
+
+        line.socket.close(4200, "going")
+        line.socket.release()
+        line.socket.release()
+
+        assert [(await client.frame()).payload for _ in range(2)] == [b"1", b"2"]
+        assert (await client.frame()).code == 4200
+        await client.send(b"\x10\x68", CLOSE)
+        assert await client.rest() == b""
+
+    async def test_held_when_closed(self, listener: Listener) -> None:
+        """
+        A socket that is closed may be held and released all the same.
+        """
+        line, client = await listener.connect()
+        line.socket.close(4200, "going")
+
+        line.socket.hold()
+        assert not line.socket.send(b"1")
+        line.socket.release()
+
+        write_all([line.socket], join([b"2"]))
+        assert (await client.frame()).code == 4200
+        await client.send(b"\x10\x68", CLOSE)
+        assert await client.rest() == b""
+
+    async def test_too_much(self, listener: Listener) -> None:
+        """
+        For what is held the bound of the write buffer holds, too.
+        """
+        line, client = await listener.connect()
+        line.socket.hold()
+        count = 0
+        while line.socket.send(BLOCK):
+            count += 1
+
+        assert len(BLOCK) * count <= MAX_UNSENT + 2 * len(BLOCK)
+        for _ in range(count):
+            assert await client.frame() == Frame(TEXT, BLOCK)
+        assert (await client.frame()).code == 4100
+
+
 class TestClose:
     """architecture.md, 5: the Close frame is the last, and nobody is waited for."""
 

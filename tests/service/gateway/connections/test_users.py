@@ -6,10 +6,13 @@ from typing import Any
 
 from libs.common.apps.app import App
 from libs.common.apps.signatures import token, user_text
+from libs.common.channels import Channel
 from libs.common.control.commands import Command
 from libs.common.control.memory import MemoryControl
-from tests.support.clients.client import Client
-from tests.support.services.gateway import APP, place
+from tests.support.clients.client import SUCCEEDED, Client
+from tests.support.clients.pusher import subscribe
+from tests.support.fakes.tallies import subscriptions
+from tests.support.services.gateway import APP, place, until
 
 
 def signin(app: App, socket_id: str, user: str) -> dict[str, Any]:
@@ -26,6 +29,64 @@ async def signed_in(client: Client, user: str) -> Client:
 
 def terminate(user: str, *, at: float, app: str = APP.id) -> Command:
     return Command("terminate", app, user, at, at + 60)
+
+
+OWN = "#server-to-user-ann"
+
+
+class TestOwnChannel:
+    """What is sent to a user reaches a client as soon as that is told that it is signed in."""
+
+    async def test_at_once(self) -> None:
+        """
+        Also without a subscribe, which is only confirmed.
+        """
+        async with place() as here:
+            ann = await signed_in(await here.connect(), "ann")
+            await here.publish(OWN, "1")
+            assert await ann.expect("news", OWN) == 1
+
+            await ann.send(subscribe(OWN))
+            await ann.expect(SUCCEEDED, OWN)
+            await here.publish(OWN, "2")
+
+            assert await ann.expect("news", OWN) == 2
+            await ann.expect_nothing_else()
+            assert here.tally.held(subscriptions(Channel(APP.id, OWN))) == 1
+
+    async def test_bus_away(self) -> None:
+        """
+        While the bus is away the client is told after a while, and it is in the channel when that is back.
+        """
+        async with place() as here:
+            ann = await here.connect()
+            here.bus.is_away = True
+
+            await signed_in(ann, "ann")
+            here.bus.is_away = False
+            await until(lambda: here.tally.held(subscriptions(Channel(APP.id, OWN))) == 1)
+            await here.publish(OWN, "1")
+
+            assert await ann.expect("news", OWN) == 1
+            await ann.expect_nothing_else()
+
+    async def test_gone_meanwhile(self) -> None:
+        """
+        Who goes while it is being brought in leaves nothing behind.
+        """
+        async with place() as here:
+            ann, bob = await here.connect(), await here.connect()
+            here.bus.follows.clear()
+            await ann.send(signin(APP, ann.socket_id, "ann"))
+            await until(lambda: here.gateway.state().waiting == 1)
+            await ann.close()
+            await until(lambda: here.gateway.state().connections == 1)
+
+            here.bus.follows.set()
+            await until(lambda: here.gateway.state().waiting == 0)
+            await signed_in(bob, "bob")
+
+            assert here.tally.held(subscriptions(Channel(APP.id, OWN))) == 0
 
 
 class TestTerminate:

@@ -14,11 +14,11 @@ from libs.common.config.secret import Secret
 from libs.common.policies.settings import ChannelPolicy
 from services.gateway.connections.timer_wheel import TimerWheel
 from services.gateway.protocol.effects import Ask, Effect, Leave, Refuse, Send, Watch
-from services.gateway.session.session import Session
 from services.gateway.settings import GatewaySettings
 from tests.support.clients.pusher import read, subscribe, unsubscribe
 from tests.support.tokens.channel_tokens import channel_token, verifier
 from tests.unit.gateway.conftest import GRACE, SOCKET_ID
+from tests.unit.gateway.prompt import PromptSession
 from tests.unit.gateway.tokens import command, sign_in
 
 APP = App(id="1", key="k", secrets=(Secret("s"),), limits=Limits(channels=10))
@@ -36,7 +36,9 @@ class Client(RuleBasedStateMachine):
         super().__init__()
         self.now = 0.0
         self.verifier = verifier(GUARD, grace=GRACE, informed=False)
-        self.session = Session(APP, SOCKET_ID, GatewaySettings(), now=0.0, verifier=self.verifier)
+        self.session = PromptSession(
+            APP, SOCKET_ID, GatewaySettings(), now=0.0, verifier=self.verifier
+        )
         self.wheel: TimerWheel[str] = TimerWheel()
         self.wheel.put("client", self.session.next_tick)
         self.wanted: set[str] = set()

@@ -7,7 +7,7 @@ import pytest
 from libs.common.apps.app import App
 from libs.common.apps.signatures import token, user_text
 from services.gateway.access.verifier import Verifier
-from services.gateway.protocol.effects import Ask, KnownAs, Leave, Send, Shows, SignedIn, Watch
+from services.gateway.protocol.effects import Ask, KnownAs, Leave, Shows, SignedIn, Watch
 from services.gateway.protocol.frames import Member, User
 from services.gateway.session.session import Session
 from tests.support.clients.pusher import subscribe, unsubscribe
@@ -131,9 +131,13 @@ class TestSignIn:
         assert refusal(session.received(subscribe(OWN), now=OVER))["status"] == 401
 
     def test_ends_without_channel(self, session: Session) -> None:
+        """Who never subscribed to its own channel is not told that it has left it."""
         session.received(sign_in(text()), now=0)
 
-        assert [type(effect) for effect in session.ticked(OVER)] == [Send]
+        left, told = session.ticked(OVER)
+
+        assert left == Leave(OWN)
+        assert errors([told]) == [4009]
         assert session.next_tick > OVER
 
     def test_another_after(self, session: Session) -> None:

@@ -1,0 +1,94 @@
+"""Sockets that are held until a report is answered."""
+
+import asyncio
+
+from services.gateway.connections.held_writes import HeldWrites
+
+NEVER = 1000.0  # Seconds.
+
+
+class Line:
+    """A socket that keeps in mind how often it is held."""
+
+    def __init__(self) -> None:
+        self.holds = 0
+
+    def hold(self) -> None:
+        self.holds += 1
+
+    def release(self) -> None:
+        self.holds -= 1
+
+
+async def test_until_answered() -> None:
+    """
+    Who was held before a report began is released when it ends; who came later is not.
+    """
+    held, first, second = HeldWrites(NEVER), Line(), Line()
+    held.hold(first)
+    with held.reporting():
+        held.hold(second)
+        assert (first.holds, second.holds) == (1, 1)
+
+    assert (first.holds, second.holds) == (0, 1)
+
+
+async def test_once() -> None:
+    """
+    A socket is held once for each report, however much it is told.
+    """
+    held, line = HeldWrites(NEVER), Line()
+    held.hold(line)
+    held.hold(line)
+    assert line.holds == 1
+
+    with held.reporting():
+        held.hold(line)
+        assert line.holds == 2
+    assert line.holds == 1
+
+
+async def test_nothing_left() -> None:
+    """
+    Where nothing is left to report nobody waits for the next report; who comes later does.
+    """
+    held, line = HeldWrites(NEVER), Line()
+    held.hold(line)
+
+    held.release()
+
+    assert line.holds == 0
+    held.hold(line)
+    assert line.holds == 1
+
+
+async def test_failed() -> None:
+    """
+    After a report that was not taken whole nobody is held, until one is.
+    """
+    held, waiting, late = HeldWrites(NEVER), Line(), Line()
+    with held.reporting():
+        held.hold(waiting)
+
+    held.reported(is_whole=False)
+    held.hold(late)
+    assert (waiting.holds, late.holds) == (0, 0)
+
+    held.reported(is_whole=True)
+    held.hold(late)
+    assert late.holds == 1
+
+
+async def test_silent() -> None:
+    """
+    When a report has taken too long, all are released, and nobody is held.
+    """
+    held, first, second = HeldWrites(0.0), Line(), Line()
+    held.hold(first)
+    with held.reporting():
+        held.hold(second)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+        held.hold(first)
+        assert (first.holds, second.holds) == (0, 0)
