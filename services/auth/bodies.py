@@ -5,12 +5,14 @@ Pure.  Clients and back ends post forms or JSON.
 """
 
 from collections.abc import Callable
-from typing import TypeVar
+from functools import cache
+from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl
 
 import msgspec
 
 from libs.common.errors import Invalid
+from libs.common.json_text import JsonReader
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
@@ -50,7 +52,8 @@ def read(
     """
     try:
         if media_type == JSON:
-            return msgspec.json.decode(body, type=kind)
+            value: T = _reader(cast("Any", kind)).read(body)
+            return value
         if media_type in {"", FORM}:
             return msgspec.convert(fold(_pairs(body)), kind)
     except msgspec.ValidationError as error:
@@ -58,6 +61,11 @@ def read(
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
         raise BadBody("the body is malformed") from error
     raise UnknownMediaType
+
+
+@cache
+def _reader(kind: Any) -> JsonReader[Any]:
+    return JsonReader(kind)
 
 
 def _pairs(body: bytes) -> list[tuple[str, str]]:

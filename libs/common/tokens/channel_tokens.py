@@ -18,6 +18,7 @@ from msgspec import Meta
 from libs.common.channels import MAX_USER_ID, Kind, is_user_id, kind_of
 from libs.common.errors import Invalid
 from libs.common.globs import Globs
+from libs.common.json_text import JsonReader, write
 from libs.common.tokens.key_ring import MAX_TOKEN, BadChannelToken, KeyRing, Owner, payload_of
 
 GRAIN = 0.001  # Seconds: an instant is not told more exactly.
@@ -149,8 +150,7 @@ class _Payload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return (self.aud,) if isinstance(self.aud, str) else self.aud
 
 
-_encode = msgspec.json.Encoder().encode
-_decode_payload = msgspec.json.Decoder(_Payload).decode
+_decode_payload = JsonReader(_Payload).read
 
 
 def new_jti() -> str:
@@ -193,7 +193,7 @@ def issue(
         user_info=grant.user_info,
         claims=grant.claims,
     )
-    text = ring.sign(_encode(payload))
+    text = ring.sign(write(payload))
     if len(text) > MAX_TOKEN:
         raise LongToken
     return text, _token(payload, app_id, key=ring.signing_key)

@@ -5,14 +5,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from math import ceil
 from typing import Any, TypeVar
 
-import msgspec
 import structlog
 from aiohttp import hdrs, web
 
 from libs.common.errors import Denied, Invalid, Unavailable
+from libs.common.json_text import write
 
 log = structlog.get_logger()
-_encode = msgspec.json.Encoder().encode
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Refusable = Invalid | Denied | Unavailable  # The peer is told why; all else is our fault.
@@ -94,7 +93,7 @@ def answer(
 ) -> web.Response:
     """Answer with JSON."""
     return web.Response(
-        body=_encode(payload), status=status, headers=headers, content_type="application/json"
+        body=write(payload), status=status, headers=headers, content_type="application/json"
     )
 
 

@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-import msgspec
 import structlog
 from aiohttp import hdrs, web
 
@@ -20,6 +19,7 @@ from libs.common.apps.app import App
 from libs.common.apps.port import Apps
 from libs.common.channels import Kind, check_channel, kind_of
 from libs.common.errors import Denied, Forbidden, Invalid, Unavailable
+from libs.common.json_text import write
 from libs.common.policies.guards import Guards
 from libs.common.policies.policies import Decision
 from libs.common.rates.port import Act, Rates
@@ -44,8 +44,6 @@ _SIGN_IN = Decision(allowed=False, pattern="", reason="a user's own channel need
 log = structlog.get_logger()
 
 Work = Callable[[web.Request], Awaitable[Any]]  # Returns what is answered, as JSON.
-
-_encode = msgspec.json.Encoder().encode
 
 
 class NotAllowed(Forbidden):
@@ -205,7 +203,7 @@ async def _by_script(request: web.Request, work: Work) -> web.Response:
     check_callback(callback)
     headers = request.headers.copy()
     headers[hdrs.ORIGIN] = page(headers)
-    payload = _encode(await work(request.clone(headers=headers)))
+    payload = write(await work(request.clone(headers=headers)))
     return web.Response(
         body=script(callback, payload),
         content_type=MEDIA_TYPE,

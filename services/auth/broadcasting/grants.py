@@ -16,6 +16,7 @@ from libs.common.apps.app import App
 from libs.common.apps.signatures import channel_text, grant_token, token, user_text
 from libs.common.channels import MAX_CLAIMS, Kind, kind_of
 from libs.common.errors import Forbidden
+from libs.common.json_text import write
 from services.auth.identity.bearer_tokens import Identity
 
 
@@ -115,7 +116,7 @@ def grant_user(
 
 
 def _text(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
+    return write(value).decode()
 
 
 def _shared_secret(app: App, channel: str) -> str:

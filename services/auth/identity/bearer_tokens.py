@@ -20,6 +20,7 @@ from jwt.types import SigOptions
 
 from libs.common.channels import BadUserId, check_user_id
 from libs.common.errors import Denied
+from libs.common.json_text import JsonReader
 from libs.common.tokens.key_ring import TYPE
 from services.auth.identity.verifying_keys import VerifyingKey
 from services.auth.settings import Introspection, Issuer
@@ -31,7 +32,7 @@ MAX_TOKEN = 8000  # Characters; a header line above 8,190 bytes never reaches us
 _MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _UNVERIFIED: SigOptions = {"verify_signature": False}
 _signatures = jwt.PyJWS()
-_decode_claims = msgspec.json.Decoder(dict[str, Any]).decode
+_decode_claims = JsonReader(dict[str, Any]).read
 
 
 class _Registered(msgspec.Struct, frozen=True):
@@ -43,7 +44,7 @@ class _Registered(msgspec.Struct, frozen=True):
     nbf: float | None = None
 
 
-_decode_registered = msgspec.json.Decoder(_Registered).decode
+_decode_registered = JsonReader(_Registered).read
 
 
 class MissingToken(Denied):

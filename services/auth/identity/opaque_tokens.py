@@ -13,6 +13,7 @@ from urllib.parse import quote_plus
 
 import msgspec
 
+from libs.common.json_text import JsonReader
 from services.auth.identity.bearer_tokens import LEEWAY, BadToken, Identity, user_id
 from services.auth.identity.credentials import Credential
 from services.auth.identity.provider import ProviderQuery, ProviderReply, ProviderUnavailable
@@ -81,9 +82,12 @@ def _passed_on(credential: Credential) -> dict[str, str]:
     return {"Cookie": f"{credential.cookie}={credential.token}", "Origin": credential.origin}
 
 
+_any = JsonReader(object)
+
+
 def _document(body: bytes) -> dict[str, Any]:
     try:
-        document = msgspec.json.decode(body)
+        document = _any.read(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ProviderUnavailable("an answer that is no JSON") from error
     if document is None:

@@ -12,6 +12,7 @@ import msgspec
 from libs.common.bus.messages import Cached
 from libs.common.channels import Channel
 from libs.common.errors import Invalid
+from libs.common.json_text import JsonReader
 
 USER_COUNT = "user_count"
 SUBSCRIPTION_COUNT = "subscription_count"
@@ -45,7 +46,7 @@ class _Frame(msgspec.Struct):
     data: str = ""
 
 
-_decode_frame = msgspec.json.Decoder(_Frame).decode
+_decode_frame = JsonReader(_Frame).read
 
 
 def attributes_of(info: str) -> Attributes:

@@ -22,6 +22,7 @@ from libs.common.apps.signatures import (
 )
 from libs.common.channels import USER_PREFIX, Kind, kind_of
 from libs.common.errors import Denied, Forbidden
+from libs.common.json_text import JsonReader, write
 from libs.common.policies.policies import Decision
 from libs.common.tokens.channel_tokens import ChannelToken, looks_like_token, permits
 from services.gateway.access.grants import Grant
@@ -30,7 +31,9 @@ from services.gateway.protocol import frames
 from services.gateway.protocol.frames import Member, SignIn, Subscribe, User
 
 _NOTHING = msgspec.Raw(b"null")
-_object = msgspec.json.Decoder(dict[str, Any])
+_object = JsonReader(dict[str, Any])
+_fields = JsonReader(dict[str, msgspec.Raw])
+_tenant = JsonReader(str | int)  # type: ignore[arg-type]  # A union, as msgspec takes it.
 
 
 class NotSignedIn(Denied):
@@ -137,8 +140,8 @@ def tenant_of(user: User, field: str) -> str:
     if not field:
         return ""
     try:
-        value = msgspec.json.decode(user.info, type=dict[str, msgspec.Raw]).get(field, _NOTHING)
-        return str(msgspec.json.decode(value, type=str | int))
+        value = _fields.read(user.info).get(field, _NOTHING)
+        return str(_tenant.read(value))
     except msgspec.DecodeError:  # Neither an object, nor one that has such a field.
         return ""
 
@@ -229,7 +232,7 @@ def _person(user: User) -> _Person:
 
 def _object_of(text: str) -> dict[str, Any]:
     try:
-        return _object.decode(text)
+        return _object.read(text)
     except (msgspec.DecodeError, RecursionError):  # Null, or what another back end says there.
         return {}
 
@@ -308,8 +311,8 @@ def _check_expulsions(client: Client, channel: str, grant: Grant) -> None:
 
 
 def _user_of(token: ChannelToken) -> User:
-    info = msgspec.json.encode(token.user_info).decode() if token.user_info else "null"
-    return User(token.user, info, (), msgspec.json.encode(token.claims).decode())
+    info = write(token.user_info).decode() if token.user_info else "null"
+    return User(token.user, info, (), write(token.claims).decode())
 
 
 def _member(data: Subscribe, user: User | None) -> Member:
