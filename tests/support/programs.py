@@ -75,6 +75,7 @@ PROGRAMS = {
     "mvn": Program("maven"),
     "setpriv": Program("util-linux"),
     "haproxy": Program("haproxy"),
+    "nginx": Program("nginx-light"),
     "psql": Program("postgresql-client"),
     "openssl": Program("openssl"),
     "node": Program("nodejs", 18, r"v"),
