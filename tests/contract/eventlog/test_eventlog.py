@@ -17,7 +17,7 @@ from libs.common.eventlog.memory import MemoryEventLog
 from libs.common.eventlog.port import EventLog
 from libs.common.eventlog.records import NewRecord, Partition, Record, RecordTooLarge
 from tests.support.deadline import DEADLINE
-from tests.support.ports.eventlogs import SETTINGS, after, fetched, numbered, values, values_of
+from tests.support.ports.eventlogs import PATIENT, after, fetched, numbered, values, values_of
 
 Builds = Callable[..., EventLog]
 
@@ -30,7 +30,7 @@ def builds(request: pytest.FixtureRequest) -> Builds:
     url = request.getfixturevalue("kafka_url")
 
     def build(**limits: Any) -> EventLog:
-        return KafkaEventLog(Url(url), msgspec.structs.replace(SETTINGS, **limits))
+        return KafkaEventLog(Url(url), msgspec.structs.replace(PATIENT, **limits))
 
     return build
 

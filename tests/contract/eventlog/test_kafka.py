@@ -20,6 +20,7 @@ from libs.common.eventlog.kafka.log import KafkaEventLog
 from libs.common.eventlog.kafka.settings import KafkaSettings
 from libs.common.eventlog.records import NewRecord, Partition, RecordTooLarge
 from tests.support.ports.eventlogs import (
+    PATIENT,
     SETTINGS,
     aiokafka_tasks,
     create,
@@ -47,7 +48,7 @@ MURMUR2 = {
 
 @pytest.fixture
 async def log(kafka_url: str) -> AsyncIterator[KafkaEventLog]:
-    async with KafkaEventLog(Url(kafka_url), SETTINGS) as log:
+    async with KafkaEventLog(Url(kafka_url), PATIENT) as log:
         yield log
 
 
@@ -128,7 +129,7 @@ class TestRecords:
 
     async def test_larger_than_an_answer(self, kafka_url: str, prefix: str) -> None:
         """A record larger than what is asked for at once is read all the same."""
-        settings = msgspec.structs.replace(SETTINGS, max_partition_bytes=4096, max_fetch_bytes=8192)
+        settings = msgspec.structs.replace(PATIENT, max_partition_bytes=4096, max_fetch_bytes=8192)
         async with KafkaEventLog(Url(kafka_url), settings) as log:
             await log.append([NewRecord(prefix, b"x" * 900_000), NewRecord(prefix, b"small")])
             async with log.consume([prefix], group=prefix) as consumer:

@@ -17,7 +17,7 @@ from libs.common.memberships.memory import MemoryMemberships
 from libs.common.memberships.port import Memberships
 from services.auth.memberships.topic import MembershipTopic
 from tests.support.deadline import DEADLINE
-from tests.support.ports.eventlogs import SETTINGS, appended, create, until
+from tests.support.ports.eventlogs import PATIENT, appended, create, until
 from tests.support.ports.memberships import Breaking
 from tests.support.servers.process import eventually
 
@@ -39,7 +39,7 @@ async def log(url: str, prefix: str) -> AsyncIterator[EventLog]:
             yield MemoryEventLog()
             return
         await create(url, prefix, configs={"cleanup.policy": "compact"})
-        yield await stack.enter_async_context(KafkaEventLog(Url(url), SETTINGS))
+        yield await stack.enter_async_context(KafkaEventLog(Url(url), PATIENT))
 
 
 @asynccontextmanager

@@ -30,6 +30,10 @@ SETTINGS = KafkaSettings(
     metadata_interval=0.5,
 )
 
+# Where no client is to be given up, however busy the machine is.
+PATIENT = msgspec.structs.replace(
+    SETTINGS, session_timeout=20.0, silence_timeout=5.0, stall_timeout=20.0, commit_timeout=10.0
+)
 IMPATIENT = msgspec.structs.replace(SETTINGS, delivery_timeout=2.0)  # Of one that goes.
 
 AIOKAFKA = ("AIOKafka", "Accumulator", "Coordinator", "Fetcher", "Sender")  # Where its tasks are.
