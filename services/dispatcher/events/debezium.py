@@ -145,7 +145,7 @@ def _table(source: dict[str, Any]) -> str:
 def _row(envelope: dict[str, Any], side: str) -> dict[str, Any] | None:
     row = envelope.get(side)
     if isinstance(row, str):  # MongoDB's connector puts documents as JSON text.
-        row = parse(row.encode(), side)
+        row = parse(row.encode(errors="surrogatepass"), side)
     if row is not None and not isinstance(row, dict):
         raise Undecodable(f"the row `{side}` of a change event is no object")
     return row

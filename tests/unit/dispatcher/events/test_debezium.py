@@ -110,6 +110,13 @@ class TestDecode:
         assert (event.type, event.data) == ("carts.created", {"_id": 5})
         assert event.source == "orders"  # Without a name, the topic.
 
+    def test_document_with_a_half(self) -> None:
+        """A document in a text is read as UTF-8: half of a surrogate pair in the text itself is none."""
+        value = rb'{"op":"c","after":"{\"t\":\"\ud83d\"}","source":{"collection":"carts"}}'
+
+        with pytest.raises(Undecodable, match="after is not JSON"):
+            decode(record(value))
+
     @pytest.mark.parametrize("ts_ms", [None, 0, -5, "1", 1.5, 2**60, 10**400])
     def test_unusable_time_gives_way_to_the_records(self, ts_ms: object) -> None:
         event = decoded(change(source=SOURCE | {"ts_ms": ts_ms}))
