@@ -1,9 +1,9 @@
 """
 Outages: how a process says that a backend is away, and that it is back.
 
-Whoever talks to a backend keeps an `Outage` and tells it of every failure and every answer.  Each
-outage makes two lines in the log, ``backend.lost`` and ``backend.found``, however many calls fail
-in between.
+Whoever talks to a backend tells its `Outage` of every failure and every answer.  Each outage makes
+two lines in the log, ``backend.lost`` and ``backend.found``, however many calls fail in between and
+however many users the backend has.
 """
 
 import time
@@ -11,24 +11,26 @@ from collections.abc import Callable
 
 import structlog
 
+from libs.common.errors import Unavailable
+
 log = structlog.get_logger()
 
 
 class Outage:
     """
-    Whether one backend is away, as far as one of its users can tell.
+    Whether one backend is away, as far as one process can tell.
 
-    Calls that are under way at the same time may share one: none of its methods waits.
+    It is away while it is for at least one of its users: a connection that listens, one that asks.
+    Calls that are under way at the same time may share it: none of its methods waits.
 
     Args:
         backend: The backend's name as in the settings, such as ``bus``; a part follows a slash, as
             in ``identity/jwks``.
         clock: Monotonic seconds.
-        facts: Further keys of both lines, which tell several users of one backend apart.
+        facts: Further keys of both lines.
 
     Attributes:
         backend: The backend's name.
-        reason: Why the last call failed, for operators; empty: the backend is there.
         since: The instant of the first failure, in monotonic seconds; None: the backend is there.
     """
 
@@ -36,14 +38,14 @@ class Outage:
         self, backend: str, clock: Callable[[], float] = time.monotonic, /, **facts: str
     ) -> None:
         self.backend = backend
-        self.reason = ""
         self.since: float | None = None
         self._clock = clock
         self._facts = facts
+        self._reasons: dict[str, str] = {}  # By user.
 
     @property
     def is_away(self) -> bool:
-        """Whether the last call failed."""
+        """Whether the last call of a user failed."""
         return self.since is not None
 
     @property
@@ -51,27 +53,50 @@ class Outage:
         """For how long the backend has been away; 0: it is there."""
         return 0.0 if self.since is None else self._clock() - self.since
 
-    def lost(self, reason: str) -> None:
+    @property
+    def reason(self) -> str:
+        """Why the last calls failed, for operators; empty: the backend is there."""
+        return "; ".join(dict.fromkeys(self._reasons.values()))
+
+    def ensure(self) -> None:
+        """
+        Raise if it is away.
+
+        Raises:
+            Unavailable: It is; the cause has the reason.
+        """
+        if self.is_away:
+            raise Unavailable(self.backend) from ConnectionError(self.reason)
+
+    def lost(self, reason: str, *, by: str = "") -> None:
         """
         Note that a call failed; the first of several is logged.
 
         Args:
             reason: Why, as the server or its client library gave it.
+            by: Which user of the backend called: ``listener``, or the address of a server of many.
         """
-        self.reason = reason
+        self._reasons[by] = reason
         if self.since is None:
             self.since = self._clock()
-            log.warning("backend.lost", backend=self.backend, reason=reason, **self._facts)
+            user = {"by": by} if by else {}
+            log.warning("backend.lost", backend=self.backend, reason=reason, **user, **self._facts)
 
-    def found(self) -> None:
-        """Note that the backend answered; logged if it was away."""
-        if self.since is None:
+    def found(self, *, by: str = "") -> None:
+        """Note that the backend answered a user; logged if it was away, and now is for nobody."""
+        if by not in self._reasons:
             return
         reason, seconds = self.reason, round(self.seconds, 3)
-        self.reason, self.since = "", None
-        log.info(
-            "backend.found", backend=self.backend, reason=reason, seconds=seconds, **self._facts
-        )
+        del self._reasons[by]
+        if not self._reasons:
+            self.since = None
+            log.info(
+                "backend.found",
+                backend=self.backend,
+                reason=reason,
+                seconds=seconds,
+                **self._facts,
+            )
 
 
 def reason_of(error: BaseException) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from libs.common.errors import Unavailable
-from libs.common.outage import Outage, reason_of
+from libs.common.outage import reason_of
 
 FIRST = 0.1
 LONGEST = 5.0
@@ -48,25 +48,26 @@ class Retry:
     Tries one thing after the other, each again and again while a backend is away.
 
     Args:
-        work: Which work waits meanwhile, such as ``pipeline``; the log names it with each outage.
         first: See `Backoff`.
         longest: See `Backoff`.
 
-    Attributes:
-        outages: Those of the backends that the work ever waited for, by the name that `Unavailable`
-            gave.
     """
 
-    def __init__(self, work: str, *, first: float = FIRST, longest: float = LONGEST) -> None:
-        self._work = work
+    def __init__(self, *, first: float = FIRST, longest: float = LONGEST) -> None:
         self._first = first
         self._longest = longest
-        self.outages: dict[str, Outage] = {}
+        self._trouble: Unavailable | None = None
 
-    @property
-    def is_waiting(self) -> bool:
-        """Whether a backend is away."""
-        return any(outage.is_away for outage in self.outages.values())
+    def ensure(self) -> None:
+        """
+        Raise if it waits.
+
+        Raises:
+            Unavailable: It does; the cause says for which backend, and why.
+        """
+        if self._trouble is not None:
+            backend, reason = self._trouble.backend, reason_of(self._trouble)
+            raise Unavailable(backend) from ConnectionError(f"it waits for {backend}: {reason}")
 
     async def until_done(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Try until it is done, for as long as that takes; what is no `Unavailable` ends it."""
@@ -75,12 +76,8 @@ class Retry:
             try:
                 result = await attempt()
             except Unavailable as error:
-                self._outage(error.backend).lost(reason_of(error))
+                self._trouble = error
                 await asyncio.sleep(backoff.delay())
             else:
-                for outage in self.outages.values():
-                    outage.found()
+                self._trouble = None
                 return result
-
-    def _outage(self, backend: str) -> Outage:
-        return self.outages.setdefault(backend, Outage(backend, work=self._work))

@@ -15,7 +15,6 @@ from aiohttp import web
 
 from libs.common.apps.port import Apps
 from libs.common.control.port import Control
-from libs.common.errors import Unavailable
 from libs.common.eventlog.port import EventLog
 from libs.common.memberships.port import Memberships
 from libs.common.policies.guards import Guards
@@ -26,6 +25,7 @@ from libs.common.tokens.channel_tokens import LEEWAY
 from libs.common.tokens.key_ring import KeyRing
 from libs.common.tokens.revocations import Revocations
 from libs.common.web.authentication import AppAuthenticator
+from libs.common.web.health import Dependency
 from services.auth.back_ends import BackEnds
 from services.auth.broadcasting.api import BroadcastingApi
 from services.auth.broadcasting.decisions import Decisions
@@ -89,6 +89,10 @@ class Auth:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._apps = apps
+        self._control = control
+        self._rates = rates
+        self._kept = memberships
+        self._ask_memberships = policies.ask_memberships
         self._prefixes = settings.prefixes
         self._authenticator = UserAuthenticator(apps, settings, clock=clock, timer=time.monotonic)
         self._topic = _topic(settings.memberships, events, memberships)
@@ -146,16 +150,15 @@ class Auth:
     async def drain(self) -> None:
         """Return at once: a request is answered as soon as it is read."""
 
-    def health(self) -> dict[str, str]:
-        """Tell whether the apps are known, and identity servers answer."""
-        known = "ok"
-        try:
-            self._apps.all()
-        except Unavailable as error:
-            known = str(error)
-        waiting = self._topic is not None and self._topic.is_waiting
-        told = {"memberships": "the topic waits for a backend"} if waiting else {}
-        return {"apps": known} | told | self._authenticator.health()
+    def dependencies(self) -> Iterable[Dependency]:
+        """See `libs.common.web.server.Service.dependencies`."""
+        yield Dependency("apps", self._apps.check)
+        yield Dependency("control", self._control.check)
+        yield Dependency("memberships", self._kept.check, is_needed=self._ask_memberships)
+        yield Dependency("rates", self._rates.check, is_needed=False)
+        if self._topic is not None:
+            yield Dependency("topic of memberships", self._topic.check, is_needed=False)
+        yield from self._authenticator.dependencies()
 
 
 def _topic(

@@ -61,12 +61,16 @@ class Pipeline:
         self._bus = bus
         self._counts = counts
         self._decode = decode
-        self._retry = Retry("pipeline", first=settings.retry_min, longest=settings.retry_max)
+        self._retry = Retry(first=settings.retry_min, longest=settings.retry_max)
 
-    @property
-    def is_waiting(self) -> bool:
-        """Whether a backend is away."""
-        return self._retry.is_waiting
+    async def check(self) -> None:
+        """
+        See whether it works, or waits.
+
+        Raises:
+            Unavailable: It waits; the cause says for which backend.
+        """
+        self._retry.ensure()
 
     async def run(self) -> None:
         """Work until cancelled."""

@@ -23,6 +23,7 @@ from libs.common.rates.port import Rates
 from libs.common.retry import Backoff
 from libs.common.roster.port import Roster
 from libs.common.tally.port import Tally
+from libs.common.web.health import Dependency
 from services.dispatcher.api.publishing import PublishingApi
 from services.dispatcher.pipeline import Pipeline
 from services.dispatcher.routing.router import Router
@@ -82,6 +83,9 @@ class Dispatcher:
         self._routes = routes
         self._bus = bus
         self._events = events
+        self._control = control
+        self._rates = rates
+        self._roster = roster
         self.counts: Counter[str] = Counter()
         self._api = PublishingApi(
             settings,
@@ -155,10 +159,21 @@ class Dispatcher:
     async def drain(self) -> None:
         """Stop at once: what was read and not committed comes again, here or elsewhere."""
 
-    def health(self) -> dict[str, str]:
-        """See `libs.common.web.server.Service.health`."""
-        waiting = self._pipeline is not None and self._pipeline.is_waiting
-        return {"pipeline": "waiting for a backend" if waiting else "ok"}
+    def dependencies(self) -> Iterable[Dependency]:
+        """See `libs.common.web.server.Service.dependencies`: the Pusher API needs no event log."""
+        yield Dependency("bus", self._bus.check)
+        yield Dependency("apps", self._apps.check)
+        yield Dependency("control", self._control.check, is_needed=False)
+        yield Dependency("rates", self._rates.check, is_needed=False)
+        yield Dependency("roster", self._roster.check, is_needed=False)
+        if self._events is not None:
+            yield Dependency("events", self._events.check, is_needed=False)
+            yield Dependency("pipeline", self._check_pipeline, is_needed=False)
+
+    async def _check_pipeline(self) -> None:
+        """See whether domain events are read and routed, or wait."""
+        if self._pipeline is not None:
+            await self._pipeline.check()
 
 
 def compiled(routes: Sequence[Route], apps: Apps, settings: DispatcherSettings) -> Router:

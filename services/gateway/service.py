@@ -20,6 +20,7 @@ from libs.common.leases.port import Leases
 from libs.common.policies.guards import Guards
 from libs.common.roster.port import Roster
 from libs.common.tally.port import Tally
+from libs.common.web.health import Dependency
 from libs.common.web.paths import PREFIX
 from services.gateway.access.verifier import Verifier
 from services.gateway.channels.admission import Admission
@@ -90,6 +91,9 @@ class Gateway:
     ) -> None:
         self._settings = settings
         self._apps = apps
+        self._bus = bus
+        self._leases = leases
+        self._control = control
         self._verifier = verifier
         self._drain_spread = drain_spread
         self._timers = timers
@@ -207,9 +211,20 @@ class Gateway:
             tasks.create_task(self._ticker.run())
             tasks.create_task(self._reseating.run())
 
-    def health(self) -> dict[str, str]:
-        """See `libs.common.web.server.Service.health`."""
-        return {"bus": "ok" if self._feed.is_listening else "away"}
+    def dependencies(self) -> Iterable[Dependency]:
+        """See `libs.common.web.server.Service.dependencies`."""
+        return [
+            Dependency("bus", self._check_bus),
+            Dependency("roster", self._leases.check),
+            Dependency("control", self._control.check),
+            Dependency("apps", self._apps.check),
+        ]
+
+    async def _check_bus(self) -> None:
+        """Ask the bus, and see that this gateway hears what is published."""
+        await self._bus.check()
+        if not self._feed.is_listening:
+            raise Unavailable("bus") from ConnectionError("it is not heard yet")
 
     def adopt(self, rules: GatewayRules, /) -> None:
         """

@@ -11,8 +11,8 @@ from aiohttp import web
 
 from libs.common.errors import Unavailable
 from libs.common.leases.port import Leases
-from libs.common.outage import Outage, reason_of
 from libs.common.retry import Backoff
+from libs.common.web.health import Dependency
 from services.presence.settings import PresenceSettings
 
 
@@ -30,7 +30,6 @@ class Presence:
     def __init__(self, settings: PresenceSettings, *, leases: Leases) -> None:
         self._settings = settings
         self._leases = leases
-        self._outage = Outage("roster", work="sweep")
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """Answer nothing on the public address yet."""
@@ -44,10 +43,8 @@ class Presence:
             try:
                 if await self._leases.sweep(grace=self._settings.lease_grace):
                     delay = 0.0
-                self._outage.found()
                 backoff.reset()
-            except Unavailable as error:
-                self._outage.lost(reason_of(error))
+            except Unavailable:
                 delay = backoff.delay()
             await asyncio.sleep(delay)
 
@@ -57,6 +54,6 @@ class Presence:
     async def drain(self) -> None:
         """Stop at once: another instance goes on where this one was."""
 
-    def health(self) -> dict[str, str]:
-        """See `libs.common.web.server.Service.health`."""
-        return {"roster": "away" if self._outage.is_away else "ok"}
+    def dependencies(self) -> Iterable[Dependency]:
+        """See `libs.common.web.server.Service.dependencies`."""
+        return [Dependency("roster", self._leases.check)]

@@ -66,8 +66,8 @@ def numbers(visitor: Visitor, room: str) -> list[int]:
 
 
 def waits(dispatcher: Program) -> int:
-    """Count how often the pipeline had to wait for a backend."""
-    return sum(line.get("work") == "pipeline" for line in said(dispatcher, "backend.lost"))
+    """Count how often the pipeline had to wait for the bus."""
+    return sum(line["backend"] == "bus" for line in said(dispatcher, "backend.lost"))
 
 
 async def assemble(stage: Stage, room: str, **guests: Visitor) -> None:

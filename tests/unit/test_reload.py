@@ -17,6 +17,7 @@ from libs.common.policies.settings import ChannelPolicy
 from libs.common.postgres.settings import PostgresSettings
 from libs.common.tokens.key_ring import KeyRing
 from libs.common.tokens.settings import TokenSettings
+from libs.common.web.health import Dependency
 from services.dispatcher.settings import Route
 from services.reload import Rules, adopt
 from services.settings import Settings
@@ -36,6 +37,9 @@ class Told:
         self.rules: list[Rules] = []
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
+        return []
+
+    def dependencies(self) -> Iterable[Dependency]:
         return []
 
     async def run(self) -> None:

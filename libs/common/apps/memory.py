@@ -46,6 +46,9 @@ class MemoryApps:
         """See `Apps.all`."""
         return tuple(sorted(self._by_id.values(), key=lambda app: app.id))
 
+    async def check(self) -> None:
+        """See `Apps.check`: it is this process."""
+
     def opened(self) -> AbstractAsyncContextManager[None]:
         """See `Apps.opened`."""
         return nullcontext()

@@ -72,5 +72,13 @@ class Apps(Protocol):
             Unavailable: The apps were never read yet.
         """
 
+    async def check(self) -> None:
+        """
+        Ask the backend whether it can be used now; an operator's question, which costs a little.
+
+        Raises:
+            Unavailable: It is away, or refuses what this process asks of it; the cause says why.
+        """
+
     def opened(self) -> AbstractAsyncContextManager[None]:
         """Follow changes while the context is open."""

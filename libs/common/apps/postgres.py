@@ -20,6 +20,7 @@ from libs.common.apps.rows import COLUMNS, Row, app_of, fault_of, secrets_of
 from libs.common.config.address import Url
 from libs.common.errors import Unavailable
 from libs.common.postgres.connection import PostgresConnection
+from libs.common.postgres.migrate import check_migrated
 from libs.common.postgres.notifications import Notifications
 from libs.common.postgres.settings import PostgresSettings
 
@@ -82,6 +83,14 @@ class PostgresApps:
         if self._apps is None:
             raise Unavailable("apps")
         return self._apps
+
+    async def check(self) -> None:
+        """See `Apps.check`; the database must be migrated as far as this release knows."""
+        async with self._connection.acquired() as connection:
+            await connection.fetch(f"{QUERY} LIMIT 0")
+            await check_migrated(connection)
+        self._connection.outage.ensure()
+        self._known()
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:

@@ -77,6 +77,9 @@ class MemoryBus:
         self._tokens = OrderedDict[tuple[str, ...], tuple[float, str]]()  # Oldest first.
         self._listeners: dict[Channel, set[MemoryListener]] = {}
 
+    async def check(self) -> None:
+        """See `Bus.check`: it is this process."""
+
     async def publish(self, publications: Sequence[Publication]) -> list[Position]:
         """See `Bus.publish`."""
         return [self._append(publication) for publication in publications]

@@ -74,6 +74,14 @@ class Bus(Protocol):
     `HistorySettings` says.
     """
 
+    async def check(self) -> None:
+        """
+        Ask the backend whether it can be used now; an operator's question, which costs a little.
+
+        Raises:
+            Unavailable: It is away, or refuses what this process asks of it; the cause says why.
+        """
+
     async def publish(self, publications: Sequence[Publication]) -> list[Position]:
         """
         Append broadcasts to their channels, in order, and announce them.

@@ -36,9 +36,9 @@ from libs.common.bus.settings import HistorySettings
 from libs.common.bus.wire import encode_whisper
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
+from libs.common.redis.commands import Word
 from libs.common.redis.connection import RedisConnection, raise_first
 from libs.common.redis.keys import Keys
-from libs.common.redis.node import Word
 from libs.common.redis.scripts import Call, Script, milliseconds
 
 # Milliseconds.  Far above any history's age: with it go epoch and sources.
@@ -86,6 +86,10 @@ class RedisBus:
         self._max_age = milliseconds(self._settings.max_age)
         self._backlog = backlog
         self._probe_interval = probe_interval
+
+    async def check(self) -> None:
+        """See `Bus.check`."""
+        await self._redis.check(self._keys.probes("bus"))
 
     async def publish(self, publications: Sequence[Publication]) -> list[Position]:
         """See `Bus.publish`."""

@@ -16,9 +16,8 @@ from libs.common.bus.messages import Delivery, Entry, Interrupted, Position
 from libs.common.bus.wire import PROBE, decode
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
-from libs.common.outage import Outage, reason_of
 from libs.common.redis.connection import RedisConnection
-from libs.common.redis.node import TROUBLE
+from libs.common.redis.node import TROUBLE, reason
 from libs.common.redis.scripts import Call
 from libs.common.redis.subscription import Subscription
 from libs.common.retry import Backoff
@@ -113,7 +112,8 @@ class RedisListener:
         self._followed: dict[bytes, _Followed] = {}  # By feed.
         self._subscription: Subscription | None = None  # None while disconnected.
         self._was_tried = asyncio.Event()
-        self._outage = Outage("bus", client="listener")
+        self._outage = connection.outage
+        self._is_cut_off = False
         self._has_heard = False
         self._deaf_times = 0
         self.unreadable = 0  # Messages that could not be read, or are of a kind not known here.
@@ -209,13 +209,15 @@ class RedisListener:
 
     def _found(self) -> None:
         self._was_tried.set()
-        if self._outage.is_away:
-            self._outage.found()
+        self._outage.found(by="listener")
+        if self._is_cut_off:
+            self._is_cut_off = False
             self._inbox.put(Interrupted())
 
     def _lost(self, error: BaseException) -> None:
         self._was_tried.set()
-        self._outage.lost(reason_of(error))
+        self._is_cut_off = True
+        self._outage.lost(reason(error), by="listener")
 
     def _hear(self, feed: bytes, message: bytes) -> None:
         self._has_heard = True

@@ -20,6 +20,9 @@ class MemoryControl:
         self._numbers = itertools.count(1)
         self._sent = asyncio.Condition()
 
+    async def check(self) -> None:
+        """See `Control.check`: it is this process."""
+
     async def send(self, command: Command) -> None:
         """See `Control.send`."""
         async with self._sent:

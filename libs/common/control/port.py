@@ -34,6 +34,14 @@ class Control(Protocol):
     later, as long as it has not expired.
     """
 
+    async def check(self) -> None:
+        """
+        Ask the backend whether it can be used now; an operator's question, which costs a little.
+
+        Raises:
+            Unavailable: It is away, or refuses what this process asks of it; the cause says why.
+        """
+
     async def send(self, command: Command) -> None:
         """
         Announce a command, and remember it until it expires.

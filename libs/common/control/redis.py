@@ -17,9 +17,10 @@ import structlog
 
 from libs.common.control.commands import Command
 from libs.common.control.port import CommandListener
-from libs.common.redis.connection import RedisConnection, is_missing
+from libs.common.redis.connection import RedisConnection
 from libs.common.redis.keys import Keys
 from libs.common.redis.node import REPLY_TIMEOUT
+from libs.common.redis.refusals import is_missing
 from libs.common.redis.scripts import Call, Script
 
 # Seconds after a command's expiry, as the server's clock may be ahead of ours.
@@ -50,7 +51,12 @@ class RedisControl:
         self._connection = connection
         self._stream = keys.single("control.orders")
         self._expiries = keys.single("control.expiries")
+        self._probe = keys.single("probe.control")
         self._texts = keys.single("control.texts")
+
+    async def check(self) -> None:
+        """See `Control.check`."""
+        await self._connection.check([self._probe])
 
     async def send(self, command: Command) -> None:
         """See `Control.send`."""

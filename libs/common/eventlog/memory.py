@@ -47,6 +47,9 @@ class MemoryEventLog:
         self._members: dict[str, list[MemoryConsumer]] = {}
         self._changed = asyncio.Condition()
 
+    async def check(self) -> None:
+        """See `EventLog.check`: it is this process."""
+
     async def append(self, records: Sequence[NewRecord]) -> None:
         """See `EventLog.append`."""
         if any(size_of(record) > self._max_record for record in records):

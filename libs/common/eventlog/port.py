@@ -50,6 +50,14 @@ class EventLog(Protocol):
     group, in order within a partition; records with the same key share a partition.
     """
 
+    async def check(self) -> None:
+        """
+        Ask the backend whether it can be used now; an operator's question, which costs a little.
+
+        Raises:
+            Unavailable: It is away, or refuses what this process asks of it; the cause says why.
+        """
+
     async def append(self, records: Sequence[NewRecord]) -> None:
         """
         Append records; returns when all are stored.

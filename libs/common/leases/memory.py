@@ -66,6 +66,9 @@ class MemoryLeases:
         """Tell whether a gateway was cleared."""
         return gateway in self._cleared
 
+    async def check(self) -> None:
+        """See `Leases.check`: it is this process."""
+
     async def renew(self, gateway: str, *, ttl: float) -> bool:
         """See `Leases.renew`."""
         if gateway in self._cleared:

@@ -33,6 +33,14 @@ class Leases(Protocol):
     that holds something and has no lease counts as one whose lease has lapsed.
     """
 
+    async def check(self) -> None:
+        """
+        Ask the backend whether it can be used now; an operator's question, which costs a little.
+
+        Raises:
+            Unavailable: It is away, or refuses what this process asks of it; the cause says why.
+        """
+
     async def renew(self, gateway: str, *, ttl: float) -> bool:
         """
         Take or renew a gateway's lease for ``ttl`` seconds.

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from libs.common.leases.port import LeaseLost
+from libs.common.redis.commands import Word
 from libs.common.redis.connection import RedisConnection, raise_first
 from libs.common.redis.keys import Keys
-from libs.common.redis.node import Word
 from libs.common.redis.scripts import Call, Script, milliseconds
 
 REFUSED = -1  # The reply of ``renew.lua`` to a gateway that was cleared.
@@ -73,6 +73,10 @@ class RedisLeases:
         self._connection = connection
         self._keys = keys
         self._holdings = holdings
+
+    async def check(self) -> None:
+        """See `Leases.check`."""
+        await self._connection.check(self._keys.probes("leases"))
 
     async def renew(self, gateway: str, *, ttl: float) -> bool:
         """See `Leases.renew`."""

@@ -26,6 +26,9 @@ class MemoryMemberships:
         self._listeners: set[ChangeQueue] = set()
         self._removals: deque[Removed] = deque(maxlen=MOST_KEPT)
 
+    async def check(self) -> None:
+        """See `Memberships.check`: it is this process."""
+
     async def ask(self, memberships: Collection[Membership]) -> dict[Membership, bool]:
         """See `Memberships.ask`."""
         return {each: each.group in self._known.get(each[:2], ()) for each in memberships}

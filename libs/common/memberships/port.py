@@ -48,6 +48,14 @@ class Memberships(Protocol):
     def at_once(self) -> int:
         """Return how many one question may name."""
 
+    async def check(self) -> None:
+        """
+        Ask the backend whether it can be used now; an operator's question, which costs a little.
+
+        Raises:
+            Unavailable: It is away, or refuses what this process asks of it; the cause says why.
+        """
+
     async def ask(self, memberships: Collection[Membership]) -> Mapping[Membership, bool | None]:
         """
         Tell of up to `at_once` memberships whether they are there.

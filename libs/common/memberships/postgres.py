@@ -29,6 +29,7 @@ from libs.common.memberships.membership import (
 )
 from libs.common.memberships.port import AT_ONCE, KEPT, MOST_KEPT, ChangeListener
 from libs.common.postgres.connection import PostgresConnection
+from libs.common.postgres.migrate import check_migrated
 from libs.common.postgres.notifications import Notifications
 
 NOTIFICATIONS = "fanfare_memberships"
@@ -91,6 +92,16 @@ class PostgresMemberships:
         self._probe = probe
         self._writers = asyncio.Semaphore(WRITERS)
 
+    async def check(self) -> None:
+        """See `Memberships.check`."""
+        async with self._connection.acquired() as connection:
+            await connection.fetch(_THOSE, [], [], [])
+            await check_migrated(connection)
+        if self._connection.outage.is_away:  # What was refused may be done again by now.
+            async with self._turn(), self._connection.acquired(by="writer") as connection:
+                await connection.execute(_PUT, [], [], [])
+        self._connection.outage.ensure()
+
     async def ask(self, memberships: Collection[Membership]) -> dict[Membership, bool]:
         """See `Memberships.ask`."""
         answers = dict.fromkeys(memberships, False)
@@ -132,7 +143,7 @@ class PostgresMemberships:
             check_membership(membership)
         if not ordered:
             return 0
-        async with self._turn(), self._connection.acquired() as connection:
+        async with self._turn(), self._connection.acquired(by="writer") as connection:
             status = await connection.execute(statement, *_columns(ordered))
         return int(status.rpartition(" ")[2])  # "INSERT 0 5", "DELETE 5".
 

@@ -32,6 +32,8 @@ _PARAMETER = re.compile(r"\$([1-9][0-9]*)")
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}")
 _INTEGERS = {"int2": 15, "int4": 31, "int8": 63}  # Type to bits, without the sign.
 
+_NOBODY = Membership("fanfare", "0", "fanfare:0")  # Whom a check asks about.
+
 log = structlog.get_logger()
 
 
@@ -63,6 +65,11 @@ class QueriedMemberships:
         self._probe = probe
         self._budget = budget
         self._fault = ""
+
+    async def check(self) -> None:
+        """See `Memberships.check`: the query must be one that PostgreSQL understands."""
+        await self.ask([_NOBODY])
+        self._connection.outage.ensure()
 
     async def ask(self, memberships: Collection[Membership]) -> dict[Membership, bool | None]:
         """

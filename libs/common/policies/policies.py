@@ -144,6 +144,11 @@ class Policies:
             if captures is not None:
                 return
 
+    @property
+    def ask_memberships(self) -> bool:
+        """Whether one of them asks for a membership."""
+        return any(rule.template for rules in self._by_app.values() for rule in rules)
+
     def memberships(self, app: str) -> Iterator[tuple[Pattern, GroupTemplate]]:
         """Yield what each policy of an app that asks for a membership is made of."""
         for rule in self._by_app.get(app, ()):

@@ -16,7 +16,7 @@ import asyncpg
 
 from libs.common.config.address import Url
 from libs.common.errors import Misconfigured, Unavailable
-from libs.common.outage import reason_of
+from libs.common.outage import Outage, reason_of
 from libs.common.postgres.address import FILES, options
 from libs.common.postgres.settings import PostgresSettings
 
@@ -58,6 +58,7 @@ class PostgresConnection:
 
     Attributes:
         backend: The port's name.
+        outage: Whether PostgreSQL is away, or refuses what is asked, as far as this port can tell.
 
     Raises:
         Misconfigured: The URL, or the file that it names, cannot work.
@@ -66,6 +67,7 @@ class PostgresConnection:
     def __init__(self, url: Url, backend: str, settings: PostgresSettings) -> None:
         check(url)
         self.backend = backend
+        self.outage = Outage(backend)
         self._settings = settings
         self._url = url
         self._pool: Any = None
@@ -90,20 +92,28 @@ class PostgresConnection:
                 await pool.close()
 
     @asynccontextmanager
-    async def acquired(self) -> AsyncIterator[Any]:
+    async def acquired(self, *, by: str = "reader") -> AsyncIterator[Any]:
         """
         Use a connection (`asyncpg.Connection`) for a while; one that broke is not used again.
+
+        Args:
+            by: What for, as the outage knows it: who writes may be refused where others read.
 
         Raises:
             Unavailable: None can be had in time, or PostgreSQL failed us meanwhile.
         """
-        connection = await self._acquire()
         try:
-            with translated(self.backend):
-                yield connection
-        finally:
-            with suppress(*TROUBLE):
-                await self._pool.release(connection, timeout=CLOSE_TIMEOUT)
+            connection = await self._acquire()
+            try:
+                with translated(self.backend):
+                    yield connection
+            finally:
+                with suppress(*TROUBLE):
+                    await self._pool.release(connection, timeout=CLOSE_TIMEOUT)
+        except Unavailable as error:
+            self.outage.lost(reason(error), by=by)
+            raise
+        self.outage.found(by=by)
 
     async def _acquire(self) -> Any:
         try:

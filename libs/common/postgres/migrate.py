@@ -6,8 +6,8 @@ lets runners take turns.  The entry holds a checksum of the whole file: once rel
 changes, comments included, and goes on calling modules by the names that they had then.  What must
 change becomes a new file.
 
-A program does not look at the table when it starts: an older one runs well on a newer database, as
-long as migrations only add, and so two releases may meet in a rolling deploy.
+A program is ready once the database has all that it knows.  An older one runs well on a newer
+database, as long as migrations only add, and so two releases may meet in a rolling deploy.
 """
 
 import re
@@ -113,6 +113,26 @@ def migrations(directory: Traversable | None = None) -> list[Migration]:
     ):
         raise AssertionError("migrations are numbered 0001, 0002, …: 0001_name.sql")
     return found
+
+
+async def check_migrated(connection: Any) -> None:
+    """
+    Check that a database has all migrations of this release; a newer one may have more.
+
+    Args:
+        connection: An `asyncpg.Connection`, of a role that perhaps may not know.
+
+    Raises:
+        asyncpg.UndefinedTableError: It has not, or none.
+    """
+    try:
+        rows = await connection.fetch("SELECT name FROM fanfare_migrations")
+    except asyncpg.InsufficientPrivilegeError:
+        return
+    applied = {row["name"] for row in rows}
+    missing = [step.name for step in migrations() if step.name not in applied]
+    if missing:
+        raise asyncpg.UndefinedTableError(f"the database lacks the migration {missing[0]}")
 
 
 async def migrate(

@@ -12,9 +12,10 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from libs.common.errors import Unavailable
-from libs.common.outage import Outage
-from libs.common.postgres.connection import PostgresConnection, reason
+from libs.common.postgres.connection import PostgresConnection
 from libs.common.retry import Backoff
+
+LISTENER = "listener"
 
 Work = Callable[[Any], Awaitable[None]]  # Takes the connection, an `asyncpg.Connection`.
 
@@ -35,7 +36,8 @@ class Notifications:
         interval: Seconds between two checks.
 
     Attributes:
-        outage: Whether PostgreSQL is away.  It is back when `connected` has read.
+        outage: That of the connection.  For its listener, PostgreSQL is back when `connected` has
+            read.
     """
 
     def __init__(
@@ -56,7 +58,7 @@ class Notifications:
         self._interval = interval
         self._stirred = asyncio.Event()
         self._was_tried = asyncio.Event()
-        self.outage = Outage(connection.backend, client="listener")
+        self.outage = connection.outage
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
@@ -89,10 +91,9 @@ class Notifications:
         backoff = Backoff()
         while True:
             try:
-                async with self._connection.acquired() as connection:
+                async with self._connection.acquired(by=LISTENER) as connection:
                     await self._listen(connection, backoff)
-            except Unavailable as error:
-                self.outage.lost(reason(error))
+            except Unavailable:
                 self._was_tried.set()
             await asyncio.sleep(backoff.delay())
 
@@ -128,7 +129,7 @@ class Notifications:
 
     def _found(self, backoff: Backoff) -> None:
         backoff.reset()
-        self.outage.found()
+        self.outage.found(by=LISTENER)
         self._was_tried.set()
 
     async def _pause(self) -> None:

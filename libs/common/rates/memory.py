@@ -22,6 +22,9 @@ class MemoryRates:
         self._earned_at: dict[Act, float] = {}
         self._tidy_at = TIDY_FROM
 
+    async def check(self) -> None:
+        """See `Rates.check`: it is this process."""
+
     async def take(self, act: Act, *, rate: float, cost: int = 1) -> float:
         """See `Rates.take`."""
         now = self._clock()

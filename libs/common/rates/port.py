@@ -25,6 +25,14 @@ class Act(NamedTuple):
 class Rates(Protocol):
     """Rates of acts, shared by every process."""
 
+    async def check(self) -> None:
+        """
+        Ask the backend whether it can be used now; an operator's question, which costs a little.
+
+        Raises:
+            Unavailable: It is away, or refuses what this process asks of it; the cause says why.
+        """
+
     async def take(self, act: Act, *, rate: float, cost: int = 1) -> float:
         """
         Do an act, if it is not done too often.

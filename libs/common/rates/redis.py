@@ -25,6 +25,10 @@ class RedisRates:
         self._connection = connection
         self._keys = keys
 
+    async def check(self) -> None:
+        """See `Rates.check`."""
+        await self._connection.check(self._keys.probes("rates"))
+
     async def take(self, act: Act, *, rate: float, cost: int = 1) -> float:
         """See `Rates.take`."""
         key = self._keys.of("rate", act)

@@ -15,6 +15,7 @@ from redis.asyncio import Connection
 from redis.exceptions import (
     AskError,
     ClusterDownError,
+    MasterDownError,
     MovedError,
     NoPermissionError,
     NoScriptError,
@@ -27,23 +28,26 @@ from redis.exceptions import (
 
 from libs.common.config.address import Url
 from libs.common.errors import Unavailable
+from libs.common.outage import Outage
 from libs.common.redis.address import Layout, parse
-from libs.common.redis.node import TROUBLE, Node, Words, check_authority
+from libs.common.redis.commands import Words, probe
+from libs.common.redis.node import TROUBLE, Node, check_authority, reason
+from libs.common.redis.refusals import UNTOUCHED
 from libs.common.redis.scripts import Call
 from libs.common.redis.topology import Cluster, OneServer, Servers
 
 ATTEMPTS = 5  # To know the script, be referred, know the script there, and once more.
 
-_UNTOUCHED = (NoScriptError, MovedError, AskError)  # Said the server, and did nothing.
 _UNWILLING = (
-    *_UNTOUCHED,
+    *UNTOUCHED,
     ClusterDownError,
+    MasterDownError,
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
     TryAgainError,
 )
-_UNWILLING_CODES = ("BUSY ", "MISCONF ", "NOREPLICAS ", "UNBLOCKED ")
+_UNWILLING_CODES = ("BUSY ", "MISCONF ", "NOREPLICAS ", "UNBLOCKED ", "unknown command")
 
 
 def raise_first(replies: Iterable[Any], *, backend: str = "") -> None:
@@ -59,11 +63,6 @@ def raise_first(replies: Iterable[Any], *, backend: str = "") -> None:
             if backend and not isinstance(reply, Unavailable):
                 raise Unavailable(backend) from reply
             raise reply
-
-
-def is_missing(reply: Any) -> bool:
-    """Whether the reply to a call says that there is no such key."""
-    return isinstance(reply, ResponseError) and "no such key" in str(reply)
 
 
 @dataclass(slots=True, eq=False)
@@ -88,6 +87,9 @@ class RedisConnection:
         url: Of one of the kinds in `libs.common.redis.address`.
         backend: The port's name, for `Unavailable`.
 
+    Attributes:
+        outage: Whether Redis is away, or refuses what is asked, as far as this port can tell.
+
     Raises:
         Misconfigured: The URL, or the file that it names, cannot work.
     """
@@ -97,7 +99,8 @@ class RedisConnection:
         check_authority(address)
         self._backend = backend
         servers = Cluster if address.layout is Layout.CLUSTER else OneServer
-        self._servers: Servers = servers(address, backend)
+        self.outage = Outage(backend)
+        self._servers: Servers = servers(address, self.outage)
 
     async def __aenter__(self) -> Self:
         return self
@@ -134,12 +137,32 @@ class RedisConnection:
         waiting = errands
         for _ in range(ATTEMPTS):
             await self._send(waiting)
-            waiting = [errand for errand in waiting if isinstance(errand.reply, _UNTOUCHED)]
+            waiting = [errand for errand in waiting if isinstance(errand.reply, UNTOUCHED)]
             if not waiting:
                 break
             for errand in waiting:
                 self._redirect(errand)
         return [self._translated(errand.reply) for errand in errands]
+
+    async def check(self, keys: Sequence[str]) -> None:
+        """
+        Ask each server that has one of these keys whether it can be used.
+
+        One key of each is written, and expires.
+
+        Raises:
+            Unavailable: One cannot be; or it refused what was asked before and has not done it
+                since; or a listener is cut off.
+        """
+        try:
+            await self._servers.locate()
+            by_node = {self._servers.of(key): key for key in keys}
+        except TROUBLE as error:
+            self.outage.lost(reason(error), by="servers")
+            raise Unavailable(self._backend) from error
+        calls = [Call(key, probe(key)) for key in by_node.values()]
+        raise_first(await self.ask_all(calls), backend=self._backend)
+        self.outage.ensure()
 
     async def dedicated(self) -> Connection:
         """
@@ -165,8 +188,10 @@ class RedisConnection:
                     errand.node = self._servers.of(errand.call.key)
                 by_node.setdefault(errand.node, []).append(errand)
         except TROUBLE as error:
+            self.outage.lost(reason(error), by="servers")
             _fail(errands, error)
             return
+        self.outage.found(by="servers")
         if len(by_node) == 1:
             for node, group in by_node.items():
                 await self._exchange(node, group)

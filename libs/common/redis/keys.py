@@ -73,6 +73,10 @@ class Keys:
         """Name a key that the deployment has once: ``fanfare:{all}:control.orders``."""
         return f"{self.prefix}:{{all}}:{kind}"
 
+    def probes(self, kind: str) -> list[str]:
+        """Name a key of each partition that says nothing, for trying the servers out."""
+        return [self.partition(f"probe.{kind}", index) for index in range(len(self.tags))]
+
 
 def slot(key: str) -> int:
     """Tell a key's slot (Redis, "Cluster specification": hash tags)."""

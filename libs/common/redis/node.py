@@ -12,7 +12,6 @@ import ssl
 from collections.abc import Sequence
 from typing import Any
 
-import hiredis
 from redis.asyncio import Connection, ConnectionPool, Sentinel, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import SentinelConnectionPool
@@ -23,6 +22,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from libs.common.errors import Misconfigured
 from libs.common.outage import Outage, reason_of
 from libs.common.redis.address import RedisAddress
+from libs.common.redis.commands import Words, packed
+from libs.common.redis.refusals import Refusals, said
 
 CONNECT_TIMEOUT = 3.0  # Seconds.
 REPLY_TIMEOUT = 5.0  # Seconds, for writing a pipeline and again for all its replies.
@@ -30,9 +31,6 @@ POOL_SIZE = 32
 POOL_TIMEOUT = 5.0  # Seconds to wait for a connection while all are in use.
 
 TROUBLE = (RedisError, OSError)  # All that a connection raises when the server is away.
-
-Word = str | bytes | int | float
-Words = tuple[Word, ...]
 
 
 class Node:
@@ -44,14 +42,17 @@ class Node:
     Args:
         pool: Where connections come from; opened when they are first needed.
         host: Where the server was said to be; for referrals that leave it out.
-        backend: The name of the port that uses it, for the log.
+        outage: Told of each failure and each answer; also where the server refuses what is asked.
+        name: By which the outage knows it.
     """
 
-    def __init__(self, pool: ConnectionPool, host: str, backend: str) -> None:
+    def __init__(self, pool: ConnectionPool, host: str, outage: Outage, *, name: str) -> None:
         self.host = host
         self._pool = pool
         self._free = asyncio.Semaphore(POOL_SIZE)
-        self._outage = Outage(backend, host=host)
+        self._outage = outage
+        self._name = name
+        self._refusals = Refusals()
 
     async def exchange(self, commands: Sequence[Words]) -> list[Any]:
         """
@@ -67,11 +68,16 @@ class Node:
         try:
             replies = await self._send(packed(commands), len(commands))
         except TROUBLE as error:
-            self._outage.lost(reason_of(error))
+            self._refusals.forget()
+            self._outage.lost(reason(error), by=self._name)
             raise
         finally:
             self._free.release()
-        self._outage.found()
+        self._refusals.note(commands, replies)
+        if self._refusals:
+            self._outage.lost(self._refusals.reason, by=self._name)
+        else:
+            self._outage.found(by=self._name)
         return replies
 
     async def _send(self, packed: bytes, count: int) -> list[Any]:
@@ -108,11 +114,16 @@ class Node:
         """Close all connections."""
         await self._pool.aclose()
 
+    def leave(self) -> None:
+        """Take it off the outage: the cluster is without it."""
+        self._outage.found(by=self._name)
 
-def packed(commands: Sequence[Words]) -> bytes:
-    """Write commands as the server reads them."""
-    # The stub wants tuples of one word.
-    return b"".join([hiredis.pack_command(words) for words in commands])  # type: ignore[arg-type]
+
+def reason(error: BaseException) -> str:
+    """Say in one line why Redis cannot be used, with the code of its answer if it gave one."""
+    cause = error.__cause__ or error
+    is_answer = isinstance(cause, ResponseError) or getattr(cause, "status_code", None)
+    return said(cause) if is_answer and isinstance(cause, Exception) else reason_of(error)
 
 
 def cancellations() -> int:

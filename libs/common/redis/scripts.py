@@ -6,7 +6,7 @@ from math import ceil
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from libs.common.redis.node import Word, Words
+from libs.common.redis.commands import Word, Words
 
 
 class Script:

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from redis.asyncio import Connection
 
 from libs.common.errors import Unavailable
-from libs.common.redis.node import REPLY_TIMEOUT, Words, cancellations, heed_cancellation, packed
+from libs.common.redis.commands import Words, packed
+from libs.common.redis.node import REPLY_TIMEOUT, cancellations, heed_cancellation
 
 BATCH = 512  # Feeds that one command names.
 

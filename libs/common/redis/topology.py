@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from redis.exceptions import ClusterDownError, ResponseError
 
+from libs.common.outage import Outage
 from libs.common.redis.address import Layout, RedisAddress
 from libs.common.redis.keys import SLOTS, slot
 from libs.common.redis.node import TROUBLE, Node, pool_of, pool_of_master, sentinels_of
@@ -57,10 +58,10 @@ class OneServer:
 
     Args:
         address: Of the server, or of the sentinels that name it.
-        backend: The name of the port that uses it, for the log.
+        outage: Told how the server is.
     """
 
-    def __init__(self, address: RedisAddress, backend: str) -> None:
+    def __init__(self, address: RedisAddress, outage: Outage) -> None:
         host, port = address.hosts[0]
         self._sentinels = None
         if address.layout is Layout.SENTINEL:
@@ -68,7 +69,7 @@ class OneServer:
             pool, host = pool_of_master(address, self._sentinels), address.service
         else:
             pool = pool_of(address, host, port)
-        self._node = Node(pool, host, backend)
+        self._node = Node(pool, host, outage, name=host)
 
     async def locate(self) -> None:
         """See `Servers.locate`."""
@@ -101,12 +102,12 @@ class Cluster:
 
     Args:
         address: Of some nodes.
-        backend: The name of the port that uses it, for the log.
+        outage: Told how the nodes are.
     """
 
-    def __init__(self, address: RedisAddress, backend: str) -> None:
+    def __init__(self, address: RedisAddress, outage: Outage) -> None:
         self._address = address
-        self._backend = backend
+        self._outage = outage
         self._nodes: dict[Place, Node] = {}
         self._masters: list[Node | None] = []  # By slot.
         self._is_known = False
@@ -149,6 +150,7 @@ class Cluster:
         for place, node in list(self._nodes.items()):
             if node not in listed:
                 del self._nodes[place]
+                node.leave()
                 await node.close()
 
     def of(self, key: str) -> Node:
@@ -166,7 +168,9 @@ class Cluster:
 
     def _node(self, place: Place) -> Node:
         if place not in self._nodes:
-            self._nodes[place] = Node(pool_of(self._address, *place), place[0], self._backend)
+            host, port = place
+            pool = pool_of(self._address, host, port)
+            self._nodes[place] = Node(pool, host, self._outage, name=f"{host}:{port}")
         return self._nodes[place]
 
     def doubt(self) -> None:

@@ -53,6 +53,9 @@ class MemoryRoster:
         self._held: dict[str, set[Seat]] = {}
         leases.keep(self)
 
+    async def check(self) -> None:
+        """See `Roster.check`: it is this process."""
+
     async def join(self, requests: Sequence[JoinRequest]) -> list[JoinAnswer]:
         """See `Roster.join`."""
         refusals = [self._seat(request) for request in requests]

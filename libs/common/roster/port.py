@@ -90,6 +90,14 @@ class Roster(Protocol):
     those whose grace is over.
     """
 
+    async def check(self) -> None:
+        """
+        Ask the backend whether it can be used now; an operator's question, which costs a little.
+
+        Raises:
+            Unavailable: It is away, or refuses what this process asks of it; the cause says why.
+        """
+
     async def join(self, requests: Sequence[JoinRequest]) -> list[JoinAnswer]:
         """
         Seat connections, each as if it were alone.

@@ -13,9 +13,9 @@ from libs.common.channels import Channel
 from libs.common.errors import Unavailable
 from libs.common.leases.port import LeaseLost
 from libs.common.leases.redis import Ended, Search
+from libs.common.redis.commands import Word
 from libs.common.redis.connection import RedisConnection, raise_first
 from libs.common.redis.keys import Keys
-from libs.common.redis.node import Word
 from libs.common.redis.scripts import Call, Script, milliseconds
 from libs.common.roster.port import JoinAnswer, JoinRequest, Members, Seat, TooManyMembers
 
@@ -53,6 +53,10 @@ class RedisRoster:
     def __init__(self, connection: RedisConnection, keys: Keys) -> None:
         self._connection = connection
         self._keys = keys
+
+    async def check(self) -> None:
+        """See `Roster.check`."""
+        await self._connection.check(self._keys.probes("roster"))
 
     async def join(self, requests: Sequence[JoinRequest]) -> list[JoinAnswer]:
         """See `Roster.join`."""

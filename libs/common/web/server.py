@@ -12,6 +12,7 @@ import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Protocol, cast
 
 import structlog
@@ -20,6 +21,7 @@ from aiohttp import web
 from libs.common.config.address import Address
 from libs.common.web import http
 from libs.common.web.certificates import Certificate
+from libs.common.web.health import OK, Dependency, Health
 from libs.common.web.proxies import FORWARDED_FOR, Caller, Proxies
 
 log = structlog.get_logger()
@@ -89,8 +91,8 @@ class Service(Protocol):
     async def drain(self) -> None:
         """Let go of clients and of work; the caller's deadline cancels it."""
 
-    def health(self) -> dict[str, str]:
-        """Tell the state of what it depends on: a name, and ``ok`` or what is wrong."""
+    def dependencies(self) -> Iterable[Dependency]:
+        """Return what it uses, and what of that it cannot serve without."""
 
 
 def caller_of(request: web.Request) -> Caller:
@@ -134,8 +136,17 @@ class Server:
     schedule: Schedule = field(default_factory=Schedule)
     certificate: Certificate | None = None
     proxies: Proxies = field(default_factory=Proxies)
-    ready: bool = False
+    health: Health = field(init=False)
+    is_draining: bool = field(default=False, init=False)
     bound: tuple[Address, Address] | None = None
+
+    def __post_init__(self) -> None:
+        self.health = Health(self.services)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether clients may come."""
+        return not self.is_draining and not self.health.missing
 
     async def serve(
         self,
@@ -162,10 +173,10 @@ class Server:
                 running.append(tasks.create_task(self.certificate.keep()))
             if beside is not None:
                 running.append(tasks.create_task(beside()))
-            self.ready = True
+            running.append(tasks.create_task(self.health.run()))
             started()
             await stop.wait()
-            self.ready = False
+            self.is_draining = True
             await asyncio.sleep(self.schedule.lb_delay)
             await self._drain()
             for task in running:
@@ -195,7 +206,13 @@ class Server:
         app[_ENTRANCE] = Entrance(self.proxies)
         for service in self.services:
             app.add_routes(service.routes())
-        app.add_routes([web.get("/", self._greet), web.get("/up", self._up)])
+        app.add_routes(
+            [
+                web.get("/", self._greet),
+                web.get("/up", self._up),
+                web.get("/health/websocket", self._up),
+            ]
+        )
         return app
 
     def _internal_app(self) -> web.Application:
@@ -203,6 +220,7 @@ class Server:
         app.add_routes(
             [
                 web.get("/health/live", self._live),
+                web.get("/health/started", self._started),
                 web.get("/health/ready", self._ready),
                 web.get("/health/deps", self._deps),
             ]
@@ -214,22 +232,41 @@ class Server:
         return web.Response(text=GREETING % ", ".join(service.name for service in self.services))
 
     async def _up(self, _: web.Request) -> web.Response:
-        """Say whether clients may come, as load balancers before Laravel Reverb ask for it."""
-        if self.ready:
-            return http.answer({"health": "OK"})
-        return http.answer({"health": "draining"}, status=503)
+        """
+        Say whether clients may come.
+
+        Load balancers before Laravel Reverb ask so (``health``), and applications that watch their
+        push server (``status``).
+        """
+        service = ", ".join(service.name for service in self.services)
+        about = {"service": service, "timestamp": datetime.now(UTC).isoformat()}
+        if self.is_ready:
+            return http.answer({"health": "OK", "status": "healthy"} | about)
+        error = "draining" if self.is_draining else self._waiting
+        said = {"health": error, "status": "unhealthy", "error": error}
+        return http.answer(said | about, status=503)
+
+    @property
+    def _waiting(self) -> str:
+        return f"starting: waits for {', '.join(self.health.missing)}"
+
+    async def _started(self, _: web.Request) -> web.Response:
+        """Say whether all was there once that the services cannot do without."""
+        if not self.health.missing:
+            return http.answer({"status": "ok"})
+        return http.answer({"status": self._waiting}, status=503)
 
     async def _live(self, _: web.Request) -> web.Response:
         return http.answer({"status": "ok"})
 
-    async def _ready(self, _: web.Request) -> web.Response:
-        if self.ready:
-            return http.answer({"status": "ok"})
-        return http.answer({"status": "draining"}, status=503)
+    async def _ready(self, request: web.Request) -> web.Response:
+        if self.is_draining:
+            return http.answer({"status": "draining"}, status=503)
+        return await self._started(request)
 
     async def _deps(self, _: web.Request) -> web.Response:
-        states = {service.name: service.health() for service in self.services}
-        ok = all(state == "ok" for health in states.values() for state in health.values())
+        states = await self.health.states()
+        ok = all(state == OK for health in states.values() for state in health.values())
         return http.answer(states, status=200 if ok else 503)
 
 

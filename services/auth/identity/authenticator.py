@@ -7,11 +7,12 @@ other is asked about, if the app has somebody to ask.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from aiohttp import web
 
 from libs.common.apps.port import Apps
+from libs.common.web.health import Dependency
 from services.auth.identity.app_lookup import app_for
 from services.auth.identity.bearer_tokens import (
     BadToken,
@@ -82,11 +83,12 @@ class UserAuthenticator:
                 tasks.create_task(jwks.run())
             await asyncio.Event().wait()
 
-    def health(self) -> dict[str, str]:
-        """Tell whether identity servers answer, as far as they were asked."""
-        keys = {f"keys of {name}": jwks.state for name, jwks in self._jwks.items()}
-        asked = {f"introspection of {app}": one.state for app, one in self._introspectors.items()}
-        return keys | asked
+    def dependencies(self) -> Iterable[Dependency]:
+        """Name the identity servers: whether they answered when they were last asked."""
+        for name, jwks in self._jwks.items():
+            yield Dependency(f"keys of {name}", jwks.check, is_needed=False)
+        for app, one in self._introspectors.items():
+            yield Dependency(f"introspection of {app}", one.check, is_needed=False)
 
     async def user(self, request: web.Request) -> Identity:
         """

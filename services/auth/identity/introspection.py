@@ -81,10 +81,9 @@ class Introspector:
         self._flights: dict[bytes, asyncio.Future[_Answer]] = {}
         self._outage = Outage("identity/introspection", app=spec.app)
 
-    @property
-    def state(self) -> str:
-        """``ok``, or why the last question had no answer."""
-        return self._outage.reason or "ok"
+    async def check(self) -> None:
+        """Raise Unavailable if the last question had no answer; nothing is asked."""
+        self._outage.ensure()
 
     async def user(self, credential: Credential) -> Identity:
         """

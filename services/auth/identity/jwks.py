@@ -75,10 +75,9 @@ class Jwks:
         self._settled = asyncio.Event()  # Nothing is under way that a caller should wait for.
         self._settled.set()
 
-    @property
-    def state(self) -> str:
-        """``ok``, or why the keys are not read."""
-        return self._outage.reason or "ok"
+    async def check(self) -> None:
+        """Raise Unavailable if the last question had no answer; nothing is asked."""
+        self._outage.ensure()
 
     async def find(self, header: Header) -> VerifyingKey:
         """

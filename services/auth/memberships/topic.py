@@ -43,14 +43,18 @@ class MembershipTopic:
         self._group = group
         self._events = events
         self._memberships = memberships
-        self._retry = Retry("memberships")
+        self._retry = Retry()
         self._said: set[str] = set()
         self.counts: Counter[str] = Counter()
 
-    @property
-    def is_waiting(self) -> bool:
-        """Whether a backend is away."""
-        return self._retry.is_waiting
+    async def check(self) -> None:
+        """
+        See whether the topic is read, or waits.
+
+        Raises:
+            Unavailable: It waits; the cause says for which backend.
+        """
+        self._retry.ensure()
 
     async def run(self) -> None:
         """Read until cancelled."""

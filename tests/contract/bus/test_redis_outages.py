@@ -112,9 +112,7 @@ class TestOutage:
         assert before == [Interrupted()]
         assert new.epoch != old.epoch
         assert texts(deliveries) == ["after"]
-        for user in ({"client": "listener"}, {"host": "127.0.0.1"}):
-            told = [line["event"] for line in logged if line.items() >= user.items()]
-            assert told == ["backend.lost", "backend.found"]
+        assert [line["event"] for line in logged] == ["backend.lost", "backend.found"]
 
     async def test_restart_with_data(self, prefix: str) -> None:
         """With its data Redis keeps epochs and offsets, and what was missed is in the history."""

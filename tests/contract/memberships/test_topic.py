@@ -15,9 +15,10 @@ from libs.common.eventlog.records import NewRecord
 from libs.common.memberships.membership import Membership
 from libs.common.memberships.memory import MemoryMemberships
 from libs.common.memberships.port import Memberships
+from libs.common.web.health import OK, state_of
 from services.auth.memberships.topic import MembershipTopic
 from tests.support.deadline import DEADLINE
-from tests.support.ports.eventlogs import PATIENT, appended, create, until
+from tests.support.ports.eventlogs import PATIENT, appended, create
 from tests.support.ports.memberships import Breaking
 from tests.support.servers.process import eventually
 
@@ -124,9 +125,11 @@ class TestTopic:
         flaky.is_away = True
         async with reading(log, prefix, flaky) as reader:
             await appended(log, [record(prefix, "1/7/campaign:5")])
-            await until(lambda: reader.is_waiting)
+            while await state_of(reader.check) == OK:
+                await asyncio.sleep(0)
 
             flaky.is_away = False
 
             await belongs(memberships, ANN)
-            await until(lambda: not reader.is_waiting)
+            while await state_of(reader.check) != OK:
+                await asyncio.sleep(0)

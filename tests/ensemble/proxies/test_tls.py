@@ -156,7 +156,7 @@ class TestReplaced:
 
             await ann.expect_nothing_else()
             await bob.expect_nothing_else()
-            assert list(complaints(process)) == [("certificate.refused", "", "")], said(process)
+            assert list(complaints(process)) == [("certificate.refused", "")], said(process)
             (line,) = said(process, "certificate.refused")
             assert line["level"] == "error"
             assert line["reason"].startswith("server.certificate_key: ")

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
+from libs.common.web.health import state_of
 from services.auth.identity.bearer_tokens import BadToken
 from services.auth.identity.credentials import Credential
 from services.auth.identity.introspection import Introspector
@@ -111,7 +112,7 @@ class TestAnswers:
                 for _ in range(3):
                     with pytest.raises(ProviderUnavailable):
                         await introspector.user(TOKEN)
-                state = introspector.state
+                state = await state_of(introspector.check)
 
         assert {asked.path for asked in server.asked} == {"/ask"}
         assert state != "ok"
@@ -136,7 +137,7 @@ class TestAnswers:
             await server.come()
 
             assert await is_believed(introspector)
-            assert introspector.state == "ok"
+            assert await state_of(introspector.check) == "ok"
 
     async def test_cookies_are_nobodys(self, server: IdentityServer, times: Times) -> None:
         """What a server sets for one user is not sent for the next one."""

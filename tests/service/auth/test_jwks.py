@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from libs.common.retry import Backoff
+from libs.common.web.health import state_of
 from services.auth.identity.bearer_tokens import BadToken, Header
 from services.auth.identity.jwks import COOLDOWN, MAX_BODY, Jwks
 from services.auth.identity.provider import ProviderQuery, ProviderUnavailable
@@ -196,12 +197,12 @@ class TestFailing:
             async with reading(server, timer) as keys:
                 with pytest.raises(ProviderUnavailable):
                     await keys.find(K1)
-                state = keys.state
+                state = await state_of(keys.check)
                 server.answers(GOOD)
                 await server.heard(len(server.asked) + 1)
                 await keys.find(K1)
 
-                assert keys.state == "ok"
+                assert await state_of(keys.check) == "ok"
 
         assert state != "ok"
         assert {asked.path for asked in server.asked} == {"/jwks"}

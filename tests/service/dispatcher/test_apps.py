@@ -42,6 +42,9 @@ class ComingApps:
     def __init__(self, *apps: App) -> None:
         self.apps = apps
 
+    async def check(self) -> None:
+        """See `Apps.check`."""
+
     def adopt(self, apps: Iterable[App]) -> None:
         raise NotImplementedError
 

@@ -46,7 +46,7 @@ class TestBusAway:
             here.bus.is_away = True
             here.bus.interrupt()
             await until(lambda: here.bus.refusals > 3)
-            assert here.gateway.health() == {"bus": "away"}
+            assert not here.gateway.state().is_listening
 
             assert await other.subscribe("a") == {}
             await other.ask("b")
@@ -61,7 +61,7 @@ class TestBusAway:
                 ("news", "a"),
                 (SUCCEEDED, "b"),
             }
-            await until(lambda: here.gateway.health() == {"bus": "ok"})
+            await until(lambda: here.gateway.state().is_listening)
 
     async def test_departures(self) -> None:
         """
@@ -93,9 +93,9 @@ class TestBusAway:
             for _ in range(5):
                 here.bus.reads.clear()  # Else it may be back before anybody has seen that it was away.
                 here.bus.interrupt()
-                await until(lambda: here.gateway.health() == {"bus": "away"})
+                await until(lambda: not here.gateway.state().is_listening)
                 here.bus.reads.set()
-                await until(lambda: here.gateway.health() == {"bus": "ok"})
+                await until(lambda: here.gateway.state().is_listening)
             assert here.gateway.state().waiting <= 2
             here.roster.is_away = False
 

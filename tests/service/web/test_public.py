@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from ipaddress import ip_network
 from typing import Any
 
@@ -13,6 +14,7 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from libs.common.config.address import Address
+from libs.common.web.health import Dependency
 from libs.common.web.proxies import Proxies
 from libs.common.web.server import Schedule, Server, Service, caller_of
 from tests.support.deadline import DEADLINE
@@ -39,8 +41,8 @@ class Mirror:
         self.draining.set()
         await self.released.wait()
 
-    def health(self) -> dict[str, str]:
-        return {}
+    def dependencies(self) -> Iterable[Dependency]:
+        return []
 
     async def _answer(self, request: web.Request) -> web.Response:
         caller = caller_of(request)
@@ -130,12 +132,25 @@ class TestRoot:
 class TestUp:
     """``/up``: what load balancers before Laravel Reverb ask."""
 
-    async def test_up(self) -> None:
+    @pytest.mark.parametrize("path", ["/up", "/health/websocket"])
+    async def test_up(self, path: str) -> None:
         """
-        It answers as Reverb does.
+        It answers as Reverb does, and as applications write it that watch their push server.
         """
-        async with served() as public:
-            assert await public.ask("/up") == (200, '{"health":"OK"}', "application/json")
+        mirror = Mirror()
+        mirror.released.set()
+        async with served(mirror) as public:
+            status, text, kind = await public.ask(path)
+
+            said = json.loads(text)
+            said["timestamp"] = datetime.fromisoformat(said["timestamp"]).tzinfo
+            assert (status, kind) == (200, "application/json")
+            assert said == {
+                "health": "OK",
+                "status": "healthy",
+                "service": "mirror",
+                "timestamp": UTC,
+            }
 
     async def test_draining(self) -> None:
         """
@@ -147,7 +162,8 @@ class TestUp:
             async with asyncio.timeout(DEADLINE):
                 await mirror.draining.wait()
 
-            assert (await public.ask("/up"))[0] == 503
+            status, text, _ = await public.ask("/up")
+            assert (status, json.loads(text)["error"]) == (503, "draining")
             mirror.released.set()
 
 

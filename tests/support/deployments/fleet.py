@@ -149,12 +149,23 @@ class Fleet:
             await connection.close()
 
     @asynccontextmanager
-    async def running(self, *services: str, **variables: str) -> AsyncIterator[Program]:
-        """Run services in a process of their own, all four if none is named, with variables over the others."""
+    async def running(
+        self, *services: str, until: str = "ready", **variables: str
+    ) -> AsyncIterator[Program]:
+        """
+        Run services in a process of their own, all four if none is named.
+
+        Args:
+            services: Their names.
+            until: Which state it is waited for, see `Program.wait_for`.
+            variables: Over the others.
+        """
         log = self.directory / f"{'-'.join(services) or 'all'}-{secrets.token_hex(3)}.log"
         environ = self.environ | variables
         config = self.write_settings()
-        async with program(*services, config=config, log=log, environ=environ) as process:
+        async with program(
+            *services, config=config, log=log, environ=environ, until=until
+        ) as process:
             yield process
 
 
@@ -198,14 +209,10 @@ def said(process: Program, event: str = "") -> list[dict[str, Any]]:
     return [line for line in lines if event in {"", line["event"]}]
 
 
-def complaints(process: Program) -> Counter[tuple[str, str, str]]:
-    """Count a process's warnings and errors, by event, the backend that each is about, and whose trouble it is."""
+def complaints(process: Program) -> Counter[tuple[str, str]]:
+    """Count a process's warnings and errors, by event, and the backend that each is about."""
     return Counter(
-        (
-            line["event"],
-            line.get("backend", ""),
-            line.get("work") or line.get("client") or line.get("host") or "",
-        )
+        (line["event"], line.get("backend", ""))
         for line in said(process)
         if line["level"] in {"warning", "error"}
     )

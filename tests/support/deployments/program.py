@@ -54,18 +54,22 @@ class Program:
 
     async def wait_until_ready(self) -> None:
         """Wait until it says that it is ready; fails with its log if it ends or takes too long."""
+        await self.wait_for("ready")
+
+    async def wait_for(self, state: str) -> None:
+        """Wait until its health has a state, ``live``, ``started`` or ``ready``; fails likewise."""
         try:
             async with asyncio.timeout(DEADLINE), aiohttp.ClientSession() as http:
-                while not await self._is_ready(http):
+                while not await self._is(state, http):
                     if self.process.returncode is not None:
                         raise AssertionError(f"it ended: {self.log.read_text()[-2000:]}")
                     await asyncio.sleep(0.05)
         except TimeoutError:
-            raise AssertionError(f"not ready in time: {self.log.read_text()[-2000:]}") from None
+            raise AssertionError(f"not {state} in time: {self.log.read_text()[-2000:]}") from None
 
-    async def _is_ready(self, http: aiohttp.ClientSession) -> bool:
+    async def _is(self, state: str, http: aiohttp.ClientSession) -> bool:
         try:
-            async with http.get(f"{self.internal_url}/health/ready") as response:
+            async with http.get(f"{self.internal_url}/health/{state}") as response:
                 return response.status == 200
         except aiohttp.ClientConnectionError:
             return False
@@ -79,6 +83,7 @@ async def program(
     environ: Mapping[str, str] | None = None,
     host: str = "127.0.0.1",
     ports: tuple[int, int] | None = None,
+    until: str = "ready",
 ) -> AsyncIterator[Program]:
     """
     Run services in a process of their own, on loopback.
@@ -90,6 +95,7 @@ async def program(
         environ: Settings over those of the file.
         host: Where it listens.
         ports: Its public and its internal port; None: free ones.
+        until: Which state it is waited for, see `Program.wait_for`.
     """
     port, internal_port = ports or (free_port(), free_port())
     settings = {
@@ -110,7 +116,7 @@ async def program(
         )
     running = Program(process, log, host, port, internal_port)
     try:
-        await running.wait_until_ready()
+        await running.wait_for(until)
         yield running
     finally:
         if process.returncode is None:

@@ -48,7 +48,12 @@ class FaultyBus:
         self.followed: set[Channel] = set()
         self._listeners: list[MemoryListener] = []
 
-    def check(self) -> None:
+    async def check(self) -> None:
+        """See `Bus.check`."""
+        if self.is_away:
+            raise Unavailable("bus")
+
+    def ensure(self) -> None:
         """Fail if it is away."""
         if self.is_away:
             self.refusals += 1
@@ -56,7 +61,7 @@ class FaultyBus:
 
     def reachable(self, channels: Collection[Channel]) -> list[Channel]:
         """Leave out the channels it is away for; fail if it is for all."""
-        self.check()
+        self.ensure()
         left = [channel for channel in channels if channel not in self.away_for]
         self.refusals += len(left) < len(channels)
         if channels and not left:
@@ -65,12 +70,12 @@ class FaultyBus:
 
     async def publish(self, publications: Sequence[Publication]) -> list[Position]:
         """See `Bus.publish`."""
-        self.check()
+        self.ensure()
         return await self.inner.publish(publications)
 
     async def claim(self, app: str, token: str, digest: str) -> bool:
         """See `Bus.claim`."""
-        self.check()
+        self.ensure()
         return await self.inner.claim(app, token, digest)
 
     async def last(self, channels: Collection[Channel]) -> dict[Channel, Cached | None]:
@@ -81,12 +86,12 @@ class FaultyBus:
 
     async def whisper(self, channel: Channel, broadcast: Broadcast) -> None:
         """See `Bus.whisper`."""
-        self.check()
+        self.ensure()
         await self.inner.whisper(channel, broadcast)
 
     async def history(self, channel: Channel, after: Position, *, limit: int) -> History:
         """See `Bus.history`."""
-        self.check()
+        self.ensure()
         return await self.inner.history(channel, after, limit=limit)
 
     async def tops(self, channels: Collection[Channel]) -> dict[Channel, Position]:
@@ -181,6 +186,11 @@ class FaultyRoster:
     def _check(self, channels: Iterable[Channel] = ()) -> None:
         if self._is_away(channels):
             self.refusals += 1
+            raise Unavailable("roster")
+
+    async def check(self) -> None:
+        """See `Roster.check` and `Leases.check`."""
+        if self.is_away:
             raise Unavailable("roster")
 
     async def join(self, requests: Sequence[JoinRequest]) -> list[JoinAnswer]:

@@ -138,6 +138,10 @@ class Breaking:
             self.listened.set()
             yield listener
 
+    async def check(self) -> None:
+        """See `Memberships.check`."""
+        self._check()
+
     async def put(self, memberships: Collection[Membership]) -> int:
         """See `Memberships.put`."""
         self._check()

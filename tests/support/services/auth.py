@@ -97,6 +97,10 @@ class Client:
 class AwayApps(MemoryApps):
     """Apps that were never read."""
 
+    async def check(self) -> None:
+        """See `Apps.check`."""
+        raise Unavailable("apps")
+
     def all(self) -> tuple[App, ...]:
         raise Unavailable("apps")
 

@@ -75,6 +75,9 @@ class FaultyBus:
         self.applied = 0
         self._faults = faults
 
+    async def check(self) -> None:
+        """See `Bus.check`."""
+
     async def publish(self, publications: Sequence[Publication]) -> list[Position]:
         """See `Bus.publish`."""
         try:
@@ -131,6 +134,9 @@ class FaultyEventLog:
         self.inner = MemoryEventLog(batch=10, max_record=max_record)
         self._faults = faults
 
+    async def check(self) -> None:
+        """See `EventLog.check`."""
+
     async def append(self, records: Sequence[NewRecord]) -> None:
         """See `EventLog.append`."""
         self._faults.check("append", "events")
@@ -186,6 +192,9 @@ class FaultyRates:
         self.taken: list[tuple[Act, float, int]] = []
         self._inner = MemoryRates(lambda: self.now)
         self._faults = faults
+
+    async def check(self) -> None:
+        """See `Rates.check`."""
 
     async def take(self, act: Act, *, rate: float, cost: int = 1) -> float:
         """See `Rates.take`."""

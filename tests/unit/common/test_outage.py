@@ -128,3 +128,50 @@ class TestReason:
 
     def test_without_a_cause(self) -> None:
         assert reason_of(Unavailable("bus")) == "the bus backend is unavailable"
+
+
+class TestUsers:
+    """A backend with several users is away for the process while it is for one of them."""
+
+    def test_two_lines(self, outage: Outage, clock: Clock) -> None:
+        """The first that finds it away tells, with its own reason, and the last to whom it is back."""
+        with capture_logs() as logs:
+            outage.lost("refused", by="listener")
+            outage.lost("no memory", by="server:1")
+            outage.found(by="listener")
+            clock.now += 1.5
+            still = outage.is_away, outage.reason
+            outage.found(by="server:1")
+
+        assert still == (True, "no memory")
+        assert not outage.is_away
+        assert [(line["event"], line["reason"]) for line in logs] == [
+            ("backend.lost", "refused"),
+            ("backend.found", "no memory"),
+        ]
+        assert (logs[0]["by"], logs[1]["seconds"]) == ("listener", 1.5)
+
+    def test_reasons(self, outage: Outage) -> None:
+        """Operators read each reason once."""
+        for user, reason in (("a", "refused"), ("b", "refused"), ("c", "reset")):
+            outage.lost(reason, by=user)
+
+        assert outage.reason == "refused; reset"
+
+    def test_somebody_else(self, outage: Outage) -> None:
+        """That it answers one user says nothing of another."""
+        outage.lost("refused", by="a")
+        outage.found(by="b")
+        outage.found()
+
+        assert outage.is_away
+
+    def test_ensure(self, outage: Outage) -> None:
+        """Whoever cannot go on without it says why."""
+        outage.ensure()
+        outage.lost("refused", by="a")
+
+        with pytest.raises(Unavailable) as caught:
+            outage.ensure()
+
+        assert (caught.value.backend, reason_of(caught.value)) == ("bus", "refused")

@@ -71,12 +71,16 @@ class KafkaClients:
         url: ``kafka://host:port,host:port``.
         settings: Everything else.
 
+    Attributes:
+        outage: Whether Kafka is away, or refuses what is asked, as far as they can tell.
+
     Raises:
         Misconfigured: The URL cannot work, or a file of certificates cannot be read.
     """
 
     def __init__(self, url: Url, settings: KafkaSettings) -> None:
         self.settings = settings
+        self.outage = Outage("events")
         tls = _tls(settings) if settings.tls else None
         self._common = _connection(settings, servers(url.reveal()), tls)
         if settings.sasl_mechanism == "PLAIN" and tls is None:
@@ -129,28 +133,30 @@ class Link:
     Whether Kafka is there, as far as one client can tell.
 
     Args:
-        facts: What the log shall say about the client.
+        outage: The same as far as all of this process can.
+        by: The client, as the outage knows it.
 
     Attributes:
         error: The last failure; None: Kafka is there.
-        outage: The same for the log and for operators.
     """
 
-    def __init__(self, **facts: str) -> None:
+    def __init__(self, outage: Outage, by: str) -> None:
         self.error: BaseException | None = None
-        self.outage = Outage("events", **facts)
+        self._outage = outage
+        self._by = by
 
     def lost(self, error: BaseException) -> None:
         """Note that it is away, and why."""
         self.error = error
-        self.outage.lost("; ".join(filter(None, [_reason(error), _complaints.last])))
+        reason = "; ".join(filter(None, [reason_of(error), _complaints.last]))
+        self._outage.lost(reason, by=self._by)
 
     def found(self) -> None:
         """Note that it answers."""
         if self.error is not None:
             _complaints.last = ""  # It explains no later outage.
         self.error = None
-        self.outage.found()
+        self._outage.found(by=self._by)
 
 
 async def close_consumer(consumer: AIOKafkaConsumer, *, timeout: float) -> None:
@@ -246,8 +252,9 @@ def _tls(settings: KafkaSettings) -> ssl.SSLContext:
     return context
 
 
-def _reason(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+def reason_of(error: BaseException) -> str:
+    """Say in one line what went wrong with Kafka."""
+    return ": ".join(filter(None, [type(error).__name__, str(error)]))
 
 
 def _milliseconds(seconds: float) -> int:

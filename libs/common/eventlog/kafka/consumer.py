@@ -17,7 +17,13 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from libs.common.errors import Unavailable
-from libs.common.eventlog.kafka.clients import TROUBLE, KafkaClients, Link, close_consumer
+from libs.common.eventlog.kafka.clients import (
+    TROUBLE,
+    KafkaClients,
+    Link,
+    close_consumer,
+    reason_of,
+)
 from libs.common.eventlog.kafka.handover import Handover
 from libs.common.eventlog.kafka.liveness import Liveness, Reading
 from libs.common.eventlog.kafka.pump import Pump, Unreadable
@@ -64,7 +70,7 @@ class KafkaConsumer:
         self._group = group
         self._handover = Handover()
         self._pump = Pump(self._handover, batch=clients.settings.batch)
-        self._link = Link(client="consumer", group=group)
+        self._link = Link(clients.outage, f"consumer {group}")
         self._backoff = Backoff(FIRST_DELAY, LONGEST_DELAY)
         self._missing: frozenset[str] = frozenset()
         self._client: AIOKafkaConsumer | None = None
@@ -90,7 +96,7 @@ class KafkaConsumer:
     def trouble(self) -> str:
         """What is wrong with Kafka; empty if nothing is."""
         error = self._link.error
-        return f"{type(error).__name__}: {error}" if error else ""
+        return reason_of(error) if error else ""
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Self]:

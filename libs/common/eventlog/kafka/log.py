@@ -44,6 +44,11 @@ class KafkaEventLog:
     async def __aexit__(self, *_: object) -> None:
         await self.producer.close()
 
+    async def check(self) -> None:
+        """See `EventLog.check`; consumers of this log count too."""
+        await self.producer.check()
+        self._clients.outage.ensure()
+
     async def append(self, records: Sequence[NewRecord]) -> None:
         """See `EventLog.append`."""
         if any(size_of(record) > self._settings.max_record for record in records):

@@ -7,7 +7,7 @@ failed to deliver, or delivers nothing any more, is thrown away with all that is
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
@@ -20,10 +20,17 @@ from aiokafka.errors import (
 )
 
 from libs.common.errors import Unavailable
-from libs.common.eventlog.kafka.clients import TROUBLE, KafkaClients, Link, discard_producer
+from libs.common.eventlog.kafka.clients import (
+    TROUBLE,
+    KafkaClients,
+    Link,
+    discard_producer,
+    reason_of,
+)
 from libs.common.eventlog.records import NewRecord, RecordTooLarge
 from libs.common.retry import Backoff
 
+CHECK_TIMEOUT = 3.0  # Seconds that brokers have to answer an operator's question.
 LONGEST_DELAY = 1.0  # Seconds between attempts to start.
 
 # These say something of a topic, and nothing of Kafka or of the producer.
@@ -44,13 +51,14 @@ class KafkaProducer:
 
     def __init__(self, clients: KafkaClients) -> None:
         self._clients = clients
-        self._link = Link(client="producer")
+        self._link = Link(clients.outage, "producer")
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
         self._start_error: BaseException | None = None
         self._next_start_at = 0.0
         self._backoff = Backoff(longest=LONGEST_DELAY)
         self._delivered_at = 0.0
+        self._refusing: set[str] = set()  # Topics; bounded by those that apps and settings name.
         self.restarts = 0
 
     async def append(self, records: Sequence[NewRecord]) -> None:
@@ -63,6 +71,7 @@ class KafkaProducer:
         except MessageSizeTooLargeError as error:
             raise RecordTooLarge from error
         except _ABOUT_A_TOPIC as error:
+            self._refused(records, error)
             raise Unavailable("events") from error
         except TROUBLE as error:
             self._link.lost(error)
@@ -71,6 +80,33 @@ class KafkaProducer:
             raise Unavailable("events") from error
         self._delivered_at = _now()
         self._link.found()
+        if self._refusing:
+            self._taken({record.topic for record in records})
+
+    async def check(self) -> None:
+        """Ask the brokers what they know of the topics.  See `EventLog.check`."""
+        try:
+            async with asyncio.timeout(CHECK_TIMEOUT):
+                client = (await self._started()).client
+                if not await client.force_metadata_update():
+                    raise KafkaConnectionError("no broker answers")
+        except TROUBLE as error:
+            self._link.lost(error)
+            raise Unavailable("events") from error
+        self._link.found()
+        there = {topic for topic in self._refusing if client.cluster.partitions_for_topic(topic)}
+        self._taken(there)
+
+    def _refused(self, records: Sequence[NewRecord], error: KafkaError) -> None:
+        """Note that one of the records' topics cannot be appended to; which one is not told."""
+        for topic in {record.topic for record in records}:
+            self._refusing.add(topic)
+            self._clients.outage.lost(f"{topic}: {reason_of(error)}", by=f"topic {topic}")
+
+    def _taken(self, topics: Collection[str]) -> None:
+        for topic in self._refusing.intersection(topics):
+            self._refusing.discard(topic)
+            self._clients.outage.found(by=f"topic {topic}")
 
     async def close(self) -> None:
         """Close the connections; what is being appended fails."""

@@ -33,6 +33,9 @@ class Distant:
         self._listener: CommandListener | None = None
         self._held: list[Command] = []
 
+    async def check(self) -> None:
+        """See `Control.check`."""
+
     async def send(self, command: Command) -> None:
         """See `Control.send`."""
         await self._inner.send(command)

@@ -286,7 +286,7 @@ class TestRepair:
             async with asyncio.timeout(DEADLINE):
                 await asked.wait()
             await client.expect_nothing_else()
-            await until(lambda: here.gateway.health() == {"bus": "away"})
+            await until(lambda: not here.gateway.state().is_listening)
 
             monkeypatch.undo()
 

@@ -52,6 +52,9 @@ class Interrupted:
         self.listen = self._inner.listen
         self.is_away: Callable[[], bool] = lambda: False
 
+    async def check(self) -> None:
+        raise NotImplementedError
+
     async def send(self, command: Command) -> None:
         """See `Control.send`."""
         if self.is_away():

@@ -38,6 +38,9 @@ class Script(Control):
         self.timeouts: list[float] = []
         self.is_over = asyncio.Event()
 
+    async def check(self) -> None:
+        raise NotImplementedError
+
     async def send(self, command: Command) -> None:
         raise NotImplementedError
 

@@ -24,6 +24,9 @@ class Rates:
         self.asked: list[tuple[Act, float, int]] = []
         self._inner = MemoryRates(lambda: 1000.0)
 
+    async def check(self) -> None:
+        raise NotImplementedError
+
     async def take(self, act: Act, *, rate: float, cost: int = 1) -> float:
         """See `Rates.take`."""
         self.asked.append((act, rate, cost))

@@ -11,6 +11,7 @@ from libs.common.config.secret import Secret
 from libs.common.errors import Misconfigured
 from libs.common.eventlog.kafka.clients import KafkaClients, Link
 from libs.common.eventlog.kafka.settings import KafkaSettings
+from libs.common.outage import Outage
 
 URL = Url("kafka://localhost:1")
 
@@ -60,12 +61,12 @@ class TestLink:
     @pytest.fixture(autouse=True)
     def forgotten(self) -> None:
         """Let an outage end, so that nothing is remembered of tests before this one."""
-        link = Link()
+        link = Link(Outage("events"), "producer")
         link.lost(OSError())
         link.found()
 
     def test_said_once(self) -> None:
-        link = Link(client="producer")
+        link = Link(Outage("events"), "producer")
 
         with capture_logs() as logs:
             link.found()
@@ -78,7 +79,7 @@ class TestLink:
         assert [entry["event"] for entry in logs] == ["backend.lost", "backend.found"]
         assert {entry["backend"] for entry in logs} == {"events"}
         assert logs[0]["reason"] == "OSError: attempt 0"
-        assert logs[0]["client"] == "producer"
+        assert logs[0]["by"] == "producer"
         assert last == "attempt 2"
         assert link.error is None
 
@@ -88,7 +89,7 @@ class TestLink:
         logging.getLogger("aiokafka.client").error("Unable connect to %s", "broker:1")
 
         with capture_logs() as logs:
-            Link().lost(OSError())
+            Link(Outage("events"), "producer").lost(OSError())
 
-        assert logs[0]["reason"] == "OSError: ; Unable connect to broker:1"
+        assert logs[0]["reason"] == "OSError; Unable connect to broker:1"
         assert not logging.getLogger("aiokafka").propagate

@@ -1,0 +1,32 @@
+"""Commands: the words that a server of Redis is sent."""
+
+from collections.abc import Sequence
+
+import hiredis
+
+Word = str | bytes | int | float
+Words = tuple[Word, ...]
+
+
+def packed(commands: Sequence[Words]) -> bytes:
+    """Write commands as the server reads them."""
+    # The stub wants tuples of one word.
+    return b"".join([hiredis.pack_command(words) for words in commands])  # type: ignore[arg-type]
+
+
+def name_of(command: Words) -> Word:
+    """Name a command, so that all calls that need the same have one name: scripts by digest."""
+    return command[1] if command[0] == "EVALSHA" else command[0]
+
+
+def probe(key: str) -> Words:
+    """
+    Write the command that asks a server whether it can be used: whether it may be written to.
+
+    Args:
+        key: One of the deployment's, for this alone; it expires.
+    """
+    return ("SET", key, "", "EX", 60)
+
+
+PROBE = name_of(probe(""))

@@ -1,0 +1,84 @@
+"""
+What a server refuses, and whether it still does.
+
+A server that answers may be of no use all the same: without memory, a replica, without the
+permission.  Such an answer is an outage, and it lasts until what was refused is done again: that
+the server still answers other questions says nothing.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from redis.exceptions import (
+    AskError,
+    MovedError,
+    NoPermissionError,
+    NoScriptError,
+    ResponseError,
+    TryAgainError,
+)
+
+from libs.common.redis.commands import PROBE, Word, Words, name_of
+
+# Said the server, and did nothing: a call is repeated, or sent elsewhere.
+UNTOUCHED = (NoScriptError, MovedError, AskError)
+_PASSING = (*UNTOUCHED, TryAgainError)
+
+
+class Refusals:
+    """
+    The commands that a server refuses.
+
+    Most refusals are meant for all that need the same: one command that was refused and now is done
+    shows that they are over.  A permission is one command's.
+    """
+
+    def __init__(self) -> None:
+        self._general: dict[Word, str] = {}  # What the server said, by the command's name.
+        self._forbidden: dict[Word, str] = {}
+
+    def __bool__(self) -> bool:
+        """Whether something is refused, as far as is known."""
+        return bool(self._general or self._forbidden)
+
+    @property
+    def reason(self) -> str:
+        """What the server said of the command that it refused first; empty: it refuses none."""
+        return next(iter((self._general | self._forbidden).values()), "")
+
+    def note(self, commands: Iterable[Words], replies: Iterable[Any]) -> None:
+        """Note what a server answered to commands, in their order."""
+        for command, reply in zip(commands, replies, strict=True):
+            if isinstance(reply, ResponseError):
+                self._refused(command, reply)
+            elif self:
+                self._done(command)
+
+    def _refused(self, command: Words, error: ResponseError) -> None:
+        if isinstance(error, _PASSING) or is_missing(error):
+            return
+        kind = self._forbidden if isinstance(error, NoPermissionError) else self._general
+        kind[name_of(command)] = said(error)
+
+    def _done(self, command: Words) -> None:
+        name = name_of(command)
+        self._forbidden.pop(name, None)
+        if name in self._general or name == PROBE:
+            self._general.clear()
+
+    def forget(self) -> None:
+        """Begin anew: the server was away, and may be another."""
+        self._general.clear()
+        self._forbidden.clear()
+
+
+def said(error: Exception) -> str:
+    """Return what a server answered, with the code that redis-py takes off."""
+    code = getattr(error, "status_code", None)
+    text = str(error)
+    return f"{code} {text}" if code and not text.startswith(code) else text
+
+
+def is_missing(reply: Any) -> bool:
+    """Whether the reply to a call says that there is no such key."""
+    return isinstance(reply, ResponseError) and "no such key" in str(reply)
