@@ -56,7 +56,7 @@ class RedisControl:
 
     async def check(self) -> None:
         """See `Control.check`."""
-        await self._connection.check([self._probe])
+        await self._connection.check([self._probe], needs_memory=False)
 
     async def send(self, command: Command) -> None:
         """See `Control.send`."""

@@ -27,7 +27,7 @@ class RedisRates:
 
     async def check(self) -> None:
         """See `Rates.check`."""
-        await self._connection.check(self._keys.probes("rates"))
+        await self._connection.check(self._keys.probes("rates"), needs_memory=False)
 
     async def take(self, act: Act, *, rate: float, cost: int = 1) -> float:
         """See `Rates.take`."""

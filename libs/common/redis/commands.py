@@ -17,16 +17,3 @@ def packed(commands: Sequence[Words]) -> bytes:
 def name_of(command: Words) -> Word:
     """Name a command, so that all calls that need the same have one name: scripts by digest."""
     return command[1] if command[0] == "EVALSHA" else command[0]
-
-
-def probe(key: str) -> Words:
-    """
-    Write the command that asks a server whether it can be used: whether it may be written to.
-
-    Args:
-        key: One of the deployment's, for this alone; it expires.
-    """
-    return ("SET", key, "", "EX", 60)
-
-
-PROBE = name_of(probe(""))

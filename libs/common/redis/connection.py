@@ -30,10 +30,10 @@ from libs.common.config.address import Url
 from libs.common.errors import Unavailable
 from libs.common.outage import Outage
 from libs.common.redis.address import Layout, parse
-from libs.common.redis.commands import Words, probe
+from libs.common.redis.commands import Words
 from libs.common.redis.node import TROUBLE, Node, check_authority, reason
 from libs.common.redis.refusals import UNTOUCHED
-from libs.common.redis.scripts import Call
+from libs.common.redis.scripts import PROBE, PROBE_WITHOUT_MEMORY, Call
 from libs.common.redis.topology import Cluster, OneServer, Servers
 
 ATTEMPTS = 5  # To know the script, be referred, know the script there, and once more.
@@ -144,11 +144,13 @@ class RedisConnection:
                 self._redirect(errand)
         return [self._translated(errand.reply) for errand in errands]
 
-    async def check(self, keys: Sequence[str]) -> None:
+    async def check(self, keys: Sequence[str], *, needs_memory: bool = True) -> None:
         """
         Ask each server that has one of these keys whether it can be used.
 
-        One key of each is written, and expires.
+        Args:
+            keys: For this alone; one of each server is written, and expires.
+            needs_memory: Whether one without memory left is of no use to the port.
 
         Raises:
             Unavailable: One cannot be; or it refused what was asked before and has not done it
@@ -160,9 +162,11 @@ class RedisConnection:
         except TROUBLE as error:
             self.outage.lost(reason(error), by="servers")
             raise Unavailable(self._backend) from error
-        calls = [Call(key, probe(key)) for key in by_node.values()]
-        raise_first(await self.ask_all(calls), backend=self._backend)
+        script = PROBE if needs_memory else PROBE_WITHOUT_MEMORY
+        calls = [script.call([key]) for key in by_node.values()]
+        replies = await self.ask_all(calls)
         self.outage.ensure()
+        raise_first(replies, backend=self._backend)
 
     async def dedicated(self) -> Connection:
         """
@@ -237,7 +241,7 @@ class RedisConnection:
         if not isinstance(reply, Exception) or not _is_trouble(reply):
             return reply
         error = Unavailable(self._backend)
-        error.__cause__ = reply
+        error.__cause__ = reply if reason(reply) == str(reply) else RedisError(reason(reply))
         return error
 
 

@@ -24,6 +24,7 @@ from libs.common.outage import Outage, reason_of
 from libs.common.redis.address import RedisAddress
 from libs.common.redis.commands import Words, packed
 from libs.common.redis.refusals import Refusals, said
+from libs.common.redis.scripts import PROBE
 
 CONNECT_TIMEOUT = 3.0  # Seconds.
 REPLY_TIMEOUT = 5.0  # Seconds, for writing a pipeline and again for all its replies.
@@ -52,7 +53,7 @@ class Node:
         self._free = asyncio.Semaphore(POOL_SIZE)
         self._outage = outage
         self._name = name
-        self._refusals = Refusals()
+        self._refusals = Refusals(PROBE.digest)
 
     async def exchange(self, commands: Sequence[Words]) -> list[Any]:
         """

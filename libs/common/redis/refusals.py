@@ -18,7 +18,7 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from libs.common.redis.commands import PROBE, Word, Words, name_of
+from libs.common.redis.commands import Word, Words, name_of
 
 # Said the server, and did nothing: a call is repeated, or sent elsewhere.
 UNTOUCHED = (NoScriptError, MovedError, AskError)
@@ -31,9 +31,13 @@ class Refusals:
 
     Most refusals are meant for all that need the same: one command that was refused and now is done
     shows that they are over.  A permission is one command's.
+
+    Args:
+        probe: Names the command that asks a server whether it can be used; done, it shows the same.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, probe: Word) -> None:
+        self._probe = probe
         self._general: dict[Word, str] = {}  # What the server said, by the command's name.
         self._forbidden: dict[Word, str] = {}
 
@@ -63,7 +67,7 @@ class Refusals:
     def _done(self, command: Words) -> None:
         name = name_of(command)
         self._forbidden.pop(name, None)
-        if name in self._general or name == PROBE:
+        if name in self._general or name == self._probe:
             self._general.clear()
 
     def forget(self) -> None:

@@ -67,3 +67,7 @@ def milliseconds(seconds: float) -> int:
 
 def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8")
+
+
+PROBE = Script.read(Path(__file__).parent / "probe.lua")
+PROBE_WITHOUT_MEMORY = Script.joined(Path(__file__).parent / "probe.lua", flags="allow-oom")

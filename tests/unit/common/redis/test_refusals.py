@@ -14,13 +14,13 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from libs.common.redis.commands import Words, probe
+from libs.common.redis.commands import Words
 from libs.common.redis.refusals import Refusals, is_missing, said
 
 PUBLISH: Words = ("EVALSHA", "a1", 1, "key")
 REPORT: Words = ("EVALSHA", "b2", 1, "key")
 READ: Words = ("GET", "key")
-PROBE = probe("key")
+PROBE: Words = ("EVALSHA", "probe", 1, "key")
 FULL = OutOfMemoryError("command not allowed when used memory > 'maxmemory'.", status_code="OOM")
 FORBIDDEN = NoPermissionError("User u has no permissions", status_code="NOPERM")
 REPLICA = ReadOnlyError("You can't write against a read only replica.", status_code="READONLY")
@@ -28,7 +28,7 @@ REPLICA = ReadOnlyError("You can't write against a read only replica.", status_c
 
 def noted(*exchanges: tuple[Words, Any]) -> Refusals:
     """Return what is refused after one exchange after the other."""
-    refusals = Refusals()
+    refusals = Refusals("probe")
     for command, reply in exchanges:
         refusals.note([command], [reply])
     return refusals
@@ -100,7 +100,7 @@ class TestRefusals:
 
     def test_together(self) -> None:
         """Replies belong to commands by their order."""
-        refusals = Refusals()
+        refusals = Refusals("probe")
         refusals.note([READ, PUBLISH, READ], [b"value", FULL, None])
 
         assert refusals.reason == said(FULL)

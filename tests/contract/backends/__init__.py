@@ -1,0 +1,1 @@
+"""All ports at once, on servers that are broken in every way."""
