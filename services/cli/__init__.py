@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from libs.common.errors import Misconfigured
+from libs.common.telemetry import logs
 from services import settings
 from services.cli import apps, check, explain, migrate, publish, run, token, trial
 
@@ -49,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
+    logs.configure_command()
     arguments = parser().parse_args(argv)
     try:
         loaded = settings.load(path=arguments.config, environ=os.environ)

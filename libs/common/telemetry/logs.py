@@ -2,15 +2,27 @@
 Logs: one wide line per unit of work, for machines or for people, on standard error.
 
 Context that is bound with ``bound_contextvars`` is on every line; everything of other libraries
-goes the same way.
+goes the same way, and so does what Python itself writes there.  No line waits for its reader
+(`line_writer`), and all are held to a pace (`pacer`).
 """
 
+import atexit
+import io
 import logging
+import os
 import sys
+from contextlib import suppress
+from typing import Any, TextIO
 
 import structlog
 
+from libs.common.telemetry import uncaught
+from libs.common.telemetry.line_writer import LineWriter, Notice
+from libs.common.telemetry.pacer import Pacer
+from libs.common.telemetry.pacing import HeldBack
 from libs.common.telemetry.settings import LogSettings
+
+END_TIMEOUT = 1.0  # Seconds that the reader has at the end for what waits.
 
 
 class MalformedRequests(logging.Filter):
@@ -27,34 +39,112 @@ class MalformedRequests(logging.Filter):
         return not type(error).__module__.startswith("aiohttp.http_exceptions")
 
 
+class ForeignLines(logging.StreamHandler[TextIO]):
+    """Writes what other libraries log, unless it comes too fast."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        with suppress(structlog.DropEvent):
+            super().emit(record)
+
+
+class _Lines:
+    """
+    The end of structlog's chain: writes finished lines.
+
+    Not its `WriteLogger`, whose lock the garbage collector may run into a second time.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._write = stream.write
+
+    def write(self, line: str) -> None:
+        self._write(f"{line}\n")
+
+    debug = info = warning = error = critical = write
+
+
 def configure(settings: LogSettings) -> None:
-    """Set up the process's logs; may be called again."""
+    """Set up the process's logs, for as long as it lives; may be called again."""
     level = logging.getLevelNamesMapping()[settings.level.upper()]
-    is_terminal = sys.stderr.isatty()
-    as_columns = settings.format == "console" or (settings.format == "auto" and is_terminal)
     shared: list[structlog.types.Processor] = [
-        structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    if as_columns:
-        last: list[structlog.types.Processor] = [structlog.dev.ConsoleRenderer(colors=is_terminal)]
-    else:
-        last = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    last = _form(settings)
+    # What the log says of itself is neither paced nor left out.
+    own = structlog.wrap_logger(structlog.testing.ReturnLogger(), processors=[*shared, *last])
+    stream = _standard_error(lambda lines: _dropped(own, lines))
+    pacer = _pacer(own, stream)
+    shared = [pacer, structlog.contextvars.merge_contextvars, *shared]
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=lambda *_: _Lines(stream),
         cache_logger_on_first_use=False,
     )
-    _adopt(shared, last, level)
+    _adopt(stream, shared, last, level=level)
+
+
+def configure_command() -> None:
+    """Set up the logs of a command: to standard error too, as standard output is for answers."""
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+
+
+def _form(settings: LogSettings) -> list[structlog.types.Processor]:
+    is_terminal = sys.stderr is not None and sys.stderr.isatty()
+    as_columns = settings.format == "console" or (settings.format == "auto" and is_terminal)
+    if as_columns:
+        return [structlog.dev.ConsoleRenderer(colors=is_terminal)]
+    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+
+
+def _standard_error(notice: Notice) -> TextIO:
+    """Take the place of standard error, once, by what does not wait for its reader."""
+    writer = getattr(sys.stderr, "buffer", None)
+    if isinstance(writer, LineWriter):
+        writer.notice = notice
+        return sys.stderr
+    try:
+        # Python has none where the descriptor was closed before it began.
+        descriptor = sys.stderr.fileno() if sys.stderr else os.open(os.devnull, os.O_WRONLY)
+    except io.UnsupportedOperation:  # A text in memory takes all at once.
+        return sys.stderr
+    writer = LineWriter(descriptor, notice)
+    os.register_at_fork(after_in_child=writer.restart)
+    atexit.register(writer.drain, END_TIMEOUT)
+    sys.stderr = io.TextIOWrapper(
+        writer, encoding="utf-8", errors="backslashreplace", line_buffering=True
+    )
+    uncaught.adopt()
+    return sys.stderr
+
+
+def _dropped(own: Any, lines: int) -> str:
+    return f"{own.warning('log.dropped', lines=lines)}\n"
+
+
+def _pacer(own: Any, stream: TextIO) -> Pacer:
+    def say(held: HeldBack) -> None:
+        by = {"by": held.by} if held.by else {}
+        line = own.warning("log.held_back", name=held.name, lines=held.lines, **by)
+        stream.write(f"{line}\n")
+
+    pacer = Pacer(say)
+    os.register_at_fork(after_in_child=pacer.restart)
+    atexit.register(pacer.say_rest)  # Before the writer is drained: the last one is called first.
+    return pacer
 
 
 def _adopt(
-    shared: list[structlog.types.Processor], last: list[structlog.types.Processor], level: int
+    stream: TextIO,
+    shared: list[structlog.types.Processor],
+    last: list[structlog.types.Processor],
+    *,
+    level: int,
 ) -> None:
     """Write what other libraries log in the same form; of them only warnings and worse."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = ForeignLines(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

@@ -74,6 +74,21 @@ class TestPostgres:
         assert (await explained(file, capsys, "private-campaign.5"))[0] == 0
         assert (await explained(file, capsys, "private-campaign.6"))[0] == 1
 
+    async def test_failing_query(
+        self, database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """What is logged on the way goes to standard error, as standard output is for the answer."""
+        file = tmp_path / "fanfare.toml"
+        file.write_text(SETTINGS.format(url=database_url) + QUERY)
+        argv = ["explain", "--config", str(file), "--user", "7", "--channel", "private-campaign.5"]
+
+        status = await asyncio.to_thread(main, argv)
+
+        output, complaint = capsys.readouterr()
+        assert status == 1
+        assert "query_failed" not in output
+        assert "memberships.query_failed" in complaint
+
     async def test_not_migrated(
         self, database_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

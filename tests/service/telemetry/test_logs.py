@@ -2,7 +2,9 @@
 
 import asyncio
 import io
+import json
 import logging
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -13,24 +15,28 @@ from libs.common.telemetry import logs
 from libs.common.telemetry.settings import LogSettings
 from libs.common.web.server import Server
 from tests.support.deadline import DEADLINE
+from tests.support.fakes.logs import Logs, events
 
 LOOPBACK = Address("127.0.0.1", 0)
 
 
 @pytest.fixture
-def written() -> Iterator[io.StringIO]:
+def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     """Configure the logs as the program does, yield what is written, and put all back."""
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
-    logs.configure(LogSettings(format="json"))
-    (handler,) = root.handlers
-    assert isinstance(handler, logging.StreamHandler)
     stream = io.StringIO()
-    handler.setStream(stream)
+    monkeypatch.setattr(sys, "stderr", stream)
+    logs.configure(LogSettings(format="json"))
     yield stream
     structlog.reset_defaults()
     root.handlers = handlers
     root.setLevel(level)
+
+
+def lines(written: io.StringIO) -> Logs:
+    """Read what was written."""
+    return [json.loads(line) for line in written.getvalue().splitlines()]
 
 
 @pytest.mark.parametrize(
@@ -67,3 +73,50 @@ def test_faults_are_kept(written: io.StringIO) -> None:
     logging.getLogger("aiohttp.server").error("a handler failed", exc_info=RuntimeError("ours"))
 
     assert "ours" in written.getvalue()
+
+
+class TestPace:
+    """Whoever writes is held to it."""
+
+    def test_our_own(self, written: io.StringIO) -> None:
+        """
+        Of many lines at once few are written, what they are paced by is not, and others are not held back.
+        """
+        log = structlog.get_logger()
+        for _ in range(1000):
+            log.info("event.unrouted", type="order.created", pace_by="order.created")
+            log.info("request.refused")
+        log.info("process.stopped")
+
+        here = lines(written)
+
+        (unrouted,) = events(here, "event.unrouted")
+        assert unrouted["type"] == "order.created"
+        assert "pace_by" not in unrouted
+        assert len(events(here, "request.refused")) < 500
+        assert events(here, "process.stopped")
+
+    def test_others(self, written: io.StringIO) -> None:
+        """
+        Lines of other libraries go by the name of their logger, whatever they say.
+        """
+        for number in range(1000):
+            logging.getLogger("noisy").error("failed %d times", number)
+        logging.getLogger("quiet").error("failed once")
+
+        said = [line["event"] for line in lines(written)]
+
+        assert "failed 0 times" in said
+        assert "failed once" in said
+        assert len(said) < 500
+
+    def test_below_level(self, written: io.StringIO) -> None:
+        """
+        What is below the level is not counted either.
+        """
+        log = structlog.get_logger()
+        for _ in range(1000):
+            log.debug("request.refused")
+        log.info("request.refused")
+
+        assert [line["event"] for line in lines(written)] == ["request.refused"]

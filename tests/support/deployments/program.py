@@ -84,6 +84,7 @@ async def program(
     host: str = "127.0.0.1",
     ports: tuple[int, int] | None = None,
     until: str = "ready",
+    stderr: int | None = None,
 ) -> AsyncIterator[Program]:
     """
     Run services in a process of their own, on loopback.
@@ -96,6 +97,7 @@ async def program(
         host: Where it listens.
         ports: Its public and its internal port; None: free ones.
         until: Which state it is waited for, see `Program.wait_for`.
+        stderr: The descriptor of its standard error; None: that goes to ``log`` too.
     """
     port, internal_port = ports or (free_port(), free_port())
     settings = {
@@ -112,7 +114,7 @@ async def program(
             cwd=ROOT,
             env={**os.environ, **settings},
             stdout=output,
-            stderr=output,
+            stderr=output if stderr is None else stderr,
         )
     running = Program(process, log, host, port, internal_port)
     try:
