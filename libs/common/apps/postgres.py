@@ -86,9 +86,10 @@ class PostgresApps:
 
     async def check(self) -> None:
         """See `Apps.check`; the database must be migrated as far as this release knows."""
-        async with self._connection.acquired() as connection:
-            await connection.fetch(f"{QUERY} LIMIT 0")
-            await check_migrated(connection)
+        with suppress(Unavailable):
+            async with self._connection.acquired() as connection:
+                await connection.fetch(f"{QUERY} LIMIT 0")
+                await check_migrated(connection)
         self._connection.outage.ensure()
         self._known()
 

@@ -10,7 +10,7 @@ arrives.
 import asyncio
 import time
 from collections.abc import AsyncIterator, Collection, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import msgspec
@@ -94,12 +94,13 @@ class PostgresMemberships:
 
     async def check(self) -> None:
         """See `Memberships.check`."""
-        async with self._connection.acquired() as connection:
-            await connection.fetch(_THOSE, [], [], [])
-            await check_migrated(connection)
-        if self._connection.outage.is_away:  # What was refused may be done again by now.
-            async with self._turn(), self._connection.acquired(by="writer") as connection:
-                await connection.execute(_PUT, [], [], [])
+        with suppress(Unavailable):
+            async with self._connection.acquired() as connection:
+                await connection.fetch(_THOSE, [], [], [])
+                await check_migrated(connection)
+            if self._connection.outage.is_away:  # What was refused may be done again by now.
+                async with self._turn(), self._connection.acquired(by="writer") as connection:
+                    await connection.execute(_PUT, [], [], [])
         self._connection.outage.ensure()
 
     async def ask(self, memberships: Collection[Membership]) -> dict[Membership, bool]:

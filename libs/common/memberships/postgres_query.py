@@ -136,6 +136,8 @@ class QueriedMemberships:
         try:
             # Not kept: the operator's tables change without us, and a pooler keeps nothing for us.
             statement = await connection.prepare(self._query, name="")
+            if not statement.get_attributes():
+                raise Unavailable(BACKEND) from RuntimeError("the query has no column")
             kinds = [parameter.name for parameter in statement.get_parameters()]
             for membership in asked:
                 answers[membership] = await self._answer(statement, membership, kinds)

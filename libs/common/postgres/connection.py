@@ -138,8 +138,9 @@ def check(url: Url) -> None:
 
 def reason(error: Unavailable) -> str:
     """Say in one line what is behind an `Unavailable`, and what helps."""
-    hint = "; run fanfare migrate" if isinstance(error.__cause__, _UNMIGRATED) else ""
-    return reason_of(error) + hint
+    said = reason_of(error)
+    is_ours = isinstance(error.__cause__, _UNMIGRATED) and "fanfare_" in said
+    return f"{said}; run fanfare migrate" if is_ours else said
 
 
 @contextmanager

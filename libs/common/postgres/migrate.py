@@ -132,7 +132,7 @@ async def check_migrated(connection: Any) -> None:
     applied = {row["name"] for row in rows}
     missing = [step.name for step in migrations() if step.name not in applied]
     if missing:
-        raise asyncpg.UndefinedTableError(f"the database lacks the migration {missing[0]}")
+        raise asyncpg.UndefinedTableError(f"fanfare_migrations lacks {missing[0]}")
 
 
 async def migrate(

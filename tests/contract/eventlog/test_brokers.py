@@ -13,6 +13,7 @@ from libs.common.config.address import Url
 from libs.common.errors import Unavailable
 from libs.common.eventlog.kafka.log import KafkaEventLog
 from libs.common.eventlog.records import NewRecord
+from libs.common.web.health import state_of
 from tests.support.deadline import DEADLINE
 from tests.support.ports.eventlogs import (
     IMPATIENT,
@@ -108,18 +109,21 @@ class TestBroker:
                 for _ in range(3):
                     with pytest.raises(Unavailable):
                         await log.append([NewRecord(prefix, b"lost")])
+                health = [await state_of(log.check)]
                 await broker.start()
                 await appended(log, numbered(prefix, range(5, 10)))
                 await endured(consumer, values_of(range(5, 10)))
                 await until(lambda: not consumer.trouble)
+                health.append(await state_of(log.check))
             async with log.consume([prefix], group=prefix) as consumer:
                 rest = await fetched(consumer, 7)
 
         assert values(rest)[:2] == values_of(range(3, 5))
         assert values(rest)[-5:] == values_of(range(5, 10))
-        for client in ("producer", "consumer"):
-            told = [entry["event"] for entry in logs if entry.get("client") == client]
-            assert told == ["backend.lost", "backend.found"]
+        assert health[0].startswith("away: ")
+        assert health[1] == "ok"
+        told = [entry["event"] for entry in logs if entry.get("backend") == "events"]
+        assert told == ["backend.lost", "backend.found"]
 
     async def test_restart_under_way(self, broker: Server, prefix: str) -> None:
         """An append that is under way while the broker restarts is stored, and once."""

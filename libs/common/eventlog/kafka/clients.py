@@ -254,7 +254,8 @@ def _tls(settings: KafkaSettings) -> ssl.SSLContext:
 
 def reason_of(error: BaseException) -> str:
     """Say in one line what went wrong with Kafka."""
-    return ": ".join(filter(None, [type(error).__name__, str(error)]))
+    name, text = type(error).__name__, str(error)
+    return text if text.startswith(name) else ": ".join(filter(None, [name, text]))
 
 
 def _milliseconds(seconds: float) -> int:

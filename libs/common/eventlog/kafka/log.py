@@ -7,10 +7,11 @@ its deadline at the latest, and consumers come back by themselves.
 """
 
 from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Self
 
 from libs.common.config.address import Url
+from libs.common.errors import Unavailable
 from libs.common.eventlog.kafka.clients import KafkaClients
 from libs.common.eventlog.kafka.consumer import KafkaConsumer
 from libs.common.eventlog.kafka.producer import KafkaProducer
@@ -46,7 +47,8 @@ class KafkaEventLog:
 
     async def check(self) -> None:
         """See `EventLog.check`; consumers of this log count too."""
-        await self.producer.check()
+        with suppress(Unavailable):
+            await self.producer.check()
         self._clients.outage.ensure()
 
     async def append(self, records: Sequence[NewRecord]) -> None:
