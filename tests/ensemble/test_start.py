@@ -53,7 +53,7 @@ class TestRedis:
             assert published.status == 200
             assert ann.members("presence-room") == {"ann"}
             told = [line["backend"] for line in said(process, "backend.lost")]
-            assert sorted(told) == ["bus", "roster"]
+            assert sorted(told) == ["bus", "control", "rates", "roster"]
 
 
 class TestKafka:

@@ -87,8 +87,15 @@ def configure(settings: LogSettings) -> None:
 
 
 def configure_command() -> None:
-    """Set up the logs of a command: to standard error too, as standard output is for answers."""
-    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+    """
+    Set up the logs of a command: to standard error too, as standard output is for answers.
+
+    Only errors are written: what backend is away is part of the answer.
+    """
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+    )
 
 
 def _form(settings: LogSettings) -> list[structlog.types.Processor]:
