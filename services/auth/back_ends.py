@@ -15,6 +15,7 @@ from libs.common.rates.port import Act
 from libs.common.rates.throttle import Throttle
 from libs.common.web import http
 from libs.common.web.authentication import BASIC, AppAuthenticator, AppCall, BadCredentials
+from services.auth.refusals import note_refusal
 
 Work = Callable[[AppCall], Awaitable[web.Response]]
 
@@ -51,7 +52,7 @@ class BackEnds:
         async def called(request: web.Request) -> web.Response:
             return await work(await self._call(request))
 
-        return await http.answered(request, called, event="auth.refused", challenge=_challenge)
+        return await http.answered(request, called, note=note_refusal, challenge=_challenge)
 
     async def _call(self, request: web.Request) -> AppCall:
         if "auth_signature" in request.query:  # First: a proxy may add an Authorization of its own.

@@ -92,7 +92,12 @@ class Pipeline:
                 dead.append(self._dead_letter(record, error))
             except Exception as error:
                 # Our own fault; yet one record must not stop all that come after it.
-                log.exception("record.failed", topic=record.topic, offset=record.offset)
+                log.exception(
+                    "record.failed",
+                    topic=record.topic,
+                    partition=record.partition,
+                    offset=record.offset,
+                )
                 dead.append(self._dead_letter(record, error))
         if publications:
             await self._retry.until_done(lambda: self._bus.publish(publications))

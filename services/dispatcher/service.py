@@ -129,11 +129,11 @@ class Dispatcher:
 
     async def _work(self) -> None:
         if self._events is None:
-            log.info("pipeline.idle", reason="backends.events is none")
+            log.info("pipeline.not_started", reason="backends.events is none")
             return
         router = compiled(self._routes, self._apps, self._settings)
         if not router.topics:
-            log.info("pipeline.idle", reason="no app that is there has routes")
+            log.info("pipeline.not_started", reason="no app that is there has routes")
             return
         log.info("pipeline.started", topics=sorted(router.topics), group=self._settings.group)
         self._pipeline = Pipeline(
@@ -194,7 +194,7 @@ def compiled(routes: Sequence[Route], apps: Apps, settings: DispatcherSettings) 
     absent = {route.app for route in routes} - topics.keys()
     Router(routes, topics=dict.fromkeys(absent, "absent") | topics, settings=settings)
     if absent:
-        log.warning("routes.without_app", apps=sorted(absent))
+        log.warning("routes.skipped", apps=sorted(absent))
     there = [route for route in routes if route.app not in absent]
     return Router(there, topics=topics, settings=settings, limits=limits)
 

@@ -66,7 +66,7 @@ class Lease:
             self._is_held = self._must_go = False
             self._renamed.set()
             self._unseated.set()
-            log.warning("lease.lost", gateway=name, now=self.name)
+            log.warning("lease.lost", gateway=name, next=self.name)
 
     def forsake(self, name: str) -> None:
         """

@@ -61,7 +61,7 @@ class TestWithoutEvents:
                 "error": "no domain events are taken here, for backends.events is none"
             }
             assert deps.status == 200
-            (idle,) = said(dispatcher, "pipeline.idle")
+            (idle,) = said(dispatcher, "pipeline.not_started")
             assert idle["reason"] == "backends.events is none"
 
     async def test_routes_beside_it(self, tmp_path: Path) -> None:

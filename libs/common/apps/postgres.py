@@ -119,8 +119,10 @@ class PostgresApps:
     def _report(self, faults: dict[str, str], kept: Container[str]) -> None:
         for app_id, fault in faults.items():
             if self._faults.get(app_id) != fault:
-                event = "app.kept" if app_id in kept else "app.skipped"
-                log.error(event, app=app_id, reason=fault)
+                if app_id in kept:
+                    log.error("app.kept", app=app_id, reason=fault)
+                else:
+                    log.error("app.skipped", app=app_id, reason=fault)
         self._faults = faults
 
 

@@ -159,7 +159,7 @@ class RedisBus:
         try:
             entries = tuple(_entries(channel, top.epoch, items))
         except ValueError:
-            log.exception("bus.history_unreadable", app=channel.app, channel=channel.name)
+            log.exception("bus.history_skipped", app=channel.app, channel=channel.name)
             return History(top, None)
         reaches = after.offset == offset or (
             entries and entries[0].position.offset == after.offset + 1
@@ -264,7 +264,7 @@ def _cached(channel: Channel, value: bytes | None, ttl: int) -> Cached | None:
         broadcast = unpack(envelope)
         entry = Entry(channel, Position(epoch.decode(), int(offset)), broadcast)
     except ValueError:
-        log.exception("bus.cache_unreadable", app=channel.app, channel=channel.name)
+        log.exception("bus.cache_skipped", app=channel.app, channel=channel.name)
         return None
     return Cached(entry, ttl / 1000)
 

@@ -234,7 +234,12 @@ class RedisListener:
             return
         self.unreadable += 1
         if self.unreadable == 1:
-            log.warning("bus.message_unreadable", channel=followed.channel.name, start=message[:2])
+            log.warning(
+                "bus.message_skipped",
+                app=followed.channel.app,
+                channel=followed.channel.name,
+                start=message[:2],
+            )
 
     async def _watch(self) -> None:
         """Probe after silence.  That none can be published says nothing about what is heard."""

@@ -211,7 +211,9 @@ class Listening:
         rows = await connection.fetch(_REMOVALS, min(KEPT, away), MOST_KEPT + 1)
         now = time.time()
         if len(rows) > MOST_KEPT:
-            log.error("removals.given_up", kept=MOST_KEPT)
+            log.error(
+                "removals.given_up", reason=f"more than {MOST_KEPT} happened while nobody listened"
+            )
         for app, user, group, age in reversed(rows[:MOST_KEPT]):
             # Not the instant of the server's clock, which may differ from ours.
             at = now - max(0.0, age - ROUNDING)

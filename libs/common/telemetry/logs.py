@@ -73,9 +73,9 @@ def configure(settings: LogSettings) -> None:
     ]
     last = _form(settings)
     # What the log says of itself is neither paced nor left out.
-    own = structlog.wrap_logger(structlog.testing.ReturnLogger(), processors=[*shared, *last])
-    stream = _standard_error(lambda lines: _dropped(own, lines))
-    pacer = _pacer(own, stream)
+    log = structlog.wrap_logger(structlog.testing.ReturnLogger(), processors=[*shared, *last])
+    stream = _standard_error(lambda lines: _dropped(log, lines))
+    pacer = _pacer(log, stream)
     shared = [pacer, structlog.contextvars.merge_contextvars, *shared]
     structlog.configure(
         processors=[*shared, *last],
@@ -127,14 +127,14 @@ def _standard_error(notice: Notice) -> TextIO:
     return sys.stderr
 
 
-def _dropped(own: Any, lines: int) -> str:
-    return f"{own.warning('log.dropped', lines=lines)}\n"
+def _dropped(log: Any, lines: int) -> str:
+    return f"{log.warning('log.dropped', lines=lines)}\n"
 
 
-def _pacer(own: Any, stream: TextIO) -> Pacer:
+def _pacer(log: Any, stream: TextIO) -> Pacer:
     def say(held: HeldBack) -> None:
         by = {"by": held.by} if held.by else {}
-        line = own.warning("log.held_back", name=held.name, lines=held.lines, **by)
+        line = log.warning("log.held_back", name=held.name, lines=held.lines, **by)
         stream.write(f"{line}\n")
 
     pacer = Pacer(say)

@@ -16,6 +16,7 @@ log = structlog.get_logger()
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Refusable = Invalid | Denied | Unavailable  # The peer is told why; all else is our fault.
 Challenge = Callable[[Refusable], str]
+Note = Callable[[web.Request, Refusable], None]
 R = TypeVar("R", bound=web.StreamResponse)
 
 
@@ -101,7 +102,7 @@ async def answered(
     request: web.Request,
     work: Callable[[web.Request], Awaitable[R]],
     *,
-    event: str = "request.refused",
+    note: Note | None = None,
     challenge: Challenge | None = None,
 ) -> R | web.Response:
     """
@@ -110,7 +111,7 @@ async def answered(
     Args:
         request: As received.
         work: Answers it, or raises one of the three errors that peers are told.
-        event: What the log calls a refusal.
+        note: Logs a refusal; None: as ``request.refused``.
         challenge: Words the ``WWW-Authenticate`` of a refusal with status 401 (RFC 9110, 11.6.1)
             whose error words none itself, `Denied.challenge`.
             Where there is one, all answers are for the asker alone, and may not be stored.
@@ -119,7 +120,7 @@ async def answered(
     try:
         response = await work(request)
     except (Invalid, Denied, Unavailable) as error:
-        log.info(event, path=request.path, status=error.status, **facts_of(error))
+        (note or note_refusal)(request, error)
         response = refusal(error)
         if challenge is not None and error.status == 401:
             response.headers.setdefault(hdrs.WWW_AUTHENTICATE, challenge(error))
@@ -128,9 +129,9 @@ async def answered(
     return response
 
 
-def facts_of(error: Refusable) -> dict[str, str]:
-    """Tell the log why something is refused, with what operators alone are told."""
-    return {"reason": str(error), **(error.facts if isinstance(error, Denied) else {})}
+def note_refusal(request: web.Request, error: Refusable) -> None:
+    """Log why a request is refused."""
+    log.info("request.refused", path=request.path, status=error.status, reason=str(error))
 
 
 def refusal(error: Refusable) -> web.Response:

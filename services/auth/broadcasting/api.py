@@ -24,7 +24,7 @@ from libs.common.policies.guards import Guards
 from libs.common.policies.policies import Decision
 from libs.common.rates.port import Act, Rates
 from libs.common.rates.throttle import Throttle
-from libs.common.web.http import answer, answered, facts_of, read_body
+from libs.common.web.http import answer, answered, read_body
 from libs.common.web.server import caller_of
 from services.auth.bodies import FORM
 from services.auth.broadcasting.client_rates import ClientRates
@@ -36,6 +36,7 @@ from services.auth.broadcasting.requests import Fields, parse
 from services.auth.identity.app_lookup import app_for
 from services.auth.identity.authenticator import UserAuthenticator
 from services.auth.identity.bearer_tokens import BadToken, Identity
+from services.auth.refusals import note_refusal
 from services.auth.settings import AuthSettings
 
 _REALM = 'Bearer realm="fanfare"'
@@ -50,13 +51,17 @@ class NotAllowed(Forbidden):
     """
     A user may not join a channel, whether it exists or not.
 
+    Args:
+        decision: What the policies say.
+        who: The app, the channel and the user, by name.
+
     Attributes:
         facts: Who, what and why, for the operators' log alone.
     """
 
-    def __init__(self, facts: dict[str, str]) -> None:
+    def __init__(self, decision: Decision, **who: str) -> None:
         super().__init__("you may not join this channel")
-        self.facts = facts
+        self.facts = {**who, "pattern": decision.pattern, "reason": decision.reason}
 
 
 class BroadcastingApi:
@@ -113,7 +118,7 @@ class BroadcastingApi:
 
     async def _answered(self, request: web.Request, work: Work) -> web.Response:
         response = await answered(
-            request, partial(self._admitted, work), event="auth.refused", challenge=_challenge
+            request, partial(self._admitted, work), note=note_refusal, challenge=_challenge
         )
         # Of refusals too: without them a page cannot read why.
         response.headers.update(self._permission(request))
@@ -134,19 +139,21 @@ class BroadcastingApi:
         async with asyncio.TaskGroup() as tasks:
             asked = {
                 channel: tasks.create_task(
-                    self._one_of_several(app, fields.socket_id, channel=channel, user=user)
+                    self._one_of_several(
+                        request, app, socket_id=fields.socket_id, channel=channel, user=user
+                    )
                 )
                 for channel in dict.fromkeys(fields.channels)
             }
         return {"channels": {channel: task.result() for channel, task in asked.items()}}
 
     async def _one_of_several(
-        self, app: App, socket_id: str, *, channel: str, user: Identity
+        self, request: web.Request, app: App, *, socket_id: str, channel: str, user: Identity
     ) -> ChannelGrant | dict[str, Any]:
         try:
             return await self._grant(app, socket_id, channel=channel, user=user)
         except (Invalid, Denied, Unavailable) as error:
-            log.info("auth.refused", status=error.status, **facts_of(error))
+            note_refusal(request, error)
             return {"error": str(error), "status": error.status}
 
     async def _user(self, request: web.Request) -> UserGrant:
@@ -179,10 +186,11 @@ class BroadcastingApi:
         decision = _SIGN_IN
         if kind_of(channel) is not Kind.USER:
             decision = await self._decisions.decide(app.id, channel, user)
-        facts = {"app": app.id, "channel": channel, "user": user.id, "pattern": decision.pattern}
         if not decision.allowed:
-            raise NotAllowed({**facts, "reason": decision.reason})
-        log.debug("channel.granted", **facts)
+            raise NotAllowed(decision, app=app.id, channel=channel, user=user.id)
+        log.debug(
+            "channel.granted", app=app.id, channel=channel, user=user.id, pattern=decision.pattern
+        )
         return grant_channel(app, socket_id, channel=channel, user=user, now=time.time())
 
     def _permission(self, request: web.Request) -> dict[str, str]:

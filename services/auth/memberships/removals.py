@@ -65,7 +65,7 @@ class Removals:
     def add(self, removed: Removed) -> None:
         """Have a removal wait; beyond `MAX_WAITING` the oldest is given up, and the log says so."""
         if len(self._waiting) == MAX_WAITING:
-            _give_up(self._waiting[0].membership)
+            _give_up(self._waiting[0].membership, f"more than {MAX_WAITING} wait")
         self._waiting.append(removed)
         self._come.set()
 
@@ -103,13 +103,13 @@ class Removals:
                 await asyncio.sleep(backoff.delay())
             else:
                 log.info(
-                    "user.expelled",
+                    "expulsion.sent",
                     app=membership.app,
                     user=membership.user,
                     group=membership.group,
                 )
                 return
-        _give_up(membership)
+        _give_up(membership, "control was away until the removal had expired")
 
     async def _there(self, memberships: Collection[Membership]) -> set[Membership]:
         """Tell which came back at once; where nobody can tell, the removal is believed."""
@@ -126,5 +126,5 @@ class Removals:
         return there
 
 
-def _give_up(membership: Membership) -> None:
-    log.error("removals.given_up", app=membership.app, group=membership.group)
+def _give_up(membership: Membership, reason: str) -> None:
+    log.error("removals.given_up", reason=reason, app=membership.app, group=membership.group)

@@ -85,7 +85,7 @@ class TokensApi:
                 token = verify(question.token, self._ring, app=call.app, now=self._clock())
                 self._revocations.check(token)
             except BadChannelToken as error:
-                log.info("token.inactive", app=call.app.id, reason=str(error))
+                log.info("token.refused", app=call.app.id, reason=str(error))
                 return answer(_INACTIVE)
             return answer(_told(token))
 

@@ -72,4 +72,4 @@ class RevocationList:
     def _note(self, command: Command) -> None:
         app = self._revocations.add(command, self._clock())
         if app:
-            log.error("revocations.folded", app=app, revocations=len(self._revocations))
+            log.error("revocations.folded", app=app)

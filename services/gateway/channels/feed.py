@@ -266,7 +266,9 @@ class Feed:
         self._counters.gaps_unrepaired += 1
         if reason == "epoch":  # Where the bus lost its data, so may have the roster.
             self._unseated.set()
-        log.warning("gap.unrepaired", app=room.channel.app, channel=room.channel.name, why=reason)
+        log.warning(
+            "gap.unrepaired", app=room.channel.app, channel=room.channel.name, reason=reason
+        )
         # pusher-js tries to decrypt all that does not begin with pusher: (architecture.md, 7).
         encrypted = room.channel.kind is Kind.ENCRYPTED
         event = "pusher:fanfare-resync" if encrypted else "fanfare:resync"

@@ -255,7 +255,7 @@ class TestOnRedis:
             assert found[OTHER] is not None
             assert await last_text(bus, CHANNEL) == "a"
         (line,) = logged
-        assert line["event"] == "bus.cache_unreadable"
+        assert line["event"] == "bus.cache_skipped"
         assert line["channel"] == CHANNEL.name
 
     async def test_from_a_newer_release(self, redis_url: str, prefix: str) -> None:

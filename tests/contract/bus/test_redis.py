@@ -292,7 +292,7 @@ class TestFeed:
                 deliveries = await heard(listener, 1)
 
         assert texts(deliveries) == ["frame"]
-        assert [line["event"] for line in logged] == ["bus.message_unreadable"]
+        assert [line["event"] for line in logged] == ["bus.message_skipped"]
 
     async def test_unreadable_history(self, redis_url: str, prefix: str) -> None:
         """An entry that cannot be read is a hole, and a hole is never silent."""

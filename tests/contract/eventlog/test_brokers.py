@@ -209,12 +209,12 @@ class TestBroker:
                 await create(broker.url, missing)
                 await log.append([NewRecord(missing, b"found")])
                 second = await fetched(consumer, 1)
-                await until(lambda: any(entry["event"] == "events.topic_found" for entry in logs))
+                await until(lambda: any(entry["event"] == "topic.found" for entry in logs))
 
         assert (values(first), values(second)) == ([b"there"], [b"found"])
         assert log.producer.restarts == 0
         told = [(entry["event"], entry["topic"]) for entry in logs if "topic" in entry]
-        assert told == [("events.topic_missing", missing), ("events.topic_found", missing)]
+        assert told == [("topic.lost", missing), ("topic.found", missing)]
 
     async def test_certificate_of_our_own(
         self, broker: Server, certificates: Certificates, prefix: str

@@ -84,7 +84,7 @@ class KafkaClients:
         tls = _tls(settings) if settings.tls else None
         self._common = _connection(settings, servers(url.reveal()), tls)
         if settings.sasl_mechanism == "PLAIN" and tls is None:
-            log.warning("events.password_in_the_clear", username=settings.sasl_username)
+            log.warning("events.password_exposed", username=settings.sasl_username)
         _complaints.attach()
 
     def producer(self) -> AIOKafkaProducer:

@@ -239,9 +239,9 @@ class KafkaConsumer:
             topic for topic in self._topics if not client.partitions_for_topic(topic)
         )
         for topic in sorted(missing - self._missing):
-            log.warning("events.topic_missing", topic=topic, group=self._group)
+            log.warning("topic.lost", topic=topic, group=self._group)
         for topic in sorted(self._missing - missing):
-            log.info("events.topic_found", topic=topic, group=self._group)
+            log.info("topic.found", topic=topic, group=self._group)
         self._missing = missing
 
     def _forget(self) -> None:

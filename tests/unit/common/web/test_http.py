@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from libs.common.errors import Denied, Forbidden, Invalid, Unavailable
 from libs.common.web.authentication import BadCredentials
-from libs.common.web.http import Refusable, answered, errors, facts_of
+from libs.common.web.http import Refusable, answered, errors
 
 
 class Slow(Invalid):
@@ -102,7 +102,7 @@ class TestAnswered:
             await raised(error, challenge=True)
 
     async def test_told(self) -> None:
-        """The log has a line for each, with what operators alone are told."""
+        """The log has a line for each."""
         with capture_logs() as logs:
             await raised(Known("you may not"))
 
@@ -112,14 +112,24 @@ class TestAnswered:
             "log_level": "info",
             "path": "/x",
             "status": 403,
-            "reason": "left",
-            "user": "7",
+            "reason": "you may not",
         }
 
-    def test_facts(self) -> None:
-        """Whoever says no more than why has told all."""
-        assert facts_of(Denied("no")) == {"reason": "no"}
-        assert facts_of(Unavailable("bus")) == {"reason": "the bus backend is unavailable"}
+    async def test_told_otherwise(self) -> None:
+        """Whoever answers may have more to say in the log."""
+        noted: list[Refusable] = []
+
+        async def work(_: web.Request) -> web.Response:
+            raise refused
+
+        refused = Denied("no")
+        with capture_logs() as logs:
+            await answered(
+                make_mocked_request("GET", "/x"), work, note=lambda _, error: noted.append(error)
+            )
+
+        assert noted == [refused]
+        assert logs == []
 
 
 class TestErrors:

@@ -51,7 +51,7 @@ class TestClients:
         with capture_logs() as logs:
             KafkaClients(URL, settings)
 
-        assert [entry["event"] for entry in logs] == ["events.password_in_the_clear"] * warned
+        assert [entry["event"] for entry in logs] == ["events.password_exposed"] * warned
         assert "hunter2" not in str(logs)
 
 

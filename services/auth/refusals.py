@@ -1,0 +1,21 @@
+"""Refusals of auth, as its log tells them: with the names of who, what and why."""
+
+import structlog
+from aiohttp import web
+
+from libs.common.errors import Denied
+from libs.common.web.http import Refusable
+
+log = structlog.get_logger()
+
+
+def note_refusal(request: web.Request, error: Refusable) -> None:
+    """Log why something that a request asked for is refused, with what operators alone are told."""
+    facts = {"reason": str(error), **(error.facts if isinstance(error, Denied) else {})}
+    log.info(
+        "auth.refused",
+        path=request.path,
+        status=error.status,
+        reason=facts.pop("reason"),
+        **facts,
+    )
