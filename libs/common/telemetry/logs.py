@@ -22,6 +22,8 @@ from libs.common.telemetry.pacer import Pacer
 from libs.common.telemetry.pacing import HeldBack
 from libs.common.telemetry.settings import LogSettings
 
+log = structlog.get_logger()
+
 END_TIMEOUT = 1.0  # Seconds that the reader has at the end for what waits.
 
 
@@ -46,6 +48,10 @@ class ForeignLines(logging.StreamHandler[TextIO]):
         """Write a record."""
         with suppress(structlog.DropEvent):
             super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name.
+        """Log that a record has no words, as its arguments do not fit it."""
+        log.error("exception.uncaught", place=record.name, exc_info=sys.exception())
 
 
 class _Lines:

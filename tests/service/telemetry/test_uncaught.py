@@ -11,7 +11,7 @@ from tests.support.deadline import DEADLINE
 from tests.support.deployments.program import ROOT
 
 BEGIN = """
-import sys, threading, warnings
+import logging, sys, threading, warnings
 from libs.common.telemetry import logs
 from libs.common.telemetry.settings import LogSettings
 
@@ -42,6 +42,7 @@ def run(statement: str, *, redirection: str = "") -> tuple[int, list[dict[str, A
         ("1 / 0", "program", "ZeroDivisionError"),
         ("threading.Thread(target=lambda: 1 / 0, name='one').start()", "one", "ZeroDivisionError"),
         ("Leaving()", "finalizer of function", "ValueError: at the end"),
+        ("logging.getLogger('careless').error('%d', 'two')", "careless", "TypeError"),
     ],
 )
 def test_exceptions(statement: str, place: str, said: str) -> None:
