@@ -5,15 +5,7 @@ from structlog.testing import capture_logs
 
 from libs.common.errors import Unavailable
 from libs.common.outage import Outage, reason_of
-
-
-class Clock:
-    """Monotonic seconds that a test sets."""
-
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.fakes.clock import Clock
 
 
 @pytest.fixture
@@ -96,7 +88,7 @@ class TestState:
         outage.lost("reset")
 
         assert outage.is_away
-        assert (outage.reason, outage.since, outage.seconds) == ("reset", 100.0, 2.0)
+        assert (outage.reason, outage.since, outage.seconds) == ("reset", 1000.0, 2.0)
 
     def test_back(self, outage: Outage) -> None:
         """Nothing is left of an outage that is over."""

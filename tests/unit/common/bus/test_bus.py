@@ -16,20 +16,11 @@ from libs.common.bus.messages import (
 from libs.common.bus.port import TOKEN_TTL, UNPUBLISHED_TTL
 from libs.common.bus.settings import HistorySettings
 from libs.common.channels import Channel
+from tests.support.fakes.clock import Clock
 from tests.support.fakes.faults import FaultyBus
 
 CHANNEL = Channel("1", "presence-room")
 CACHE = Channel("1", "presence-cache-room")
-
-
-class Clock:
-    """A clock that stands until it is told to go on."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def publication(channel: Channel = CHANNEL, *, token: str = "") -> Publication:

@@ -7,16 +7,7 @@ import pytest
 
 from libs.common.leases.memory import MemoryLeases, due
 from libs.common.leases.port import CLEARED_FOR, LeaseLost
-
-
-class Clock:
-    """Seconds that pass when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.fakes.clock import Clock
 
 
 class Things:

@@ -1,23 +1,12 @@
 """Rates of one process: how much the memory adapter keeps."""
 
-from dataclasses import dataclass
-
 import pytest
 
 from libs.common.rates.memory import TIDY_FROM, MemoryRates
 from libs.common.rates.port import Act
+from tests.support.fakes.clock import Clock
 
 ACT = Act("1", "publishes")
-
-
-@dataclass(slots=True)
-class Clock:
-    """Seconds that pass when a test says so."""
-
-    now: float = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class TestMemory:

@@ -8,16 +8,7 @@ from libs.common.leases.memory import MemoryLeases
 from libs.common.leases.port import CLEARED_FOR
 from libs.common.roster.memory import MemoryRoster
 from libs.common.roster.port import JoinRequest, Seat
-
-
-class Clock:
-    """Seconds that pass when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.fakes.clock import Clock
 
 
 @pytest.fixture

@@ -8,17 +8,9 @@ import structlog
 
 from libs.common.telemetry.pacer import Pacer
 from libs.common.telemetry.pacing import QUIET, RATE, RATE_BY, HeldBack
+from tests.support.fakes.clock import Clock
 
 BURST = int(RATE)
-
-
-class Clock:
-    """Monotonic seconds that a test sets."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -1,0 +1,16 @@
+"""A clock that a test sets."""
+
+
+class Clock:
+    """
+    Seconds that pass when a test says so.
+
+    Attributes:
+        now: The present instant.
+    """
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
