@@ -20,6 +20,7 @@ from libs.common.policies.guards import Guards
 from libs.common.policies.policies import Policies
 from libs.common.tokens.key_ring import KeyRing
 from libs.common.web.certificates import Certificate
+from libs.common.web.listeners import Bound
 from libs.common.web.proxies import Proxies
 from libs.common.web.server import Schedule, Server
 from libs.common.web.settings import ServerSettings
@@ -230,9 +231,13 @@ async def _run(settings: Settings, names: Sequence[str], read: Callable[[], Sett
 
 
 def _started(server: Server) -> None:
-    public, internal = server.bound or (server.public, server.internal)
-    names = [service.name for service in server.services]
-    log.info("process.started", services=names, listen=str(public), internal=str(internal))
+    bound = server.bound or Bound((), ())
+    log.info(
+        "process.started",
+        services=[service.name for service in server.services],
+        listen=", ".join(map(str, bound.public)),
+        internal=", ".join(map(str, bound.internal)),
+    )
 
 
 def _raise_file_limit(connections: int) -> None:

@@ -316,10 +316,11 @@ def _exposed_secrets(settings: Settings) -> Iterator[str]:
     server = settings.server
     exposed = [
         f"server.{name} ({address})"
-        for name, address in (
+        for name, addresses in (
             ("listen", server.listen),
             ("internal_listen", server.internal_listen),
         )
+        for address in addresses
         if not address.is_loopback
     ]
     if not exposed:

@@ -26,7 +26,7 @@ class Refused(Exception):
 def public_url(settings: Settings, given: str | None) -> str:
     """Return where the deployment is: what was given, else where the settings let it listen."""
     scheme = "https" if settings.server.certificate else "http"
-    return (given or f"{scheme}://{settings.server.listen}").rstrip("/")
+    return (given or f"{scheme}://{settings.server.listen[0].from_here}").rstrip("/")
 
 
 def app_of(settings: Settings, app_id: str | None) -> App:

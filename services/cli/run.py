@@ -8,7 +8,7 @@ import structlog
 
 from libs.common.errors import Misconfigured
 from libs.common.telemetry import logs
-from libs.common.web.server import CannotListen
+from libs.common.web.listeners import CannotListen
 from services import program
 from services.settings import SERVICES, Settings, load
 
@@ -30,7 +30,7 @@ def execute(arguments: argparse.Namespace, settings: Settings) -> int:
             lambda: load(path=arguments.config, environ=os.environ),
         )
     except CannotListen as error:
-        name = "listen" if error.address == settings.server.listen else "internal_listen"
+        name = "listen" if error.address in settings.server.listen else "internal_listen"
         remedy = f"FANFARE_SERVER_{name.upper()}=HOST:PORT names another address (server.{name})"
         print(f"fanfare: {error}; {remedy}", file=sys.stderr)
         return 1

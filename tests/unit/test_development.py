@@ -12,6 +12,7 @@ import pytest
 
 from libs.common.apps.memory import MemoryApps
 from libs.common.channels import Kind, check_channel, kind_of
+from libs.common.config.address import Address
 from libs.common.eventlog.records import Record
 from libs.common.policies.guards import Guards
 from libs.common.policies.policies import Policies
@@ -69,7 +70,7 @@ class TestDefaults:
     """What a first try finds without reading."""
 
     def test_address(self) -> None:
-        assert str(SETTINGS.server.listen) == "127.0.0.1:6001"
+        assert SETTINGS.server.listen == (Address("127.0.0.1", 6001),)
 
     def test_app(self) -> None:
         (app,) = SETTINGS.apps

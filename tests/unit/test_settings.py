@@ -318,13 +318,19 @@ class TestDevelopmentSecrets:
         """On loopback they are good for a first try."""
         settings = read(file, f'[server]\nlisten = "{address}"', self.MASTER_KEY)
 
-        assert settings.server.listen == Address.parse(address)
+        assert settings.server.listen == (Address.parse(address),)
 
     def test_secrets_of_ones_own(self, file: Path) -> None:
         """With other secrets it listens where it is told."""
         settings = read(file, '[server]\nlisten = "0.0.0.0:80"', APP, ISSUER, SECRET)
 
-        assert settings.server.listen == Address("0.0.0.0", 80)
+        assert settings.server.listen == (Address("0.0.0.0", 80),)
+
+    def test_one_of_several(self, file: Path) -> None:
+        """Of several addresses those that others reach are named."""
+        (message,) = problems(file, '[server]\nlisten = ["127.0.0.1:1", "*:2"]', self.APP_SECRET)
+
+        assert "with it server.listen (*:2) must be a loopback address" in message
 
 
 class TestSections:
@@ -340,6 +346,10 @@ class TestSections:
             (
                 '[server]\ncertificate_key = "a"',
                 "server: certificate and certificate_key need each other",
+            ),
+            (
+                '[server]\nlisten = ["127.0.0.1:1", "*:9601"]',
+                "server: *:9601 and 127.0.0.1:9601 (listen, internal_listen) cannot both be",
             ),
             ("[gateway]\nlease_ttl = 5\nlease_renew = 3", "gateway: lease_renew is at most half"),
             ("[gateway]\nmax_waiting = 0", "gateway.max_waiting: expected a whole number of"),

@@ -9,10 +9,18 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 
 Network = IPv4Network | IPv6Network
 
+_ALL_IPV4 = "0.0.0.0"
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where to listen."""
+    """
+    Where to listen.
+
+    Attributes:
+        host: An address of this machine or a name of it; ``*`` is all addresses of both families.
+        port: From 0, which is one that is free, to 65,535.
+    """
 
     host: str
     port: int
@@ -21,6 +29,8 @@ class Address:
     def parse(cls, text: str) -> "Address":
         """
         Read ``host:port``; an IPv6 address stands in brackets: ``[::1]:6001``.
+
+        All addresses of both families are ``*:6001``, or ``[::]:6001``.
 
         Raises:
             ValueError: The text is something else.
@@ -41,6 +51,31 @@ class Address:
             return ip_address(self.host).is_loopback
         except ValueError:
             return self.host == "localhost"
+
+    @property
+    def is_dual(self) -> bool:
+        """Whether it stands for all addresses of both families."""
+        return self.host in {"*", "::"}
+
+    @property
+    def is_wildcard(self) -> bool:
+        """Whether it stands for all addresses, of one family or of both."""
+        return self.is_dual or self.host == _ALL_IPV4
+
+    @property
+    def from_here(self) -> "Address":
+        """Where this machine itself reaches it: all addresses are not one to connect to."""
+        loopback = "::1" if self.host == "::" else "127.0.0.1"
+        return Address(loopback, self.port) if self.is_wildcard else self
+
+    def clashes(self, other: "Address") -> bool:
+        """Tell whether nobody can listen on both: they share a port, and one has the other."""
+        if self.port != other.port or not self.port:
+            return False
+        if self.host == other.host or self.is_dual or other.is_dual:
+            return True
+        both = {self.host, other.host}
+        return _ALL_IPV4 in both and not any(":" in host for host in both)
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host

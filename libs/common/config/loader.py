@@ -25,6 +25,7 @@ from libs.common.config.types import (
     expected,
     found,
     is_struct,
+    may_stand_alone,
     member_of,
     sort_of,
 )
@@ -38,6 +39,7 @@ _PARSERS: Mapping[Any, Callable[[str], Any]] = {
     Address: Address.parse,
     Network: ip_network,
 }
+_AFTER_BRACKET = frozenset({'"', "]", " ", "\n", ""})  # In JSON, and never in an address.
 _WRONG: Final = object()  # In the place of a value that could not be read.
 
 
@@ -139,9 +141,10 @@ class _Reader:
         """Read a value of the environment: tables are JSON, lists JSON or joined by commas."""
         base, member = base_of(kind), member_of(kind)
         is_list = member is not None
-        if is_list and not is_struct(member) and not text.lstrip().startswith("["):
+        if is_list and not is_struct(member) and not _is_json(text, member):
             parts = [part.strip() for part in text.split(",")] if text.strip() else []
-            return self._list(kind, parts, place, self._text)
+            is_alone = len(parts) == 1 and may_stand_alone(kind)
+            return self._list(kind, parts[0] if is_alone else parts, place, self._text)
         if is_list or get_origin(base) is dict:
             return self._json(kind, text, place)
         return self._scalar(kind, text, place, strict=False)
@@ -155,6 +158,9 @@ class _Reader:
     def _list(
         self, kind: Any, raw: Any, place: Place, read: Callable[[Any, Any, Place], Any]
     ) -> Any:
+        if may_stand_alone(kind) and not isinstance(raw, list):
+            value = read(member_of(kind), raw, place)
+            return value if value is _WRONG else (value,)
         if not isinstance(raw, list) or not all(_fits(raw, meta) for meta in bounds_of(kind)):
             return self._wrong(kind, raw, place)
         member = member_of(kind)
@@ -207,6 +213,12 @@ def _document(file: Path | None) -> dict[str, Any]:
         raise Misconfigured(f"cannot read the configuration {file}: {reason(error)}") from error
     except tomllib.TOMLDecodeError as error:
         raise Misconfigured(f"{file}: not TOML: {error}") from error
+
+
+def _is_json(text: str, member: Any) -> bool:
+    """Tell whether a list is written as JSON; IPv6 addresses have brackets, too."""
+    begins = text.lstrip()
+    return begins.startswith("[") and (member is not Address or begins[1:2] in _AFTER_BRACKET)
 
 
 def _may_be_secret(kind: Any) -> bool:

@@ -6,7 +6,7 @@ Pure.  For the loader's messages and for docs/configuration.md.
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
 import msgspec
 
@@ -14,6 +14,7 @@ from libs.common.config.address import Address, Network, Url
 from libs.common.config.secret import Secret
 
 LONGEST = 60  # Characters of a value that are shown.
+ALONE: Final = "alone"  # Notes on a list that its only member may stand in its place.
 
 _TYPES: Mapping[Any, str] = {
     bool: "true or false",
@@ -22,7 +23,7 @@ _TYPES: Mapping[Any, str] = {
     str: "a text",
     Secret: "a text",
     Url: "a URL",
-    Address: "host:port (an IPv6 address in brackets: [::1]:6001)",
+    Address: "host:port (an IPv6 address in brackets: [::1]:6001; all addresses: *:6001)",
     Network: "a network such as 10.0.0.0/8",
 }
 # A bool is an int, so it comes first.
@@ -51,6 +52,11 @@ def member_of(kind: Any) -> Any:
     """Tell the type of a list's members; None if it is no list."""
     base = base_of(kind)
     return get_args(base)[0] if get_origin(base) is tuple else None
+
+
+def may_stand_alone(kind: Any) -> bool:
+    """Tell whether a list's only member may stand in its place."""
+    return get_origin(kind) is Annotated and ALONE in get_args(kind)[1:]
 
 
 def is_struct(kind: Any) -> bool:

@@ -8,12 +8,10 @@ owns, ends it in order.
 
 import asyncio
 import contextlib
-import os
-import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol, cast
+from typing import Protocol
 
 import structlog
 from aiohttp import web
@@ -22,30 +20,16 @@ from libs.common.config.address import Address
 from libs.common.web import http
 from libs.common.web.certificates import Certificate
 from libs.common.web.health import OK, Dependency, Health
+from libs.common.web.listeners import Bound, listening
 from libs.common.web.proxies import FORWARDED_FOR, Caller, Proxies
 
 log = structlog.get_logger()
 
 MAX_BODY = 1 << 20  # Bytes of a request that any handler may read; most read less.
-# Connections that may wait to be accepted; the kernel caps it at net.core.somaxconn.
-BACKLOG = 4096
-HANDSHAKE_TIMEOUT = 10.0  # Seconds that a client has to agree on TLS.
-GOODBYE_TIMEOUT = 5.0  # Seconds that it has to take what is left and to end TLS in order.
 GREETING = """\
 This is Fanfare, a realtime server that speaks the Pusher protocol; this process runs: %s.
 Clients connect to /app/{key} of a gateway, by WebSocket.
 """
-
-
-class CannotListen(Exception):
-    """An address cannot be listened on."""
-
-    def __init__(self, address: Address, error: OSError) -> None:
-        # What asyncio says at a port that is taken names the address once more.
-        number = error.errno or 0
-        reason = os.strerror(number).lower() if number > 0 else error.strerror or str(error)
-        super().__init__(f"cannot listen on {address}: {reason}")
-        self.address = address
 
 
 class Entrance:
@@ -122,23 +106,23 @@ class Server:
 
     Attributes:
         services: In the order of their start.
-        public: Where clients and back ends come.
+        public: Where clients and back ends come, one address or several.
         internal: Where operators come: health.
         schedule: The times of its stop.
         certificate: What the public address shows; None: it speaks plain HTTP.
         proxies: Those whose word about their clients is taken.
-        bound: Where it listens in fact: the public and the internal address, once it does.
+        bound: Where it listens in fact, once it does.
     """
 
     services: Sequence[Service]
-    public: Address
-    internal: Address
+    public: Sequence[Address]
+    internal: Sequence[Address]
     schedule: Schedule = field(default_factory=Schedule)
     certificate: Certificate | None = None
     proxies: Proxies = field(default_factory=Proxies)
     health: Health = field(init=False)
     is_draining: bool = field(default=False, init=False)
-    bound: tuple[Address, Address] | None = None
+    bound: Bound | None = None
 
     def __post_init__(self) -> None:
         self.health = Health(self.services)
@@ -195,10 +179,10 @@ class Server:
         public, internal = self._public_app(), self._internal_app()
         context = self.certificate.context if self.certificate else None
         async with (
-            _site(public, self.public, context) as outer,
-            _site(internal, self.internal) as inner,
+            listening(public, self.public, context) as outer,
+            listening(internal, self.internal) as inner,
         ):
-            self.bound = (outer, inner)
+            self.bound = Bound(outer, inner)
             yield
 
     def _public_app(self) -> web.Application:
@@ -268,39 +252,3 @@ class Server:
         states = await self.health.states()
         ok = all(state == OK for health in states.values() for state in health.values())
         return http.answer(states, status=200 if ok else 503)
-
-
-@contextlib.asynccontextmanager
-async def _site(
-    app: web.Application, address: Address, context: ssl.SSLContext | None = None
-) -> AsyncIterator[Address]:
-    """Listen with an application, and stop at once when the context ends: draining came before."""
-    runner = web.AppRunner(
-        app, access_log=None, handle_signals=False, shutdown_timeout=1.0, auto_decompress=False
-    )
-    await runner.setup()
-    server = cast("web.Server", runner.server)  # There is one since `setup`.
-    async with contextlib.AsyncExitStack() as stack:
-        stack.push_async_callback(runner.cleanup)
-        listener = await _listener(server, address, context)
-        stack.callback(listener.close)
-        host, port = listener.sockets[0].getsockname()[:2]
-        yield Address(host, port)
-
-
-async def _listener(
-    server: web.Server, address: Address, context: ssl.SSLContext | None
-) -> asyncio.Server:
-    # Not aiohttp's TCPSite: it leaves TLS half a minute to end, and a whole one to begin.
-    try:
-        return await asyncio.get_running_loop().create_server(
-            server,
-            address.host,
-            address.port,
-            backlog=BACKLOG,
-            ssl=context,
-            ssl_handshake_timeout=HANDSHAKE_TIMEOUT if context else None,
-            ssl_shutdown_timeout=GOODBYE_TIMEOUT if context else None,
-        )
-    except OSError as error:
-        raise CannotListen(address, error) from error

@@ -1,12 +1,13 @@
 """Where the process listens: the section ``[server]``."""
 
+from itertools import combinations
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from libs.common.config.address import Address, Network
-from libs.common.config.fields import Seconds
+from libs.common.config.fields import Addresses, Seconds
 
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -14,8 +15,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     Where the process listens, and how it stops: ``[server]``.
 
     Attributes:
-        listen: The public address: clients and back ends.
-        internal_listen: The operators' address: health and metrics.
+        listen: The public address, or several: clients and back ends.
+        internal_listen: The operators' address, or several: health and metrics.
         certificate: File with the certificate that the public address shows; empty: it speaks plain
             HTTP.
         certificate_key: File with its private key.
@@ -26,8 +27,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         trusted_proxies: Networks whose ``X-Forwarded-…`` headers are believed.
     """
 
-    listen: Address = Address("127.0.0.1", 6001)
-    internal_listen: Address = Address("127.0.0.1", 9601)
+    listen: Addresses = (Address("127.0.0.1", 6001),)
+    internal_listen: Addresses = (Address("127.0.0.1", 9601),)
     certificate: str = ""
     certificate_key: str = ""
     lb_delay: Annotated[float, Meta(ge=0)] = 0.0
@@ -37,3 +38,10 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     def __post_init__(self) -> None:
         if bool(self.certificate) != bool(self.certificate_key):
             raise ValueError("certificate and certificate_key need each other")
+        named = [*self.listen, *self.internal_listen]
+        for one, other in combinations(named, 2):
+            if one.clashes(other):
+                raise ValueError(
+                    f"{one} and {other} (listen, internal_listen) cannot both be listened on; "
+                    "give one of them another port"
+                )

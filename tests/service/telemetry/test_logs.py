@@ -17,7 +17,7 @@ from libs.common.web.server import Server
 from tests.support.deadline import DEADLINE
 from tests.support.fakes.logs import Logs, events
 
-LOOPBACK = Address("127.0.0.1", 0)
+LOOPBACK = (Address("127.0.0.1", 0),)
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ async def test_malformed_requests(request_text: bytes, written: io.StringIO) -> 
         tasks.create_task(server.serve(stop, started=started.set))
         await started.wait()
         assert server.bound is not None
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.bound[0].port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.bound.public[0].port)
         writer.write(request_text)
         await reader.read()
         writer.close()

@@ -19,7 +19,7 @@ from libs.common.web.proxies import Proxies
 from libs.common.web.server import Schedule, Server, Service, caller_of
 from tests.support.deadline import DEADLINE
 
-LOOPBACK = Address("127.0.0.1", 0)
+LOOPBACK = (Address("127.0.0.1", 0),)
 
 
 class Mirror:
@@ -85,7 +85,7 @@ async def served(*services: Service, proxies: Sequence[str] = ()) -> AsyncIterat
             await started.wait()
         assert server.bound is not None
         try:
-            yield Public(http, f"http://{server.bound[0]}", stop)
+            yield Public(http, f"http://{server.bound.public[0]}", stop)
         finally:
             stop.set()
 

@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from libs.common.web import certificates as certificates_module
-from libs.common.web import server
+from libs.common.web import listeners
 from tests.support.clients.client import Client
 from tests.support.deadline import DEADLINE
 from tests.support.servers import Certificates
@@ -169,7 +169,7 @@ class TestConnections:
         """
         Who connects and never begins is cut off.
         """
-        monkeypatch.setattr(server, "HANDSHAKE_TIMEOUT", 0.1)
+        monkeypatch.setattr(listeners, "HANDSHAKE_TIMEOUT", 0.1)
         async with place(certificates=certificates) as here:
             reader, writer = await asyncio.open_connection("127.0.0.1", here.port)
 

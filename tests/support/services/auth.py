@@ -132,7 +132,7 @@ async def serving(
         ring=KeyRing(tokens or TokenSettings()),
         clock=clock,
     )
-    nowhere = Address("127.0.0.1", 0)
+    nowhere = (Address("127.0.0.1", 0),)
     server = Server([auth], nowhere, nowhere)
     stop, started = asyncio.Event(), asyncio.Event()
     # Not a task group: a fixture is left by another task than the one that entered it.
@@ -142,7 +142,7 @@ async def serving(
         await started.wait()
         if server.bound:
             async with ClientSession() as session:
-                yield Client(session, f"http://{server.bound[0]}"), auth
+                yield Client(session, f"http://{server.bound.public[0]}"), auth
     finally:
         stop.set()
         async with asyncio.timeout(DEADLINE):

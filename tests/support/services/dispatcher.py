@@ -32,7 +32,7 @@ from tests.support.deadline import DEADLINE
 
 APP = App(id="1", key="app-key", secrets=(Secret("app-secret"),), topic="posted")
 OFF = App(id="2", key="off-key", secrets=(Secret("off-secret"),), enabled=False)
-LOOPBACK = Address("127.0.0.1", 0)
+LOOPBACK = (Address("127.0.0.1", 0),)
 
 
 @dataclass(slots=True)
@@ -274,7 +274,14 @@ async def served_dispatcher(
         assert server.bound is not None
         try:
             yield ServedDispatcher(
-                f"http://{server.bound[0]}", faults, bus, events, control, roster, tally, rates
+                f"http://{server.bound.public[0]}",
+                faults,
+                bus,
+                events,
+                control,
+                roster,
+                tally,
+                rates,
             )
         finally:
             stop.set()

@@ -44,7 +44,7 @@ APP = App(
 POLL = 0.02  # Seconds.
 # Gateways of tests look after things often, so that nobody waits for them.
 QUICK = Timers(poll=POLL, tick=POLL, drain_slice=POLL, retry_longest=5 * POLL, lease_retry=5 * POLL)
-LOOPBACK = Address("127.0.0.1", 0)
+LOOPBACK = (Address("127.0.0.1", 0),)
 
 
 class Place:
@@ -80,7 +80,7 @@ class Place:
     def found_at(self, server: Server) -> None:
         """Know where and how it is served, once it is."""
         assert server.bound is not None
-        self.port = server.bound[0].port
+        self.port = server.bound.public[0].port
         self.scheme = "https" if server.certificate else "http"
 
     def heal(self) -> None:

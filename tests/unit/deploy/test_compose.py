@@ -255,10 +255,11 @@ class TestBalancer:
         """It looks for each service where that listens, and asks for its health there."""
         for name in SERVICES:
             server = settings(name).server
-            assert default(name.upper()) == f"{name}:{server.listen.port}"
-            assert default("HEALTH_PORT") == str(server.internal_listen.port)
-            assert not server.listen.is_loopback
-            assert not server.internal_listen.is_loopback
+            (public,), (internal,) = server.listen, server.internal_listen
+            assert default(name.upper()) == f"{name}:{public.port}"
+            assert default("HEALTH_PORT") == str(internal.port)
+            assert not public.is_loopback
+            assert not internal.is_loopback
             assert share_network("haproxy", name)
 
     def test_itself(self) -> None:

@@ -122,7 +122,7 @@ class TestExamples:
         loaded, known = load(path=file, environ={}), json.loads(theirs)
 
         (app,), (old,) = loaded.apps, known["appManager.array.apps"]
-        assert str(loaded.server.listen) == f"{known['host']}:{known['port']}"
+        assert [*map(str, loaded.server.listen)] == [f"{known['host']}:{known['port']}"]
         assert (app.id, app.key, app.secrets[0].reveal()) == (old["id"], old["key"], old["secret"])
         assert app.limits.connections == old["maxConnections"]
         assert app.client_events == old["enableClientMessages"]

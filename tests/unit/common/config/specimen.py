@@ -9,6 +9,7 @@ import pytest
 from msgspec import Meta
 
 from libs.common.config.address import Address, Network, Url
+from libs.common.config.fields import Addresses
 from libs.common.config.loader import load
 from libs.common.config.secret import Secret
 from libs.common.errors import Misconfigured
@@ -48,6 +49,7 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
     code: Annotated[str, Meta(pattern="^[a-z]+$")] = "abc"
     password: Secret = Secret("")
     listen: Address = Address("127.0.0.1", 1)
+    listens: Addresses = (Address("127.0.0.1", 2),)
     url: Url = Url("")
     networks: tuple[Network, ...] = ()
     names: Annotated[tuple[str, ...], Meta(min_length=1)] = ("a",)

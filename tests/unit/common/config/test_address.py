@@ -16,6 +16,7 @@ class TestAddress:
             ("127.0.0.1:6001", "127.0.0.1", 6001),
             ("[::1]:6001", "::1", 6001),
             ("[::]:0", "::", 0),
+            ("*:6001", "*", 6001),
             ("gateway.internal:65535", "gateway.internal", 65_535),
         ],
     )
@@ -53,10 +54,43 @@ class TestAddress:
         """Addresses of this machine alone are loopback."""
         assert Address(host, 1).is_loopback
 
-    @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "localhost.example", ""])
+    @pytest.mark.parametrize("host", ["0.0.0.0", "::", "*", "10.0.0.1", "localhost.example", ""])
     def test_not_loopback(self, host: str) -> None:
         """Everything else is not: all interfaces, networks, names."""
         assert not Address(host, 1).is_loopback
+
+    @pytest.mark.parametrize(
+        "host,reached",
+        [
+            ("*", "127.0.0.1"),
+            ("0.0.0.0", "127.0.0.1"),
+            ("::", "::1"),
+            ("10.0.0.1", "10.0.0.1"),
+            ("localhost", "localhost"),
+        ],
+    )
+    def test_from_here(self, host: str, reached: str) -> None:
+        """All addresses are reached at loopback, an address at itself."""
+        assert Address(host, 1).from_here == Address(reached, 1)
+
+    @pytest.mark.parametrize(
+        "one,other,is_clash",
+        [
+            ("10.0.0.1:1", "10.0.0.1:1", True),
+            ("10.0.0.1:1", "10.0.0.1:2", False),
+            ("10.0.0.1:1", "10.0.0.2:1", False),
+            ("10.0.0.1:0", "10.0.0.1:0", False),
+            ("*:1", "[::1]:1", True),
+            ("[::]:1", "0.0.0.0:1", True),
+            ("0.0.0.0:1", "10.0.0.1:1", True),
+            ("0.0.0.0:1", "[::1]:1", False),
+        ],
+    )
+    def test_clashes(self, one: str, other: str, *, is_clash: bool) -> None:
+        """Two clash that share a port, where one has the other."""
+        first, second = Address.parse(one), Address.parse(other)
+
+        assert (first.clashes(second), second.clashes(first)) == (is_clash, is_clash)
 
 
 class TestUrl:

@@ -47,6 +47,48 @@ class TestFile:
         assert [str(network) for network in section.networks] == ["10.0.0.0/8", "::1/128"]
         assert (section.names, section.words) == (("x", "y"), {"a": 1})
 
+    @pytest.mark.parametrize(
+        "toml,value",
+        [
+            ('"[::1]:80"', (Address("::1", 80),)),
+            ('["*:80"]', (Address("*", 80),)),
+            ('["a:1", "b:2"]', (Address("a", 1), Address("b", 2))),
+        ],
+    )
+    def test_one_or_several(self, tmp_path: Path, toml: str, value: tuple[Address, ...]) -> None:
+        """Where a list says so, its only member may stand in its place."""
+        assert read(tmp_path, f"[one]\nlistens = {toml}").one.listens == value
+
+    @pytest.mark.parametrize(
+        "toml,place",
+        [
+            ('"6001"', "one.listens: expected host:port"),
+            ("6001", "one.listens: expected host:port"),
+            ('["a:1", "6001"]', "one.listens[1]: expected host:port"),
+            ("[]", "one.listens: expected a list that is not empty"),
+        ],
+    )
+    def test_neither(self, tmp_path: Path, toml: str, place: str) -> None:
+        """What is neither is named where it stands."""
+        (message,) = problems(tmp_path, f"[one]\nlistens = {toml}")
+
+        assert message.startswith(place)
+
+    @pytest.mark.parametrize(
+        "text,place",
+        [
+            ("6001", "FANFARE_ONE_LISTENS: expected host:port"),
+            ("[::1]", "FANFARE_ONE_LISTENS: expected host:port"),
+            ("*:1,6001", "FANFARE_ONE_LISTENS[1]: expected host:port"),
+            ("", "FANFARE_ONE_LISTENS: expected a list that is not empty"),
+        ],
+    )
+    def test_neither_in_the_environment(self, tmp_path: Path, text: str, place: str) -> None:
+        """So it is in a variable."""
+        (message,) = problems(tmp_path, ONE_LISTENS=text)
+
+        assert message.startswith(place)
+
     def test_lists_of_tables(self, tmp_path: Path) -> None:
         """Tables in lists, and lists of secrets in those."""
         toml = '[[items]]\nname = "a"\nsecrets = ["s", "t"]\nwords = { b = "c" }'
@@ -172,7 +214,7 @@ class TestWrong:
             ),
             (
                 "listen = '::1:80'",
-                'one.listen: expected host:port (an IPv6 address in brackets: [::1]:6001), found "::1:80"',
+                'one.listen: expected host:port (an IPv6 address in brackets: [::1]:6001; all addresses: *:6001), found "::1:80"',
             ),
             ("url = 5", "one.url: expected a URL, found a number"),
             ("password = 5", "one.password: expected a text, found a number"),

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from libs.common.config import types
 from libs.common.config.address import Address, Network, Url
-from libs.common.config.fields import Seconds
+from libs.common.config.fields import Addresses, Seconds
 from libs.common.config.secret import Secret
 
 
@@ -34,7 +34,10 @@ class TestExpected:
             (str, "a text"),
             (Secret, "a text"),
             (Url, "a URL"),
-            (Address, "host:port (an IPv6 address in brackets: [::1]:6001)"),
+            (
+                Address,
+                "host:port (an IPv6 address in brackets: [::1]:6001; all addresses: *:6001)",
+            ),
             (Network, "a network such as 10.0.0.0/8"),
             (Section, "a table"),
             (dict[str, str], "a table"),
@@ -70,6 +73,12 @@ class TestBuilt:
         assert types.member_of(Annotated[tuple[Count, ...], Meta(max_length=9)]) is Count
         assert types.member_of(dict[str, str]) is None
         assert types.member_of(str) is None
+
+    def test_alone(self) -> None:
+        """A list says whether its only member may stand in its place."""
+        assert types.may_stand_alone(Addresses)
+        assert not types.may_stand_alone(tuple[Address, ...])
+        assert not types.may_stand_alone(Count)
 
     def test_structs(self) -> None:
         assert types.is_struct(Section)
