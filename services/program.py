@@ -19,6 +19,7 @@ from libs.common.errors import Misconfigured
 from libs.common.policies.guards import Guards
 from libs.common.policies.policies import Policies
 from libs.common.tokens.key_ring import KeyRing
+from libs.common.version import VERSION
 from libs.common.web.certificates import Certificate
 from libs.common.web.listeners import Bound
 from libs.common.web.proxies import Proxies
@@ -234,6 +235,7 @@ def _started(server: Server) -> None:
     bound = server.bound or Bound((), ())
     log.info(
         "process.started",
+        version=VERSION,
         services=[service.name for service in server.services],
         listen=", ".join(map(str, bound.public)),
         internal=", ".join(map(str, bound.internal)),

@@ -16,7 +16,7 @@ from libs.common.backends.settings import BackendSettings
 from libs.common.bus.settings import HistorySettings
 from libs.common.config import loader
 from libs.common.config.address import Url
-from libs.common.config.environment import CONFIG
+from libs.common.config.environment import CONFIG, did_you_mean
 from libs.common.config.secret import Secret
 from libs.common.errors import Misconfigured
 from libs.common.eventlog.kafka import settings as kafka_settings
@@ -146,7 +146,14 @@ def check_services(settings: Settings, names: Collection[str]) -> None:
         Misconfigured: Some of them run elsewhere, and a backend is memory, which no other process
             sees.
     """
-    _refuse([f"there is no service {name!r}" for name in names if name not in SERVICES])
+    _refuse(
+        [
+            f"there is no service {name!r}"
+            + (did_you_mean(name, SERVICES) or f"; there are {_listed(SERVICES)}")
+            for name in names
+            if name not in SERVICES
+        ]
+    )
     if set(names) == set(SERVICES):
         return
     alone = [
@@ -189,7 +196,8 @@ def _backend_problems(backends: BackendSettings) -> Iterator[str]:
             allowed = ", ".join(f"{scheme}://" for scheme in schemes)
             wanted = f"a URL that begins with one of {allowed}"
             wanted += ", or none" if backend == "events" else ""
-            yield f"backends.{backend}: expected {wanted}; found {url}"
+            seen = f"found {url}" if url.scheme else "found no such beginning"
+            yield f"backends.{backend}: expected {wanted}; {seen}"
         else:
             yield from _url_problems(backend, url)
     if _redis_place(backends.bus) != _redis_place(backends.roster):

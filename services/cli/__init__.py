@@ -14,8 +14,10 @@ from typing import Protocol
 
 from libs.common.errors import Misconfigured
 from libs.common.telemetry import logs
+from libs.common.version import VERSION
 from services import settings
 from services.cli import apps, check, explain, migrate, publish, run, token, trial
+from services.cli.arguments import Parser
 
 
 class Subcommand(Protocol):
@@ -49,33 +51,67 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit status.
+
+    Raises:
+        SystemExit: The arguments are wrong (2), or asked for help or the version alone (0).
     """
     logs.configure_command()
-    arguments = parser().parse_args(argv)
+    arguments, rest = parser().parse_known_args(argv)
+    arguments.parser.refuse(rest)
+    try:
+        status = _execute(arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _stop_writing()
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return status
+
+
+def _execute(arguments: argparse.Namespace) -> int:
     try:
         loaded = settings.load(path=arguments.config, environ=os.environ)
         return COMMANDS[arguments.command].execute(arguments, loaded)
     except Misconfigured as error:
         print(f"fanfare: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        return 130
 
 
-def parser() -> argparse.ArgumentParser:
+def _stop_writing() -> None:
+    """Let Python not fail once more, in words, at what was printed for a reader that has gone."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def parser() -> Parser:
     """Make what reads a command line: which command it names, and the arguments of that."""
-    program = argparse.ArgumentParser(
+    program = Parser(
         prog="fanfare", description="Self-hosted realtime: domain events to every Pusher client."
     )
+    program.add_argument(
+        "--version", action="version", version=f"fanfare {VERSION}", help="say which release it is"
+    )
+    _configure(program)
     commands = program.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, module in COMMANDS.items():
         summary = (module.__doc__ or "").strip().partition("\n")[0]
         command = commands.add_parser(name, help=summary, description=module.__doc__)
-        command.add_argument(
-            "--config",
-            type=Path,
-            metavar="FILE",
-            help="the settings, in TOML (default: the file that FANFARE_CONFIG names)",
-        )
+        # Left out here it must not hide one that stands before the command.
+        _configure(command, default=argparse.SUPPRESS)
+        command.set_defaults(parser=command)
         module.configure(command)
     return program
+
+
+def _configure(parser: argparse.ArgumentParser, *, default: str | None = None) -> None:
+    """Let a parser take the file."""
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        default=default,
+        help="the settings, in TOML (default: the file that FANFARE_CONFIG names)",
+    )

@@ -124,7 +124,7 @@ def _action(actions: Any, name: str, summary: str, act: Action) -> argparse.Argu
         default=argparse.SUPPRESS,
         help="the settings, in TOML",
     )
-    action.set_defaults(act=act)
+    action.set_defaults(act=act, parser=action)
     return action
 
 

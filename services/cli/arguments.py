@@ -1,11 +1,18 @@
-"""What the arguments of `fanfare apps` stand for: limits, origins, a secret that exists already."""
+"""
+What arguments stand for, and what is said of those that stand for nothing.
 
+A command line is refused in a sentence, which says what may have been meant.  Of `fanfare apps`:
+limits, origins, a secret that exists already.
+"""
+
+import argparse
 import json
 import math
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -14,8 +21,64 @@ from libs.common.apps.limits import Limits
 from libs.common.config.environment import did_you_mean, reason
 from libs.common.config.types import expected, show
 from libs.common.errors import Misconfigured
+from services.settings import SERVICES
+
+# What argparse says, in the Pythons that we run on.
+_NO_COMMAND = re.compile(r"the following arguments are required: (COMMAND|ACTION)")
+_NO_CHOICE = re.compile(r"argument (COMMAND|ACTION): invalid choice: '(.*?)'.*\(choose from (.*)\)")
+_WORD = re.compile(r"[\w-]+")
+_OPTION = re.compile(r"(?<![\w-])--[\w-]+")
 
 _KINDS = {field.name: field.type for field in msgspec.structs.fields(Limits)}
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that refuses in a sentence, and says where to read on; alone it shows its help."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and exit with status 2."""
+        if _NO_COMMAND.fullmatch(message):
+            self.exit(2, self.format_help())
+        sentence = _worded(message)
+        stop = "" if sentence.endswith("?") else "."
+        self.exit(2, f"fanfare: {sentence}{stop} See {self.prog} --help\n")
+
+    def refuse(self, words: Sequence[str]) -> None:
+        """Refuse what is left of a command line, if anything is."""
+        if not words:
+            return
+        name = words[0].partition("=")[0]
+        if not name.startswith("-"):
+            self.error(f"there is no place for the argument {name!r}")
+        known = sorted(set(_OPTION.findall(self.format_help())))
+        self.error(f"there is no option {name}{did_you_mean(name, known)}")
+
+
+def _worded(message: str) -> str:
+    """Translate what argparse says."""
+    found = _NO_CHOICE.fullmatch(message)
+    if found is None:
+        return message.removeprefix("argument ")
+    hint = did_you_mean(found[2], _WORD.findall(found[3]))
+    if found[1] == "COMMAND" and found[2] in SERVICES:
+        hint = f"; fanfare run {found[2]} runs that service"
+    return f"there is no {found[1].lower()} {found[2]!r}{hint}"
+
+
+def seconds(text: str) -> float:
+    """
+    Read a number of seconds.
+
+    Raises:
+        argparse.ArgumentTypeError: The text is none, or no time can be it.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not (math.isfinite(number) and number > 0):
+        raise argparse.ArgumentTypeError(f"expected seconds above 0, found {show(text)}")
+    return number
 
 
 def limits_of(texts: Sequence[str]) -> Limits:

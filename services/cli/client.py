@@ -1,8 +1,9 @@
 """What commands say to a running deployment: the Pusher HTTP API, over its public address."""
 
 import hashlib
+import os
 import time
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import aiohttp
 import msgspec
@@ -12,21 +13,118 @@ from libs.common.apps.signatures import request_text, sign
 from libs.common.errors import Misconfigured
 from services.settings import Settings
 
-TIMEOUT = aiohttp.ClientTimeout(total=10.0)
+TIMEOUT = aiohttp.ClientTimeout(total=10.0)  # Seconds.
+_SCHEMES = {"ws": "http", "wss": "https"}  # What clients use, and what is meant by it here.
+
+
+_ELSEWHERE = "--url names another address"
+
+
+class _ErrorBody(msgspec.Struct):
+    error: str
 
 
 class Refused(Exception):
     """The deployment answered, and did not do what it was asked."""
 
     def __init__(self, status: int, text: str) -> None:
-        super().__init__(f"answered {status}: {text.strip()[:500]}")
+        super().__init__(f"answered {status}: {_error_in(text).strip()[:500]}")
         self.status = status
 
 
+def _error_in(text: str) -> str:
+    """Take what our own answers say out of their JSON; what others say is told as it is."""
+    try:
+        return msgspec.json.decode(text, type=_ErrorBody).error
+    except msgspec.DecodeError:
+        return text
+
+
 def public_url(settings: Settings, given: str | None) -> str:
-    """Return where the deployment is: what was given, else where the settings let it listen."""
+    """
+    Return where the deployment is: what was given, else where the settings let it listen.
+
+    Raises:
+        Misconfigured: What was given is no URL of HTTP.
+    """
+    if given is not None:
+        return _checked(given).rstrip("/")
     scheme = "https" if settings.server.certificate else "http"
-    return (given or f"{scheme}://{settings.server.listen[0].from_here}").rstrip("/")
+    return f"{scheme}://{settings.server.listen[0].from_here}"
+
+
+def _checked(url: str) -> str:
+    scheme, found, rest = url.partition("://")
+    try:
+        parts = urlsplit(url)
+        is_good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:  # A port that is no number, or beyond all; brackets without a partner.
+        is_good = False
+    if is_good:
+        return url
+    instead = f"{_SCHEMES.get(scheme, 'http')}://{rest or '127.0.0.1:6001'}" if found else ""
+    instead = instead or f"http://{url or '127.0.0.1:6001'}"
+    # A password would not be shown, and what is wrong elsewhere is not guessed.
+    hint = f", such as {instead}" if scheme not in {"http", "https"} and "@" not in url else ""
+    raise Misconfigured(f"--url: expected http://HOST:PORT or https://HOST:PORT{hint}")
+
+
+def worded(error: Exception, url: str, app: App) -> str:
+    """
+    Say in words why a request or a connection failed, and what to do.
+
+    Args:
+        error: `Refused`, a TimeoutError or an aiohttp.ClientError.
+        url: Where the deployment was looked for.
+        app: In whose name.
+    """
+    if isinstance(error, Refused):
+        said, remedy = str(error), _after_answer(error.status, url, app)
+    else:
+        said, remedy = _unanswered(error, url)
+    return f"{said}; {remedy}" if remedy else said
+
+
+def _after_answer(status: int, url: str, app: App) -> str:
+    if status == 401:
+        return f"id, key and secret of app {app.id} must be those of {url}"
+    return f"is {url} the public address of a deployment?" if status == 404 else ""
+
+
+def _unanswered(error: Exception, url: str) -> tuple[str, str]:
+    match error:
+        case TimeoutError():
+            said, remedy = f"{url} does not answer in time", _ELSEWHERE
+        case aiohttp.ClientConnectorCertificateError():
+            said = f"the certificate of {url} is not trusted: {_untrusted(error)}"
+            remedy = "SSL_CERT_FILE=FILE names an authority of your own, --url another name"
+        case aiohttp.ClientConnectorSSLError():
+            plain = url.replace("https://", "http://", 1)
+            said, remedy = f"{url} speaks no TLS", f"try --url {plain}"
+        case aiohttp.ClientConnectorDNSError():
+            said, remedy = f"no host is called {error.host}", _ELSEWHERE
+        case aiohttp.ClientConnectorError():
+            said = f"nobody listens at {url} ({_reason(error)})"
+            remedy = f"is it running? {_ELSEWHERE}"
+        case aiohttp.WSServerHandshakeError():
+            said = f"{url} answers {error.status} where a gateway opens a WebSocket"
+            remedy = _ELSEWHERE
+        case aiohttp.ServerDisconnectedError() | aiohttp.ClientResponseError():
+            said = f"what listens at {url} does not answer in HTTP"
+            remedy = f"where it speaks TLS write https://; {_ELSEWHERE}"
+        case _:
+            said, remedy = f"{url}: {str(error) or type(error).__name__}", ""
+    return said, remedy
+
+
+def _untrusted(error: aiohttp.ClientConnectorCertificateError) -> str:
+    reason = error.certificate_error
+    return str(getattr(reason, "verify_message", "")) or str(reason)
+
+
+def _reason(error: aiohttp.ClientConnectorError) -> str:
+    number = error.os_error.errno
+    return os.strerror(number).lower() if number else str(error.os_error)
 
 
 def app_of(settings: Settings, app_id: str | None) -> App:
@@ -41,9 +139,13 @@ def app_of(settings: Settings, app_id: str | None) -> App:
         return next(iter(apps.values()))
     if app_id in apps:
         return apps[app_id]
-    raise Misconfigured(
-        f"--app must be one of {', '.join(apps) or 'the apps of a file, and there are none'}"
-    )
+    if not apps:
+        raise Misconfigured(
+            "the file has no apps, and only with the secret of one can this be done: "
+            "name a file with [[apps]] by --config"
+        )
+    known = f"--app must be one of {', '.join(apps)}"
+    raise Misconfigured(known if app_id is None else f"there is no app {app_id!r}; {known}")
 
 
 async def post(

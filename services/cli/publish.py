@@ -3,9 +3,11 @@
 import argparse
 import asyncio
 import sys
+from collections.abc import Mapping
 
 import aiohttp
 
+from libs.common.apps.app import App
 from services.cli import client
 from services.settings import Settings
 
@@ -17,24 +19,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", nargs="?", default="{}", help="its data, as text (default: {})")
     parser.add_argument("--app", help="the app's id; needed where there are several")
     parser.add_argument(
-        "--url", help="where the deployment is (default: where the settings listen)"
+        "--url",
+        help="where the deployment is, such as http://127.0.0.1:6001 "
+        "(default: where the settings listen)",
     )
 
 
 def execute(arguments: argparse.Namespace, settings: Settings) -> int:
     """Publish, and say what was answered."""
+    app = client.app_of(settings, arguments.app)
+    url = client.public_url(settings, arguments.url)
+    payload = {"name": arguments.event, "channel": arguments.channel, "data": arguments.data}
     try:
-        asyncio.run(_publish(arguments, settings))
+        asyncio.run(_publish(url, app, payload))
     except (client.Refused, aiohttp.ClientError, TimeoutError) as error:
-        print(f"fanfare: not published: {error or type(error).__name__}", file=sys.stderr)
+        print(f"fanfare: not published: {client.worded(error, url, app)}", file=sys.stderr)
         return 1
     print("published")
     return 0
 
 
-async def _publish(arguments: argparse.Namespace, settings: Settings) -> None:
-    app = client.app_of(settings, arguments.app)
-    payload = {"name": arguments.event, "channel": arguments.channel, "data": arguments.data}
+async def _publish(url: str, app: App, payload: Mapping[str, str]) -> None:
     async with aiohttp.ClientSession(timeout=client.TIMEOUT) as http:
-        url = client.public_url(settings, arguments.url)
         await client.post(http, url, app, path=f"/apps/{app.id}/events", payload=payload)

@@ -31,8 +31,11 @@ def execute(arguments: argparse.Namespace, settings: Settings) -> int:
         )
     except CannotListen as error:
         name = "listen" if error.address in settings.server.listen else "internal_listen"
-        remedy = f"FANFARE_SERVER_{name.upper()}=HOST:PORT names another address (server.{name})"
-        print(f"fanfare: {error}; {remedy}", file=sys.stderr)
+        remedy = (
+            f'{name} = "HOST:PORT" below [server], or FANFARE_SERVER_{name.upper()}=HOST:PORT, '
+            "names another address"
+        )
+        print(f"fanfare: server.{name}: {error}; {remedy}", file=sys.stderr)
         return 1
     except ExceptionGroup as group:
         # With apps of a database, a rule may show to be wrong only once they are read.

@@ -17,6 +17,7 @@ from libs.common.errors import Invalid, Misconfigured
 from libs.common.tokens.channel_tokens import TokenRequest, issue, new_jti
 from libs.common.tokens.key_ring import KeyRing
 from services.auth.settings import Issuer
+from services.cli.arguments import seconds
 from services.cli.client import app_of
 from services.settings import Settings
 
@@ -25,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.add_argument("--user", default="1", help="the user's id (default: 1)")
     parser.add_argument(
-        "--ttl", type=float, default=3600.0, help="seconds until it expires (default: 3600)"
+        "--ttl", type=seconds, default=3600.0, help="seconds until it expires (default: 3600)"
     )
     parser.add_argument(
         "--claim",

@@ -73,8 +73,11 @@ class Trial:
                     await step()
             except TimeoutError as error:  # Before the others: some of aiohttp's own are both.
                 raise Failed(f"{name}: no answer within {self._step_timeout:g} s") from error
-            except (Failed, client.Refused, aiohttp.ClientError) as error:
+            except Failed as error:
                 raise Failed(f"{name}: {error}") from error
+            except (client.Refused, aiohttp.ClientError) as error:
+                reason = client.worded(error, self._url, self._app)
+                raise Failed(f"{name}: {reason}") from error
             print(f"{name:<10} {1000 * (time.perf_counter() - began):8.1f} ms")
 
     def _steps(self) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
@@ -137,11 +140,29 @@ class Trial:
             message = await self._live().receive()
             if message.type is not aiohttp.WSMsgType.TEXT:
                 raise Failed(f"the connection was closed with {self._live().close_code}")
-            frame: dict[str, Any] = msgspec.json.decode(message.data)
+            frame = _frame(message.data)
             if frame["event"] == event:
                 return frame
             if frame["event"] in {"pusher:error", "pusher:subscription_error"}:
-                raise Failed(str(frame["data"]))
+                raise Failed(_refusal(frame["data"]))
+
+
+def _frame(text: str) -> dict[str, Any]:
+    try:
+        frame = msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        frame = None
+    if not isinstance(frame, dict) or "event" not in frame:
+        raise Failed("what answers does not speak the Pusher protocol; is it a gateway?")
+    return frame
+
+
+def _refusal(data: Any) -> str:
+    """Word what a gateway says: of a connection with a code, of a subscription with a status."""
+    if not isinstance(data, dict):
+        return str(data)
+    code = data.get("code") or data.get("status")
+    return f"refused with {code}: {data.get('message') or data.get('error')}"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -159,7 +180,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--app", help="the app's id; needed where there are several")
     parser.add_argument(
-        "--url", help="where the deployment is (default: where the settings listen)"
+        "--url",
+        help="where the deployment is, such as http://127.0.0.1:6001 "
+        "(default: where the settings listen)",
     )
 
 

@@ -208,8 +208,9 @@ class TestAddresses:
 
         assert outcome.status == 1
         assert line(outcome) == (
-            f"cannot listen on {taken}: address already in use; "
-            "FANFARE_SERVER_LISTEN=HOST:PORT names another address (server.listen)"
+            f"server.listen: cannot listen on {taken}: address already in use; "
+            'listen = "HOST:PORT" below [server], or FANFARE_SERVER_LISTEN=HOST:PORT, '
+            "names another address"
         )
 
     async def test_internal_in_use(self, tmp_path: Path, taken: str) -> None:

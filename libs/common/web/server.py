@@ -17,6 +17,7 @@ import structlog
 from aiohttp import web
 
 from libs.common.config.address import Address
+from libs.common.version import VERSION
 from libs.common.web import http
 from libs.common.web.certificates import Certificate
 from libs.common.web.health import OK, Dependency, Health
@@ -107,7 +108,7 @@ class Server:
     Attributes:
         services: In the order of their start.
         public: Where clients and back ends come, one address or several.
-        internal: Where operators come: health.
+        internal: Where operators come: health, and which release runs.
         schedule: The times of its stop.
         certificate: What the public address shows; None: it speaks plain HTTP.
         proxies: Those whose word about their clients is taken.
@@ -203,6 +204,7 @@ class Server:
         app = web.Application(middlewares=[http.errors])
         app.add_routes(
             [
+                web.get("/", self._about),
                 web.get("/health/live", self._live),
                 web.get("/health/started", self._started),
                 web.get("/health/ready", self._ready),
@@ -214,6 +216,11 @@ class Server:
     async def _greet(self, _: web.Request) -> web.Response:
         """Say what answers here: where a load balancer is wrong, it is seen at once."""
         return web.Response(text=GREETING % ", ".join(service.name for service in self.services))
+
+    async def _about(self, _: web.Request) -> web.Response:
+        """Say to operators what runs here."""
+        names = [service.name for service in self.services]
+        return http.answer({"name": "fanfare", "version": VERSION, "services": names})
 
     async def _up(self, _: web.Request) -> web.Response:
         """

@@ -202,7 +202,7 @@ class TestWords:
         status, text = explain("private-user.7", app="9")
 
         assert status == 2
-        assert text == "fanfare: --app must be one of 1\n"
+        assert text == "fanfare: there is no app '9'; --app must be one of 1\n"
 
     @pytest.mark.parametrize("app,status", [("", 0), ("1", 0), ("9", 1)])
     def test_apps_elsewhere(self, explain: Explain, app: str, status: int) -> None:
