@@ -18,10 +18,11 @@ from libs.common.policies.policies import Policies
 from libs.common.policies.settings import ChannelPolicy
 from libs.common.web.server import MAX_BODY
 from services.auth.identity.verifying_keys import prepared_key
-from services.dispatcher.service import compiled
+from services.dispatcher.service import compile_for_any, compiled
 from services.program import certificate_of
 from services.settings import SERVICES, Settings, check_services
 
+SHORTEST_SECRET = 16  # Characters that hold off whoever can try many; those we make have 64.
 _EVERY = "{*}"  # The shape of a pattern such as ``{any*}``.
 # Bytes of a request's body that its event's data cannot have: name, channel, braces.
 ENVELOPE = 1024
@@ -48,6 +49,8 @@ def execute(arguments: argparse.Namespace, settings: Settings) -> int:
             prepared_key(issuer)
     if settings.apps:
         compiled(settings.routes, MemoryApps(settings.apps), settings.dispatcher)
+    else:  # They are in a database, which is not asked.
+        compile_for_any(settings.routes, settings.dispatcher)
     for doubt in doubts(settings):
         print(f"fanfare: warning: {doubt}", file=sys.stderr)
     print(
@@ -89,6 +92,12 @@ def _shape(pattern: str) -> str:
 
 def _doubts(app: App, settings: Settings) -> Iterator[str]:
     server, limits, longest = settings.server, app.limits, settings.gateway.max_message
+    reached = [address for address in server.listen if not address.is_loopback]
+    if reached and any(len(secret.reveal()) < SHORTEST_SECRET for secret in app.secrets):
+        yield (
+            f"a secret has fewer than {SHORTEST_SECRET} characters, and others reach "
+            f"server.listen ({', '.join(map(str, reached))}): openssl rand -hex 32 makes a good one"
+        )
     if app.tls_only and not server.certificate and not server.trusted_proxies:
         yield (
             "tls_only lets nobody connect, for TLS is known neither from server.certificate "

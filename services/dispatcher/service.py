@@ -186,17 +186,28 @@ def compiled(routes: Sequence[Route], apps: Apps, settings: DispatcherSettings) 
         BadRoute: A route cannot work, or names an app that the same file does not have.
         Unavailable: The apps were never read yet.
     """
+    if not apps.follow_file:
+        compile_for_any(routes, settings)
     terms = terms_of(apps)
     topics = {app: topic for app, (topic, _) in terms.items()}
     limits = {app: limits for app, (_, limits) in terms.items()}
     if apps.follow_file:
         return Router(routes, topics=topics, settings=settings, limits=limits)
     absent = {route.app for route in routes} - topics.keys()
-    Router(routes, topics=dict.fromkeys(absent, "absent") | topics, settings=settings)
     if absent:
         log.warning("routes.skipped", apps=sorted(absent))
     there = [route for route in routes if route.app not in absent]
     return Router(there, topics=topics, settings=settings, limits=limits)
+
+
+def compile_for_any(routes: Sequence[Route], settings: DispatcherSettings) -> None:
+    """
+    Compile routes before it is known which apps there are.
+
+    Raises:
+        BadRoute: A route can work for none.
+    """
+    Router(routes, topics={route.app: "unknown" for route in routes}, settings=settings)
 
 
 def terms_of(apps: Apps) -> Terms:

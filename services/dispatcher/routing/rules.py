@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import translate
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from libs.common.apps.limits import Limits, exceeds
 from libs.common.channels import BadChannelName, BadEventName
@@ -17,8 +17,9 @@ from libs.common.errors import Invalid, Misconfigured
 from libs.common.expressions import AbsentField, BadRule, Expression, Unevaluable
 from libs.common.json_text import write
 from services.dispatcher.events.event import DomainEvent
+from services.dispatcher.routing.kinds import BOOL, Kind
 from services.dispatcher.routing.names import ChannelTemplate, EventTemplate
-from services.dispatcher.routing.scope import compiled
+from services.dispatcher.routing.scope import Purpose, fitted
 from services.dispatcher.settings import Route
 
 Reason = Literal["absent", "disabled", "too_old"]
@@ -103,7 +104,7 @@ class Rule:
         with self._compiling("type"):
             self._is_type = _glob(route.type)
         with self._compiling("when"):
-            self._when = compiled(route.when) if route.when else None
+            self._when = fitted(route.when, _CONDITION) if route.when else None
         self._channels: list[ChannelTemplate] = []
         for number, source in enumerate(route.channels):
             with self._compiling(f"channels[{number}]"):
@@ -113,7 +114,7 @@ class Rule:
         self._projection: list[tuple[str, Expression]] = []
         for name, source in route.data.items():
             with self._compiling(f"data.{name}"):
-                self._projection.append((name, compiled(source)))
+                self._projection.append((name, fitted(source, _IN_DATA)))
 
     @contextmanager
     def _compiling(self, field: str) -> Iterator[None]:
@@ -158,10 +159,10 @@ class Rule:
             return "absent"
         except Unevaluable as error:
             raise Unroutable(self.name, f"when: {error}") from error
-        if not isinstance(result, bool):
-            kind = type(result).__name__
-            raise Unroutable(self.name, f"when: expected true or false, got a {kind}")
-        return result
+        try:
+            return _decided(result)
+        except TypeError as error:
+            raise Unroutable(self.name, f"when: {error}") from error
 
     def broadcasts(self, event: DomainEvent, scope: dict[str, Any]) -> list[Routed]:
         """
@@ -198,6 +199,18 @@ class Rule:
                 self.name, f"data has {len(text)} bytes, more than {self._max_payload}"
             )
         return text.decode()
+
+
+def _decided(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise TypeError(f"expected true or false, got a {type(value).__name__}")
+
+
+_CONDITION = Purpose(
+    frozenset({BOOL}), "a condition is true or false: compare it with something", _decided
+)
+_IN_DATA = Purpose(frozenset(get_args(Kind)), "", write)
 
 
 def _glob(pattern: str) -> Callable[[str], object]:

@@ -4,12 +4,35 @@ What expressions see of a domain event: the names that the rules of the settings
 Pure.  Source: docs/events.md, "Expressions".
 """
 
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from typing import Any
 
-from libs.common.expressions import Expression
+from libs.common.errors import Invalid
+from libs.common.expressions import BadRule, Expression
 from services.dispatcher.events.event import DomainEvent
+from services.dispatcher.routing.kinds import NUMBER, TEXT, Kind, NeverGiven, kind_of
 
 NAMES = frozenset({"data", "type", "source", "subject", "id", "time", "key", "topic"})
+# Of the others it depends on the event: also `key` may be an object.
+_KNOWN: dict[str, Kind] = dict.fromkeys(("type", "source", "subject", "id", "topic"), TEXT)
+_KNOWN["time"] = NUMBER
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """
+    What an expression is for.
+
+    Attributes:
+        takes: What it may give.
+        otherwise: What is said where it gives something else.
+        check: What is done with its value; raises Invalid or TypeError where that cannot be done.
+    """
+
+    takes: Collection[Kind]
+    otherwise: str
+    check: Callable[[Any], object]
 
 
 def compiled(source: str) -> Expression:
@@ -20,6 +43,25 @@ def compiled(source: str) -> Expression:
         BadRule: See `Expression`.
     """
     return Expression(source, NAMES)
+
+
+def fitted(source: str, purpose: Purpose) -> Expression:
+    """
+    Compile an expression that serves a purpose.
+
+    Raises:
+        BadRule: See `Expression`; or it fails, or serves no such purpose, whatever the event.
+    """
+    expression = compiled(source)
+    try:
+        kind = kind_of(source, _KNOWN)
+        if kind and kind not in purpose.takes:
+            raise BadRule(f"it gives {kind}, and {purpose.otherwise}")
+        if not expression.names:
+            purpose.check(expression.evaluate({}))
+    except (NeverGiven, Invalid, TypeError) as error:
+        raise BadRule(f"it fails on any event: {error}") from error
+    return expression
 
 
 def scope_of(topic: str, event: DomainEvent) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from libs.common.expressions import BadRule, Expression, Unevaluable
-from services.dispatcher.routing.scope import compiled
+from services.dispatcher.routing.kinds import NUMBER, TEXT
+from services.dispatcher.routing.scope import Purpose, fitted
 
 _EXACT = 2.0**53  # Beyond it a float stands for several integers.
 _TOKEN = re.compile(r"\{\{|\}\}|\{|\}|[^{}]+")
@@ -56,12 +57,19 @@ class Template:
             Unevaluable: An expression fails, or its value is neither a text nor a whole number.
         """
         return "".join(
-            part if isinstance(part, str) else _spell(part, part.evaluate(scope))
-            for part in self._parts
+            part if isinstance(part, str) else _spelled(part, scope) for part in self._parts
         )
 
 
-def _spell(expression: Expression, value: Any) -> str:
+def _spelled(expression: Expression, scope: dict[str, Any]) -> str:
+    value = expression.evaluate(scope)
+    try:
+        return _spell(value)
+    except TypeError as error:
+        raise Unevaluable(expression.source, str(error)) from error
+
+
+def _spell(value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, int) and not isinstance(value, bool):
@@ -69,7 +77,14 @@ def _spell(expression: Expression, value: Any) -> str:
     if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
         return str(int(value))
     kind = "null" if value is None else f"a {type(value).__name__}"
-    raise Unevaluable(expression.source, f"expected a text or a whole number, got {kind}")
+    raise TypeError(f"expected a text or a whole number, got {kind}")
+
+
+_IN_A_NAME = Purpose(
+    frozenset({TEXT, NUMBER}),
+    "names take a text or a whole number; escape(string(…)) makes a text of a timestamp",
+    _spell,
+)
 
 
 def _parse(source: str) -> Iterator[str | Expression]:
@@ -105,6 +120,6 @@ def _closing(source: str, start: int) -> int:
 
 def _expression(source: str, *, start: int) -> Expression:
     try:
-        return compiled(source)
+        return fitted(source, _IN_A_NAME)
     except BadRule as error:
         raise BadRule(error.reason, start + max(error.position, 1)) from error

@@ -14,6 +14,7 @@ from libs.common.bus.memory import MemoryBus
 from libs.common.channels import Channel
 from libs.common.config.secret import Secret
 from libs.common.control.memory import MemoryControl
+from libs.common.errors import Unavailable
 from libs.common.eventlog.memory import MemoryEventLog
 from libs.common.eventlog.records import NewRecord
 from libs.common.leases.memory import MemoryLeases
@@ -62,6 +63,13 @@ class ComingApps:
         yield
 
 
+class UnknownApps(ComingApps):
+    """Apps of a database that never answered."""
+
+    def all(self) -> tuple[App, ...]:
+        raise Unavailable("apps")
+
+
 class TestCompiled:
     """Routes of apps that are there, and of others."""
 
@@ -88,6 +96,15 @@ class TestCompiled:
 
         with pytest.raises(BadRoute):
             compiled([broken], ComingApps(ONE), SETTINGS)
+
+    def test_what_never_works_of_apps_unknown(self) -> None:
+        """
+        It is refused while the database is away, too: a start then says the same as one with it.
+        """
+        broken = Route(name="broken", app="2", channels=("news",), event="{timestamp(time)}")
+
+        with pytest.raises(BadRoute, match="it fails on any event"):
+            compiled([broken], UnknownApps(), SETTINGS)
 
 
 async def test_an_app_that_comes() -> None:

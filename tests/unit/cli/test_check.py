@@ -10,7 +10,7 @@ from libs.common.errors import Misconfigured
 from services.cli import check
 from services.settings import Settings
 from tests.support.servers import Certificates
-from tests.unit.test_settings import APP, OTHER, POSTGRES, read
+from tests.unit.test_settings import APP, OTHER, POSTGRES, ROUTE, read
 
 PROXIES = '[server]\ntrusted_proxies = ["10.0.0.0/8"]\n'
 
@@ -97,6 +97,54 @@ class TestDoubts:
         assert execute(read(file, APP, *parts)) == 0
 
         assert capsys.readouterr().err == ""
+
+
+class TestShortSecrets:
+    """A secret that can be guessed is doubtful where others reach the deployment."""
+
+    SHORT = APP.replace("a-secret-of-its-own", "fifteen-charact")
+
+    @pytest.mark.parametrize("listen", ["0.0.0.0:80", "*:80", "127.0.0.1:80,10.0.0.5:81"])
+    def test_reached(self, file: Path, capsys: pytest.CaptureFixture[str], listen: str) -> None:
+        """It is said of the app, with the address, and never which secret it is."""
+        assert execute(read(file, self.SHORT, SERVER_LISTEN=listen)) == 0
+
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("fanfare: warning: app 1: a secret has fewer than 16 characters")
+        assert f"server.listen ({listen.rpartition(',')[2]})" in line
+        assert "fifteen" not in line
+
+    def test_any_of_several(self, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """All verify, so that each of them counts."""
+        several = APP.replace('"a-secret', '"short", "a-secret')
+
+        assert execute(read(file, several, SERVER_LISTEN="*:80")) == 0
+        assert "a secret has fewer than 16 characters" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("app,listen", [(SHORT, "127.0.0.1:80,[::1]:80"), (APP, "*:80")])
+    def test_silent(
+        self, file: Path, capsys: pytest.CaptureFixture[str], app: str, listen: str
+    ) -> None:
+        """On loopback any secret will do for a first try, and elsewhere a long one."""
+        assert execute(read(file, app, SERVER_LISTEN=listen)) == 0
+        assert capsys.readouterr().err == ""
+
+
+class TestRoutes:
+    """Routes are compiled as at the start."""
+
+    NEVER = ROUTE + 'data = { at = "timestamp(time)" }'
+    SAID = r"^route 'r', data.at: it fails on any event: timestamp\(\) does not take a number; "
+
+    def test_of_the_file(self, file: Path) -> None:
+        """What can be sent of no event is refused."""
+        with pytest.raises(Misconfigured, match=self.SAID):
+            execute(read(file, APP, self.NEVER))
+
+    def test_of_a_database(self, file: Path) -> None:
+        """So it is where apps are in a database, which is not asked."""
+        with pytest.raises(Misconfigured, match=self.SAID):
+            execute(read(file, POSTGRES, self.NEVER, 'app = "9"'))
 
 
 def policy(pattern: str, *more: str) -> str:
