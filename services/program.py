@@ -19,7 +19,6 @@ from libs.common.errors import Misconfigured
 from libs.common.policies.guards import Guards
 from libs.common.policies.policies import Policies
 from libs.common.tokens.key_ring import KeyRing
-from libs.common.version import VERSION
 from libs.common.web.certificates import Certificate
 from libs.common.web.listeners import Bound
 from libs.common.web.proxies import Proxies
@@ -32,6 +31,7 @@ from services.gateway.service import Gateway
 from services.presence.service import Presence
 from services.reload import Reloadable, adopt
 from services.settings import Settings, check_services
+from services.version import VERSION
 
 log = structlog.get_logger()
 
@@ -182,6 +182,7 @@ async def serve(
             Schedule(settings.server.lb_delay, settings.server.drain_timeout),
             certificate=certificate,
             proxies=Proxies(settings.server.trusted_proxies),
+            version=VERSION,
         )
         await server.serve(
             stop,
@@ -235,7 +236,7 @@ def _started(server: Server) -> None:
     bound = server.bound or Bound((), ())
     log.info(
         "process.started",
-        version=VERSION,
+        version=server.version,
         services=[service.name for service in server.services],
         listen=", ".join(map(str, bound.public)),
         internal=", ".join(map(str, bound.internal)),

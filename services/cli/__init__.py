@@ -14,10 +14,10 @@ from typing import Protocol
 
 from libs.common.errors import Misconfigured
 from libs.common.telemetry import logs
-from libs.common.version import VERSION
 from services import settings
 from services.cli import apps, check, explain, migrate, publish, run, token, trial
 from services.cli.arguments import Parser
+from services.version import VERSION
 
 
 class Subcommand(Protocol):

@@ -17,7 +17,6 @@ import structlog
 from aiohttp import web
 
 from libs.common.config.address import Address
-from libs.common.version import VERSION
 from libs.common.web import http
 from libs.common.web.certificates import Certificate
 from libs.common.web.health import OK, Dependency, Health
@@ -112,6 +111,7 @@ class Server:
         schedule: The times of its stop.
         certificate: What the public address shows; None: it speaks plain HTTP.
         proxies: Those whose word about their clients is taken.
+        version: The release, for operators.
         bound: Where it listens in fact, once it does.
     """
 
@@ -121,6 +121,7 @@ class Server:
     schedule: Schedule = field(default_factory=Schedule)
     certificate: Certificate | None = None
     proxies: Proxies = field(default_factory=Proxies)
+    version: str = ""
     health: Health = field(init=False)
     is_draining: bool = field(default=False, init=False)
     bound: Bound | None = None
@@ -220,7 +221,7 @@ class Server:
     async def _about(self, _: web.Request) -> web.Response:
         """Say to operators what runs here."""
         names = [service.name for service in self.services]
-        return http.answer({"name": "fanfare", "version": VERSION, "services": names})
+        return http.answer({"name": "fanfare", "version": self.version, "services": names})
 
     async def _up(self, _: web.Request) -> web.Response:
         """

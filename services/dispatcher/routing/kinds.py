@@ -132,7 +132,7 @@ def kind_of(source: str, names: Mapping[str, Kind]) -> Kind | None:
         return None
     words = (word for word in _TOKEN.findall(source) if word.strip() and word[:2] != "//")
     try:
-        return _Reader(names).kind(_nested(words, ""))
+        return _KindReader(names).kind(_nested(words, ""))
     except RecursionError:
         return None
 
@@ -147,7 +147,7 @@ def _nested(words: Iterator[str], closing: str) -> tuple[_Part, ...]:
     return tuple(parts)
 
 
-class _Reader:
+class _KindReader:
     """
     Tells what parts of an expression give, looking first for operators that bind least.
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from libs.common.version import VERSION
 from services.cli import COMMANDS, check, main
 from services.settings import SERVICES
+from services.version import VERSION
 from tests.unit.test_settings import APP
 
 

@@ -2,7 +2,7 @@
 
 import tomllib
 
-from libs.common.version import UNKNOWN, VERSION, release
+from services.version import UNKNOWN, VERSION, release
 from tests.support.purity import ROOT
 
 
