@@ -167,8 +167,10 @@ def decode_binary(
 def _event(
     attributes: _Attributes, data: Any, *, record: Record, headers: Mapping[str, bytes]
 ) -> DomainEvent | None:
-    if attributes.iodebeziumop in debezium.SILENT:
+    operation = attributes.iodebeziumop
+    if operation in debezium.SILENT:
         return None
+    is_change = operation is not None or debezium.is_change(attributes.type)
     # Kafka's own header speaks of the last hop, the extension of the event's origin.
     trace = valid_trace(headers.get("traceparent", b"").decode(errors="replace"))
     return DomainEvent(
@@ -177,11 +179,11 @@ def _event(
         source=attributes.source,
         subject=attributes.subject or "",
         time=instant(attributes.time) if attributes.time is not None else record.timestamp,
-        data=data,
+        data=debezium.converted(data) if is_change else data,
         key=key_of(record),
         socket_id=attributes.socketid or "",
         trace=trace or valid_trace(attributes.traceparent or ""),
-        changed=attributes.iodebeziumop is not None,
+        changed=is_change,
     )
 
 

@@ -2,11 +2,13 @@
 Debezium change events: a row was created, updated or deleted.
 
 Pure.  The envelope comes bare or inside ``{"schema", "payload"}``, as the connector's converter is
-set, or the row alone where the transformation ExtractNewRecordState has unwrapped it.  What is no
-change to tell (snapshots, truncates, messages, tombstones) is no event.  Source: Debezium, "Data
-change events" of the PostgreSQL, MySQL and MongoDB connectors, and "New Record State Extraction".
+set, or the row alone where the transformation ExtractNewRecordState has unwrapped it, or the rows
+as data of a CloudEvent.  What is no change to tell (snapshots, truncates, messages, tombstones) is
+no event.  Source: Debezium, "Data change events" of the PostgreSQL, MySQL and MongoDB connectors,
+"New Record State Extraction" and "Exporting CloudEvents".
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,6 +28,10 @@ SILENT = frozenset({"r", "t", "m"})
 _VERBS = {"c": "created", "u": "updated", "d": "deleted"}
 _LATEST = 2**53  # Milliseconds.
 _MARKS = frozenset({"__op", "__deleted"})  # Of ExtractNewRecordState.
+_ADDED = "__"  # Begins the name of whatever that adds, unless ``add.fields.prefix`` is another.
+_SIDES = frozenset({"before", "after"})
+_CONVERTED = re.compile(r"io\.debezium\.connector\.\w+\.DataChangeEvent")
+_MILLISECONDS = re.compile(r"[0-9]{1,16}")
 
 
 def envelope_of(value: dict[str, Any]) -> dict[str, Any] | None:
@@ -37,12 +43,34 @@ def envelope_of(value: dict[str, Any]) -> dict[str, Any] | None:
     if not isinstance(source, dict):
         return None
     # A truncate has neither side; its source still names the connector.
-    return inner if inner.keys() & {"before", "after"} or "connector" in source else None
+    return inner if inner.keys() & _SIDES or "connector" in source else None
 
 
-def is_tombstone(value: dict[str, Any]) -> bool:
-    """Tell whether a JSON object is the converter's wrapping around nothing."""
-    return payload_of(value) is None
+def is_tombstone(document: Any) -> bool:
+    """Tell whether a JSON document is nothing, or the converter's wrapping around nothing."""
+    return payload_of(document) is None
+
+
+def is_change(type_: str) -> bool:
+    """Tell whether a CloudEvent's type is what Debezium's converter calls a change."""
+    return _CONVERTED.fullmatch(type_) is not None
+
+
+def converted(data: Any) -> Any:
+    """
+    Read the data of a CloudEvent that Debezium's converter has made of a change.
+
+    Returns:
+        The rows before and after the change, with documents of MongoDB's as objects; what has not
+        both sides is left as it is.
+
+    Raises:
+        Undecodable: A row is no JSON object.
+    """
+    sides = payload_of(data)
+    if not isinstance(sides, dict) or not sides.keys() >= _SIDES:
+        return data
+    return sides | {side: _row(sides, side) for side in _SIDES}
 
 
 def decode_change(record: Record, envelope: dict[str, Any], *, trace: str) -> DomainEvent | None:
@@ -106,6 +134,9 @@ def decode_row(
     Returns:
         The event.  Its type tells what happened to the row where that is known, else it is the
         topic.  None where there is nothing to tell.
+
+    Raises:
+        Undecodable: There is neither a row nor a key in JSON.
     """
     marks = {name: value.decode(errors="replace") for name, value in headers.items()} | row
     operation = "d" if str(marks.get("__deleted")).lower() == "true" else marks.get("__op")
@@ -113,6 +144,10 @@ def decode_row(
         return None
     table = _text(marks, "__table") or _text(marks, "__collection") or _last_part(record.topic)
     verb = _VERBS.get(operation) if isinstance(operation, str) else None
+    key = key_of(record)
+    is_empty = all(name.startswith(_ADDED) for name in row)
+    if is_empty and not isinstance(key, dict):
+        raise Undecodable("a change event without the row")
     return DomainEvent(
         type=f"{table}.{verb}" if verb else record.topic,
         id=coordinates(record),
@@ -120,9 +155,10 @@ def decode_row(
         subject="",
         time=_time(marks.get("__source_ts_ms"), otherwise=record.timestamp),
         data=row,
-        key=key_of(record),
+        key=key,
         trace=trace,
         changed=True,
+        gap="the change event has no row, only a key" if is_empty else "",
     )
 
 
@@ -152,6 +188,8 @@ def _row(envelope: dict[str, Any], side: str) -> dict[str, Any] | None:
 
 
 def _time(milliseconds: Any, *, otherwise: float) -> float:
+    if isinstance(milliseconds, str) and _MILLISECONDS.fullmatch(milliseconds):
+        milliseconds = int(milliseconds)  # A header's.
     if isinstance(milliseconds, int) and 0 < milliseconds < _LATEST:
         return milliseconds / 1000
     return otherwise

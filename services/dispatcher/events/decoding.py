@@ -47,6 +47,8 @@ def decode(record: Record) -> DomainEvent | None:
 
 def _decode_json(record: Record, value: bytes, headers: Mapping[str, bytes]) -> DomainEvent | None:
     document = parse(value)
+    if debezium.is_tombstone(document):
+        return None
     if not isinstance(document, dict):
         raise Undecodable("the value is not a JSON object")
     if cloudevents.is_envelope(document):  # As Debezium's own converter sends them.
@@ -54,8 +56,6 @@ def _decode_json(record: Record, value: bytes, headers: Mapping[str, bytes]) -> 
     trace = valid_trace(headers.get("traceparent", b"").decode(errors="replace"))
     if envelope := debezium.envelope_of(document):
         return debezium.decode_change(record, envelope, trace=trace)
-    if debezium.is_tombstone(document):
-        return None
     if row := debezium.unwrapped(document, headers):
         return debezium.decode_row(record, row, headers, trace=trace)
     return DomainEvent(

@@ -215,6 +215,29 @@ class TestDebezium:
 
         assert (event.type, event.data, event.changed) == ("order.created", self.ROW, True)
 
+    def test_change_without_extensions(self) -> None:
+        """With ``extension.attributes.enable=false`` the type alone says that there is a row."""
+        kind = "io.debezium.connector.postgresql.DataChangeEvent"
+
+        event = read(structured(data=self.ROW, type=kind))
+
+        assert (event.data, event.changed) == (self.ROW, True)
+
+    def test_change_in_a_schema(self) -> None:
+        """JsonConverter's schemas are on by default, also inside Debezium's converter."""
+        sides = {"before": None, "after": self.ROW}
+        wrapped = {"schema": {"type": "struct"}, "payload": sides}
+
+        event = read(structured(data=wrapped, iodebeziumop="c"))
+
+        assert (event.data, event.changed) == (sides, True)
+
+    def test_data_of_others_in_a_schema(self) -> None:
+        """What is no change is told as it is, whatever its fields are called."""
+        data = {"schema": {"type": "struct"}, "payload": 1}
+
+        assert read(structured(data=data)).data == data
+
     @pytest.mark.parametrize("op", ["r", "t", "m"])
     def test_nothing_to_tell(self, op: str) -> None:
         assert decode(record(structured(data=self.ROW, iodebeziumop=op))) is None

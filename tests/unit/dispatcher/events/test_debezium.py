@@ -5,7 +5,13 @@ from typing import Any, ClassVar
 
 import pytest
 
-from services.dispatcher.events.debezium import decode_change, envelope_of, is_tombstone
+from services.dispatcher.events.debezium import (
+    converted,
+    decode_change,
+    envelope_of,
+    is_change,
+    is_tombstone,
+)
 from services.dispatcher.events.decoding import decode
 from services.dispatcher.events.event import DomainEvent, Undecodable
 from tests.unit.dispatcher.examples import OTHER_TRACE, record
@@ -117,7 +123,7 @@ class TestDecode:
         with pytest.raises(Undecodable, match="after is not JSON"):
             decode(record(value))
 
-    @pytest.mark.parametrize("ts_ms", [None, 0, -5, "1", 1.5, 2**60, 10**400])
+    @pytest.mark.parametrize("ts_ms", [None, 0, -5, "soon", 1.5, 2**60, 10**400])
     def test_unusable_time_gives_way_to_the_records(self, ts_ms: object) -> None:
         event = decoded(change(source=SOURCE | {"ts_ms": ts_ms}))
 
@@ -212,6 +218,33 @@ class TestUnwrapped:
     def test_nothing_to_tell(self, op: str) -> None:
         assert decode(record(ROW | {"__op": op})) is None
 
+    def test_marks_alone(self) -> None:
+        """MongoDB's deletes have no document: what was added to nothing is no row, the key says which it was."""
+        event = decode(record({"__deleted": True, "__op": "d"}, key=b'{"id":1}'))
+
+        assert event
+        assert (event.type, event.key, event.changed) == ("orders.deleted", {"id": 1}, True)
+        assert event.gap == "the change event has no row, only a key"
+
+    @pytest.mark.parametrize("key", [None, b"1"])
+    def test_marks_without_key(self, key: bytes | None) -> None:
+        with pytest.raises(Undecodable, match="without the row"):
+            decode(record({"__deleted": "true"}, key=key))
+
+    def test_time_in_a_header(self) -> None:
+        """Headers are texts, numbers too."""
+        event = decode(record(ROW, __op=b"u", __source_ts_ms=b"1690000000123"))
+
+        assert event
+        assert event.time == 1_690_000_000.123
+
+    @pytest.mark.parametrize("text", [b"", b"soon", b"-1", b"1.5", "٣".encode(), b"9" * 5000])
+    def test_no_time_in_a_header(self, text: bytes) -> None:
+        event = decode(record(ROW, __op=b"u", __source_ts_ms=text))
+
+        assert event
+        assert event.time == 1_700_000_000.5
+
     @pytest.mark.parametrize(
         "value", [ROW, {"schema": "v1", "payload": ROW}, {"schema": None, "payload": ROW}]
     )
@@ -221,3 +254,47 @@ class TestUnwrapped:
 
         assert event
         assert (event.data, event.changed) == (value, False)
+
+
+class TestConvertedData:
+    """The data of CloudEvents that Debezium's own converter writes: both sides of a change, perhaps in a schema."""
+
+    SCHEMA: ClassVar = {"type": "struct", "fields": []}
+
+    @pytest.mark.parametrize(
+        "type_,expected",
+        [
+            ("io.debezium.connector.postgresql.DataChangeEvent", True),
+            ("io.debezium.connector.mongodb.DataChangeEvent", True),
+            ("io.debezium.connector.mysql.SchemaChangeEvent", False),
+            ("com.shop.DataChangeEvent", False),
+            ("order.created", False),
+        ],
+    )
+    def test_type(self, type_: str, *, expected: bool) -> None:
+        assert is_change(type_) is expected
+
+    @pytest.mark.parametrize(
+        "data", [None, 7, "text", [1], ROW, {"before": ROW}, {"after": "soon"}]
+    )
+    def test_other_data(self, data: Any) -> None:
+        assert converted(data) == data
+
+    def test_schema(self) -> None:
+        sides = {"before": None, "after": ROW}
+
+        assert converted({"schema": self.SCHEMA, "payload": sides}) == sides
+
+    def test_document(self) -> None:
+        """MongoDB's documents are texts there, too."""
+        sides = {"before": '{"_id": 1}', "after": '{"_id": 2}', "updateDescription": None}
+
+        assert converted(sides) == {
+            "before": {"_id": 1},
+            "after": {"_id": 2},
+            "updateDescription": None,
+        }
+
+    def test_no_document(self) -> None:
+        with pytest.raises(Undecodable, match="after is not JSON"):
+            converted({"before": None, "after": "{"})

@@ -84,6 +84,8 @@ class TestChoice:
             (None, {"content-type": b"application/cloudevents+json"}),
             (None, {"ce_type": b"t"}),
             ({"schema": None, "payload": None}, {}),
+            (b"null", {}),
+            (b" null\n", {"__op": b"d"}),
             (CHANGE | {"op": "r"}, {}),
         ],
     )
@@ -170,7 +172,7 @@ class TestPlainJson:
         assert event
         assert event.type == expected
 
-    @pytest.mark.parametrize("value", [b"", b"5", b'"text"', b"[]", b"null", b"not json", b"\xff"])
+    @pytest.mark.parametrize("value", [b"", b"5", b'"text"', b"[]", b"not json", b"\xff"])
     def test_anything_but_an_object(self, value: bytes) -> None:
         with pytest.raises(Undecodable):
             decode(record(value))
