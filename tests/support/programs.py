@@ -70,7 +70,7 @@ PROGRAMS = {
     "postgres": Program("postgresql", 13, r"\(PostgreSQL\) "),  # DROP DATABASE … WITH (FORCE).
     "initdb": Program("postgresql"),
     "java": Program("default-jre-headless", 17, r'version "(?:1\.)?', "-version"),  # Kafka 4.
-    # For the driver of Pusher's client, which Java runs from its source.
+    # For the driver of Pusher's client, which Java runs from its source, and for producers.
     "javac": Program("default-jdk-headless", 17, r"javac (?:1\.)?", "-version"),
     "mvn": Program("maven"),
     "setpriv": Program("util-linux"),
@@ -95,11 +95,14 @@ KAFKA = Jars("Kafka", Path(__file__).parent / "kafka" / "pom.xml", STATE / "kafk
 PUSHER_JAVA = Jars(
     "Pusher's client for Java", REPOSITORY / "tests/clients/java/pom.xml", STATE / "pusher-java"
 )
+PRODUCERS = Jars(
+    "producers for Kafka", REPOSITORY / "tests/producers/java/pom.xml", STATE / "producers"
+)
 JARS = {
-    "all": (KAFKA, PUSHER_JAVA),
+    "all": (KAFKA, PUSHER_JAVA, PRODUCERS),
     "bench": (KAFKA,),
     "services": (KAFKA,),
-    "test": (KAFKA, PUSHER_JAVA),
+    "test": (KAFKA, PUSHER_JAVA, PRODUCERS),
 }
 
 REST = """\
