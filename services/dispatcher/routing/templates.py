@@ -1,5 +1,5 @@
 """
-Templates: texts with CEL expressions in braces, such as ``private-user.{data.user_id}``.
+Templates: texts with CEL expressions in braces, such as ``private-company.{data.company_id}``.
 
 Pure.  ``{{`` and ``}}`` stand for braces.  A value must be a text or a whole number: nothing else
 has one obvious spelling in a name.
