@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 from tests.support.servers import Certificates, NoServer, borrow, fresh_database, lending
@@ -76,6 +77,13 @@ def _rank(item: pytest.Item) -> int:
     place = item.path.relative_to(_TESTS)
     ranks = (rank for rank, part in enumerate(SLOWEST_FIRST) if place.is_relative_to(part))
     return next(ranks, len(SLOWEST_FIRST))
+
+
+@pytest.fixture(autouse=True)
+def usual_logs() -> Iterator[None]:
+    """Let a command that a test calls in this process set up logs for that test alone."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
