@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
+from tests.clients.conftest import APP
 from tests.clients.sdks import NodeSdk, Refused, Sdk, eventually
+from tests.support.clients.back_ends import BackEnd
 from tests.support.clients.pusherjs import Driver
-from tests.support.clients.visitors import Visitor
+from tests.support.clients.visitors import Visitor, visitors
 from tests.support.deployments.deployment import KEY, Deployment
 
 Guests = tuple[Visitor, Visitor]
@@ -80,6 +82,25 @@ class TestChannels:
             with pytest.raises(Refused) as refused:
                 await wrong
             assert refused.value.status == 400
+
+
+class TestConnections:
+    """How many connections the app has, as Reverb tells it."""
+
+    async def test_at_once(self, deployment: Deployment, back: BackEnd) -> None:
+        """
+        Whoever asks when a client is told that it is connected finds it counted, each time.
+        """
+
+        async def told() -> int:
+            answer = await back.get(deployment.dispatcher.url, "/apps/1/connections")
+            return int(answer.body["connections"])
+
+        await eventually(told, 0)  # Of the tests before.
+        async with visitors(APP) as visitor:
+            for number in range(1, 21):
+                await visitor().connect(deployment.gateways[number % 2].url)
+                assert await told() == number
 
 
 class TestInfo:

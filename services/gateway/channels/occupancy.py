@@ -15,7 +15,7 @@ from libs.common.leases.port import LeaseLost
 from libs.common.tally.port import Count, Outcome, Subject, Tally
 from services.gateway.channels.hub import Hub
 from services.gateway.connections.connection import Connection
-from services.gateway.connections.held_writes import Held, HeldWrites
+from services.gateway.held_writes import Held, HeldWrites
 from services.gateway.lease import Lease
 from services.gateway.timers import TIMERS, Timers
 

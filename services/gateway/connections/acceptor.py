@@ -99,7 +99,8 @@ class Acceptor:
         """Make a connection for a client that may stay; tell any other why not."""
         try:
             app, carried = await self._eligibility.examine(request)
-            subjects = await self._eligibility.enter(app, caller_of(request).site)
+            site = caller_of(request).site
+            subjects = await self._eligibility.enter(app, site, socket=socket)
         except (Invalid, Denied, Unavailable) as error:
             self._refuse(request, socket, error)
             return None

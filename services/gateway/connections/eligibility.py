@@ -21,6 +21,7 @@ from libs.common.web.paths import check_path
 from libs.common.web.server import caller_of
 from services.gateway.access.verifier import NotInformed, Verified, Verifier
 from services.gateway.connections.wrong_paths import PathNotFound
+from services.gateway.held_writes import Held
 from services.gateway.protocol.handshake import check_client, check_version
 from services.gateway.quotas.limiter import ConnectionLimiter
 from services.gateway.quotas.quotas import of_connection
@@ -97,13 +98,14 @@ class Eligibility:
                 raise error from None
         return self._verifier.carried(text, app, now=time.monotonic())
 
-    async def enter(self, app: App, site: str) -> tuple[Subject, ...]:
+    async def enter(self, app: App, site: str, *, socket: Held) -> tuple[Subject, ...]:
         """
         Count a newcomer, if there is room for it here and in its quotas.
 
         Args:
             app: The app whose client it is.
             site: The address that it counts for, as `Caller.site` has it.
+            socket: What tells it: held until whoever asks finds it counted.
 
         Returns:
             What it counts for; this must be given to `leave` in the end.
@@ -113,7 +115,7 @@ class Eligibility:
             Invalid, Denied, Unavailable: See `ConnectionLimiter.enter`.
         """
         self._check_capacity()
-        subjects = await self._limiter.enter(of_connection(app, site))
+        subjects = await self._limiter.enter(of_connection(app, site), socket)
         try:  # Again: while it waited for its turn others came, or the gateway began to go.
             self._check_capacity()
         except OverCapacity:

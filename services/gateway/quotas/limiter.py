@@ -2,7 +2,9 @@
 Counts connections on the tally, and lets newcomers in as their app's quotas allow.
 
 This is the shell; the rules are in `quotas`.  What has already arrived is asked for together, so
-that a storm of newcomers costs a few round trips.
+that a storm of newcomers costs a few round trips.  A newcomer is told that it is connected when the
+report that counts it is answered, so that whoever asks then finds it counted; it waits for a moment
+at most, and while the tally is away not at all.
 """
 
 import asyncio
@@ -13,6 +15,7 @@ from contextlib import suppress
 from libs.common.errors import Denied, Invalid
 from libs.common.leases.port import LeaseLost
 from libs.common.tally.port import Outcome, Subject, Tally
+from services.gateway.held_writes import Held, HeldWrites
 from services.gateway.lease import Lease
 from services.gateway.quotas.quotas import Claim, Quota, Quotas, Round, Verdict
 from services.gateway.timers import TIMERS, Timers
@@ -55,7 +58,8 @@ class ConnectionLimiter:
         tally: Counts the connections of all gateways.
         lease: The name under which this gateway counts.
         renewal: Seconds in which every gateway renews its lease.
-        timers: How long newcomers wait beyond that, and how often the tally is asked.
+        timers: How long newcomers wait, for room and for the report, and how often the tally is
+            asked.
     """
 
     def __init__(
@@ -66,6 +70,7 @@ class ConnectionLimiter:
         self._timers = timers
         self._patience = renewal + timers.room_margin
         self._quotas = Quotas(self._patience)
+        self._held = HeldWrites(timers.count_patience)
         self._stirred = asyncio.Event()
         self._came = asyncio.Event()
         self._settled = asyncio.Event()
@@ -86,9 +91,13 @@ class ConnectionLimiter:
         """How many subjects have connections here, or had some as far as the tally knows."""
         return self._quotas.counted
 
-    async def enter(self, quotas: tuple[Quota, ...]) -> tuple[Subject, ...]:
+    async def enter(self, quotas: tuple[Quota, ...], newcomer: Held) -> tuple[Subject, ...]:
         """
         Count a newcomer, once there is room for it.
+
+        Args:
+            quotas: What it counts for.
+            newcomer: Its socket, which is held until the tally counts it.
 
         Returns:
             What it counts for; this must be given to `leave` in the end.
@@ -103,6 +112,8 @@ class ConnectionLimiter:
         def answer(given: Verdict) -> None:
             if not verdict.done():
                 verdict.set_result(given)
+                if given is Verdict.GRANTED and self._quotas.is_behind(subjects):
+                    self._held.hold(newcomer)
             elif given is Verdict.GRANTED:
                 # The newcomer went while the tally was asked: nobody would give back what was
                 # granted.
@@ -164,10 +175,13 @@ class ConnectionLimiter:
         while True:
             await self._wait()
             while self._quotas.is_due:
-                if await self._report(self._quotas.round(BATCH)):
+                is_whole = await self._report_all()
+                self._held.reported(is_whole=is_whole)
+                if is_whole:
                     backoff.reset()
                 else:
                     await self._pause(backoff.delay())
+            self._held.release()  # Who went may have made up for who came.
             self._settled.set()
 
     async def _wait(self) -> None:
@@ -191,6 +205,15 @@ class ConnectionLimiter:
             async with asyncio.timeout(delay):
                 await self._came.wait()
                 await asyncio.sleep(self._timers.room_moment)
+
+    async def _report_all(self) -> bool:
+        """Report what has changed until now; return whether all of it could be."""
+        rounds = max(1, -(-self._quotas.backlog // BATCH))
+        with self._held.reporting():
+            for _ in range(rounds):
+                if not await self._report(self._quotas.round(BATCH)):
+                    return False
+        return True
 
     async def _report(self, round_: Round) -> bool:
         """Report, and tell those who wait; return whether all of the tally could be reached."""

@@ -132,6 +132,10 @@ class Quotas:
         """How many subjects changed and were not reported yet."""
         return len(self._changed)
 
+    def is_behind(self, subjects: Iterable[Subject]) -> bool:
+        """Tell whether the number of one of these changed and was not reported yet."""
+        return not self._changed.keys().isdisjoint(subjects)
+
     @property
     def counted(self) -> int:
         """How many subjects have connections here, or had some as far as the tally knows."""

@@ -18,6 +18,7 @@ from services.gateway.lease import Lease
 from services.gateway.timers import TIMERS, Timers
 from tests.support.deadline import DEADLINE
 from tests.support.fakes.faults import FaultyBus, FaultyRoster
+from tests.support.fakes.lines import Line
 from tests.support.fakes.tallies import subscriptions
 from tests.support.services.gateway import until
 from tests.support.services.quotas import SlowTally
@@ -31,19 +32,6 @@ class Client:
     """A subscriber."""
 
     socket_id: str
-
-
-class Line:
-    """A newcomer's socket: how often it is held."""
-
-    def __init__(self) -> None:
-        self.holds = 0
-
-    def hold(self) -> None:
-        self.holds += 1
-
-    def release(self) -> None:
-        self.holds -= 1
 
 
 @dataclass
@@ -65,7 +53,7 @@ class Bench:
     lease: Lease
     roster: FaultyRoster
 
-    def come(self, channel: Channel, name: str) -> "Line":
+    def come(self, channel: Channel, name: str) -> Line:
         line = Line()
         self.hub.subscribe(channel, Client(name))
         self.occupancy.came(channel, line)

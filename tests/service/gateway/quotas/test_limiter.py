@@ -18,6 +18,7 @@ from services.gateway.quotas.quotas import Quota
 from tests.support.clients.raw_client import RawClient
 from tests.support.deadline import DEADLINE
 from tests.support.fakes.faults import FaultyBus, FaultyRoster
+from tests.support.fakes.lines import Line
 from tests.support.fakes.tallies import FaultyTally
 from tests.support.services.gateway import APP, QUICK, place, until
 from tests.support.services.quotas import (
@@ -60,7 +61,7 @@ async def test_let_in_too_late() -> None:
     tally = Hasty(bus, roster)
     lease = Lease(roster, ttl=DEADLINE, interval=DEADLINE, unseated=asyncio.Event())
     gate = limiter.ConnectionLimiter(tally, lease, renewal=DEADLINE)
-    tally.newcomer = newcomer = asyncio.create_task(gate.enter((Quota(WHOLE, 1),)))
+    tally.newcomer = newcomer = asyncio.create_task(gate.enter((Quota(WHOLE, 1),), Line()))
     running = asyncio.create_task(gate.run())
     await asyncio.wait([newcomer], timeout=DEADLINE)
 

@@ -96,6 +96,19 @@ class TestClaim:
 
         assert quotas.round(9).counts == (Count(ANN, 3), Count(ANN, 3, 2))
 
+    def test_behind(self) -> None:
+        """
+        Behind is who changed since the last round began.
+        """
+        quotas = Quotas(patience=5.0)
+        assert not quotas.is_behind([WHOLE])
+
+        quotas.claim(claim((WHOLE, 0)))
+        assert quotas.is_behind([ANN, WHOLE])
+        assert not quotas.is_behind([ANN])
+        quotas.round(9)
+        assert not quotas.is_behind([WHOLE])
+
 
 class TestSettle:
     """What the tally's answers mean to those who wait."""

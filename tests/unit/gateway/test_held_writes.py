@@ -2,22 +2,10 @@
 
 import asyncio
 
-from services.gateway.connections.held_writes import HeldWrites
+from services.gateway.held_writes import HeldWrites
+from tests.support.fakes.lines import Line
 
 NEVER = 1000.0  # Seconds.
-
-
-class Line:
-    """A socket that keeps in mind how often it is held."""
-
-    def __init__(self) -> None:
-        self.holds = 0
-
-    def hold(self) -> None:
-        self.holds += 1
-
-    def release(self) -> None:
-        self.holds -= 1
 
 
 async def test_until_answered() -> None:

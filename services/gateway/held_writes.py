@@ -1,7 +1,7 @@
 """
 What clients are told only once the backend is told it, too.
 
-A client that hears of its subscription may have its back end ask for the number of subscriptions in
+A client that hears that it is connected, or subscribed, may have its back end ask how many are in
 the next moment.  So what is written to its socket is held until the report that counts it is
 answered, for a moment at most; while the backend is away nobody waits at all.
 """
