@@ -22,7 +22,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
     classes = tmp_path_factory.mktemp("classes")
     javac = find_program("javac").resolve()
     jars = classpath(PRODUCERS)
-    _run(javac, "-d", classes, "-cp", jars, *sorted(SOURCES.glob("*.java")))
+    _run(javac, "-encoding", "UTF-8", "-d", classes, "-cp", jars, *sorted(SOURCES.glob("*.java")))
     # A short life is not worth compiling for.
     quick = ("-XX:TieredStopAtLevel=1", "-Dfile.encoding=UTF-8")
     lines = _run(javac.parent / "java", *quick, "-cp", f"{classes}:{jars}", "Producers")
