@@ -15,9 +15,8 @@ from services.dispatcher.routing.rules import Unroutable
 from tests.producers.written import Written, told
 
 ROW = {"id": 1, "user_id": "auth0|Zoë", "total": "BOI=", "created_at": "2026-01-31T10:00:00Z"}
-PAID = ROW | {
-    "total": "Jqw="
-}  # A decimal: 99.00 in base64, as decimal.handling.mode=precise makes it.
+# A decimal, 99.00, in base64: what decimal.handling.mode=precise makes of it.
+PAID = ROW | {"total": "Jqw="}
 KEY_ALONE = dict.fromkeys(ROW) | {"id": 1}
 ID = "65a0c0ffee65a0c0ffee65a0"
 DOCUMENT = {"_id": {"$oid": ID}, "user_id": "Zoë", "total": {"$numberLong": "7"}}
