@@ -59,10 +59,10 @@ class LineWriter(io.RawIOBase):
         self._lines = self._bytes = self._dropped = 0  # Those that wait, and those that are lost.
         threading.Thread(target=self._run, name="log", daemon=True).start()
 
-    def write(self, text: "bytes | bytearray | memoryview", /) -> int:  # type: ignore[override]
+    def write(self, text: bytes | bytearray | memoryview, /) -> int:  # type: ignore[override]
         """Take lines to be written; they are dropped if there is no room."""
         entry = bytes(text)
-        lines = _count(entry)
+        lines = entry.count(b"\n")  # None in a piece of a line, which Python may write too.
         with self._lock:
             is_full = self._lines >= self._most_lines
             if is_full or self._bytes + len(entry) > self._most_bytes:
@@ -109,12 +109,12 @@ class LineWriter(io.RawIOBase):
 
     def _pass_on(self, chunk: bytes) -> None:
         is_written = self._written(chunk)
-        lines = _count(chunk)
+        lines = chunk.count(b"\n")
         with self._lock:
             self._lines -= lines
             self._bytes -= len(chunk)
             self._dropped += 0 if is_written else lines
-        is_time = self._queue.empty() or time.monotonic() >= self._told_at + NOTICES
+        is_time = not self._bytes or time.monotonic() >= self._told_at + NOTICES
         if is_written and is_time:
             self._tell_dropped()
 
@@ -152,7 +152,3 @@ def _chunks(entries: Iterable[Entry]) -> Iterator[Entry]:
         else:
             chunk += entry
     yield from filter(None, [chunk])
-
-
-def _count(entry: bytes) -> int:
-    return entry.count(b"\n") or 1

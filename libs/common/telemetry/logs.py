@@ -79,9 +79,9 @@ def configure(settings: LogSettings) -> None:
     ]
     last = _form(settings)
     # What the log says of itself is neither paced nor left out.
-    log = structlog.wrap_logger(structlog.testing.ReturnLogger(), processors=[*shared, *last])
-    stream = _standard_error(lambda lines: _dropped(log, lines))
-    pacer = _pacer(log, stream)
+    own_log = structlog.wrap_logger(structlog.ReturnLogger(), processors=[*shared, *last])
+    stream = _standard_error(lambda lines: _dropped(own_log, lines))
+    pacer = _pacer(own_log, stream)
     shared = [pacer, structlog.contextvars.merge_contextvars, *shared]
     structlog.configure(
         processors=[*shared, *last],
@@ -133,14 +133,14 @@ def _standard_error(notice: Notice) -> TextIO:
     return sys.stderr
 
 
-def _dropped(log: Any, lines: int) -> str:
-    return f"{log.warning('log.dropped', lines=lines)}\n"
+def _dropped(own_log: Any, lines: int) -> str:
+    return f"{own_log.warning('log.dropped', lines=lines)}\n"
 
 
-def _pacer(log: Any, stream: TextIO) -> Pacer:
+def _pacer(own_log: Any, stream: TextIO) -> Pacer:
     def say(held: HeldBack) -> None:
         by = {"by": held.by} if held.by else {}
-        line = log.warning("log.held_back", name=held.name, lines=held.lines, **by)
+        line = own_log.warning("log.held_back", name=held.name, lines=held.lines, **by)
         stream.write(f"{line}\n")
 
     pacer = Pacer(say)

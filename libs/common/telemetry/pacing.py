@@ -15,13 +15,11 @@ from libs.common.rates.gcra import judge
 
 RATE = 50.0  # Lines in a second about one event, and as many at once.
 RATE_BY = 1 / 60  # Lines in a second about one event and one value.
-QUIET = (
-    1.0  # Seconds after the last line that was held back, before their number is told by itself.
-)
+# Seconds after the last line that was held back, before their number is told by itself.
+QUIET = 1.0
 MOST_NAMES = 1000  # Events that are told apart; those that come later share one pace.
-MOST_VALUES = (
-    1000  # Values of one event that are told apart; the one longest unheard of is forgotten.
-)
+# Values of one event that are told apart; the one longest unheard of is forgotten.
+MOST_VALUES = 1000
 LONGEST_VALUE = 200  # Characters by which values are told apart.
 
 _OTHERS = "(others)"

@@ -115,6 +115,17 @@ class TestReader:
         assert MOST_LINES <= len(numbers(lines)) <= MOST_LINES + 2
         assert dropped(lines) + len(numbers(lines)) == 2 + 2 * MOST_LINES
 
+    def test_pieces(self, writer: LineWriter, pipe: Pipe) -> None:
+        """Pieces of a line, as Python may write, take no place that they do not give back."""
+        say(writer, *LARGE[:2])  # Nothing after these is written until somebody reads.
+        for piece in (b"2.", *[b"."] * (MOST_LINES - 4), b"\n"):
+            writer.write(piece)
+        pipe.resume()
+        assert writer.drain(DEADLINE)
+        say(writer, *range(3, MOST_LINES + 3))
+
+        assert numbers(pipe.lines(writer)) == list(range(MOST_LINES + 3))
+
     def test_going_on(self, writer: LineWriter, pipe: Pipe) -> None:
         """After that it is as before."""
         say(writer, *LARGE)

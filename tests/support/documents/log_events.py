@@ -6,6 +6,7 @@ prints docs/log-events.md; `make docs` writes it, and a test holds it.
 """
 
 import ast
+import re
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ WORDS = Path("docs") / "log-events.toml"
 LEVELS = ("error", "warning", "info", "debug")
 
 _METHODS = {"exception": "error", "critical": "error", **{level: level for level in LEVELS}}
-_NAMES = {"log", "_log"}  # What loggers are called.
+_LOGGER = re.compile(r"(?:.*_)?log")  # What loggers are called.
 _UNSAID = {"exc_info", "pace_by"}  # Of the call, and not of the line.
 
 _HEAD = """\
@@ -122,7 +123,7 @@ def _calls_in(path: Path, place: str) -> Iterator[LogCall]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         match node:
             case ast.Call(ast.Attribute(logger, method)) if method in _METHODS:
-                if _name(logger) in _NAMES:
+                if _LOGGER.fullmatch(_name(logger)):
                     yield _call(node, method, f"{place}:{node.lineno}")
 
 
