@@ -51,6 +51,7 @@ The exception tree.
             TooDeep
         Unevaluable
             BadArgument
+            Unspellable
         Unfit
         UnknownEvent
         UnknownMediaType

@@ -20,6 +20,7 @@ needs no others.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 import cel
@@ -66,18 +67,31 @@ class BadRule(Misconfigured):
 
 
 class AbsentField(Invalid):
-    """An expression needs a field or an element that its variables do not have."""
+    """
+    An expression needs a field or an element that its variables do not have.
+
+    The words quote nothing of the variables: a key that stands in one of them is not named.
+    """
 
     def __init__(self, source: str, name: str) -> None:
-        super().__init__(f"{source!r}: {name!r} is absent")
+        is_written = re.search(rf"(?<!\w){re.escape(name)}(?!\w)", source) is not None
+        what = repr(name) if is_written else "a key or an element that it computes"
+        self.source = source
         self.name = name
+        self.reason = f"{what} is absent"
+        super().__init__(f"{source!r}: {self.reason}")
 
 
 class Unevaluable(Invalid):
-    """An expression cannot be evaluated on its variables: mostly a type that does not fit."""
+    """
+    An expression cannot be evaluated on its variables: mostly a type that does not fit.
+
+    The words quote nothing of the variables.
+    """
 
     def __init__(self, source: str, reason: str) -> None:
         super().__init__(f"{source!r}: {reason}")
+        self.source = source
         self.reason = reason
 
 
@@ -140,7 +154,7 @@ class Expression:
         value: Any = variables
         for name in self._path:
             if not isinstance(value, dict):
-                raise Unevaluable(self.source, f"there is no {name!r} in a {type(value).__name__}")
+                raise Unevaluable(self.source, f"there is no {name!r} in {kind(value)}")
             if name not in value:
                 raise AbsentField(self.source, name)
             value = value[name]
@@ -152,15 +166,51 @@ class Expression:
         return cel.Context(needed, self._functions) if self._functions else needed
 
 
+def kind(value: Any) -> str:
+    """Word what kind of value something is, and nothing of what it is."""
+    return _KINDS.get(type(value), "something else")
+
+
+_KINDS: Mapping[type, str] = {
+    type(None): "null",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a decimal number",
+    str: "a text",
+    bytes: "bytes",
+    list: "a list",
+    tuple: "a list",
+    dict: "an object",
+    datetime: "a time",
+    timedelta: "a duration",
+}
+
+
 def _unevaluable(source: str, words: str) -> Unevaluable:
-    """Translate what the engine says."""
+    """Translate what the engine says, which may quote values."""
     own = _OWN_FAILED.match(words)
     if own is not None:
         return BadArgument(source, _TAKES[own[1]])
+    for known, reason in _REASONS:
+        found = known.search(words)
+        if found is not None:
+            return Unevaluable(source, found.expand(reason))
+    return Unevaluable(source, "it fails on what it is given")
+
+
+# What the engine says, and what is said of it.
+_REASONS = (
     # The engine's texts are UTF-8: nothing else can be wrong with one.
-    is_half = words.endswith("Failed to convert Python object of type str to Value")
-    reason = "a text that it needs has half of a surrogate pair" if is_half else words[:200]
-    return Unevaluable(source, reason)
+    (
+        re.compile(r"Failed to convert Python object of type str to Value$"),
+        "a text that it needs has half of a surrogate pair",
+    ),
+    (re.compile(r"^No such overload|^Unsupported operation"), "a type does not fit"),
+    (re.compile(r"^Undefined variable or function: '(\w+)'"), r"a type does not fit \1()"),
+    (re.compile(r"^division by zero"), "division by zero"),
+    (re.compile(r"^Arithmetic overflow"), "a number becomes too large"),
+    (re.compile(r"^Function '(\w+)' error"), r"\1() cannot take what it is given"),
+)
 
 
 def _quiet(function: Callable[[Any], str], *kinds: type) -> Callable[..., Any]:

@@ -10,6 +10,7 @@ appends them once.
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from logging import DEBUG
 
 import structlog
 
@@ -21,7 +22,8 @@ from libs.common.eventlog.records import NewRecord, Partition, Record, RecordToo
 from libs.common.retry import Retry
 from services.dispatcher.events.decoding import decode
 from services.dispatcher.events.event import DomainEvent, Undecodable
-from services.dispatcher.routing.router import Router
+from services.dispatcher.routing.outlook import unrouted
+from services.dispatcher.routing.router import Router, Routing
 from services.dispatcher.routing.rules import Routed, Unroutable
 from services.dispatcher.settings import MAX_BROADCASTS, DispatcherSettings
 
@@ -29,6 +31,8 @@ log = structlog.get_logger()
 
 FETCH_TIMEOUT = 1.0  # Seconds.
 MAX_REASON = 500  # Characters of an error that a dead letter carries.
+LONGEST = 200  # Characters of an event's type or id in the log: they may be anything.
+MOST_CHANNELS = 10  # Of one event in the log.
 LETTER_HEADERS = 6  # Those that we add to a record, after its own.
 
 
@@ -61,6 +65,7 @@ class Pipeline:
         self._bus = bus
         self._counts = counts
         self._decode = decode
+        self._log = log.bind()  # Found anew for each line, a logger takes two microseconds.
         self._retry = Retry(first=settings.retry_min, longest=settings.retry_max)
 
     async def check(self) -> None:
@@ -116,14 +121,39 @@ class Pipeline:
         routing = self._router.route(record.topic, event, now=time.time())
         for skipped in routing.skipped:
             self._counts[f"routes.{skipped.reason}"] += 1
-        self._counts["records.routed" if routing.broadcasts else "records.unrouted"] += 1
+        self._note(record, event, routing)
         return [
             _publication(record, event, routed, index)
             for index, routed in enumerate(routing.broadcasts)
         ]
 
+    def _note(self, record: Record, event: DomainEvent, routing: Routing) -> None:
+        """Count and tell what becomes of an event, without its content."""
+        if not routing.broadcasts:
+            self._counts["records.unrouted"] += 1
+            log.info(
+                "event.unrouted",
+                type=event.type[:LONGEST],
+                topic=record.topic,
+                reason=unrouted(self._router, record.topic, event, routing),
+                pace_by=event.type[:LONGEST],
+            )
+            return
+        self._counts["records.routed"] += 1
+        if self._log.is_enabled_for(DEBUG):
+            self._log.debug(
+                "event.routed",
+                topic=record.topic,
+                partition=record.partition,
+                offset=record.offset,
+                id=event.id[:LONGEST],
+                type=event.type[:LONGEST],
+                channels=[routed.channel for routed in routing.broadcasts[:MOST_CHANNELS]],
+                broadcasts=len(routing.broadcasts),
+            )
+
     def _dead_letter(self, record: Record, error: Exception) -> NewRecord:
-        reason = type(error).__name__
+        reason, words = type(error).__name__, _worded(error)
         self._counts[f"records.dead.{reason}"] += 1
         log.warning(
             "record.dead_lettered",
@@ -131,8 +161,9 @@ class Pipeline:
             partition=record.partition,
             offset=record.offset,
             reason=reason,
-            # Not the wording: it may quote what is in the event.
             route=getattr(error, "route", ""),
+            place=getattr(error, "place", ""),
+            error=words,
         )
         headers = (
             ("fanfare-dlq-topic", record.topic.encode()),
@@ -140,7 +171,7 @@ class Pipeline:
             ("fanfare-dlq-offset", str(record.offset).encode()),
             ("fanfare-dlq-timestamp", f"{record.timestamp:.3f}".encode()),
             ("fanfare-dlq-reason", reason.encode()),
-            ("fanfare-dlq-error", str(error)[:MAX_REASON].encode(errors="replace")),
+            ("fanfare-dlq-error", words.encode(errors="replace")),
         )
         topic = self._settings.dead_letter_topic
         return NewRecord(topic, record.value, record.key, (*record.headers, *headers))
@@ -159,6 +190,13 @@ class Pipeline:
         except RecordTooLarge:
             bare = NewRecord(letter.topic, None, headers=letter.headers[-LETTER_HEADERS:])
             await self._retry.until_done(lambda: self._events.append([bare]))
+
+
+def _worded(error: Exception) -> str:
+    """Say why a record is put aside; what a fault of ours says may quote what is in the event."""
+    if isinstance(error, Undecodable | Unroutable):
+        return str(error)[:MAX_REASON]
+    return "a fault of ours: record.failed in the log tells more"
 
 
 def _publication(record: Record, event: DomainEvent, routed: Routed, index: int) -> Publication:

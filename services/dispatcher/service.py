@@ -5,6 +5,7 @@ This is its shell: it keeps the pipeline running and answers HTTP.
 """
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -19,6 +20,7 @@ from libs.common.bus.port import Bus
 from libs.common.control.port import Control
 from libs.common.errors import Unavailable
 from libs.common.eventlog.port import EventLog
+from libs.common.eventlog.records import NewRecord
 from libs.common.rates.port import Rates
 from libs.common.retry import Backoff
 from libs.common.roster.port import Roster
@@ -26,6 +28,7 @@ from libs.common.tally.port import Tally
 from libs.common.web.health import Dependency
 from services.dispatcher.api.publishing import PublishingApi
 from services.dispatcher.pipeline import Pipeline
+from services.dispatcher.routing import outlook
 from services.dispatcher.routing.router import Router
 from services.dispatcher.settings import DispatcherSettings, Route
 
@@ -97,7 +100,9 @@ class Dispatcher:
             tally=tally,
             rates=rates,
             counts=self.counts,
+            warnings=self._warnings,
         )
+        self._router: Router | None = None
         self._pipeline: Pipeline | None = None
         self._changed = asyncio.Event()
         with suppress(Unavailable):  # Of apps that are not known yet, routes are compiled in `run`.
@@ -131,7 +136,7 @@ class Dispatcher:
         if self._events is None:
             log.info("pipeline.not_started", reason="backends.events is none")
             return
-        router = compiled(self._routes, self._apps, self._settings)
+        self._router = router = compiled(self._routes, self._apps, self._settings)
         if not router.topics:
             log.info("pipeline.not_started", reason="no app that is there has routes")
             return
@@ -140,6 +145,10 @@ class Dispatcher:
             self._settings, router, events=self._events, bus=self._bus, counts=self.counts
         )
         await self._pipeline.run()
+
+    def _warnings(self, records: Sequence[NewRecord]) -> list[str]:
+        """Say what of events that are posted will not be sent, once routes are known."""
+        return outlook.warnings(self._router, records, now=time.time()) if self._router else []
 
     async def _watch_apps(self, known: Terms) -> None:
         """Begin anew when apps come, go, read another topic, or get other limits."""

@@ -7,11 +7,13 @@ is in `reads`.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from hashlib import sha256
+from logging import DEBUG
 from typing import Any
 
+import structlog
 from aiohttp import web
 
 from libs.common.apps.port import Apps
@@ -21,6 +23,7 @@ from libs.common.control.commands import Command
 from libs.common.control.port import Control
 from libs.common.errors import Invalid
 from libs.common.eventlog.port import EventLog
+from libs.common.eventlog.records import NewRecord
 from libs.common.rates.port import Act, Rates
 from libs.common.rates.throttle import Throttle
 from libs.common.roster.port import Roster
@@ -34,7 +37,10 @@ from services.dispatcher.api.requests import Post, Reader, read_batch, read_even
 from services.dispatcher.events.cloudevents import records_of
 from services.dispatcher.settings import DispatcherSettings
 
+log = structlog.get_logger()
+
 TERMINATE_TTL = 300.0  # Seconds that a gateway may be cut off and still hear of a termination.
+MOST_CHANNELS = 10  # Of one request in the log.
 LONGEST_TOKEN = 255  # Characters of an ``X-Idempotency-Key``.
 
 # What of a query proves who asks, and says nothing about what for (`signatures.check_request`).
@@ -80,6 +86,7 @@ class PublishingApi:
         tally: Tells how many subscribe to a channel.
         rates: Counts what apps do.
         counts: What was posted, by name.
+        warnings: Says of CloudEvents which will not be sent, and why.
     """
 
     def __init__(
@@ -94,7 +101,10 @@ class PublishingApi:
         tally: Tally,
         rates: Rates,
         counts: Counter[str],
+        warnings: Callable[[Sequence[NewRecord]], Sequence[str]],
     ) -> None:
+        self._warnings = warnings
+        self._log = log.bind()  # Found anew for each line, a logger takes two microseconds.
         self._authenticator = AppAuthenticator(apps, settings.read_timeout)
         self._bus = bus
         self._events = events
@@ -151,6 +161,11 @@ class PublishingApi:
             raise IdempotencyKeyUsed
         await self._bus.publish(post.publications)
         self._counts["posted.events"] += cost
+        if self._log.is_enabled_for(DEBUG):
+            channels = [each.channel.name for each in post.publications[:MOST_CHANNELS]]
+            self._log.debug(
+                "event.published", app=call.app.id, channels=channels, publications=cost
+            )
         return post
 
     async def _described(self, post: Post) -> dict[str, dict[str, Any]]:
@@ -181,7 +196,10 @@ class PublishingApi:
         await self._throttle.check(act, rate=app.limits.publishes, cost=len(records))
         await self._events.append(records)
         self._counts["posted.cloudevents"] += len(records)
-        return http.answer({"accepted": len(records)}, status=202)
+        answer: dict[str, Any] = {"accepted": len(records)}
+        if warnings := self._warnings(records):
+            answer["warnings"] = warnings
+        return http.answer(answer, status=202)
 
 
 def _token(request: web.Request) -> str:

@@ -24,6 +24,7 @@ from services.dispatcher.events.event import (
     DomainEvent,
     TooDeep,
     Undecodable,
+    broken,
     key_of,
     parse,
     valid_trace,
@@ -67,17 +68,19 @@ class _Attributes(msgspec.Struct, frozen=True):
                 socket id.
         """
         if self.specversion != "1.0":
-            raise Undecodable(f"CloudEvents {self.specversion[:16]!r} is not supported, only 1.0")
+            raise Undecodable("not a CloudEvent: only specversion 1.0 is supported")
         if self.time is not None:
             try:
                 instant(self.time)
             except ValueError as error:
-                raise Undecodable(f"not a CloudEvent: time: {error}") from error
+                reason = "not a CloudEvent: time is not an RFC 3339 time with a zone"
+                raise Undecodable(reason) from error
         if self.socketid:
             try:
                 check_socket_id(self.socketid)
             except BadSocketId as error:
-                raise Undecodable(str(error)) from error
+                reason = "socketid is not digits, a full stop and digits"
+                raise Undecodable(f"not a CloudEvent: {reason}") from error
 
     @property
     def key(self) -> bytes | None:
@@ -127,7 +130,7 @@ def check_structured(headers: Mapping[str, bytes]) -> None:
     """
     media_type = _media_type(_header(headers, "content-type"))
     if media_type not in _JSON_FORMAT:
-        raise Undecodable(f"{media_type[:64]!r} is not supported, only {STRUCTURED}")
+        raise Undecodable(f"of the content types of CloudEvents only {STRUCTURED} is supported")
 
 
 def decode_structured(
@@ -194,7 +197,7 @@ def _open(document: bytes | msgspec.Raw) -> tuple[_Envelope, Any]:
     except RecursionError as error:
         raise TooDeep("the CloudEvent") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Undecodable(f"not a CloudEvent: {error}") from error
+        raise Undecodable(f"not a CloudEvent: {broken(error)}") from error
     envelope.check()
     return envelope, _data(envelope)
 
@@ -296,7 +299,7 @@ def _split(body: bytes) -> list[msgspec.Raw]:
     except RecursionError as error:
         raise TooDeep("the batch") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Undecodable(f"not a batch of CloudEvents: {error}") from error
+        raise Undecodable(f"not a batch of CloudEvents: {broken(error)}") from error
 
 
 def _structured_record(topic: str, document: bytes | msgspec.Raw, trace: _Headers) -> NewRecord:

@@ -89,7 +89,7 @@ def decode_change(record: Record, envelope: dict[str, Any], *, trace: str) -> Do
     if operation in SILENT:
         return None
     if operation not in _VERBS:
-        raise Undecodable(f"unknown operation {operation[:16]!r} of a change event")
+        raise Undecodable("a change event whose operation `op` is unknown")
     source = envelope["source"]
     side = "before" if operation == "d" else "after"
     row, key = _row(envelope, side), key_of(record)

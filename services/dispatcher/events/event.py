@@ -63,7 +63,7 @@ class DomainEvent:
 
 
 class Undecodable(Invalid):
-    """Bytes that should be an event are none; `reason` says why."""
+    """Bytes that should be an event are none; `reason` says why, and quotes nothing of them."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"undecodable event: {reason}")
@@ -75,6 +75,13 @@ class TooDeep(Undecodable):
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what} is nested deeper than {MAX_DEPTH} levels")
+
+
+def broken(error: msgspec.DecodeError | UnicodeDecodeError) -> str:
+    """Say what is wrong with a document, and quote nothing of it."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8"
+    return str(error)
 
 
 def parse(text: bytes | msgspec.Raw, what: str = "the value") -> Any:
@@ -94,7 +101,7 @@ def parse(text: bytes | msgspec.Raw, what: str = "the value") -> Any:
     except RecursionError as error:
         raise TooDeep(what) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Undecodable(f"{what} is not JSON: {error}") from error
+        raise Undecodable(f"{what} is not JSON: {broken(error)}") from error
     plain = bytes(text)
     # No document is deeper than it has opening brackets: most are cleared by counting them.
     if plain.count(b"{") + plain.count(b"[") > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):

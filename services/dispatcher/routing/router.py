@@ -6,7 +6,7 @@ cannot send is not sent by the others either: its record goes to the dead letter
 replayed whole.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from libs.common.apps.limits import Limits
@@ -78,6 +78,10 @@ class Router:
         """The topics that routes read."""
         return frozenset(self._rules)
 
+    def rules(self, topic: str) -> Sequence[Rule]:
+        """Return the routes that read a topic, in the order of the settings."""
+        return self._rules.get(topic, ())
+
     def route(self, record_topic: str, event: DomainEvent, *, now: float) -> Routing:
         """
         Decide what an event is worth.
@@ -93,7 +97,7 @@ class Router:
         scope = scope_of(record_topic, event)
         broadcasts: list[Routed] = []
         skipped: list[Skipped] = []
-        for rule in self._rules.get(record_topic, ()):
+        for rule in self.rules(record_topic):
             answer = rule.applies(event, scope, now=now)
             if answer is True:
                 broadcasts += rule.broadcasts(event, scope)

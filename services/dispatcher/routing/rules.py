@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import translate
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from libs.common.apps.limits import Limits, exceeds
 from libs.common.channels import BadChannelName, BadEventName
 from libs.common.errors import Invalid, Misconfigured
-from libs.common.expressions import AbsentField, BadRule, Expression, Unevaluable
+from libs.common.expressions import AbsentField, BadRule, Expression, Unevaluable, kind
+from libs.common.findings.words import kinds_read
 from libs.common.json_text import write
 from services.dispatcher.events.event import DomainEvent
 from services.dispatcher.routing.kinds import BOOL, Kind
@@ -23,6 +24,10 @@ from services.dispatcher.routing.scope import Purpose, fitted
 from services.dispatcher.settings import Route
 
 Reason = Literal["absent", "disabled", "too_old"]
+Failure = AbsentField | Unevaluable | BadChannelName | BadEventName
+T = TypeVar("T")
+
+LONGEST = 200  # Characters of a text of the settings that an error quotes.
 
 # As fnmatch reads it: a bracket that comes first is a member.
 _CLASS = re.compile(r"\[!?+\]?+[^]]*\]")
@@ -51,15 +56,41 @@ class Unroutable(Invalid):
     """
     A route applies to an event and cannot send it, so that nothing of its record is sent.
 
+    The words quote the settings alone, and nothing of the event.
+
     Attributes:
         route: The name of the route.
+        place: The field of the route that fails, such as ``when`` or ``channels[0]``; empty: it is
+            the route as a whole.
         reason: What is wrong with it, or with what it makes of the event.
     """
 
-    def __init__(self, route: str, reason: str) -> None:
-        super().__init__(f"route {route!r}: {reason}")
+    def __init__(self, route: str, reason: str, *, place: "Place | None" = None) -> None:
+        where = f", {place}" if place else ""
+        super().__init__(f"route {route!r}{where}: {reason}")
         self.route = route
+        self.place = place.field if place else ""
         self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """
+    A text of a route.
+
+    Attributes:
+        field: Where it stands, such as ``data.price``.
+        text: What stands there; empty: nothing to quote.
+    """
+
+    field: str
+    text: str = ""
+
+    def __str__(self) -> str:
+        if not self.text:
+            return self.field
+        text = self.text if len(self.text) <= LONGEST else f"{self.text[:LONGEST]}…"
+        return f"{self.field} = {text!r}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,17 +135,20 @@ class Rule:
         with self._compiling("type"):
             self._is_type = _glob(route.type)
         with self._compiling("when"):
-            self._when = fitted(route.when, _CONDITION) if route.when else None
-        self._channels: list[ChannelTemplate] = []
+            self.when = fitted(route.when, _CONDITION) if route.when else None
+        self._channels: list[tuple[Place, ChannelTemplate]] = []
         for number, source in enumerate(route.channels):
             with self._compiling(f"channels[{number}]"):
-                self._channels.append(ChannelTemplate(source, longest=limits.longest_channel_name))
+                template = ChannelTemplate(source, longest=limits.longest_channel_name)
+                self._channels.append((Place(f"channels[{number}]", source), template))
         with self._compiling("event"):
             self._event = EventTemplate(route.event, longest=limits.longest_event_name)
-        self._projection: list[tuple[str, Expression]] = []
+        self._event_place = Place("event", route.event)
+        self._projection: list[tuple[str, Place, Expression]] = []
         for name, source in route.data.items():
             with self._compiling(f"data.{name}"):
-                self._projection.append((name, fitted(source, _IN_DATA)))
+                compiled = fitted(source, _IN_DATA)
+                self._projection.append((name, Place(f"data.{name}", source), compiled))
 
     @contextmanager
     def _compiling(self, field: str) -> Iterator[None]:
@@ -148,21 +182,26 @@ class Rule:
             return "disabled"
         if self._max_age and now - event.time > self._max_age:
             return "too_old"
-        return self._holds(self._when, scope, gap=event.gap) if self._when else True
+        return self._holds(self.when, scope, gap=event.gap) if self.when else True
+
+    def has_type(self, event: DomainEvent) -> bool:
+        """Tell whether the route is for events of this type."""
+        return bool(self._is_type(event.type))
 
     def _holds(self, when: Expression, scope: dict[str, Any], *, gap: str) -> bool | Reason:
+        place = Place("when", when.source)
         try:
             result = when.evaluate(scope)
         except AbsentField as error:
             if gap:  # Whether the condition holds is not known, and nothing may vanish.
-                raise Unroutable(self.name, f"when: {error}: {gap}") from error
+                raise self._unroutable(error, scope, place=place, gap=gap) from error
             return "absent"
         except Unevaluable as error:
-            raise Unroutable(self.name, f"when: {error}") from error
+            raise self._unroutable(error, scope, place=place) from error
         try:
             return _decided(result)
         except TypeError as error:
-            raise Unroutable(self.name, f"when: {error}") from error
+            raise Unroutable(self.name, str(error), place=place) from error
 
     def broadcasts(self, event: DomainEvent, scope: dict[str, Any]) -> list[Routed]:
         """
@@ -171,46 +210,82 @@ class Rule:
         Raises:
             Unroutable: A template or the projection fails, or gives something out of bounds.
         """
-        try:
-            data = self._data(event, scope)
-            name = self._event.render(scope)
-            channels = dict.fromkeys(template.render(scope) for template in self._channels)
-        except AbsentField as error:
-            gap = f": {event.gap}" if event.gap else ""
-            raise Unroutable(self.name, f"{error}{gap}") from error
-        except (Unevaluable, BadChannelName, BadEventName) as error:
-            raise Unroutable(self.name, str(error)) from error
+        data = self._data(event, scope)
+        name = self._made(self._event.render, scope, place=self._event_place, gap=event.gap)
+        channels = dict.fromkeys(
+            self._made(template.render, scope, place=place, gap=event.gap)
+            for place, template in self._channels
+        )
         return [Routed(self.name, self._app, channel, name, data) for channel in channels]
 
+    def _made(
+        self, make: Callable[[dict[str, Any]], T], scope: dict[str, Any], *, place: Place, gap: str
+    ) -> T:
+        """Make a part of what is sent."""
+        try:
+            return make(scope)
+        except (AbsentField, Unevaluable, BadChannelName, BadEventName) as error:
+            raise self._unroutable(error, scope, place=place, gap=gap) from error
+
+    def _unroutable(
+        self, error: Failure, scope: dict[str, Any], *, place: Place, gap: str = ""
+    ) -> Unroutable:
+        reason = worded(error, scope, text=place.text)
+        if gap and isinstance(error, AbsentField):
+            reason = f"{reason}: {gap}"
+        return Unroutable(self.name, reason, place=place)
+
     def _data(self, event: DomainEvent, scope: dict[str, Any]) -> str:
+        place = Place("data")
         if event.changed and not self._projection:
-            raise Unroutable(
-                self.name, "a route must list the fields of a change event that it sends"
-            )
+            reason = "a route must list the fields of a change event that it sends"
+            raise Unroutable(self.name, reason, place=place)
         value = event.data
         if self._projection:
-            value = {name: field.evaluate(scope) for name, field in self._projection}
+            value = {
+                name: self._made(field.evaluate, scope, place=here, gap=event.gap)
+                for name, here, field in self._projection
+            }
         try:
             text = write(value)
         except TypeError as error:  # A map whose keys are true and false, for one.
-            raise Unroutable(self.name, f"data cannot be told in JSON: {error}") from error
+            reason = f"it cannot be told in JSON: {error}"
+            raise Unroutable(self.name, reason, place=place) from error
         if exceeds(len(text), self._max_payload):
-            raise Unroutable(
-                self.name, f"data has {len(text)} bytes, more than {self._max_payload}"
-            )
+            reason = f"it has {len(text)} bytes, more than {self._max_payload}"
+            raise Unroutable(self.name, reason, place=place)
         return text.decode()
 
 
 def _decided(value: Any) -> bool:
     if isinstance(value, bool):
         return value
-    raise TypeError(f"expected true or false, got a {type(value).__name__}")
+    raise TypeError(f"expected true or false, got {kind(value)}")
 
 
 _CONDITION = Purpose(
     frozenset({BOOL}), "a condition is true or false: compare it with something", _decided
 )
 _IN_DATA = Purpose(frozenset(get_args(Kind)), "", write)
+
+
+def worded(error: Failure, scope: dict[str, Any], *, text: str) -> str:
+    """
+    Say what is wrong, without a value of the event.
+
+    Args:
+        error: What an expression or a template of a route met.
+        scope: What it was evaluated on, of which the kinds of values are told.
+        text: What stands in the settings; an expression that is all of it is not named again.
+    """
+    if isinstance(error, BadChannelName):
+        return f"invalid channel name: {error.rule}"
+    if isinstance(error, BadEventName):
+        return f"invalid event name: {error.rule}"
+    named = "" if error.source == text else f"{error.source!r}: "
+    # What tells more by itself is of a class of its own.
+    found = kinds_read(error.source, scope) if type(error) is Unevaluable else ""
+    return f"{named}{error.reason}" + (f": {found}" if found else "")
 
 
 def _glob(pattern: str) -> Callable[[str], object]:

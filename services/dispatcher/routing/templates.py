@@ -9,13 +9,17 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from libs.common.expressions import BadRule, Expression, Unevaluable
+from libs.common.expressions import BadRule, Expression, Unevaluable, kind
 from services.dispatcher.routing.kinds import NUMBER, TEXT
 from services.dispatcher.routing.scope import Purpose, fitted
 
 _EXACT = 2.0**53  # Beyond it a float stands for several integers.
 _TOKEN = re.compile(r"\{\{|\}\}|\{|\}|[^{}]+")
 _BRACE = re.compile(r"""[{}]|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
+
+
+class Unspellable(Unevaluable):
+    """A value in a template is neither a text nor a whole number."""
 
 
 class Template:
@@ -54,7 +58,8 @@ class Template:
 
         Raises:
             AbsentField: An expression needs a field that is not there.
-            Unevaluable: An expression fails, or its value is neither a text nor a whole number.
+            Unevaluable: An expression fails.
+            Unspellable: The value of one is neither a text nor a whole number.
         """
         return "".join(
             part if isinstance(part, str) else _spelled(part, scope) for part in self._parts
@@ -66,7 +71,7 @@ def _spelled(expression: Expression, scope: dict[str, Any]) -> str:
     try:
         return _spell(value)
     except TypeError as error:
-        raise Unevaluable(expression.source, str(error)) from error
+        raise Unspellable(expression.source, str(error)) from error
 
 
 def _spell(value: Any) -> str:
@@ -76,8 +81,7 @@ def _spell(value: Any) -> str:
         return str(value)
     if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
         return str(int(value))
-    kind = "null" if value is None else f"a {type(value).__name__}"
-    raise TypeError(f"expected a text or a whole number, got {kind}")
+    raise TypeError(f"expected a text or a whole number, got {kind(value)}")
 
 
 _IN_A_NAME = Purpose(

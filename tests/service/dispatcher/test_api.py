@@ -253,7 +253,7 @@ class TestCloudEvents:
         """
         answer = await backend.emit(here.url, 1, 2, 3)
 
-        assert (answer.status, answer.body) == (202, {"accepted": 3})
+        assert (answer.status, answer.body["accepted"]) == (202, 3)
         records = await here.events.records("posted", 3)
         assert [json.loads(record.value or b"")["data"] for record in records] == [1, 2, 3]
 
@@ -264,7 +264,7 @@ class TestCloudEvents:
             here.url + "/events", body, **AUTHORIZED, **{"Content-Type": STRUCTURED}
         )
 
-        assert (answer.status, answer.body) == (202, {"accepted": 1})
+        assert (answer.status, answer.body["accepted"]) == (202, 1)
         (record,) = await here.events.records("posted", 1)
         assert (record.key, record.value) == (b"seven", body)
 
@@ -279,7 +279,7 @@ class TestCloudEvents:
 
         answer = await posted(here.url + "/events", b"[1]", **AUTHORIZED, **attributes)
 
-        assert (answer.status, answer.body) == (202, {"accepted": 1})
+        assert (answer.status, answer.body["accepted"]) == (202, 1)
         (record,) = await here.events.records("posted", 1)
         assert record.value == b"[1]"
         assert dict(record.headers)["ce_type"] == b"step.taken"
@@ -339,8 +339,8 @@ class TestCloudEvents:
             ("application/cloudevents+xml", b"<a/>", "is not supported"),
             (STRUCTURED, b"{", "not a CloudEvent"),
             (STRUCTURED, encoded({"specversion": "1.0"}), "missing required field `id`"),
-            (STRUCTURED, encoded(cloudevent(1, specversion="0.3")), "'0.3' is not supported"),
-            (STRUCTURED, encoded(cloudevent(1, socketid="x")), "invalid socket_id"),
+            (STRUCTURED, encoded(cloudevent(1, specversion="0.3")), "only specversion 1.0"),
+            (STRUCTURED, encoded(cloudevent(1, socketid="x")), "socketid is not digits"),
             (STRUCTURED, encoded(cloudevent(1, time="today")), "not a CloudEvent"),
             ("application/cloudevents-batch+json", b"{}", "not a batch of CloudEvents"),
             (
@@ -393,4 +393,4 @@ class TestCloudEvents:
         async with served_dispatcher(MemoryApps([APP])) as here:
             answer = await backend.emit(here.url)
 
-        assert (answer.status, answer.body) == (202, {"accepted": 0})
+        assert (answer.status, answer.body["accepted"]) == (202, 0)

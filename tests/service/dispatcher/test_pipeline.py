@@ -156,10 +156,62 @@ class TestRecords:
         assert headers["fanfare-dlq-error"].startswith(b"undecodable event: ")
         reasons = [dict(letter.headers)["fanfare-dlq-reason"] for letter in others]
         assert reasons == [b"Unroutable", b"Unroutable"]
-        assert [each["offset"] for each in logs if each["event"] == "record.dead_lettered"] == [
-            0,
-            2,
-            3,
+        lines = [each for each in logs if each["event"] == "record.dead_lettered"]
+        assert [each["offset"] for each in lines] == [0, 2, 3]
+        assert [
+            (each["reason"], each["route"], each["place"], each["error"]) for each in lines
+        ] == [
+            (
+                "Undecodable",
+                "",
+                "",
+                "undecodable event: the value is not JSON: JSON is malformed: invalid character (byte 0)",
+            ),
+            (
+                "Unroutable",
+                "rooms",
+                "channels[0]",
+                "route 'rooms', channels[0] = '{data.room}': invalid channel name: allowed are letters, digits and _ - = @ , . ;",
+            ),
+            (
+                "Unroutable",
+                "rooms",
+                "data",
+                "route 'rooms', data: it has 208 bytes, more than 100",
+            ),
+        ]
+        told = [dict(letter.headers)["fanfare-dlq-error"].decode() for letter in letters]
+        assert told == [each["error"] for each in lines]
+
+    async def test_told(self, plant: Plant) -> None:
+        """
+        The log says of each event where it went, or why nowhere, and nothing of what it holds.
+        """
+        await plant.tell({"room": "a", "n": "sesame"}, {"type": "other", "n": "sesame"})
+        with capture_logs() as logs:
+            async with plant.running():
+                await plant.wait_until_committed(2)
+
+        assert logs == [
+            {
+                "event": "event.routed",
+                "log_level": "debug",
+                "topic": TOPIC,
+                "partition": 0,
+                "offset": 0,
+                "id": f"{TOPIC}/0/0",
+                "type": TOPIC,
+                "channels": ["a", "all"],
+                "broadcasts": 2,
+            },
+            {
+                "event": "event.unrouted",
+                "log_level": "info",
+                "topic": TOPIC,
+                "type": "other",
+                "reason": "no route of the topic 'steps' is for its type",
+                "pace_by": "other",
+            },
         ]
 
     async def test_our_own_fault(self, plant: Plant) -> None:
@@ -181,6 +233,8 @@ class TestRecords:
         assert await plant.heard("a") == [0, 2]
         assert letter.value == _value(1)
         assert dict(letter.headers)["fanfare-dlq-reason"] == b"ZeroDivisionError"
+        told = "a fault of ours: record.failed in the log tells more"
+        assert dict(letter.headers)["fanfare-dlq-error"].decode() == told
         (said,) = [each for each in logs if each["event"] == "record.failed"]
         assert (said["log_level"], said["offset"], said["exc_info"]) == ("error", 1, True)
 

@@ -27,7 +27,7 @@ from libs.common.roster.memory import MemoryRoster
 from libs.common.tally.memory import MemoryTally
 from libs.common.web.server import Server
 from services.dispatcher.service import Dispatcher
-from services.dispatcher.settings import DispatcherSettings
+from services.dispatcher.settings import DispatcherSettings, Route
 from tests.support.deadline import DEADLINE
 
 APP = App(id="1", key="app-key", secrets=(Secret("app-secret"),), topic="posted")
@@ -241,10 +241,10 @@ class ServedDispatcher:
 
 @asynccontextmanager
 async def served_dispatcher(
-    apps: Apps | None = None, *, has_events: bool = True
+    apps: Apps | None = None, *, has_events: bool = True, routes: Sequence[Route] = ()
 ) -> AsyncIterator[ServedDispatcher]:
     """
-    Serve a dispatcher without routes, for the apps `APP` and `OFF` or others.
+    Serve a dispatcher, for the apps `APP` and `OFF` or others, mostly without routes.
 
     It may have no log of events.
     """
@@ -257,7 +257,7 @@ async def served_dispatcher(
     dispatcher = Dispatcher(
         DispatcherSettings(),
         apps or MemoryApps([APP, OFF]),
-        routes=(),
+        routes=routes,
         bus=bus,
         events=events if has_events else None,
         control=control,

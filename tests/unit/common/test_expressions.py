@@ -196,7 +196,7 @@ class TestEvaluate:
 
     def test_whole_numbers_and_decimals_do_not_add(self) -> None:
         """CEL converts nothing in arithmetic: `double()` is the way, whatever the producer wrote."""
-        with pytest.raises(Unevaluable, match=r"int \+ float|No such overload"):
+        with pytest.raises(Unevaluable, match="a type does not fit"):
             evaluate("data.a + 1.5", {"a": 1})
 
         assert evaluate("double(data.a) + 1.5", {"a": 1}) == 2.5

@@ -137,21 +137,63 @@ class TestApplies:
     @pytest.mark.parametrize(
         "when,reason",
         [
-            ("data.quantity", "expected true or false, got a int"),
-            ("data.none", "expected true or false, got a NoneType"),
-            ("data.name", "expected true or false, got a str"),
-            ("data.name < 5", "when: 'data.name < 5': No such overload"),
-            ("data.quantity / 0 == 1", "division by zero"),
+            ("data.quantity", "expected true or false, got a whole number"),
+            ("data.none", "expected true or false, got null"),
+            ("data.name", "expected true or false, got a text"),
+            ("data.name < 5", "a type does not fit: data.name is a text"),
+            (
+                "data.quantity * 1.5 > 2.0",
+                "a type does not fit: data.quantity is a whole number",
+            ),
+            (
+                "data.none < data.quantity",
+                "a type does not fit: data.none is null, data.quantity is a whole number",
+            ),
+            (
+                "data.quantity.unit == 'kg'",
+                "a type does not fit: data.quantity.unit cannot be evaluated (there is no 'unit' in a whole number)",
+            ),
+            ("data.quantity / 0 == 1", "division by zero: data.quantity is a whole number"),
+            (
+                "data.quantity + 9223372036854775807 > 1",
+                "a number becomes too large: data.quantity is a whole number",
+            ),
+            ("int(data.name) > 1", "int() cannot take what it is given: data.name is a text"),
+            (
+                "iso(data.name) == ''",
+                "iso() takes a number, the seconds since 1970 of an instant before the year 10000",
+            ),
+            (
+                "data.name.matches(data.name)",
+                "matches() cannot take what it is given: data.name is a text",
+            ),
+            (
+                "data.quantity.startsWith('a')",
+                "a type does not fit startsWith(): data.quantity is a whole number",
+            ),
         ],
     )
     def test_condition_that_is_none(self, when: str, reason: str) -> None:
-        data = {"quantity": 3, "name": "bolt", "none": None}
+        """What is wrong is said in kinds: nothing of the event is quoted."""
+        data = {"quantity": 31, "name": "(secret", "none": None}
 
         with pytest.raises(Unroutable) as caught:
             applies(event(data), when=when)
 
-        assert caught.value.route == "low"
-        assert reason in caught.value.reason
+        error = caught.value
+        assert (error.route, error.place) == ("low", "when")
+        assert str(error) == f"route 'low', when = {when!r}: {reason}"
+        assert not re.search("31|secret", str(error).replace("'data.", ""))
+
+    def test_long_condition(self) -> None:
+        """Of a long text the beginning is quoted."""
+        with pytest.raises(Unroutable) as caught:
+            applies(event({"name": "x"}), when="data.name" + " " * 500)
+
+        quoted = "'data.name" + " " * 191 + "…'"
+        assert str(caught.value) == (
+            f"route 'low', when = {quoted}: expected true or false, got a text"
+        )
 
 
 class TestBroadcasts:
@@ -224,23 +266,73 @@ class TestBroadcasts:
         assert broadcast.data == '{"id":1}'
 
     @pytest.mark.parametrize(
-        "fields,reason",
+        "fields,place,words",
         [
-            ({"channels": ["a.{data.missing}"]}, "'data.missing': 'missing' is absent"),
-            ({"channels": ["ok", "a.{data.words}"]}, "invalid channel name"),
-            ({"channels": ["a.{data.list}"]}, "expected a text or a whole number, got a list"),
-            ({"channels": ["private-{data.trick}"]}, "changes what kind"),
-            ({"event": "{data.missing}"}, "is absent"),
-            ({"event": "{data.reserved}"}, "reserved"),
-            ({"data": {"x": "data.missing"}}, "is absent"),
-            ({"data": {"x": "data.words + 1"}}, "string + int"),
-            ({"data": {"x": "{data.list == []: 1}"}}, "data cannot be told in JSON"),
+            (
+                {"channels": ["a.{data.missing}"]},
+                "channels[0]",
+                "channels[0] = 'a.{data.missing}': 'data.missing': 'missing' is absent",
+            ),
+            (
+                {"channels": ["ok", "a.{data.words}"]},
+                "channels[1]",
+                "channels[1] = 'a.{data.words}': invalid channel name: allowed are letters, digits and _ - = @ , . ;",
+            ),
+            (
+                {"channels": ["a.{data.list}"]},
+                "channels[0]",
+                "channels[0] = 'a.{data.list}': 'data.list': expected a text or a whole number, got a list",
+            ),
+            (
+                {"channels": ["private-{data.trick}"]},
+                "channels[0]",
+                "channels[0] = 'private-{data.trick}': invalid channel name: a value changes what kind of channel it is",
+            ),
+            (
+                {"event": "{data.missing}"},
+                "event",
+                "event = '{data.missing}': 'data.missing': 'missing' is absent",
+            ),
+            (
+                {"event": "{data.list}"},
+                "event",
+                "event = '{data.list}': 'data.list': expected a text or a whole number, got a list",
+            ),
+            (
+                {"event": "{data.reserved}"},
+                "event",
+                "event = '{data.reserved}': invalid event name: ",
+            ),
+            (
+                {"data": {"x": "data.missing"}},
+                "data.x",
+                "data.x = 'data.missing': 'missing' is absent",
+            ),
+            (
+                {"data": {"ok": "1", "x": "data.map[data.words]"}},
+                "data.x",
+                "data.x = 'data.map[data.words]': a key or an element that it computes is absent",
+            ),
+            (
+                {"data": {"x": "data.list[data.seven]"}},
+                "data.x",
+                "data.x = 'data.list[data.seven]': a key or an element that it computes is absent",
+            ),
+            (
+                {"data": {"x": "data.words + 1"}},
+                "data.x",
+                "data.x = 'data.words + 1': a type does not fit: data.words is a text",
+            ),
+            ({"data": {"x": "{data.list == []: 1}"}}, "data", "data: it cannot be told in JSON: "),
         ],
     )
-    def test_unroutable(self, fields: dict[str, Any], reason: str) -> None:
+    def test_unroutable(self, fields: dict[str, Any], place: str, words: str) -> None:
+        """What is wrong is said with its place and the text of the settings, and nothing of the event."""
         data = {
             "words": "two words",
             "list": [],
+            "map": {},
+            "seven": 7,
             "reserved": "pusher:error",
             "trick": "encrypted-x",
         }
@@ -248,9 +340,9 @@ class TestBroadcasts:
         with pytest.raises(Unroutable) as caught:
             sent(data, **fields)
 
-        assert caught.value.route == "low"
-        assert reason in caught.value.reason
-        assert str(caught.value).startswith("route 'low': ")
+        assert (caught.value.route, caught.value.place) == ("low", place)
+        assert str(caught.value).startswith(f"route 'low', {words}")
+        assert not re.search("two words|pusher:error|encrypted-x|7", str(caught.value))
 
     def test_payload_is_measured_in_bytes(self) -> None:
         limited = Rule(route(), app="1", limits=Limits(payload_bytes=8))
@@ -258,14 +350,14 @@ class TestBroadcasts:
         (broadcast,) = limited.broadcasts(event("ééé"), scope())
 
         assert broadcast.data == '"ééé"'
-        with pytest.raises(Unroutable, match="data has 9 bytes, more than 8"):
+        with pytest.raises(Unroutable, match="data: it has 9 bytes, more than 8"):
             limited.broadcasts(event("éééa"), scope())
 
     def test_payload_of_ten_kibibytes(self) -> None:
         (broadcast,) = sent("x" * (10 * 1024 - 2))
 
         assert len(broadcast.data) == 10 * 1024
-        with pytest.raises(Unroutable, match="data has 10241 bytes"):
+        with pytest.raises(Unroutable, match="data: it has 10241 bytes, more than 10240"):
             sent("x" * (10 * 1024 - 1))
 
     @pytest.mark.parametrize("limit", [0, -1])

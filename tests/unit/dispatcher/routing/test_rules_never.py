@@ -53,7 +53,7 @@ class TestConstant:
             (
                 {"event": "x.{7.5}"},
                 "event at character 4",
-                "it fails on any event: expected a text or a whole number, got a float",
+                "it fails on any event: expected a text or a whole number, got a decimal number",
             ),
         ],
     )

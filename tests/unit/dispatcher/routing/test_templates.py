@@ -84,11 +84,11 @@ class TestValues:
         "value,kind",
         [
             (None, "got null"),
-            (True, "got a bool"),
-            (1.5, "got a float"),
-            (1e300, "got a float"),
+            (True, "got true or false"),
+            (1.5, "got a decimal number"),
+            (1e300, "got a decimal number"),
             ([1], "got a list"),
-            ({"a": 1}, "got a dict"),
+            ({"a": 1}, "got an object"),
         ],
     )
     def test_without_a_spelling(self, value: object, kind: str) -> None:
@@ -97,7 +97,7 @@ class TestValues:
 
     def test_beyond_64_bits_in_an_expression(self) -> None:
         """CEL rounds such an integer; a rounded id would name somebody else's channel."""
-        with pytest.raises(Unevaluable, match="got a float"):
+        with pytest.raises(Unevaluable, match="got a decimal number"):
             Template("{[data.a][0]}").render(scope({"a": 2**70 + 1}))
 
     def test_time_with_a_fraction_is_no_name(self) -> None:
