@@ -15,9 +15,11 @@ import msgspec
 from libs.common.backends.adapters import opened_memberships
 from libs.common.channels import BadChannelName, Kind, check_channel, kind_of
 from libs.common.errors import Misconfigured, Unavailable
+from libs.common.findings.findings import found
+from libs.common.findings.words import mismatches, told
 from libs.common.memberships.membership import Membership
 from libs.common.policies.guards import Guards
-from libs.common.policies.policies import Decision, Needs, Person, Policies
+from libs.common.policies.policies import Decision, Evidence, Needs, Person, Policies
 from libs.common.postgres.connection import reason
 from services.cli.client import app_of
 from services.program import plan
@@ -82,12 +84,25 @@ async def _explained(
     lines += _tried(policies, app, channel)
     if kind_of(channel) is Kind.PUBLIC:
         is_allowed, verdict = _public(Guards(settings.channels), app, channel, user=user)
-        return is_allowed, [*lines, verdict]
+        shown = () if is_allowed else _shown(policies.evidence(app, channel, user))
+        return is_allowed, [*lines, *shown, verdict]
     decision, asked = await _decided(settings, policies.decide(app, channel, user), app, user=user)
     lines += asked
     if decision is None:
         return False, [*lines, "denied: nobody can be asked, which clients are told with 503"]
-    return decision.allowed, [*lines, _verdict(decision)]
+    shown = () if decision.allowed else _shown(policies.evidence(app, channel, user))
+    return decision.allowed, [*lines, *shown, _verdict(decision)]
+
+
+def _shown(evidence: Evidence | None) -> Iterator[str]:
+    """Word what a condition refused the user on, with the values: it is the operator who asks."""
+    if evidence is None:
+        return
+    for finding in found(evidence.allow, evidence.variables):
+        yield f"    {told(finding)}"
+    allow, known, captures = evidence.allow, evidence.variables, evidence.captures
+    for words in mismatches(allow, known, captures, shows=True):
+        yield f"    hint: {words}"
 
 
 def _public(guards: Guards, app: str, channel: str, *, user: Person) -> tuple[bool, str]:

@@ -49,6 +49,11 @@ class Guards:
             return Decision(allowed=False, pattern=decision.pattern, reason=reason)
         return decision
 
+    def hint(self, app: str, channel: str, person: Person) -> str:
+        """See `Evidence.hint`, of somebody who was refused."""
+        evidence = self._policies.evidence(app, channel, person)
+        return evidence.hint if evidence else ""
+
     def claims(self, app: str) -> frozenset[str] | None:
         """Name the claims that an app's guards look at; None: it may be any."""
         return self._policies.fields(app, "claims")

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from libs.common.errors import Invalid, Misconfigured
 from libs.common.expressions import BadArgument, BadRule, Expression, Unevaluable
+from libs.common.findings.words import mismatches
 from libs.common.policies.groups import BadTemplate, GroupTemplate
 from libs.common.policies.patterns import BadPattern, Pattern
 from libs.common.policies.settings import ChannelPolicy
@@ -94,6 +95,27 @@ class Needs:
         return Decision(allowed=is_member, pattern=self.pattern, reason=reason)
 
 
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """
+    What a policy refused somebody on.
+
+    Attributes:
+        allow: The text of the condition that does not hold.
+        variables: What it was evaluated on.
+        captures: Those of them that are parts of the channel's name.
+    """
+
+    allow: str
+    variables: Mapping[str, Any]
+    captures: frozenset[str]
+
+    @property
+    def hint(self) -> str:
+        """Where a number met a text, without a value; empty: nowhere."""
+        return "; ".join(mismatches(self.allow, self.variables, self.captures, shows=False))
+
+
 class Policies:
     """
     The policies of all apps, compiled.
@@ -125,6 +147,18 @@ class Policies:
             if captures is not None:
                 return rule.decide(captures, user)
         return Decision(allowed=False, pattern="", reason="no policy fits the channel")
+
+    def evidence(self, app: str, channel: str, user: Person) -> Evidence | None:
+        """
+        Tell on what the deciding policy's condition refuses a user; None: it does not.
+
+        It is for after a refusal: looking for what it shows takes longer than a decision.
+        """
+        for rule in self._by_app.get(app, ()):
+            captures = rule.match(channel)
+            if captures is not None:
+                return rule.evidence(captures, user)
+        return None
 
     def fits(self, app: str, channel: str) -> bool:
         """Tell whether some policy decides about a channel."""
@@ -183,18 +217,19 @@ class _Rule:
             return decision
         return Needs(self.template.render(captures), self.pattern.text)
 
+    def evidence(self, captures: Mapping[str, str], user: Person) -> Evidence | None:
+        """See `Policies.evidence`."""
+        if self._allowed(captures, user).allowed:
+            return None
+        return Evidence(self._allow.source, _known(captures, user), frozenset(captures))
+
     def fields(self, name: str) -> frozenset[str] | None:
         """See `Expression.fields`."""
         return self._allow.fields(name)
 
     def _allowed(self, captures: Mapping[str, str], user: Person) -> Decision:
-        known: dict[str, Any] = {
-            **captures,
-            "claims": user.claims,
-            "user": {"id": user.id, "info": user.info},
-        }
         try:
-            answer = self._allow.evaluate(known)
+            answer = self._allow.evaluate(_known(captures, user))
         except BadArgument as error:
             return self._decision(allowed=False, reason=error.reason)
         except Unevaluable:
@@ -208,6 +243,15 @@ class _Rule:
 
     def _decision(self, *, allowed: bool, reason: str) -> Decision:
         return Decision(allowed=allowed, pattern=self.pattern.text, reason=reason)
+
+
+def _known(captures: Mapping[str, str], user: Person) -> dict[str, Any]:
+    """Give each of the names in a condition its value."""
+    return {
+        **captures,
+        "claims": user.claims,
+        "user": {"id": user.id, "info": user.info},
+    }
 
 
 def _check_fields(allow: Expression) -> None:

@@ -53,15 +53,18 @@ class NotAllowed(Forbidden):
 
     Args:
         decision: What the policies say.
+        hint: What may be meant instead; empty: nothing is known.
         who: The app, the channel and the user, by name.
 
     Attributes:
         facts: Who, what and why, for the operators' log alone.
     """
 
-    def __init__(self, decision: Decision, **who: str) -> None:
+    def __init__(self, decision: Decision, hint: str, **who: str) -> None:
         super().__init__("you may not join this channel")
         self.facts = {**who, "pattern": decision.pattern, "reason": decision.reason}
+        if hint:
+            self.facts["hint"] = hint
 
 
 class BroadcastingApi:
@@ -187,7 +190,8 @@ class BroadcastingApi:
         if kind_of(channel) is not Kind.USER:
             decision = await self._decisions.decide(app.id, channel, user)
         if not decision.allowed:
-            raise NotAllowed(decision, app=app.id, channel=channel, user=user.id)
+            hint = self._decisions.hint(app.id, channel, user)
+            raise NotAllowed(decision, hint, app=app.id, channel=channel, user=user.id)
         log.debug(
             "channel.granted", app=app.id, channel=channel, user=user.id, pattern=decision.pattern
         )

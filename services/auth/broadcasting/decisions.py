@@ -70,6 +70,11 @@ class Decisions:
         membership = Membership(app, user.id, outcome.group)
         return outcome.decided(is_member=await self._lookups.is_member(membership))
 
+    def hint(self, app: str, channel: str, user: Identity) -> str:
+        """See `libs.common.policies.policies.Evidence.hint`, of somebody who was refused."""
+        evidence = self._policies.evidence(app, channel, user)
+        return evidence.hint if evidence else ""
+
     async def run(self) -> None:
         """Ask, hear of changes, and close what ended memberships had opened, until cancelled."""
         async with self._memberships.changes() as listener, asyncio.TaskGroup() as tasks:

@@ -60,9 +60,10 @@ class NotIdentified(Denied):
 class RefusedByGuard(Forbidden):
     """A guard lets this user not in."""
 
-    def __init__(self, decision: Decision) -> None:
+    def __init__(self, decision: Decision, hint: str = "") -> None:
         super().__init__("you may not join this channel")
         self.detail = f"{decision.pattern}: {decision.reason}"
+        self.facts = {"hint": hint} if hint else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,9 +185,10 @@ def _public(client: Client, data: Subscribe) -> Admittance:
     user, verified = _identified(client, data)
     if verified is not None and permits(verified.token, data.channel):
         return _let_in(client, data, verified)
-    decision = client.verifier.guards.decide(client.app.id, data.channel, _person(user))
+    guards, person = client.verifier.guards, _person(user)
+    decision = guards.decide(client.app.id, data.channel, person)
     if not decision.allowed:
-        raise RefusedByGuard(decision)
+        raise RefusedByGuard(decision, guards.hint(client.app.id, data.channel, person))
     return Admittance(None, Grant(user.id, client.verifier.utc(client.now), verified))
 
 

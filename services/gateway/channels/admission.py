@@ -22,6 +22,9 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from logging import DEBUG
+
+import structlog
 
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
@@ -36,6 +39,8 @@ from services.gateway.lease import Lease
 from services.gateway.protocol.effects import Ask, Leave, Refusal
 from services.gateway.protocol.frames import Member
 from services.gateway.timers import TIMERS, Timers
+
+log = structlog.get_logger()
 
 BATCH = 500  # Requests of one round trip.
 
@@ -124,6 +129,7 @@ class Admission:
         self._lease = lease
         self._occupancy = occupancy
         self._limit = limit
+        self._log = log.bind()  # Found anew for each line, a logger takes two microseconds.
         self._follows: RetryQueue[Follow] = RetryQueue(self._follow, timers)
         self._seatings: RetryQueue[Seating] = RetryQueue(self._settle, timers)
         self._counted = 0  # Of the seatings, those that the limit is for.
@@ -148,6 +154,14 @@ class Admission:
         channel = connection.channel(leave.channel)
         self._hub.unsubscribe(channel, connection, now=time.monotonic())
         self._occupancy.changed(channel)
+        # That one which ends leaves its channels goes without saying.
+        if not leave.returns and self._log.is_enabled_for(DEBUG):
+            self._log.debug(
+                "channel.unsubscribed",
+                app=channel.app,
+                socket_id=connection.socket_id,
+                channel=channel.name,
+            )
         if channel.is_presence:
             grace = connection.session.app.leave_grace if leave.returns else 0.0
             self._depart(Departure(self._lease.seat(channel, connection.socket_id), grace))
@@ -295,6 +309,13 @@ class Admission:
         self._occupancy.came(channel, connection.socket)
         infos = self._hub.members(channel) if isinstance(question, Join) else None
         greeting = self._hub.greeting(channel, now=time.time())
+        if self._log.is_enabled_for(DEBUG):
+            self._log.debug(
+                "channel.subscribed",
+                app=channel.app,
+                socket_id=connection.socket_id,
+                channel=channel.name,
+            )
         connection.perform(connection.session.admitted(channel.name, infos, greeting))
 
 

@@ -8,6 +8,7 @@ every client understands that, while few show the status of a refused upgrade.
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from logging import DEBUG
 
 import structlog
 from aiohttp import hdrs, web
@@ -31,8 +32,11 @@ from services.gateway.timers import TIMERS, Timers
 
 log = structlog.get_logger()
 
+ABNORMAL = 1006  # RFC 6455, 7.1.5: the connection ended without a Close frame.
 # Clients that are waited for when they were refused; the connections of others are cut.
 MOST_PARTING = 1000
+
+LONGEST = 64  # Characters of what a client says of itself in the log.
 
 WebSocket = web.WebSocketResponse[bool]
 
@@ -72,6 +76,7 @@ class Acceptor:
         self._forget = forget
         self._counters = counters
         self._timers = timers
+        self._log = log.bind()  # Found anew for each line, a logger takes two microseconds.
         self._parting = 0  # Clients that were refused, and have not gone yet.
 
     async def accept(self, request: web.Request) -> web.StreamResponse:
@@ -106,6 +111,16 @@ class Acceptor:
             return None
         connection = Connection(self._session(app, carried), socket, self._surroundings)
         connection.counts_for = subjects
+        if self._log.is_enabled_for(DEBUG):
+            address = caller_of(request).address
+            self._log.debug(
+                "connection.opened",
+                app=app.id,
+                socket_id=connection.socket_id,
+                address=address,
+                client=request.query.get("client", "")[:LONGEST],
+                version=request.query.get("version", "")[:LONGEST],
+            )
         return connection
 
     def _refuse(
@@ -158,13 +173,14 @@ class Acceptor:
             self._note_end(connection, seconds=time.monotonic() - began)
 
     def _note_end(self, connection: Connection, *, seconds: float) -> None:
-        code, reason = connection.socket.closed_with or (0, "")
+        code, reason = connection.socket.closed_with or (0, "no Close frame came")
         self._counters.closed[code] = self._counters.closed.get(code, 0) + 1
         log.info(
             "connection.closed",
             app=connection.session.app.id,
             socket_id=connection.socket_id,
-            code=code,
+            by=connection.ended_by,
+            code=code or ABNORMAL,
             reason=reason,
             seconds=round(seconds, 3),
         )

@@ -32,6 +32,7 @@ from services.gateway.protocol.effects import (
     SignedIn,
     Watch,
 )
+from services.gateway.protocol.keepalive import PONG_NOT_RECEIVED
 from services.gateway.session.session import Session
 
 log = structlog.get_logger()
@@ -104,12 +105,13 @@ class Connection:
         counts_for: What its gateway counts it for; see `quotas`.
     """
 
-    __slots__ = ("_surroundings", "counts_for", "is_open", "session", "socket")
+    __slots__ = ("_is_left", "_surroundings", "counts_for", "is_open", "session", "socket")
 
     def __init__(self, session: Session, socket: Socket, surroundings: Surroundings) -> None:
         self.session = session
         self.socket = socket
         self.is_open = True
+        self._is_left = False  # Whether the client was the first to send a Close frame.
         self.counts_for: tuple[Subject, ...] = ()
         self._surroundings = surroundings
 
@@ -117,6 +119,20 @@ class Connection:
     def socket_id(self) -> str:
         """The connection's name."""
         return self.session.socket_id
+
+    @property
+    def ended_by(self) -> str:
+        """
+        Who ended the connection, once it has ended.
+
+        ``client`` and ``gateway`` sent a Close frame, first; ``silence``: so did the gateway, as
+        the client did not answer; ``network``: the connection broke off, without one.
+        """
+        if self._is_left:
+            return "client"
+        if self.socket.closed_with is None:
+            return "network"
+        return "silence" if self.socket.closed_with[0] == PONG_NOT_RECEIVED.code else "gateway"
 
     def channel(self, name: str) -> Channel:
         """Name a channel of its app."""
@@ -181,6 +197,7 @@ class Connection:
         if isinstance(data, WebSocketError):
             self.socket.close(data.code, str(data))
         elif isinstance(data, int):
+            self._is_left = self.socket.closed_with is None
             self.socket.close(_echoed(data), "closed by the client")
 
     def perform(self, effects: Iterable[Effect]) -> None:
@@ -212,7 +229,7 @@ class Connection:
     def _refuse(self, effect: Refuse) -> None:
         self.socket.send(effect.frame)
         user, refusal = self.session.user, effect.refusal
-        log.debug(
+        log.info(
             "subscribe.refused",
             app=self.session.app.id,
             socket_id=self.socket_id,
@@ -220,6 +237,7 @@ class Connection:
             channel=effect.channel[:LONGEST],
             status=refusal.status,
             reason=refusal.detail or refusal.message,
+            hint=refusal.hint,
         )
 
     def _make_known(self, effect: SignedIn | KnownAs | Shows) -> None:

@@ -22,19 +22,22 @@ class Refusal(NamedTuple):
         message: The reason, for the client.
         status: The HTTP status that goes with it.
         detail: A more precise reason, for the log of operators alone.
+        hint: What may be meant instead, for the same.
     """
 
     kind: str
     message: str
     status: int
     detail: str = ""
+    hint: str = ""
 
 
 def refusal_of(error: Denied | Invalid) -> Refusal:
     """Put into these terms why a subscription is refused, or ended."""
     match error:
         case Denied():
-            return Refusal("AuthError", str(error), error.status, error.detail)
+            hint = error.facts.get("hint", "")
+            return Refusal("AuthError", str(error), error.status, error.detail, hint)
         case TooMuchUserInfo():
             return Refusal("LimitReached", str(error), error.code)
         case TooManyChannels():
@@ -59,8 +62,8 @@ class Refuse:
     @property
     def frame(self) -> bytes:
         """What the client is told."""
-        kind, message, status, _ = self.refusal
-        return frames.refused(self.channel, kind, message, status=status)
+        told = self.refusal
+        return frames.refused(self.channel, told.kind, told.message, status=told.status)
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,6 +169,17 @@ class TestOperation:
             }
         ]
 
+    async def test_hint(self, client: Client) -> None:
+        """Ids that are numbers, which a channel's name never equals, are pointed at and not quoted."""
+        with capture_logs() as logs:
+            await client.ask("private-company.51", bearer=token(companies=[51]))
+
+        (line,) = logs
+        assert line["hint"] == (
+            "claims.companies holds numbers, {id} is a text: a number never equals a text; "
+            "write claims.companies.exists(each, string(each) == id)"
+        )
+
     async def test_policies_are_replaced(self) -> None:
         """Policies of a file that was read again count from the next request on."""
         async with serving(ONE) as (client, auth):

@@ -97,6 +97,31 @@ class TestDecision:
         assert status == 1
         assert text.splitlines()[-1] == last
 
+    @pytest.mark.parametrize(
+        "channel,claims,lines",
+        [
+            (
+                "private-company.5",
+                '{"companies": [5]}',
+                [
+                    'company_id in claims.companies is false: company_id is the text "5", claims.companies is the list [5]',
+                    'hint: claims.companies holds the number 5, {company_id} is the text "5": a number never equals a text; write claims.companies.exists(each, string(each) == company_id)',
+                ],
+            ),
+            (
+                "private-user.8",
+                "{}",
+                ['user.id == user_id is false: user.id is the text "7", user_id is the text "8"'],
+            ),
+        ],
+    )
+    def test_why(self, explain: Explain, channel: str, claims: str, lines: list[str]) -> None:
+        """What a condition refused the user on is shown with its values."""
+        _, text = explain(channel, "--claims", claims)
+
+        shown = [line.removeprefix("    ") for line in text.splitlines() if line.startswith("    ")]
+        assert shown == lines
+
     def test_info(self, explain: Explain) -> None:
         """Policies see what other members would."""
         assert explain("presence-room", "--info", '{"name": "Ann"}')[0] == 0

@@ -1,6 +1,7 @@
 """What sessions want done, and what clients are told then."""
 
 import json
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ class Secretive(Forbidden):
     """A refusal of which operators are told more."""
 
     detail = "the second policy"
+    facts = MappingProxyType({"hint": "a policy's", "more": "not for a line about channels"})
 
 
 def told(frame: bytes) -> dict[str, Any]:
@@ -46,7 +48,7 @@ class TestRefusal:
         """What operators alone are told is not in the frame."""
         refuse = refusal_told("private-a", Secretive("no"))
 
-        assert refuse.refusal.detail == "the second policy"
+        assert (refuse.refusal.detail, refuse.refusal.hint) == ("the second policy", "a policy's")
         assert b"policy" not in refuse.frame
 
     def test_frame(self) -> None:
