@@ -1,154 +1,88 @@
 """
-Explain whether a user may join a channel: which policy decides, and why.
+Explain whether a user may join a channel, or where an event goes: which rule decides, and why.
 
-The exit status is 0 where they may, and 1 where not.
+With --user and --channel the exit status is 0 where the user may join, and 1 where not.  With
+--event it is 0 where something would be sent, and 1 where nothing: no route takes the event, or it
+becomes a dead letter.  The rules of the settings are asked, and no running deployment.
 """
 
 import argparse
-import asyncio
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import sys
+import time
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from libs.common.backends.adapters import opened_memberships
-from libs.common.channels import BadChannelName, Kind, check_channel, kind_of
-from libs.common.errors import Misconfigured, Unavailable
-from libs.common.findings.findings import found
-from libs.common.findings.words import mismatches, told
-from libs.common.memberships.membership import Membership
-from libs.common.policies.guards import Guards
-from libs.common.policies.policies import Decision, Evidence, Needs, Person, Policies
-from libs.common.postgres.connection import reason
+from libs.common.config.environment import reason
+from libs.common.errors import Misconfigured
+from libs.common.findings.words import printable
 from services.cli.client import app_of
-from services.program import plan
+from services.cli.explaining import events, joins
 from services.settings import Settings
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-@dataclass(frozen=True, slots=True)
-class Described:
-    """
-    Somebody as the arguments describe them, whom no token vouches for: a `policies.Person`.
-
-    Attributes:
-        id: The user's id.
-        info: What others would see: ``user_info``.
-        claims: What a token would say.
-    """
-
-    id: str
-    info: Mapping[str, Any]
-    claims: Mapping[str, Any]
-
-
 def configure(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.add_argument("--app", default="", help="the app's id (default: the only one)")
-    parser.add_argument("--user", required=True, help="the user's id, as the token names it")
-    parser.add_argument("--channel", required=True, help="the channel's name, prefix included")
-    parser.add_argument(
+    joining = parser.add_argument_group("who may join")
+    joining.add_argument("--user", help="the user's id, as the token names it")
+    joining.add_argument("--channel", help="the channel's name, prefix included")
+    joining.add_argument(
         "--claims",
         default="{}",
         metavar="JSON",
         help='what else the token says: \'{"companies": ["1"]}\'',
     )
-    parser.add_argument("--info", default="{}", metavar="JSON", help="the user's user_info")
+    joining.add_argument("--info", default="{}", metavar="JSON", help="the user's user_info")
+    routing = parser.add_argument_group("where an event goes")
+    routing.add_argument(
+        "--event",
+        metavar="FILE",
+        help="holds an event as JSON, - for the standard input: a CloudEvent as it is posted to "
+        "/events, or with --topic whatever stands in Kafka",
+    )
+    routing.add_argument("--topic", help="the topic that it is read from")
+    routing.add_argument("--key", help="the key of its record in Kafka (default: none)")
 
 
 def execute(arguments: argparse.Namespace, settings: Settings) -> int:
-    """Print who may join, which policies were tried, and what they said."""
+    """Print what is decided, which rules were tried, and what they said."""
+    if arguments.event is not None:
+        if arguments.user is not None or arguments.channel is not None:
+            raise Misconfigured(
+                "--event takes neither --user nor --channel: explain one or the other"
+            )
+        is_good, lines = _event(arguments, settings)
+    elif arguments.user is None or arguments.channel is None:
+        raise Misconfigured("name --user and --channel, or --event: what is to be explained?")
+    else:
+        is_good, lines = _join(arguments, settings)
+    print("\n".join(map(printable, lines)))
+    return 0 if is_good else 1
+
+
+def _join(arguments: argparse.Namespace, settings: Settings) -> tuple[bool, list[str]]:
     app = _app(settings, arguments.app)
     claims = _object("--claims", arguments.claims)
     info = _object("--info", arguments.info)
-    user = Described(arguments.user, info, {"sub": arguments.user, **claims})
+    user = joins.Described(arguments.user, info, {"sub": arguments.user, **claims})
+    return joins.explained(settings, app, channel=arguments.channel, user=user)
+
+
+def _event(arguments: argparse.Namespace, settings: Settings) -> tuple[bool, list[str]]:
+    document = _content(arguments.event)
+    place = events.Origin(arguments.topic, arguments.key, arguments.app)
+    return events.explained(settings, document, place, now=time.time())
+
+
+def _content(file: str) -> bytes:
     try:
-        check_channel(arguments.channel)
-    except BadChannelName as error:
-        raise Misconfigured(f"--channel: {error}") from error
-    is_allowed, lines = asyncio.run(_explained(settings, app, channel=arguments.channel, user=user))
-    print("\n".join(lines))
-    return 0 if is_allowed else 1
-
-
-async def _explained(
-    settings: Settings, app: str, *, channel: str, user: Person
-) -> tuple[bool, list[str]]:
-    policies = Policies(settings.channels)
-    lines = [f"app {app}, user {user.id}, channel {channel} ({kind_of(channel).value})"]
-    if kind_of(channel) is Kind.USER:
-        lines.append("denied: a user's own channel takes a sign-in, and no token opens it")
-        return False, lines
-    lines += _tried(policies, app, channel)
-    if kind_of(channel) is Kind.PUBLIC:
-        is_allowed, verdict = _public(Guards(settings.channels), app, channel, user=user)
-        shown = () if is_allowed else _shown(policies.evidence(app, channel, user))
-        return is_allowed, [*lines, *shown, verdict]
-    decision, asked = await _decided(settings, policies.decide(app, channel, user), app, user=user)
-    lines += asked
-    if decision is None:
-        return False, [*lines, "denied: nobody can be asked, which clients are told with 503"]
-    shown = () if decision.allowed else _shown(policies.evidence(app, channel, user))
-    return decision.allowed, [*lines, *shown, _verdict(decision)]
-
-
-def _shown(evidence: Evidence | None) -> Iterator[str]:
-    """Word what a condition refused the user on, with the values: it is the operator who asks."""
-    if evidence is None:
-        return
-    for finding in found(evidence.allow, evidence.variables):
-        yield f"    {told(finding)}"
-    allow, known, captures = evidence.allow, evidence.variables, evidence.captures
-    for words in mismatches(allow, known, captures, shows=True):
-        yield f"    hint: {words}"
-
-
-def _public(guards: Guards, app: str, channel: str, *, user: Person) -> tuple[bool, str]:
-    """Decide as gateways do."""
-    if not guards.has(app, channel):
-        return True, "allowed: no policy guards this public channel"
-    decision = guards.decide(app, channel, user)
-    condition = ", once signed in or connected with a token" if decision.allowed else ""
-    return decision.allowed, _verdict(decision) + condition
-
-
-def _verdict(decision: Decision) -> str:
-    verdict = "allowed" if decision.allowed else "denied"
-    by = f" by {decision.pattern}" if decision.pattern else ""
-    return f"{verdict}{by}: {decision.reason}"
-
-
-def _tried(policies: Policies, app: str, channel: str) -> Iterator[str]:
-    """Word which policies were looked at, one after the other."""
-    for pattern, captures in policies.tried(app, channel):
-        yield f"  {pattern}: {_worded(captures)}"
-
-
-def _worded(captures: Mapping[str, str] | None) -> str:
-    if captures is None:
-        return "does not fit"
-    pairs = ", ".join(f"{name} = {value!r}" for name, value in captures.items())
-    return f"fits, with {pairs}" if pairs else "fits"
-
-
-async def _decided(
-    settings: Settings, outcome: Decision | Needs, app: str, *, user: Person
-) -> tuple[Decision | None, list[str]]:
-    """Ask for a membership where one is needed; no decision: nobody could be asked."""
-    if isinstance(outcome, Decision):
-        return outcome, []
-    question = f"  is {user.id} a member of {outcome.group}?"
-    if settings.backends.memberships.scheme == "memory":
-        note = "not that this process could see: memberships are in the memory of another"
-        return outcome.decided(is_member=False), [f"{question} {note}"]
-    try:
-        async with opened_memberships(plan(settings)) as memberships:
-            is_member = await memberships.has(Membership(app, user.id, outcome.group))
-    except Unavailable as error:
-        return None, [f"{question} {error}: {reason(error)}"]
-    return outcome.decided(is_member=is_member), [f"{question} {'yes' if is_member else 'no'}"]
+        return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except OSError as error:
+        raise Misconfigured(f"--event {file!r}: cannot be read: {reason(error)}") from error
 
 
 def _app(settings: Settings, given: str) -> str:

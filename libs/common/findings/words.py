@@ -20,6 +20,7 @@ LONGEST = 100  # Characters of a value that are shown.
 MOST_SHOWN = 3  # Elements of a list that are shown.
 MOST_MISMATCHES = 2  # That one hint tells of.
 
+_PATH = re.compile(r"[\w.]+")
 # What a method may be called on without parentheses: a path, a list, what has parentheses.
 _SIMPLE = re.compile(r"[\w.]+|\[[^\[\]]*\]|\([^()]*\)")
 _NUMBERS, _TEXTS = "numbers", "texts"
@@ -169,14 +170,18 @@ def valued(value: Any) -> str:
 
 def shown(value: Any) -> str:
     """Write a value, or as much of it as there is room for."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    text = "".join(each if each.isprintable() else "?" for each in text)
+    text = printable(json.dumps(value, ensure_ascii=False, default=str))
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def printable(text: str) -> str:
+    """Leave out what a terminal would take as an order, or cannot show."""
+    return "".join(each if each.isprintable() else "?" for each in text)
 
 
 def _outcome(whole: Side) -> str:
     if isinstance(whole.failure, AbsentField):
-        return "needs what is absent"
+        return "is absent" if _PATH.fullmatch(whole.source) else "needs what is absent"
     if isinstance(whole.failure, Unevaluable):
         return f"cannot be evaluated ({whole.failure.reason})"
     return f"is {valued(whole.value)}"

@@ -16,7 +16,7 @@ MOST_EVENTS = 10  # That are looked at of one request: each is routed twice then
 MOST_ROUTES = 3  # That one sentence names.
 
 _SKIPPED: dict[Reason, str] = {
-    "absent": "needs a field in `when` that is absent",
+    "absent": "needs a field for `when` that is absent",
     "disabled": "is disabled",
     "too_old": "has a max_age, and the event is older",
 }
@@ -46,7 +46,9 @@ def _outlook(router: Router, appended: NewRecord, *, now: float) -> str:
         routing = router.route(record.topic, event, now=now)
     except (Undecodable, Unroutable) as error:
         return f"it becomes a dead letter: {error}"
-    return "" if routing.broadcasts else unrouted(router, record.topic, event, routing)
+    if routing.broadcasts:
+        return ""
+    return f"nobody gets it: {unrouted(router, record.topic, event, routing)}"
 
 
 def unrouted(router: Router, topic: str, event: DomainEvent, routing: Routing) -> str:
@@ -56,12 +58,12 @@ def unrouted(router: Router, topic: str, event: DomainEvent, routing: Routing) -
         return f"no route reads the topic {topic!r}"
     if routing.skipped:
         first = routing.skipped[0]
-        return f"no route sends it: route {first.route!r} {_SKIPPED[first.reason]}"
+        return f"route {first.route!r} {_SKIPPED[first.reason]}"
     names = list(_names(rules, event))
     if not names:
         return f"no route of the topic {topic!r} is for its type"
     more = f" and {len(names) - MOST_ROUTES} more" if len(names) > MOST_ROUTES else ""
-    return f"no route sends it: `when` does not hold of {', '.join(names[:MOST_ROUTES])}{more}"
+    return f"`when` does not hold of {', '.join(names[:MOST_ROUTES])}{more}"
 
 
 def _names(rules: Sequence[Rule], event: DomainEvent) -> Iterator[str]:

@@ -128,6 +128,7 @@ class Rule:
 
     def __init__(self, route: Route, *, app: str, limits: Limits) -> None:
         self.name = route.name
+        self.type = route.type
         self._app = app
         self._enabled = route.enabled
         self._max_age = route.max_age

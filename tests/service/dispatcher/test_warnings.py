@@ -23,7 +23,7 @@ ROUTE = Route(name="low", app="1", type="step.*", channels=("rooms.{data.room}",
             {"type": "other"},
             {
                 "accepted": 1,
-                "warnings": ["no route of the topic 'posted' is for its type"],
+                "warnings": ["nobody gets it: no route of the topic 'posted' is for its type"],
             },
         ),
         (
@@ -36,7 +36,11 @@ ROUTE = Route(name="low", app="1", type="step.*", channels=("rooms.{data.room}",
                 ],
             },
         ),
-        ((), {}, {"accepted": 1, "warnings": ["no route reads the topic 'posted'"]}),
+        (
+            (),
+            {},
+            {"accepted": 1, "warnings": ["nobody gets it: no route reads the topic 'posted'"]},
+        ),
     ],
 )
 async def test_answer(

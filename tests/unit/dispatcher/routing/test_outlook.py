@@ -40,23 +40,27 @@ class TestWarnings:
     @pytest.mark.parametrize(
         "event,fields,words",
         [
-            ({}, {"topic": ""}, "no route reads the topic 'inventory'"),
-            ({}, {"type": "stock.*"}, "no route of the topic 'inventory' is for its type"),
-            ({}, {"enabled": False}, "no route sends it: route 'low' is disabled"),
+            ({}, {"topic": ""}, "nobody gets it: no route reads the topic 'inventory'"),
+            (
+                {},
+                {"type": "stock.*"},
+                "nobody gets it: no route of the topic 'inventory' is for its type",
+            ),
+            ({}, {"enabled": False}, "nobody gets it: route 'low' is disabled"),
             (
                 {"time": "2020-01-01T00:00:00Z"},
                 {"max_age": 5},
-                "no route sends it: route 'low' has a max_age, and the event is older",
+                "nobody gets it: route 'low' has a max_age, and the event is older",
             ),
             (
                 {},
                 {"when": "data.price > 1"},
-                "no route sends it: route 'low' needs a field in `when` that is absent",
+                "nobody gets it: route 'low' needs a field for `when` that is absent",
             ),
             (
                 {},
                 {"when": "data.secret == 'x'"},
-                "no route sends it: `when` does not hold of 'low'",
+                "nobody gets it: `when` does not hold of 'low'",
             ),
             (
                 {},
@@ -80,7 +84,7 @@ class TestWarnings:
 
     def test_batch(self) -> None:
         """Of several events it is said which one is meant; those far behind are not looked at."""
-        words = "no route of the topic 'inventory' is for its type"
+        words = "nobody gets it: no route of the topic 'inventory' is for its type"
 
         assert foretold({"type": "a"}, {"type": "b"}, type="a") == [f"event 1: {words}"]
         assert len(foretold(*[{}] * (MOST_EVENTS + 5), type="b")) == MOST_EVENTS
