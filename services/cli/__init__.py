@@ -15,7 +15,7 @@ from typing import Protocol
 from libs.common.errors import Misconfigured
 from libs.common.telemetry import logs
 from services import settings
-from services.cli import apps, check, explain, migrate, publish, run, token, trial
+from services.cli import apps, check, explain, listen, migrate, publish, run, token, trial
 from services.cli.arguments import Parser
 from services.version import VERSION
 
@@ -38,6 +38,7 @@ COMMANDS: dict[str, Subcommand] = {
     "apps": apps,
     "token": token,
     "publish": publish,
+    "listen": listen,
     "test": trial,
 }
 

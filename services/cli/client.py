@@ -3,6 +3,7 @@
 import hashlib
 import os
 import time
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import aiohttp
@@ -30,6 +31,13 @@ class Refused(Exception):
     def __init__(self, status: int, text: str) -> None:
         super().__init__(f"answered {status}: {_error_in(text).strip()[:500]}")
         self.status = status
+
+
+class OddAnswer(Exception):
+    """What answers speaks WebSocket, and not the Pusher protocol."""
+
+    def __init__(self) -> None:
+        super().__init__("what answers does not speak the Pusher protocol; is it a gateway?")
 
 
 def _error_in(text: str) -> str:
@@ -125,6 +133,25 @@ def _untrusted(error: aiohttp.ClientConnectorCertificateError) -> str:
 def _reason(error: aiohttp.ClientConnectorError) -> str:
     number = error.os_error.errno
     return os.strerror(number).lower() if number else str(error.os_error)
+
+
+def frame_of(text: str | bytes) -> dict[str, Any]:
+    """Read a message of a gateway; raises `OddAnswer` where it is none."""
+    try:
+        frame = msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        frame = None
+    if not isinstance(frame, dict) or not isinstance(frame.get("event"), str):
+        raise OddAnswer
+    return frame
+
+
+def refusal_in(data: Any) -> str:
+    """Word what a gateway says: of a connection with a code, of a subscription with a status."""
+    if not isinstance(data, dict):
+        return str(data)
+    code = data.get("code") or data.get("status")
+    return f"refused with {code}: {data.get('message') or data.get('error')}"
 
 
 def app_of(settings: Settings, app_id: str | None) -> App:

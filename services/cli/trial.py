@@ -73,7 +73,7 @@ class Trial:
                     await step()
             except TimeoutError as error:  # Before the others: some of aiohttp's own are both.
                 raise Failed(f"{name}: no answer within {self._step_timeout:g} s") from error
-            except Failed as error:
+            except (Failed, client.OddAnswer) as error:
                 raise Failed(f"{name}: {error}") from error
             except (client.Refused, aiohttp.ClientError) as error:
                 reason = client.worded(error, self._url, self._app)
@@ -140,29 +140,11 @@ class Trial:
             message = await self._live().receive()
             if message.type is not aiohttp.WSMsgType.TEXT:
                 raise Failed(f"the connection was closed with {self._live().close_code}")
-            frame = _frame(message.data)
+            frame = client.frame_of(message.data)
             if frame["event"] == event:
                 return frame
             if frame["event"] in {"pusher:error", "pusher:subscription_error"}:
-                raise Failed(_refusal(frame["data"]))
-
-
-def _frame(text: str) -> dict[str, Any]:
-    try:
-        frame = msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        frame = None
-    if not isinstance(frame, dict) or "event" not in frame:
-        raise Failed("what answers does not speak the Pusher protocol; is it a gateway?")
-    return frame
-
-
-def _refusal(data: Any) -> str:
-    """Word what a gateway says: of a connection with a code, of a subscription with a status."""
-    if not isinstance(data, dict):
-        return str(data)
-    code = data.get("code") or data.get("status")
-    return f"refused with {code}: {data.get('message') or data.get('error')}"
+                raise Failed(client.refusal_in(frame["data"]))
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

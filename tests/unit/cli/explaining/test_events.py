@@ -1,0 +1,287 @@
+"""What `fanfare explain --event` prints: where an event goes, and on what it does not."""
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.cli import main
+
+SETTINGS = """
+[[apps]]
+id = "1"
+key = "k"
+secrets = ["s"]
+
+[[routes]]
+name = "low"
+topic = "inventory"
+type = "stock.*"
+when = "data.quantity < data.threshold && data.kind == '5'"
+channels = ["tenant.{data.tenant}"]
+event = "low"
+data = { sku = "data.sku" }
+
+[[routes]]
+name = "orders"
+type = "order.*"
+channels = ["orders.{data.name}", "orders"]
+event = "{type}"
+
+[[routes]]
+name = "rows"
+topic = "users"
+type = "users.*"
+channels = ["user.{key.id}"]
+event = "{type}"
+data = { id = "key.id" }
+max_age = 60
+
+[[routes]]
+name = "off"
+topic = "users"
+type = "users.*"
+channels = ["users"]
+event = "{type}"
+enabled = false
+"""
+STOCK = {"type": "stock.low", "quantity": 3, "threshold": 5, "kind": "5"}
+INVENTORY = ("--topic", "inventory")
+ROW = {"op": "u", "after": {"id": 7}, "source": {"table": "users"}}
+USERS = ("--topic", "users", "--key", '{"id": 7}')
+
+Explain = Callable[..., tuple[int, list[str]]]
+
+
+@pytest.fixture
+def explain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Explain:
+    """Run the command on an event, and return its exit status and the lines that it printed."""
+    file, event = tmp_path / "fanfare.toml", tmp_path / "event.json"
+    file.write_text(SETTINGS)
+
+    def run(value: Any, *argv: str) -> tuple[int, list[str]]:
+        event.write_bytes(value if isinstance(value, bytes) else json.dumps(value).encode())
+        status = main(["explain", "--config", str(file), "--event", str(event), *argv])
+        return status, capsys.readouterr().out.splitlines()
+
+    return run
+
+
+def order(**attributes: Any) -> dict[str, Any]:
+    return {"specversion": "1.0", "id": "1", "source": "/s", "type": "order.new", **attributes}
+
+
+class TestSent:
+    """Status 0: something is sent."""
+
+    def test_posted(self, explain: Explain) -> None:
+        """A CloudEvent is explained as if it were posted to /events."""
+        assert explain(order(data={"name": "5"})) == (
+            0,
+            [
+                "event of type order.new, id 1, source /s",
+                "  read from topic fanfare.events.1",
+                "  orders: sends",
+                '      app 1, channel orders.5, event order.new, 12 bytes: {"name":"5"}',
+                '      app 1, channel orders, event order.new, 12 bytes: {"name":"5"}',
+                "sent: 2 broadcasts",
+            ],
+        )
+
+    def test_record(self, explain: Explain) -> None:
+        """With a topic it is a record of Kafka, in any format."""
+        status, lines = explain(ROW, *USERS)
+
+        assert status == 0
+        assert lines[2:] == [
+            "  rows: sends",
+            '      app 1, channel user.7, event users.updated, 8 bytes: {"id":7}',
+            "  off: is disabled",
+            "sent: 1 broadcast",
+        ]
+
+    def test_standard_input(self, explain: Explain, monkeypatch: pytest.MonkeyPatch) -> None:
+        stdin = io.TextIOWrapper(io.BytesIO(json.dumps(order(data={"name": "5"})).encode()))
+        monkeypatch.setattr("sys.stdin", stdin)
+
+        status, lines = explain({}, "--event", "-")
+
+        assert (status, lines[-1]) == (0, "sent: 2 broadcasts")
+
+    def test_bytes(self, explain: Explain) -> None:
+        """Bytes are counted, as the limit does; what a terminal would obey is not printed."""
+        _, lines = explain(order(data={"name": "5", "more": "é\x9b"}))
+
+        assert '26 bytes: {"name":"5","more":"é?"}' in lines[3]
+
+
+class TestNotSent:
+    """Status 1: nothing is sent, and each route says why."""
+
+    @pytest.mark.parametrize(
+        "value,argv,told",
+        [
+            (
+                STOCK | {"quantity": 7},
+                INVENTORY,
+                [
+                    "  low: when does not hold",
+                    "      data.quantity < data.threshold is false: data.quantity is the number 7, data.threshold is the number 5",
+                    "not sent: `when` does not hold of 'low'",
+                ],
+            ),
+            (
+                STOCK | {"kind": 5},
+                INVENTORY,
+                [
+                    "  low: when does not hold",
+                    "      data.kind == '5' is false: data.kind is the number 5",
+                    "      hint: data.kind is the number 5, '5' is a text: a number never equals a text; write string(data.kind) == '5'",
+                    "not sent: `when` does not hold of 'low'",
+                ],
+            ),
+            (
+                {"type": "stock.low", "quantity": 3, "kind": "5"},
+                INVENTORY,
+                [
+                    "  low: when does not hold",
+                    "      data.quantity < data.threshold needs what is absent: data.quantity is the number 3, data.threshold is absent",
+                    "not sent: route 'low' needs a field for `when` that is absent",
+                ],
+            ),
+            (
+                STOCK | {"quantity": "3"},
+                INVENTORY,
+                [
+                    "  low: cannot send it, when = \"data.quantity < data.threshold && data.kind == '5'\": a type does not fit: data.quantity is a text, data.threshold is a whole number, data.kind is a text",
+                    '      data.quantity < data.threshold cannot be evaluated (a type does not fit): data.quantity is the text "3", data.threshold is the number 5',
+                    "dead letter, of which no route sends anything: route 'low', when = \"data.quantity < data.threshold && data.kind == '5'\": a type does not fit: data.quantity is a text, data.threshold is a whole number, data.kind is a text",
+                ],
+            ),
+            (
+                STOCK,
+                INVENTORY,
+                [
+                    "  low: cannot send it, data.sku = 'data.sku': 'sku' is absent",
+                    "      data.sku is absent",
+                    "dead letter, of which no route sends anything: route 'low', data.sku = 'data.sku': 'sku' is absent",
+                ],
+            ),
+            (
+                order(data={"name": "two words"}),
+                (),
+                [
+                    "  orders: cannot send it, channels[0] = 'orders.{data.name}': invalid channel name: allowed are letters, digits and _ - = @ , . ;",
+                    '      it would be "orders.two words"',
+                    "dead letter, of which no route sends anything: route 'orders', channels[0] = 'orders.{data.name}': invalid channel name: allowed are letters, digits and _ - = @ , . ;",
+                ],
+            ),
+            (
+                order(type="stock.new"),
+                (),
+                [
+                    "  low: fits the type stock.*, and reads the topic inventory",
+                    "  orders: the type does not fit order.*",
+                    "not sent: no route of the topic 'fanfare.events.1' is for its type",
+                ],
+            ),
+            (
+                STOCK,
+                ("--topic", "others"),
+                [
+                    "  low: fits the type stock.*, and reads the topic inventory",
+                    "not sent: no route reads the topic 'others'",
+                ],
+            ),
+        ],
+    )
+    def test_why(
+        self, explain: Explain, value: Any, argv: tuple[str, ...], told: list[str]
+    ) -> None:
+        status, lines = explain(value, *argv)
+
+        assert status == 1
+        assert lines[2:] == told
+
+    def test_too_old(self, explain: Explain) -> None:
+        old = ROW | {"source": {"table": "users", "ts_ms": 1_700_000_000_000}}
+        status, lines = explain(old, *USERS)
+
+        assert status == 1
+        assert lines[2].startswith("  rows: max_age, the event is ")
+        assert lines[-1] == "not sent: route 'rows' has a max_age, and the event is older"
+
+    @pytest.mark.parametrize(
+        "value,argv,last",
+        [
+            (
+                ROW | {"op": "r"},
+                USERS,
+                "nothing to tell: a tombstone, or what a database tells beside its changes",
+            ),
+            (
+                b"nonsense",
+                USERS,
+                "dead letter: undecodable event: the value is not JSON: JSON is malformed: invalid character (byte 4)",
+            ),
+            (
+                STOCK,
+                (),
+                "POST /events refuses it with 400: undecodable event: not a CloudEvent: Object missing required field `specversion`; what stands in Kafka is explained with --topic",
+            ),
+        ],
+    )
+    def test_no_event(self, explain: Explain, value: Any, argv: tuple[str, ...], last: str) -> None:
+        status, lines = explain(value, *argv)
+
+        assert (status, lines[-1]) == (1, last)
+
+    def test_batch(self, explain: Explain) -> None:
+        """Of several all must be sent."""
+        good, bad = order(data={"name": "5"}), order(type="other")
+
+        assert explain([good, good])[0] == 0
+        status, lines = explain([good, bad])
+
+        assert status == 1
+        assert lines[5:8] == ["sent: 2 broadcasts", "", "event of type other, id 1, source /s"]
+
+
+class TestWords:
+    """Status 2: the arguments or the settings are wrong."""
+
+    @pytest.mark.parametrize(
+        "argv,words",
+        [
+            ((), "name --user and --channel, or --event"),
+            (("--user", "7"), "name --user and --channel, or --event"),
+            (("--event", "/nowhere/x"), "--event '/nowhere/x': cannot be read: No such file"),
+            (("--event", "-", "--user", "7"), "--event takes neither --user nor --channel"),
+            (("--event", __file__, "--app", "2"), "--app must be one of 1"),
+        ],
+    )
+    def test_words(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], argv: tuple[str, ...], words: str
+    ) -> None:
+        file = tmp_path / "fanfare.toml"
+        file.write_text(SETTINGS)
+
+        assert main(["explain", "--config", str(file), *argv]) == 2
+        assert words in capsys.readouterr().err
+
+    def test_apps_elsewhere(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """Where apps are in PostgreSQL nothing is asked there: the topic is the default one."""
+        file, event = tmp_path / "fanfare.toml", tmp_path / "event.json"
+        _, routes = SETTINGS.split("[[routes]]", 1)
+        named = f"[[routes]]{routes}".replace("[[routes]]", '[[routes]]\napp = "9"')
+        file.write_text(f'[backends]\napps = "postgresql://nowhere:1/db"\n{named}')
+        event.write_text(json.dumps(order(data={"name": "5"})))
+        argv = ["explain", "--config", str(file), "--event", str(event)]
+
+        assert main([*argv, "--app", "9"]) == 0
+        assert "read from topic fanfare.events.9" in capsys.readouterr().out
+        assert main(argv) == 2
+        assert "--app: name the app to whose /events it is posted" in capsys.readouterr().err
