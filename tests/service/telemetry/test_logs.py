@@ -75,6 +75,41 @@ def test_faults_are_kept(written: io.StringIO) -> None:
     assert "ours" in written.getvalue()
 
 
+class TestCommand:
+    """The log of a command that ends."""
+
+    @pytest.fixture(autouse=True)
+    def restored(self) -> Iterator[None]:
+        yield
+        structlog.reset_defaults()
+
+    def test_errors(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """
+        Errors alone are written, beside the answer.
+        """
+        logs.configure_command()
+        log = structlog.get_logger()
+        log.warning("backend.lost")
+        log.error("memberships.query_failed")
+
+        output, complaint = capsys.readouterr()
+
+        assert output == ""
+        assert "memberships.query_failed" in complaint
+        assert "backend.lost" not in complaint
+
+    def test_captured(self) -> None:
+        """
+        Whoever runs one in a test leaves nothing behind that hides what later tests look for.
+        """
+        logs.configure_command()
+
+        with structlog.testing.capture_logs() as captured:
+            structlog.get_logger().info("process.ready")
+
+        assert [line["event"] for line in captured] == ["process.ready"]
+
+
 class TestPace:
     """Whoever writes is held to it."""
 
