@@ -153,25 +153,25 @@ class Pipeline:
             )
 
     def _dead_letter(self, record: Record, error: Exception) -> NewRecord:
-        reason, words = type(error).__name__, _worded(error)
-        self._counts[f"records.dead.{reason}"] += 1
+        kind, reason = type(error).__name__, _worded(error)
+        self._counts[f"records.dead.{kind}"] += 1
         log.warning(
             "record.dead_lettered",
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,
+            kind=kind,
             reason=reason,
             route=getattr(error, "route", ""),
             place=getattr(error, "place", ""),
-            error=words,
         )
         headers = (
             ("fanfare-dlq-topic", record.topic.encode()),
             ("fanfare-dlq-partition", str(record.partition).encode()),
             ("fanfare-dlq-offset", str(record.offset).encode()),
             ("fanfare-dlq-timestamp", f"{record.timestamp:.3f}".encode()),
-            ("fanfare-dlq-reason", reason.encode()),
-            ("fanfare-dlq-error", words.encode(errors="replace")),
+            ("fanfare-dlq-reason", kind.encode()),
+            ("fanfare-dlq-error", reason.encode(errors="replace")),
         )
         topic = self._settings.dead_letter_topic
         return NewRecord(topic, record.value, record.key, (*record.headers, *headers))

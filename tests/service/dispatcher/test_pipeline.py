@@ -158,9 +158,7 @@ class TestRecords:
         assert reasons == [b"Unroutable", b"Unroutable"]
         lines = [each for each in logs if each["event"] == "record.dead_lettered"]
         assert [each["offset"] for each in lines] == [0, 2, 3]
-        assert [
-            (each["reason"], each["route"], each["place"], each["error"]) for each in lines
-        ] == [
+        assert [(each["kind"], each["route"], each["place"], each["reason"]) for each in lines] == [
             (
                 "Undecodable",
                 "",
@@ -181,7 +179,7 @@ class TestRecords:
             ),
         ]
         told = [dict(letter.headers)["fanfare-dlq-error"].decode() for letter in letters]
-        assert told == [each["error"] for each in lines]
+        assert told == [each["reason"] for each in lines]
 
     async def test_told(self, plant: Plant) -> None:
         """
