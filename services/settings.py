@@ -5,7 +5,7 @@ Pure, but for the reading of the file.  What one section can check alone, its st
 stands what needs several.  docs/configuration.md is the operator's view.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -56,6 +56,14 @@ _SCHEMES: Mapping[str, tuple[str, ...]] = {
     "control": ("memory", *_REDIS),
     "memberships": ("memory", *_POSTGRES),
     "sightings": ("memory", *_POSTGRES),
+}
+
+# Whose URL a backend takes that is left out; what is wrong with it is told once.
+_TAKEN_FROM = {"sessions": "roster", "control": "roster", "sightings": "memberships"}
+_EXAMPLES: Mapping[str, str] = {
+    "redis": "redis://HOST:6379/0",
+    "kafka": "kafka://HOST:9092",
+    "postgresql": "postgresql://USER:PASSWORD@HOST:5432/DATABASE",
 }
 
 # What a service meets other processes at.  Apps on memory:// are those of the file, which all can
@@ -192,20 +200,21 @@ def _backend_problems(backends: BackendSettings) -> Iterator[str]:
         url: Url = getattr(backends, backend)
         if backend == "events" and not backends.has_events:
             continue
-        if url.scheme not in schemes:
-            allowed = ", ".join(f"{scheme}://" for scheme in schemes)
-            wanted = f"a URL that begins with one of {allowed}"
-            wanted += ", or none" if backend == "events" else ""
-            seen = f"found {url}" if url.scheme else "found no such beginning"
-            yield f"backends.{backend}: expected {wanted}; {seen}"
-        else:
-            yield from _url_problems(backend, url)
+        if url != getattr(backends, _TAKEN_FROM.get(backend, ""), None):
+            yield from _url_problems(backend, url, schemes)
     if _redis_place(backends.bus) != _redis_place(backends.roster):
         # The roster's scripts announce on the bus, in the same step as they decide.
         yield "backends.roster must be on the same servers as backends.bus"
 
 
-def _url_problems(backend: str, url: Url) -> Iterator[str]:
+def _url_problems(backend: str, url: Url, schemes: Sequence[str]) -> Iterator[str]:
+    if url.scheme not in schemes:
+        allowed = ", ".join(f"{scheme}://" for scheme in schemes)
+        allowed += ", or none" if backend == "events" else ""
+        example = next(_EXAMPLES[scheme] for scheme in schemes if scheme in _EXAMPLES)
+        seen = f"found {url}" if url.scheme else f"write {example}"
+        yield f"backends.{backend}: expected a URL that begins with one of {allowed}; {seen}"
+        return
     try:
         if url.scheme in _REDIS:
             redis_address.parse(url.reveal())

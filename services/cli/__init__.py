@@ -61,14 +61,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments.parser.refuse(rest)
     try:
         status = _execute(arguments)
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        return _flushed() or status
     except BrokenPipeError:
         _stop_writing()
         return 1
     except KeyboardInterrupt:
         return 130
-    return status
+
+
+def _flushed() -> int:
+    """Write what was printed; 1 where that cannot be."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # A disk that is full.
+        print(f"fanfare: the output cannot be written: {error.strerror}", file=sys.stderr)
+        _stop_writing()
+        return 1
+    return 0
 
 
 def _execute(arguments: argparse.Namespace) -> int:

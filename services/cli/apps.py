@@ -23,8 +23,9 @@ from libs.common.apps.app import App
 from libs.common.apps.rotation import Secrets
 from libs.common.config.secret import Secret
 from libs.common.errors import Invalid, Misconfigured, Unavailable
-from libs.common.postgres.connection import PostgresConnection, reason
+from libs.common.postgres.connection import PostgresConnection
 from services.cli.arguments import changes_of, id_of, is_customary, limits_of, origins_of, secret_in
+from services.cli.client import trouble
 from services.settings import Settings
 
 KEY_BYTES, SECRET_BYTES, MASTER_KEY_BYTES = 10, 32, 32
@@ -142,7 +143,7 @@ def execute(arguments: argparse.Namespace, settings: Settings) -> int:
         print(f"fanfare: {error}", file=sys.stderr)
         return 1
     except Unavailable as error:
-        print(f"fanfare: {url}: {error}: {reason(error)}", file=sys.stderr)
+        print(f"fanfare: {trouble(['apps'], url, error)}", file=sys.stderr)
         return 1
     return 0
 

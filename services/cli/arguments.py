@@ -162,6 +162,8 @@ def secret_in(file: str) -> str:
     Raises:
         Misconfigured: The file cannot be read, or does not hold one line of text.
     """
+    if file == "-" and sys.stdin is None:
+        raise Misconfigured("--secret-file -: there is no standard input to read")
     try:
         text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -1,8 +1,13 @@
-"""What commands say to a running deployment: the Pusher HTTP API, over its public address."""
+"""
+How commands reach a deployment, and what they say where they do not.
+
+They use the Pusher HTTP API, over the public address; its databases some of them use themselves.
+"""
 
 import hashlib
 import os
 import time
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -11,7 +16,9 @@ import msgspec
 
 from libs.common.apps.app import App
 from libs.common.apps.signatures import request_text, sign
-from libs.common.errors import Misconfigured
+from libs.common.config.address import Url
+from libs.common.errors import Misconfigured, Unavailable
+from libs.common.postgres.connection import reason
 from services.settings import Settings
 
 TIMEOUT = aiohttp.ClientTimeout(total=10.0)  # Seconds.
@@ -152,6 +159,21 @@ def refusal_in(data: Any) -> str:
         return str(data)
     code = data.get("code") or data.get("status")
     return f"refused with {code}: {data.get('message') or data.get('error')}"
+
+
+def trouble(backends: Sequence[str], url: Url, error: Unavailable) -> str:
+    """
+    Say why a database cannot be used, and which setting names it.
+
+    Args:
+        backends: The settings that do, of ``[backends]``.
+        url: Where it is.
+        error: What failed; its cause says why.
+    """
+    settings = ", ".join(f"backends.{name}" for name in backends)
+    silent = isinstance(error.__cause__, TimeoutError) and not str(error.__cause__)
+    why = "no answer in time; is that a PostgreSQL?" if silent else reason(error)
+    return f"{settings}: {url} cannot be used: {why}"
 
 
 def app_of(settings: Settings, app_id: str | None) -> App:

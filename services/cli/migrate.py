@@ -3,11 +3,12 @@
 import argparse
 import asyncio
 import sys
+from collections.abc import Sequence
 
 from libs.common.config.address import Url
 from libs.common.errors import Misconfigured, Unavailable
-from libs.common.postgres.connection import reason
 from libs.common.postgres.migrate import migrate
+from services.cli.client import trouble
 from services.settings import Settings
 
 
@@ -19,25 +20,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace, settings: Settings) -> int:
     """Apply what is missing, to each database that the settings name."""
     _ = arguments
-    urls = dict.fromkeys(
-        url
-        for url in (
-            settings.backends.apps,
-            settings.backends.memberships,
-            settings.backends.sightings,
+    named: dict[Url, list[str]] = {}
+    for name in ("apps", "memberships", "sightings"):
+        url: Url = getattr(settings.backends, name)
+        if url.scheme != "memory":
+            named.setdefault(url, []).append(name)
+    if not named:
+        raise Misconfigured(
+            "no backend is in PostgreSQL, so that there is nothing to migrate: "
+            "name one in backends.apps or backends.memberships"
         )
-        if url.scheme != "memory"
-    )
-    if not urls:
-        raise Misconfigured("no backend is in PostgreSQL: there is nothing to migrate")
-    return max(_migrate(url) for url in urls)
+    return max(_migrate(url, names) for url, names in named.items())
 
 
-def _migrate(url: Url) -> int:
+def _migrate(url: Url, names: Sequence[str]) -> int:
     try:
         applied = asyncio.run(migrate(url))
     except Unavailable as error:
-        print(f"fanfare: {url}: {error}: {reason(error)}", file=sys.stderr)
+        print(f"fanfare: {trouble(names, url, error)}", file=sys.stderr)
         return 1
     print(f"{url}: {', '.join(applied) or 'up to date'}")
     return 0

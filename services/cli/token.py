@@ -112,7 +112,7 @@ def make_for_channels(settings: Settings, grant: Mapping[str, Any], *, app_id: s
         asked = msgspec.convert(grant, TokenRequest)
         text, _ = issue(asked, ring, app_id=app_id, now=time.time(), jti=new_jti())
     except (msgspec.ValidationError, Invalid) as error:
-        raise Misconfigured(str(error)) from error
+        raise Misconfigured(f"that token cannot be made: {error}") from error
     return text
 
 

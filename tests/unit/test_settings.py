@@ -186,7 +186,10 @@ class TestBackends:
         "backend,url,said",
         [
             ("control", "http://u:hush@h", "one of memory://, redis://, rediss://, redis+sentinel"),
-            ("control", "hush", "one of memory://, redis://"),
+            ("control", "hush", "rediss+cluster://; write redis://HOST:6379/0"),
+            ("events", "hush:9092", "kafka://, or none; write kafka://HOST:9092"),
+            ("apps", "hush/db", "; write postgresql://USER:PASSWORD@HOST:5432/DATABASE"),
+            ("memberships", "hush", "backends.memberships: expected a URL that begins with one of"),
             ("control", "redis://:hush@h:x", "port"),
             ("events", "redis://:hush@h", "one of memory://, kafka://, or none; found redis://h"),
             ("events", "kafka://u:hush@h", "sasl_username"),
@@ -200,6 +203,16 @@ class TestBackends:
 
         assert message.startswith(f"backends.{backend}: ")
         assert said in message
+
+    def test_told_once(self, file: Path) -> None:
+        """What takes the URL of another has its trouble, too, and says nothing of it."""
+        urls = '[backends]\nbus = "redis://h/x"\nroster = "redis://h/x"\nmemberships = "m"\n'
+
+        assert [said.partition(":")[0] for said in problems(file, urls, APP)] == [
+            "backends.bus",
+            "backends.roster",
+            "backends.memberships",
+        ]
 
     @pytest.mark.parametrize(
         "bus,roster",

@@ -55,6 +55,8 @@ class Entrance:
         # Else limits by address would count all who come through a proxy as one, and nobody knew.
         if not self._proxies.has(peer):
             self._has_warned = True  # Anybody can send the header: never a line for each.
+            # As it is written in the setting: without what IPv6 puts before addresses of IPv4.
+            peer = self._proxies.caller(peer, ()).address
             log.warning("proxy.untrusted", peer=peer, setting="server.trusted_proxies")
 
 

@@ -179,5 +179,5 @@ class TestRefused:
         status, said = await Operator(fleet.write_settings(), fleet.environ).failed("list")
 
         assert status == 1
-        assert "the apps backend is unavailable" in said
+        assert "backends.apps: postgresql://127.0.0.1:" in said
         assert "127.0.0.1" in said

@@ -11,12 +11,13 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 from structlog.testing import capture_logs
 
 from libs.common.config.address import Address
 from libs.common.web.health import Dependency
 from libs.common.web.proxies import Proxies
-from libs.common.web.server import Schedule, Server, Service, caller_of
+from libs.common.web.server import Entrance, Schedule, Server, Service, caller_of
 from tests.support.deadline import DEADLINE
 
 LOOPBACK = (Address("127.0.0.1", 0),)
@@ -207,6 +208,17 @@ class TestCaller:
             "setting": "server.trusted_proxies",
         }
         assert [line for line in logs if line["event"] == "proxy.untrusted"] == [warned]
+
+    def test_untrusted_by_both_families(self) -> None:
+        """
+        Where IPv4 comes over a socket of IPv6 the proxy is named as the setting takes it.
+        """
+        request = make_mocked_request("GET", "/", headers={"X-Forwarded-For": "203.0.113.7"})
+
+        with capture_logs() as logs:
+            Entrance(Proxies()).caller(request.clone(remote="::ffff:10.0.0.5"))
+
+        assert [line["peer"] for line in logs] == ["10.0.0.5"]
 
     @pytest.mark.parametrize(
         "proxies,headers",

@@ -122,6 +122,13 @@ class TestSecret:
 
         assert secret_in("-") == "hush"
 
+    def test_no_standard_input(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where it was closed that is said."""
+        monkeypatch.setattr("sys.stdin", None)
+
+        with pytest.raises(Misconfigured, match="--secret-file -: there is no standard input"):
+            secret_in("-")
+
     @pytest.mark.parametrize("content", [b"", b"\n", b"  \n", b"two\nlines\n", b"a\0b", b"\xff"])
     def test_refused(self, tmp_path: Path, content: bytes) -> None:
         """What is no single line of text is refused, and not shown."""

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from libs.common.errors import Misconfigured
-from services.cli.client import app_of, public_url
+from libs.common.config.address import Url
+from libs.common.errors import Misconfigured, Unavailable
+from services.cli.client import app_of, public_url, trouble
 from tests.unit.test_settings import APP, OTHER, read
 
 
@@ -80,3 +81,25 @@ class TestApp:
         """Several must be told apart, and the ids that there are named."""
         with pytest.raises(Misconfigured, match=said):
             app_of(read(file, APP, OTHER), app_id)
+
+
+class TestTrouble:
+    """A database that cannot be used is named by its settings."""
+
+    @pytest.mark.parametrize(
+        "cause,why",
+        [
+            (ConnectionError('database "x" does not exist'), 'database "x" does not exist'),
+            (TimeoutError(), "no answer in time; is that a PostgreSQL?"),
+            (TimeoutError("too slow"), "too slow"),
+        ],
+    )
+    def test_words(self, cause: Exception, why: str) -> None:
+        """With the reason that it gave, or none; never with its password."""
+        url = Url("postgresql://u:hush@host/x")
+        error = Unavailable("postgres")
+        error.__cause__ = cause
+
+        assert trouble(["apps", "memberships"], url, error) == (
+            f"backends.apps, backends.memberships: postgresql://host cannot be used: {why}"
+        )

@@ -148,6 +148,19 @@ class TestReader:
             assert main(["check", "--config", str(file)]) == 1
             output.flush()  # It fails no more.
 
+    def test_full(
+        self, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """A disk that is full is said to be; the status is 1."""
+        with Path("/dev/full").open("w") as output:
+            monkeypatch.setattr(sys, "stdout", output)
+
+            assert main(["check", "--config", str(file)]) == 1
+            output.flush()
+
+        said = "fanfare: the output cannot be written: No space left on device\n"
+        assert capsys.readouterr().err == said
+
     def test_none(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Without an output nothing is said of it."""
         monkeypatch.setattr(sys, "stdout", None)
