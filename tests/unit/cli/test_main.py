@@ -111,7 +111,7 @@ class TestMissing:
         "words,said",
         [
             (["publish", "c"], "the following arguments are required: event."),
-            (["explain"], "the following arguments are required: --user, --channel."),
+            (["listen"], "the following arguments are required: CHANNEL."),
             (["token", "--ttl", "soon"], '--ttl: expected seconds above 0, found "soon".'),
             (["token", "--ttl", "-5"], '--ttl: expected seconds above 0, found "-5".'),
             (["token", "--ttl", "inf"], '--ttl: expected seconds above 0, found "inf".'),
