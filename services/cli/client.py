@@ -4,6 +4,7 @@ How commands reach a deployment, and what they say where they do not.
 They use the Pusher HTTP API, over the public address; its databases some of them use themselves.
 """
 
+import argparse
 import hashlib
 import os
 import time
@@ -53,6 +54,16 @@ def _error_in(text: str) -> str:
         return msgspec.json.decode(text, type=_ErrorBody).error
     except msgspec.DecodeError:
         return text
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Let a command be told which deployment it is about, and in whose name."""
+    parser.add_argument("--app", help="the app's id; needed where there are several")
+    parser.add_argument(
+        "--url",
+        help="where the deployment is, such as http://127.0.0.1:6001 "
+        "(default: where the settings listen)",
+    )
 
 
 def public_url(settings: Settings, given: str | None) -> str:

@@ -43,12 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--count", type=int, default=0, help="end after so many events")
     parser.add_argument("--timeout", type=float, default=0.0, help="end after so many seconds")
-    parser.add_argument("--app", help="the app's id; needed where there are several")
-    parser.add_argument(
-        "--url",
-        help="where the deployment is, such as http://127.0.0.1:6001 "
-        "(default: where the settings listen)",
-    )
+    client.configure(parser)
 
 
 def execute(arguments: argparse.Namespace, settings: Settings) -> int:

@@ -160,12 +160,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--claim", action="append", default=[], metavar="NAME=VALUE", help="see fanfare token"
     )
-    parser.add_argument("--app", help="the app's id; needed where there are several")
-    parser.add_argument(
-        "--url",
-        help="where the deployment is, such as http://127.0.0.1:6001 "
-        "(default: where the settings listen)",
-    )
+    client.configure(parser)
 
 
 def execute(arguments: argparse.Namespace, settings: Settings) -> int:
