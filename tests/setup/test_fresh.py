@@ -132,8 +132,9 @@ class TestBusyPort:
         greeting, said, _ = ended.said.splitlines()
         assert greeting.startswith("http://127.0.0.1:")
         assert said == (
-            f"fanfare: cannot listen on {address}: address already in use; "
-            f"FANFARE_SERVER_{name}=HOST:PORT names another address (server.{name.lower()})"
+            f"fanfare: server.{name.lower()}: cannot listen on {address}: address already in use; "
+            f'{name.lower()} = "HOST:PORT" below [server], or FANFARE_SERVER_{name}=HOST:PORT, '
+            "names another address"
         )
 
 
