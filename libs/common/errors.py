@@ -89,6 +89,7 @@ The exception tree.
         UnknownApp
         UnknownCaller
     Unavailable     a backend is away; the same call may succeed later
+        Fenced
         LeaseLost
         MigrationsBusy
         NotInformed

@@ -1,0 +1,92 @@
+"""
+Facts: what became of channels, members and users, as values.
+
+Pure.  The kinds are those of Pusher's webhooks (docs/protocol.md, "Webhooks"), and two of our own,
+``user_online`` and ``user_offline``.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, get_args
+
+Kind = Literal[
+    "channel_occupied",
+    "channel_vacated",
+    "member_added",
+    "member_removed",
+    "user_online",
+    "user_offline",
+    "client_event",
+    "cache_miss",
+    "subscription_count",
+]
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+ABOUT_USERS: frozenset[Kind] = frozenset({"user_online", "user_offline"})
+
+
+class Stream(NamedTuple):
+    """
+    Where facts are recorded: those of one app in one partition, in the order of the decisions.
+
+    All facts about one channel are in one stream, and so are all about one user.
+
+    Attributes:
+        app: The app's id.
+        partition: Of the deployment's keys; 0 in memory.
+    """
+
+    app: str
+    partition: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """
+    Something that became so.
+
+    Attributes:
+        kind: What.
+        app: The app's id.
+        at: When it was decided, in UTC epoch seconds; 0: whoever records it says when.
+        channel: The channel's name; empty where it is about a user.
+        user: The user's id: who became a member or none, came online or went offline, or sent the
+            client event if that is known; else empty.
+        event: The name of the client event.
+        data: The data of the client event, as it was sent.
+        socket_id: Which connection sent the client event.
+        count: How many subscriptions the channel has now.
+    """
+
+    kind: Kind
+    app: str
+    at: float = 0.0
+    channel: str = ""
+    user: str = ""
+    event: str = ""
+    data: str = ""
+    socket_id: str = ""
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """
+    A fact, and where it stands.
+
+    Attributes:
+        stream: Its stream.
+        number: Counts up by one with each fact of the stream, and never begins anew while the
+            stream is remembered.
+        epoch: Which beginning of the stream the number counts from: differs after data were lost.
+        fact: What became so.
+    """
+
+    stream: Stream
+    number: int
+    epoch: str
+    fact: Fact
+
+    @property
+    def id(self) -> str:
+        """A name that no other record has, and that the same record always has."""
+        return f"{self.stream.app}-{self.stream.partition}-{self.epoch}-{self.number}"

@@ -1,0 +1,134 @@
+"""
+Lifecycle: streams of facts, each read by one process at a time.
+
+`Lifecycle` is the port, `MemoryLifecycle` its reference implementation for a single process;
+`lifecycle.redis` is the other.  Facts about members, occupied channels and users are recorded by
+the scripts of the roster and the tally that decide them; others are told with `record`.
+
+A *sink* is whoever does something with facts: a webhook of an app, a topic.  Each sink has a place
+of its own in each stream, so that one that is slow delays no other.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from libs.common.errors import Unavailable
+from libs.common.lifecycle.facts import Fact, Kind, Record, Stream
+
+MOST_KEPT = 10_000  # Facts of one stream that are kept for whoever has not read them.
+
+
+class Fenced(Unavailable):
+    """Another process owns the partition now: what this one wanted to note was not noted."""
+
+    def __init__(self, partition: int) -> None:
+        super().__init__("roster")
+        self.partition = partition
+
+
+class Wanted(Protocol):
+    """Tells what is worth recording, so that what nobody reads takes no room."""
+
+    def __call__(self, app: str, kind: Kind) -> bool:
+        """Whether somebody wants facts of this kind of an app.  It never waits, and never fails."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """
+    What a sink has not had yet of a stream.
+
+    Attributes:
+        records: The next ones, in order.
+        lost: How many before them were dropped unread, as more than `MOST_KEPT` waited.
+    """
+
+    records: Sequence[Record]
+    lost: int = 0
+
+
+class Lifecycle(Protocol):
+    """
+    Streams of facts.
+
+    A stream keeps the newest `MOST_KEPT` facts.  Partitions are owned: whoever reads takes them
+    first, for a while, and what it notes after another has taken one over is refused.
+    """
+
+    async def check(self) -> None:
+        """
+        Ask the backend whether it can be used now; an operator's question, which costs a little.
+
+        Raises:
+            Unavailable: It is away, or refuses what this process asks of it; the cause says why.
+        """
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions there are."""
+
+    async def record(self, facts: Sequence[Fact]) -> None:
+        """
+        Record facts that no script decides, in their order.
+
+        Raises:
+            Unavailable: The backend is away; some may have been recorded.
+        """
+
+    async def take(
+        self, owner: str, partitions: Collection[int], *, ttl: float
+    ) -> Mapping[int, int]:
+        """
+        Take partitions, or keep them, for ``ttl`` seconds.
+
+        Args:
+            owner: A name that no other process ever has.
+            partitions: Those that are wanted.
+            ttl: Seconds.
+
+        Returns:
+            The partitions that are the owner's now, each with its fence: a number that is higher
+            whenever another owner takes it.  What somebody else has is missing.
+
+        Raises:
+            Unavailable: The backend is away for all of them; else those it is away for are missing.
+        """
+
+    async def release(self, owner: str, partitions: Collection[int]) -> None:
+        """Give up partitions; those of others stay theirs.  Raises Unavailable."""
+
+    async def heads(self, partitions: Collection[int]) -> Mapping[Stream, int]:
+        """
+        Name the streams of partitions that have facts, each with the number of its newest one.
+
+        Raises:
+            Unavailable: The backend is away for all of them; else those it is away for are missing.
+        """
+
+    async def read(self, stream: Stream, sink: str, *, limit: int) -> Page:
+        """
+        Read what follows the place of a sink; one that is new to a stream begins with its oldest.
+
+        Args:
+            stream: What to read.
+            sink: Whose place counts.
+            limit: The most records.
+
+        Raises:
+            Unavailable: The backend is away.
+        """
+
+    async def advance(self, record: Record, sink: str, *, fence: int) -> None:
+        """
+        Note that a sink is done with a record and all before it.
+
+        Args:
+            record: The last of them.
+            sink: Whose place it is.
+            fence: That of the partition, as `take` gave it.
+
+        Raises:
+            Fenced: Somebody else has taken the partition.
+            Unavailable: The backend is away; it may have been noted.
+        """
