@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from libs.common.errors import Invalid
+from libs.common.escaping import escape, unescape
 from libs.common.json_text import is_whole
 
 MAX_NAME = 164  # Characters, prefix included (Pusher, "Channel naming conventions").
@@ -19,6 +20,7 @@ MAX_USER_ID = 128  # Characters (Pusher, "Presence channels").
 MAX_CLAIMS = 16_000
 MAX_EVENT = 200  # Characters of an event name.
 USER_PREFIX = "#server-to-user-"
+ONLINE_PREFIX = "#online-"
 RESERVED_EVENTS = ("pusher:", "pusher_internal:", "fanfare:")
 
 _CACHE = ("cache-", "private-cache-", "private-encrypted-cache-", "presence-cache-")
@@ -180,3 +182,18 @@ def check_socket_id(socket_id: str) -> None:
     """
     if not _SOCKET_ID.fullmatch(socket_id):
         raise BadSocketId(socket_id)
+
+
+def online_channel(app: str, user: str) -> Channel:
+    """
+    Name the channel in which a user's connections are seated while the user is online.
+
+    No client can name it.
+    """
+    return Channel(app, f"{ONLINE_PREFIX}{escape(user)}")
+
+
+def online_user(channel: Channel) -> str:
+    """Tell whose channel it is, as `online_channel` names them; empty: nobody's."""
+    name = channel.name
+    return unescape(name.removeprefix(ONLINE_PREFIX)) if name.startswith(ONLINE_PREFIX) else ""

@@ -16,7 +16,7 @@ from typing import Protocol
 from libs.common.errors import Unavailable
 from libs.common.lifecycle.facts import Fact, Kind, Record, Stream
 
-MOST_KEPT = 10_000  # Facts of one stream that are kept for whoever has not read them.
+MOST_KEPT = 2_000  # Facts of one stream that are kept for whoever has not read them.
 
 
 class Fenced(Unavailable):
@@ -30,8 +30,13 @@ class Fenced(Unavailable):
 class Wanted(Protocol):
     """Tells what is worth recording, so that what nobody reads takes no room."""
 
-    def __call__(self, app: str, kind: Kind) -> bool:
+    def __call__(self, app: str, kind: Kind, /) -> bool:
         """Whether somebody wants facts of this kind of an app.  It never waits, and never fails."""
+
+
+def nobody(_app: str, _kind: Kind, /) -> bool:
+    """Want nothing.  See `Wanted`."""
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,8 @@ class Page:
 
     Attributes:
         records: The next ones, in order.
-        lost: How many before them were dropped unread, as more than `MOST_KEPT` waited.
+        lost: How many before them the sink had not had, and were dropped, as more than `MOST_KEPT`
+            waited.
     """
 
     records: Sequence[Record]
@@ -131,4 +137,18 @@ class Lifecycle(Protocol):
         Raises:
             Fenced: Somebody else has taken the partition.
             Unavailable: The backend is away; it may have been noted.
+        """
+
+    async def settle(self, stream: Stream, sinks: Collection[str], *, fence: int) -> None:
+        """
+        Drop what all sinks are done with, and the places of sinks that are no more.
+
+        Args:
+            stream: Whose.
+            sinks: All that there are; without any, all facts are dropped.
+            fence: That of the partition, as `take` gave it.
+
+        Raises:
+            Fenced: Somebody else has taken the partition.
+            Unavailable: The backend is away.
         """

@@ -1,7 +1,7 @@
 -- Clear those seats of one gateway in one channel that are due: looked up before, and judged here.
 --
 -- KEYS: as seats.lua
--- ARGV: channel, feed, gateway; then the socket ids
+-- ARGV: as seats.lua; then the socket ids
 -- Reply: how many seats were cleared
 
 local is_cleared = redis.call('ZSCORE', CLEARED, GATEWAY)
@@ -12,7 +12,7 @@ local function is_due(seat)
 end
 
 local cleared = 0
-for i = 4, #ARGV do
+for i = FIRST, #ARGV do
   local socket_id = ARGV[i]
   local gateway, user_id = occupant_of(socket_id)
   if gateway ~= GATEWAY then

@@ -1,7 +1,7 @@
 -- Seat connections of one gateway in one channel.
 --
 -- KEYS: as seats.lua
--- ARGV: channel, feed, gateway; then for each connection: socket id, user id, info, limit
+-- ARGV: as seats.lua; then for each connection: socket id, user id, info, limit
 -- Reply: version, [user id, info, ...], whether each was refused; or nothing if the gateway was
 -- cleared
 
@@ -12,6 +12,7 @@ local function sit(socket_id, user_id, info)
     redis.call('HSET', INFOS, user_id, info)
     announce('+', user_id, info)
     redis.call('PERSIST', VERSION)
+    came(user_id)
   end
 end
 
@@ -50,7 +51,7 @@ end
 redis.call('ZADD', LEASES, 'NX', 0, GATEWAY)
 
 local refused = {}
-for i = 4, #ARGV, 4 do
+for i = FIRST, #ARGV, 4 do
   refused[#refused + 1] = join(ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3]))
 end
 local reply = members()

@@ -1,11 +1,11 @@
 -- Give up seats of one gateway in one channel.
 --
 -- KEYS: as seats.lua
--- ARGV: channel, feed, gateway, grace in milliseconds; then the socket ids
+-- ARGV: as seats.lua; then the grace in milliseconds, and the socket ids
 
-local grace = tonumber(ARGV[4])
+local grace = tonumber(ARGV[FIRST])
 
-for i = 5, #ARGV do
+for i = FIRST + 1, #ARGV do
   local socket_id = ARGV[i]
   local gateway, user_id = occupant_of(socket_id)
   if gateway == GATEWAY then

@@ -1,14 +1,23 @@
 """The roster of a single process: the reference implementation of `roster.port.Roster`."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from libs.common.bus.messages import Transition
-from libs.common.channels import Channel
+from libs.common.channels import Channel, online_user
 from libs.common.leases.memory import MemoryLeases, due
 from libs.common.leases.port import LeaseLost
-from libs.common.roster.port import JoinAnswer, JoinRequest, Members, Seat, TooManyMembers
+from libs.common.lifecycle.facts import Fact
+from libs.common.roster.port import (
+    JoinAnswer,
+    JoinRequest,
+    Members,
+    Seat,
+    Seated,
+    TooManyMembers,
+)
 
 
 class _Occupant(NamedTuple):
@@ -26,6 +35,7 @@ class _Room:
     occupants: dict[str, _Occupant] = field(default_factory=dict)  # By socket id.
     counts: dict[str, int] = field(default_factory=dict)
     infos: dict[str, str] = field(default_factory=dict)
+    since: float = 0.0
 
 
 class MemoryRoster:
@@ -39,12 +49,23 @@ class MemoryRoster:
         announce: Puts a transition on the bus.
         leases: For as long as they last, gateways keep their seats.  Grace goes by the clock of the
             leases.
+        decided: Told what members and users have become.
+        wall: UTC epoch seconds.
     """
 
     SWEEP_LIMIT = 1000  # Seats that one sweep takes away.
 
-    def __init__(self, announce: Callable[[Transition], None], leases: MemoryLeases) -> None:
+    def __init__(
+        self,
+        announce: Callable[[Transition], None],
+        leases: MemoryLeases,
+        *,
+        decided: Callable[[Fact], None] = lambda _: None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
         self._announce = announce
+        self._decided = decided
+        self._wall = wall
         self._leases = leases
         self._clock = leases.clock
         self._rooms: dict[Channel, _Room] = {}
@@ -103,6 +124,17 @@ class MemoryRoster:
             room.infos[user_id] = request.info
             room.version += 1
             self._announce(Transition(seat.channel, room.version, user_id, request.info))
+            self._came(seat.channel, room, user_id)
+
+    def _came(self, channel: Channel, room: _Room, user_id: str) -> None:
+        owner = online_user(channel)
+        if len(room.counts) == 1:
+            room.since = self._wall()
+            if owner:
+                self._decided(Fact(kind="user_online", app=channel.app, user=owner))
+        if not owner:
+            added = Fact(kind="member_added", app=channel.app, channel=channel.name, user=user_id)
+            self._decided(added)
 
     async def leave(self, seats: Sequence[Seat], *, grace: float) -> None:
         """See `Roster.leave`."""
@@ -125,9 +157,20 @@ class MemoryRoster:
             del room.counts[user_id], room.infos[user_id]
             room.version += 1
             self._announce(Transition(seat.channel, room.version, user_id, None))
+            self._went(seat.channel, room, user_id)
         if not room.occupants:
             self._highest = max(self._highest, room.version)
             del self._rooms[seat.channel]
+
+    def _went(self, channel: Channel, room: _Room, user_id: str) -> None:
+        owner = online_user(channel)
+        if not owner:
+            removed = Fact(
+                kind="member_removed", app=channel.app, channel=channel.name, user=user_id
+            )
+            self._decided(removed)
+        elif not room.counts:
+            self._decided(Fact(kind="user_offline", app=channel.app, user=owner))
 
     def _let_go(self, seat: Seat) -> None:
         held = self._held[seat.gateway]
@@ -146,6 +189,21 @@ class MemoryRoster:
     async def sizes(self, channels: Sequence[Channel]) -> list[int]:
         """See `Roster.sizes`."""
         return [len(self._read(channel).infos) for channel in channels]
+
+    async def seated(self, channels: Sequence[Channel]) -> list[Seated]:
+        """See `Roster.seated`."""
+        rooms = [self._rooms.get(channel) for channel in channels]
+        return [
+            Seated(room.since, len(room.occupants), dict(room.infos)) if room else Seated()
+            for room in rooms
+        ]
+
+    async def online(self, app: str, *, prefix: str, after: str, limit: int) -> list[str]:
+        """See `Roster.online`."""
+        users = {online_user(channel) for channel in self._rooms if channel.app == app}
+        named = [user for user in users if user and user.startswith(prefix)]
+        ordered = sorted(named, key=str.encode)
+        return [user for user in ordered if user.encode() > after.encode()][:limit]
 
     def clear(self, gateways: Sequence[str]) -> int:
         """See `MemoryHoldings.clear`."""

@@ -8,7 +8,7 @@ the same atomic step.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from libs.common.channels import Channel
@@ -64,6 +64,22 @@ class Members:
     infos: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Seated:
+    """
+    How a channel is occupied.
+
+    Attributes:
+        since: When it got its first member, in UTC epoch seconds; 0: it has none.
+        connections: How many seats are taken; those whose grace is running are.
+        members: User id to ``user_info`` as JSON text.
+    """
+
+    since: float = 0.0
+    connections: int = 0
+    members: Mapping[str, str] = field(default_factory=dict)
+
+
 class TooManyMembers(Invalid):
     """A presence channel has as many users as its app allows."""
 
@@ -80,6 +96,12 @@ JoinAnswer = Members | TooManyMembers | Unavailable
 class Roster(Protocol):
     """
     Members, shared by every process.
+
+    A user's own channel (`channels.online_channel`) has the user's devices as its members.  While
+    it has one the user is online, and is named by `online`.
+
+    What is decided here is recorded in the lifecycle streams as far as somebody wants it
+    (`lifecycle.port.Wanted`): members added and removed, users who come online and go offline.
 
     A user joins a channel with its first connection and leaves it with the last; each such
     transition is decided atomically, raises the channel's version by one and is announced once on
@@ -141,4 +163,26 @@ class Roster(Protocol):
 
         Raises:
             Unavailable: The roster is away for at least one.
+        """
+
+    async def seated(self, channels: Sequence[Channel]) -> list[Seated]:
+        """
+        Read how each of these channels is occupied.
+
+        Raises:
+            Unavailable: The roster is away for at least one.
+        """
+
+    async def online(self, app: str, *, prefix: str, after: str, limit: int) -> list[str]:
+        """
+        Name users who are online, in the order of their ids as UTF-8.
+
+        Args:
+            app: The app's id.
+            prefix: How the ids begin.
+            after: Those up to this id are left out; empty: none.
+            limit: The most to return.
+
+        Raises:
+            Unavailable: At least a part of the roster is away.
         """

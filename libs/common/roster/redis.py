@@ -9,24 +9,36 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from libs.common.channels import Channel
+from libs.common.channels import Channel, online_user
 from libs.common.errors import Unavailable
 from libs.common.leases.port import LeaseLost
 from libs.common.leases.redis import Ended, Search
+from libs.common.lifecycle.facts import Stream
+from libs.common.lifecycle.port import Wanted, nobody
+from libs.common.lifecycle.redis import FACTS, letters, names
 from libs.common.redis.commands import Word
 from libs.common.redis.connection import RedisConnection, raise_first
 from libs.common.redis.keys import Keys
 from libs.common.redis.scripts import Call, Script, milliseconds
-from libs.common.roster.port import JoinAnswer, JoinRequest, Members, Seat, TooManyMembers
+from libs.common.roster.port import (
+    JoinAnswer,
+    JoinRequest,
+    Members,
+    Seat,
+    Seated,
+    TooManyMembers,
+)
 
 MOST_SEATS = 256  # Seats that one script handles, so that others need not wait long for the server.
 
 _HERE = Path(__file__).parent
 # Without memory left still runs what may free some.
-JOIN = Script.joined(_HERE / "seats.lua", _HERE / "join.lua")
-LEAVE = Script.joined(_HERE / "seats.lua", _HERE / "leave.lua", flags="allow-oom")
-CLEAR = Script.joined(_HERE / "seats.lua", _HERE / "clear.lua", flags="allow-oom")
-MEMBERS = Script.joined(_HERE / "seats.lua", _HERE / "members.lua", flags="no-writes")
+_SEATS = (FACTS, _HERE / "seats.lua")
+JOIN = Script.joined(*_SEATS, _HERE / "join.lua")
+LEAVE = Script.joined(*_SEATS, _HERE / "leave.lua", flags="allow-oom")
+CLEAR = Script.joined(*_SEATS, _HERE / "clear.lua", flags="allow-oom")
+MEMBERS = Script.joined(*_SEATS, _HERE / "members.lua", flags="no-writes")
+SEATED = Script.joined(_HERE / "seated.lua", flags="no-writes")
 OVERDUE = Script.joined(_HERE / "overdue.lua", flags="no-writes")
 
 _Item = TypeVar("_Item")
@@ -48,11 +60,13 @@ class RedisRoster:
     Args:
         connection: To Redis; the caller opens and closes it.
         keys: The deployment's names.
+        wanted: Which facts are recorded of what it decides.
     """
 
-    def __init__(self, connection: RedisConnection, keys: Keys) -> None:
+    def __init__(self, connection: RedisConnection, keys: Keys, wanted: Wanted = nobody) -> None:
         self._connection = connection
         self._keys = keys
+        self._wanted = wanted
 
     async def check(self) -> None:
         """See `Roster.check`."""
@@ -93,6 +107,27 @@ class RedisRoster:
         keys = [self._keys.of("roster.counts", channel) for channel in channels]
         return await self._perform([Call(key, ("HLEN", key)) for key in keys])
 
+    async def seated(self, channels: Sequence[Channel]) -> list[Seated]:
+        """See `Roster.seated`."""
+        kinds = ("since", "seats", "infos")
+        calls = [
+            SEATED.call([self._keys.of(f"roster.{kind}", channel) for kind in kinds])
+            for channel in channels
+        ]
+        return [_seated(*reply) for reply in await self._perform(calls)]
+
+    async def online(self, app: str, *, prefix: str, after: str, limit: int) -> list[str]:
+        """See `Roster.online`."""
+        start = b"(" + after.encode() if after >= prefix and after else b"[" + prefix.encode()
+        end = b"(" + prefix.encode() + b"\xff"  # Which no name has, as all are UTF-8.
+        partitions = range(len(self._keys.tags))
+        keys = [self._keys.partition(f"roster.online:{app}", index) for index in partitions]
+        replies = await self._perform(
+            [Call(key, ("ZRANGEBYLEX", key, start, end, "LIMIT", 0, limit)) for key in keys]
+        )
+        names = sorted(name for found in replies for name in found)
+        return [name.decode() for name in names[:limit]]
+
     def overdue(self, partition: int, *, most: int) -> list[Search]:
         """See `RedisHoldings.overdue`: seats whose grace is over."""
         call = OVERDUE.call([self._keys.partition("roster.leaving", partition)], most)
@@ -110,14 +145,19 @@ class RedisRoster:
         ]
 
     def _call(self, script: Script, bench: _Bench, *args: Word) -> Call:
-        partition = self._keys.index(bench.channel)
+        channel = bench.channel
+        partition = self._keys.index(channel)
         shared = ("leaving", f"held:{bench.gateway}", "cleared", "leases")
         keys = [
-            *self._channel_keys(bench.channel),
+            *self._channel_keys(channel),
             *(self._keys.partition(f"roster.{kind}", partition) for kind in shared),
+            self._keys.of("roster.since", channel),
+            *names(self._keys, Stream(channel.app, partition)),
+            self._keys.partition(f"roster.online:{channel.app}", partition),
         ]
-        feed = self._keys.of("feed", bench.channel)
-        return script.call(keys, _name(bench.channel), feed, bench.gateway, *args)
+        feed, wanted = self._keys.of("feed", channel), letters(self._wanted, channel.app)
+        about = channel.app, channel.name, online_user(channel), wanted
+        return script.call(keys, _name(channel), feed, bench.gateway, *about, *args)
 
     def _channel_keys(self, channel: Channel) -> list[str]:
         kinds = ("seats", "counts", "infos", "version")
@@ -163,6 +203,12 @@ def _answers(bench: _Bench, requests: Sequence[JoinRequest], reply: Any) -> list
 def _members(version: bytes, infos: Sequence[bytes]) -> Members:
     texts = [text.decode() for text in infos]
     return Members(int(version), dict(zip(texts[::2], texts[1::2], strict=True)))
+
+
+def _seated(since: bytes, connections: int, infos: Sequence[bytes]) -> Seated:
+    texts = [text.decode() for text in infos]
+    members = dict(zip(texts[::2], texts[1::2], strict=True))
+    return Seated(int(since) / 1000, connections, members)
 
 
 def _name(channel: Channel) -> str:

@@ -9,13 +9,23 @@
 --   held     SET   the seats of the gateway
 --   cleared  ZSET  gateway -> when it was cleared; it is refused
 --   leases   ZSET  gateway -> when its lease lapses
+--   since    when the channel got its first member, in milliseconds; it has one
+--   facts, heads    see `lifecycle/facts.lua`, which stands before this
+--   online   ZSET  the app's users who are online, with score 0
+--
+-- The channel may be a user's own, in which the user's connections sit while the user is online:
+-- its members are devices, and `owner` is the user.  `wanted` has the letter of each kind of fact
+-- that somebody wants (`lifecycle.redis.LETTERS`).
 --
 -- A seat stands in leaving and held as "<gateway> <socket id> <app>/<name of the channel>".
 -- Instants are milliseconds by the clock of the server.
 
 local SEATS, COUNTS, INFOS, VERSION = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local LEAVING, HELD, CLEARED, LEASES = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local SINCE, FACTS, HEADS, ONLINE = KEYS[9], KEYS[10], KEYS[11], KEYS[12]
 local CHANNEL, FEED, GATEWAY = ARGV[1], ARGV[2], ARGV[3]
+local APP, NAME, OWNER, WANTED = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
+local FIRST = 8 -- Of the arguments that each script has for itself.
 local EMPTY_FOR = 3600
 
 local time = redis.call('TIME')
@@ -46,6 +56,39 @@ local function announce(sign, user_id, info)
   redis.call('PUBLISH', FEED, header .. '\n' .. user_id .. info)
 end
 
+local function note(letter, kind, channel, user)
+  if string.find(WANTED, letter, 1, true) then
+    record(FACTS, HEADS, APP, { 'kind', kind, 'channel', channel, 'user', user })
+  end
+end
+
+local function came(user_id)
+  if redis.call('HLEN', COUNTS) == 1 then
+    redis.call('SET', SINCE, string.format('%.0f', now))
+    if OWNER ~= '' then
+      redis.call('ZADD', ONLINE, 0, OWNER)
+      note('n', 'user_online', '', OWNER)
+    end
+  end
+  if OWNER == '' then
+    note('a', 'member_added', NAME, user_id)
+  end
+end
+
+local function went(user_id)
+  if OWNER == '' then
+    note('r', 'member_removed', NAME, user_id)
+  end
+  if redis.call('EXISTS', COUNTS) == 0 then
+    redis.call('DEL', SINCE)
+    redis.call('EXPIRE', VERSION, EMPTY_FOR)
+    if OWNER ~= '' then
+      redis.call('ZREM', ONLINE, OWNER)
+      note('f', 'user_offline', '', OWNER)
+    end
+  end
+end
+
 -- The seat of another gateway stays in that one's set, which is no key of this call, until it is
 -- cleared.
 local function let_go(gateway, socket_id)
@@ -63,9 +106,7 @@ local function rise(gateway, socket_id, user_id)
   redis.call('HDEL', COUNTS, user_id)
   redis.call('HDEL', INFOS, user_id)
   announce('-', user_id, '')
-  if redis.call('EXISTS', COUNTS) == 0 then
-    redis.call('EXPIRE', VERSION, EMPTY_FOR)
-  end
+  went(user_id)
 end
 
 local function members()

@@ -1,15 +1,20 @@
 -- Take off what a cleared gateway has of one subject, and announce the new total of a channel.
 --
 -- KEYS: as numbers.lua
--- ARGV: gateway, subject, name, feed
+-- ARGV: as numbers.lua
 -- Reply: 1 if it had some
 
 if not redis.call('ZSCORE', CLEARED, GATEWAY) then
   return 0
 end
-local had = redis.call('HEXISTS', NUMBERS, GATEWAY)
+local had = redis.call('HGET', NUMBERS, GATEWAY)
 let_go()
-if CHANNELS and had == 1 then
-  announce(total())
+if not had then
+  return 0
 end
-return had
+if CHANNELS then
+  local left = total()
+  note(left + tonumber(had), left)
+  announce(left)
+end
+return 1

@@ -7,6 +7,7 @@ from libs.common.channels import Channel
 from libs.common.errors import Unavailable
 from libs.common.leases.memory import MemoryLeases
 from libs.common.leases.port import LeaseLost
+from libs.common.lifecycle.facts import Fact, Kind
 from libs.common.tally.port import Count, Outcome, Subject
 
 
@@ -17,10 +18,18 @@ class MemoryTally:
     Args:
         announce: Puts a count on the bus.
         leases: For as long as they last, gateways are counted.
+        decided: Told which channels were occupied and vacated.
     """
 
-    def __init__(self, announce: Callable[[Counted], None], leases: MemoryLeases) -> None:
+    def __init__(
+        self,
+        announce: Callable[[Counted], None],
+        leases: MemoryLeases,
+        *,
+        decided: Callable[[Fact], None] = lambda _: None,
+    ) -> None:
         self._announce = announce
+        self._decided = decided
         self._leases = leases
         self._numbers: dict[Subject, dict[str, int]] = {}  # To gateway and number.
         leases.keep(self)
@@ -45,6 +54,7 @@ class MemoryTally:
 
     def _set(self, subject: Subject, gateway: str, number: int, *, announced: bool) -> None:
         numbers = self._numbers.setdefault(subject, {})
+        before = sum(numbers.values())
         numbers[gateway] = number
         if number > 0:
             self._leases.expect(gateway)
@@ -52,8 +62,16 @@ class MemoryTally:
             del numbers[gateway]
         if not numbers:
             del self._numbers[subject]
+        self._note(subject, before, sum(numbers.values()))
         if announced:
             self._announce(Counted(Channel(subject.app, subject.name), sum(numbers.values())))
+
+    def _note(self, subject: Subject, before: int, after: int) -> None:
+        if subject.kind != "channel" or subject.name.startswith("#"):
+            return
+        if (before > 0) is not (after > 0):
+            kind: Kind = "channel_occupied" if after else "channel_vacated"
+            self._decided(Fact(kind=kind, app=subject.app, channel=subject.name))
 
     def clear(self, gateways: Sequence[str]) -> int:
         """See `MemoryHoldings.clear`."""

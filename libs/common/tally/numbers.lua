@@ -6,14 +6,17 @@
 --   leases    ZSET  gateway -> when its lease lapses
 --   renewed   ZSET  gateway -> when it renewed its lease
 --   held      SET   the subjects that the gateway has some of, as `tally.redis` writes them
---   channels  ZSET  the app's channels with subscriptions, with score 0; given for channels alone
+--   channels  ZSET  the app's channels with subscriptions, with score 0; given for channels alone,
+--                   as are facts and heads (`lifecycle/facts.lua`, which stands before this)
 --
 -- The scripts of `leases.redis` keep cleared, leases and renewed.  Instants are milliseconds by the
 -- clock of the server.
 
 local NUMBERS, CLEARED, LEASES, RENEWED = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local HELD, CHANNELS = KEYS[5], KEYS[6]
+local HELD, CHANNELS, FACTS, HEADS = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local GATEWAY, SUBJECT, NAME, FEED = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local APP, WANTED = ARGV[5], ARGV[6]
+local FIRST = 7 -- Of the arguments that each script has for itself.
 
 -- The gateways that are counted and what they have, as two lists.
 local function counted()
@@ -55,4 +58,16 @@ end
 
 local function announce(sum)
   redis.call('PUBLISH', FEED, string.format('c1 %.0f\n', sum))
+end
+
+-- Record that a channel was occupied or vacated, if it was and somebody wants to know.
+local function note(before, after)
+  if not CHANNELS or string.sub(NAME, 1, 1) == '#' or (before > 0) == (after > 0) then
+    return
+  end
+  local letter = after > 0 and 'o' or 'v'
+  if string.find(WANTED, letter, 1, true) then
+    local kind = after > 0 and 'channel_occupied' or 'channel_vacated'
+    record(FACTS, HEADS, APP, { 'kind', kind, 'channel', NAME })
+  end
 end

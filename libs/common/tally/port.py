@@ -73,6 +73,9 @@ class Tally(Protocol):
     """
     Counts per gateway, shared by every process.
 
+    That a channel was occupied, by its first subscription, or vacated, with its last, is recorded
+    in the lifecycle streams if somebody wants it (`lifecycle.port.Wanted`).
+
     A gateway reports how many it has, not by how many that changed, so that reporting twice is the
     same as once.  A count with a limit is raised as far as the limit allows, in one atomic step,
     and never lowered below what the gateway had.  A gateway that is cleared loses its counts, and

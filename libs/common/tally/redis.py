@@ -14,6 +14,9 @@ from typing import Any, get_args
 from libs.common.errors import Unavailable
 from libs.common.leases.port import LeaseLost
 from libs.common.leases.redis import Ended, Search
+from libs.common.lifecycle.facts import Stream
+from libs.common.lifecycle.port import Wanted, nobody
+from libs.common.lifecycle.redis import FACTS, letters, names
 from libs.common.redis.connection import RedisConnection, raise_first
 from libs.common.redis.keys import Keys, Place
 from libs.common.redis.scripts import Call, Script
@@ -25,11 +28,12 @@ PIECE = 256  # Names of channels that one reading of a partition returns.
 _KINDS: dict[str, Kind] = {kind: kind for kind in get_args(Kind)}
 
 _HERE = Path(__file__).parent
-REPORT = Script.joined(_HERE / "numbers.lua", _HERE / "report.lua")
+_NUMBERS = (FACTS, _HERE / "numbers.lua")
+REPORT = Script.joined(*_NUMBERS, _HERE / "report.lua")
 # To report 0 frees memory.
-REPORT_NONE = Script.joined(_HERE / "numbers.lua", _HERE / "report.lua", flags="allow-oom")
-CLEAR = Script.joined(_HERE / "numbers.lua", _HERE / "clear.lua", flags="allow-oom")
-TOTAL = Script.joined(_HERE / "numbers.lua", _HERE / "total.lua", flags="no-writes")
+REPORT_NONE = Script.joined(*_NUMBERS, _HERE / "report.lua", flags="allow-oom")
+CLEAR = Script.joined(*_NUMBERS, _HERE / "clear.lua", flags="allow-oom")
+TOTAL = Script.joined(*_NUMBERS, _HERE / "total.lua", flags="no-writes")
 
 
 class RedisTally:
@@ -41,11 +45,13 @@ class RedisTally:
     Args:
         connection: To Redis; the caller opens and closes it.
         keys: The deployment's names.
+        wanted: Which facts are recorded of what it decides.
     """
 
-    def __init__(self, connection: RedisConnection, keys: Keys) -> None:
+    def __init__(self, connection: RedisConnection, keys: Keys, wanted: Wanted = nobody) -> None:
         self._connection = connection
         self._keys = keys
+        self._wanted = wanted
 
     async def report(self, gateway: str, counts: Sequence[Count]) -> list[Outcome | Unavailable]:
         """See `Tally.report`."""
@@ -55,7 +61,7 @@ class RedisTally:
     def _report(self, gateway: str, count: Count) -> Call:
         script = REPORT if count.number > 0 else REPORT_NONE
         words = count.number, count.limit, int(count.announced)
-        return _call(script, self._keys, gateway, count.subject, *words)
+        return self._call(script, gateway, count.subject, *words)
 
     async def totals(self, subjects: Sequence[Subject]) -> list[int]:
         """See `Tally.totals`."""
@@ -99,18 +105,25 @@ class RedisTally:
         return Search(Call(key, ("SRANDMEMBER", key, most)), partial(self._clear, ended.gateway))
 
     def _clear(self, gateway: str, subjects: Sequence[bytes]) -> list[Call]:
-        return [_call(CLEAR, self._keys, gateway, _subject(text)) for text in subjects]
+        return [self._call(CLEAR, gateway, _subject(text)) for text in subjects]
 
-
-def _call(script: Script, keys: Keys, gateway: str, subject: Subject, *args: int) -> Call:
-    place = _place(subject)
-    shared = ["roster.cleared", "roster.leases", "roster.renewed", f"tally.held:{gateway}"]
-    if subject.kind == "channel":
-        shared.append(f"tally.channels:{subject.app}")
-    partition = keys.index(place)
-    names = [_numbers(keys, subject), *(keys.partition(kind, partition) for kind in shared)]
-    feed = keys.of("feed", place)
-    return script.call(names, gateway, _text(subject), subject.name, feed, *args)
+    def _call(self, script: Script, gateway: str, subject: Subject, *args: int) -> Call:
+        place, app = _place(subject), subject.app
+        partition = self._keys.index(place)
+        shared = ["roster.cleared", "roster.leases", "roster.renewed", f"tally.held:{gateway}"]
+        streams, wanted = [], ""
+        if subject.kind == "channel":
+            shared.append(f"tally.channels:{app}")
+            streams = names(self._keys, Stream(app, partition))
+            wanted = letters(self._wanted, app)
+        keys = [
+            _numbers(self._keys, subject),
+            *(self._keys.partition(kind, partition) for kind in shared),
+            *streams,
+        ]
+        feed = self._keys.of("feed", place)
+        about = gateway, _text(subject), subject.name, feed, app, wanted
+        return script.call(keys, *about, *args)
 
 
 def _numbers(keys: Keys, subject: Subject) -> str:

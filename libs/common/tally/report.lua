@@ -1,11 +1,11 @@
 -- Say how many one gateway has of one subject.
 --
 -- KEYS: as numbers.lua
--- ARGV: gateway, subject, name, feed; number, limit, 1 to announce a change
+-- ARGV: as numbers.lua; then number, limit, 1 to announce a change
 -- Reply: what it is counted with, the total, the longest silence of another gateway that is
 -- counted; or nothing if the gateway was cleared
 
-local number, limit = tonumber(ARGV[5]), tonumber(ARGV[6])
+local number, limit = tonumber(ARGV[FIRST]), tonumber(ARGV[FIRST + 1])
 
 local function keep(held)
   -- Who counts without a lease must not count for ever: it gets one that lapsed long ago.
@@ -61,7 +61,8 @@ if held > 0 then
 else
   let_go()
 end
-if held ~= mine and ARGV[7] == '1' then
+note(others + mine, others + held)
+if held ~= mine and ARGV[FIRST + 2] == '1' then
   announce(others + held)
 end
 return { held, others + held, silence_of(other_gateways) }

@@ -13,7 +13,7 @@ from libs.common.channels import Channel
 from libs.common.errors import Unavailable
 from libs.common.leases.memory import MemoryLeases
 from libs.common.roster.memory import MemoryRoster
-from libs.common.roster.port import JoinAnswer, JoinRequest, Members, Seat
+from libs.common.roster.port import JoinAnswer, JoinRequest, Members, Seat, Seated
 
 
 class FaultyBus:
@@ -223,6 +223,16 @@ class FaultyRoster:
         """See `Roster.sizes`."""
         self._check(channels)
         return await self.inner.sizes(channels)
+
+    async def seated(self, channels: Sequence[Channel]) -> list[Seated]:
+        """See `Roster.seated`."""
+        self._check(channels)
+        return await self.inner.seated(channels)
+
+    async def online(self, app: str, *, prefix: str, after: str, limit: int) -> list[str]:
+        """See `Roster.online`."""
+        self._check()
+        return await self.inner.online(app, prefix=prefix, after=after, limit=limit)
 
     async def renew(self, gateway: str, *, ttl: float) -> bool:
         """See `Leases.renew`."""

@@ -17,6 +17,10 @@ from libs.common.config.address import Url
 from libs.common.leases.memory import MemoryLeases
 from libs.common.leases.port import Leases
 from libs.common.leases.redis import SHARE, SWEEP, RedisLeases
+from libs.common.lifecycle.facts import Kind
+from libs.common.lifecycle.memory import MemoryLifecycle
+from libs.common.lifecycle.port import Lifecycle
+from libs.common.lifecycle.redis import RedisLifecycle
 from libs.common.redis.connection import RedisConnection
 from libs.common.redis.keys import PARTITIONS, Keys
 from libs.common.redis.scripts import Call
@@ -32,6 +36,11 @@ MEMORY = "memory://"
 CHANNEL = Channel("1", "presence-room")
 LONG = 3600.0  # Seconds that do not pass in a test.
 SHORT = 0.005  # Seconds that do.
+
+
+def everything(_app: str, _kind: Kind, /) -> bool:
+    """Want all facts."""
+    return True
 
 
 class Ear:
@@ -81,6 +90,8 @@ class Deployment:
         other_leases: Of the process of `other`.
         tally: Of the process of `roster`.
         other_tally: Of the process of `other`.
+        lifecycle: The streams in which all is recorded, of the process of `roster`.
+        other_lifecycle: Of the process of `other`.
     """
 
     roster: Roster
@@ -90,6 +101,8 @@ class Deployment:
     other_leases: Leases
     tally: Tally
     other_tally: Tally
+    lifecycle: Lifecycle
+    other_lifecycle: Lifecycle
 
     @asynccontextmanager
     async def ear(self, *channels: Channel) -> AsyncIterator[Ear]:
@@ -107,9 +120,10 @@ async def deployment(
     if url == MEMORY:
         memory = MemoryBus()
         leases = MemoryLeases()
-        roster = MemoryRoster(memory.announce, leases)
-        tally = MemoryTally(memory.announce, leases)
-        yield Deployment(roster, roster, memory, leases, leases, tally, tally)
+        lifecycle = MemoryLifecycle(everything)
+        roster = MemoryRoster(memory.announce, leases, decided=lifecycle.decided)
+        tally = MemoryTally(memory.announce, leases, decided=lifecycle.decided)
+        yield Deployment(roster, roster, memory, leases, leases, tally, tally, lifecycle, lifecycle)
         return
     keys = Keys(prefix, partitions)
     async with AsyncExitStack() as stack:
@@ -121,7 +135,15 @@ async def deployment(
         ]
         bus = RedisBus(await stack.enter_async_context(RedisConnection(Url(url), "bus")), keys)
         yield Deployment(
-            one.roster, other.roster, bus, one.leases, other.leases, one.tally, other.tally
+            one.roster,
+            other.roster,
+            bus,
+            one.leases,
+            other.leases,
+            one.tally,
+            other.tally,
+            RedisLifecycle(one.connection, keys),
+            RedisLifecycle(other.connection, keys),
         )
 
 
@@ -175,7 +197,8 @@ class RedisProcess:
     @classmethod
     def on(cls, connection: RedisConnection, keys: Keys) -> Self:
         """Make the adapters, as the composition root does."""
-        roster, tally = RedisRoster(connection, keys), RedisTally(connection, keys)
+        roster = RedisRoster(connection, keys, everything)
+        tally = RedisTally(connection, keys, everything)
         leases = RedisLeases(connection, keys, holdings=[roster, tally])
         return cls(leases, roster, tally, connection, keys)
 

@@ -1,0 +1,194 @@
+"""
+The streams on Redis: one of each app in each partition, beside the keys of the roster and tally.
+
+See `lifecycle.port.Lifecycle`; ``facts.lua`` says which keys there are.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from libs.common.errors import Unavailable
+from libs.common.lifecycle.facts import Fact, Kind, Record, Stream
+from libs.common.lifecycle.port import Fenced, Page, Wanted
+from libs.common.redis.commands import Word
+from libs.common.redis.connection import RedisConnection, raise_first
+from libs.common.redis.keys import Keys
+from libs.common.redis.scripts import Call, Script, milliseconds
+
+BACKEND = "roster"  # Whose Redis it is.
+FACTS = Path(__file__).parent / "facts.lua"
+
+# How scripts are told which kinds are wanted of what they decide.
+LETTERS: Mapping[Kind, str] = {
+    "member_added": "a",
+    "member_removed": "r",
+    "channel_occupied": "o",
+    "channel_vacated": "v",
+    "user_online": "n",
+    "user_offline": "f",
+}
+
+_HERE = Path(__file__).parent
+_RECORD = Script.joined(FACTS, _HERE / "record.lua")
+# Without memory left still runs what may free some.
+_TAKE = Script.joined(_HERE / "take.lua", flags="allow-oom")
+_RELEASE = Script.joined(_HERE / "release.lua", flags="allow-oom")
+_READ = Script.joined(_HERE / "read.lua", flags="no-writes")
+_ADVANCE = Script.joined(_HERE / "advance.lua", flags="allow-oom")
+_SETTLE = Script.joined(_HERE / "settle.lua", flags="allow-oom")
+
+
+class RedisLifecycle:
+    """
+    Streams that all processes of a deployment share.  See `Lifecycle`.
+
+    Args:
+        connection: To the Redis of the roster; the caller opens and closes it.
+        keys: The deployment's names.
+    """
+
+    def __init__(self, connection: RedisConnection, keys: Keys) -> None:
+        self._connection = connection
+        self._keys = keys
+
+    async def check(self) -> None:
+        """See `Lifecycle.check`."""
+        await self._connection.check(self._keys.probes("lifecycle"))
+
+    @property
+    def partitions(self) -> int:
+        """See `Lifecycle.partitions`."""
+        return len(self._keys.tags)
+
+    async def record(self, facts: Sequence[Fact]) -> None:
+        """See `Lifecycle.record`."""
+        by_stream: dict[Stream, list[Fact]] = {}
+        for fact in facts:
+            partition = self._keys.index((fact.app, fact.channel or fact.user))
+            by_stream.setdefault(Stream(fact.app, partition), []).append(fact)
+        calls = [
+            _RECORD.call(names(self._keys, stream), stream.app, *_words(some))
+            for stream, some in by_stream.items()
+        ]
+        raise_first(await self._connection.ask_all(calls), backend=BACKEND)
+
+    async def take(
+        self, owner: str, partitions: Collection[int], *, ttl: float
+    ) -> Mapping[int, int]:
+        """See `Lifecycle.take`."""
+        wanted = list(partitions)
+        calls = [_TAKE.call([self._owner(each)], owner, milliseconds(ttl)) for each in wanted]
+        fences = await self._of_those_there(wanted, calls)
+        return {partition: fence for partition, fence in fences.items() if fence}
+
+    async def release(self, owner: str, partitions: Collection[int]) -> None:
+        """See `Lifecycle.release`."""
+        calls = [_RELEASE.call([self._owner(each)], owner) for each in partitions]
+        raise_first(await self._connection.ask_all(calls), backend=BACKEND)
+
+    async def heads(self, partitions: Collection[int]) -> Mapping[Stream, int]:
+        """See `Lifecycle.heads`."""
+        wanted = list(partitions)
+        keys = [self._keys.partition("lifecycle.heads", each) for each in wanted]
+        replies = await self._of_those_there(wanted, [Call(key, ("HGETALL", key)) for key in keys])
+        return {
+            Stream(app.decode(), partition): int(head.partition(b" ")[2])
+            for partition, fields in replies.items()
+            for app, head in zip(fields[::2], fields[1::2], strict=True)
+        }
+
+    async def read(self, stream: Stream, sink: str, *, limit: int) -> Page:
+        """See `Lifecycle.read`."""
+        keys = [*names(self._keys, stream), self._places(stream)]
+        call = _READ.call(keys, stream.app, sink, limit)
+        epoch, had, entries = await self._connection.ask(call)
+        records = [_record(stream, epoch.decode(), entry) for entry in entries]
+        place = int(had)
+        lost = records[0].number - place - 1 if records and place >= 0 else 0
+        return Page(records, lost)
+
+    async def advance(self, record: Record, sink: str, *, fence: int) -> None:
+        """See `Lifecycle.advance`."""
+        stream = record.stream
+        keys = [self._owner(stream.partition), self._places(stream)]
+        call = _ADVANCE.call(keys, fence, sink, record.epoch, record.number)
+        if not await self._connection.ask(call):
+            raise Fenced(stream.partition)
+
+    async def settle(self, stream: Stream, sinks: Collection[str], *, fence: int) -> None:
+        """See `Lifecycle.settle`."""
+        keys = [self._owner(stream.partition), *names(self._keys, stream), self._places(stream)]
+        if not await self._connection.ask(_SETTLE.call(keys, fence, stream.app, *sinks)):
+            raise Fenced(stream.partition)
+
+    def _owner(self, partition: int) -> str:
+        return self._keys.partition("lifecycle.owner", partition)
+
+    def _places(self, stream: Stream) -> str:
+        return self._keys.partition(f"lifecycle.places:{stream.app}", stream.partition)
+
+    async def _of_those_there(
+        self, partitions: Sequence[int], calls: Sequence[Call]
+    ) -> dict[int, Any]:
+        """Return the reply of each partition that answers; raise if none does."""
+        replies = await self._connection.ask_all(calls)
+        answered = {
+            partition: reply
+            for partition, reply in zip(partitions, replies, strict=True)
+            if not isinstance(reply, Unavailable)
+        }
+        if not answered:
+            raise_first(replies, backend=BACKEND)
+        raise_first(answered.values(), backend=BACKEND)
+        return answered
+
+
+def names(keys: Keys, stream: Stream) -> list[str]:
+    """Name the keys of a stream that every script which records needs: facts and heads."""
+    return [
+        keys.partition(f"lifecycle.facts:{stream.app}", stream.partition),
+        keys.partition("lifecycle.heads", stream.partition),
+    ]
+
+
+def letters(wanted: Wanted, app: str) -> str:
+    """Say which kinds somebody wants of an app, as scripts read it."""
+    return "".join(letter for kind, letter in LETTERS.items() if wanted(app, kind))
+
+
+def _words(facts: Iterable[Fact]) -> Iterable[Word]:
+    """Write facts as ``record.lua`` reads them."""
+    for fact in facts:
+        fields: dict[str, Word] = {
+            "kind": fact.kind,
+            "channel": fact.channel,
+            "user": fact.user,
+            "event": fact.event,
+            "data": fact.data,
+            "socket_id": fact.socket_id,
+            "count": fact.count,
+        }
+        words = [word for item in fields.items() if item[1] for word in item]
+        yield len(words)
+        yield from words
+
+
+def _record(stream: Stream, epoch: str, entry: Any) -> Record:
+    """Read an entry as ``facts.lua`` writes it."""
+    entry_id, texts = entry
+    fields = {
+        name.decode(): value.decode() for name, value in zip(texts[::2], texts[1::2], strict=True)
+    }
+    fact = Fact(
+        kind=fields["kind"],
+        app=stream.app,
+        at=int(fields["at"]) / 1000,
+        channel=fields.get("channel", ""),
+        user=fields.get("user", ""),
+        event=fields.get("event", ""),
+        data=fields.get("data", ""),
+        socket_id=fields.get("socket_id", ""),
+        count=int(fields.get("count", 0)),
+    )
+    return Record(stream, int(entry_id.partition(b"-")[0]), epoch, fact)

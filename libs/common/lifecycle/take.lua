@@ -1,0 +1,19 @@
+-- Take a partition, or keep it.
+--
+-- KEYS: owner, a HASH: owner, until (milliseconds by the clock of the server), fence
+-- ARGV: who wants it, for how many milliseconds
+-- Reply: the fence, or 0 if somebody else has it
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local owner, expires = unpack(redis.call('HMGET', KEYS[1], 'owner', 'until'))
+
+if owner and owner ~= ARGV[1] and tonumber(expires) > now then
+  return 0
+end
+if owner ~= ARGV[1] then
+  redis.call('HINCRBY', KEYS[1], 'fence', 1)
+end
+local expiry = string.format('%.0f', now + tonumber(ARGV[2]))
+redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'until', expiry)
+return tonumber(redis.call('HGET', KEYS[1], 'fence'))
