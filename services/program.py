@@ -28,6 +28,7 @@ from services.auth.service import Auth
 from services.dispatcher.service import Dispatcher
 from services.gateway.access.verifier import Verifier
 from services.gateway.service import Gateway
+from services.presence.lifecycle.sinks import recorded
 from services.presence.service import Presence
 from services.reload import Reloadable, adopt
 from services.settings import Settings, check_services
@@ -71,12 +72,21 @@ def build(
     """
     ring = ring or KeyRing(settings.tokens)
     makers: dict[str, Callable[[], Reloadable]] = {
-        "presence": lambda: Presence(settings.presence, leases=backends.leases),
+        "presence": lambda: _presence(settings, backends),
         "auth": lambda: _auth(settings, backends, ring),
         "dispatcher": lambda: _dispatcher(settings, backends),
         "gateway": lambda: _gateway(settings, backends, ring),
     }
     return [make() for name, make in makers.items() if name in names]
+
+
+def _presence(settings: Settings, backends: Backends) -> Presence:
+    return Presence(
+        settings.presence,
+        leases=backends.leases,
+        lifecycle=backends.lifecycle,
+        events=backends.events,
+    )
 
 
 def _auth(settings: Settings, backends: Backends, ring: KeyRing) -> Auth:
@@ -131,6 +141,7 @@ def plan(settings: Settings) -> Plan:
         settings.postgres,
         settings.apps,
         settings.auth.memberships.query,
+        recorded=recorded(settings.presence),
     )
 
 

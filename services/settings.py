@@ -187,6 +187,8 @@ def _way_out(alone: Collection[str]) -> str:
 
 def _meeting_points(settings: Settings, name: str) -> Iterator[str]:
     yield from _MEETING_POINTS[name]
+    if name == "presence" and settings.presence.lifecycle_topic:
+        yield "events"
     if name != "auth":
         return
     if any(policy.member_of for policy in settings.channels):
@@ -285,6 +287,8 @@ def _event_problems(settings: Settings) -> Iterator[str]:
     )
     if settings.auth.memberships.topic:
         yield f"auth.memberships.topic has no effect: {why}"
+    if settings.presence.lifecycle_topic:
+        yield "presence.lifecycle_topic has no effect: backends.events is none"
 
 
 def _membership_problems(settings: Settings) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """
 Presence: what is true over time.
 
-For now it keeps the roster true: who left, left, and a dead gateway's members leave with it.
+It keeps the roster true: who left, left, and a dead gateway's members leave with it.  And it brings
+what becomes of channels, members and users to whoever wants to know (`lifecycle`).
 """
 
 import asyncio
@@ -10,9 +11,14 @@ from collections.abc import Iterable
 from aiohttp import web
 
 from libs.common.errors import Unavailable
+from libs.common.eventlog.port import EventLog
 from libs.common.leases.port import Leases
+from libs.common.lifecycle.port import Lifecycle
 from libs.common.retry import Backoff
 from libs.common.web.health import Dependency
+from services.presence.lifecycle.consumer import Consumer
+from services.presence.lifecycle.sinks import Targets
+from services.presence.lifecycle.topic import Topic
 from services.presence.settings import PresenceSettings
 
 
@@ -23,20 +29,37 @@ class Presence:
     Args:
         settings: How often to sweep, and when a lease has lapsed for good.
         leases: The leases that are swept.
+        lifecycle: What became of channels, members and users.
+        events: Takes facts, where `PresenceSettings.lifecycle_topic` is set; None: there is no log.
     """
 
     name = "presence"
 
-    def __init__(self, settings: PresenceSettings, *, leases: Leases) -> None:
+    def __init__(
+        self,
+        settings: PresenceSettings,
+        *,
+        leases: Leases,
+        lifecycle: Lifecycle,
+        events: EventLog | None,
+    ) -> None:
         self._settings = settings
         self._leases = leases
+        self._events = events if settings.lifecycle_topic else None
+        topic = Topic(settings.lifecycle_topic, self._events) if self._events else None
+        self._consumer = Consumer(lifecycle, Targets(topic), settings)
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """Answer nothing on the public address yet."""
         return []
 
     async def run(self) -> None:
-        """Sweep until cancelled."""
+        """Sweep, and bring facts to whoever wants them, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._sweep())
+            tasks.create_task(self._consumer.run())
+
+    async def _sweep(self) -> None:
         backoff = Backoff(first=self._settings.sweep_interval)
         while True:
             delay = self._settings.sweep_interval
@@ -56,4 +79,6 @@ class Presence:
 
     def dependencies(self) -> Iterable[Dependency]:
         """See `libs.common.web.server.Service.dependencies`."""
-        return [Dependency("roster", self._leases.check)]
+        yield Dependency("roster", self._leases.check)
+        if self._events is not None:
+            yield Dependency("events", self._events.check, is_needed=False)

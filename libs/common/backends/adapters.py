@@ -29,6 +29,10 @@ from libs.common.eventlog.port import EventLog
 from libs.common.leases.memory import MemoryLeases
 from libs.common.leases.port import Leases
 from libs.common.leases.redis import RedisLeases
+from libs.common.lifecycle.facts import Kind
+from libs.common.lifecycle.memory import MemoryLifecycle
+from libs.common.lifecycle.port import Lifecycle
+from libs.common.lifecycle.redis import RedisLifecycle
 from libs.common.memberships.memory import MemoryMemberships
 from libs.common.memberships.port import Memberships
 from libs.common.memberships.postgres import PostgresMemberships
@@ -47,6 +51,8 @@ from libs.common.tally.memory import MemoryTally
 from libs.common.tally.port import Tally
 from libs.common.tally.redis import RedisTally
 
+_Shared = tuple[Bus, Leases, Roster, Tally, Lifecycle]
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -59,6 +65,7 @@ class Plan:
         kafka: How Kafka is used.
         postgres: How PostgreSQL is used.
         apps: The apps of the file.
+        recorded: Kinds of facts that are recorded for every app.
         membership_query: SQL that reads memberships in tables of the operator's; empty: they are in
             ours.
     """
@@ -69,6 +76,11 @@ class Plan:
     postgres: PostgresSettings
     apps: Sequence[App]
     membership_query: str = ""
+    recorded: frozenset[Kind] = frozenset()
+
+    def wants(self, _app: str, kind: Kind, /) -> bool:
+        """See `lifecycle.port.Wanted`."""
+        return kind in self.recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +92,7 @@ class Backends:
     leases: Leases
     roster: Roster
     tally: Tally
+    lifecycle: Lifecycle
     rates: Rates
     control: Control
     events: EventLog | None
@@ -131,20 +144,24 @@ async def _redis(url: Url, port: str, stack: AsyncExitStack) -> RedisConnection:
     return await stack.enter_async_context(RedisConnection(url, port))
 
 
-async def _shared(plan: Plan, stack: AsyncExitStack) -> tuple[Bus, Leases, Roster, Tally]:
+async def _shared(plan: Plan, stack: AsyncExitStack) -> _Shared:
     """Make the bus, what announces on it, and the leases beneath: all are of one kind."""
     if _is_memory(plan.urls.bus):
-        return _in_memory(plan.history)
+        return _in_memory(plan)
     keys = _keys(plan)
     bus = RedisBus(await _redis(plan.urls.bus, "bus", stack), keys, plan.history)
     connection = await _redis(plan.urls.roster, "roster", stack)
-    roster, tally = RedisRoster(connection, keys), RedisTally(connection, keys)
-    return bus, RedisLeases(connection, keys, holdings=[roster, tally]), roster, tally
+    roster = RedisRoster(connection, keys, plan.wants)
+    tally = RedisTally(connection, keys, plan.wants)
+    leases = RedisLeases(connection, keys, holdings=[roster, tally])
+    return bus, leases, roster, tally, RedisLifecycle(connection, keys)
 
 
-def _in_memory(history: HistorySettings) -> tuple[Bus, Leases, Roster, Tally]:
-    bus, leases = MemoryBus(history), MemoryLeases()
-    return bus, leases, MemoryRoster(bus.announce, leases), MemoryTally(bus.announce, leases)
+def _in_memory(plan: Plan) -> _Shared:
+    bus, leases, lifecycle = MemoryBus(plan.history), MemoryLeases(), MemoryLifecycle(plan.wants)
+    roster = MemoryRoster(bus.announce, leases, decided=lifecycle.decided)
+    tally = MemoryTally(bus.announce, leases, decided=lifecycle.decided)
+    return bus, leases, roster, tally, lifecycle
 
 
 async def _rates(plan: Plan, stack: AsyncExitStack) -> Rates:

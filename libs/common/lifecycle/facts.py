@@ -69,9 +69,9 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class Recorded:
     """
-    A fact, and where it stands.
+    A fact that is recorded, and where it stands.
 
     Attributes:
         stream: Its stream.

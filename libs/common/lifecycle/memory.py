@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from libs.common.lifecycle.facts import Fact, Record, Stream
+from libs.common.lifecycle.facts import Fact, Recorded, Stream
 from libs.common.lifecycle.port import MOST_KEPT, Fenced, Page, Wanted, nobody
 
 EPOCH = "memory"
@@ -24,7 +24,7 @@ class _Kept:
     """
 
     number: int = 0
-    records: deque[Record] = field(default_factory=lambda: deque(maxlen=MOST_KEPT))
+    records: deque[Recorded] = field(default_factory=lambda: deque(maxlen=MOST_KEPT))
     places: dict[str, int] = field(default_factory=dict)
 
 
@@ -43,6 +43,7 @@ class MemoryLifecycle:
         self._wanted = wanted
         self._clock = clock
         self._streams: dict[Stream, _Kept] = {}
+        self._living: dict[str, float] = {}
         self._owner = ""
         self._until = 0.0
         self._fence = 0
@@ -65,7 +66,18 @@ class MemoryLifecycle:
         kept = self._streams.setdefault(stream, _Kept())
         kept.number += 1
         dated = replace(fact, at=self._clock())
-        kept.records.append(Record(stream, kept.number, EPOCH, dated))
+        kept.records.append(Recorded(stream, kept.number, EPOCH, dated))
+
+    async def attend(self, owner: str, *, ttl: float) -> Collection[str]:
+        """See `Lifecycle.attend`."""
+        now = self._clock()
+        self._living[owner] = now + ttl
+        self._living = {name: until for name, until in self._living.items() if until > now}
+        return list(self._living)
+
+    async def leave(self, owner: str) -> None:
+        """See `Lifecycle.leave`."""
+        self._living.pop(owner, None)
 
     async def take(
         self, owner: str, partitions: Collection[int], *, ttl: float
@@ -100,7 +112,7 @@ class MemoryLifecycle:
         lost = records[0].number - after - 1 if records and place is not None else 0
         return Page(records, lost)
 
-    async def advance(self, record: Record, sink: str, *, fence: int) -> None:
+    async def advance(self, record: Recorded, sink: str, *, fence: int) -> None:
         """See `Lifecycle.advance`."""
         if fence != self._fence or not self._owner:
             raise Fenced(record.stream.partition)

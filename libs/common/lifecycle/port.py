@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from libs.common.errors import Unavailable
-from libs.common.lifecycle.facts import Fact, Kind, Record, Stream
+from libs.common.lifecycle.facts import Fact, Kind, Recorded, Stream
 
 MOST_KEPT = 2_000  # Facts of one stream that are kept for whoever has not read them.
 
@@ -50,7 +50,7 @@ class Page:
             waited.
     """
 
-    records: Sequence[Record]
+    records: Sequence[Recorded]
     lost: int = 0
 
 
@@ -82,6 +82,17 @@ class Lifecycle(Protocol):
             Unavailable: The backend is away; some may have been recorded.
         """
 
+    async def attend(self, owner: str, *, ttl: float) -> Collection[str]:
+        """
+        Say that a process lives, for ``ttl`` seconds, and learn which do.
+
+        Returns:
+            The owners that said so and whose time is not over, this one among them.
+
+        Raises:
+            Unavailable: The backend is away.
+        """
+
     async def take(
         self, owner: str, partitions: Collection[int], *, ttl: float
     ) -> Mapping[int, int]:
@@ -102,7 +113,16 @@ class Lifecycle(Protocol):
         """
 
     async def release(self, owner: str, partitions: Collection[int]) -> None:
-        """Give up partitions; those of others stay theirs.  Raises Unavailable."""
+        """
+        Give up partitions; those of others stay theirs.
+
+        Raises:
+            Unavailable: The backend is away; what was not given up is the owner's until its time is
+                over.
+        """
+
+    async def leave(self, owner: str) -> None:
+        """Say that a process lives no more; raises as `attend` does."""
 
     async def heads(self, partitions: Collection[int]) -> Mapping[Stream, int]:
         """
@@ -125,7 +145,7 @@ class Lifecycle(Protocol):
             Unavailable: The backend is away.
         """
 
-    async def advance(self, record: Record, sink: str, *, fence: int) -> None:
+    async def advance(self, record: Recorded, sink: str, *, fence: int) -> None:
         """
         Note that a sink is done with a record and all before it.
 

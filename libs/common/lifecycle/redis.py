@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from libs.common.errors import Unavailable
-from libs.common.lifecycle.facts import Fact, Kind, Record, Stream
+from libs.common.lifecycle.facts import Fact, Kind, Recorded, Stream
 from libs.common.lifecycle.port import Fenced, Page, Wanted
 from libs.common.redis.commands import Word
 from libs.common.redis.connection import RedisConnection, raise_first
@@ -32,6 +32,7 @@ LETTERS: Mapping[Kind, str] = {
 _HERE = Path(__file__).parent
 _RECORD = Script.joined(FACTS, _HERE / "record.lua")
 # Without memory left still runs what may free some.
+_ATTEND = Script.joined(_HERE / "attend.lua", flags="allow-oom")
 _TAKE = Script.joined(_HERE / "take.lua", flags="allow-oom")
 _RELEASE = Script.joined(_HERE / "release.lua", flags="allow-oom")
 _READ = Script.joined(_HERE / "read.lua", flags="no-writes")
@@ -51,6 +52,7 @@ class RedisLifecycle:
     def __init__(self, connection: RedisConnection, keys: Keys) -> None:
         self._connection = connection
         self._keys = keys
+        self._living = keys.single("lifecycle.living")
 
     async def check(self) -> None:
         """See `Lifecycle.check`."""
@@ -72,6 +74,15 @@ class RedisLifecycle:
             for stream, some in by_stream.items()
         ]
         raise_first(await self._connection.ask_all(calls), backend=BACKEND)
+
+    async def attend(self, owner: str, *, ttl: float) -> Collection[str]:
+        """See `Lifecycle.attend`."""
+        names = await self._connection.ask(_ATTEND.call([self._living], owner, milliseconds(ttl)))
+        return [name.decode() for name in names]
+
+    async def leave(self, owner: str) -> None:
+        """See `Lifecycle.leave`."""
+        await self._connection.ask(Call(self._living, ("ZREM", self._living, owner)))
 
     async def take(
         self, owner: str, partitions: Collection[int], *, ttl: float
@@ -108,7 +119,7 @@ class RedisLifecycle:
         lost = records[0].number - place - 1 if records and place >= 0 else 0
         return Page(records, lost)
 
-    async def advance(self, record: Record, sink: str, *, fence: int) -> None:
+    async def advance(self, record: Recorded, sink: str, *, fence: int) -> None:
         """See `Lifecycle.advance`."""
         stream = record.stream
         keys = [self._owner(stream.partition), self._places(stream)]
@@ -174,7 +185,7 @@ def _words(facts: Iterable[Fact]) -> Iterable[Word]:
         yield from words
 
 
-def _record(stream: Stream, epoch: str, entry: Any) -> Record:
+def _record(stream: Stream, epoch: str, entry: Any) -> Recorded:
     """Read an entry as ``facts.lua`` writes it."""
     entry_id, texts = entry
     fields = {
@@ -191,4 +202,4 @@ def _record(stream: Stream, epoch: str, entry: Any) -> Record:
         socket_id=fields.get("socket_id", ""),
         count=int(fields.get("count", 0)),
     )
-    return Record(stream, int(entry_id.partition(b"-")[0]), epoch, fact)
+    return Recorded(stream, int(entry_id.partition(b"-")[0]), epoch, fact)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from libs.common.channels import online_channel
-from libs.common.lifecycle.facts import Fact, Record, Stream
+from libs.common.lifecycle.facts import Fact, Recorded, Stream
 from libs.common.lifecycle.port import MOST_KEPT, Fenced, Lifecycle
 from libs.common.roster.port import Seat
 from libs.common.tally.port import Count, Subject
@@ -22,7 +22,7 @@ async def streams(lifecycle: Lifecycle) -> list[Stream]:
     return sorted(await lifecycle.heads(range(lifecycle.partitions)))
 
 
-async def unread(lifecycle: Lifecycle, sink: str = SINK) -> list[Record]:
+async def unread(lifecycle: Lifecycle, sink: str = SINK) -> list[Recorded]:
     """Return what a sink has not had, of all streams."""
     pages = [
         await lifecycle.read(stream, sink, limit=10_000) for stream in await streams(lifecycle)
@@ -30,7 +30,7 @@ async def unread(lifecycle: Lifecycle, sink: str = SINK) -> list[Record]:
     return [record for page in pages for record in page.records]
 
 
-def told(records: Sequence[Record]) -> list[tuple[str, str, str]]:
+def told(records: Sequence[Recorded]) -> list[tuple[str, str, str]]:
     """Return what they are about."""
     return [(each.fact.kind, each.fact.channel, each.fact.user) for each in records]
 

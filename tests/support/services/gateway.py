@@ -17,6 +17,7 @@ from libs.common.config.address import Address
 from libs.common.config.secret import Secret
 from libs.common.control.memory import MemoryControl
 from libs.common.control.port import Control
+from libs.common.lifecycle.memory import MemoryLifecycle
 from libs.common.policies.settings import ChannelPolicy
 from libs.common.web.certificates import Certificate
 from libs.common.web.proxies import Proxies
@@ -186,7 +187,10 @@ async def place(
     tally = tally or FaultyTally(bus, roster.inner_leases)
     gateway = _gateway(bus, roster, tally=tally, **others)
     presence = Presence(
-        PresenceSettings(lease_grace=lease_grace, sweep_interval=0.05), leases=roster
+        PresenceSettings(lease_grace=lease_grace, sweep_interval=0.05),
+        leases=roster,
+        lifecycle=MemoryLifecycle(),
+        events=None,
     )
     server = _server([presence, gateway], certificates, proxies)
     trust = TCPConnector(ssl=certificates.client_context() if certificates else True)

@@ -1,0 +1,186 @@
+"""
+Consumes the lifecycle streams: takes its share of the partitions, and brings facts to the sinks.
+
+Each sink has a task of its own for each stream that has something for it, so that one that is slow
+delays no other.  A task ends when the sink has had all, or the partition is somebody else's.
+"""
+
+import asyncio
+import secrets
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+
+import structlog
+
+from libs.common.errors import Unavailable
+from libs.common.lifecycle.facts import Stream
+from libs.common.lifecycle.port import Fenced, Lifecycle, Page
+from libs.common.retry import Backoff
+from services.presence.lifecycle.shares import share
+from services.presence.lifecycle.sinks import Sink, Sinks
+from services.presence.settings import PresenceSettings
+
+BATCH = 100  # Facts that a sink gets at once.
+
+log = structlog.get_logger()
+
+_Work = tuple[Stream, str]  # A stream, and the name of a sink.
+
+
+class Consumer:
+    """
+    Brings facts to sinks.  Any number of processes may do so at once.
+
+    Args:
+        lifecycle: Keeps the streams.
+        sinks: Those of each app.
+        settings: How long a share is held, and how often streams are looked at.
+
+    Attributes:
+        owner: The name under which it takes partitions.
+        counts: ``facts``: brought to sinks; ``lost``: dropped before they were.
+    """
+
+    def __init__(self, lifecycle: Lifecycle, sinks: Sinks, settings: PresenceSettings) -> None:
+        self._lifecycle = lifecycle
+        self._sinks = sinks
+        self._settings = settings
+        self.owner = secrets.token_hex(8)
+        self.counts: Counter[str] = Counter()
+        self._fences: Mapping[int, int] = {}
+        self._seen: dict[Stream, int] = {}
+        self._working: dict[_Work, asyncio.Task[None]] = {}
+
+    @property
+    def partitions(self) -> frozenset[int]:
+        """The partitions that it owns."""
+        return frozenset(self._fences)
+
+    async def run(self) -> None:
+        """Consume until cancelled; then give up what it owns."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._keep_share())
+                tasks.create_task(self._keep_looking(tasks))
+        finally:
+            await self._give_up(self.partitions)
+            with suppress(Unavailable):
+                await self._lifecycle.leave(self.owner)
+
+    async def _keep_share(self) -> None:
+        """Take what is this process's share, again and again, before it lapses."""
+        while True:
+            try:
+                await self._take_share()
+            except Unavailable:  # Until it is back nobody can take what is ours, nor do we work.
+                self._own({})
+            await asyncio.sleep(self._settings.share_ttl / 3)
+
+    async def _take_share(self) -> None:
+        ttl = self._settings.share_ttl
+        living = await self._lifecycle.attend(self.owner, ttl=ttl)
+        mine = share(self.owner, living, self._lifecycle.partitions)
+        await self._give_up(self.partitions - mine)
+        self._own(await self._lifecycle.take(self.owner, mine, ttl=ttl) if mine else {})
+
+    def _own(self, fences: Mapping[int, int]) -> None:
+        self._fences = fences
+        for (stream, _), task in self._working.items():
+            if stream.partition not in fences:
+                task.cancel()
+        self._seen = {
+            stream: seen for stream, seen in self._seen.items() if stream.partition in fences
+        }
+
+    async def _give_up(self, partitions: frozenset[int]) -> None:
+        """Let others take partitions at once, and not when the share has lapsed."""
+        if not partitions:
+            return
+        self._own({each: fence for each, fence in self._fences.items() if each not in partitions})
+        with suppress(Unavailable):
+            await self._lifecycle.release(self.owner, partitions)
+
+    async def _keep_looking(self, tasks: asyncio.TaskGroup) -> None:
+        """Look which streams have new facts, and set their sinks to work."""
+        while True:
+            try:
+                heads = await self._lifecycle.heads(self._fences) if self._fences else {}
+            except Unavailable:
+                heads = {}
+            for stream, head in heads.items():
+                if self._seen.get(stream) != head and stream.partition in self._fences:
+                    self._seen[stream] = head
+                    self._set_to_work(stream, tasks)
+            await asyncio.sleep(self._settings.poll_interval)
+
+    def _set_to_work(self, stream: Stream, tasks: asyncio.TaskGroup) -> None:
+        sinks = self._sinks.of(stream.app)
+        for sink in sinks:
+            if (stream, sink.name) not in self._working:
+                task = tasks.create_task(self._work(stream, sink))
+                self._working[stream, sink.name] = task
+        if not sinks and (stream, "") not in self._working:
+            self._working[stream, ""] = tasks.create_task(self._clear(stream))
+
+    async def _work(self, stream: Stream, sink: Sink) -> None:
+        """Bring a sink all that it has not had of a stream."""
+        backoff = Backoff()
+        try:
+            while True:
+                try:
+                    seen = self._seen.get(stream)
+                    if not await self._bring(stream, sink) and self._seen.get(stream) == seen:
+                        await self._settle(stream)
+                        return
+                    backoff.reset()
+                except Fenced:
+                    return
+                except Unavailable:
+                    await asyncio.sleep(backoff.delay())
+        finally:
+            del self._working[stream, sink.name]
+
+    async def _clear(self, stream: Stream) -> None:
+        """Drop what was recorded for sinks that are no more."""
+        try:
+            await self._settle(stream)
+        except Unavailable:  # Then it is dropped with the next facts, or when it is too old.
+            return
+        finally:
+            del self._working[stream, ""]
+
+    async def _bring(self, stream: Stream, sink: Sink) -> bool:
+        """Bring a sink the next facts; tell whether there were any."""
+        fence = self._fence(stream)
+        page = await self._lifecycle.read(stream, sink.name, limit=BATCH)
+        if not page.records:
+            return False
+        if page.lost:
+            await self._skip(page, sink, fence)
+        wanted = [record for record in page.records if sink.wants(record.fact.kind)]
+        if wanted:
+            await sink.take(wanted)
+        await self._lifecycle.advance(page.records[-1], sink.name, fence=fence)
+        self.counts["facts"] += len(wanted)
+        return True
+
+    async def _skip(self, page: Page, sink: Sink, fence: int) -> None:
+        """Say once that facts were dropped before the sink had them."""
+        first = page.records[0]
+        await sink.missed(first.stream, page.lost)
+        before = replace(first, number=first.number - 1)
+        await self._lifecycle.advance(before, sink.name, fence=fence)
+        self.counts["lost"] += page.lost
+        log.error("facts.lost", app=first.stream.app, sink=sink.name, lost=page.lost)
+
+    async def _settle(self, stream: Stream) -> None:
+        names = [sink.name for sink in self._sinks.of(stream.app)]
+        await self._lifecycle.settle(stream, names, fence=self._fence(stream))
+
+    def _fence(self, stream: Stream) -> int:
+        fence = self._fences.get(stream.partition)
+        if fence is None:
+            raise Fenced(stream.partition)
+        return fence

@@ -1,0 +1,71 @@
+"""Sinks: whoever does something with the facts of an app."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from libs.common.lifecycle.facts import KINDS, Kind, Recorded, Stream
+from services.presence.settings import PresenceSettings
+
+
+class Sink(Protocol):
+    """
+    Does something with facts, in the order of each stream.
+
+    Several streams may be under way at once; of one stream one call is.
+
+    Attributes:
+        name: Under which its place in each stream is noted; unique in its app, and the same after a
+            restart.
+    """
+
+    name: str
+
+    def wants(self, kind: Kind) -> bool:
+        """Whether it does something with facts of a kind; others are passed over."""
+
+    async def take(self, records: Sequence[Recorded]) -> None:
+        """
+        Be done with facts: returns when what follows from them will not be lost.
+
+        May be cancelled at any time; what was not done with comes again, here or in another
+        process, with the same ids.
+
+        Raises:
+            Unavailable: It cannot be now; the same facts come again.
+        """
+
+    async def missed(self, stream: Stream, lost: int) -> None:
+        """
+        Learn that facts of a stream were dropped unread, as too many waited.
+
+        Raises:
+            Unavailable: Nothing can be done about it now; it is told again.
+        """
+
+
+class Sinks(Protocol):
+    """Names the sinks of each app."""
+
+    def of(self, app: str) -> Sequence[Sink]:
+        """Return the sinks of an app as it is now; the same objects as long as nothing changes."""
+
+
+class Targets:
+    """
+    The sinks of every app.  See `Sinks`.
+
+    Args:
+        everywhere: Those that take the facts of all apps; None is left out.
+    """
+
+    def __init__(self, *everywhere: Sink | None) -> None:
+        self._everywhere = [sink for sink in everywhere if sink is not None]
+
+    def of(self, app: str) -> Sequence[Sink]:  # noqa: ARG002 - apps have none of their own yet.
+        """See `Sinks.of`."""
+        return self._everywhere
+
+
+def recorded(settings: PresenceSettings) -> frozenset[Kind]:
+    """Tell which facts of every app somebody wants."""
+    return frozenset(KINDS) - {"client_event"} if settings.lifecycle_topic else frozenset()

@@ -1,0 +1,71 @@
+"""A topic that takes facts, as CloudEvents, for back ends that are driven by events."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from libs.common.eventlog.port import EventLog
+from libs.common.eventlog.records import NewRecord
+from libs.common.lifecycle.facts import Fact, Kind, Recorded, Stream
+from libs.common.rfc3339 import text_of
+
+CONTENT_TYPE = b"application/cloudevents+json"
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Topic:
+    """
+    A sink that appends facts to a topic.  See `sinks.Sink`.
+
+    Records of one channel, and of one user, have the same key, so they stay in order.
+
+    Args:
+        name: Of the topic.
+        events: Takes records.
+    """
+
+    name = "topic"
+
+    def __init__(self, name: str, events: EventLog) -> None:
+        self._topic = name
+        self._events = events
+
+    def wants(self, kind: Kind) -> bool:
+        """See `Sink.wants`: what clients say to each other stays theirs."""
+        return kind != "client_event"
+
+    async def take(self, records: Sequence[Recorded]) -> None:
+        """See `Sink.take`."""
+        await self._events.append([self._appended(record) for record in records])
+
+    async def missed(self, stream: Stream, lost: int) -> None:
+        """See `Sink.missed`: what comes next is true all the same."""
+
+    def _appended(self, record: Recorded) -> NewRecord:
+        fact = record.fact
+        key = f"{fact.app}/{fact.channel or fact.user}".encode()
+        headers = (("content-type", CONTENT_TYPE),)
+        return NewRecord(self._topic, _encode(cloud_event(record)), key, headers)
+
+
+def cloud_event(record: Recorded) -> dict[str, object]:
+    """Write a record as a CloudEvent (1.0, JSON format); its id is the same on a repeat."""
+    fact = record.fact
+    return {
+        "specversion": "1.0",
+        "id": record.id,
+        "source": f"/apps/{fact.app}",
+        "type": f"fanfare.{fact.kind}",
+        "subject": fact.channel or fact.user,
+        "time": text_of(fact.at),
+        "datacontenttype": "application/json",
+        "data": _data(fact),
+    }
+
+
+def _data(fact: Fact) -> dict[str, object]:
+    data: dict[str, object] = {"channel": fact.channel, "user_id": fact.user}
+    if fact.kind == "subscription_count":
+        data["subscription_count"] = fact.count
+    return {name: value for name, value in data.items() if value != ""}

@@ -1,0 +1,219 @@
+"""Facts come to sinks: in order, each once if nothing fails, and none is lost whatever does."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+from structlog.testing import capture_logs
+
+from libs.common.errors import Unavailable
+from libs.common.lifecycle.facts import Fact, Kind, Recorded, Stream
+from libs.common.lifecycle.memory import MemoryLifecycle
+from libs.common.lifecycle.port import MOST_KEPT
+from services.presence.lifecycle.consumer import Consumer
+from services.presence.lifecycle.sinks import Sink
+from services.presence.settings import PresenceSettings
+from tests.support.deadline import DEADLINE
+
+SETTINGS = PresenceSettings(share_ttl=0.5, poll_interval=0.01)
+STREAM = Stream("1", 0)
+
+
+class Notebook:
+    """
+    A sink that writes down what it is brought.
+
+    Attributes:
+        written: All, in order.
+        lost: What it missed.
+        is_away: Whether it can take nothing now.
+        taking: Cleared to have it take for ever.
+        begun: How many calls began.
+    """
+
+    def __init__(self, name: str, *kinds: Kind) -> None:
+        self.name = name
+        self._kinds = kinds
+        self.written: list[Recorded] = []
+        self.lost = 0
+        self.is_away = False
+        self.taking = asyncio.Event()
+        self.taking.set()
+        self.begun = 0
+
+    def wants(self, kind: Kind) -> bool:
+        """See `Sink.wants`."""
+        return not self._kinds or kind in self._kinds
+
+    async def take(self, records: Sequence[Recorded]) -> None:
+        """See `Sink.take`."""
+        self.begun += 1
+        await self.taking.wait()
+        if self.is_away:
+            raise Unavailable("events")
+        self.written += records
+
+    async def missed(self, stream: Stream, lost: int) -> None:
+        """See `Sink.missed`."""
+        assert stream == STREAM
+        self.lost += lost
+
+    @property
+    def numbers(self) -> list[int]:
+        """The numbers of all that was written, in order."""
+        return [record.number for record in self.written]
+
+    async def has(self, count: int) -> None:
+        """Wait until so many are written."""
+        async with asyncio.timeout(DEADLINE):
+            while len(self.written) < count:
+                await asyncio.sleep(0)
+
+
+class Fixed:
+    """Sinks of every app."""
+
+    def __init__(self, *sinks: Sink) -> None:
+        self.sinks: Sequence[Sink] = sinks
+
+    def of(self, app: str) -> Sequence[Sink]:
+        """See `Sinks.of`."""
+        assert app == STREAM.app
+        return self.sinks
+
+
+@asynccontextmanager
+async def consuming(
+    lifecycle: MemoryLifecycle, *sinks: Sink, settings: PresenceSettings = SETTINGS
+) -> AsyncIterator[Consumer]:
+    """Consume while the context is open."""
+    consumer = Consumer(lifecycle, Fixed(*sinks), settings)
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(consumer.run())
+        yield consumer
+        task.cancel()
+
+
+@pytest.fixture
+def lifecycle() -> MemoryLifecycle:
+    return MemoryLifecycle()
+
+
+async def tell(lifecycle: MemoryLifecycle, count: int, kind: Kind = "member_added") -> None:
+    """Record so many facts."""
+    facts = [Fact(kind=kind, app="1", channel="a", user=str(n)) for n in range(count)]
+    await lifecycle.record(facts)
+
+
+async def kept(lifecycle: MemoryLifecycle) -> int:
+    """Count what a stream still keeps."""
+    return len((await lifecycle.read(STREAM, "nobody", limit=10_000)).records)
+
+
+async def test_brought(lifecycle: MemoryLifecycle) -> None:
+    """Each sink gets what it wants, in order; what all have had is dropped."""
+    everything, members = Notebook("everything"), Notebook("members", "member_added")
+    async with consuming(lifecycle, everything, members) as consumer:
+        await tell(lifecycle, 150)
+        await tell(lifecycle, 50, "cache_miss")
+        await everything.has(200)
+        await members.has(150)
+        async with asyncio.timeout(DEADLINE):
+            while await kept(lifecycle):
+                await asyncio.sleep(0)
+
+    assert everything.numbers == list(range(1, 201))
+    assert members.numbers == list(range(1, 151))
+    assert consumer.counts == {"facts": 350}
+
+
+async def test_one_hangs(lifecycle: MemoryLifecycle) -> None:
+    """A sink that never comes back delays no other, and gets all when it does."""
+    hanging, other = Notebook("hanging"), Notebook("other")
+    hanging.taking.clear()
+    async with consuming(lifecycle, hanging, other):
+        await tell(lifecycle, 3)
+        await other.has(3)
+        await tell(lifecycle, 3)
+        await other.has(6)
+        waiting = list(hanging.written)
+        hanging.taking.set()
+        await hanging.has(6)
+
+    assert waiting == []
+    assert hanging.numbers == other.numbers == list(range(1, 7))
+
+
+async def test_away(lifecycle: MemoryLifecycle) -> None:
+    """What cannot be taken now comes again, with the same ids."""
+    sink = Notebook("sink")
+    sink.is_away = True
+    async with consuming(lifecycle, sink):
+        await tell(lifecycle, 3)
+        async with asyncio.timeout(DEADLINE):
+            while sink.begun < 2:
+                await asyncio.sleep(0)
+        sink.is_away = False
+        await sink.has(3)
+
+    assert sink.numbers == [1, 2, 3]
+
+
+async def test_taken_over(lifecycle: MemoryLifecycle) -> None:
+    """Another process goes on where one ended; what was under way there comes again."""
+    first, second = Notebook("sink"), Notebook("sink")
+    async with consuming(lifecycle, first):
+        await tell(lifecycle, 3)
+        await first.has(3)
+        first.taking.clear()
+        await tell(lifecycle, 3)
+        async with asyncio.timeout(DEADLINE):
+            while first.begun < 2:
+                await asyncio.sleep(0)
+    async with consuming(lifecycle, second):
+        await second.has(3)
+
+    assert first.numbers == [1, 2, 3]
+    assert second.numbers == [4, 5, 6]
+
+
+async def test_dead(lifecycle: MemoryLifecycle) -> None:
+    """One that died without a word is taken over when its share has lapsed, and notes nothing more."""
+    await lifecycle.attend("dead", ttl=0.05)
+    (fence,) = (await lifecycle.take("dead", [0], ttl=0.05)).values()
+    await tell(lifecycle, 2)
+    (one, _) = (await lifecycle.read(STREAM, "sink", limit=2)).records
+    sink = Notebook("sink")
+    async with consuming(lifecycle, sink) as consumer:
+        await sink.has(2)
+
+        assert consumer.partitions == {0}
+        with pytest.raises(Unavailable):
+            await lifecycle.advance(one, "sink", fence=fence)
+
+
+async def test_too_many(lifecycle: MemoryLifecycle) -> None:
+    """What was dropped unread is told once, counted, and the rest is brought."""
+    sink = Notebook("sink")
+    async with consuming(lifecycle, sink) as consumer:
+        await tell(lifecycle, 1)
+        await sink.has(1)
+        sink.is_away = True
+        await tell(lifecycle, MOST_KEPT + 50)
+        sink.is_away = False
+        with capture_logs() as logs:
+            await sink.has(1 + MOST_KEPT)
+
+    assert sink.lost + len(sink.written) == 1 + MOST_KEPT + 50
+    assert consumer.counts["lost"] == sink.lost
+    assert [line["event"] for line in logs] == (["facts.lost"] if sink.lost else [])
+
+
+async def test_no_sinks(lifecycle: MemoryLifecycle) -> None:
+    """What was recorded for a sink that is no more is dropped."""
+    await tell(lifecycle, 3)
+    async with consuming(lifecycle):
+        async with asyncio.timeout(DEADLINE):
+            while await kept(lifecycle):
+                await asyncio.sleep(0)
