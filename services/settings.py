@@ -280,15 +280,13 @@ def _event_problems(settings: Settings) -> Iterator[str]:
     """Refuse what would wait for events that nothing reads."""
     if settings.backends.has_events:
         return
-    why = "backends.events is none, so no events are read"
-    yield from (f'the route "{route.name}" has no effect: {why}' for route in settings.routes)
-    yield from (
-        f"the topic of app {app.id} has no effect: {why}" for app in settings.apps if app.topic
-    )
+    why = "has no effect: backends.events is none, so no events are read"
+    yield from (f'the route "{route.name}" {why}' for route in settings.routes)
+    yield from (f"the topic of app {app.id} {why}" for app in settings.apps if app.topic)
     if settings.auth.memberships.topic:
-        yield f"auth.memberships.topic has no effect: {why}"
+        yield f"auth.memberships.topic {why}"
     if settings.presence.lifecycle_topic:
-        yield "presence.lifecycle_topic has no effect: backends.events is none"
+        yield f"presence.lifecycle_topic {why}"
 
 
 def _membership_problems(settings: Settings) -> Iterator[str]:

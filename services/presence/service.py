@@ -16,7 +16,7 @@ from libs.common.leases.port import Leases
 from libs.common.lifecycle.port import Lifecycle
 from libs.common.retry import Backoff
 from libs.common.web.health import Dependency
-from services.presence.lifecycle.consumer import Consumer
+from services.presence.lifecycle.consumer import FactConsumer
 from services.presence.lifecycle.sinks import Targets
 from services.presence.lifecycle.topic import Topic
 from services.presence.settings import PresenceSettings
@@ -47,7 +47,7 @@ class Presence:
         self._leases = leases
         self._events = events if settings.lifecycle_topic else None
         topic = Topic(settings.lifecycle_topic, self._events) if self._events else None
-        self._consumer = Consumer(lifecycle, Targets(topic), settings)
+        self._consumer = FactConsumer(lifecycle, Targets(topic), settings)
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """Answer nothing on the public address yet."""

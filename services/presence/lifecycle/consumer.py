@@ -29,7 +29,7 @@ log = structlog.get_logger()
 _Work = tuple[Stream, str]  # A stream, and the name of a sink.
 
 
-class Consumer:
+class FactConsumer:
     """
     Brings facts to sinks.  Any number of processes may do so at once.
 

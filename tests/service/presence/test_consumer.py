@@ -11,7 +11,7 @@ from libs.common.errors import Unavailable
 from libs.common.lifecycle.facts import Fact, Kind, Recorded, Stream
 from libs.common.lifecycle.memory import MemoryLifecycle
 from libs.common.lifecycle.port import MOST_KEPT
-from services.presence.lifecycle.consumer import Consumer
+from services.presence.lifecycle.consumer import FactConsumer
 from services.presence.lifecycle.sinks import Sink
 from services.presence.settings import PresenceSettings
 from tests.support.deadline import DEADLINE
@@ -86,9 +86,9 @@ class Fixed:
 @asynccontextmanager
 async def consuming(
     lifecycle: MemoryLifecycle, *sinks: Sink, settings: PresenceSettings = SETTINGS
-) -> AsyncIterator[Consumer]:
+) -> AsyncIterator[FactConsumer]:
     """Consume while the context is open."""
-    consumer = Consumer(lifecycle, Fixed(*sinks), settings)
+    consumer = FactConsumer(lifecycle, Fixed(*sinks), settings)
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(consumer.run())
         yield consumer
