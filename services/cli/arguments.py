@@ -81,6 +81,18 @@ def seconds(text: str) -> float:
     return number
 
 
+def above_zero(text: str) -> int:
+    """
+    Read how many.
+
+    Raises:
+        argparse.ArgumentTypeError: The text is no whole number above 0.
+    """
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, found {show(text)}")
+    return int(text)
+
+
 def limits_of(texts: Sequence[str]) -> Limits:
     """
     Read the limits of a new app, each ``NAME=NUMBER``.

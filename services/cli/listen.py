@@ -19,6 +19,7 @@ from libs.common.errors import Misconfigured
 from libs.common.policies.guards import Guards
 from libs.common.retry import Backoff
 from services.cli import client
+from services.cli.arguments import above_zero, seconds
 from services.cli.listening.line import Ended, Lost, Wish, connected
 from services.cli.listening.output import Output, say
 from services.cli.token import claims_of
@@ -41,8 +42,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="what else is said of the user, for policies of public channels; see fanfare token",
     )
-    parser.add_argument("--count", type=int, default=0, help="end after so many events")
-    parser.add_argument("--timeout", type=float, default=0.0, help="end after so many seconds")
+    parser.add_argument("--count", type=above_zero, default=0, help="end after so many events")
+    parser.add_argument("--timeout", type=seconds, default=0.0, help="end after so many seconds")
     client.configure(parser)
 
 

@@ -111,6 +111,14 @@ class TestMissing:
         "words,said",
         [
             (["publish", "c"], "the following arguments are required: event."),
+            (
+                ["listen", "news", "--count", "0"],
+                '--count: expected a whole number above 0, found "0".',
+            ),
+            (
+                ["listen", "news", "--timeout", "0"],
+                '--timeout: expected seconds above 0, found "0".',
+            ),
             (["listen"], "the following arguments are required: CHANNEL."),
             (["token", "--ttl", "soon"], '--ttl: expected seconds above 0, found "soon".'),
             (["token", "--ttl", "-5"], '--ttl: expected seconds above 0, found "-5".'),
