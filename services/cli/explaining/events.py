@@ -176,18 +176,23 @@ def _without_route(error: Unroutable) -> str:
 def _why(rule: Rule, topic: str, event: DomainEvent) -> Iterator[str]:
     """Say on what a condition does not hold."""
     if rule.when is not None:
-        source, scope = rule.when.source, scope_of(topic, event)
-        yield from map(told, found(source, scope))
-        yield from (f"hint: {words}" for words in mismatches(source, scope, shows=True))
+        yield from _shown(rule.when.source, topic, event)
 
 
 def _causes(error: Unroutable, topic: str, event: DomainEvent) -> Iterator[str]:
     """Show the values on which an expression fails, or the name that cannot be one."""
     match error.__cause__:
         case AbsentField() | Unevaluable() as cause:
-            yield from map(told, found(cause.source, scope_of(topic, event)))
+            yield from _shown(cause.source, topic, event)
         case BadChannelName() | BadEventName() as cause:
             yield f"it would be {shown(cause.name)}"
+
+
+def _shown(source: str, topic: str, event: DomainEvent) -> Iterator[str]:
+    """Say which parts of an expression decided, with their values."""
+    scope = scope_of(topic, event)
+    yield from map(told, found(source, scope))
+    yield from (f"hint: {words}" for words in mismatches(source, scope, shows=True))
 
 
 def _sent(routed: Routed) -> str:

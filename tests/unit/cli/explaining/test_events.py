@@ -158,6 +158,7 @@ class TestNotSent:
                 [
                     "  low: cannot send it, when = \"data.quantity < data.threshold && data.kind == '5'\": a type does not fit: data.quantity is a text, data.threshold is a whole number, data.kind is a text",
                     '      data.quantity < data.threshold cannot be evaluated (a type does not fit): data.quantity is the text "3", data.threshold is the number 5',
+                    '      hint: data.threshold is the number 5, data.quantity is the text "3": a number cannot be compared with a text; write double(data.quantity) in the place of data.quantity',
                     "dead letter, of which no route sends anything: route 'low', when = \"data.quantity < data.threshold && data.kind == '5'\": a type does not fit: data.quantity is a text, data.threshold is a whole number, data.kind is a text",
                 ],
             ),
