@@ -79,6 +79,7 @@ class Trial:
                 reason = client.worded(error, self._url, self._app)
                 raise Failed(f"{name}: {reason}") from error
             print(f"{name:<10} {1000 * (time.perf_counter() - began):8.1f} ms")
+        await self._live().close()
 
     def _steps(self) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
         yield "connect", self._connect

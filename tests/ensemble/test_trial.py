@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.deployments.commands import Outcome, command
 from tests.support.deployments.deployment import Deployment, in_one_process
+from tests.support.services.gateway import until
 
 CONFIG = "memory.toml"
 
@@ -38,6 +39,9 @@ async def test_kinds_of_channels(deployment: Deployment, tmp_path: Path) -> None
     assert steps(await tried("news", *ann)) == ["connect", "sign in", *rest]
     assert steps(await tried("offers.5", *ann)) == ["connect", "sign in", *rest]
     assert steps(await tried("private-company.5", *ann)) == ["connect", "authorise", *rest]
+
+    said = deployment.gateways[0].log
+    await until(lambda: said.read_text().count('"by": "client"') == 4)
 
     refused = await tried("offers.6", *ann)
     assert refused.status == 1

@@ -22,6 +22,7 @@ from libs.common.channels import Kind, kind_of, needs_token
 from services.cli import client
 
 STEP_TIMEOUT = 10.0  # Seconds that connecting and each answer may take.
+CLOSE_TIMEOUT = 1.0  # Seconds that the gateway may take to answer a Close frame.
 HEARTBEAT = 30.0  # Seconds between pings; half of it for the answer.
 _PASSING = range(4100, 4300)  # Pusher, "Connection closure": come back.
 _SUCCEEDED = "pusher_internal:subscription_succeeded"
@@ -159,7 +160,12 @@ async def connected(http: aiohttp.ClientSession, url: str, wish: Wish) -> AsyncI
     """
     address = f"{url}/app/{wish.app.key}?protocol=7&client=fanfare&version=1"
     async with asyncio.timeout(STEP_TIMEOUT):
-        socket = await http.ws_connect(address, heartbeat=HEARTBEAT, max_msg_size=0)
+        socket = await http.ws_connect(
+            address,
+            heartbeat=HEARTBEAT,
+            max_msg_size=0,
+            timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_TIMEOUT),
+        )
     try:
         yield Line(wish, socket)
     finally:
