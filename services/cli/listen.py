@@ -20,7 +20,7 @@ from libs.common.policies.guards import Guards
 from libs.common.retry import Backoff
 from services.cli import client
 from services.cli.arguments import above_zero, seconds
-from services.cli.listening.line import Ended, Lost, Wish, connected
+from services.cli.listening.ear import Hopeless, Lost, Wish, connected
 from services.cli.listening.output import Output, say
 from services.cli.token import claims_of
 from services.settings import Settings
@@ -56,7 +56,7 @@ def execute(arguments: argparse.Namespace, settings: Settings) -> int:
     wish = Wish(app, channels, arguments.user, claims_of(arguments.claim))
     try:
         asyncio.run(_listen(url, wish, count=arguments.count, timeout=arguments.timeout))
-    except (Ended, Lost, client.OddAnswer) as error:
+    except (Hopeless, Lost, client.OddAnswer) as error:
         say(str(error))
     except (aiohttp.ClientError, TimeoutError) as error:
         say(client.worded(error, url, app))
@@ -83,7 +83,7 @@ async def _listen(url: str, wish: Wish, *, count: int, timeout: float) -> None:
     Print until it is enough, the time is over, or nobody reads it any more.
 
     Raises:
-        Ended: It is no use; or the time is over, and it is not enough.
+        Hopeless: It is no use; or the time is over, and it is not enough.
         BrokenPipeError: Nobody reads it.
         Lost, aiohttp.ClientError, TimeoutError: Nobody was there from the beginning.
     """
@@ -99,7 +99,7 @@ async def _listen(url: str, wish: Wish, *, count: int, timeout: float) -> None:
             raise
         if count:
             words = f"{output.printed} of {count} events arrived within {timeout:g} s"
-            raise Ended(words) from None
+            raise Hopeless(words) from None
 
 
 async def _stay(http: aiohttp.ClientSession, url: str, wish: Wish, *, output: Output) -> None:
@@ -107,12 +107,12 @@ async def _stay(http: aiohttp.ClientSession, url: str, wish: Wish, *, output: Ou
     backoff, was_joined, said = Backoff(FIRST_DELAY, LONGEST_DELAY), False, ""
     while True:
         try:
-            async with connected(http, url, wish) as line:
-                await line.join()
+            async with connected(http, url, wish) as ear:
+                await ear.join()
                 say(_AGAIN if was_joined else f"listening to {', '.join(wish.channels)}")
                 was_joined, said = True, ""
                 backoff.reset()
-                async for frame in line.events():
+                async for frame in ear.events():
                     if not output.print(frame):
                         return
         except (Lost, aiohttp.ClientError, TimeoutError) as error:

@@ -99,7 +99,7 @@ class _Token:
 def shape_of(source: str) -> Node:
     """Read an expression; what cannot be read is a leaf."""
     tokens = list(_tokens(source))
-    return _Reader(source).node(tokens) if tokens else Leaf(source)
+    return _Shaper(source).node(tokens) if tokens else Leaf(source)
 
 
 def paths_in(source: str) -> Iterator[tuple[str, ...]]:
@@ -148,7 +148,7 @@ def _tokens(source: str) -> Iterator[_Token]:
             depth += 1
 
 
-class _Reader:
+class _Shaper:
     """Takes a text apart, from what binds least to what binds most."""
 
     def __init__(self, source: str) -> None:

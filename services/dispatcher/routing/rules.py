@@ -65,7 +65,7 @@ class Unroutable(Invalid):
         reason: What is wrong with it, or with what it makes of the event.
     """
 
-    def __init__(self, route: str, reason: str, *, place: "Place | None" = None) -> None:
+    def __init__(self, route: str, reason: str, *, place: "RouteText | None" = None) -> None:
         where = f", {place}" if place else ""
         super().__init__(f"route {route!r}{where}: {reason}")
         self.route = route
@@ -74,7 +74,7 @@ class Unroutable(Invalid):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RouteText:
     """
     A text of a route.
 
@@ -137,19 +137,19 @@ class Rule:
             self._is_type = _glob(route.type)
         with self._compiling("when"):
             self.when = fitted(route.when, _CONDITION) if route.when else None
-        self._channels: list[tuple[Place, ChannelTemplate]] = []
+        self._channels: list[tuple[RouteText, ChannelTemplate]] = []
         for number, source in enumerate(route.channels):
             with self._compiling(f"channels[{number}]"):
                 template = ChannelTemplate(source, longest=limits.longest_channel_name)
-                self._channels.append((Place(f"channels[{number}]", source), template))
+                self._channels.append((RouteText(f"channels[{number}]", source), template))
         with self._compiling("event"):
             self._event = EventTemplate(route.event, longest=limits.longest_event_name)
-        self._event_place = Place("event", route.event)
-        self._projection: list[tuple[str, Place, Expression]] = []
+        self._event_place = RouteText("event", route.event)
+        self._projection: list[tuple[str, RouteText, Expression]] = []
         for name, source in route.data.items():
             with self._compiling(f"data.{name}"):
                 compiled = fitted(source, _IN_DATA)
-                self._projection.append((name, Place(f"data.{name}", source), compiled))
+                self._projection.append((name, RouteText(f"data.{name}", source), compiled))
 
     @contextmanager
     def _compiling(self, field: str) -> Iterator[None]:
@@ -190,7 +190,7 @@ class Rule:
         return bool(self._is_type(event.type))
 
     def _holds(self, when: Expression, scope: dict[str, Any], *, gap: str) -> bool | Reason:
-        place = Place("when", when.source)
+        place = RouteText("when", when.source)
         try:
             result = when.evaluate(scope)
         except AbsentField as error:
@@ -220,7 +220,12 @@ class Rule:
         return [Routed(self.name, self._app, channel, name, data) for channel in channels]
 
     def _made(
-        self, make: Callable[[dict[str, Any]], T], scope: dict[str, Any], *, place: Place, gap: str
+        self,
+        make: Callable[[dict[str, Any]], T],
+        scope: dict[str, Any],
+        *,
+        place: RouteText,
+        gap: str,
     ) -> T:
         """Make a part of what is sent."""
         try:
@@ -229,7 +234,7 @@ class Rule:
             raise self._unroutable(error, scope, place=place, gap=gap) from error
 
     def _unroutable(
-        self, error: Failure, scope: dict[str, Any], *, place: Place, gap: str = ""
+        self, error: Failure, scope: dict[str, Any], *, place: RouteText, gap: str = ""
     ) -> Unroutable:
         reason = worded(error, scope, text=place.text)
         if gap and isinstance(error, AbsentField):
@@ -237,7 +242,7 @@ class Rule:
         return Unroutable(self.name, reason, place=place)
 
     def _data(self, event: DomainEvent, scope: dict[str, Any]) -> str:
-        place = Place("data")
+        place = RouteText("data")
         if event.changed and not self._projection:
             reason = "a route must list the fields of a change event that it sends"
             raise Unroutable(self.name, reason, place=place)

@@ -30,7 +30,7 @@ _MEMBERS = frozenset({"pusher_internal:member_added", "pusher_internal:member_re
 _OF_PROTOCOL = ("pusher:", "pusher_internal:")
 
 
-class Ended(Exception):
+class Hopeless(Exception):
     """There is nothing to listen to, and trying again will not help; the text says why."""
 
 
@@ -71,9 +71,9 @@ class Wish:
         return data | {"auth": token(self.app, channel_text(socket_id, channel, member))}
 
 
-class Line:
+class Ear:
     """
-    One connection.
+    One connection that listens.
 
     Args:
         wish: What to listen to.
@@ -90,7 +90,7 @@ class Line:
         Be greeted, sign in, and subscribe.
 
         Raises:
-            Ended: The gateway refuses it.
+            Hopeless: The gateway refuses it.
             Lost: The connection broke off.
             TimeoutError: An answer does not come.
         """
@@ -104,7 +104,7 @@ class Line:
             await self._answer(_SUCCEEDED, channel)
 
     async def events(self) -> AsyncIterator[dict[str, Any]]:
-        """Yield what arrives in channels, members included, until `Ended` or `Lost` is raised."""
+        """Yield what arrives, members included, until `Hopeless` or `Lost` is raised."""
         while True:
             frame = self._early.popleft() if self._early else await self._next()
             event = frame["event"]
@@ -130,7 +130,7 @@ class Line:
         message = await self._socket.receive()
         if message.type is not aiohttp.WSMsgType.TEXT:
             code = self._socket.close_code or 1006
-            ends = Lost if code in _PASSING or code < 4000 else Ended
+            ends = Lost if code in _PASSING or code < 4000 else Hopeless
             raise ends(f"the connection was closed with {code}")
         frame = client.frame_of(message.data)
         match frame["event"]:
@@ -140,12 +140,12 @@ class Line:
                 _check_error(frame.get("data"))
             case "pusher:subscription_error":
                 refusal = client.refusal_in(frame.get("data"))
-                raise Ended(f"{frame.get('channel')}: {refusal}")
+                raise Hopeless(f"{frame.get('channel')}: {refusal}")
         return frame
 
 
 @asynccontextmanager
-async def connected(http: aiohttp.ClientSession, url: str, wish: Wish) -> AsyncIterator[Line]:
+async def connected(http: aiohttp.ClientSession, url: str, wish: Wish) -> AsyncIterator[Ear]:
     """
     Connect, and let nobody wait for the end.
 
@@ -167,7 +167,7 @@ async def connected(http: aiohttp.ClientSession, url: str, wish: Wish) -> AsyncI
             timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_TIMEOUT),
         )
     try:
-        yield Line(wish, socket)
+        yield Ear(wish, socket)
     finally:
         await socket.close()
 
@@ -176,4 +176,4 @@ def _check_error(data: Any) -> None:
     """End at what will not pass; of what does, the Close frame that follows tells."""
     code = data.get("code") if isinstance(data, dict) else None
     if code not in _PASSING:
-        raise Ended(client.refusal_in(data))
+        raise Hopeless(client.refusal_in(data))
