@@ -148,7 +148,14 @@ class Dispatcher:
 
     def _warnings(self, records: Sequence[NewRecord]) -> list[str]:
         """Say what of events that are posted will not be sent, once routes are known."""
-        return outlook.warnings(self._router, records, now=time.time()) if self._router else []
+        if self._router is None:
+            return []
+        try:
+            return outlook.warnings(self._router, records, now=time.time())
+        except Exception:
+            # Our own fault; yet they are stored, and an error would have them posted again.
+            log.exception("warnings.failed")
+            return []
 
     async def _watch_apps(self, known: Terms) -> None:
         """Begin anew when apps come, go, read another topic, or get other limits."""

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
+from services.dispatcher.routing import outlook
 from services.dispatcher.settings import Route
 from tests.service.dispatcher.test_api import AUTHORIZED, STRUCTURED, posted
 from tests.support.clients.back_ends import cloudevent
@@ -53,3 +55,21 @@ async def test_answer(
 
     assert (got.status, got.body) == (202, answer)
     assert stored[0].value == body
+
+
+async def test_our_own_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is stored is accepted, whatever becomes of the look at it: else it would be sent again."""
+
+    def trips(*_: object, **__: object) -> list[str]:
+        raise ZeroDivisionError("of our own")
+
+    monkeypatch.setattr(outlook, "warnings", trips)
+    with capture_logs() as logs:
+        async with served_dispatcher(routes=[ROUTE]) as here:
+            body = json.dumps(cloudevent({"room": "a"})).encode()
+            got = await posted(
+                here.url + "/events", body, **AUTHORIZED, **{"Content-Type": STRUCTURED}
+            )
+
+    assert (got.status, got.body) == (202, {"accepted": 1})
+    assert [each["log_level"] for each in logs if each["event"] == "warnings.failed"] == ["error"]
