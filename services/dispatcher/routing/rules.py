@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import translate
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, get_args
 
 from libs.common.apps.limits import Limits, exceeds
 from libs.common.channels import BadChannelName, BadEventName
@@ -25,7 +25,6 @@ from services.dispatcher.settings import Route
 
 Reason = Literal["absent", "disabled", "too_old"]
 Failure = AbsentField | Unevaluable | BadChannelName | BadEventName
-T = TypeVar("T")
 
 LONGEST = 200  # Characters of a text of the settings that an error quotes.
 
@@ -129,6 +128,7 @@ class Rule:
     def __init__(self, route: Route, *, app: str, limits: Limits) -> None:
         self.name = route.name
         self.type = route.type
+        self._texts = route
         self._app = app
         self._enabled = route.enabled
         self._max_age = route.max_age
@@ -137,19 +137,16 @@ class Rule:
             self._is_type = _glob(route.type)
         with self._compiling("when"):
             self.when = fitted(route.when, _CONDITION) if route.when else None
-        self._channels: list[tuple[RouteText, ChannelTemplate]] = []
+        self._channels: list[ChannelTemplate] = []
         for number, source in enumerate(route.channels):
             with self._compiling(f"channels[{number}]"):
-                template = ChannelTemplate(source, longest=limits.longest_channel_name)
-                self._channels.append((RouteText(f"channels[{number}]", source), template))
+                self._channels.append(ChannelTemplate(source, longest=limits.longest_channel_name))
         with self._compiling("event"):
             self._event = EventTemplate(route.event, longest=limits.longest_event_name)
-        self._event_place = RouteText("event", route.event)
-        self._projection: list[tuple[str, RouteText, Expression]] = []
+        self._projection: list[tuple[str, Expression]] = []
         for name, source in route.data.items():
             with self._compiling(f"data.{name}"):
-                compiled = fitted(source, _IN_DATA)
-                self._projection.append((name, RouteText(f"data.{name}", source), compiled))
+                self._projection.append((name, fitted(source, _IN_DATA)))
 
     @contextmanager
     def _compiling(self, field: str) -> Iterator[None]:
@@ -190,18 +187,20 @@ class Rule:
         return bool(self._is_type(event.type))
 
     def _holds(self, when: Expression, scope: dict[str, Any], *, gap: str) -> bool | Reason:
-        place = RouteText("when", when.source)
         try:
             result = when.evaluate(scope)
         except AbsentField as error:
             if gap:  # Whether the condition holds is not known, and nothing may vanish.
+                place = RouteText("when", when.source)
                 raise self._unroutable(error, scope, place=place, gap=gap) from error
             return "absent"
         except Unevaluable as error:
+            place = RouteText("when", when.source)
             raise self._unroutable(error, scope, place=place) from error
         try:
             return _decided(result)
         except TypeError as error:
+            place = RouteText("when", when.source)
             raise Unroutable(self.name, str(error), place=place) from error
 
     def broadcasts(self, event: DomainEvent, scope: dict[str, Any]) -> list[Routed]:
@@ -211,27 +210,32 @@ class Rule:
         Raises:
             Unroutable: A template or the projection fails, or gives something out of bounds.
         """
-        data = self._data(event, scope)
-        name = self._made(self._event.render, scope, place=self._event_place, gap=event.gap)
-        channels = dict.fromkeys(
-            self._made(template.render, scope, place=place, gap=event.gap)
-            for place, template in self._channels
-        )
+        try:
+            data = self._data(event, scope)
+            name = self._event.render(scope)
+            channels = dict.fromkeys(template.render(scope) for template in self._channels)
+        except (AbsentField, Unevaluable, BadChannelName, BadEventName) as error:
+            place = self._failing(scope)
+            raise self._unroutable(error, scope, place=place, gap=event.gap) from error
         return [Routed(self.name, self._app, channel, name, data) for channel in channels]
 
-    def _made(
-        self,
-        make: Callable[[dict[str, Any]], T],
-        scope: dict[str, Any],
-        *,
-        place: RouteText,
-        gap: str,
-    ) -> T:
-        """Make a part of what is sent."""
-        try:
-            return make(scope)
-        except (AbsentField, Unevaluable, BadChannelName, BadEventName) as error:
-            raise self._unroutable(error, scope, place=place, gap=gap) from error
+    def _failing(self, scope: dict[str, Any]) -> RouteText:
+        """Find the text that fails, by making each part once more: the first fails again."""
+        for place, make in self._parts():
+            try:
+                make(scope)
+            except (AbsentField, Unevaluable, BadChannelName, BadEventName):
+                return place
+        return RouteText("data")  # The same parts fail on the same scope; this is never reached.
+
+    def _parts(self) -> Iterator[tuple[RouteText, Callable[[dict[str, Any]], object]]]:
+        """Yield what is made of an event, in the order in which `broadcasts` makes it."""
+        texts = self._texts
+        for name, field in self._projection:
+            yield RouteText(f"data.{name}", texts.data[name]), field.evaluate
+        yield RouteText("event", texts.event), self._event.render
+        for number, template in enumerate(self._channels):
+            yield RouteText(f"channels[{number}]", texts.channels[number]), template.render
 
     def _unroutable(
         self, error: Failure, scope: dict[str, Any], *, place: RouteText, gap: str = ""
@@ -242,24 +246,20 @@ class Rule:
         return Unroutable(self.name, reason, place=place)
 
     def _data(self, event: DomainEvent, scope: dict[str, Any]) -> str:
-        place = RouteText("data")
         if event.changed and not self._projection:
             reason = "a route must list the fields of a change event that it sends"
-            raise Unroutable(self.name, reason, place=place)
+            raise Unroutable(self.name, reason, place=RouteText("data"))
         value = event.data
         if self._projection:
-            value = {
-                name: self._made(field.evaluate, scope, place=here, gap=event.gap)
-                for name, here, field in self._projection
-            }
+            value = {name: field.evaluate(scope) for name, field in self._projection}
         try:
             text = write(value)
         except TypeError as error:  # A map whose keys are true and false, for one.
             reason = f"it cannot be told in JSON: {error}"
-            raise Unroutable(self.name, reason, place=place) from error
+            raise Unroutable(self.name, reason, place=RouteText("data")) from error
         if exceeds(len(text), self._max_payload):
             reason = f"it has {len(text)} bytes, more than {self._max_payload}"
-            raise Unroutable(self.name, reason, place=place)
+            raise Unroutable(self.name, reason, place=RouteText("data"))
         return text.decode()
 
 
