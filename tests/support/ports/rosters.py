@@ -19,7 +19,7 @@ from libs.common.leases.port import Leases
 from libs.common.leases.redis import SHARE, SWEEP, RedisLeases
 from libs.common.lifecycle.facts import Kind
 from libs.common.lifecycle.memory import MemoryLifecycle
-from libs.common.lifecycle.port import Lifecycle
+from libs.common.lifecycle.port import Lifecycle, Wanted, nobody
 from libs.common.lifecycle.redis import RedisLifecycle
 from libs.common.redis.connection import RedisConnection
 from libs.common.redis.keys import PARTITIONS, Keys
@@ -129,7 +129,9 @@ async def deployment(
     async with AsyncExitStack() as stack:
         one, other = [
             RedisProcess.on(
-                await stack.enter_async_context(RedisConnection(Url(url), "roster")), keys
+                await stack.enter_async_context(RedisConnection(Url(url), "roster")),
+                keys,
+                everything,
             )
             for _ in range(2)
         ]
@@ -195,10 +197,10 @@ class RedisProcess:
     keys: Keys
 
     @classmethod
-    def on(cls, connection: RedisConnection, keys: Keys) -> Self:
+    def on(cls, connection: RedisConnection, keys: Keys, wanted: Wanted = nobody) -> Self:
         """Make the adapters, as the composition root does."""
-        roster = RedisRoster(connection, keys, everything)
-        tally = RedisTally(connection, keys, everything)
+        roster = RedisRoster(connection, keys, wanted)
+        tally = RedisTally(connection, keys, wanted)
         leases = RedisLeases(connection, keys, holdings=[roster, tally])
         return cls(leases, roster, tally, connection, keys)
 
