@@ -25,6 +25,7 @@ LETTERS: Mapping[Kind, str] = {
     "member_removed": "r",
     "channel_occupied": "o",
     "channel_vacated": "v",
+    "subscription_count": "c",
     "user_online": "n",
     "user_offline": "f",
 }

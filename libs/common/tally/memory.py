@@ -8,7 +8,7 @@ from libs.common.errors import Unavailable
 from libs.common.leases.memory import MemoryLeases
 from libs.common.leases.port import LeaseLost
 from libs.common.lifecycle.facts import Fact, Kind
-from libs.common.tally.port import Count, Outcome, Subject
+from libs.common.tally.port import LARGE, PAUSE, Count, Outcome, Subject
 
 
 class MemoryTally:
@@ -32,6 +32,7 @@ class MemoryTally:
         self._decided = decided
         self._leases = leases
         self._numbers: dict[Subject, dict[str, int]] = {}  # To gateway and number.
+        self._counted: dict[Subject, float] = {}  # When a large channel's number was told last.
         leases.keep(self)
 
     async def report(self, gateway: str, counts: Sequence[Count]) -> list[Outcome | Unavailable]:
@@ -62,9 +63,22 @@ class MemoryTally:
             del numbers[gateway]
         if not numbers:
             del self._numbers[subject]
+            self._counted.pop(subject, None)
         self._note(subject, before, sum(numbers.values()))
         if announced:
-            self._announce(Counted(Channel(subject.app, subject.name), sum(numbers.values())))
+            self._tell(subject, sum(numbers.values()))
+
+    def _tell(self, subject: Subject, total: int) -> None:
+        app, channel = subject.app, subject.name
+        self._announce(Counted(Channel(app, channel), total))
+        if channel.startswith("presence-"):
+            return
+        now = self._leases.clock()
+        if total <= LARGE or now - self._counted.get(subject, -PAUSE) >= PAUSE:
+            if total > LARGE:
+                self._counted[subject] = now
+            counted = Fact(kind="subscription_count", app=app, channel=channel, count=total)
+            self._decided(counted)
 
     def _note(self, subject: Subject, before: int, after: int) -> None:
         if subject.kind != "channel" or subject.name.startswith("#"):

@@ -7,16 +7,20 @@
 --   renewed   ZSET  gateway -> when it renewed its lease
 --   held      SET   the subjects that the gateway has some of, as `tally.redis` writes them
 --   channels  ZSET  the app's channels with subscriptions, with score 0; given for channels alone,
---                   as are facts and heads (`lifecycle/facts.lua`, which stands before this)
+--                   as are facts and heads (`lifecycle/facts.lua`, which stands before this), and
+--   counted         is there for as long as the number of a large channel is not recorded again
 --
 -- The scripts of `leases.redis` keep cleared, leases and renewed.  Instants are milliseconds by the
 -- clock of the server.
 
 local NUMBERS, CLEARED, LEASES, RENEWED = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local HELD, CHANNELS, FACTS, HEADS = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local HELD, CHANNELS, FACTS, HEADS, COUNTED = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local GATEWAY, SUBJECT, NAME, FEED = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local APP, WANTED = ARGV[5], ARGV[6]
 local FIRST = 7 -- Of the arguments that each script has for itself.
+-- Pusher, "Subscription counting": a small channel's number is told at each change, a large one's
+-- now and then.  As `channels.subscription_counts` of the gateway has them.
+local LARGE, PAUSE = 100, 5000
 
 -- The gateways that are counted and what they have, as two lists.
 local function counted()
@@ -58,6 +62,13 @@ end
 
 local function announce(sum)
   redis.call('PUBLISH', FEED, string.format('c1 %.0f\n', sum))
+  if not string.find(WANTED, 'c', 1, true) or string.sub(NAME, 1, 9) == 'presence-' then
+    return
+  end
+  if sum <= LARGE or redis.call('SET', COUNTED, '', 'PX', PAUSE, 'NX') then
+    record(FACTS, HEADS, APP,
+      { 'kind', 'subscription_count', 'channel', NAME, 'count', string.format('%.0f', sum) })
+  end
 end
 
 -- Record that a channel was occupied or vacated, if it was and somebody wants to know.

@@ -13,6 +13,11 @@ from typing import Literal, NamedTuple, Protocol
 
 from libs.common.errors import Unavailable
 
+# Pusher, "Subscription counting": a small channel's number is told at each change, a large one's
+# now and then.
+LARGE = 100  # Subscriptions above which a channel counts as large.
+PAUSE = 5.0  # Seconds between two numbers of a large channel.
+
 Kind = Literal["channel", "app", "user", "tenant", "address"]
 
 
@@ -74,7 +79,8 @@ class Tally(Protocol):
     Counts per gateway, shared by every process.
 
     That a channel was occupied, by its first subscription, or vacated, with its last, is recorded
-    in the lifecycle streams if somebody wants it (`lifecycle.port.Wanted`).
+    in the lifecycle streams if somebody wants it (`lifecycle.port.Wanted`).  So is each number that
+    is announced, but for presence channels; that of a large one once in `PAUSE` seconds.
 
     A gateway reports how many it has, not by how many that changed, so that reporting twice is the
     same as once.  A count with a limit is raised as far as the limit allows, in one atomic step,

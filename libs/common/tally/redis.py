@@ -115,6 +115,7 @@ class RedisTally:
         if subject.kind == "channel":
             shared.append(f"tally.channels:{app}")
             streams = names(self._keys, Stream(app, partition))
+            streams.append(self._keys.of("tally.counted", place))
             wanted = letters(self._wanted, app)
         keys = [
             _numbers(self._keys, subject),

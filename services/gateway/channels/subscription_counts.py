@@ -7,9 +7,7 @@ number.
 """
 
 from libs.common.channels import Channel
-
-LARGE = 100  # Subscriptions above which a channel counts as large.
-PAUSE = 5.0  # Seconds between two counts of a large channel.
+from libs.common.tally.port import LARGE, PAUSE
 
 
 class SubscriptionCounts:

@@ -144,12 +144,30 @@ class TestDecided:
         await site.leases.release("g2")
         await sweep_away(site.leases, 1)
 
-        assert told(await unread(site.lifecycle)) == [
+        records = await unread(site.lifecycle)
+        assert told([each for each in records if each.fact.kind != "subscription_count"]) == [
             ("channel_occupied", "room", ""),
             ("channel_vacated", "room", ""),
             ("channel_occupied", "room", ""),
             ("channel_vacated", "room", ""),
         ]
+
+    async def test_counts(self, site: Deployment) -> None:
+        """Numbers that subscribers are told are recorded too; those of a large channel now and then."""
+
+        async def report(gateway: str, number: int) -> None:
+            count = Count(Subject("channel", "1", "room"), number, announced=True)
+            await site.tally.report(gateway, [count])
+
+        for gateway, number in (("g1", 1), ("g2", 2), ("g1", 1), ("g1", 101), ("g2", 7), ("g1", 0)):
+            await report(gateway, number)
+
+        counts = [
+            record.fact.count
+            for record in await unread(site.lifecycle)
+            if record.fact.kind == "subscription_count"
+        ]
+        assert counts == [1, 3, 103, 7]
 
     async def test_recorded(self, site: Deployment) -> None:
         """What no script decides is recorded as it is told."""

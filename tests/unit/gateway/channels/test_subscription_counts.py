@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.common.channels import Channel
-from services.gateway.channels.subscription_counts import LARGE, PAUSE, SubscriptionCounts
+from libs.common.tally.port import LARGE, PAUSE
+from services.gateway.channels.subscription_counts import SubscriptionCounts
 
 A, B = Channel("1", "a"), Channel("1", "b")
 
