@@ -67,7 +67,7 @@ class PostgresConnection:
     def __init__(self, url: Url, backend: str, settings: PostgresSettings) -> None:
         check(url)
         self.backend = backend
-        self.outage = Outage(backend)
+        self.outage = Outage(backend, server=str(url))
         self._settings = settings
         self._url = url
         self._pool: Any = None

@@ -32,7 +32,7 @@ from libs.common.outage import Outage
 from libs.common.redis.address import Layout, parse
 from libs.common.redis.commands import Words
 from libs.common.redis.node import TROUBLE, Node, check_authority, reason
-from libs.common.redis.refusals import UNTOUCHED
+from libs.common.redis.refusals import UNTOUCHED, WITHIN_SCRIPT
 from libs.common.redis.scripts import PROBE, PROBE_WITHOUT_MEMORY, Call
 from libs.common.redis.topology import Cluster, OneServer, Servers
 
@@ -47,7 +47,14 @@ _UNWILLING = (
     ReadOnlyError,
     TryAgainError,
 )
-_UNWILLING_CODES = ("BUSY ", "MISCONF ", "NOREPLICAS ", "UNBLOCKED ", "unknown command")
+_UNWILLING_CODES = (
+    "BUSY ",
+    "MISCONF ",
+    "NOREPLICAS ",
+    "UNBLOCKED ",
+    "unknown command",
+    WITHIN_SCRIPT,
+)
 
 
 def raise_first(replies: Iterable[Any], *, backend: str = "") -> None:
@@ -99,7 +106,7 @@ class RedisConnection:
         check_authority(address)
         self._backend = backend
         servers = Cluster if address.layout is Layout.CLUSTER else OneServer
-        self.outage = Outage(backend)
+        self.outage = Outage(backend, server=str(url))
         self._servers: Servers = servers(address, self.outage)
 
     async def __aenter__(self) -> Self:

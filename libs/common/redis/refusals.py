@@ -22,6 +22,8 @@ from libs.common.redis.commands import Word, Words, name_of
 
 # Said the server, and did nothing: a call is repeated, or sent elsewhere.
 UNTOUCHED = (NoScriptError, MovedError, AskError)
+# Begins what Redis answers where the user may run scripts and not a command, or a key, in one.
+WITHIN_SCRIPT = "The user executing the script can't"
 _PASSING = (*UNTOUCHED, TryAgainError)
 
 
@@ -61,7 +63,7 @@ class Refusals:
     def _refused(self, command: Words, error: ResponseError) -> None:
         if isinstance(error, _PASSING) or is_missing(error):
             return
-        kind = self._forbidden if isinstance(error, NoPermissionError) else self._general
+        kind = self._forbidden if is_forbidden(error) else self._general
         kind[name_of(command)] = said(error)
 
     def _done(self, command: Words) -> None:
@@ -81,6 +83,11 @@ def said(error: Exception) -> str:
     code = getattr(error, "status_code", None)
     text = str(error)
     return f"{code} {text}" if code and not text.startswith(code) else text
+
+
+def is_forbidden(error: Exception) -> bool:
+    """Whether an error says that the user lacks a permission, also for what a script does."""
+    return isinstance(error, NoPermissionError) or str(error).startswith(WITHIN_SCRIPT)
 
 
 def is_missing(reply: Any) -> bool:

@@ -69,7 +69,7 @@ class OneServer:
             pool, host = pool_of_master(address, self._sentinels), address.service
         else:
             pool = pool_of(address, host, port)
-        self._node = Node(pool, host, outage, name=host)
+        self._node = Node(pool, host, outage, name="server")
 
     async def locate(self) -> None:
         """See `Servers.locate`."""

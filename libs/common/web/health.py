@@ -59,12 +59,13 @@ class Health:
     """
     The health of one process.
 
-    Lives while `run` runs.  What several services use with the same check is asked once a round.
+    Lives while `run` runs.  What several services use with the same check is asked once, and who
+    asks while an answer is awaited waits for that one.
 
     Args:
         services: The services of the process.
         interval: Seconds between two rounds when nobody asks.
-        patience: Seconds that who asks waits for a round.
+        patience: Seconds that who asks waits for answers.
     """
 
     def __init__(
@@ -75,39 +76,39 @@ class Health:
         patience: float = PATIENCE,
     ) -> None:
         self._uses = {service.name: tuple(service.dependencies()) for service in services}
+        self._checks = {each.check for uses in self._uses.values() for each in uses}
+        self._missing = {each for uses in self._uses.values() for each in uses if each.is_needed}
         self._interval = interval
         self._patience = patience
-        self._missing = {
-            (name, each.name)
-            for name, uses in self._uses.items()
-            for each in uses
-            if each.is_needed
-        }
-        self._states: dict[Check, str] = {}
-        self._told: dict[Check, int] = {}  # In which round a state was told.
-        self._begun = 0  # Rounds.
-        self._ended = asyncio.Condition()
-        self._wanted = asyncio.Event()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._has_begun = asyncio.Event()
+        self._asking: dict[Check, asyncio.Task[str]] = {}
 
     @property
     def missing(self) -> tuple[str, ...]:
         """What was not reached yet, and is needed for being ready: names of dependencies."""
-        return tuple(sorted({dependency for _, dependency in self._missing}))
+        return tuple(sorted({each.name for each in self._missing}))
 
     async def run(self) -> None:
         """Check all again and again, until cancelled."""
-        await self._round()
-        if self._missing:
-            await self._become_ready()
-        while True:
-            await self._pause(self._interval)
-            await self._round()
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                self._has_begun.set()
+                await self._ask_all(DEADLINE)
+                if self._missing:
+                    await self._become_ready()
+                while True:
+                    await asyncio.sleep(self._interval)
+                    await self._ask_all(DEADLINE)
+        finally:
+            self._tasks = None
 
     async def _become_ready(self) -> None:
         began, backoff = _now(), Backoff(SOONEST, LATEST)
         while self._missing:
-            await self._pause(backoff.delay())
-            await self._round()
+            delay = backoff.delay()
+            await asyncio.sleep(delay)
+            await self._ask_all(delay)
         log.info("process.ready", seconds=round(_now() - began, 3))
 
     async def states(self) -> dict[str, dict[str, str]]:
@@ -117,52 +118,43 @@ class Health:
         Returns:
             For each service, for each dependency: ``ok``, or ``away: `` and why.
         """
-        target = self._begun + 1
-        self._wanted.set()
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._patience), self._ended:
-                await self._ended.wait_for(lambda: self._has_told(target))
+            async with asyncio.timeout(self._patience):
+                await self._has_begun.wait()
+        states = await self._ask_all(self._patience)
         return {
-            name: {each.name: self._state(each.check, target) for each in uses}
+            name: {each.name: states[each.check] for each in uses}
             for name, uses in self._uses.items()
         }
 
-    def _has_told(self, target: int) -> bool:
-        return all(
-            self._told.get(each.check, 0) >= target for uses in self._uses.values() for each in uses
-        )
+    async def _ask_all(self, patience: float) -> dict[Check, str]:
+        """Ask all together, and wait for a while: one that hangs hides no other's answer."""
+        asked = {check: self._ask(check) for check in self._checks}
+        tasks = [task for task in asked.values() if task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=patience)
+        return {check: _answer(task, patience) for check, task in asked.items()}
 
-    def _state(self, check: Check, target: int) -> str:
-        if self._told.get(check, 0) >= target:
-            return self._states[check]
-        known = self._states.get(check, OK)
-        # What was said before the answer failed to come is a better reason, if it is one.
-        return known if known != OK else f"away: no answer within {self._patience:g} s"
+    def _ask(self, check: Check) -> asyncio.Task[str] | None:
+        """Ask, or wait for the answer that is awaited; None: the process ends."""
+        if self._tasks is None:
+            return None
+        asking = self._asking.get(check)
+        if asking is None or asking.done():
+            asking = self._asking[check] = self._tasks.create_task(self._asked(check))
+        return asking
 
-    async def _pause(self, seconds: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._wanted.wait()
+    async def _asked(self, check: Check) -> str:
+        state = await state_of(check)
+        if state == OK:
+            self._missing = {each for each in self._missing if each.check != check}
+        return state
 
-    async def _round(self) -> None:
-        self._wanted.clear()
-        self._begun += 1
-        checks = dict.fromkeys(each.check for uses in self._uses.values() for each in uses)
-        async with asyncio.TaskGroup() as tasks:
-            for check in checks:
-                tasks.create_task(self._ask(check))
-        async with self._ended:
-            self._ended.notify_all()
-        self._missing -= {
-            (name, each.name)
-            for name, uses in self._uses.items()
-            for each in uses
-            if self._states[each.check] == OK
-        }
 
-    async def _ask(self, check: Check) -> None:
-        self._states[check] = await state_of(check)
-        self._told[check] = self._begun
+def _answer(asking: asyncio.Task[str] | None, patience: float) -> str:
+    if asking is None or asking.cancelled():
+        return "away: the process ends"
+    return asking.result() if asking.done() else f"away: no answer within {patience:g} s"
 
 
 async def state_of(check: Check) -> str:

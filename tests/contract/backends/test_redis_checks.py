@@ -1,5 +1,6 @@
 """Each port on Redis says that it cannot be used, and why, in the words of the server."""
 
+import re
 import shlex
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -22,6 +23,7 @@ from libs.common.rates.port import Act
 from libs.common.roster.port import JoinRequest, Members, Seat
 from libs.common.web.health import Check, state_of
 from tests.support.deadline import DEADLINE
+from tests.support.deployments.program import ROOT
 from tests.support.ports.buses import event
 from tests.support.ports.rosters import LONG
 from tests.support.servers import Server, redis_server
@@ -85,6 +87,11 @@ BREAKS: dict[str, tuple[Change, Change, str]] = {
         _commands("ACL SETUSER default -set -evalsha"),
         _commands("ACL SETUSER default +@all"),
         "NOPERM ",
+    ),
+    "not allowed within scripts": (
+        _commands("ACL SETUSER default -xadd -hset -zadd -set"),
+        _commands("ACL SETUSER default +@all"),
+        "The user executing the script can't run this command",
     ),
     "cannot save": (
         _fail_to_save,
@@ -202,3 +209,30 @@ async def test_wrong_password(prefix: str) -> None:
 
     assert all("WRONGPASS" in said for said in told)
     assert "wrong@" not in str(logs) + str(told)
+
+
+async def test_least_rights(prefix: str) -> None:
+    """What docs/operations.md gives a user of Redis is all that is needed."""
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    (rules,) = re.findall(r"^ACL SETUSER fanfare (.+)$", text, re.MULTILINE)
+    async with redis_server() as server, connect(server.url) as operator:
+        words = rules.replace("fanfare:", f"{prefix}:").replace(">SECRET", ">pass").split()
+        await operator.execute_command("ACL", "SETUSER", "fanfare", *words)
+        url = server.url.replace("://", "://fanfare:pass@")
+        with capture_logs() as logs:
+            async with on(url, prefix) as backends:
+                await backends.leases.renew("g1", ttl=LONG)
+                async with backends.bus.listen() as listener:
+                    await listener.follow([CHANNEL])
+                    used = await uses(backends)
+                    async with backends.control.listen() as commands:
+                        await commands.receive(0.1)
+                    await backends.leases.sweep(grace=0.0)
+                    told = await states(backends)
+                    living = await backends.lifecycle.attend("p1", ttl=LONG)
+                    fences = await backends.lifecycle.take("p1", [0], ttl=LONG)
+
+    assert all(used.values())
+    assert set(told.values()) == {"ok"}
+    assert (list(living), list(fences)) == (["p1"], [0])
+    assert logs == []

@@ -80,7 +80,7 @@ class KafkaClients:
 
     def __init__(self, url: Url, settings: KafkaSettings) -> None:
         self.settings = settings
-        self.outage = Outage("events")
+        self.outage = Outage("events", server=str(url))
         tls = _tls(settings) if settings.tls else None
         self._common = _connection(settings, servers(url.reveal()), tls)
         if settings.sasl_mechanism == "PLAIN" and tls is None:

@@ -69,6 +69,16 @@ class TestRefusals:
         """The same command, or what an operator's question writes, shows that all may go on."""
         assert not noted((PUBLISH, FULL), (REPORT, FULL), (command, b"OK"))
 
+    @pytest.mark.parametrize(
+        "text", ["run this command or subcommand", "access at least one of the keys mentioned"]
+    )
+    def test_permission_within_a_script(self, text: str) -> None:
+        """So is one that a script lacks, which Redis words otherwise."""
+        error = ResponseError(f"The user executing the script can't {text}", status_code="ERR")
+
+        assert noted((PUBLISH, error), (PROBE, b"OK"), (REPORT, 1))
+        assert not noted((PUBLISH, error), (PUBLISH, 1))
+
     def test_permission(self) -> None:
         """A permission is one command's, so the question says nothing of it."""
         assert noted((PUBLISH, FORBIDDEN), (PROBE, b"OK"))

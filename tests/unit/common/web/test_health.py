@@ -108,17 +108,33 @@ class TestStates:
         assert bus.asked == before + 1
 
     async def test_silent(self) -> None:
-        """One that does not answer keeps nobody waiting, and hides nothing of the others."""
-        silent, away = Backend(), Backend("gone")
+        """One that does not answer keeps nobody waiting, and hides nothing of the others, at any time."""
+        silent, away, there = Backend(), Backend("gone"), Backend()
         silent.answering.clear()
-        uses = Dependency("bus", silent.check), Dependency("roster", away.check)
+        uses = (
+            Dependency("bus", silent.check),
+            Dependency("roster", away.check),
+            Dependency("apps", there.check),
+        )
         async with living(Serving("gateway", *uses), patience=0.05) as health:
-            first = await health.states()
-            second = await health.states()
+            told = [await health.states() for _ in range(5)]
+            silent.answering.set()
+            after = await health.states()
 
-        assert first["gateway"]["bus"] == "away: no answer within 0.05 s"
-        assert first["gateway"] == second["gateway"]
-        assert second["gateway"]["roster"] == "away: gone"
+        for states in told:
+            assert states["gateway"] == {
+                "bus": "away: no answer within 0.05 s",
+                "roster": "away: gone",
+                "apps": "ok",
+            }
+        assert after["gateway"]["bus"] == "ok"
+
+    async def test_ends(self) -> None:
+        """Who asks a process that ends gets an answer."""
+        async with living(Serving("gateway", Dependency("bus", Backend().check))) as health:
+            await health.states()
+
+        assert await health.states() == {"gateway": {"bus": "away: the process ends"}}
 
     async def test_state_of(self) -> None:
         backend = Backend("gone")
