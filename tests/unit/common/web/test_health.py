@@ -164,6 +164,9 @@ class TestReady:
                 missing = health.missing
                 bus.reason = ""
                 await became_ready(health)
+                async with asyncio.timeout(DEADLINE):
+                    while not logs:
+                        await asyncio.sleep(0)
 
         assert missing == ("bus",)
         assert [line["event"] for line in logs] == ["process.ready"]
