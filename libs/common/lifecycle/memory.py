@@ -1,5 +1,6 @@
 """The streams of a single process: the reference implementation of `lifecycle.port.Lifecycle`."""
 
+import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -8,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from libs.common.lifecycle.facts import Fact, Recorded, Stream
 from libs.common.lifecycle.port import MOST_KEPT, Fenced, Page, Wanted, nobody
 
-EPOCH = "memory"
 PARTITION = 0
 
 
@@ -42,6 +42,7 @@ class MemoryLifecycle:
     def __init__(self, wanted: Wanted = nobody, *, clock: Callable[[], float] = time.time) -> None:
         self._wanted = wanted
         self._clock = clock
+        self._epoch = secrets.token_hex(8)  # Another process counts from the beginning.
         self._streams: dict[Stream, _Kept] = {}
         self._living: dict[str, float] = {}
         self._owner = ""
@@ -66,7 +67,7 @@ class MemoryLifecycle:
         kept = self._streams.setdefault(stream, _Kept())
         kept.number += 1
         dated = replace(fact, at=self._clock())
-        kept.records.append(Recorded(stream, kept.number, EPOCH, dated))
+        kept.records.append(Recorded(stream, kept.number, self._epoch, dated))
 
     async def attend(self, owner: str, *, ttl: float) -> Collection[str]:
         """See `Lifecycle.attend`."""

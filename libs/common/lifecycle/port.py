@@ -59,7 +59,7 @@ class Lifecycle(Protocol):
     Streams of facts.
 
     A stream keeps the newest `MOST_KEPT` facts.  Partitions are owned: whoever reads takes them
-    first, for a while, and what it notes after another has taken one over is refused.
+    first, for a while, and what it notes after it gave one up, or another took it over, is refused.
     """
 
     async def check(self) -> None:

@@ -12,6 +12,8 @@ if owner and owner ~= ARGV[1] and tonumber(expires) > now then
   return 0
 end
 if owner ~= ARGV[1] then
+  -- Begins at the present instant in microseconds: above any that was given before data were lost.
+  redis.call('HSETNX', KEYS[1], 'fence', string.format('%.0f', time[1] * 1000000 + time[2]))
   redis.call('HINCRBY', KEYS[1], 'fence', 1)
 end
 local expiry = string.format('%.0f', now + tonumber(ARGV[2]))

@@ -282,6 +282,18 @@ class TestOwning:
 
         assert all(taken[partition] > held[partition] for partition in held)
 
+    async def test_given_up(self, site: Deployment) -> None:
+        """Who gave a partition up can note nothing any more, also while nobody has it."""
+        await site.lifecycle.record([client_event("a", 0)])
+        (record,) = await unread(site.lifecycle)
+        held = (await fences(site.lifecycle))[record.stream.partition]
+        await site.lifecycle.release("p1", range(site.lifecycle.partitions))
+
+        with pytest.raises(Fenced):
+            await site.lifecycle.advance(record, SINK, fence=held)
+
+        assert await unread(site.lifecycle) == [record]
+
     async def test_fenced(self, site: Deployment) -> None:
         """Who was taken over can note nothing any more."""
         await site.lifecycle.record([client_event("a", 0)])
