@@ -1,4 +1,4 @@
-"""Leases and a roster whose clock a test moves, and whose data it can lose, on memory and on a Redis."""
+"""Leases, a roster and streams whose clock a test moves, and whose data it can lose, on memory and on a Redis."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,11 +13,14 @@ from libs.common.channels import Channel
 from libs.common.config.address import Url
 from libs.common.leases.memory import MemoryLeases
 from libs.common.leases.port import Leases
+from libs.common.lifecycle.memory import MemoryLifecycle
+from libs.common.lifecycle.port import Lifecycle
+from libs.common.lifecycle.redis import RedisLifecycle
 from libs.common.redis.connection import RedisConnection
 from libs.common.redis.keys import Keys
 from libs.common.roster.memory import MemoryRoster
 from libs.common.roster.port import Roster
-from tests.support.ports.rosters import MEMORY, Ear, RedisProcess
+from tests.support.ports.rosters import MEMORY, Ear, RedisProcess, everything
 from tests.support.servers.redis.server import visit
 
 PARTITIONS = 2
@@ -31,6 +34,7 @@ for _, key in ipairs(KEYS) do
   end
 end
 """
+_AGE_OWNER = "if redis.call('HEXISTS', KEYS[1], 'until') == 1 then redis.call('HINCRBY', KEYS[1], 'until', -ARGV[1]) end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,7 @@ class Process:
 
     leases: Leases
     roster: Roster
+    lifecycle: Lifecycle
 
 
 class World(Protocol):
@@ -81,7 +86,9 @@ class MemoryWorld:
 
     def _found(self) -> None:
         leases = MemoryLeases(lambda: self.now)
-        process = Process(leases, MemoryRoster(self.bus.announce, leases))
+        lifecycle = MemoryLifecycle(everything, clock=lambda: self.now)
+        roster = MemoryRoster(self.bus.announce, leases, decided=lifecycle.decided)
+        process = Process(leases, roster, lifecycle)
         self.processes = (process, process)
 
     def partition(self, _: Channel) -> int:
@@ -122,7 +129,11 @@ class RedisWorld:
             for index in range(self.partitions)
             for kind in _INSTANTS
         ]
-        await self.client.eval(_AGE, len(names), *names, str(seconds * 1000))
+        milliseconds = str(round(seconds * 1000))
+        await self.client.eval(_AGE, len(names), *names, milliseconds)
+        for index in range(self.partitions):
+            owner = self.keys.partition("lifecycle.owner", index)
+            await self.client.eval(_AGE_OWNER, 1, owner, milliseconds)
 
     async def lose(self, partition: int) -> None:
         """See `World.lose`."""
@@ -151,5 +162,7 @@ async def world(url: str, prefix: str, channels: Sequence[Channel]) -> AsyncIter
         await listener.follow(channels)
         made = [RedisProcess.on(connection, keys) for connection in opened[:2]]
         client = await stack.enter_async_context(visit(url))
-        processes = [Process(one.leases, one.roster) for one in made]
+        processes = [
+            Process(one.leases, one.roster, RedisLifecycle(one.connection, keys)) for one in made
+        ]
         yield RedisWorld(processes, Ear(bus, listener, channels), keys, client)

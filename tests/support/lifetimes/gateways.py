@@ -10,7 +10,9 @@ from libs.common.channels import Channel
 from libs.common.leases.port import LeaseLost
 from libs.common.roster.port import JoinAnswer, JoinRequest, Members, Seat
 from services.gateway.channels.mirror import Diff, Gap, Mirror
-from tests.support.ports.worlds import Process, World
+from tests.support.lifetimes.worlds import Process, World
+
+Newcomer = tuple[Channel, str, str, int]  # Where to, who, with what info, how many there may be.
 
 
 def _name() -> str:
@@ -81,6 +83,13 @@ class Gateway:
             self.mirrors.pop(channel, None)
             self.shown.pop(channel, None)
             self.behind.discard(channel)
+
+    def asked(self, guests: Sequence[Newcomer], sockets: Sequence[str]) -> list[JoinRequest]:
+        """Say how newcomers are seated, each with a connection of its own."""
+        return [
+            JoinRequest(Seat(channel, socket_id, self.name), user_id, info, limit)
+            for (channel, user_id, info, limit), socket_id in zip(guests, sockets, strict=True)
+        ]
 
     def requests(self) -> list[JoinRequest]:
         """Say how all connections are seated again, under the present name and without a limit."""

@@ -1,18 +1,21 @@
 """
 Who should be where: what leases and rosters promise, in plain dicts and sets, for models to agree with.
 
-Pure.  One `Truth` is one partition: leases, and the seats that they keep.  Instants are seconds; a test moves `now`.
+Pure.  One `Truth` is one partition: leases, the seats that they keep, and what is recorded of it.  Instants are
+seconds; a test moves `now`.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from libs.common.channels import Channel
+from libs.common.channels import Channel, online_user
 from libs.common.leases.port import CLEARED_FOR, LeaseLost
+from libs.common.lifecycle.facts import Kind
 from libs.common.roster.port import JoinRequest, Seat, TooManyMembers
 
 Change = tuple[Channel, str, str | None]  # Who came, with info, or went, without.
+Told = tuple[Kind, str, str]  # What became so, of which channel, of which user.
 
 
 @dataclass(slots=True)
@@ -41,12 +44,14 @@ class Truth:
         seats: By channel and socket id.
         infos: Of each channel, user id to the info that the first connection gave.
         changes: What is to be announced, in order.
+        facts: What is to be recorded, in order.
     """
 
     now: float = 0.0
     seats: dict[tuple[Channel, str], Sitting] = field(default_factory=dict)
     infos: dict[Channel, dict[str, str]] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
+    facts: list[Told] = field(default_factory=list)
     _leases: dict[str, float] = field(default_factory=dict)
     _lapsed: dict[str, float] = field(default_factory=dict)
     _cleared: dict[str, float] = field(default_factory=dict)
@@ -54,6 +59,16 @@ class Truth:
     def members(self, channel: Channel) -> dict[str, str]:
         """Tell who is in a channel, with what info."""
         return self.infos.get(channel, {})
+
+    def connections(self, channel: Channel) -> int:
+        """Tell how many seats of a channel are taken."""
+        return sum(each == channel for each, _ in self.seats)
+
+    def online(self) -> list[str]:
+        """Tell which users have a device in their own channel."""
+        return [
+            online_user(each) for each, infos in self.infos.items() if infos and online_user(each)
+        ]
 
     def renew(self, gateway: str, *, ttl: float) -> bool | None:
         """Take a lease; tell whether there was one, or None where the gateway was cleared."""
@@ -84,7 +99,7 @@ class Truth:
         self.seats[place] = Sitting(seat.gateway, user_id)
         if user_id not in members:
             self.infos.setdefault(seat.channel, {})[user_id] = request.info
-            self.changes.append((seat.channel, user_id, request.info))
+            self._came(seat.channel, user_id, request.info)
         return None
 
     def leave(self, seats: Sequence[Seat], *, grace: float) -> None:
@@ -130,4 +145,20 @@ class Truth:
             where != channel or one.user_id != user_id for (where, _), one in self.seats.items()
         ):
             del self.infos[channel][user_id]
-            self.changes.append((channel, user_id, None))
+            self._went(channel, user_id)
+
+    def _came(self, channel: Channel, user_id: str, info: str) -> None:
+        self.changes.append((channel, user_id, info))
+        owner = online_user(channel)
+        if not owner:
+            self.facts.append(("member_added", channel.name, user_id))
+        elif len(self.infos[channel]) == 1:
+            self.facts.append(("user_online", "", owner))
+
+    def _went(self, channel: Channel, user_id: str) -> None:
+        self.changes.append((channel, user_id, None))
+        owner = online_user(channel)
+        if not owner:
+            self.facts.append(("member_removed", channel.name, user_id))
+        elif not self.infos[channel]:
+            self.facts.append(("user_offline", "", owner))
