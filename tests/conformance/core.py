@@ -268,7 +268,7 @@ class Core:
                 return
             room.tell(frames.member_added(channel.name, ask.member.user_id, ask.member.info))
         room.subscribers.setdefault(client, ask.member)
-        shown = room.infos() if channel.is_presence else None
+        shown = frames.joined(channel.name, room.infos()) if channel.is_presence else None
         greeting = self._greeting(channel, room)
         self._perform(client, session, session.admitted(ask.channel, shown, greeting))
         self._count(channel, room)

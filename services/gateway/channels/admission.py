@@ -32,6 +32,7 @@ from libs.common.leases.port import LeaseLost
 from libs.common.roster.port import JoinRequest, Members, Roster, Seat, TooManyMembers
 from services.gateway.channels.feed import Feed
 from services.gateway.channels.hub import Hub, announcements
+from services.gateway.channels.mirror import UNCHANGED
 from services.gateway.channels.occupancy import Occupancy
 from services.gateway.channels.retry_queue import RetryQueue
 from services.gateway.connections.connection import Connection
@@ -265,10 +266,13 @@ class Admission:
         left: list[Join] = []
         name = self._lease.name
         known = {join.channel: self._hub.version(join.channel) for join in joins}
+        taken: dict[Channel, Members] = {}  # Many answers share a reading, which is taken once.
         answers = await self._roster.join([self._request(join) for join in joins])
         for join, answer in zip(joins, answers, strict=True):
             if isinstance(answer, Members) and self._is_settled(join.channel, name):
-                await self._introduce(join, answer, known=known[join.channel])
+                news = None if taken.get(join.channel) is answer else answer
+                taken[join.channel] = answer
+                await self._introduce(join, news, known=known[join.channel])
             elif isinstance(answer, TooManyMembers):
                 refusal = Refusal("LimitReached", str(answer), answer.code)
                 join.connection.perform(join.connection.session.refused(join.channel.name, refusal))
@@ -288,13 +292,14 @@ class Admission:
         limit = 0 if join.again else join.connection.session.app.limits.members
         return JoinRequest(seat, join.member.user_id, join.member.info, limit)
 
-    async def _introduce(self, join: Join, members: Members, *, known: int) -> None:
+    async def _introduce(self, join: Join, members: Members | None, *, known: int) -> None:
         """
         Bring the mirror up to date, show it to the newcomer, and the difference to the others.
 
+        Without members the mirror is up to date already.
         The newcomer is admitted before anything is awaited, so that it misses no later difference.
         """
-        diff = self._hub.snapshot(join.channel, members, known=known)
+        diff = self._hub.snapshot(join.channel, members, known=known) if members else UNCHANGED
         shown: tuple[str, ...] = ()
         if not join.again:
             self._admit(join)
@@ -307,7 +312,7 @@ class Admission:
         connection, channel = question.connection, question.channel
         self._hub.subscribe(channel, connection)
         self._occupancy.came(channel, connection.socket)
-        infos = self._hub.members(channel) if isinstance(question, Join) else None
+        view = self._hub.view(channel) if isinstance(question, Join) else None
         greeting = self._hub.greeting(channel, now=time.time())
         if self._log.is_enabled_for(DEBUG):
             self._log.debug(
@@ -316,7 +321,7 @@ class Admission:
                 socket_id=connection.socket_id,
                 channel=channel.name,
             )
-        connection.perform(connection.session.admitted(channel.name, infos, greeting))
+        connection.perform(connection.session.admitted(channel.name, view, greeting))
 
 
 def _batches(seatings: Iterable[Seating]) -> Iterator[list[Seating]]:

@@ -68,6 +68,7 @@ class Room(Generic[S]):
         mirror: Its members, if it is a presence channel that was joined.
         early: Transitions that came before the first snapshot, in order; the newest `MAX_EARLY`.
         last: What newcomers to a cache channel are sent; None where that is not known.
+        view: The frame that shows its members to newcomers; None until it is needed again.
         active: Whether an entry was delivered since the last position check.
         empty_at: Since when it has no subscriber, monotonic seconds.
     """
@@ -78,6 +79,7 @@ class Room(Generic[S]):
     mirror: Mirror | None = None
     early: deque[Transition] = field(default_factory=lambda: deque(maxlen=MAX_EARLY))
     last: Last | None = None
+    view: bytes | None = None
     active: bool = False
     empty_at: float = 0.0
 
@@ -237,9 +239,12 @@ class Hub(Generic[S]):
             room.early.append(transition)
             return UNCHANGED
         try:
-            return room.mirror.apply(transition)
+            diff = room.mirror.apply(transition)
         except Gap:
             return None
+        if diff is not UNCHANGED:
+            room.view = None
+        return diff
 
     def version(self, channel: Channel) -> int:
         """Return the version of a presence channel's members; 0 if they are not known yet."""
@@ -259,6 +264,7 @@ class Hub(Generic[S]):
             What changed; nothing the first time.
         """
         room = self._rooms[channel]
+        room.view = None
         if room.mirror is not None:
             return room.mirror.reconcile(members, known=known)
         room.mirror = Mirror(members)
@@ -272,6 +278,18 @@ class Hub(Generic[S]):
         """Return the members of a presence channel, as its mirror has them."""
         mirror = self._rooms[channel].mirror
         return mirror.infos if mirror else {}
+
+    def view(self, channel: Channel) -> bytes:
+        """
+        Return the frame that shows a newcomer the members of a presence channel.
+
+        It is composed once for all who come between two changes: in a large channel that takes
+        longer than all the rest of their coming.
+        """
+        room = self._rooms[channel]
+        if room.view is None:
+            room.view = frames.joined(channel.name, self.members(channel))
+        return room.view
 
     def fanout(self, channel: Channel, broadcasts: Iterable[Broadcast]) -> Fanout[S] | None:
         """Name who gets these broadcasts now; None if nobody does."""

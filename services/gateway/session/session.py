@@ -7,7 +7,7 @@ which left while we were asking is a plain test.  What becomes of a channel is i
 here is what concerns the connection.  Source: docs/protocol.md.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from math import inf
 
@@ -254,7 +254,7 @@ class Session:
         return self._subscriptions.members()
 
     def admitted(
-        self, channel: str, infos: Mapping[str, str] | None, greeting: Sequence[bytes] = ()
+        self, channel: str, view: bytes | None, greeting: Sequence[bytes] = ()
     ) -> list[Effect]:
         """
         Take the answer to an `Ask` that the client may join, and has joined.
@@ -264,12 +264,12 @@ class Session:
 
         Args:
             channel: The channel's name.
-            infos: The members of a presence channel: user id to ``user_info`` as JSON text.
+            view: The frame that shows the members of a presence channel; None for other channels.
             greeting: Frames that a newcomer is sent after the confirmation.
         """
         # Of its sign-in the client hears first: until then pusher-js drops the channel's events.
         signed_in = self._own.told() if channel == self._own.name else []
-        return [*signed_in, *self._subscriptions.admitted(channel, infos, greeting)]
+        return [*signed_in, *self._subscriptions.admitted(channel, view, greeting)]
 
     def refused(self, channel: str, refusal: Refusal) -> list[Effect]:
         """Take the answer to an `Ask` that the client may not join; it has not been subscribed."""

@@ -273,7 +273,7 @@ class Subscriptions:
         return [
             Ask(channel, self.member(channel))
             if action is Action.ASK
-            else _confirmed(channel, None)
+            else Send(frames.succeeded(channel))
             for action in actions
         ]
 
@@ -307,15 +307,13 @@ class Subscriptions:
         self._pending.put(Subscribe(data.channel, data.auth), until=inf, is_good=True)
         return [Watch()]
 
-    def admitted(
-        self, channel: str, infos: Mapping[str, str] | None, greeting: Sequence[bytes]
-    ) -> list[Effect]:
+    def admitted(self, channel: str, view: bytes | None, greeting: Sequence[bytes]) -> list[Effect]:
         """Take the answer that the client may join, and has joined; see `Session.admitted`."""
         effects: list[Effect] = []
         for action in self._happened(channel, Event.ADMITTED):
             match action:
                 case Action.CONFIRM:
-                    effects.append(_confirmed(channel, infos))
+                    effects.append(Send(view or frames.succeeded(channel)))
                 case Action.GREET:
                     effects += map(Send, greeting)
                 case Action.LEAVE:
@@ -361,7 +359,3 @@ class Subscriptions:
         self._members.pop(channel, None)
         self._pending.drop(channel)
         self._principal.drop(channel)
-
-
-def _confirmed(channel: str, infos: Mapping[str, str] | None) -> Send:
-    return Send(frames.succeeded(channel) if infos is None else frames.joined(channel, infos))

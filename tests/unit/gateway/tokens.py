@@ -6,6 +6,7 @@ from typing import Any
 from libs.common.apps.app import App
 from libs.common.apps.signatures import channel_text, token
 from libs.common.control.commands import Command
+from services.gateway.protocol import frames
 from services.gateway.protocol.effects import Ask, Effect, Leave
 from services.gateway.session.session import Session
 from tests.support.clients.pusher import subscribe
@@ -32,7 +33,8 @@ def join(session: Session, channel: str, auth: str, *, now: float = 0.0) -> None
     """Subscribe, and be let in."""
     asked = session.received(subscribe(channel, auth=auth), now=now)
     assert any(isinstance(effect, Ask) for effect in asked), asked
-    session.admitted(channel, {} if channel.startswith("presence") else None)
+    is_presence = channel.startswith("presence")
+    session.admitted(channel, frames.joined(channel, {}) if is_presence else None)
 
 
 def granted(channel: str, app: App, **holder: Any) -> bytes:

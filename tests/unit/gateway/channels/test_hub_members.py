@@ -5,6 +5,7 @@ import json
 from libs.common.roster.port import Members
 from services.gateway.channels.hub import MAX_EARLY, Hub, announcements
 from services.gateway.channels.mirror import UNCHANGED, Diff
+from services.gateway.protocol import frames
 from tests.unit.gateway.channels.hubs import ROOM, Client, transition
 
 
@@ -78,6 +79,36 @@ class TestMembers:
         """
         assert hub.members(ROOM) == {}
         assert hub.version(ROOM) == 0
+
+
+class TestView:
+    """What newcomers are shown is composed once, as long as it is so."""
+
+    def test_once(self, hub: Hub[Client]) -> None:
+        """
+        Who comes between two changes is shown the same frame.
+        """
+        hub.snapshot(ROOM, Members(1, {"a": "null"}), known=0)
+
+        first = hub.view(ROOM)
+        hub.transition(transition(1, "a"))
+
+        assert first == frames.joined(ROOM.name, {"a": "null"})
+        assert hub.view(ROOM) is first
+
+    def test_changed(self, hub: Hub[Client]) -> None:
+        """
+        After a transition, or a snapshot, newcomers are shown what it changed.
+        """
+        hub.snapshot(ROOM, Members(1, {"a": "null"}), known=0)
+        hub.view(ROOM)
+
+        hub.transition(transition(2, "b"))
+        after_a_transition = hub.view(ROOM)
+        hub.snapshot(ROOM, Members(9, {"c": "null"}), known=2)
+
+        assert after_a_transition == frames.joined(ROOM.name, {"a": "null", "b": "null"})
+        assert hub.view(ROOM) == frames.joined(ROOM.name, {"c": "null"})
 
 
 class TestAnnouncements:

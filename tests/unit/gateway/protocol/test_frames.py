@@ -374,8 +374,8 @@ class TestAnything:
             assert isinstance(json.loads(effect.frame)["event"], str)
         if isinstance(effect, Ask):
             member = effect.member
-            infos = {member.user_id: member.info} if member else None
-            for answer in session.admitted(effect.channel, infos):
+            view = frames.joined(effect.channel, {member.user_id: member.info}) if member else None
+            for answer in session.admitted(effect.channel, view):
                 self._check(session, answer)
 
 

@@ -7,6 +7,7 @@ import pytest
 from libs.common.apps.app import App
 from libs.common.apps.limits import Limits
 from libs.common.config.secret import Secret
+from services.gateway.protocol import frames
 from services.gateway.protocol.effects import Ask, KnownAs, Leave, Refusal, Send
 from services.gateway.protocol.frames import Member
 from services.gateway.session.session import Session
@@ -198,7 +199,7 @@ class TestSubscribe:
         session.received(
             subscribe_presence(session.app, SOCKET_ID, "presence-x", user_id="1"), now=0
         )
-        session.admitted("presence-x", {"1": "null"})
+        session.admitted("presence-x", frames.joined("presence-x", {"1": "null"}))
 
         effects = session.refused("presence-x", Refusal("LimitReached", "full", 4100))
 
@@ -271,7 +272,11 @@ class TestPresence:
         frame = subscribe_presence(session.app, SOCKET_ID, "presence-x", user_id="1")
         session.received(frame, now=0)
 
-        (message,) = sent(session.admitted("presence-x", {"1": "null", "2": '{"name":"B"}'}))
+        (message,) = sent(
+            session.admitted(
+                "presence-x", frames.joined("presence-x", {"1": "null", "2": '{"name":"B"}'})
+            )
+        )
 
         assert message["data"] == {
             "presence": {"ids": ["1", "2"], "hash": {"1": None, "2": {"name": "B"}}, "count": 2}
@@ -322,7 +327,7 @@ class TestPresence:
         session.received(frame, now=0)
         assert session.members() == []
 
-        session.admitted("presence-x", {"1": "null"})
+        session.admitted("presence-x", frames.joined("presence-x", {"1": "null"}))
 
         assert session.members() == [("presence-x", Member("1", "null"))]
 
@@ -332,11 +337,14 @@ class TestPresence:
         """
         frame = subscribe_presence(session.app, SOCKET_ID, "presence-x", user_id="1")
         session.received(frame, now=0)
-        session.admitted("presence-x", {"1": "null"})
+        session.admitted("presence-x", frames.joined("presence-x", {"1": "null"}))
 
         assert session.received(frame, now=1) == [Ask("presence-x", Member("1", "null"))]
         assert session.received(frame, now=2) == []
-        assert len(sent(session.admitted("presence-x", {"1": "null"}))) == 1
+        assert (
+            len(sent(session.admitted("presence-x", frames.joined("presence-x", {"1": "null"}))))
+            == 1
+        )
         assert session.received(frame, now=3) == [Ask("presence-x", Member("1", "null"))]
 
     def test_twice_where_events_are_kept(self, session: Session) -> None:
@@ -345,10 +353,14 @@ class TestPresence:
         """
         frame = subscribe_presence(session.app, SOCKET_ID, "presence-cache-x", user_id="1")
         session.received(frame, now=0)
-        first = session.admitted("presence-cache-x", {"1": "null"}, [LAST])
+        first = session.admitted(
+            "presence-cache-x", frames.joined("presence-cache-x", {"1": "null"}), [LAST]
+        )
         session.received(frame, now=1)
 
-        again = session.admitted("presence-cache-x", {"1": "null"}, [LAST])
+        again = session.admitted(
+            "presence-cache-x", frames.joined("presence-cache-x", {"1": "null"}), [LAST]
+        )
 
         assert first[1:] == [Send(LAST)]
         assert again == first[:1]

@@ -4,6 +4,7 @@ import pytest
 
 from libs.common.apps.app import App
 from services.gateway.access.verifier import Verifier
+from services.gateway.protocol import frames
 from services.gateway.protocol.effects import Ask, Leave
 from services.gateway.protocol.frames import Member
 from services.gateway.session.session import Session
@@ -58,7 +59,7 @@ class TestRevoked:
         known.revoke(command("revoke", "ann"), now=1)
 
         assert refusal(session.judged(1))["status"] == 401
-        assert session.admitted(LOBBY, {}) == [Leave(LOBBY)]
+        assert session.admitted(LOBBY, frames.joined(LOBBY, {})) == [Leave(LOBBY)]
 
     def test_gone(self, session: Session, known: Verifier) -> None:
         join(session, ROOM, text())
@@ -118,7 +119,7 @@ class TestExpelled:
     def test_back_end(self, session: Session, app: App, known: Verifier) -> None:
         """Of a permission that says only whose it is counts when it was shown."""
         session.received(granted(LOBBY, app, user_id="ann"), now=0.5)
-        session.admitted(LOBBY, {})
+        session.admitted(LOBBY, frames.joined(LOBBY, {}))
 
         lost(session.expelled("ann", known.expel(command("expel", "ann", "*"), now=1)), LOBBY)
         again = session.received(granted(LOBBY, app, user_id="ann"), now=2)
@@ -140,4 +141,4 @@ class TestExpelled:
         session.received(subscribe(LOBBY, auth=text()), now=0.5)
 
         lost(session.expelled("ann", known.expel(command("expel", "ann", "*"), now=1)), LOBBY)
-        assert session.admitted(LOBBY, {}) == [Leave(LOBBY)]
+        assert session.admitted(LOBBY, frames.joined(LOBBY, {})) == [Leave(LOBBY)]

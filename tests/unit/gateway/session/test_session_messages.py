@@ -9,6 +9,7 @@ from libs.common.apps.app import App
 from libs.common.apps.limits import Limits
 from libs.common.channels import kind_of
 from libs.common.config.secret import Secret
+from services.gateway.protocol import frames
 from services.gateway.protocol.effects import Leave, Ping, Relay, Send
 from services.gateway.protocol.keepalive import PONG_NOT_RECEIVED
 from services.gateway.session.session import Session
@@ -44,7 +45,7 @@ class TestClientEvents:
         """
         frame = subscribe_presence(session.app, SOCKET_ID, "presence-x", user_id="1")
         session.received(frame, now=0)
-        session.admitted("presence-x", {"1": "null"})
+        session.admitted("presence-x", frames.joined("presence-x", {"1": "null"}))
 
         (relay,) = session.received(client_event("presence-x", data="hi", user_id="2"), now=0)
 

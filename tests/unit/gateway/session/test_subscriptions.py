@@ -84,7 +84,7 @@ def subscriptions(known: Verifier, pending: Pending) -> Subscriptions:
 
 def joined(subscriptions: Subscriptions, channel: str, member: Member | None = None) -> None:
     subscriptions.subscribed(channel, member)
-    subscriptions.admitted(channel, {} if member else None, ())
+    subscriptions.admitted(channel, frames.joined(channel, {}) if member else None, ())
 
 
 class TestTable:
@@ -162,14 +162,16 @@ class TestJoining:
         assert subscriptions.subscribed(ROOM, ANN) == [Ask(ROOM, ANN)]
         assert subscriptions.members() == [(ROOM, ANN)]
         view = Send(frames.joined(ROOM, {"ann": "null"}))
-        assert subscriptions.admitted(ROOM, {"ann": "null"}, (b"hello",)) == [view]
+        assert subscriptions.admitted(ROOM, frames.joined(ROOM, {"ann": "null"}), (b"hello",)) == [
+            view
+        ]
 
     def test_as_another(self, subscriptions: Subscriptions) -> None:
         """Who has joined stays whom it is there; who is still joining may be another."""
         subscriptions.subscribed(ROOM, ANN)
 
         assert subscriptions.subscribed(ROOM, BOB) == [Ask(ROOM, BOB)]
-        subscriptions.admitted(ROOM, {}, ())
+        subscriptions.admitted(ROOM, frames.joined(ROOM, {}), ())
         assert subscriptions.subscribed(ROOM, ANN) == [Ask(ROOM, BOB)]
         assert subscriptions.member(ROOM) == BOB
 
@@ -239,7 +241,7 @@ class TestWaiting:
         subscriptions.unsubscribed(ROOM)
         subscriptions.uninformed(Subscribe(ROOM, "token"))
 
-        assert subscriptions.admitted(ROOM, {}, ()) == [Leave(ROOM)]
+        assert subscriptions.admitted(ROOM, frames.joined(ROOM, {}), ()) == [Leave(ROOM)]
         assert subscriptions.state(ROOM) is State.PENDING
         assert subscriptions.member(ROOM) is None
         assert len(pending.take()) == 1
