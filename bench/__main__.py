@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from bench import authorising, connecting, fanout, figures, journey, memory
+from bench import authorising, connecting, fanout, figures, joining, journey, memory
 from bench.deployment import Deployment
 from bench.figures import Figure, Sample
 from bench.websocket import Unexpected
@@ -105,6 +105,7 @@ async def _bench() -> list[str]:
             found += await _part(figures.FANOUT, partial(fanout.measure, deployment))
             found += await _part(figures.MEMORY, partial(memory.measure, deployment))
             found += await _part(figures.CONNECTING, partial(connecting.measure, deployment))
+            found += await _part(figures.JOINING, partial(joining.measure, deployment))
             async with postgres_server() as postgres:
                 await authorising.prepare(postgres.url)
                 measure = partial(authorising.measure, deployment, postgres.url)

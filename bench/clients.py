@@ -37,13 +37,13 @@ class Client:
         """Write all of it."""
         self.socket.sendall(data)
 
-    def expect(self, event: str) -> None:
+    def expect(self, event: str) -> bytes:
         """Wait for a message, which must be this event."""
         while not (payloads := self._decoder.feed(self.socket.recv(4096))):
             pass
         if len(payloads) != 1:
             raise Unexpected(f"expected {event} alone, received {payloads!r}")
-        websocket.expect(payloads[0], event)
+        return websocket.expect(payloads[0], event)
 
 
 class Crowd:

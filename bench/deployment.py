@@ -17,6 +17,7 @@ from tests.support.deployments.program import Program, program
 
 APP = App(id="1", key="bench-key", secrets=(Secret("bench-secret"),))
 PREFIX = "bench"
+MEMBERS = 1000  # That a presence channel may have.
 
 _SETTINGS = """
 [backends]
@@ -27,11 +28,13 @@ roster = "{redis}"
 
 [gateway]
 activity_timeout = 300
+{more_gateway}
 
 [[apps]]
 id = "{app.id}"
 key = "{app.key}"
 secrets = ["{secret}"]
+limits = {{ members = {members} }}
 """
 
 
@@ -50,7 +53,7 @@ class Deployment:
 
     @asynccontextmanager
     async def running(
-        self, *services: str, backends: str = "", more: str = ""
+        self, *services: str, backends: str = "", more: str = "", gateway: str = ""
     ) -> AsyncIterator[Program]:
         """
         Run services in one process.
@@ -62,6 +65,7 @@ class Deployment:
             services: The names of the services.
             backends: Further lines of the section ``[backends]``.
             more: Further sections.
+            gateway: Further lines of the section ``[gateway]``.
         """
         name = f"{'-'.join(services)}-{secrets.token_hex(4)}"
         config = self.directory / f"{name}.toml"
@@ -70,6 +74,8 @@ class Deployment:
             redis=self.redis,
             app=APP,
             secret=APP.secrets[0].reveal(),
+            members=MEMBERS,
+            more_gateway=gateway,
             more_backends=backends,
         )
         config.write_text(settings + more)

@@ -130,6 +130,27 @@ CONNECTING = (
         at_most=1000.0,
     ),
 )
+JOINING = (
+    Figure(name="join_10", title="presence: joins, 1,000 at once, channels of 10", unit="a second"),
+    Figure(name="join_100", title="presence: the same, channels of 100", unit="a second"),
+    Figure(name="join_1000", title="presence: the same, one channel of 1,000", unit="a second"),
+    Figure(
+        name="join_10_cpu", title="presence: joins a CPU second, channels of 10", unit="a second"
+    ),
+    Figure(name="join_100_cpu", title="presence: the same, channels of 100", unit="a second"),
+    Figure(name="join_1000_cpu", title="presence: the same, channel of 1,000", unit="a second"),
+    Figure(
+        name="join_ratio",
+        title="presence: joins a CPU second, of 1,000 / of 10",
+        at_least=0.5,
+    ),
+    Figure(
+        name="settled",
+        title="presence: 999 members of a killed gateway, until gone",
+        unit="s",
+        at_most=4.0,  # Lease and grace are 2 s.
+    ),
+)
 AUTHORISING = (
     Figure(
         name="auth_rate",

@@ -102,6 +102,13 @@ async def clients(port: int, key: str) -> AsyncIterator[Crowd]:
         yield Crowd("the process of the clients", process)
 
 
+@asynccontextmanager
+async def members(port: int) -> AsyncIterator[Worker]:
+    """Run a process of members of presence channels, none at first; see `bench.members`."""
+    async with running(sys.executable, "-m", "bench.members", str(port)) as process:
+        yield Worker("the process of the members", process)
+
+
 def cpu_seconds(pid: int) -> float:
     """Return the user and system time of a process so far, to the nanosecond."""
     # What clock_getcpuclockid(3) answers on Linux; Python does not offer it for other processes.

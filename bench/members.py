@@ -1,0 +1,114 @@
+"""
+Very many members of presence channels in one process, who join all at once.
+
+    python -m bench.members PORT
+
+reads orders from its standard input and answers each with a line, ``done MICROSECONDS``:
+
+    meet COUNT      open WebSockets for so many users; those of the order before go
+    join SIZE NAME  have them join channels of SIZE members, called presence-NAME.0,
+                    presence-NAME.1, ...: it took so long from the first request until all were
+                    answered; it is done when nothing more is said to them
+
+It ends with its input.
+"""
+
+import select
+import socket
+import sys
+import time
+from collections.abc import Iterable
+
+from bench import websocket
+from bench.clients import TIMEOUT, Client
+from bench.deployment import APP
+from bench.websocket import Unexpected
+
+GREETING = "pusher:connection_established"
+ANSWER = b"pusher_internal:subscription_succeeded"
+BUFFER = 262_144
+QUIET = 0.2  # Seconds in which nothing comes, when all has been said.
+
+
+class Members:
+    """
+    All connections of this process.
+
+    Args:
+        port: Of the gateway, on loopback.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._clients: list[Client] = []
+        self._greetings: list[bytes] = []
+
+    def obey(self, order: str) -> int:
+        """Do what a line of input says, and return how many microseconds it took."""
+        match order.split():
+            case ["meet", count]:
+                self._meet(int(count))
+                return 0
+            case ["join", size, name]:
+                return round(self._join(int(size), name) * 1e6)
+            case _:
+                raise ValueError(f"what is {order!r}?")
+
+    def _meet(self, count: int) -> None:
+        for client in self._clients:
+            client.socket.close()
+        self._clients = [Client(self._port) for _ in range(count)]
+        for client in self._clients:
+            client.send(websocket.upgrade(APP.key))
+        self._greetings = [client.expect(GREETING) for client in self._clients]
+
+    def _join(self, size: int, name: str) -> float:
+        requests = [
+            websocket.subscribe_presence(
+                APP, greeting, f"presence-{name}.{number // size}", user_id=f"user-{number}"
+            )
+            for number, greeting in enumerate(self._greetings)
+        ]
+        began = time.monotonic()
+        for client, request in zip(self._clients, requests, strict=True):
+            client.send(request)
+        answered_at = _answered(client.socket for client in self._clients)
+        return answered_at - began
+
+
+def _answered(sockets: Iterable[socket.socket]) -> float:
+    """Read from all until nothing comes; return when the last of them had its answer."""
+    waiting = {each.fileno(): each for each in sockets}
+    poll = select.epoll()
+    for number, each in waiting.items():
+        each.settimeout(0)
+        poll.register(number, select.EPOLLIN)
+    tails, answered_at = dict.fromkeys(waiting, b""), 0.0
+    while ready := poll.poll(TIMEOUT if tails else QUIET):
+        for number, _ in ready:
+            heard = waiting[number].recv(BUFFER)
+            if not heard:
+                raise Unexpected("the server ended a connection")
+            if number in tails:
+                heard = tails[number] + heard
+                tails[number] = heard[-len(ANSWER) :]
+                if ANSWER in heard:
+                    del tails[number]
+                    answered_at = time.monotonic()
+    if tails:
+        raise Unexpected(f"{len(tails)} members wait for an answer")
+    return answered_at
+
+
+def main() -> None:
+    """Obey until the input ends."""
+    members = Members(int(sys.argv[1]))
+    try:
+        for order in sys.stdin:
+            print("done", members.obey(order), flush=True)
+    except (OSError, Unexpected) as error:
+        sys.exit(f"members: {error}")
+
+
+if __name__ == "__main__":
+    main()
