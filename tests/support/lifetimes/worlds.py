@@ -160,7 +160,7 @@ async def world(url: str, prefix: str, channels: Sequence[Channel]) -> AsyncIter
         bus = RedisBus(opened[2], keys)
         listener = await stack.enter_async_context(bus.listen())
         await listener.follow(channels)
-        made = [RedisProcess.on(connection, keys) for connection in opened[:2]]
+        made = [RedisProcess.on(connection, keys, everything) for connection in opened[:2]]
         client = await stack.enter_async_context(visit(url))
         processes = [
             Process(one.leases, one.roster, RedisLifecycle(one.connection, keys)) for one in made
