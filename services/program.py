@@ -100,6 +100,7 @@ def _auth(settings: Settings, backends: Backends, ring: KeyRing) -> Auth:
         memberships=backends.memberships,
         events=backends.events,
         ring=ring,
+        egress=settings.egress,
     )
 
 

@@ -12,12 +12,14 @@ import msgspec
 
 from libs.common.apps.app import App
 from libs.common.apps.memory import MemoryApps
+from libs.common.apps.webhooks import refused_webhooks
 from libs.common.backends.settings import BackendSettings
 from libs.common.bus.settings import HistorySettings
 from libs.common.config import loader
 from libs.common.config.address import Url
 from libs.common.config.environment import CONFIG, did_you_mean
 from libs.common.config.secret import Secret
+from libs.common.egress.settings import EgressSettings
 from libs.common.errors import Misconfigured
 from libs.common.eventlog.kafka import settings as kafka_settings
 from libs.common.eventlog.kafka.settings import KafkaSettings
@@ -29,7 +31,7 @@ from libs.common.telemetry.settings import LogSettings
 from libs.common.tokens.keys import jwk_of, public_key, thumbprint
 from libs.common.tokens.settings import AppTokenKey, TokenKey, TokenSettings
 from libs.common.web.settings import ServerSettings
-from services.auth.settings import AuthSettings
+from services.auth.settings import AuthSettings, refused_providers
 from services.dispatcher.settings import DispatcherSettings, Route
 from services.gateway.settings import GatewaySettings
 from services.presence.settings import PresenceSettings
@@ -88,6 +90,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         backends: Where the backends are.
         kafka: How Kafka is reached and used.
         postgres: How PostgreSQL is used.
+        egress: What requests of our own may reach.
         history: How much of each channel is remembered.
         apps: The tenants, if they are not in PostgreSQL.
         channels: Who may join what; the first policy that matches decides.
@@ -104,6 +107,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     backends: BackendSettings = BackendSettings()
     kafka: KafkaSettings = KafkaSettings()
     postgres: PostgresSettings = PostgresSettings()
+    egress: EgressSettings = EgressSettings()
     history: HistorySettings = HistorySettings()
     apps: tuple[App, ...] = ()
     channels: tuple[ChannelPolicy, ...] = ()
@@ -135,6 +139,8 @@ def load(*, path: Path | None, environ: Mapping[str, str]) -> Settings:
             *_event_problems(settings),
             *_membership_problems(settings),
             *_kid_problems(settings),
+            *refused_webhooks(settings.apps, settings.egress.allow),
+            *refused_providers(settings.auth, settings.egress.allow),
             *_timer_problems(settings),
             *_exposed_secrets(settings),
         ]

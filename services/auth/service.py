@@ -15,6 +15,7 @@ from aiohttp import web
 
 from libs.common.apps.port import Apps
 from libs.common.control.port import Control
+from libs.common.egress.settings import EgressSettings
 from libs.common.eventlog.port import EventLog
 from libs.common.memberships.port import Memberships
 from libs.common.policies.guards import Guards
@@ -41,6 +42,8 @@ from services.auth.tokens.revocations import RevocationList
 # Laravel's names and pusher-js's, for the same two questions.
 CHANNEL_PATHS = ("/broadcasting/auth", "/pusher/auth")
 USER_PATHS = ("/broadcasting/user-auth", "/pusher/user-auth")
+
+USUAL_EGRESS = EgressSettings()
 
 
 class AuthRules(Protocol):
@@ -69,6 +72,7 @@ class Auth:
         memberships: Who belongs to what.
         events: Gives the topic that tells of memberships; None: there is no such topic.
         ring: The keys of channel tokens.
+        egress: Where identity servers may be, beyond the usual.
         clock: UTC epoch seconds.
     """
 
@@ -86,6 +90,7 @@ class Auth:
         memberships: Memberships,
         events: EventLog | None,
         ring: KeyRing,
+        egress: EgressSettings = USUAL_EGRESS,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._apps = apps
@@ -94,7 +99,7 @@ class Auth:
         self._kept = memberships
         self._ask_memberships = policies.ask_memberships
         self._prefixes = settings.prefixes
-        self._authenticator = UserAuthenticator(apps, settings, clock=clock, timer=time.monotonic)
+        self._authenticator = _authenticator(apps, settings, egress, clock=clock)
         self._topic = _topic(settings.memberships, events, memberships)
         self._revocations = RevocationList(control, Revocations(), clock=clock)
         removals = Removals(
@@ -159,6 +164,12 @@ class Auth:
         if self._topic is not None:
             yield Dependency("topic of memberships", self._topic.check, is_needed=False)
         yield from self._authenticator.dependencies()
+
+
+def _authenticator(
+    apps: Apps, settings: AuthSettings, egress: EgressSettings, *, clock: Callable[[], float]
+) -> UserAuthenticator:
+    return UserAuthenticator(apps, settings, clock=clock, timer=time.monotonic, allow=egress.allow)
 
 
 def _topic(

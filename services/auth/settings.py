@@ -5,21 +5,22 @@ Pure.  The section ``[auth]`` with what is below it.
 """
 
 import re
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
-from libs.common.config.address import Address
+from libs.common.config.address import Network
 from libs.common.config.secret import Secret
+from libs.common.egress.policy import Egress, names_loopback
+from libs.common.egress.urls import check_url
 
 Algorithm = Literal[
     "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"
 ]
 SHORTEST_SECRET = 32  # Bytes.  RFC 7518, 3.2: a key as long as the hash, and HS256 is the least.
 
-_VISIBLE = re.compile(r"[!-~]+")
 _COOKIE = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")  # RFC 6265, 4.1.1.
 _PREFIX = re.compile(r"(?:/[-A-Za-z0-9._~]+)*")
 _PARAMETER = re.compile(r"\$([0-9]+)")
@@ -133,33 +134,6 @@ class Introspection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             )
 
 
-def check_url(text: str, what: str, *, plain_http: bool = False) -> None:
-    """
-    Check whom tokens are entrusted to.
-
-    Args:
-        text: The URL.
-        what: The name of the URL in messages.
-        plain_http: Whether ``http://`` may lead elsewhere than to this machine.
-
-    Raises:
-        ValueError: It is no URL, or leads over lines where others could read and write.
-    """
-    try:
-        url = urlsplit(text)
-        host, _ = url.hostname or "", url.port
-    except ValueError:
-        host = ""
-    if not host or "@" in url.netloc or url.fragment or not _VISIBLE.fullmatch(text):
-        raise ValueError(
-            f"{what} must be a URL such as https://id.example.org/keys, and hold no password"
-        )
-    if url.scheme == "http" and (plain_http or Address(host, 0).is_loopback):
-        return
-    if url.scheme != "https":
-        raise ValueError(f"{what} must begin with https://, or with http:// and a loopback address")
-
-
 class MembershipSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
     How memberships are read, and how long an answer counts: ``[auth.memberships]``.
@@ -245,3 +219,31 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             raise ValueError("jwks_max_age must not be less than jwks_ttl")
         if len({asked.app for asked in self.introspection}) < len(self.introspection):
             raise ValueError("two of introspection are for the same app")
+
+
+def provider_egress(allow: Sequence[Network], *, is_here: bool) -> Egress:
+    """
+    Say where a question to an identity server may go.
+
+    The operator names identity servers, and most are where the deployment is: so they may be on
+    private networks.  This machine itself they may be where the URL says so, as for a sidecar; a
+    name that merely leads here is refused.  So is what is link-local, where clouds tell a machine's
+    credentials.
+
+    Args:
+        allow: Networks that may be asked in any case.
+        is_here: Whether the URL says that it leads to this machine.
+    """
+    egress = Egress(allow, private=True)
+    return egress.with_loopback() if is_here else egress
+
+
+def refused_providers(settings: AuthSettings, allow: Sequence[Network]) -> Iterator[str]:
+    """Name the URLs of identity servers whose address may not be asked."""
+    called = [(each.jwks, f'the jwks of issuer "{each.issuer}"') for each in settings.issuers]
+    called += [(each.url, "auth.introspection: the url") for each in settings.introspection]
+    for url, what in called:
+        try:
+            provider_egress(allow, is_here=names_loopback(url)).check(url, what)
+        except ValueError as error:
+            yield str(error)

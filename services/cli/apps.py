@@ -21,11 +21,13 @@ from libs.common.apps import rotation
 from libs.common.apps.admin import AppAdmin, Line
 from libs.common.apps.app import App
 from libs.common.apps.rotation import Secrets
+from libs.common.apps.webhooks import WebhookSettings
 from libs.common.config.secret import Secret
 from libs.common.errors import Invalid, Misconfigured, Unavailable
 from libs.common.postgres.connection import PostgresConnection
 from services.cli.arguments import changes_of, id_of, is_customary, limits_of, origins_of, secret_in
 from services.cli.client import trouble
+from services.cli.presence.webhook_arguments import EXAMPLE, webhook_changes
 from services.settings import Settings
 
 KEY_BYTES, SECRET_BYTES, MASTER_KEY_BYTES = 10, 32, 32
@@ -107,6 +109,19 @@ def _configure_set(actions: Any) -> None:
         help="whose pages may use the app, in the place of those before: https://www.example.org",
     )
     pages.add_argument("--origins-any", action="store_true", help="anybody's pages may use it")
+    change.add_argument(
+        "--webhook",
+        nargs="+",
+        action="append",
+        default=[],
+        metavar=("NAME=URL", "KEY=VALUE"),
+        help="add a webhook, or replace the one of that name; see below",
+    )
+    change.add_argument(
+        "--no-webhook", action="append", default=[], metavar="NAME", help="take a webhook out"
+    )
+    change.epilog = EXAMPLE
+    change.formatter_class = argparse.RawDescriptionHelpFormatter
     for name, summary in (
         ("client-events", "clients may send events to each other"),
         ("tls-only", "clients must connect with TLS"),
@@ -136,6 +151,13 @@ def execute(arguments: argparse.Namespace, settings: Settings) -> int:
         raise Misconfigured(
             "apps are those of the file: change its [[apps]], and send SIGHUP to the services; "
             "to have them in PostgreSQL set backends.apps"
+        )
+    if arguments.act is _set:
+        arguments.webhooks = webhook_changes(
+            arguments.webhook,
+            arguments.no_webhook,
+            app_id=arguments.id,
+            allow=settings.egress.allow,
         )
     try:
         asyncio.run(_connected(arguments, settings))
@@ -192,10 +214,15 @@ def _after_adding_app(app_id: str, *, is_known: bool) -> str:
 
 async def _set(arguments: argparse.Namespace, admin: AppAdmin) -> None:
     columns, limits = _columns(arguments), changes_of(arguments.limit)
-    if not columns and not limits:
+    webhooks: dict[str, WebhookSettings | None] = arguments.webhooks
+    if not columns and not limits and not webhooks:
         raise Misconfigured("nothing to change: fanfare apps set --help tells what can be")
-    await admin.change(arguments.id, columns, limits)
-    changed = [*columns, *(f"limits.{name}" for name in limits)]
+    await admin.change(arguments.id, columns, limits, webhooks=webhooks)
+    changed = [
+        *columns,
+        *(f"limits.{name}" for name in limits),
+        *(f"webhooks.{name}" for name in webhooks),
+    ]
     _say(f"app {arguments.id}: {', '.join(changed)} changed.")
 
 

@@ -1,5 +1,5 @@
 """
-Timers of presence.
+Timers and bounds of presence.
 
 Pure.  The section ``[presence]``.
 """
@@ -9,10 +9,12 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from libs.common.config.fields import Seconds
+
 
 class PresenceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
-    Timers of presence.
+    Timers and bounds of presence.
 
     Attributes:
         lease_grace: Seconds that a gateway's lease may have lapsed before what it held is cleared.
@@ -22,6 +24,14 @@ class PresenceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             long after it died others take it over.
         poll_interval: Seconds between two looks for new facts.
         lifecycle_topic: The topic that takes all facts but client events; empty: none.
+        vacated_delay: Seconds that a channel must have been empty before a webhook says so.
+        webhook_timeout: Seconds in which a receiver must have answered a request.
+        webhook_patience: Seconds for which a request that failed is tried again.
+        webhook_requests: To one webhook at once.
+        webhook_batch: Facts in one request, where a webhook has them batched.
+        webhook_batch_delay: Seconds that the first of them waits for others.
+        dead_letters: What could not be delivered, kept of all apps together; the oldest go first.
+        dead_letters_max_age: Seconds for which it is kept.
     """
 
     lease_grace: Annotated[float, Meta(ge=0)] = 6.0
@@ -29,3 +39,11 @@ class PresenceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     share_ttl: Annotated[float, Meta(ge=0.5)] = 6.0
     poll_interval: Annotated[float, Meta(ge=0.01)] = 0.1
     lifecycle_topic: str = ""
+    vacated_delay: Annotated[float, Meta(ge=0, le=60)] = 3.0
+    webhook_timeout: Seconds = 5.0
+    webhook_patience: Annotated[float, Meta(ge=0)] = 300.0
+    webhook_requests: Annotated[int, Meta(ge=1, le=1000)] = 10
+    webhook_batch: Annotated[int, Meta(ge=1, le=1000)] = 100
+    webhook_batch_delay: Annotated[float, Meta(ge=0, le=10)] = 0.05
+    dead_letters: Annotated[int, Meta(ge=1)] = 10_000
+    dead_letters_max_age: Seconds = 604_800.0

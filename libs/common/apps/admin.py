@@ -13,7 +13,17 @@ import msgspec
 from libs.common.apps import rotation
 from libs.common.apps.app import App
 from libs.common.apps.rotation import Secrets
-from libs.common.apps.rows import COLUMNS, Row, app_of, changed, fault_of, row_of, secrets_of
+from libs.common.apps.rows import (
+    COLUMNS,
+    NO_WEBHOOKS,
+    Row,
+    app_of,
+    changed,
+    fault_of,
+    row_of,
+    secrets_of,
+)
+from libs.common.apps.webhooks import WebhookSettings
 from libs.common.errors import Invalid
 from libs.common.postgres.connection import PostgresConnection
 
@@ -134,7 +144,12 @@ class AppAdmin:
                 raise NoSuchApp(app_id)
 
     async def change(
-        self, app_id: str, columns: Mapping[str, Any], limits: Mapping[str, float | None]
+        self,
+        app_id: str,
+        columns: Mapping[str, Any],
+        limits: Mapping[str, float | None],
+        *,
+        webhooks: Mapping[str, WebhookSettings | None] = NO_WEBHOOKS,
     ) -> None:
         """
         Change columns of an app's row, whatever else is changed at once.
@@ -145,6 +160,7 @@ class AppAdmin:
             app_id: The id of the app.
             columns: New values, as PostgreSQL takes them; names are of `App`.
             limits: New limits; None: the default.
+            webhooks: The new webhook of each name; None: it is taken out.
 
         Raises:
             NoSuchApp: There is none with this id.
@@ -155,7 +171,7 @@ class AppAdmin:
             if row is None:
                 raise NoSuchApp(app_id)
             try:
-                after = changed(row, columns, limits)
+                after = changed(row, columns, limits, webhooks=webhooks)
                 app_of({**row, **after})
             except ValueError as error:
                 raise Unfit(app_id, str(error)) from error

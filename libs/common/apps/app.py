@@ -11,7 +11,9 @@ import msgspec
 
 from libs.common.apps import origins
 from libs.common.apps.limits import Limits
+from libs.common.apps.webhooks import WebhookSettings, named
 from libs.common.config.secret import Secret
+from libs.common.lifecycle.facts import Kind
 from libs.common.tokens.settings import AppTokenKey, check_kids
 
 
@@ -43,6 +45,7 @@ class App(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         limits: What the app may use.
         token_keys: Public keys of an issuer of the app's own: channel tokens that it signs are good
             for this app.
+        webhooks: Who is told what becomes of its channels and users; each has a name.
     """
 
     id: str
@@ -62,6 +65,7 @@ class App(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     allowed_origins: tuple[str, ...] = ()
     limits: Limits = Limits()
     token_keys: tuple[AppTokenKey, ...] = ()
+    webhooks: tuple[WebhookSettings, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.id or not self.key:
@@ -77,11 +81,19 @@ class App(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             origins.check(self.allowed_origins)
         except ValueError as error:
             raise ValueError(f"app {self.id}: allowed_origins: {error}") from error
+        try:
+            msgspec.structs.force_setattr(self, "webhooks", named(self.webhooks))
+        except ValueError as error:
+            raise ValueError(f"app {self.id}: {error}") from error
 
     @property
     def events_topic(self) -> str:
         """The topic that takes what is posted to ``/events``."""
         return self.topic or f"fanfare.events.{self.id}"
+
+    def wants(self, kind: Kind) -> bool:
+        """Tell whether a webhook of the app is told of facts of a kind."""
+        return any(kind in webhook.kinds for webhook in self.webhooks)
 
 
 def _check_master_key(app: App) -> None:

@@ -1,23 +1,26 @@
 """
 Rows of ``fanfare_apps``: an app as PostgreSQL keeps it, and back.
 
-Pure.  Columns are the fields of `App`; ``limits`` and ``token_keys`` are JSON, and of limits only
-what differs from the defaults is written.
+Pure.  Columns are the fields of `App`; ``limits``, ``token_keys`` and ``webhooks`` are JSON, and of
+limits and webhooks only what differs from the defaults is written.
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
 from libs.common.apps.app import App
 from libs.common.apps.limits import Limits
+from libs.common.apps.webhooks import WebhookSettings, changed_webhooks, json_of, webhooks_of
 from libs.common.config.environment import did_you_mean
 from libs.common.config.secret import Secret
 from libs.common.tokens.settings import AppTokenKey
 
 COLUMNS = App.__struct_fields__
 NAMES = Limits.__struct_fields__
+NO_WEBHOOKS: Mapping[str, None] = MappingProxyType({})
 
 Row = Mapping[str, Any]
 
@@ -37,6 +40,7 @@ def app_of(row: Row) -> App:
             "allowed_origins": tuple(row["allowed_origins"]),
             "limits": _limits(row["limits"]),
             "token_keys": _token_keys(row["token_keys"]),
+            "webhooks": webhooks_of(row["webhooks"]),
         }
     )
 
@@ -59,11 +63,16 @@ def row_of(app: App) -> list[Any]:
     """Make the values of a row, in the order of `COLUMNS`."""
     known = msgspec.structs.asdict(app)
     known["token_keys"] = msgspec.json.encode(app.token_keys).decode()
+    known["webhooks"] = json_of(app.webhooks)
     return [_plain(known[column]) for column in COLUMNS]
 
 
 def changed(
-    row: Row, columns: Mapping[str, Any], limits: Mapping[str, float | None]
+    row: Row,
+    columns: Mapping[str, Any],
+    limits: Mapping[str, float | None],
+    *,
+    webhooks: Mapping[str, WebhookSettings | None] = NO_WEBHOOKS,
 ) -> dict[str, Any]:
     """
     Tell what a row shall have in its columns; a row that is wrong elsewhere is taken as it is.
@@ -73,12 +82,13 @@ def changed(
         columns: New values, as PostgreSQL takes them.
         limits: New limits; None: the default.  The default of one that is unknown takes it out of
             the row.
+        webhooks: See `changed_webhooks`.
 
     Returns:
         The columns that change.
 
     Raises:
-        ValueError: A limit is unknown, here and in the row.
+        ValueError: A limit is unknown, here and in the row; or the webhooks cannot change so.
     """
     after = dict(columns)
     if limits:
@@ -90,6 +100,8 @@ def changed(
             if value is not None:
                 stated[name] = value
         after["limits"] = msgspec.json.encode(stated).decode()
+    if webhooks:
+        after["webhooks"] = changed_webhooks(row["webhooks"], webhooks)
     return after
 
 

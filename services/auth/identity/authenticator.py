@@ -7,11 +7,12 @@ other is asked about, if the app has somebody to ask.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from aiohttp import web
 
 from libs.common.apps.port import Apps
+from libs.common.config.address import Network
 from libs.common.web.health import Dependency
 from services.auth.identity.app_lookup import app_for
 from services.auth.identity.bearer_tokens import (
@@ -39,6 +40,7 @@ class UserAuthenticator:
         settings: The issuers whose tokens are believed, and how users come with tokens.
         clock: UTC epoch seconds.
         timer: Monotonic seconds.
+        allow: Networks where identity servers may be, beyond the usual.
 
     Raises:
         Misconfigured: An issuer's key cannot be used.
@@ -51,11 +53,12 @@ class UserAuthenticator:
         *,
         clock: Callable[[], float],
         timer: Callable[[], float],
+        allow: Sequence[Network] = (),
     ) -> None:
         self._apps = apps
         self._cookie = settings.cookie
         self._clock = clock
-        self._client = ProviderClient()
+        self._client = ProviderClient(allow)
         self._issuers = Issuers(settings.issuers)
         self._keys = {
             issuer.issuer: prepared_key(issuer) for issuer in settings.issuers if not issuer.jwks

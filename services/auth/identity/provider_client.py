@@ -1,77 +1,63 @@
 """
-Requests to identity servers, under bounds.
+Requests to identity servers, under the bounds of `libs.common.egress.client`.
 
-Redirections are not followed, cookies of a reply are not kept (they are some user's), proxies of
-the environment are not asked, and a reply is read up to its bound.
+Where they may go is said in `services.auth.settings`.
 """
 
-import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-import aiohttp
-
+from libs.common.config.address import Network
+from libs.common.egress.client import EgressClient, NoAnswer, OutgoingRequest
+from libs.common.egress.policy import Egress, names_loopback
 from services.auth.identity.provider import ProviderQuery, ProviderReply, ProviderUnavailable
+from services.auth.settings import provider_egress
 
 CONNECTIONS = 200  # At once; beyond, questions wait within their timeout.
 PER_HOST = 50
 
-# A compressed reply would have to be bounded twice.
-_HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "fanfare"}
-
 
 class ProviderClient:
-    """Asks identity servers while it is open."""
+    """
+    Asks identity servers while it is open.
 
-    def __init__(self) -> None:
-        self._session: aiohttp.ClientSession | None = None
+    Args:
+        allow: Networks that may be asked in any case.
+    """
+
+    def __init__(self, allow: Sequence[Network] = ()) -> None:
+        self._afar = _client(provider_egress(allow, is_here=False))
+        self._here = _client(provider_egress(allow, is_here=True))
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """Hold connections while the context is open."""
-        connector = aiohttp.TCPConnector(limit=CONNECTIONS, limit_per_host=PER_HOST)
-        async with aiohttp.ClientSession(
-            connector=connector,
-            headers=_HEADERS,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            timeout=aiohttp.ClientTimeout(total=None),  # Each question has its own.
-        ) as session:
-            self._session = session
-            try:
-                yield
-            finally:
-                self._session = None
+        async with self._afar.opened(), self._here.opened():
+            yield
 
     async def ask(self, question: ProviderQuery) -> ProviderReply:
         """
         Ask.
 
         Raises:
-            ProviderUnavailable: There is no reply in time, or a longer one than asked for.
+            ProviderUnavailable: There is no reply in time, or a longer one than asked for, or the
+                address may not be asked.
         """
-        if self._session is None:
-            raise ProviderUnavailable("nothing can be asked before the start, or after the end")
+        client = self._here if names_loopback(question.url) else self._afar
+        request = OutgoingRequest(
+            question.method,
+            question.url,
+            question.limit,
+            question.timeout,
+            headers={"Accept": "application/json", **question.headers},
+            body=question.form,
+        )
         try:
-            async with asyncio.timeout(question.timeout):
-                return await _asked(self._session, question)
-        except TimeoutError as error:
-            raise ProviderUnavailable(f"no answer within {question.timeout:g} s") from error
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise ProviderUnavailable(f"no answer: {type(error).__name__}") from error
+            answer = await client.ask(request)
+        except NoAnswer as error:
+            raise ProviderUnavailable(error.reason) from error
+        return ProviderReply(answer.status, answer.body)
 
 
-async def _asked(session: aiohttp.ClientSession, question: ProviderQuery) -> ProviderReply:
-    async with session.request(
-        question.method,
-        question.url,
-        headers=question.headers,
-        data=question.form,
-        allow_redirects=False,
-    ) as response:
-        body = bytearray()
-        async for chunk in response.content.iter_any():
-            body += chunk
-            if len(body) > question.limit:
-                raise ProviderUnavailable(f"an answer of more than {question.limit} bytes")
-        return ProviderReply(response.status, bytes(body))
+def _client(egress: Egress) -> EgressClient:
+    return EgressClient(egress, connections=CONNECTIONS, per_host=PER_HOST)

@@ -12,6 +12,7 @@ from libs.common.apps.admin import AppAdmin, Line, NoSuchApp, Taken, Unfit
 from libs.common.apps.app import App
 from libs.common.apps.limits import Limits
 from libs.common.apps.rotation import NotInUse, Secrets
+from libs.common.apps.webhooks import WebhookSettings
 from libs.common.config.address import Url
 from libs.common.config.secret import Secret
 from libs.common.errors import Unavailable
@@ -172,6 +173,23 @@ class TestChange:
                 tenant="company",
             )
             await seen(held.apps, lambda known: known == (changed, plain("2")))
+
+    async def test_webhooks(self, admin: AppAdmin, database_url: str) -> None:
+        """They are put in, replaced and taken out by name."""
+        first = WebhookSettings(
+            url="https://a.org", name="a", headers={"Authorization": Secret("hush")}
+        )
+        second = WebhookSettings(url="https://b.org", name="b", batching=True)
+        async with tenants(database_url) as held:
+            await held.hold(plain("1", webhooks=(first,)))
+
+            await admin.change("1", {}, {}, webhooks={"b": second})
+            await seen(held.apps, lambda known: known[0].webhooks == (first, second))
+            await admin.change("1", {}, {}, webhooks={"a": None})
+
+            await seen(held.apps, lambda known: known[0].webhooks == (second,))
+        with pytest.raises(Unfit, match="there is no webhook 'a'"):
+            await admin.change("1", {}, {}, webhooks={"a": None})
 
     async def test_default_written_down(self, admin: AppAdmin, database_url: str) -> None:
         """A limit that returns to its default is out of the row: a new default is for it too."""

@@ -7,6 +7,7 @@ import pytest
 from libs.common.apps.app import App
 from libs.common.apps.limits import Limits
 from libs.common.apps.port import AppDisabled, UnknownApp
+from libs.common.apps.webhooks import WebhookSettings
 from libs.common.config.secret import Secret
 from libs.common.errors import Misconfigured
 from tests.support.ports.apps import MEMORY, Tenants, tenants
@@ -31,6 +32,7 @@ FULL = App(
     allowed_origins=("https://a.example", "https://b.example"),
     limits=Limits(connections=1000, members=-1, client_events=0.5, payload_bytes=0),
     token_keys=(app_key("first", issuer="https://login.example"), app_key("second", "ES256")),
+    webhooks=(WebhookSettings(url="https://a.example", headers={"Authorization": Secret("hush")}),),
 )
 
 

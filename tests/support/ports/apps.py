@@ -111,6 +111,7 @@ async def operated(url: str) -> AsyncIterator[Any]:
 def _row(app: App) -> list[Any]:
     known = msgspec.structs.asdict(app)
     known["token_keys"] = msgspec.json.encode(app.token_keys).decode()
+    known["webhooks"] = msgspec.json.encode(app.webhooks, enc_hook=Secret.reveal).decode()
     return [_plain(known[column]) for column in COLUMNS]
 
 

@@ -7,6 +7,7 @@ import pytest
 from libs.common.apps.app import App
 from libs.common.apps.limits import Limits
 from libs.common.apps.rows import COLUMNS, app_of, changed, fault_of, row_of
+from libs.common.apps.webhooks import WebhookSettings, webhooks_of
 from libs.common.config.secret import Secret
 
 PLAIN = App(id="1", key="k", secrets=(Secret("hush"),))
@@ -17,6 +18,9 @@ OTHER = App(
     encryption_master_key=Secret("nxzvbGF+f8FGhk/jOaZvgMle1tqxzF/VfUZLBLhhaH0="),
     allowed_origins=("https://a.org", "*"),
     limits=Limits(batch=5, reads=0.5),
+    webhooks=(
+        WebhookSettings(url="https://e.org", name="a", headers={"Authorization": Secret("hush")}),
+    ),
 )
 
 
@@ -49,6 +53,8 @@ class TestFault:
             ({"limits": '{"batch": 0.5}'}, "limits: Expected `int`, got `float`"),
             ({"allowed_origins": ["plain.org"]}, 'found "plain.org"'),
             ({"encryption_master_key": "hush"}, "encryption_master_key is not 32 bytes"),
+            ({"webhooks": '[{"url": "https://e.org", "name": 1}]'}, "webhooks: Expected `str`"),
+            ({"webhooks": '[{"url": "http://e.org"}]'}, "must begin with https://"),
             ({"secrets": [None]}, "needs at least one secret"),
         ],
     )
@@ -81,3 +87,11 @@ class TestChanged:
         """One that is nowhere is refused."""
         with pytest.raises(ValueError, match="limit 'bach' is unknown; did you mean batch"):
             changed(row(), {}, {"bach": None})
+
+    def test_webhooks(self) -> None:
+        """Webhooks that are given, beside those of the row."""
+        new = WebhookSettings(url="https://new.example.org", name="b")
+
+        after = changed(row(OTHER), {}, {}, webhooks={"b": new})
+
+        assert webhooks_of(after["webhooks"]) == (*OTHER.webhooks, new)

@@ -1,0 +1,175 @@
+"""
+Requests of our own to other servers, under bounds.
+
+What a name resolves to is what is connected to, and is judged there, by `egress.policy`: a name
+that leads elsewhere the next time leads nowhere.  Redirections are not followed, cookies of an
+answer are not kept, proxies of the environment are not asked, and an answer is read up to its
+bound.
+"""
+
+import asyncio
+import errno
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+
+import aiohttp
+from aiohttp.abc import AbstractResolver
+
+from libs.common.egress.policy import Egress
+
+# A compressed answer would have to be bounded twice.
+_HEADERS = {"Accept-Encoding": "identity", "User-Agent": "fanfare"}
+
+
+class NoAnswer(Exception):
+    """
+    A server gave no answer in time, or a longer one than asked for, or may not be called.
+
+    Attributes:
+        reason: Why, for operators; quotes nothing that the server said.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class AddressRefused(OSError):
+    """An address may not be called."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(errno.EACCES, f"{address} may not be called (egress.allow)")
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingRequest:
+    """
+    A request.
+
+    Attributes:
+        method: Upper case.
+        url: Where it goes.
+        limit: Bytes of an answer's body that are read.
+        timeout: Seconds in which all of the answer must have arrived.
+        headers: Headers beside the usual ones.
+        body: Bytes, or the fields of a form; None: no body.
+        cut: Whether a longer answer is cut off, and not an error.
+    """
+
+    method: str
+    url: str
+    limit: int
+    timeout: float
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes | Mapping[str, str] | None = field(default=None, repr=False)
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server answered, redirections included: nobody follows them."""
+
+    status: int
+    body: bytes = field(repr=False)
+
+
+class EgressClient:
+    """
+    Calls other servers while it is open.
+
+    Args:
+        egress: Which addresses may be called.
+        connections: At once; beyond, requests wait within their timeout; 0: any number.
+        per_host: The same for each server.
+        resolver: Knows the addresses of names; None: the system's.
+    """
+
+    def __init__(
+        self,
+        egress: Egress,
+        *,
+        connections: int,
+        per_host: int,
+        resolver: AbstractResolver | None = None,
+    ) -> None:
+        self._egress = egress
+        self._bounds = connections, per_host
+        self._resolver = resolver
+        self._session: aiohttp.ClientSession | None = None
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """Hold connections while the context is open."""
+        limit, limit_per_host = self._bounds
+        connector = aiohttp.TCPConnector(
+            limit=limit,
+            limit_per_host=limit_per_host,
+            resolver=self._resolver,
+            socket_factory=self._socket,
+        )
+        async with aiohttp.ClientSession(
+            connector=connector,
+            headers=_HEADERS,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            timeout=aiohttp.ClientTimeout(total=None),  # Each request has its own.
+        ) as session:
+            self._session = session
+            try:
+                yield
+            finally:
+                self._session = None
+
+    async def ask(self, request: OutgoingRequest) -> Answer:
+        """
+        Ask.
+
+        Raises:
+            NoAnswer: See there.
+        """
+        if self._session is None:
+            raise NoAnswer("nothing can be asked before the start, or after the end")
+        try:
+            async with asyncio.timeout(request.timeout):
+                return await _asked(self._session, request)
+        except TimeoutError as error:
+            raise NoAnswer(f"no answer within {request.timeout:g} s") from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise NoAnswer(_reason(error)) from error
+
+    def _socket(self, where: aiohttp.AddrInfoType) -> socket.socket:
+        """Make the socket that connects; aiohttp does so for each address, whoever named it."""
+        family, kind, protocol, _, address = where
+        host = str(address[0])
+        if not self._egress.permits(ip_address(host)):
+            raise AddressRefused(host)
+        return socket.socket(family, kind, protocol)
+
+
+async def _asked(session: aiohttp.ClientSession, request: OutgoingRequest) -> Answer:
+    async with session.request(
+        request.method,
+        request.url,
+        headers=request.headers,
+        data=request.body,
+        allow_redirects=False,
+    ) as response:
+        body = bytearray()
+        async for chunk in response.content.iter_any():
+            body += chunk
+            if len(body) > request.limit and not request.cut:
+                raise NoAnswer(f"an answer of more than {request.limit} bytes")
+            if len(body) > request.limit:
+                response.close()
+                break
+        return Answer(response.status, bytes(body[: request.limit]))
+
+
+def _reason(error: Exception) -> str:
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(cause, OSError) and cause.errno == errno.EACCES:
+        return f"no answer: {cause.strerror}"
+    return f"no answer: {type(error).__name__}"

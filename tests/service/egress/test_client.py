@@ -1,0 +1,157 @@
+"""Requests of our own: what a name resolves to is what is connected to, and is judged there."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from libs.common.egress.client import Answer, EgressClient, NoAnswer, OutgoingRequest
+from libs.common.egress.policy import Egress
+from tests.support.deadline import DEADLINE
+from tests.support.fakes.identity_server import IdentityServer, Said, identity_server
+
+HERE = Egress([ip_network("127.0.0.1/32")])
+
+
+class Names(AbstractResolver):
+    """Resolves any name, to other addresses each time."""
+
+    def __init__(self, *answers: Sequence[str]) -> None:
+        self._answers = list(answers)
+        self.asked: list[str] = []
+
+    async def resolve(self, host: str, port: int = 0, family: Any = 0) -> list[ResolveResult]:
+        """Answer what comes next."""
+        del family
+        self.asked.append(host)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for address in self._answers.pop(0)
+        ]
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[IdentityServer]:
+    async with identity_server() as server:
+        yield server
+
+
+@asynccontextmanager
+async def calling(egress: Egress, names: Names | None = None) -> AsyncIterator[EgressClient]:
+    client = EgressClient(egress, connections=4, per_host=0, resolver=names)
+    async with asyncio.timeout(DEADLINE), client.opened():
+        yield client
+
+
+def get(url: str, **options: Any) -> OutgoingRequest:
+    return OutgoingRequest("GET", url, **({"limit": 100, "timeout": DEADLINE} | options))
+
+
+def port_of(server: IdentityServer) -> str:
+    return server.url.rpartition(":")[2]
+
+
+class TestAddresses:
+    """OWASP, "Server-Side Request Forgery Prevention"."""
+
+    @pytest.mark.parametrize(
+        "host", ["127.0.0.1", "localhost", "127.1", "[::ffff:127.0.0.1]", "0.0.0.0"]
+    )
+    async def test_this_machine(self, server: IdentityServer, host: str) -> None:
+        """However it is written, nothing arrives."""
+        async with calling(Egress()) as client:
+            with pytest.raises(NoAnswer) as caught:
+                await client.ask(get(f"http://{host}:{port_of(server)}/"))
+
+        assert "no answer" in caught.value.reason
+        assert not server.asked
+
+    async def test_said(self, server: IdentityServer) -> None:
+        """Operators are told why."""
+        async with calling(Egress()) as client:
+            with pytest.raises(NoAnswer) as caught:
+                await client.ask(get(server.url))
+
+        assert caught.value.reason == "no answer: 127.0.0.1 may not be called (egress.allow)"
+
+    async def test_name(self, server: IdentityServer) -> None:
+        """A name that leads to a private address leads nowhere."""
+        async with calling(Egress(), Names(["127.0.0.1"])) as client:
+            with pytest.raises(NoAnswer, match=r"127\.0\.0\.1 may not be called"):
+                await client.ask(get(f"http://example.org:{port_of(server)}/"))
+
+        assert not server.asked
+
+    async def test_several(self, server: IdentityServer) -> None:
+        """Of a name's addresses those that may be called are."""
+        async with calling(HERE, Names(["10.0.0.1", "127.0.0.1"])) as client:
+            answer = await client.ask(get(f"http://example.org:{port_of(server)}/"))
+
+        assert answer.status == 200
+
+    async def test_rebinding(self, server: IdentityServer) -> None:
+        """A name that leads elsewhere the next time is judged by that: it is resolved once a connection."""
+        names = Names(["127.0.0.1"], ["127.0.0.2"])
+        url = f"http://example.org:{port_of(server)}/"
+        server.answers(b"{}", Connection="close")
+        async with calling(HERE, names) as client:
+            assert (await client.ask(get(url))).status == 200
+            assert client._session is not None
+            connector: Any = client._session.connector
+            connector.clear_dns_cache()
+            with pytest.raises(NoAnswer, match=r"127\.0\.0\.2 may not be called"):
+                await client.ask(get(url))
+
+        assert len(names.asked) == len(server.asked) + 1 == 2
+
+
+class TestBounds:
+    """What a server may do with us."""
+
+    async def test_redirection(self, server: IdentityServer) -> None:
+        """It sends us nowhere."""
+        server.says = lambda _: Said(b"", 302, {"Location": f"{server.url}/elsewhere"})
+        async with calling(HERE) as client:
+            answer = await client.ask(get(f"{server.url}/"))
+
+        assert answer.status == 302
+        assert [asked.path for asked in server.asked] == ["/"]
+
+    async def test_no_proxy(self, server: IdentityServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A proxy of the environment would be who resolves the name."""
+        monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+        async with calling(HERE) as client:
+            assert (await client.ask(get(server.url))).status == 200
+
+    async def test_long(self, server: IdentityServer) -> None:
+        server.answers(b"x" * 101)
+        async with calling(HERE) as client:
+            with pytest.raises(NoAnswer, match="more than 100 bytes"):
+                await client.ask(get(server.url))
+
+            assert await client.ask(get(server.url, cut=True)) == Answer(200, b"x" * 100)
+
+    async def test_slow(self, server: IdentityServer) -> None:
+        server.hang()
+        async with calling(HERE) as client:
+            with pytest.raises(NoAnswer, match=r"within 0\.05 s"):
+                await client.ask(get(server.url, timeout=0.05))
+
+    async def test_closed(self) -> None:
+        with pytest.raises(NoAnswer, match="before the start"):
+            await EgressClient(HERE, connections=1, per_host=1).ask(get("http://127.0.0.1/"))
