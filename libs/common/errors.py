@@ -92,6 +92,7 @@ The exception tree.
         Fenced
         LeaseLost
         MigrationsBusy
+        NoAnswer
         NotInformed
         ProviderUnavailable
         TooManyQuestions
@@ -145,8 +146,8 @@ class Unavailable(Exception):
 
     Args:
         backend: What failed: one of the ports ``apps``, ``bus``, ``control``, ``events``,
-            ``memberships``, ``rates`` and ``roster``; ``identity``, a server that knows users;
-            ``postgres``, while it is migrated.
+            ``memberships``, ``rates``, ``roster`` and ``sightings``; ``identity``, a server that
+            knows users; ``webhook``, a receiver; ``postgres``, while it is migrated.
     """
 
     code = 4100  # Pusher, "Error codes": 4100-4199 mean come back after a second, not at once.

@@ -92,8 +92,8 @@ class App(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         return self.topic or f"fanfare.events.{self.id}"
 
     def wants(self, kind: Kind) -> bool:
-        """Tell whether a webhook of the app is told of facts of a kind."""
-        return any(kind in webhook.kinds for webhook in self.webhooks)
+        """Tell whether a webhook of the app has to know of facts of a kind."""
+        return any(kind in webhook.watched for webhook in self.webhooks)
 
 
 def _check_master_key(app: App) -> None:

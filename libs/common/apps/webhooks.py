@@ -74,6 +74,12 @@ class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         """The kinds of facts that are posted."""
         return self.events or USUAL
 
+    @property
+    def watched(self) -> frozenset[Kind]:
+        """The kinds that must be known: one that is emptied and filled again was never vacated."""
+        kinds = frozenset(self.kinds)
+        return kinds | {"channel_occupied"} if "channel_vacated" in kinds else kinds
+
     def takes(self, fact: Fact) -> bool:
         """Tell whether a fact is posted."""
         if fact.kind not in self.kinds:

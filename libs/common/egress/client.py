@@ -19,12 +19,13 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 
 from libs.common.egress.policy import Egress
+from libs.common.errors import Unavailable
 
 # A compressed answer would have to be bounded twice.
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "fanfare"}
 
 
-class NoAnswer(Exception):
+class NoAnswer(Unavailable):
     """
     A server gave no answer in time, or a longer one than asked for, or may not be called.
 
@@ -32,9 +33,16 @@ class NoAnswer(Exception):
         reason: Why, for operators; quotes nothing that the server said.
     """
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
+    def __init__(self, backend: str, reason: str) -> None:
+        super().__init__(backend)
         self.reason = reason
+
+
+class TooLong(ValueError):
+    """An answer has more bytes than are read."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"an answer of more than {limit} bytes")
 
 
 class AddressRefused(OSError):
@@ -81,6 +89,7 @@ class EgressClient:
     Calls other servers while it is open.
 
     Args:
+        backend: What the servers are, as `Unavailable` names it.
         egress: Which addresses may be called.
         connections: At once; beyond, requests wait within their timeout; 0: any number.
         per_host: The same for each server.
@@ -89,12 +98,14 @@ class EgressClient:
 
     def __init__(
         self,
+        backend: str,
         egress: Egress,
         *,
         connections: int,
         per_host: int,
         resolver: AbstractResolver | None = None,
     ) -> None:
+        self._backend = backend
         self._egress = egress
         self._bounds = connections, per_host
         self._resolver = resolver
@@ -131,14 +142,19 @@ class EgressClient:
             NoAnswer: See there.
         """
         if self._session is None:
-            raise NoAnswer("nothing can be asked before the start, or after the end")
+            raise self._none("nothing can be asked before the start, or after the end")
         try:
             async with asyncio.timeout(request.timeout):
                 return await _asked(self._session, request)
+        except TooLong as error:
+            raise self._none(str(error)) from error
         except TimeoutError as error:
-            raise NoAnswer(f"no answer within {request.timeout:g} s") from error
+            raise self._none(f"no answer within {request.timeout:g} s") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise NoAnswer(_reason(error)) from error
+            raise self._none(_reason(error)) from error
+
+    def _none(self, reason: str) -> NoAnswer:
+        return NoAnswer(self._backend, reason)
 
     def _socket(self, where: aiohttp.AddrInfoType) -> socket.socket:
         """Make the socket that connects; aiohttp does so for each address, whoever named it."""
@@ -161,7 +177,7 @@ async def _asked(session: aiohttp.ClientSession, request: OutgoingRequest) -> An
         async for chunk in response.content.iter_any():
             body += chunk
             if len(body) > request.limit and not request.cut:
-                raise NoAnswer(f"an answer of more than {request.limit} bytes")
+                raise TooLong(request.limit)
             if len(body) > request.limit:
                 response.close()
                 break

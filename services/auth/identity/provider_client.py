@@ -60,4 +60,4 @@ class ProviderClient:
 
 
 def _client(egress: Egress) -> EgressClient:
-    return EgressClient(egress, connections=CONNECTIONS, per_host=PER_HOST)
+    return EgressClient("identity", egress, connections=CONNECTIONS, per_host=PER_HOST)

@@ -53,13 +53,21 @@ async def server() -> AsyncIterator[IdentityServer]:
 
 @asynccontextmanager
 async def calling(egress: Egress, names: Names | None = None) -> AsyncIterator[EgressClient]:
-    client = EgressClient(egress, connections=4, per_host=0, resolver=names)
+    client = EgressClient("webhook", egress, connections=4, per_host=0, resolver=names)
     async with asyncio.timeout(DEADLINE), client.opened():
         yield client
 
 
 def get(url: str, **options: Any) -> OutgoingRequest:
     return OutgoingRequest("GET", url, **({"limit": 100, "timeout": DEADLINE} | options))
+
+
+async def refused(client: EgressClient, request: OutgoingRequest) -> str:
+    """Ask, and return why there was no answer."""
+    with pytest.raises(NoAnswer) as caught:
+        await client.ask(request)
+    assert caught.value.backend == "webhook"
+    return caught.value.reason
 
 
 def port_of(server: IdentityServer) -> str:
@@ -75,25 +83,24 @@ class TestAddresses:
     async def test_this_machine(self, server: IdentityServer, host: str) -> None:
         """However it is written, nothing arrives."""
         async with calling(Egress()) as client:
-            with pytest.raises(NoAnswer) as caught:
-                await client.ask(get(f"http://{host}:{port_of(server)}/"))
+            reason = await refused(client, get(f"http://{host}:{port_of(server)}/"))
 
-        assert "no answer" in caught.value.reason
+        assert "no answer" in reason
         assert not server.asked
 
     async def test_said(self, server: IdentityServer) -> None:
         """Operators are told why."""
         async with calling(Egress()) as client:
-            with pytest.raises(NoAnswer) as caught:
-                await client.ask(get(server.url))
+            reason = await refused(client, get(server.url))
 
-        assert caught.value.reason == "no answer: 127.0.0.1 may not be called (egress.allow)"
+        assert reason == "no answer: 127.0.0.1 may not be called (egress.allow)"
 
     async def test_name(self, server: IdentityServer) -> None:
         """A name that leads to a private address leads nowhere."""
         async with calling(Egress(), Names(["127.0.0.1"])) as client:
-            with pytest.raises(NoAnswer, match=r"127\.0\.0\.1 may not be called"):
-                await client.ask(get(f"http://example.org:{port_of(server)}/"))
+            reason = await refused(client, get(f"http://example.org:{port_of(server)}/"))
+
+        assert "127.0.0.1 may not be called" in reason
 
         assert not server.asked
 
@@ -114,8 +121,9 @@ class TestAddresses:
             assert client._session is not None
             connector: Any = client._session.connector
             connector.clear_dns_cache()
-            with pytest.raises(NoAnswer, match=r"127\.0\.0\.2 may not be called"):
-                await client.ask(get(url))
+            reason = await refused(client, get(url))
+
+        assert "127.0.0.2 may not be called" in reason
 
         assert len(names.asked) == len(server.asked) + 1 == 2
 
@@ -141,17 +149,19 @@ class TestBounds:
     async def test_long(self, server: IdentityServer) -> None:
         server.answers(b"x" * 101)
         async with calling(HERE) as client:
-            with pytest.raises(NoAnswer, match="more than 100 bytes"):
-                await client.ask(get(server.url))
+            reason = await refused(client, get(server.url))
 
+            assert reason == "an answer of more than 100 bytes"
             assert await client.ask(get(server.url, cut=True)) == Answer(200, b"x" * 100)
 
     async def test_slow(self, server: IdentityServer) -> None:
         server.hang()
         async with calling(HERE) as client:
-            with pytest.raises(NoAnswer, match=r"within 0\.05 s"):
-                await client.ask(get(server.url, timeout=0.05))
+            reason = await refused(client, get(server.url, timeout=0.05))
+
+        assert reason == "no answer within 0.05 s"
 
     async def test_closed(self) -> None:
-        with pytest.raises(NoAnswer, match="before the start"):
-            await EgressClient(HERE, connections=1, per_host=1).ask(get("http://127.0.0.1/"))
+        client = EgressClient("webhook", HERE, connections=1, per_host=1)
+
+        assert "before the start" in await refused(client, get("http://127.0.0.1/"))

@@ -60,6 +60,13 @@ class TestTakes:
 
         assert hook.takes(fact("user_online", user="7"))
 
+    def test_watched(self) -> None:
+        """Who is told of vacated channels has to know of occupied ones: they may never have been."""
+        hook = WebhookSettings(url=URL, events=("channel_vacated",))
+
+        assert hook.watched == {"channel_vacated", "channel_occupied"}
+        assert not hook.takes(fact("channel_occupied", "a"))
+
     def test_internal(self) -> None:
         """Nobody is told of channels that are ours."""
         assert not PLAIN.takes(fact("channel_occupied", "#server-to-user-7"))

@@ -1,0 +1,114 @@
+"""Dead letters in PostgreSQL: the rows of ``fanfare_dead_letters``.  See `dead_letters.port`."""
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from libs.common.dead_letters.port import START, DeadLetter, LetterPlace, Selection
+from libs.common.lifecycle.facts import Fact
+from libs.common.postgres.connection import PostgresConnection
+
+PRUNE_EVERY = 100  # Letters: beyond the bounds there are never more of each process.
+
+_COLUMNS = "id, app, webhook, facts, reason, tries, first_at, died_at"
+_KEEP = f"""
+    INSERT INTO fanfare_dead_letters ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    ON CONFLICT (id) DO UPDATE SET (reason, tries, died_at) =
+        ROW (EXCLUDED.reason, EXCLUDED.tries, EXCLUDED.died_at)
+"""  # noqa: S608 - our own names
+_PRUNE = """
+    DELETE FROM fanfare_dead_letters WHERE died_at < $1 OR (died_at, id) <= (
+        SELECT died_at, id FROM fanfare_dead_letters ORDER BY died_at DESC, id DESC
+        OFFSET $2 LIMIT 1
+    )
+"""
+_SELECTED = """
+    FROM fanfare_dead_letters WHERE ($1 = '' OR app = $1) AND ($2 = '' OR webhook = $2)
+    AND ($3::text[] = '{}' OR id = ANY ($3))
+"""
+_COUNT = f"SELECT count(*) {_SELECTED}"
+_READ = f"""
+    SELECT {_COLUMNS} {_SELECTED} AND (died_at, id) > ($4, $5) ORDER BY died_at, id LIMIT $6
+"""
+
+
+class PostgresDeadLetters:
+    """
+    Dead letters that outlast processes.  See `DeadLetters`.
+
+    Args:
+        connection: Opened by the caller.
+        most: How many are kept.
+        max_age: Seconds for which they are.
+        clock: UTC epoch seconds.
+    """
+
+    def __init__(
+        self,
+        connection: PostgresConnection,
+        most: int,
+        max_age: float,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._connection = connection
+        self._most = most
+        self._max_age = max_age
+        self._clock = clock
+        self._kept = 0
+
+    async def check(self) -> None:
+        """See `DeadLetters.check`."""
+        await self.read(Selection(), limit=0)
+
+    async def keep(self, letter: DeadLetter) -> None:
+        """See `DeadLetters.keep`."""
+        async with self._connection.acquired(by="writer") as connection:
+            await connection.execute(_KEEP, *_row(letter))
+            if self._kept % PRUNE_EVERY == 0:
+                oldest = _instant(self._clock() - self._max_age)
+                await connection.execute(_PRUNE, oldest, self._most)
+            self._kept += 1
+
+    async def count(self, selection: Selection) -> int:
+        """See `DeadLetters.count`."""
+        async with self._connection.acquired() as connection:
+            return int(await connection.fetchval(_COUNT, *_terms(selection)))
+
+    async def read(
+        self, selection: Selection, *, after: LetterPlace = START, limit: int
+    ) -> Sequence[DeadLetter]:
+        """See `DeadLetters.read`."""
+        died_at, last = after
+        async with self._connection.acquired() as connection:
+            rows = await connection.fetch(_READ, *_terms(selection), _instant(died_at), last, limit)
+        return [*map(_letter, rows)]
+
+    async def remove(self, ids: Collection[str]) -> None:
+        """See `DeadLetters.remove`."""
+        delete = "DELETE FROM fanfare_dead_letters WHERE id = ANY ($1)"
+        async with self._connection.acquired(by="writer") as connection:
+            await connection.execute(delete, [*ids])
+
+
+def _terms(selection: Selection) -> tuple[str, str, list[str]]:
+    return selection.app, selection.webhook, [*selection.ids]
+
+
+def _row(letter: DeadLetter) -> list[Any]:
+    facts = msgspec.json.encode(letter.facts).decode()
+    head = [letter.id, letter.app, letter.webhook, facts, letter.reason, letter.tries]
+    return [*head, _instant(letter.first_at), _instant(letter.died_at)]
+
+
+def _letter(row: Mapping[str, Any]) -> DeadLetter:
+    facts = msgspec.json.decode(row["facts"], type=tuple[Fact, ...])
+    instants = {name: row[name].timestamp() for name in ("first_at", "died_at")}
+    return DeadLetter(**{**row, "facts": facts, **instants})
+
+
+def _instant(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,67 @@
+"""
+What webhooks say: facts as Pusher writes them, in one request.
+
+Pure.  Pusher, "Webhooks", "Webhook format"; ``user_online`` and ``user_offline`` are ours.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from libs.common.channels import Channel
+from libs.common.lifecycle.facts import ABOUT_USERS, Fact, Recorded
+
+CONTENT_TYPE = "application/json"  # To the letter: the SDK of npm takes no charset.
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """
+    What one request tells.
+
+    Attributes:
+        id: The ``webhook-id``: the same at every try, and whenever the same facts are told again.
+        facts: In order.
+    """
+
+    id: str
+    facts: Sequence[Fact]
+
+
+def delivery_of(records: Sequence[Recorded], *, app: str, webhook: str) -> Delivery:
+    """Put records into one request to a webhook of an app."""
+    # A digest, as an app's id may hold what neither a header nor what is signed may.
+    names = "\n".join([app, webhook, *(record.id for record in records)])
+    digest = hashlib.sha256(names.encode(errors="surrogatepass")).hexdigest()
+    return Delivery(f"msg_{digest[:32]}", tuple(record.fact for record in records))
+
+
+def body_of(facts: Iterable[Fact], *, now: float) -> bytes:
+    """
+    Write the body of a request.
+
+    Args:
+        facts: In order.
+        now: UTC epoch seconds of this try: the SDK of PyPI refuses what is 300 s old.
+    """
+    return _encode({"time_ms": int(now * 1000), "events": [_event(fact) for fact in facts]})
+
+
+def _event(fact: Fact) -> dict[str, object]:
+    event: dict[str, object] = {"name": fact.kind}
+    if fact.kind not in ABOUT_USERS:
+        event["channel"] = fact.channel
+    match fact.kind:
+        case "member_added" | "member_removed" | "user_online" | "user_offline":
+            event["user_id"] = fact.user
+        case "subscription_count":
+            event["subscription_count"] = fact.count
+        case "client_event":
+            event |= {"event": fact.event, "data": fact.data, "socket_id": fact.socket_id}
+            if fact.user and Channel(fact.app, fact.channel).is_presence:
+                event["user_id"] = fact.user
+    return event

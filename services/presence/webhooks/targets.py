@@ -1,0 +1,132 @@
+"""Webhooks as sinks of facts: one for each that the apps have now."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from libs.common.apps.app import App
+from libs.common.config.address import Network
+from libs.common.egress.client import EgressClient
+from libs.common.egress.policy import Egress
+from libs.common.lifecycle.facts import Kind, Recorded, Stream
+from services.presence.webhooks.batches import Batches
+from services.presence.webhooks.delivery import Courier, WebhookTools, known_app
+from services.presence.webhooks.lanes import Lanes, Turn
+from services.presence.webhooks.payloads import delivery_of
+
+
+def receivers(allow: Sequence[Network]) -> EgressClient:
+    """
+    Make the client that calls receivers.
+
+    It has a pool of connections for each; how many there are at once is each `Courier`'s to say.
+    """
+    return EgressClient("webhook", Egress(allow), connections=0, per_host=0)
+
+
+class Webhook:
+    """
+    A webhook of an app, as a sink.  See `services.presence.lifecycle.sinks.Sink`.
+
+    Of one stream several calls of `take` may be under way: what is said of one channel or user goes
+    in the order of the calls.
+
+    Args:
+        app_id: Whose it is.
+        webhook: The webhook's name.
+        tools: What it is delivered with.
+    """
+
+    def __init__(self, app_id: str, webhook: str, *, tools: WebhookTools) -> None:
+        settings = tools.settings
+        self.name = f"webhook:{app_id}:{webhook}"
+        self.courier = Courier(app_id, webhook, tools=tools)
+        self._names = app_id, webhook
+        self._lanes = Lanes(settings.vacated_delay, clock=tools.clock, timer=tools.timer)
+        self._batches = Batches(
+            self._deliver, most=settings.webhook_batch, delay=settings.webhook_batch_delay
+        )
+
+    def wants(self, kind: Kind) -> bool:
+        """See `Sink.wants`."""
+        settings = self.courier.settings()
+        return settings is not None and kind in settings.watched
+
+    async def take(self, records: Sequence[Recorded]) -> None:
+        """See `Sink.take`."""
+        turns = self._lanes.enter(records)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for turn in turns:
+                    tasks.create_task(self._tell(turn))
+        finally:  # A task that is cancelled before it begins does not even begin.
+            for turn in turns:
+                self._lanes.leave(turn)
+
+    async def missed(self, stream: Stream, lost: int) -> None:
+        """See `Sink.missed`: what comes next is true all the same."""
+
+    async def _tell(self, turn: Turn) -> None:
+        batched: list[str] = []
+        try:
+            await self._lanes.come(turn)
+            for record, held in turn.items:
+                if await self._lanes.stands(held):
+                    await self._pass_on(record, batched)
+            self._lanes.leave(turn)
+            await self._batches.sent(batched)
+        finally:
+            self._batches.forget(batched)
+
+    async def _pass_on(self, record: Recorded, batched: list[str]) -> None:
+        settings = self.courier.settings()
+        if settings is None or not settings.takes(record.fact):
+            return
+        if settings.batching:
+            self._batches.add(record)
+            batched.append(record.id)
+        else:
+            await self._deliver([record])
+
+    async def _deliver(self, records: Sequence[Recorded]) -> None:
+        app_id, webhook = self._names
+        await self.courier.deliver(delivery_of(records, app=app_id, webhook=webhook))
+
+
+class Webhooks:
+    """
+    The webhooks of all apps, as they are now.
+
+    Args:
+        tools: What they are delivered with; its client is opened by `opened`.
+    """
+
+    def __init__(self, tools: WebhookTools) -> None:
+        self._tools = tools
+        self._sinks: dict[str, tuple[App, list[Webhook]]] = {}
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """Hold connections to receivers while the context is open."""
+        async with self._tools.client.opened():
+            yield
+
+    def of(self, app_id: str) -> Sequence[Webhook]:
+        """Return the webhooks of an app; the same objects as long as it has them."""
+        app = known_app(self._tools.apps, app_id)
+        if app is None:
+            self._sinks.pop(app_id, None)
+            return ()
+        before, sinks = self._sinks.get(app_id, (None, []))
+        if app is not before:
+            known = {sink.name: sink for sink in sinks}
+            made = (Webhook(app_id, each.name, tools=self._tools) for each in app.webhooks)
+            sinks = [known.get(sink.name, sink) for sink in made]
+            self._sinks[app_id] = app, sinks
+        return sinks
+
+    async def check(self) -> None:
+        """Raise Unavailable if the last request to any of them failed; nothing is sent."""
+        for _, sinks in self._sinks.values():
+            for sink in sinks:
+                await sink.courier.check()
