@@ -210,7 +210,7 @@ def _backend_problems(backends: BackendSettings) -> Iterator[str]:
             continue
         if url != getattr(backends, _TAKEN_FROM.get(backend, ""), None):
             yield from _url_problems(backend, url, schemes)
-    if _redis_place(backends.bus) != _redis_place(backends.roster):
+    if redis_address.place_of(backends.bus) != redis_address.place_of(backends.roster):
         # The roster's scripts announce on the bus, in the same step as they decide.
         yield "backends.roster must be on the same servers as backends.bus"
 
@@ -232,15 +232,6 @@ def _url_problems(backend: str, url: Url, schemes: Sequence[str]) -> Iterator[st
             kafka_settings.servers(url.reveal())
     except Misconfigured as error:
         yield f"backends.{backend}: {error}"
-
-
-def _redis_place(url: Url) -> object:
-    """Tell where a Redis is, so that two places can be compared; None for all that is none."""
-    try:
-        address = redis_address.parse(url.reveal())
-    except Misconfigured:
-        return None
-    return address.layout, frozenset(address.hosts), address.service
 
 
 def _app_problems(settings: Settings, *, is_named: bool) -> Iterator[str]:

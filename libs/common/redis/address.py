@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from urllib.parse import parse_qsl, unquote
 
+from libs.common.config.address import Url
 from libs.common.errors import Misconfigured
 
 DEFAULT_PORT = 6379
@@ -148,3 +149,12 @@ def _options(layout: Layout, query: str, *, tls: bool) -> dict[str, str]:
         known = " and ".join(allowed) or "none"
         raise Misconfigured(f"a Redis URL of this kind has an unknown option; known: {known}")
     return options
+
+
+def place_of(url: Url) -> object:
+    """Tell where a Redis is, so that two places can be compared; None for all that is none."""
+    try:
+        address = parse(url.reveal())
+    except Misconfigured:
+        return None
+    return address.layout, frozenset(address.hosts), address.service

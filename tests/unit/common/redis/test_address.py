@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from libs.common.config.address import Url
 from libs.common.errors import Misconfigured
-from libs.common.redis.address import Layout, RedisAddress, parse
+from libs.common.redis.address import Layout, RedisAddress, parse, place_of
 
 
 class TestParse:
@@ -121,3 +122,17 @@ class TestParse:
         address = parse("redis+sentinel://u:SECRET@a/main?sentinel_password=SECRET")
 
         assert "SECRET" not in repr(address)
+
+
+class TestPlace:
+    """Whether two URLs lead to the same servers."""
+
+    def test_same(self) -> None:
+        """Whoever asks, with whatever password, and in whatever order."""
+        one = place_of(Url("redis+cluster://u:p@a,b"))
+
+        assert one == place_of(Url("rediss+cluster://b:6379,a"))
+        assert one != place_of(Url("redis://a"))
+
+    def test_none(self) -> None:
+        assert place_of(Url("memory://")) is None
