@@ -17,6 +17,7 @@ from libs.common.telemetry import logs
 from services import settings
 from services.cli import apps, check, explain, listen, migrate, publish, run, token, trial
 from services.cli.arguments import Parser
+from services.cli.presence import webhooks
 from services.version import VERSION
 
 
@@ -36,6 +37,7 @@ COMMANDS: dict[str, Subcommand] = {
     "check": check,
     "explain": explain,
     "apps": apps,
+    "webhooks": webhooks,
     "token": token,
     "publish": publish,
     "listen": listen,

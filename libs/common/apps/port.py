@@ -82,3 +82,21 @@ class Apps(Protocol):
 
     def opened(self) -> AbstractAsyncContextManager[None]:
         """Follow changes while the context is open."""
+
+
+def known_app(apps: Apps, app_id: str) -> App | None:
+    """
+    Find an app by its id, whether it is switched on or off.
+
+    Returns:
+        The app; None: there is none.
+
+    Raises:
+        Unavailable: The apps were never read yet.
+    """
+    try:
+        return apps.by_id(app_id)
+    except UnknownApp:
+        return None
+    except AppDisabled:
+        return next((app for app in apps.all() if app.id == app_id), None)

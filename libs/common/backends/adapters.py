@@ -22,6 +22,9 @@ from libs.common.config.address import Url
 from libs.common.control.memory import MemoryControl
 from libs.common.control.port import Control
 from libs.common.control.redis import RedisControl
+from libs.common.dead_letters.memory import MemoryDeadLetters
+from libs.common.dead_letters.port import DeadLetters
+from libs.common.dead_letters.postgres import PostgresDeadLetters
 from libs.common.eventlog.kafka.log import KafkaEventLog
 from libs.common.eventlog.kafka.settings import KafkaSettings
 from libs.common.eventlog.memory import MemoryEventLog
@@ -66,6 +69,8 @@ class Plan:
         postgres: How PostgreSQL is used.
         apps: The apps of the file.
         recorded: Kinds of facts that are recorded for every app.
+        dead_letters: How many webhooks that could not be delivered are kept.
+        dead_letters_max_age: Seconds for which they are.
         membership_query: SQL that reads memberships in tables of the operator's; empty: they are in
             ours.
     """
@@ -77,6 +82,8 @@ class Plan:
     apps: Sequence[App]
     membership_query: str = ""
     recorded: frozenset[Kind] = frozenset()
+    dead_letters: int = 10_000
+    dead_letters_max_age: float = 604_800.0
 
     def wants(self, _app: str, kind: Kind, /) -> bool:
         """See `lifecycle.port.Wanted`."""
@@ -97,6 +104,7 @@ class Backends:
     control: Control
     events: EventLog | None
     memberships: Memberships
+    dead_letters: DeadLetters
 
 
 @asynccontextmanager
@@ -113,9 +121,9 @@ async def opened(plan: Plan) -> AsyncIterator[Backends]:
         control = await _control(plan, stack)
         events = await _events(plan, stack)
         memberships = await stack.enter_async_context(opened_memberships(plan))
-        apps = _apps(plan)
-        await stack.enter_async_context(apps.opened())
-        yield Backends(apps, *shared, rates, control, events, memberships)
+        letters = await stack.enter_async_context(opened_dead_letters(plan))
+        apps = await stack.enter_async_context(opened_apps(plan))
+        yield Backends(apps, *shared, rates, control, events, memberships, letters)
 
 
 @asynccontextmanager
@@ -130,6 +138,26 @@ async def opened_memberships(plan: Plan) -> AsyncIterator[Memberships]:
             yield QueriedMemberships(connection, plan.membership_query)
         else:
             yield PostgresMemberships(connection)
+
+
+@asynccontextmanager
+async def opened_dead_letters(plan: Plan) -> AsyncIterator[DeadLetters]:
+    """Make the adapter of one port alone, and close it; raises as `opened`."""
+    url, bounds = plan.urls.sightings, (plan.dead_letters, plan.dead_letters_max_age)
+    if _is_memory(url):
+        yield MemoryDeadLetters(*bounds)
+        return
+    async with PostgresConnection(url, "sightings", plan.postgres) as connection:
+        yield PostgresDeadLetters(connection, *bounds)
+
+
+@asynccontextmanager
+async def opened_apps(plan: Plan) -> AsyncIterator[Apps]:
+    """Make the adapter of one port alone, and close it; raises as `opened`."""
+    url = plan.urls.apps
+    apps = MemoryApps(plan.apps) if _is_memory(url) else PostgresApps(url, plan.postgres)
+    async with apps.opened():
+        yield apps
 
 
 def _is_memory(url: Url) -> bool:
@@ -182,9 +210,3 @@ async def _events(plan: Plan, stack: AsyncExitStack) -> EventLog | None:
     if _is_memory(plan.urls.events):
         return MemoryEventLog()
     return await stack.enter_async_context(KafkaEventLog(plan.urls.events, plan.kafka))
-
-
-def _apps(plan: Plan) -> Apps:
-    if _is_memory(plan.urls.apps):
-        return MemoryApps(plan.apps)
-    return PostgresApps(plan.urls.apps, plan.postgres)

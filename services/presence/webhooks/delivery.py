@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import structlog
 
 from libs.common.apps.app import App
-from libs.common.apps.port import AppDisabled, Apps, UnknownApp
+from libs.common.apps.port import Apps, known_app
 from libs.common.apps.webhooks import WebhookSettings
 from libs.common.dead_letters.port import DeadLetter, DeadLetters
 from libs.common.egress.client import EgressClient, NoAnswer, OutgoingRequest
@@ -130,6 +130,7 @@ class Courier:
         return ""
 
     def _found(self) -> tuple[App, WebhookSettings] | None:
+        # Switched off, too: what an app's clients leave behind is told all the same.
         app = known_app(self._tools.apps, self._app_id)
         if app is None:
             return None
@@ -188,18 +189,3 @@ class Courier:
             tries=tries,
             reason=reason,
         )
-
-
-def known_app(apps: Apps, app_id: str) -> App | None:
-    """
-    Find an app, switched off or not: what its clients leave behind is told all the same.
-
-    Raises:
-        Unavailable: The apps were never read yet.
-    """
-    try:
-        return apps.by_id(app_id)
-    except UnknownApp:
-        return None
-    except AppDisabled:
-        return next((app for app in apps.all() if app.id == app_id), None)

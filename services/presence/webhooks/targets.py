@@ -5,12 +5,13 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from libs.common.apps.app import App
+from libs.common.apps.port import known_app
 from libs.common.config.address import Network
 from libs.common.egress.client import EgressClient
 from libs.common.egress.policy import Egress
 from libs.common.lifecycle.facts import Kind, Recorded, Stream
 from services.presence.webhooks.batches import Batches
-from services.presence.webhooks.delivery import Courier, WebhookTools, known_app
+from services.presence.webhooks.delivery import Courier, WebhookTools
 from services.presence.webhooks.lanes import Lanes, Turn
 from services.presence.webhooks.payloads import delivery_of
 

@@ -52,6 +52,7 @@ class Site:
     Attributes:
         apps: The apps, which may change.
         letters: What could not be delivered.
+        tools: What it is delivered with.
         webhooks: The webhooks.
     """
 
@@ -59,15 +60,14 @@ class Site:
         usual = {"webhook_patience": DEADLINE, "webhook_timeout": DEADLINE, "vacated_delay": 0.0}
         self.apps = apps
         self.letters = MemoryDeadLetters(100, 1000.0)
-        self.webhooks = Webhooks(
-            WebhookTools(
-                apps,
-                receivers([LOOPBACK]),
-                self.letters,
-                PresenceSettings(**(usual | settings)),
-                backoff=lambda: Backoff(0.01, 0.05),
-            )
+        self.tools = WebhookTools(
+            apps,
+            receivers([LOOPBACK]),
+            self.letters,
+            PresenceSettings(**(usual | settings)),
+            backoff=lambda: Backoff(0.01, 0.05),
         )
+        self.webhooks = Webhooks(self.tools)
 
     def __getitem__(self, name: str) -> Webhook:
         (found,) = (each for each in self.webhooks.of("1") if each.name == f"webhook:1:{name}")
