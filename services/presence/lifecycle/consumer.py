@@ -10,21 +10,15 @@ import secrets
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
-
-import structlog
 
 from libs.common.errors import Unavailable
 from libs.common.lifecycle.facts import Stream
-from libs.common.lifecycle.port import Fenced, Lifecycle, Page
+from libs.common.lifecycle.port import Fenced, Lifecycle
 from libs.common.retry import Backoff
+from services.presence.lifecycle.passage import Passage
 from services.presence.lifecycle.shares import share
 from services.presence.lifecycle.sinks import Sink, Sinks
 from services.presence.settings import PresenceSettings
-
-BATCH = 100  # Facts that a sink gets at once.
-
-log = structlog.get_logger()
 
 _Work = tuple[Stream, str]  # A stream, and the name of a sink.
 
@@ -153,27 +147,16 @@ class FactConsumer:
 
     async def _bring(self, stream: Stream, sink: Sink) -> bool:
         """Bring a sink the next facts; tell whether there were any."""
-        fence = self._fence(stream)
-        page = await self._lifecycle.read(stream, sink.name, limit=BATCH)
-        if not page.records:
-            return False
-        if page.lost:
-            await self._skip(page, sink, fence)
-        wanted = [record for record in page.records if sink.wants(record.fact.kind)]
-        if wanted:
-            await sink.take(wanted)
-        await self._lifecycle.advance(page.records[-1], sink.name, fence=fence)
-        self.counts["facts"] += len(wanted)
-        return True
-
-    async def _skip(self, page: Page, sink: Sink, fence: int) -> None:
-        """Say once that facts were dropped before the sink had them."""
-        first = page.records[0]
-        await sink.missed(first.stream, page.lost)
-        before = replace(first, number=first.number - 1)
-        await self._lifecycle.advance(before, sink.name, fence=fence)
-        self.counts["lost"] += page.lost
-        log.error("facts.lost", app=first.stream.app, sink=sink.name, lost=page.lost)
+        passage = Passage(
+            self._lifecycle,
+            stream,
+            sink,
+            fence=lambda: self._fence(stream),
+            head=lambda: self._seen.get(stream, 0),
+            pause=self._settings.poll_interval,
+            counts=self.counts,
+        )
+        return await passage.run()
 
     async def _settle(self, stream: Stream) -> None:
         names = [sink.name for sink in self._sinks.of(stream.app)]

@@ -11,14 +11,17 @@ class Sink(Protocol):
     """
     Does something with facts, in the order of each stream.
 
-    Several streams may be under way at once; of one stream one call is.
+    Several streams may be under way at once; of one stream `depth` calls are, in order.
 
     Attributes:
         name: Under which its place in each stream is noted; unique in its app, and the same after a
             restart.
+        depth: How many calls with facts of one stream may be under way; 1: each follows the one
+            before.
     """
 
     name: str
+    depth: int
 
     def wants(self, kind: Kind) -> bool:
         """Whether it does something with facts of a kind; others are passed over."""

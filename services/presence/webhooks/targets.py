@@ -15,6 +15,10 @@ from services.presence.webhooks.delivery import Courier, WebhookTools
 from services.presence.webhooks.lanes import Lanes, Turn
 from services.presence.webhooks.payloads import delivery_of
 
+# Calls with facts of one stream: what is held back or tried again must not keep other channels
+# waiting, and what waits is bounded.
+DEPTH = 10
+
 
 def receivers(allow: Sequence[Network]) -> EgressClient:
     """
@@ -37,6 +41,8 @@ class Webhook:
         webhook: The webhook's name.
         tools: What it is delivered with.
     """
+
+    depth = DEPTH
 
     def __init__(self, app_id: str, webhook: str, *, tools: WebhookTools) -> None:
         settings = tools.settings

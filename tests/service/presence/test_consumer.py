@@ -32,6 +32,8 @@ class Notebook:
         begun: How many calls began.
     """
 
+    depth = 1
+
     def __init__(self, name: str, *kinds: Kind) -> None:
         self.name = name
         self._kinds = kinds
@@ -191,6 +193,71 @@ async def test_dead(lifecycle: MemoryLifecycle) -> None:
         assert consumer.partitions == {0}
         with pytest.raises(Unavailable):
             await lifecycle.advance(one, "sink", fence=fence)
+
+
+class Gates(Notebook):
+    """A sink that is busy with each page until it is told to be done with it."""
+
+    depth = 3
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.gates: list[asyncio.Event] = []
+
+    async def take(self, records: Sequence[Recorded]) -> None:
+        """See `Sink.take`."""
+        self.gates.append(gate := asyncio.Event())
+        self.begun += 1
+        await gate.wait()
+        if self.is_away:
+            raise Unavailable("events")
+        self.written += records
+
+    async def has_begun(self, count: int) -> None:
+        """Wait for so many calls."""
+        async with asyncio.timeout(DEADLINE):
+            while self.begun < count:
+                await asyncio.sleep(0)
+
+
+async def test_read_ahead(lifecycle: MemoryLifecycle) -> None:
+    """A sink may be brought what follows before it is done; its place waits for what comes first."""
+    sink = Gates("sink")
+    async with consuming(lifecycle, sink):
+        for number in range(1, 6):
+            await tell(lifecycle, 1)
+            await sink.has_begun(min(number, 3))
+        sink.gates[1].set()
+        await sink.has(1)
+        (first, *_) = (await lifecycle.read(STREAM, "sink", limit=10)).records
+        assert (first.number, sink.begun) == (1, 3)
+
+        sink.gates[0].set()
+        await sink.has_begun(4)
+        for gate in sink.gates:
+            gate.set()
+        await sink.has(5)
+
+    assert sink.numbers == [2, 1, 3, 4, 5]
+
+
+async def test_read_ahead_comes_again(lifecycle: MemoryLifecycle) -> None:
+    """What is not done with when a call fails comes again, and what came before it does not."""
+    sink = Gates("sink")
+    async with consuming(lifecycle, sink):
+        for number in (1, 2, 3):
+            await tell(lifecycle, 1)
+            await sink.has_begun(number)
+        sink.gates[0].set()
+        await sink.has(1)
+        sink.is_away = True
+        sink.gates[1].set()
+        await sink.has_begun(4)
+        sink.is_away = False
+        sink.gates[3].set()
+        await sink.has(3)
+
+    assert sink.numbers == [1, 2, 3]
 
 
 async def test_too_many(lifecycle: MemoryLifecycle) -> None:

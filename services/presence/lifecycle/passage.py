@@ -1,0 +1,159 @@
+"""
+The passage of one stream's facts to one sink, while there are any.
+
+Facts are read ahead: while the sink is busy with some it may be brought those that follow, as far
+as it says.  Its place in the stream is moved past what it is done with, and everything before that.
+"""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+
+from libs.common.errors import Unavailable
+from libs.common.lifecycle.facts import Recorded, Stream
+from libs.common.lifecycle.port import Lifecycle, Page
+from services.presence.lifecycle.sinks import Sink
+
+BATCH = 100  # Facts that a sink gets at once.
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A call of `Sink.take` that is under way, or over: what it raised, or None."""
+
+    last: Recorded
+    count: int
+    task: asyncio.Task[Unavailable | None]
+
+
+class Passage:
+    """
+    Brings facts of a stream to a sink.
+
+    Args:
+        lifecycle: Keeps the streams.
+        stream: What is read.
+        sink: Who is brought it.
+        fence: Returns that of the partition; raises Fenced where it is somebody else's.
+        head: Returns the number of the stream's newest fact, as far as it is known.
+        pause: Seconds between two looks for what follows, while the sink is busy.
+        counts: Counts ``facts`` and ``lost``.
+    """
+
+    def __init__(
+        self,
+        lifecycle: Lifecycle,
+        stream: Stream,
+        sink: Sink,
+        *,
+        fence: Callable[[], int],
+        head: Callable[[], int],
+        pause: float,
+        counts: Counter[str],
+    ) -> None:
+        self._lifecycle = lifecycle
+        self._stream = stream
+        self._sink = sink
+        self._fence = fence
+        self._head = head
+        self._pause = pause
+        self._counts = counts
+        self._calls: deque[_Call] = deque()
+
+    async def run(self) -> bool:
+        """
+        Bring the sink all that there is; tell whether there was anything.
+
+        Raises:
+            Unavailable, Fenced: What was not noted comes again.
+        """
+        was_any = False
+        fault: Unavailable | None = None
+        async with asyncio.TaskGroup() as tasks:
+            try:
+                while await self._read_on(tasks) or self._calls:
+                    was_any = True
+                    await self._wait()
+                    await self._note()
+            except Unavailable as error:
+                fault = error  # A group would wrap it.
+            for call in self._calls:
+                call.task.cancel()
+        self._calls.clear()
+        if fault is not None:
+            raise fault
+        return was_any
+
+    async def _read_on(self, tasks: asyncio.TaskGroup) -> bool:
+        """Call the sink with what follows, if it may be called; tell whether it was."""
+        if not self._may_call():
+            return False
+        fence = self._fence()
+        limit = sum(call.count for call in self._calls) + BATCH
+        page = await self._lifecycle.read(self._stream, self._sink.name, limit=limit)
+        records = self._following(page.records)
+        if not records or (self._calls and records[0].number != self._calls[-1].last.number + 1):
+            return False  # What is between was dropped, which is told when the sink is done.
+        if page.lost and not self._calls:
+            await self._skip(page, fence)
+        wanted = [record for record in records if self._sink.wants(record.fact.kind)]
+        task = tasks.create_task(self._taken(wanted))
+        self._calls.append(_Call(records[-1], len(records), task))
+        return True
+
+    def _may_call(self) -> bool:
+        if not self._calls:
+            return True
+        has_more = self._head() > self._calls[-1].last.number
+        return has_more and len(self._calls) < self._sink.depth
+
+    def _following(self, records: Sequence[Recorded]) -> Sequence[Recorded]:
+        if not self._calls:
+            return records[:BATCH]
+        last = self._calls[-1].last
+        return [each for each in records if each.epoch == last.epoch and each.number > last.number]
+
+    async def _taken(self, wanted: Sequence[Recorded]) -> Unavailable | None:
+        try:
+            if wanted:
+                await self._sink.take(wanted)
+        except Unavailable as error:
+            return error
+        self._counts["facts"] += len(wanted)
+        return None
+
+    async def _wait(self) -> None:
+        """Wait until the sink is done with the first call, or it is time to look what follows."""
+        looks = len(self._calls) < self._sink.depth
+        await asyncio.wait([self._calls[0].task], timeout=self._pause if looks else None)
+
+    async def _note(self) -> None:
+        """Move the sink's place past the calls that are over, up to the first that is not."""
+        last = None
+        while self._calls and self._calls[0].task.done():
+            call = self._calls[0]
+            if (fault := call.task.result()) is not None:
+                if last is not None:
+                    await self._advance(last)
+                raise fault
+            last = call.last
+            self._calls.popleft()
+        if last is not None:
+            await self._advance(last)
+
+    async def _advance(self, last: Recorded) -> None:
+        await self._lifecycle.advance(last, self._sink.name, fence=self._fence())
+
+    async def _skip(self, page: Page, fence: int) -> None:
+        """Say once that facts were dropped before the sink had them."""
+        first = page.records[0]
+        await self._sink.missed(self._stream, page.lost)
+        before = replace(first, number=first.number - 1)
+        await self._lifecycle.advance(before, self._sink.name, fence=fence)
+        self._counts["lost"] += page.lost
+        log.error("facts.lost", app=self._stream.app, sink=self._sink.name, lost=page.lost)
