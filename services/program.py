@@ -30,6 +30,8 @@ from services.gateway.access.verifier import Verifier
 from services.gateway.service import Gateway
 from services.presence.lifecycle.sinks import recorded
 from services.presence.service import Presence
+from services.presence.webhooks.delivery import WebhookTools
+from services.presence.webhooks.targets import Webhooks, receivers
 from services.reload import Reloadable, adopt
 from services.settings import Settings, check_services
 from services.version import VERSION
@@ -86,6 +88,14 @@ def _presence(settings: Settings, backends: Backends) -> Presence:
         leases=backends.leases,
         lifecycle=backends.lifecycle,
         events=backends.events,
+        webhooks=Webhooks(
+            WebhookTools(
+                backends.apps,
+                receivers(settings.egress.allow),
+                backends.dead_letters,
+                settings.presence,
+            )
+        ),
     )
 
 

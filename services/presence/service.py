@@ -20,6 +20,7 @@ from services.presence.lifecycle.consumer import FactConsumer
 from services.presence.lifecycle.sinks import Targets
 from services.presence.lifecycle.topic import Topic
 from services.presence.settings import PresenceSettings
+from services.presence.webhooks.targets import Webhooks
 
 
 class Presence:
@@ -31,6 +32,7 @@ class Presence:
         leases: The leases that are swept.
         lifecycle: What became of channels, members and users.
         events: Takes facts, where `PresenceSettings.lifecycle_topic` is set; None: there is no log.
+        webhooks: Those of all apps.
     """
 
     name = "presence"
@@ -42,12 +44,14 @@ class Presence:
         leases: Leases,
         lifecycle: Lifecycle,
         events: EventLog | None,
+        webhooks: Webhooks,
     ) -> None:
         self._settings = settings
         self._leases = leases
         self._events = events if settings.lifecycle_topic else None
         topic = Topic(settings.lifecycle_topic, self._events) if self._events else None
-        self._consumer = FactConsumer(lifecycle, Targets(topic), settings)
+        self._webhooks = webhooks
+        self._consumer = FactConsumer(lifecycle, Targets(topic, own=webhooks), settings)
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """Answer nothing on the public address yet."""
@@ -55,7 +59,7 @@ class Presence:
 
     async def run(self) -> None:
         """Sweep, and bring facts to whoever wants them, until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
+        async with self._webhooks.opened(), asyncio.TaskGroup() as tasks:
             tasks.create_task(self._sweep())
             tasks.create_task(self._consumer.run())
 
@@ -82,3 +86,4 @@ class Presence:
         yield Dependency("roster", self._leases.check)
         if self._events is not None:
             yield Dependency("events", self._events.check, is_needed=False)
+        yield Dependency("webhooks", self._webhooks.check, is_needed=False)

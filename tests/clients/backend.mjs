@@ -20,6 +20,13 @@ async function call({ backend, method, args, id }) {
   }
 }
 
+// What the SDK makes of a request to a webhook; headers are as Node has them, in lower case.
+function webhook({ backend, headers, body, id }) {
+  const received = backends.get(backend).webhook({ headers, rawBody: body });
+  const valid = received.isValid();
+  tell({ id, valid, events: valid ? received.getEvents() : null, time: valid ? received.getTime() : null });
+}
+
 // Options for pusher-js, whose page then has its own back end sign, instead of asking Fanfare.
 export function signedBy(name, member) {
   const sdk = backends.get(name);
@@ -37,4 +44,4 @@ export function signedBy(name, member) {
   };
 }
 
-export const commands = { backend, call };
+export const commands = { backend, call, webhook };

@@ -16,6 +16,7 @@ from libs.common.apps.rotation import Secrets
 from libs.common.apps.rows import (
     COLUMNS,
     NO_WEBHOOKS,
+    SELECTED,
     Row,
     app_of,
     changed,
@@ -38,10 +39,10 @@ _INSERT = (
 _NUMERIC = "id ~ '^[0-9]{1,18}$'"  # What fits into a bigint.
 _NEXT = f"SELECT coalesce(max(id::bigint), 0) + 1 FROM fanfare_apps WHERE {_NUMERIC}"  # noqa: S608
 _LIST = f"""
-    SELECT {", ".join(COLUMNS)} FROM fanfare_apps
+    SELECT {SELECTED} FROM fanfare_apps
     ORDER BY CASE WHEN {_NUMERIC} THEN id::bigint END NULLS LAST, id
 """  # noqa: S608
-_LOCKED = f"SELECT {', '.join(COLUMNS)} FROM fanfare_apps WHERE id = $1 FOR UPDATE"  # noqa: S608
+_LOCKED = f"SELECT {SELECTED} FROM fanfare_apps WHERE id = $1 FOR UPDATE"  # noqa: S608
 
 
 class NoSuchApp(Invalid):

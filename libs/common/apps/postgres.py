@@ -16,7 +16,7 @@ from msgspec import structs
 
 from libs.common.apps.app import App
 from libs.common.apps.memory import MemoryApps
-from libs.common.apps.rows import COLUMNS, Row, app_of, fault_of, secrets_of
+from libs.common.apps.rows import SELECTED, Row, app_of, fault_of, secrets_of
 from libs.common.config.address import Url
 from libs.common.errors import Unavailable
 from libs.common.postgres.connection import PostgresConnection
@@ -26,7 +26,7 @@ from libs.common.postgres.settings import PostgresSettings
 
 REREAD = 60.0  # Seconds between two readings when nothing is heard.
 NOTIFICATIONS = "fanfare_apps"
-QUERY = f"SELECT {', '.join(COLUMNS)} FROM fanfare_apps"  # noqa: S608 - our own names
+QUERY = f"SELECT {SELECTED} FROM fanfare_apps"  # noqa: S608 - our own names
 
 log = structlog.get_logger()
 

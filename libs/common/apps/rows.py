@@ -19,6 +19,8 @@ from libs.common.config.secret import Secret
 from libs.common.tokens.settings import AppTokenKey
 
 COLUMNS = App.__struct_fields__
+# With the table's name, so that what a database lacks that is not migrated is known as ours.
+SELECTED = ", ".join(f"fanfare_apps.{column}" for column in COLUMNS)
 NAMES = Limits.__struct_fields__
 NO_WEBHOOKS: Mapping[str, None] = MappingProxyType({})
 

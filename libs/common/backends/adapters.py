@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from libs.common.apps.app import App
 from libs.common.apps.memory import MemoryApps
-from libs.common.apps.port import Apps
+from libs.common.apps.port import Apps, known_app
 from libs.common.apps.postgres import PostgresApps
 from libs.common.backends.settings import BackendSettings
 from libs.common.bus.memory import MemoryBus
@@ -25,6 +25,7 @@ from libs.common.control.redis import RedisControl
 from libs.common.dead_letters.memory import MemoryDeadLetters
 from libs.common.dead_letters.port import DeadLetters
 from libs.common.dead_letters.postgres import PostgresDeadLetters
+from libs.common.errors import Unavailable
 from libs.common.eventlog.kafka.log import KafkaEventLog
 from libs.common.eventlog.kafka.settings import KafkaSettings
 from libs.common.eventlog.memory import MemoryEventLog
@@ -34,7 +35,7 @@ from libs.common.leases.port import Leases
 from libs.common.leases.redis import RedisLeases
 from libs.common.lifecycle.facts import Kind
 from libs.common.lifecycle.memory import MemoryLifecycle
-from libs.common.lifecycle.port import Lifecycle
+from libs.common.lifecycle.port import Lifecycle, Wanted
 from libs.common.lifecycle.redis import RedisLifecycle
 from libs.common.memberships.memory import MemoryMemberships
 from libs.common.memberships.port import Memberships
@@ -85,10 +86,6 @@ class Plan:
     dead_letters: int = 10_000
     dead_letters_max_age: float = 604_800.0
 
-    def wants(self, _app: str, kind: Kind, /) -> bool:
-        """See `lifecycle.port.Wanted`."""
-        return kind in self.recorded
-
 
 @dataclass(frozen=True, slots=True)
 class Backends:
@@ -116,13 +113,13 @@ async def opened(plan: Plan) -> AsyncIterator[Backends]:
         Misconfigured: A URL cannot work.
     """
     async with AsyncExitStack() as stack:
-        shared = await _shared(plan, stack)
+        apps = await stack.enter_async_context(opened_apps(plan))
+        shared = await _shared(plan, stack, _wanted(plan, apps))
         rates = await _rates(plan, stack)
         control = await _control(plan, stack)
         events = await _events(plan, stack)
         memberships = await stack.enter_async_context(opened_memberships(plan))
         letters = await stack.enter_async_context(opened_dead_letters(plan))
-        apps = await stack.enter_async_context(opened_apps(plan))
         yield Backends(apps, *shared, rates, control, events, memberships, letters)
 
 
@@ -160,6 +157,21 @@ async def opened_apps(plan: Plan) -> AsyncIterator[Apps]:
         yield apps
 
 
+def _wanted(plan: Plan, apps: Apps) -> Wanted:
+    """Tell what is worth recording: what is recorded for every app, and what its webhooks want."""
+
+    def wanted(app_id: str, kind: Kind, /) -> bool:
+        if kind in plan.recorded:
+            return True
+        try:
+            app = known_app(apps, app_id)
+        except Unavailable:  # Then nobody of it is here yet.
+            return False
+        return app is not None and app.wants(kind)
+
+    return wanted
+
+
 def _is_memory(url: Url) -> bool:
     return url.scheme == "memory"
 
@@ -172,21 +184,21 @@ async def _redis(url: Url, port: str, stack: AsyncExitStack) -> RedisConnection:
     return await stack.enter_async_context(RedisConnection(url, port))
 
 
-async def _shared(plan: Plan, stack: AsyncExitStack) -> _Shared:
+async def _shared(plan: Plan, stack: AsyncExitStack, wanted: Wanted) -> _Shared:
     """Make the bus, what announces on it, and the leases beneath: all are of one kind."""
     if _is_memory(plan.urls.bus):
-        return _in_memory(plan)
+        return _in_memory(plan, wanted)
     keys = _keys(plan)
     bus = RedisBus(await _redis(plan.urls.bus, "bus", stack), keys, plan.history)
     connection = await _redis(plan.urls.roster, "roster", stack)
-    roster = RedisRoster(connection, keys, plan.wants)
-    tally = RedisTally(connection, keys, plan.wants)
+    roster = RedisRoster(connection, keys, wanted)
+    tally = RedisTally(connection, keys, wanted)
     leases = RedisLeases(connection, keys, holdings=[roster, tally])
     return bus, leases, roster, tally, RedisLifecycle(connection, keys)
 
 
-def _in_memory(plan: Plan) -> _Shared:
-    bus, leases, lifecycle = MemoryBus(plan.history), MemoryLeases(), MemoryLifecycle(plan.wants)
+def _in_memory(plan: Plan, wanted: Wanted) -> _Shared:
+    bus, leases, lifecycle = MemoryBus(plan.history), MemoryLeases(), MemoryLifecycle(wanted)
     roster = MemoryRoster(bus.announce, leases, decided=lifecycle.decided)
     tally = MemoryTally(bus.announce, leases, decided=lifecycle.decided)
     return bus, leases, roster, tally, lifecycle

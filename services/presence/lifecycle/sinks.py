@@ -59,14 +59,16 @@ class Targets:
 
     Args:
         everywhere: Those that take the facts of all apps; None is left out.
+        own: Those that each app has of its own.
     """
 
-    def __init__(self, *everywhere: Sink | None) -> None:
+    def __init__(self, *everywhere: Sink | None, own: Sinks) -> None:
         self._everywhere = [sink for sink in everywhere if sink is not None]
+        self._own = own
 
-    def of(self, app: str) -> Sequence[Sink]:  # noqa: ARG002 - apps have none of their own yet.
+    def of(self, app: str) -> Sequence[Sink]:
         """See `Sinks.of`."""
-        return self._everywhere
+        return [*self._everywhere, *self._own.of(app)]
 
 
 def recorded(settings: PresenceSettings) -> frozenset[Kind]:

@@ -32,6 +32,7 @@ from tests.support.deadline import DEADLINE
 from tests.support.fakes.faults import FaultyBus, FaultyRoster
 from tests.support.fakes.tallies import FaultyTally
 from tests.support.servers import Certificates
+from tests.support.services.webhooks import Site
 from tests.support.tokens.channel_tokens import verifier
 
 APP = App(
@@ -191,6 +192,7 @@ async def place(
         leases=roster,
         lifecycle=MemoryLifecycle(),
         events=None,
+        webhooks=Site(MemoryApps([])).webhooks,
     )
     server = _server([presence, gateway], certificates, proxies)
     trust = TCPConnector(ssl=certificates.client_context() if certificates else True)
