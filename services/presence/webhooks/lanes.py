@@ -17,7 +17,7 @@ Subject = tuple[str, str]  # A channel and no user, or a user and no channel.
 
 
 @dataclass(slots=True, eq=False)
-class HeldBack:
+class Withheld:
     """
     What was said of a channel that may be occupied again at once.
 
@@ -57,7 +57,7 @@ class Turn:
     """
 
     subject: Subject
-    items: Sequence[tuple[Recorded, HeldBack | None]]
+    items: Sequence[tuple[Recorded, Withheld | None]]
     before: asyncio.Event | None
     done: asyncio.Event
 
@@ -79,7 +79,7 @@ class Lanes:
         self._clock = clock
         self._timer = timer
         self._last: dict[Subject, asyncio.Event] = {}
-        self._held: dict[str, HeldBack] = {}
+        self._held: dict[str, Withheld] = {}
 
     def enter(self, records: Iterable[Recorded]) -> list[Turn]:
         """
@@ -88,14 +88,14 @@ class Lanes:
         It does not wait, so that the order of calls is that of the lanes.  Whoever enters must
         `leave` each turn, also if it is cancelled.
         """
-        sorted_: dict[Subject, list[tuple[Recorded, HeldBack | None]]] = {}
+        sorted_: dict[Subject, list[tuple[Recorded, Withheld | None]]] = {}
         for record in records:
             if not self._returns(record):
                 subject = record.fact.channel, "" if record.fact.channel else record.fact.user
                 sorted_.setdefault(subject, []).append((record, self._hold(record)))
         return [self._turn(subject, items) for subject, items in sorted_.items()]
 
-    def _turn(self, subject: Subject, items: Sequence[tuple[Recorded, HeldBack | None]]) -> Turn:
+    def _turn(self, subject: Subject, items: Sequence[tuple[Recorded, Withheld | None]]) -> Turn:
         turn = Turn(subject, items, self._last.get(subject), asyncio.Event())
         self._last[subject] = turn.done
         return turn
@@ -114,16 +114,16 @@ class Lanes:
             if held is not None and self._held.get(record.fact.channel) is held:
                 del self._held[record.fact.channel]
 
-    async def stands(self, held: HeldBack | None) -> bool:
+    async def stands(self, held: Withheld | None) -> bool:
         """Wait for as long as something is held, and tell whether it is to be said."""
         return held is None or await held.stands(self._timer())
 
-    def _hold(self, record: Recorded) -> HeldBack | None:
+    def _hold(self, record: Recorded) -> Withheld | None:
         fact = record.fact
         left = min(self._delay, fact.at + self._delay - self._clock())
         if fact.kind != "channel_vacated" or left <= 0:
             return None
-        held = self._held[fact.channel] = HeldBack(self._timer() + left)
+        held = self._held[fact.channel] = Withheld(self._timer() + left)
         return held
 
     def _returns(self, record: Recorded) -> bool:
