@@ -17,7 +17,16 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from bench import authorising, connecting, fanout, figures, joining, journey, memory
+from bench import (
+    authorising,
+    connecting,
+    fanout,
+    figures,
+    joining,
+    journey,
+    memory,
+    webhooks,
+)
 from bench.deployment import Deployment
 from bench.figures import Figure, Sample
 from bench.websocket import Unexpected
@@ -106,6 +115,7 @@ async def _bench() -> list[str]:
             found += await _part(figures.MEMORY, partial(memory.measure, deployment))
             found += await _part(figures.CONNECTING, partial(connecting.measure, deployment))
             found += await _part(figures.JOINING, partial(joining.measure, deployment))
+            found += await _part(figures.WEBHOOKS, partial(webhooks.measure, deployment))
             async with postgres_server() as postgres:
                 await authorising.prepare(postgres.url)
                 measure = partial(authorising.measure, deployment, postgres.url)

@@ -184,6 +184,26 @@ AUTHORISING = (
     ),
     Figure(name="auth_storm_ratio", title="auth: one request / a request each", at_most=1.0),
 )
+WEBHOOKS = (
+    Figure(
+        name="webhook_rate",
+        title="webhooks, one event a request",
+        unit="requests/s",
+    ),
+    Figure(
+        name="webhook_cpu",
+        title="webhooks: presence, CPU a request",
+        unit="ms",
+        scale=MILLISECONDS,
+    ),
+    Figure(
+        name="webhook_hanging_ratio",
+        title="webhooks: beside a receiver that hangs / alone",
+        at_most=1.1,
+    ),
+    Figure(name="webhook_hanging_cpu", title="webhooks: the same, CPU of presence"),
+)
+
 JOURNEY = (Figure(name="journey", title="Kafka to socket, one subscriber", unit="events/s"),)
 
 

@@ -16,12 +16,13 @@ class Sink(Protocol):
     Attributes:
         name: Under which its place in each stream is noted; unique in its app, and the same after a
             restart.
-        depth: How many calls with facts of one stream may be under way; 1: each follows the one
-            before.
     """
 
     name: str
-    depth: int
+
+    @property
+    def depth(self) -> int:
+        """How many calls of one stream may be under way now; 1: each follows the one before."""
 
     def wants(self, kind: Kind) -> bool:
         """Whether it does something with facts of a kind; others are passed over."""

@@ -79,6 +79,11 @@ class Courier:
         self._burying = Retry()
         self.counts: Counter[str] = Counter()
 
+    @property
+    def is_away(self) -> bool:
+        """Whether the last try failed."""
+        return self._outage.is_away
+
     async def check(self) -> None:
         """Raise Unavailable if the last try failed; nothing is sent."""
         self._outage.ensure()

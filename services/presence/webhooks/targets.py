@@ -14,10 +14,12 @@ from services.presence.webhooks.batches import Batches
 from services.presence.webhooks.delivery import Courier, WebhookTools
 from services.presence.webhooks.lanes import Lanes, Turn
 from services.presence.webhooks.payloads import delivery_of
+from services.presence.webhooks.window import Share, Window
 
 # Calls with facts of one stream: what is held back or tried again must not keep other channels
 # waiting, and what waits is bounded.
 DEPTH = 10
+FIRST, MOST = 100, 2000  # Records of one webhook that are worked on at once, see `Window`.
 
 
 def receivers(allow: Sequence[Network]) -> EgressClient:
@@ -42,17 +44,21 @@ class Webhook:
         tools: What it is delivered with.
     """
 
-    depth = DEPTH
-
     def __init__(self, app_id: str, webhook: str, *, tools: WebhookTools) -> None:
         settings = tools.settings
         self.name = f"webhook:{app_id}:{webhook}"
         self.courier = Courier(app_id, webhook, tools=tools)
         self._names = app_id, webhook
         self._lanes = Lanes(settings.vacated_delay, clock=tools.clock, timer=tools.timer)
+        self._window = Window(FIRST, MOST)
         self._batches = Batches(
             self._deliver, most=settings.webhook_batch, delay=settings.webhook_batch_delay
         )
+
+    @property
+    def depth(self) -> int:
+        """See `Sink.depth`: what cannot be worked on now had better wait where it is kept."""
+        return DEPTH if self._window.is_open else 1
 
     def wants(self, kind: Kind) -> bool:
         """See `Sink.wants`."""
@@ -63,9 +69,10 @@ class Webhook:
         """See `Sink.take`."""
         turns = self._lanes.enter(records)
         try:
-            async with asyncio.TaskGroup() as tasks:
+            count = sum(len(turn.items) for turn in turns)
+            async with self._window.entered(count) as share, asyncio.TaskGroup() as tasks:
                 for turn in turns:
-                    tasks.create_task(self._tell(turn))
+                    tasks.create_task(self._tell(turn, share))
         finally:  # A task that is cancelled before it begins does not even begin.
             for turn in turns:
                 self._lanes.leave(turn)
@@ -73,7 +80,7 @@ class Webhook:
     async def missed(self, stream: Stream, lost: int) -> None:
         """See `Sink.missed`: what comes next is true all the same."""
 
-    async def _tell(self, turn: Turn) -> None:
+    async def _tell(self, turn: Turn, share: Share) -> None:
         batched: list[str] = []
         try:
             await self._lanes.come(turn)
@@ -84,6 +91,14 @@ class Webhook:
             await self._batches.sent(batched)
         finally:
             self._batches.forget(batched)
+        self._note(len(turn.items))
+        share.leave(len(turn.items))
+
+    def _note(self, count: int) -> None:
+        if self.courier.is_away:
+            self._window.fail()
+        else:
+            self._window.succeed(count)
 
     async def _pass_on(self, record: Recorded, batched: list[str]) -> None:
         settings = self.courier.settings()
