@@ -8,9 +8,11 @@ from typing import Any
 import msgspec
 
 from libs.common.dead_letters.port import START, DeadLetter, LetterPlace, Selection
+from libs.common.json_text import JsonReader, write
 from libs.common.lifecycle.facts import Fact
 from libs.common.postgres.connection import PostgresConnection
 
+_FACTS = JsonReader(tuple[Fact, ...])
 PRUNE_EVERY = 100  # Letters: beyond the bounds there are never more of each process.
 
 _COLUMNS = "id, app, webhook, facts, reason, tries, first_at, died_at"
@@ -99,13 +101,13 @@ def _terms(selection: Selection) -> tuple[str, str, list[str]]:
 
 
 def _row(letter: DeadLetter) -> list[Any]:
-    facts = msgspec.json.encode(letter.facts).decode()
+    facts = write([msgspec.to_builtins(fact) for fact in letter.facts]).decode()
     head = [letter.id, letter.app, letter.webhook, facts, letter.reason, letter.tries]
     return [*head, _instant(letter.first_at), _instant(letter.died_at)]
 
 
 def _letter(row: Mapping[str, Any]) -> DeadLetter:
-    facts = msgspec.json.decode(row["facts"], type=tuple[Fact, ...])
+    facts = _FACTS.read(row["facts"])
     instants = {name: row[name].timestamp() for name in ("first_at", "died_at")}
     return DeadLetter(**{**row, "facts": facts, **instants})
 

@@ -7,6 +7,8 @@ Where they may go is said in `services.auth.settings`.
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+from aiohttp.abc import AbstractResolver
+
 from libs.common.config.address import Network
 from libs.common.egress.client import EgressClient, NoAnswer, OutgoingRequest
 from libs.common.egress.policy import Egress, names_loopback
@@ -23,11 +25,14 @@ class ProviderClient:
 
     Args:
         allow: Networks that may be asked in any case.
+        resolver: Knows the addresses of names; None: the system's.
     """
 
-    def __init__(self, allow: Sequence[Network] = ()) -> None:
-        self._afar = _client(provider_egress(allow, is_here=False))
-        self._here = _client(provider_egress(allow, is_here=True))
+    def __init__(
+        self, allow: Sequence[Network] = (), *, resolver: AbstractResolver | None = None
+    ) -> None:
+        self._afar = _client(provider_egress(allow, is_here=False), resolver)
+        self._here = _client(provider_egress(allow, is_here=True), resolver)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
@@ -59,5 +64,7 @@ class ProviderClient:
         return ProviderReply(answer.status, answer.body)
 
 
-def _client(egress: Egress) -> EgressClient:
-    return EgressClient("identity", egress, connections=CONNECTIONS, per_host=PER_HOST)
+def _client(egress: Egress, resolver: AbstractResolver | None) -> EgressClient:
+    return EgressClient(
+        "identity", egress, connections=CONNECTIONS, per_host=PER_HOST, resolver=resolver
+    )

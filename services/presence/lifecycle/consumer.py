@@ -105,8 +105,11 @@ class FactConsumer:
                 heads = {}
             for stream, head in heads.items():
                 if self._seen.get(stream) != head and stream.partition in self._fences:
-                    self._seen[stream] = head
-                    self._set_to_work(stream, tasks)
+                    with suppress(
+                        Unavailable
+                    ):  # Sinks that are not known yet are looked for again.
+                        self._set_to_work(stream, tasks)
+                        self._seen[stream] = head
             await asyncio.sleep(self._settings.poll_interval)
 
     def _set_to_work(self, stream: Stream, tasks: asyncio.TaskGroup) -> None:

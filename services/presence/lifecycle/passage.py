@@ -129,8 +129,7 @@ class Passage:
 
     async def _wait(self) -> None:
         """Wait until the sink is done with the first call, or it is time to look what follows."""
-        looks = len(self._calls) < self._sink.depth
-        await asyncio.wait([self._calls[0].task], timeout=self._pause if looks else None)
+        await asyncio.wait([self._calls[0].task], timeout=self._pause)
 
     async def _note(self) -> None:
         """Move the sink's place past the calls that are over, up to the first that is not."""

@@ -51,7 +51,12 @@ class Sinks(Protocol):
     """Names the sinks of each app."""
 
     def of(self, app: str) -> Sequence[Sink]:
-        """Return the sinks of an app as it is now; the same objects as long as nothing changes."""
+        """
+        Return the sinks of an app as it is now; the same objects as long as nothing changes.
+
+        Raises:
+            Unavailable: They are not known yet; what is recorded must wait for them.
+        """
 
 
 class Targets:

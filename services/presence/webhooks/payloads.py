@@ -8,14 +8,11 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import msgspec
-
 from libs.common.channels import Channel
+from libs.common.json_text import write
 from libs.common.lifecycle.facts import ABOUT_USERS, Fact, Recorded
 
 CONTENT_TYPE = "application/json"  # To the letter: the SDK of npm takes no charset.
-
-_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +45,7 @@ def body_of(facts: Iterable[Fact], *, now: float) -> bytes:
         facts: In order.
         now: UTC epoch seconds of this try: the SDK of PyPI refuses what is 300 s old.
     """
-    return _encode({"time_ms": int(now * 1000), "events": [_event(fact) for fact in facts]})
+    return write({"time_ms": int(now * 1000), "events": [_event(fact) for fact in facts]})
 
 
 def _event(fact: Fact) -> dict[str, object]:

@@ -19,7 +19,7 @@ from services.presence.webhooks.window import Share, Window
 # Calls with facts of one stream: what is held back or tried again must not keep other channels
 # waiting, and what waits is bounded.
 DEPTH = 10
-FIRST, MOST = 100, 2000  # Records of one webhook that are worked on at once, see `Window`.
+FIRST, MOST = 100, 2000  # Turns of channels and users that are worked on at once, see `Window`.
 
 
 def receivers(allow: Sequence[Network]) -> EgressClient:
@@ -69,8 +69,7 @@ class Webhook:
         """See `Sink.take`."""
         turns = self._lanes.enter(records)
         try:
-            count = sum(len(turn.items) for turn in turns)
-            async with self._window.entered(count) as share, asyncio.TaskGroup() as tasks:
+            async with self._window.entered(len(turns)) as share, asyncio.TaskGroup() as tasks:
                 for turn in turns:
                     tasks.create_task(self._tell(turn, share))
         finally:  # A task that is cancelled before it begins does not even begin.
@@ -91,14 +90,11 @@ class Webhook:
             await self._batches.sent(batched)
         finally:
             self._batches.forget(batched)
-        self._note(len(turn.items))
-        share.leave(len(turn.items))
-
-    def _note(self, count: int) -> None:
+        share.leave(1)
         if self.courier.is_away:
             self._window.fail()
         else:
-            self._window.succeed(count)
+            self._window.succeed(1)
 
     async def _pass_on(self, record: Recorded, batched: list[str]) -> None:
         settings = self.courier.settings()

@@ -17,7 +17,7 @@ class Share:
     What one caller has in the window.
 
     Attributes:
-        count: Records that are still under way.
+        count: Turns that are still under way.
     """
 
     _leave: Callable[[int], None]
@@ -33,9 +33,12 @@ class Window:
     """
     Bounds what is under way.
 
+    What counts are turns of lanes (`lanes.Turn`): a channel whose facts all fail is one, however
+    many they are, and so leaves room for others.
+
     Args:
-        first: Records at first, and again after a failure.
-        most: Records at most.
+        first: Turns at first, and again after a failure.
+        most: Turns at most.
     """
 
     def __init__(self, first: int, most: int) -> None:
@@ -54,7 +57,7 @@ class Window:
 
     @asynccontextmanager
     async def entered(self, count: int) -> AsyncIterator[Share]:
-        """Wait until so many records may be worked on; without others any number may."""
+        """Wait until so many turns may be worked on; without others any number may."""
         self._waiting += 1
         try:
             async with self._entrance:
@@ -79,6 +82,6 @@ class Window:
         self._limit = self._first
 
     def leave(self, count: int) -> None:
-        """Take records out; who has entered does so by its `Share`."""
+        """Take turns out; who has entered does so by its `Share`."""
         self._inside -= count
         self._left.set()

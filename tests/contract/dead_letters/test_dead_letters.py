@@ -29,6 +29,7 @@ def letter(number: int, **fields: Any) -> DeadLetter:
         "facts": (
             Fact(kind="member_added", app="1", channel="presence-ä", user="7", at=NOW + 0.25),
             Fact(kind="subscription_count", app="1", channel="a", count=3),
+            Fact(kind="client_event", app="1", channel="a", event="client-x", data="\ud83d\0"),
         ),
         "reason": "answered 500",
         "tries": 9,

@@ -1,48 +1,20 @@
 """Requests of our own: what a name resolves to is what is connected to, and is judged there."""
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from ipaddress import ip_network
 from typing import Any
 
 import pytest
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 from libs.common.egress.client import Answer, EgressClient, NoAnswer, OutgoingRequest
 from libs.common.egress.policy import Egress
 from tests.support.deadline import DEADLINE
 from tests.support.fakes.identity_server import IdentityServer, Said, identity_server
+from tests.support.fakes.resolver import Names
 
 HERE = Egress([ip_network("127.0.0.1/32")])
-
-
-class Names(AbstractResolver):
-    """Resolves any name, to other addresses each time."""
-
-    def __init__(self, *answers: Sequence[str]) -> None:
-        self._answers = list(answers)
-        self.asked: list[str] = []
-
-    async def resolve(self, host: str, port: int = 0, family: Any = 0) -> list[ResolveResult]:
-        """Answer what comes next."""
-        del family
-        self.asked.append(host)
-        return [
-            ResolveResult(
-                hostname=host,
-                host=address,
-                port=port,
-                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
-                proto=0,
-                flags=socket.AI_NUMERICHOST,
-            )
-            for address in self._answers.pop(0)
-        ]
-
-    async def close(self) -> None:
-        """Nothing is open."""
 
 
 @pytest.fixture

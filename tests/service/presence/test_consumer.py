@@ -76,12 +76,16 @@ class Notebook:
 class Fixed:
     """Sinks of every app."""
 
-    def __init__(self, *sinks: Sink) -> None:
+    def __init__(self, *sinks: Sink, unknown: int = 0) -> None:
         self.sinks: Sequence[Sink] = sinks
+        self.unknown = unknown
 
     def of(self, app: str) -> Sequence[Sink]:
-        """See `Sinks.of`."""
+        """See `Sinks.of`; so many times they are not known yet."""
         assert app == STREAM.app
+        if self.unknown:
+            self.unknown -= 1
+            raise Unavailable("apps")
         return self.sinks
 
 
@@ -275,6 +279,19 @@ async def test_too_many(lifecycle: MemoryLifecycle) -> None:
     assert sink.lost + len(sink.written) == 1 + MOST_KEPT + 50
     assert consumer.counts["lost"] == sink.lost
     assert [line["event"] for line in logs] == (["facts.lost"] if sink.lost else [])
+
+
+async def test_not_known_yet(lifecycle: MemoryLifecycle) -> None:
+    """While the apps cannot be read nothing is dropped, and what is recorded comes when they are."""
+    sink = Notebook("sink")
+    await tell(lifecycle, 3)
+    consumer = FactConsumer(lifecycle, Fixed(sink, unknown=3), SETTINGS)
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(consumer.run())
+        await sink.has(3)
+        task.cancel()
+
+    assert sink.numbers == [1, 2, 3]
 
 
 async def test_no_sinks(lifecycle: MemoryLifecycle) -> None:

@@ -69,6 +69,13 @@ def test_body() -> None:
     assert [event["channel"] for event in json.loads(body)["events"]] == ["b", "ä"]
 
 
+def test_half_a_pair() -> None:
+    """A text that was cut within an emoji goes out as it came."""
+    (event,) = events_of(fact("client_event", channel="a", event="client-x", data="\ud83d"))
+
+    assert event["data"] == "\ud83d"
+
+
 class TestId:
     """The ``webhook-id``."""
 

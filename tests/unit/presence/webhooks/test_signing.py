@@ -46,6 +46,17 @@ def test_pusher() -> None:
     assert headers["X-Pusher-Signature"] == hmac.new(b"new", BODY, hashlib.sha256).hexdigest()
 
 
+def test_pusher_known_answer() -> None:
+    """What the SDK for PHP is tested with."""
+    app = App(id="1", key="thisisaauthkey", secrets=(Secret("thisisasecret"),))
+
+    headers = signed_headers(app, "msg_1", body=b'{"hello":"world"}', now=1)
+
+    assert headers["X-Pusher-Signature"] == (
+        "40e0ad3b9aa49529322879e84de1aaaf18bde1efe839ca263d540cc865510d25"
+    )
+
+
 def test_names() -> None:
     """The id and the whole second are as they are signed."""
     headers = signed_headers(APP, "msg_1", body=BODY, now=1.9)
