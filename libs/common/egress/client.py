@@ -18,6 +18,7 @@ from ipaddress import ip_address
 import aiohttp
 from aiohttp.abc import AbstractResolver
 
+from libs.common.egress.lookups import Lookups
 from libs.common.egress.policy import Egress
 from libs.common.errors import Unavailable
 
@@ -93,7 +94,7 @@ class EgressClient:
         egress: Which addresses may be called.
         connections: At once; beyond, requests wait within their timeout; 0: any number.
         per_host: The same for each server.
-        resolver: Knows the addresses of names; None: the system's.
+        resolver: Knows the addresses of names, and is closed with it; None: the system's.
     """
 
     def __init__(
@@ -115,19 +116,23 @@ class EgressClient:
     async def opened(self) -> AsyncIterator[None]:
         """Hold connections while the context is open."""
         limit, limit_per_host = self._bounds
+        resolver = self._resolver or Lookups()
         connector = aiohttp.TCPConnector(
             limit=limit,
             limit_per_host=limit_per_host,
-            resolver=self._resolver,
+            resolver=resolver,
             socket_factory=self._socket,
         )
-        async with aiohttp.ClientSession(
-            connector=connector,
-            headers=_HEADERS,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            timeout=aiohttp.ClientTimeout(total=None),  # Each request has its own.
-        ) as session:
+        async with (
+            _closing(resolver),
+            aiohttp.ClientSession(
+                connector=connector,
+                headers=_HEADERS,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                timeout=aiohttp.ClientTimeout(total=None),  # Each request has its own.
+            ) as session,
+        ):
             self._session = session
             try:
                 yield
@@ -163,6 +168,14 @@ class EgressClient:
         if not self._egress.permits(ip_address(host)):
             raise AddressRefused(host)
         return socket.socket(family, kind, protocol)
+
+
+@asynccontextmanager
+async def _closing(resolver: AbstractResolver) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        await resolver.close()
 
 
 async def _asked(session: aiohttp.ClientSession, request: OutgoingRequest) -> Answer:
