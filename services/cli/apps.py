@@ -12,7 +12,6 @@ import secrets
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -25,7 +24,15 @@ from libs.common.apps.webhooks import WebhookSettings
 from libs.common.config.secret import Secret
 from libs.common.errors import Invalid, Misconfigured, Unavailable
 from libs.common.postgres.connection import PostgresConnection
-from services.cli.arguments import changes_of, id_of, is_customary, limits_of, origins_of, secret_in
+from services.cli.arguments import (
+    add_action,
+    changes_of,
+    id_of,
+    is_customary,
+    limits_of,
+    origins_of,
+    secret_in,
+)
 from services.cli.client import trouble
 from services.cli.presence.webhook_arguments import EXAMPLE, webhook_changes
 from services.settings import Settings
@@ -48,7 +55,7 @@ but step 1 adds a secret each time.
 def configure(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes: an action, and what that takes."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    add = _action(actions, "add", "add an app, and print its key and secret", _add)
+    add = add_action(actions, "add", "add an app, and print its key and secret", _add)
     add.add_argument("--id", help="digits by custom (default: the number after the highest)")
     add.add_argument("--key", help="what clients name it by (default: a random one)")
     add.add_argument(
@@ -73,14 +80,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "and once for each",
     )
     _configure_set(actions)
-    listing = _action(actions, "list", "list the apps, without their secrets", _list)
+    listing = add_action(actions, "list", "list the apps, without their secrets", _list)
     listing.add_argument("--json", action="store_true", help="as JSON")
     for name, summary, act in (
         ("disable", "switch an app off: clients get 4003, back ends 403", _disable),
         ("enable", "switch an app on", _enable),
         ("rotate", "put a new secret in the place of the old one, in three steps", _rotate),
     ):
-        action = _action(actions, name, summary, act)
+        action = add_action(actions, name, summary, act)
         action.add_argument("id", metavar="ID", help="the app's id")
     steps = action.add_mutually_exclusive_group()
     steps.add_argument("--use", action="store_true", help="the second step: let the newest sign")
@@ -90,7 +97,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _configure_set(actions: Any) -> None:
-    change = _action(actions, "set", "change what an app may and has", _set)
+    change = add_action(actions, "set", "change what an app may and has", _set)
     change.add_argument("id", metavar="ID", help="the app's id")
     change.add_argument("--name", help="for people")
     change.add_argument(
@@ -128,20 +135,6 @@ def _configure_set(actions: Any) -> None:
         ("subscription-counts", "subscribers are told how many they are"),
     ):
         change.add_argument(f"--{name}", choices=("on", "off"), help=summary)
-
-
-def _action(actions: Any, name: str, summary: str, act: Action) -> argparse.ArgumentParser:
-    action: argparse.ArgumentParser = actions.add_parser(name, help=summary, description=summary)
-    # Left out here it must not hide one that stands before the action.
-    action.add_argument(
-        "--config",
-        type=Path,
-        metavar="FILE",
-        default=argparse.SUPPRESS,
-        help="the settings, in TOML",
-    )
-    action.set_defaults(act=act, parser=action)
-    return action
 
 
 def execute(arguments: argparse.Namespace, settings: Settings) -> int:

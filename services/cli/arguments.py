@@ -65,6 +65,29 @@ def _worded(message: str) -> str:
     return f"there is no {found[1].lower()} {found[2]!r}{hint}"
 
 
+def add_action(actions: Any, name: str, summary: str, act: Any) -> argparse.ArgumentParser:
+    """
+    Add an action to a command that has several.
+
+    Args:
+        actions: What `argparse` gave for them.
+        name: Its name.
+        summary: What it does.
+        act: Does it; found in the arguments as ``act``.
+    """
+    action: argparse.ArgumentParser = actions.add_parser(name, help=summary, description=summary)
+    # Left out here it must not hide one that stands before the action.
+    action.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        default=argparse.SUPPRESS,
+        help="the settings, in TOML",
+    )
+    action.set_defaults(act=act, parser=action)
+    return action
+
+
 def seconds(text: str) -> float:
     """
     Read a number of seconds.

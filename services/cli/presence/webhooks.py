@@ -9,14 +9,13 @@ import asyncio
 import sys
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
-from pathlib import Path
-from typing import Any
 
 from libs.common.apps.app import App
 from libs.common.apps.port import known_app
 from libs.common.backends.adapters import opened_apps, opened_dead_letters
 from libs.common.dead_letters.port import Selection
 from libs.common.errors import Misconfigured, Unavailable
+from services.cli.arguments import add_action
 from services.cli.client import trouble
 from services.cli.presence.letters import json_line, table
 from services.cli.presence.replaying import Progress, replay
@@ -38,7 +37,7 @@ _IN_MEMORY = (
 def configure(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes: an action, and what that takes."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    secret = _action(
+    secret = add_action(
         actions,
         "secret",
         "print the secret with which receivers verify (Standard Webhooks)",
@@ -50,13 +49,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="that of the newest secret, which may not sign yet, instead of the one that signs",
     )
-    listing = _action(actions, "list", "list what could not be delivered, the oldest first", _list)
+    listing = add_action(
+        actions, "list", "list what could not be delivered, the oldest first", _list
+    )
     _configure_selection(listing)
     listing.add_argument(
         "--limit", type=int, default=100, metavar="N", help="at most so many (default: 100)"
     )
     listing.add_argument("--json", action="store_true", help="whole, a JSON object on each line")
-    again = _action(actions, "replay", "send it again, each once, the oldest first", _replay)
+    again = add_action(actions, "replay", "send it again, each once, the oldest first", _replay)
     again.add_argument("ids", nargs="*", metavar="ID", help="only these")
     _configure_selection(again)
     again.add_argument("--all", action="store_true", help="all that there is, of all apps")
@@ -67,20 +68,6 @@ def _configure_selection(action: argparse.ArgumentParser) -> None:
     action.add_argument(
         "--webhook", default="", metavar="NAME", help="only of webhooks of this name"
     )
-
-
-def _action(actions: Any, name: str, summary: str, act: Action) -> argparse.ArgumentParser:
-    action: argparse.ArgumentParser = actions.add_parser(name, help=summary, description=summary)
-    # Left out here it must not hide one that stands before the action.
-    action.add_argument(
-        "--config",
-        type=Path,
-        metavar="FILE",
-        default=argparse.SUPPRESS,
-        help="the settings, in TOML",
-    )
-    action.set_defaults(act=act, parser=action)
-    return action
 
 
 def execute(arguments: argparse.Namespace, settings: Settings) -> int:
