@@ -55,6 +55,11 @@ class Channel(NamedTuple):
         return self.name.startswith("presence-")
 
     @property
+    def is_online(self) -> bool:
+        """Whether a user's connections are seated in it; see `online_channel`."""
+        return self.name.startswith(ONLINE_PREFIX)
+
+    @property
     def is_cache(self) -> bool:
         """Whether the channel keeps its last event."""
         return self.name.startswith(_CACHE)
@@ -188,12 +193,11 @@ def online_channel(app: str, user: str) -> Channel:
     """
     Name the channel in which a user's connections are seated while the user is online.
 
-    No client can name it.
+    No client can name it: `check_channel` refuses it.
     """
-    return Channel(app, f"{ONLINE_PREFIX}{escape(user)}")
+    return Channel(app, ONLINE_PREFIX + escape(user))
 
 
 def online_user(channel: Channel) -> str:
     """Tell whose channel it is, as `online_channel` names them; empty: nobody's."""
-    name = channel.name
-    return unescape(name.removeprefix(ONLINE_PREFIX)) if name.startswith(ONLINE_PREFIX) else ""
+    return unescape(channel.name.removeprefix(ONLINE_PREFIX)) if channel.is_online else ""

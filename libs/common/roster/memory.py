@@ -178,6 +178,13 @@ class MemoryRoster:
         if not held:
             del self._held[seat.gateway]
 
+    async def describe(self, requests: Sequence[JoinRequest]) -> None:
+        """See `Roster.describe`."""
+        for request in requests:
+            seat = request.seat
+            if self._occupant(seat) == _Occupant(seat.gateway, request.user_id):
+                self._rooms[seat.channel].infos[request.user_id] = request.info
+
     async def members(self, channels: Sequence[Channel]) -> list[Members]:
         """See `Roster.members`."""
         return [self._read(channel) for channel in channels]

@@ -149,6 +149,17 @@ class Roster(Protocol):
                 as the gateway's lease.
         """
 
+    async def describe(self, requests: Sequence[JoinRequest]) -> None:
+        """
+        Change the ``info`` of users who are members, without announcing it.
+
+        Whoever reads the members later finds it.  A seat that another gateway has, or where another
+        user sits, changes nothing; the limit of a request does not count.
+
+        Raises:
+            Unavailable: The roster is away for at least one; some may have been changed.
+        """
+
     async def members(self, channels: Sequence[Channel]) -> list[Members]:
         """
         Read who is in each of these channels.

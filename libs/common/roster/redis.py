@@ -36,6 +36,7 @@ _HERE = Path(__file__).parent
 _SEATS = (FACTS, _HERE / "seats.lua")
 JOIN = Script.joined(*_SEATS, _HERE / "join.lua")
 LEAVE = Script.joined(*_SEATS, _HERE / "leave.lua", flags="allow-oom")
+DESCRIBE = Script.joined(*_SEATS, _HERE / "describe.lua")
 CLEAR = Script.joined(*_SEATS, _HERE / "clear.lua", flags="allow-oom")
 MEMBERS = Script.joined(*_SEATS, _HERE / "members.lua", flags="no-writes")
 SEATED = Script.joined(_HERE / "seated.lua", flags="no-writes")
@@ -92,6 +93,15 @@ class RedisRoster:
             [
                 self._call(LEAVE, bench, milliseconds(grace), *(seat.socket_id for seat in group))
                 for bench, group in _grouped(seats, lambda seat: seat)
+            ]
+        )
+
+    async def describe(self, requests: Sequence[JoinRequest]) -> None:
+        """See `Roster.describe`."""
+        await self._perform(
+            [
+                self._call(DESCRIBE, bench, *(word for each in group for word in _words(each)[:3]))
+                for bench, group in _grouped(requests, lambda request: request.seat)
             ]
         )
 

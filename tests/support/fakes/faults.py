@@ -214,6 +214,12 @@ class FaultyRoster:
         await self.inner.leave(reached, grace=grace)
         self._check([seat.channel for seat in seats])
 
+    async def describe(self, requests: Sequence[JoinRequest]) -> None:
+        """See `Roster.describe`."""
+        reached = [each for each in requests if not self._is_away([each.seat.channel])]
+        await self.inner.describe(reached)
+        self._check([each.seat.channel for each in requests])
+
     async def members(self, channels: Sequence[Channel]) -> list[Members]:
         """See `Roster.members`."""
         self._check(channels)

@@ -20,6 +20,8 @@ from libs.common.channels import (
     check_socket_id,
     check_user_id,
     kind_of,
+    online_channel,
+    online_user,
 )
 
 USERS = ["7", "auth0|5f", "did:web:x", "a+b@x.org", "Zoë", "x/y z", "{7}#", "用户", "x" * 128]
@@ -188,3 +190,28 @@ class TestCheckSocketId:
         """Anything else could smuggle a separator into a string to sign."""
         with pytest.raises(BadSocketId):
             check_socket_id(socket_id)
+
+
+class TestOnlineChannel:
+    """Where a user's connections are seated."""
+
+    @pytest.mark.parametrize("user", USERS)
+    def test_there_and_back(self, user: str) -> None:
+        """
+        Each user has one, and no client can name it.
+        """
+        channel = online_channel("1", user)
+
+        assert online_user(channel) == user
+        assert channel.is_online
+        assert not channel.is_presence
+        assert "/" not in channel.name
+        with pytest.raises(BadChannelName):
+            check_channel(channel.name)
+
+    @pytest.mark.parametrize("name", ["online-7", "presence-#online-7", "#server-to-user-7"])
+    def test_others(self, name: str) -> None:
+        channel = Channel("1", name)
+
+        assert online_user(channel) == ""
+        assert not channel.is_online
