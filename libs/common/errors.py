@@ -45,6 +45,7 @@ The exception tree.
         TooManyClientEvents
         TooManyMembers
         TooManyRequests
+        TooManyWatched
         TooMuchUserInfo
         Unclear
         Undecodable
@@ -59,6 +60,7 @@ The exception tree.
         Unroutable
         UnsupportedVersion
         UpgradeRequired
+        WatchlistTooLong
     Denied          the peer may not do what it asked for
         BadBodyDigest
         BadChannelToken

@@ -4,7 +4,7 @@ Who a client is, by what right it is in its channels, and what ends that.
 Pure.  ``now`` is monotonic seconds.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from math import inf
 
 from libs.common.apps.app import App
@@ -13,11 +13,10 @@ from libs.common.errors import Denied
 from services.gateway.access import rights
 from services.gateway.access.expulsions import Expulsion
 from services.gateway.access.grants import Grant, Grants
-from services.gateway.access.verifier import Verified, Verifier
+from services.gateway.access.verifier import Judgement, Verified, Verifier
+from services.gateway.access.whose import Whose
 from services.gateway.protocol.effects import Effect, KnownAs, Shows, Watch
 from services.gateway.protocol.frames import SignIn, Subscribe, User
-
-Judgement = Callable[[Verified], bool]
 
 
 class Principal:
@@ -41,6 +40,7 @@ class Principal:
         "_socket_id",
         "_user_token",
         "_verifier",
+        "_whose",
         "known_as",
         "tokens",
         "user",
@@ -52,6 +52,7 @@ class Principal:
         self._carried = carried
         self._user_token: Verified | None = None
         self._grants = Grants()
+        self._whose = Whose(carried)
         self.user: User | None = None
         self.known_as: tuple[str, ...] = ()
         self.tokens: frozenset[str] = frozenset()
@@ -96,12 +97,23 @@ class Principal:
         """Tell by what right the client may join a channel; raises as `rights.join` does."""
         return rights.join(self._client(app, now), data)
 
-    def put(self, channel: str, grant: Grant | None) -> list[Effect]:
-        """Let the permission that was shown last count; None: the channel takes none."""
+    def put(self, channel: str, grant: Grant | None, *, info: str = "") -> list[Effect]:
+        """
+        Let the permission that was shown last count.
+
+        Args:
+            channel: The channel's name.
+            grant: The permission; None: the channel takes none.
+            info: The ``user_info`` that it names, as JSON text; empty: none.
+        """
         if grant is None:
             self._grants.drop(channel)
             return []
         self._grants.put(channel, grant)
+        if grant.verified is None:
+            self._whose.grant(grant.user, info)
+        else:
+            self._whose.show(grant.verified)
         timed = [*self._shown(), Watch()] if grant.verified else []
         return [*self._known(grant.user), *timed]
 
@@ -110,13 +122,23 @@ class Principal:
         self._grants.drop(channel)
 
     def clear(self) -> None:
-        """Forget all such rights."""
+        """Forget all such rights, and whose the connection was."""
         self._grants.clear()
+        self._whose = Whose(None)
+
+    def belongs(self) -> list[Effect]:
+        """Say whose the connection is, if that has changed since it was said."""
+        return self._whose.told(self.user)
+
+    def end(self, is_over: Judgement) -> None:
+        """Let tokens of which a judgement is true say no longer whose the connection is."""
+        self._whose.end(is_over)
 
     @property
     def ends_at(self) -> float:
-        """When the first thing that a token opened ends."""
-        return min(self._grants.ends_at, self._user_token.ends_at if self._user_token else inf)
+        """When the first token ends that opened something, or says whose the connection is."""
+        by_sign_in = self._user_token.ends_at if self._user_token else inf
+        return min(self._grants.ends_at, by_sign_in, self._whose.ends_at)
 
     def opened_by(self, judge: Judgement) -> list[str]:
         """Name the channels that were opened by tokens of which a judgement is true."""

@@ -6,6 +6,7 @@ with `Verifier.tune`.  What a token has opened stays open for a grace after its 
 client may show a new one; an expired token opens nothing new.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from libs.common.apps.app import App
@@ -43,6 +44,9 @@ class Verified(NamedTuple):
 
     token: ChannelToken
     ends_at: float
+
+
+Judgement = Callable[[Verified], bool]
 
 
 class Verifier:

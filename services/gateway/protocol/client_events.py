@@ -11,6 +11,8 @@ from libs.common.channels import Kind, check_event, kind_of
 from services.gateway.protocol.frames import Message
 from services.gateway.protocol.limits import ClientEventRefused, TokenBucket, TooManyClientEvents
 
+AWAY = "client-away"  # Tells us that its user is away, or is back; taken by every app.
+
 
 class ClientEvents:
     """Judges the client events of one connection."""
@@ -45,7 +47,7 @@ class ClientEvents:
 
 def _check(app: App, message: Message, *, is_subscribed: bool) -> None:
     name = message.channel or ""
-    if not app.client_events:
+    if not app.client_events and message.event != AWAY:
         raise ClientEventRefused("client events are switched off for this app")
     check_event(message.event, longest=app.limits.longest_event_name)
     if not is_subscribed:

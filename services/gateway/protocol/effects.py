@@ -135,6 +135,41 @@ class Shows:
     before: frozenset[str]
 
 
+class BelongsTo(NamedTuple):
+    """
+    Know whose the client's connection is from now on.
+
+    Attributes:
+        user_id: Empty: nobody's.
+        device: What the client names the device; empty: it names none.
+    """
+
+    user_id: str
+    device: str
+
+
+NOBODYS = BelongsTo("", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Away:
+    """Know that the client's user is away from now on, or is back."""
+
+    is_away: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WatchUsers:
+    """
+    Tell the client from now on who of these users is online, and of no others.
+
+    Attributes:
+        user_ids: Each once; none: it is told nothing more.
+    """
+
+    user_ids: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Watch:
     """Look at the client earlier than was said before: `Session.next_tick` has changed."""
@@ -152,7 +187,8 @@ class Close:
     reason: str
 
 
-Effect = Send | Refuse | Ping | Ask | Leave | Relay | SignedIn | KnownAs | Shows | Watch | Close
+Known = SignedIn | KnownAs | Shows | BelongsTo | Away | WatchUsers
+Effect = Send | Refuse | Ping | Ask | Leave | Relay | Known | Watch | Close
 
 
 def error_told(why: Denied | Invalid) -> Send:

@@ -15,6 +15,7 @@ from libs.common.errors import Invalid
 from libs.common.json_text import JsonReader, write
 
 CLIENT_PREFIX = "client-"
+BY_ITSELF = ("pusher:ping", "pusher:pong")  # What SDKs send, whether or not anybody is there.
 PONG = b'{"event":"pusher:pong","data":"{}"}'
 
 T = TypeVar("T")

@@ -15,6 +15,24 @@ class TooManyChannels(Invalid):
         super().__init__(f"a connection may subscribe to {limit} channels")
 
 
+class WatchlistTooLong(Invalid):
+    """A client that signed in names more users than may stand in a watchlist."""
+
+    code = 4302  # Pusher, "Watchlist events": the first ones are watched all the same.
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"a watchlist may name {limit} users: the first {limit} are watched")
+
+
+class TooManyWatched(Invalid):
+    """Users of a watchlist are not watched: the gateway watches as many as it may."""
+
+    code = 4302  # As for a watchlist that is too long: those that are not watched are told of it.
+
+    def __init__(self, count: int) -> None:
+        super().__init__(f"{count} users of the watchlist are not watched: there are too many")
+
+
 class TooMuchUserInfo(Invalid):
     """A member's ``user_info`` is larger than the app allows."""
 

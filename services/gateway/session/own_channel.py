@@ -9,7 +9,7 @@ that it is signed in, and pusher-js subscribes to the channel only after that; s
 from math import inf
 
 from libs.common.channels import USER_PREFIX
-from services.gateway.protocol.effects import Effect, Send
+from services.gateway.protocol.effects import Effect
 from services.gateway.protocol.frames import User
 
 # Seconds.  While Redis is away a back end can send nothing to a user; pages wait for their sign-in.
@@ -35,9 +35,9 @@ class OwnChannel:
     def __init__(self) -> None:
         self.name: str | None = None
         self.due = inf
-        self._answer: Send | None = None
+        self._answer: list[Effect] = []
 
-    def wait(self, answer: Send, *, now: float) -> None:
+    def wait(self, answer: list[Effect], *, now: float) -> None:
         """Keep the answer to a sign-in; one that is repeated meanwhile is answered with it once."""
         self._answer = answer
         self.due = min(self.due, now + PATIENCE)
@@ -46,7 +46,7 @@ class OwnChannel:
         """Return the answer, if it was not told yet."""
         answer = self._answer
         self.drop()
-        return [answer] if answer else []
+        return answer
 
     def overdue(self, now: float) -> list[Effect]:
         """Return the answer if it has waited for long enough."""
@@ -54,4 +54,4 @@ class OwnChannel:
 
     def drop(self) -> None:
         """Let no answer wait: the sign-in was undone, or the client is gone."""
-        self._answer, self.due = None, inf
+        self._answer, self.due = [], inf

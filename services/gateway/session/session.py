@@ -12,22 +12,19 @@ from functools import partial
 from math import inf
 
 from libs.common.apps.app import App
-from libs.common.bus.messages import event_frame
 from libs.common.channels import USER_PREFIX, check_channel, needs_token
 from libs.common.errors import Denied, Invalid
 from libs.common.tokens.channel_tokens import StaleToken
 from libs.common.tokens.revocations import RevokedToken
 from services.gateway.access.expulsions import Expelled, Expulsion
-from services.gateway.access.principal import Judgement, Principal
+from services.gateway.access.principal import Principal
 from services.gateway.access.rights import Admittance, NotIdentified
-from services.gateway.access.verifier import NotInformed, Verified, Verifier
+from services.gateway.access.verifier import Judgement, NotInformed, Verified, Verifier
 from services.gateway.protocol import frames
-from services.gateway.protocol.client_events import ClientEvents
 from services.gateway.protocol.effects import (
     Close,
     Effect,
     Refusal,
-    Relay,
     Send,
     SignedIn,
     Watch,
@@ -37,10 +34,13 @@ from services.gateway.protocol.effects import (
 )
 from services.gateway.protocol.frames import Member, Message, SignIn, Subscribe, User
 from services.gateway.protocol.keepalive import Keepalive
-from services.gateway.protocol.limits import TooManyChannels, check_user_info
+from services.gateway.protocol.limits import check_user_info
+from services.gateway.session.activity import AWAY_AFTER, Activity
+from services.gateway.session.client_messages import ClientMessages
 from services.gateway.session.own_channel import OwnChannel, own_channel
 from services.gateway.session.pending import Pending
 from services.gateway.session.subscriptions import Subscriptions
+from services.gateway.session.watchlist import watching
 from services.gateway.settings import GatewaySettings
 
 # As Soketi and Sockudo do it; a subscription that needs a token is as good as a sign-in (Sockudo,
@@ -64,13 +64,15 @@ class Session:
         now: When the connection was opened.
         verifier: What its gateway knows of tokens.
         carried: The token that the client connected with, or why that does not count.
+        away_after: Seconds without a sign of life after which its user is away; 0: never.
 
     Attributes:
         app: The app as it is now; the caller replaces it before each event, for settings change.
     """
 
     __slots__ = (
-        "_client_events",
+        "_activity",
+        "_client_messages",
         "_is_known",
         "_keepalive",
         "_opened_at",
@@ -94,6 +96,7 @@ class Session:
         now: float,
         verifier: Verifier,
         carried: Verified | StaleToken | None = None,
+        away_after: float = AWAY_AFTER,
     ) -> None:
         self.app = app
         self.socket_id = socket_id
@@ -105,7 +108,8 @@ class Session:
         self._pending = Pending()
         self._own = OwnChannel()
         self._subscriptions = Subscriptions(self._principal, self._pending)
-        self._client_events = ClientEvents()
+        self._activity = Activity(away_after, now=now)
+        self._client_messages = ClientMessages(self._subscriptions, self._activity)
         self._opened_at = now
         self._is_known = verified is not None  # Whether it showed a good token, anywhere.
         self._keepalive = Keepalive(settings, now=now)
@@ -121,6 +125,11 @@ class Session:
         return self._principal.known_as
 
     @property
+    def is_away(self) -> bool:
+        """Whether its user is away."""
+        return self._activity.is_away
+
+    @property
     def tokens(self) -> frozenset[str]:
         """The names (``jti``) of the tokens that count for the client."""
         return self._principal.tokens
@@ -130,7 +139,7 @@ class Session:
         timeout = max(1, int(self._settings.activity_timeout))
         greeting = Send(frames.established(self.socket_id, timeout))
         complaint = [error_told(self._stale)] if self._stale else []
-        return [greeting, *complaint, *self._principal.opened()]
+        return [greeting, *complaint, *self._principal.opened(), *self._principal.belongs()]
 
     def heard(self, now: float) -> None:
         """
@@ -148,10 +157,15 @@ class Session:
         that one may rest on what they did, as an unsubscribe does on an `Ask`.
         """
         self.heard(now)
+        effects: list[Effect] = []
         try:
-            return self._handle(frames.parse(text), now)
+            message = frames.parse(text)
+            if message.event not in frames.BY_ITSELF:
+                effects += self._activity.heard(now)
+            effects += self._handle(message, now)
         except Invalid as error:
-            return [Send(frames.error(error.code, str(error)))]
+            effects.append(Send(frames.error(error.code, str(error))))
+        return effects
 
     def ticked(self, now: float) -> list[Effect]:
         """
@@ -165,13 +179,15 @@ class Session:
         signed_in = self._own.overdue(now)
         late = [refusal_told(name, NotIdentified()) for name in self._pending.overdue(now)]
         ended = self._withdraw(lambda verified: verified.ends_at <= now, StaleToken())
-        return [*signed_in, *late, *ended, *self._keepalive.judged(now)]
+        away = self._activity.judged(now)
+        return [*signed_in, *late, *ended, *away, *self._keepalive.judged(now)]
 
     @property
     def next_tick(self) -> float:
         """When the client must be judged next."""
         waiting = min(self._own.due, self._pending.due)
-        return min(self._known_by, waiting, self._principal.ends_at, self._keepalive.due)
+        silence = min(self._activity.due, self._keepalive.due)
+        return min(self._known_by, waiting, self._principal.ends_at, silence)
 
     @property
     def _known_by(self) -> float:
@@ -214,7 +230,8 @@ class Session:
         effects = [effect for name in over for effect in self._end(name, why)]
         if self._principal.is_signed_in_by(is_over):
             effects += self._sign_out(why)
-        return effects
+        self._principal.end(is_over)
+        return [*effects, *self._principal.belongs()]
 
     def expelled(self, user_id: str, expulsion: Expulsion) -> list[Effect]:
         """
@@ -289,7 +306,7 @@ class Session:
             case "pusher:signin":
                 return self._sign_in(frames.parse_sign_in(message.data), now)
         if message.event.startswith(frames.CLIENT_PREFIX):
-            return self._client_event(message, now)
+            return self._client_messages.received(self.app, message, now=now)
         raise frames.UnknownEvent(message.event)
 
     def _sign_in(self, data: SignIn, now: float) -> list[Effect]:
@@ -311,17 +328,19 @@ class Session:
             return []
         by_token = self._principal.is_signed_in_by_token
         told = frames.user_data(user) if by_token else data.user_data or ""
-        entering = self._enter_own(user, Send(frames.signed_in(told)), now=now)
-        return [SignedIn(user), *entering, *self._principal.signed_in()]
+        answer = [Send(frames.signed_in(told)), *watching(self.app, user)]
+        entering = self._enter_own(user, answer, now=now)
+        known = [*self._principal.signed_in(), *self._principal.belongs()]
+        return [SignedIn(user), *entering, *known]
 
-    def _enter_own(self, user: User, answer: Send, *, now: float) -> list[Effect]:
+    def _enter_own(self, user: User, answer: list[Effect], *, now: float) -> list[Effect]:
         """Bring the client into its user's own channel, and tell it then that it is signed in."""
         self._own.name = name = own_channel(user)
         if name is None:
-            return [answer]
+            return answer
         asked = self._subscriptions.entered(name)
         if self._subscriptions.is_subscribed(name):
-            return [answer]
+            return answer
         self._own.wait(answer, now=now)
         return asked
 
@@ -353,7 +372,8 @@ class Session:
 
     def _entry(self, data: Subscribe, now: float) -> Admittance:
         check_channel(data.channel, longest=self.app.limits.longest_channel_name)
-        self._check_room(data.channel)
+        own, limits = self._own.name or "", self.app.limits
+        self._subscriptions.check_room(data.channel, own=own, limit=limits.channels)
         entry = self._principal.join(self.app, data, now=now)
         if entry.member is not None:
             check_user_info(entry.member.info, self.app.limits.member_bytes)
@@ -369,21 +389,6 @@ class Session:
             # A member stays whom it is in a channel, by the right by which it came: the new right
             # would let an expulsion or an expiry of the other user end this one's membership.
             return effects
-        return [*effects, *self._principal.put(name, entry.grant)]
-
-    def _check_room(self, name: str) -> None:
-        limit, own = self.app.limits.channels, self._own.name or ""
-        if name == own or name in self._subscriptions:
-            return
-        # The own channel, into which the client did not ask to be brought, takes no other's place.
-        if 0 < limit <= len(self._subscriptions) - (own in self._subscriptions):
-            raise TooManyChannels(limit)
-
-    def _client_event(self, message: Message, now: float) -> list[Effect]:
-        name = message.channel or ""
-        is_subscribed = self._subscriptions.is_subscribed(name)
-        self._client_events.check(self.app, message, is_subscribed=is_subscribed, now=now)
-        data = frames.client_data(message.data)
-        member = self._subscriptions.member(name)
-        user_id = member.user_id if member else None
-        return [Relay(name, event_frame(name, message.event, data, user_id=user_id))]
+        info = entry.member.info if entry.member else ""
+        known = self._principal.put(name, entry.grant, info=info)
+        return [*effects, *known, *self._principal.belongs()]

@@ -30,6 +30,7 @@ from services.gateway.protocol.effects import (
     refusal_told,
 )
 from services.gateway.protocol.frames import Member, Subscribe
+from services.gateway.protocol.limits import TooManyChannels
 from services.gateway.session.pending import Pending
 
 
@@ -253,6 +254,24 @@ class Subscriptions:
         return [
             (name, member) for name, member in self._members.items() if self.is_subscribed(name)
         ]
+
+    def check_room(self, channel: str, *, own: str, limit: int) -> None:
+        """
+        Let the client ask to join a channel if it is in not too many.
+
+        Args:
+            channel: The channel's name.
+            own: That of its user's own channel, into which it did not ask to be brought: it takes
+                no other's place.
+            limit: The most channels; 0 or less is no limit.
+
+        Raises:
+            TooManyChannels: It is in as many as it may be.
+        """
+        if channel == own or channel in self:
+            return
+        if 0 < limit <= len(self) - (own in self):
+            raise TooManyChannels(limit)
 
     def looked_at(self, channel: str) -> None:
         """Let what waits for a channel wait no more: it is judged now."""

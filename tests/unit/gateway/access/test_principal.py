@@ -12,7 +12,7 @@ from libs.common.policies.settings import ChannelPolicy
 from services.gateway.access.principal import Principal
 from services.gateway.access.rights import RefusedByGuard, SignedInOtherwise
 from services.gateway.access.verifier import Verified, Verifier
-from services.gateway.protocol.effects import KnownAs, Shows, Watch
+from services.gateway.protocol.effects import NOBODYS, BelongsTo, KnownAs, Shows, Watch
 from services.gateway.protocol.frames import SignIn, Subscribe
 from tests.support.tokens.channel_tokens import channel_token, verifier
 from tests.unit.gateway.conftest import GRACE, SOCKET_ID
@@ -60,14 +60,15 @@ class TestOpened:
         assert principal.ends_at == inf
 
     def test_token(self, known: Verifier, app: App) -> None:
-        """The token it connects with says for whom it acts; it signs nobody in, and ends nothing."""
+        """The token it connects with says for whom it acts; it signs nobody in."""
         carried = accepted(known, app, text())
         principal = Principal(SOCKET_ID, known, carried)
 
         assert principal.opened() == [KnownAs("ann"), Shows(frozenset())]
         assert principal.tokens == {carried.token.jti}
         assert principal.user is None
-        assert principal.ends_at == inf
+        assert principal.belongs() == [BelongsTo("ann", "")]
+        assert principal.ends_at == TTL + GRACE
 
 
 class TestSignIn:
@@ -186,3 +187,29 @@ class TestRejudged:
         ((channel, why),) = lost
         assert channel == "products.a"
         assert isinstance(why, RefusedByGuard)
+
+
+class TestBelongs:
+    """Whose the connection is; `Whose` has the rule."""
+
+    def test_grant(self, principal: Principal, app: App) -> None:
+        """What auth or a back end grants says it, and the member of a presence channel its device."""
+        data = json.dumps({"user_id": "ann"})
+        auth = token(app, channel_text(SOCKET_ID, "presence-1", data))
+        admittance = principal.join(app, Subscribe("presence-1", auth, data), now=0.0)
+        principal.put("presence-1", admittance.grant, info='{"device":"phone"}')
+
+        assert principal.belongs() == [BelongsTo("ann", "phone")]
+        principal.drop("presence-1")
+        assert principal.belongs() == []
+
+    def test_signed_out(self, principal: Principal, app: App) -> None:
+        """A sign-in counts until it is undone; a token until it ends."""
+        join(principal, app, "private-1", text())
+        principal.sign_in(app, signed(app, "bob"), now=0.0)
+        assert principal.belongs() == [BelongsTo("bob", "")]
+
+        principal.sign_out()
+        assert principal.belongs() == [BelongsTo("ann", "")]
+        principal.end(lambda _: True)
+        assert principal.belongs() == [NOBODYS]

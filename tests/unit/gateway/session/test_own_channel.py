@@ -22,7 +22,7 @@ class TestAnswer:
 
     def test_told(self) -> None:
         own = OwnChannel()
-        own.wait(ANSWER, now=1.0)
+        own.wait([ANSWER], now=1.0)
         assert own.due == 1.0 + PATIENCE
 
         assert own.told() == [ANSWER]
@@ -30,7 +30,7 @@ class TestAnswer:
 
     def test_overdue(self) -> None:
         own = OwnChannel()
-        own.wait(ANSWER, now=1.0)
+        own.wait([ANSWER], now=1.0)
 
         assert own.overdue(1.0 + PATIENCE - 0.1) == []
         assert own.overdue(1.0 + PATIENCE) == [ANSWER]
@@ -39,15 +39,15 @@ class TestAnswer:
     def test_repeated(self) -> None:
         """A sign-in that is repeated meanwhile is answered with it, and makes nobody wait longer."""
         own = OwnChannel()
-        own.wait(ANSWER, now=1.0)
-        own.wait(OTHER, now=2.0)
+        own.wait([ANSWER], now=1.0)
+        own.wait([OTHER], now=2.0)
 
         assert own.due == 1.0 + PATIENCE
         assert own.told() == [OTHER]
 
     def test_dropped(self) -> None:
         own = OwnChannel()
-        own.wait(ANSWER, now=1.0)
+        own.wait([ANSWER], now=1.0)
 
         own.drop()
 

@@ -8,7 +8,7 @@ from libs.common.apps.app import App
 from libs.common.apps.limits import Limits
 from libs.common.config.secret import Secret
 from services.gateway.protocol import frames
-from services.gateway.protocol.effects import Ask, KnownAs, Leave, Refusal, Send
+from services.gateway.protocol.effects import Ask, BelongsTo, KnownAs, Leave, Refusal, Send
 from services.gateway.protocol.frames import Member
 from services.gateway.session.session import Session
 from services.gateway.settings import GatewaySettings
@@ -375,7 +375,7 @@ class TestPresence:
         session.received(unsubscribe("presence-x"), now=0)
 
         asked = Ask("presence-x", Member("2", "null"))
-        assert session.received(second, now=0) == [asked, KnownAs("2")]
+        assert session.received(second, now=0) == [asked, KnownAs("2"), BelongsTo("2", "")]
 
 
 class TestUnsubscribe:

@@ -7,7 +7,16 @@ import pytest
 from libs.common.apps.app import App
 from libs.common.apps.signatures import token, user_text
 from services.gateway.access.verifier import Verifier
-from services.gateway.protocol.effects import Ask, KnownAs, Leave, Shows, SignedIn, Watch
+from services.gateway.protocol.effects import (
+    NOBODYS,
+    Ask,
+    BelongsTo,
+    KnownAs,
+    Leave,
+    Shows,
+    SignedIn,
+    Watch,
+)
 from services.gateway.protocol.frames import Member, User
 from services.gateway.session.session import Session
 from tests.support.clients.pusher import subscribe, unsubscribe
@@ -39,7 +48,8 @@ class TestOpened:
 
         effects = session.received(subscribe(channel, auth=shown), now=0)
 
-        assert effects == [Ask(channel, None), KnownAs("ann"), Shows(frozenset()), Watch()]
+        known = [KnownAs("ann"), Shows(frozenset()), Watch(), BelongsTo("ann", "")]
+        assert effects == [Ask(channel, None), *known]
         assert session.tokens == {token.jti}
 
     def test_presence(self, session: Session) -> None:
@@ -134,9 +144,9 @@ class TestSignIn:
         """Who never subscribed to its own channel is not told that it has left it."""
         session.received(sign_in(text()), now=0)
 
-        left, told = session.ticked(OVER)
+        left, told, belongs = session.ticked(OVER)
 
-        assert left == Leave(OWN)
+        assert (left, belongs) == (Leave(OWN), NOBODYS)
         assert errors([told]) == [4009]
         assert session.next_tick > OVER
 
@@ -236,12 +246,13 @@ class TestExpiry:
         lost(session.ticked(OVER), LOBBY)
 
     def test_unsubscribed(self, session: Session) -> None:
-        """Of a channel that was left nothing is said any more."""
+        """Of a channel that was left nothing is said any more; whose the connection is ends."""
         join(session, ROOM, text())
         session.received(unsubscribe(ROOM), now=1)
 
+        assert session.next_tick == OVER
+        assert session.ticked(OVER) == [NOBODYS]
         assert session.next_tick == 31.0
-        assert session.ticked(OVER) == []
 
     def test_while_joining(self, session: Session) -> None:
         """Who waits still is refused, and let in by no answer that comes later."""
@@ -254,7 +265,7 @@ class TestExpiry:
         session.received(subscribe(ROOM, auth=text()), now=0)
         session.received(unsubscribe(ROOM), now=1)
 
-        assert session.ticked(OVER) == []
+        assert session.ticked(OVER) == [NOBODYS]
         assert session.admitted(ROOM, None) == [Leave(ROOM)]
 
     def test_carried(self, carrying: Session) -> None:

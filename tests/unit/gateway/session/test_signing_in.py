@@ -145,7 +145,7 @@ class TestOwnChannel:
     def test_unsubscribed_before(self, waiting: Session) -> None:
         assert waiting.received(unsubscribe(OWN), now=1) == []
 
-        success, left = waiting.admitted(OWN, None)
+        success, _, left = waiting.admitted(OWN, None)
 
         assert told([success]) == [SIGNED_IN]
         assert left == Leave(OWN)
