@@ -139,6 +139,7 @@ def _gateway(settings: Settings, backends: Backends, ring: KeyRing) -> Gateway:
         control=backends.control,
         verifier=Verifier(ring, grace=settings.tokens.grace, guards=Guards(settings.channels)),
         cache_ttl=settings.history.cache_ttl,
+        away_after=settings.presence.away_after,
         drain_spread=min(DRAIN_SPREAD, settings.server.drain_timeout / 2),
     )
 

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from libs.common.apps.port import Apps
 from libs.common.bus.port import Bus
+from libs.common.channels import Channel
 from libs.common.control.port import Control
 from libs.common.errors import Denied, Unavailable
 from libs.common.leases.port import Leases
@@ -39,7 +40,10 @@ from services.gateway.connections.ticker import Ticker
 from services.gateway.connections.wrong_paths import WrongPaths
 from services.gateway.counters import Counters
 from services.gateway.lease import Lease
+from services.gateway.presence.online_users import OnlineUsers
+from services.gateway.presence.watchlists import Watchlists
 from services.gateway.quotas.limiter import ConnectionLimiter
+from services.gateway.session.activity import AWAY_AFTER
 from services.gateway.session.session import Session
 from services.gateway.settings import GatewaySettings
 from services.gateway.state import GatewayState
@@ -68,6 +72,7 @@ class Gateway:
         control: Brings commands.
         verifier: Knows which channel tokens are good, and the policies of public channels.
         cache_ttl: Seconds for which the last event of a cache channel is sent to newcomers.
+        away_after: Seconds without a sign of life after which a client's user is away; 0: never.
         drain_spread: Seconds over which connections are sent away when the gateway drains.
         timers: Durations that no operator sets.
     """
@@ -86,6 +91,7 @@ class Gateway:
         control: Control,
         verifier: Verifier,
         cache_ttl: float = 1800.0,
+        away_after: float = AWAY_AFTER,
         drain_spread: float = 10.0,
         timers: Timers = TIMERS,
     ) -> None:
@@ -95,6 +101,7 @@ class Gateway:
         self._leases = leases
         self._control = control
         self._verifier = verifier
+        self._away_after = away_after
         self._drain_spread = drain_spread
         self._timers = timers
         self._unseated = asyncio.Event()
@@ -139,6 +146,7 @@ class Gateway:
             counters=self.counters,
             unseated=self._unseated,
             tells_counts=self._tells_counts,
+            user_changed=self._user_changed,
             timers=self._timers,
         )
         self._admission = Admission(
@@ -150,13 +158,32 @@ class Gateway:
             limit=self._settings.max_waiting,
             timers=self._timers,
         )
+        self._know_users(roster)
         self._reseating = Reseating(
             self._unseated,
             self._connections,
             admission=self._admission,
             occupancy=self._occupancy,
             limiter=self._limiter,
+            others=(self._online.restate, self._watchlists.restate),
         )
+
+    def _know_users(self, roster: Roster) -> None:
+        """Make what says that users are online, and tells who watches them."""
+        self._online = OnlineUsers(
+            roster, lease=self._lease, limit=self._settings.max_waiting, timers=self._timers
+        )
+        self._watchlists = Watchlists(
+            self._feed,
+            roster,
+            self._hub,
+            most=self._settings.max_watched,
+            timers=self._timers,
+        )
+
+    def _user_changed(self, channel: Channel) -> None:
+        """Tell who watches the user whose channel it is."""
+        self._watchlists.changed(channel)
 
     def _accept(self) -> None:
         """Make what lets clients in, and give them all that they work with."""
@@ -178,6 +205,9 @@ class Gateway:
             signed_in=self._sign_ins.signed_in,
             known_as=self._commands.known_as,
             shows=self._commands.shows,
+            belongs=self._online.belongs,
+            turned=self._online.turned,
+            watch_users=self._watchlists.watch,
             watch=self._ticker.watch,
         )
         self._acceptor = Acceptor(
@@ -186,8 +216,14 @@ class Gateway:
             verifier=self._verifier,
             connections=self._connections,
             surroundings=surroundings,
-            forget=(self._ticker.remove, self._commands.gone),
+            forget=(
+                self._ticker.remove,
+                self._commands.gone,
+                self._online.gone,
+                self._watchlists.gone,
+            ),
             counters=self.counters,
+            away_after=self._away_after,
             timers=self._timers,
         )
 
@@ -203,6 +239,8 @@ class Gateway:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._feed.run())
             tasks.create_task(self._admission.run())
+            tasks.create_task(self._online.run())
+            tasks.create_task(self._watchlists.run())
             tasks.create_task(self._limiter.run())
             tasks.create_task(self._occupancy.run())
             tasks.create_task(self._whispers.run())
@@ -255,6 +293,9 @@ class Gateway:
             connections=len(self._connections),
             unsent=sum(connection.socket.unsent for connection in self._connections),
             channels=len(self._hub.rooms()),
+            online=len(self._online),
+            untold=self._online.waiting,
+            watched=len(self._watchlists),
             waiting=self._admission.waiting,
             newcomers=self._limiter.waiting,
             signing_in=len(self._sign_ins),
@@ -291,6 +332,7 @@ class Gateway:
         with suppress(TimeoutError):
             async with asyncio.timeout(self._timers.settling):
                 await self._admission.settled()
+                await self._online.settled()
                 await self._occupancy.settled()
                 await self._limiter.settled()
         await self._lease.release()

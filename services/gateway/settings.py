@@ -26,6 +26,8 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         sign_in_wait: Seconds that a subscribe to a guarded public channel waits for the client's
             sign-in.
         max_waiting: Subscribes and departures that may wait for the bus or the roster.
+        max_watched: Users in the watchlists of this gateway's clients, each counted once; of more
+            nobody is told.
         linger: Seconds that the gateway goes on following a channel which its last client has left.
         position_check: Seconds after which a silent channel is compared with the bus.
         lease_ttl: Seconds for which the gateway's lease holds: how long it may be dead unnoticed.
@@ -39,6 +41,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     pong_timeout: Seconds = 30.0
     sign_in_wait: Annotated[float, Meta(ge=0)] = 10.0
     max_waiting: Annotated[int, Meta(ge=1)] = 100_000
+    max_watched: Annotated[int, Meta(ge=1)] = 100_000
     linger: Annotated[float, Meta(ge=0)] = 5.0
     position_check: Seconds = 30.0
     lease_ttl: Seconds = 15.0

@@ -20,8 +20,11 @@ class GatewayState:
         is_unseated: Whether members are about to be seated again.
         connections: Clients that were greeted and have not gone.
         unsent: Bytes that wait in the write buffers of these connections.
-        channels: Channels that are followed: somebody here is subscribed to them, or was a moment
-            ago.
+        channels: Channels that are followed: somebody here is subscribed to them, or watches their
+            user, or did so a moment ago.
+        online: Connections that are somebody's.
+        untold: Seats of such connections that the roster was not told of.
+        watched: Users whom somebody here watches.
         waiting: Subscribes, departures and members to be seated again that wait for the bus or the
             roster.
         newcomers: Clients, and users who sign in, that wait until the tally says whether there is
@@ -40,6 +43,9 @@ class GatewayState:
     connections: int
     unsent: int
     channels: int
+    online: int
+    untold: int
+    watched: int
     waiting: int
     newcomers: int
     signing_in: int

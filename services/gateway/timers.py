@@ -28,6 +28,7 @@ class Timers:
         closing: How long a closing connection has to take what is left.
         drain_slice: Between two handfuls of connections that are sent away.
         settling: How long departures may take in a drain before the lease is released without them.
+        gathering: For which changes of who is online are gathered before clients are told.
         retry_first: The first delay between two attempts at a backend that is away; see `Backoff`.
         retry_longest: The longest such delay.
     """
@@ -43,6 +44,7 @@ class Timers:
     closing: float = 1.0
     drain_slice: float = 0.1
     settling: float = 5.0
+    gathering: float = 0.1
     retry_first: float = FIRST
     retry_longest: float = LONGEST
 

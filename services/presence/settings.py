@@ -23,6 +23,8 @@ class PresenceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         share_ttl: Seconds for which a presence process holds its share of the lifecycle streams: so
             long after it died others take it over.
         poll_interval: Seconds between two looks for new facts.
+        away_after: Seconds without a sign of life after which gateways hold a user for away; 0:
+            never.
         lifecycle_topic: The topic that takes all facts but client events; empty: none.
         vacated_delay: Seconds that a channel must have been empty before a webhook says so.
         webhook_timeout: Seconds in which a receiver must have answered a request.
@@ -38,6 +40,7 @@ class PresenceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     sweep_interval: Annotated[float, Meta(ge=0.05)] = 0.5
     share_ttl: Annotated[float, Meta(ge=0.5)] = 6.0
     poll_interval: Annotated[float, Meta(ge=0.01)] = 0.1
+    away_after: Annotated[float, Meta(ge=0)] = 300.0
     lifecycle_topic: str = ""
     vacated_delay: Annotated[float, Meta(ge=0, le=60)] = 3.0
     webhook_timeout: Seconds = 5.0

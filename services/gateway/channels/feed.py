@@ -30,6 +30,7 @@ from libs.common.errors import Unavailable
 from libs.common.roster.port import Roster
 from services.gateway.channels.fanout import Broadcaster
 from services.gateway.channels.hub import Disposition, Hub, Room, announcements
+from services.gateway.channels.mirror import UNCHANGED, Diff
 from services.gateway.channels.position_check import PositionCheck
 from services.gateway.channels.subscription_counts import SubscriptionCounts
 from services.gateway.connections.connection import Connection
@@ -57,6 +58,8 @@ class Feed:
         counters: Where broadcasts, deliveries and gaps are counted.
         unseated: Set when the roster may have lost our members.
         tells_counts: Whether an app, given by its id, wants its subscribers told how many they are.
+        user_changed: Told of each user's own channel to which somebody came, or from which somebody
+            went.
         timers: How long it waits for deliveries before it looks after the rest.
     """
 
@@ -70,6 +73,7 @@ class Feed:
         counters: Counters,
         unseated: asyncio.Event,
         tells_counts: Callable[[str], bool],
+        user_changed: Callable[[Channel], None],
         timers: Timers = TIMERS,
     ) -> None:
         self._bus = bus
@@ -85,6 +89,7 @@ class Feed:
         self._next_look = time.monotonic()
         self._unseated = unseated
         self._tells_counts = tells_counts
+        self._user_changed = user_changed
         self._counts = SubscriptionCounts()
         self._broadcaster = Broadcaster(hub, counters)
         self._check = PositionCheck(
@@ -194,10 +199,18 @@ class Feed:
             await self._broadcaster.fan_out(batch)
             await self._read_members(transition.channel)
             return {}
-        news = announcements(transition.channel.name, diff, now=time.time())
+        news = self._news(transition.channel, diff)
         if news:
             batch.setdefault(transition.channel, []).extend(news)
         return batch
+
+    def _news(self, channel: Channel, diff: Diff) -> list[Broadcast]:
+        """Put into frames what changed; of users' own channels watchlists tell."""
+        if channel.is_online:
+            if diff != UNCHANGED:
+                self._user_changed(channel)
+            return []
+        return announcements(channel.name, diff, now=time.time())
 
     def _take_count(self, counted: Counted, batch: Batch) -> None:
         channel, now = counted.channel, time.monotonic()
@@ -284,7 +297,7 @@ class Feed:
             return
         if self._hub.room(channel) is not None:
             diff = self._hub.snapshot(channel, members, known=known)
-            await self.announce(channel, announcements(channel.name, diff, now=time.time()))
+            await self.announce(channel, self._news(channel, diff))
 
     async def _unfollow_idle(self) -> None:
         now = time.monotonic()

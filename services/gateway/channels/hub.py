@@ -70,7 +70,8 @@ class Room(Generic[S]):
         last: What newcomers to a cache channel are sent; None where that is not known.
         view: The frame that shows its members to newcomers; None until it is needed again.
         active: Whether an entry was delivered since the last position check.
-        empty_at: Since when it has no subscriber, monotonic seconds.
+        is_watched: Whether it is followed whether or not anybody is subscribed.
+        empty_at: Since when it has no subscriber and is not watched, monotonic seconds.
     """
 
     channel: Channel
@@ -81,6 +82,7 @@ class Room(Generic[S]):
     last: Last | None = None
     view: bytes | None = None
     active: bool = False
+    is_watched: bool = False
     empty_at: float = 0.0
 
 
@@ -138,11 +140,11 @@ class Hub(Generic[S]):
         self._rooms.pop(channel, None)
 
     def idle(self, *, since: float) -> list[Channel]:
-        """Name the channels that nobody has been subscribed to since an instant."""
+        """Name the channels that nobody has been subscribed to, or watched, since an instant."""
         return [
             room.channel
             for room in self._rooms.values()
-            if not room.subscribers and room.empty_at <= since
+            if not (room.subscribers or room.is_watched) and room.empty_at <= since
         ]
 
     def subscribe(self, channel: Channel, subscriber: S) -> None:
@@ -154,6 +156,17 @@ class Hub(Generic[S]):
         room = self._rooms.get(channel)
         if room is not None:
             room.subscribers.pop(subscriber, None)
+            room.empty_at = now
+
+    def watch(self, channel: Channel) -> None:
+        """Keep a channel that is followed, whether or not anybody is subscribed to it."""
+        self._rooms[channel].is_watched = True
+
+    def unwatch(self, channel: Channel, *, now: float) -> None:
+        """Keep a channel no longer than for its subscribers."""
+        room = self._rooms.get(channel)
+        if room is not None:
+            room.is_watched = False
             room.empty_at = now
 
     def judge(self, entry: Entry) -> Disposition:

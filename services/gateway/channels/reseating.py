@@ -1,6 +1,7 @@
 """Seats all members and reports all counts anew, whenever the backends may have lost them."""
 
 import asyncio
+from collections.abc import Callable, Sequence
 
 from services.gateway.channels.admission import Admission
 from services.gateway.channels.occupancy import Occupancy
@@ -18,6 +19,7 @@ class Reseating:
         admission: Seats them.
         occupancy: Reports the subscriptions of channels.
         limiter: Reports the connections.
+        others: What else is to be told, or read, anew.
     """
 
     def __init__(
@@ -28,12 +30,14 @@ class Reseating:
         admission: Admission,
         occupancy: Occupancy,
         limiter: ConnectionLimiter,
+        others: Sequence[Callable[[], None]] = (),
     ) -> None:
         self._unseated = unseated
         self._connections = connections
         self._admission = admission
         self._occupancy = occupancy
         self._limiter = limiter
+        self._others = others
 
     async def run(self) -> None:
         """
@@ -53,3 +57,5 @@ class Reseating:
         self._occupancy.restate()
         for connection in self._connections:
             self._admission.seat_again(connection)
+        for restate in self._others:
+            restate()

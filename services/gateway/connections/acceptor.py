@@ -53,6 +53,7 @@ class Acceptor:
         surroundings: What connections are given to work with.
         forget: Called with each connection that has ended.
         counters: What is counted.
+        away_after: See `Session`.
         timers: How long a closing connection has.
     """
 
@@ -66,6 +67,7 @@ class Acceptor:
         surroundings: Surroundings,
         forget: Sequence[Callable[[Connection], None]],
         counters: Counters,
+        away_after: float,
         timers: Timers = TIMERS,
     ) -> None:
         self._settings = settings
@@ -75,6 +77,7 @@ class Acceptor:
         self._surroundings = surroundings
         self._forget = forget
         self._counters = counters
+        self._away_after = away_after
         self._timers = timers
         self._log = log.bind()  # Found anew for each line, a logger takes two microseconds.
         self._parting = 0  # Clients that were refused, and have not gone yet.
@@ -156,6 +159,7 @@ class Acceptor:
             now=time.monotonic(),
             verifier=self._verifier,
             carried=carried,
+            away_after=self._away_after,
         )
 
     async def _serve(self, connection: Connection, websocket: WebSocket) -> None:

@@ -20,8 +20,11 @@ from services.gateway.connections.socket import Socket
 from services.gateway.protocol import frames
 from services.gateway.protocol.effects import (
     Ask,
+    Away,
+    BelongsTo,
     Close,
     Effect,
+    Known,
     KnownAs,
     Leave,
     Ping,
@@ -31,6 +34,7 @@ from services.gateway.protocol.effects import (
     Shows,
     SignedIn,
     Watch,
+    WatchUsers,
 )
 from services.gateway.protocol.keepalive import PONG_NOT_RECEIVED
 from services.gateway.session.session import Session
@@ -81,6 +85,9 @@ class Surroundings:
         known_as: Knows a user, by id, for whom a connection acts in some channel.
         shows: Knows by which tokens a connection acts: its session says so; given are those until
             now, by ``jti``.
+        belongs: Knows whose a connection is.
+        turned: Knows that a connection's user is away, or is back.
+        watch_users: Tells a connection of users who come online and go offline.
         watch: Looks at a connection when its session says so.
     """
 
@@ -91,6 +98,9 @@ class Surroundings:
     signed_in: Callable[["Connection"], None]
     known_as: Callable[["Connection", str], None]
     shows: Callable[["Connection", frozenset[str]], None]
+    belongs: Callable[["Connection", BelongsTo], None]
+    turned: Callable[["Connection", Away], None]
+    watch_users: Callable[["Connection", WatchUsers], None]
     watch: Callable[["Connection"], None]
 
 
@@ -217,7 +227,7 @@ class Connection:
                 self._surroundings.leave(self, effect)
             case Relay():
                 self._surroundings.relay(self, effect)
-            case SignedIn() | KnownAs() | Shows():
+            case SignedIn() | KnownAs() | Shows() | BelongsTo() | Away() | WatchUsers():
                 self._make_known(effect)
             case Watch():
                 self._surroundings.watch(self)
@@ -240,7 +250,7 @@ class Connection:
             hint=refusal.hint,
         )
 
-    def _make_known(self, effect: SignedIn | KnownAs | Shows) -> None:
+    def _make_known(self, effect: Known) -> None:
         match effect:
             case SignedIn():
                 self._surroundings.signed_in(self)
@@ -248,6 +258,12 @@ class Connection:
                 self._surroundings.known_as(self, user_id)
             case Shows(before):
                 self._surroundings.shows(self, before)
+            case BelongsTo():
+                self._surroundings.belongs(self, effect)
+            case Away():
+                self._surroundings.turned(self, effect)
+            case WatchUsers():
+                self._surroundings.watch_users(self, effect)
 
     def close(self, code: int, reason: str) -> None:
         """Say why in a ``pusher:error``, and close with the same code."""

@@ -5,7 +5,7 @@ Pure.  Nothing here knows a connection.  Source: Pusher, "Channels protocol", ve
 docs/protocol.md.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -307,6 +307,19 @@ def member_added(channel: str, user_id: str, info: str) -> bytes:
 def member_removed(channel: str, user_id: str) -> bytes:
     """Announce that a member left."""
     return _message_of("pusher_internal:member_removed", _json({"user_id": user_id}), channel)
+
+
+def watchlist_events(online: Sequence[str], offline: Sequence[str]) -> bytes:
+    """
+    Tell which users of a watchlist are online, and which are not (Pusher, "Watchlist events").
+
+    Args:
+        online: User ids; of none nothing is said.
+        offline: So too.
+    """
+    named = (("online", online), ("offline", offline))
+    events = [{"name": name, "user_ids": ids} for name, ids in named if ids]
+    return _message_of("pusher_internal:watchlist_events", _json({"events": events}))
 
 
 def _message_of(event: str, data: str, channel: str | None = None) -> bytes:

@@ -45,7 +45,14 @@ APP = App(
 )
 POLL = 0.02  # Seconds.
 # Gateways of tests look after things often, so that nobody waits for them.
-QUICK = Timers(poll=POLL, tick=POLL, drain_slice=POLL, retry_longest=5 * POLL, lease_retry=5 * POLL)
+QUICK = Timers(
+    poll=POLL,
+    tick=POLL,
+    drain_slice=POLL,
+    gathering=POLL,
+    retry_longest=5 * POLL,
+    lease_retry=5 * POLL,
+)
 LOOPBACK = (Address("127.0.0.1", 0),)
 
 
@@ -214,6 +221,7 @@ def _gateway(
     apps: Apps | None = None,
     control: Control | None = None,
     drain_spread: float = 0.0,
+    away_after: float = 0.0,
     token_grace: float = 30.0,
     guards: Sequence[ChannelPolicy] = (),
     timers: Timers = QUICK,
@@ -229,6 +237,7 @@ def _gateway(
         apps: Instead of `APP` alone.
         control: To give commands.
         drain_spread: See `Gateway`.
+        away_after: So too.
         token_grace: Seconds for which what a token opened outlives it.
         guards: Policies of public channels.
         timers: How often it looks after things.
@@ -244,6 +253,7 @@ def _gateway(
         verifier=verifier(*guards, grace=token_grace, informed=False),
         control=control or MemoryControl(),
         drain_spread=drain_spread,
+        away_after=away_after,
         timers=timers,
     )
 

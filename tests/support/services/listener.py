@@ -48,6 +48,9 @@ def nowhere() -> Surroundings:
         signed_in=ignore,
         known_as=ignore,
         shows=ignore,
+        belongs=ignore,
+        turned=ignore,
+        watch_users=ignore,
         watch=ignore,
     )
 
