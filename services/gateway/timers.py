@@ -28,7 +28,8 @@ class Timers:
         closing: How long a closing connection has to take what is left.
         drain_slice: Between two handfuls of connections that are sent away.
         settling: How long departures may take in a drain before the lease is released without them.
-        gathering: For which changes of who is online are gathered before clients are told.
+        gathering: For which changes of who is online are gathered before the roster, and clients,
+            are told.
         retry_first: The first delay between two attempts at a backend that is away; see `Backoff`.
         retry_longest: The longest such delay.
     """

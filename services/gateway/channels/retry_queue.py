@@ -18,13 +18,19 @@ class RetryQueue(Generic[T]):
     Args:
         work: Works on requests, and returns those that must be tried again, in order.
         timers: The delays between attempts.
+        gathering: Seconds for which requests are gathered before they are worked on.
     """
 
     def __init__(
-        self, work: Callable[[list[T]], Awaitable[list[T]]], timers: Timers = TIMERS
+        self,
+        work: Callable[[list[T]], Awaitable[list[T]]],
+        timers: Timers = TIMERS,
+        *,
+        gathering: float = 0.0,
     ) -> None:
         self._work = work
         self._timers = timers
+        self._gathering = gathering
         self._waiting: list[T] = []
         self._in_work = 0
         self._arrived = asyncio.Event()
@@ -50,6 +56,8 @@ class RetryQueue(Generic[T]):
             if not self._waiting:
                 self._idle.set()
             await self._arrived.wait()
+            if self._gathering:
+                await asyncio.sleep(self._gathering)
             self._arrived.clear()
             if await self._try():
                 backoff.reset()

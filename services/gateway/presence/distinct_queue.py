@@ -18,14 +18,19 @@ class DistinctQueue(Generic[T]):
     Args:
         work: Works on requests, and returns those that must be tried again.
         timers: The delays between attempts.
+        gathering: Seconds for which requests are gathered before they are worked on.
     """
 
     def __init__(
-        self, work: Callable[[list[T]], Awaitable[list[T]]], timers: Timers = TIMERS
+        self,
+        work: Callable[[list[T]], Awaitable[list[T]]],
+        timers: Timers = TIMERS,
+        *,
+        gathering: float = 0.0,
     ) -> None:
         self._work = work
         self._waiting: set[T] = set()
-        self._queue = RetryQueue(self._try, timers)
+        self._queue = RetryQueue(self._try, timers, gathering=gathering)
 
     def __len__(self) -> int:
         return len(self._queue)

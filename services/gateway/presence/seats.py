@@ -17,7 +17,7 @@ from libs.common.roster.device import OTHERS, Device
 C = TypeVar("C")
 
 
-class Place(NamedTuple):
+class OnlineSeat(NamedTuple):
     """A seat in a user's own channel; its name is the socket id, and the device's name after it."""
 
     channel: Channel
@@ -37,7 +37,7 @@ class Sitting:
         seated_by: The gateway's name under which it was seated; empty: it must be.
     """
 
-    place: Place
+    place: OnlineSeat
     device: str
     member: str
     is_away: bool
@@ -53,26 +53,26 @@ class Seats(Generic[C]):
 
     def __init__(self) -> None:
         self._by_connection: dict[C, Sitting] = {}
-        self._by_place: dict[Place, Sitting] = {}
+        self._by_place: dict[OnlineSeat, Sitting] = {}
         # Of each device with a name: how many connections here are active.
         self._active: dict[tuple[Channel, str], int] = {}
-        self.departures: dict[Place, float] = {}
+        self.departures: dict[OnlineSeat, float] = {}
 
     def __len__(self) -> int:
         """Tell how many connections are somebody's."""
         return len(self._by_connection)
 
-    def at(self, place: Place) -> Sitting | None:
+    def at(self, place: OnlineSeat) -> Sitting | None:
         """Return who is to sit in a place; None: nobody."""
         return self._by_place.get(place)
 
-    def places(self) -> tuple[Place, ...]:
+    def places(self) -> tuple[OnlineSeat, ...]:
         """Return all places where somebody is to sit."""
         return tuple(self._by_place)
 
     def sit(
         self, connection: C, user: tuple[str, str], *, socket_id: str, device: str, is_away: bool
-    ) -> list[Place]:
+    ) -> list[OnlineSeat]:
         """
         Let a connection sit with a user.
 
@@ -87,7 +87,7 @@ class Seats(Generic[C]):
             The places of which the roster must be told.
         """
         name = f"{socket_id}={escape(device)}" if device else socket_id
-        place = Place(online_channel(*user), name)
+        place = OnlineSeat(online_channel(*user), name)
         before = self._by_connection.get(connection)
         if before is not None and before.place == place:
             return []
@@ -98,7 +98,7 @@ class Seats(Generic[C]):
         self._count(sitting)
         return [place, *left]
 
-    def rise(self, connection: C, *, grace: float) -> list[Place]:
+    def rise(self, connection: C, *, grace: float) -> list[OnlineSeat]:
         """
         Let a connection leave its place.
 
@@ -117,7 +117,7 @@ class Seats(Generic[C]):
         self.departures[sitting.place] = grace
         return [sitting.place]
 
-    def turned(self, connection: C, *, is_away: bool) -> list[Place]:
+    def turned(self, connection: C, *, is_away: bool) -> list[OnlineSeat]:
         """
         Note that a connection's user is away, or is back.
 
@@ -147,7 +147,7 @@ class Seats(Generic[C]):
         name = "" if sitting.device == OTHERS else sitting.device
         return Device(name, is_away).written()
 
-    def left(self, place: Place, *, grace: float) -> None:
+    def left(self, place: OnlineSeat, *, grace: float) -> None:
         """Note that the roster was told of a departure, unless it is another by now."""
         if self.departures.get(place) == grace:
             del self.departures[place]

@@ -82,7 +82,7 @@ class Watchlists:
         connection.perform([error_told(TooManyWatched(count))])
         if not self._is_full:
             self._is_full = True
-            log.warning("watchlists.full", watched=len(self._users))
+            log.warning("watchlists.exceeded", watched=len(self._users))
 
     def gone(self, connection: Connection) -> None:
         """Tell a client nothing more."""

@@ -27,4 +27,4 @@ def watching(app: App, user: User) -> list[Effect]:
         return [WatchUsers(())]
     named = dict.fromkeys(filter(is_user_id, user.watchlist))
     complaint = [error_told(WatchlistTooLong(MOST_WATCHED))] if len(named) > MOST_WATCHED else []
-    return [WatchUsers(tuple(islice(named, MOST_WATCHED))), *complaint]
+    return [*complaint, WatchUsers(tuple(islice(named, MOST_WATCHED)))]

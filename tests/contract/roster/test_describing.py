@@ -1,5 +1,6 @@
 """What is said of a member changes while it stays; on memory and on Redis."""
 
+from libs.common.roster.device import OTHERS
 from libs.common.roster.port import JoinRequest
 from tests.support.ports.rosters import CHANNEL, Deployment, Ear, read, request, seated
 
@@ -34,6 +35,17 @@ class TestDescribe:
         assert members.infos == {"ann": AWAY}
 
         await site.roster.leave([ann().seat, second.seat], grace=0)
+        assert (await read(site)).infos == {}
+
+    async def test_any_name(self, site: Deployment, ear: Ear) -> None:
+        """The member that stands for many devices has a name that no client can give, and is kept."""
+        (members,) = await seated(site.roster, ann(user=OTHERS))
+        await site.roster.describe([ann(info=AWAY, user=OTHERS)])
+
+        assert members.infos == {OTHERS: "{}"}
+        assert (await read(site)).infos == {OTHERS: AWAY}
+        assert [each.user_id for each in await ear.heard()] == [OTHERS]
+        await site.roster.leave([ann().seat], grace=0)
         assert (await read(site)).infos == {}
 
     async def test_not_there(self, site: Deployment) -> None:

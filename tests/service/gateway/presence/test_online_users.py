@@ -11,6 +11,7 @@ from libs.common.roster.device import MOST, OTHERS, Device
 from tests.service.gateway.presence.signed import devices, is_online, online, sign_in
 from tests.support.clients.pusher import subscribe
 from tests.support.deadline import DEADLINE
+from tests.support.fakes.tallies import subscriptions
 from tests.support.services.gateway import APP, Place, place, until
 from tests.support.tokens.channel_tokens import channel_token
 
@@ -39,6 +40,7 @@ class TestWhose:
             first = await sign_in(await here.connect(), "ann")
             second = await sign_in(await here.connect(), "ann")
             await seated(here, "ann", first.socket_id, second.socket_id)
+            assert here.tally.held(subscriptions(online("ann"))) == 0  # No list of channels has it.
 
             await first.close()
             await seated(here, "ann", second.socket_id)
@@ -160,7 +162,7 @@ class TestActivity:
         """
         Who says nothing for long is away, whatever pings and pongs tell, until it says something.
         """
-        async with place(away_after=0.2, activity_timeout=1.0) as here:
+        async with place(away_after=0.5, activity_timeout=1.0) as here:
             client = await sign_in(await here.connect(), "ann")
             await until(lambda: Device(is_away=True) in devices(here, "ann").values())
             await client.expect_nothing_else()

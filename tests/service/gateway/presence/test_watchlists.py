@@ -150,14 +150,16 @@ class TestOnce:
             with capture_logs() as lines:
                 await sign_in(ann, "ann", "bob", "cat", "dan")
                 await ann.expect_error(4302)
-            assert [each["watched"] for each in lines if each["event"] == "watchlists.full"] == [2]
+            assert [
+                each["watched"] for each in lines if each["event"] == "watchlists.exceeded"
+            ] == [2]
             assert await watching(ann) == {"offline": ["bob", "cat"]}
             eve = await here.connect()
             with capture_logs() as lines:
                 await sign_in(eve, "eve", "dan")
                 await eve.expect_error(4302)
 
-            assert not [each for each in lines if each["event"] == "watchlists.full"]
+            assert not [each for each in lines if each["event"] == "watchlists.exceeded"]
             await ann.close()
             await until(lambda: here.gateway.state().watched == 0)
             await sign_in(eve, "eve", "dan")
@@ -226,6 +228,7 @@ class TestFaults:
             await bob.close()
             await until(lambda: not is_online(there, "bob"))
             dan = await come(there, "dan")
+            await expect_no_news(here, ann)
             here.bus.loses = lambda _: False
 
             here.bus.interrupt()

@@ -6,13 +6,13 @@ from hypothesis import strategies as st
 
 from libs.common.channels import online_channel
 from libs.common.roster.device import OTHERS, Device, read
-from services.gateway.presence.seats import Place, Seats
+from services.gateway.presence.seats import OnlineSeat, Seats
 
 ANN, BOB = ("1", "ann"), ("1", "bob")
 
 
-def place(user: tuple[str, str], name: str) -> Place:
-    return Place(online_channel(*user), name)
+def place(user: tuple[str, str], name: str) -> OnlineSeat:
+    return OnlineSeat(online_channel(*user), name)
 
 
 @pytest.fixture
@@ -27,12 +27,12 @@ def sit(
     device: str = "",
     *,
     is_away: bool = False,
-) -> list[Place]:
+) -> list[OnlineSeat]:
     """Let a connection sit that has its socket id for its name."""
     return seats.sit(connection, user, socket_id=connection, device=device, is_away=is_away)
 
 
-def info(seats: Seats[str], where: Place) -> Device:
+def info(seats: Seats[str], where: OnlineSeat) -> Device:
     sitting = seats.at(where)
     assert sitting is not None
     return read(seats.info(sitting))
@@ -175,7 +175,7 @@ def test_model(steps: list[tuple[str, str, tuple[str, str], str, bool]]) -> None
     """Whatever happens, what is told of each place is what a plain look at all connections shows."""
     seats: Seats[str] = Seats()
     truth: dict[str, tuple[tuple[str, str], str, bool]] = {}
-    roster: dict[Place, Device] = {}
+    roster: dict[OnlineSeat, Device] = {}
     for step, connection, user, device, is_away in steps:
         match step:
             case "sit":
