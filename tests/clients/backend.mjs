@@ -30,7 +30,7 @@ function webhook({ backend, headers, body, id }) {
 // Options for pusher-js, whose page then has its own back end sign, instead of asking Fanfare.
 export function signedBy(name, member) {
   const sdk = backends.get(name);
-  const user = member && { id: member.user_id, user_info: member.user_info };
+  const user = member && { id: member.user_id, user_info: member.user_info, watchlist: member.watchlist };
   return {
     channelAuthorization: {
       customHandler: ({ socketId, channelName }, callback) => {

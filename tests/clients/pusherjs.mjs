@@ -56,6 +56,7 @@ function bind({ client, channel, event }) {
 function signin({ client }) {
   const pusher = clients.get(client);
   pusher.user.bind_global((event, data) => tell({ client, user_event: event, data }));
+  pusher.user.watchlist.bind_global((event, { user_ids }) => tell({ client, watched: event, user_ids }));
   pusher.connection.bind("message", ({ event, channel }) => {
     if (event === "pusher_internal:subscription_succeeded" && channel.startsWith("#")) tell({ client, user_channel: channel });
   });

@@ -23,6 +23,7 @@ from libs.common.roster.port import TooManyMembers
 from services.gateway.protocol import frames
 from services.gateway.protocol.effects import (
     Ask,
+    BelongsTo,
     Close,
     Effect,
     Leave,
@@ -31,6 +32,7 @@ from services.gateway.protocol.effects import (
     Refuse,
     Relay,
     Send,
+    WatchUsers,
 )
 from services.gateway.protocol.frames import Member
 from services.gateway.protocol.handshake import check_client, check_version
@@ -115,6 +117,8 @@ class Core:
         self._clients: dict[str, Client] = {}
         self._asked: deque[tuple[Client, Ask]] = deque()
         self._hesitates = False
+        self._owners: dict[Client, str] = {}  # Whose each client is, if it is anybody's.
+        self._watching: dict[Client, tuple[str, ...]] = {}
 
     async def opens(self, name: str, path: str, headers: Mapping[str, str]) -> None:
         """See `play.Stage.opens`."""
@@ -238,8 +242,35 @@ class Core:
                     self._leave(client, Channel(session.app.id, name))
                 case Relay(name, frame):
                     self._rooms[Channel(session.app.id, name)].tell(frame, but=client.socket_id)
+                case BelongsTo() | WatchUsers():
+                    self._know(client, effect)
                 case Close(code, reason):
                     self._close(client, code, reason)
+
+    def _know(self, client: Client, effect: BelongsTo | WatchUsers) -> None:
+        match effect:
+            case BelongsTo(user_id):
+                self._belong(client, user_id)
+            case WatchUsers(user_ids):
+                self._watching[client] = user_ids
+                self._tell_of(user_ids, {client: user_ids})
+
+    def _belong(self, client: Client, user_id: str) -> None:
+        """Know whose a client is, and tell who watches users of whom comes or goes."""
+        before = set(self._owners.values())
+        self._owners.pop(client, None)
+        if user_id:
+            self._owners[client] = user_id
+        self._tell_of(before ^ set(self._owners.values()), self._watching)
+
+    def _tell_of(self, users: Iterable[str], watching: Mapping[Client, Iterable[str]]) -> None:
+        named, online = set(users), set(self._owners.values())
+        for client, watched in watching.items():
+            changed = [user for user in watched if user in named]
+            here = [user for user in changed if user in online]
+            if changed:
+                gone = [user for user in changed if user not in online]
+                client.write(frames.watchlist_events(here, gone))
 
     def _close(self, client: Client, code: int, reason: str) -> None:
         client.close(code, reason)
@@ -247,6 +278,8 @@ class Core:
 
     def _end(self, client: Client) -> None:
         session, client.session = client.session, None
+        self._watching.pop(client, None)
+        self._belong(client, "")
         if session is not None:
             self._perform(client, session, session.closed())
 

@@ -36,6 +36,7 @@ FROM_SERVER = {
     "pusher_internal:member_removed",
     "pusher_internal:subscription_count",
     "pusher_internal:subscription_succeeded",
+    "pusher_internal:watchlist_events",
 }
 NEVER_SENT = {
     "pusher:member_added": "pusher-js' own name for pusher_internal:member_added",
@@ -44,7 +45,6 @@ NEVER_SENT = {
     "pusher:signin_error": "pusher-js' own, when an auth endpoint refuses",
     "pusher:subscription_count": "pusher-js' own name for pusher_internal:subscription_count",
     "pusher:subscription_succeeded": "pusher-js' own name for pusher_internal:subscription_succeeded",
-    "pusher_internal:watchlist_events": "not yet",
 }
 
 # Pusher, "Connection closure" and "Error codes"; RFC 6455, 7.4.1.
@@ -53,12 +53,11 @@ CLOSES = {
     *{4000, 4001, 4003, 4004, 4005, 4006, 4007, 4009},
     *{4100, 4200, 4201},
 }
-ERRORS_THAT_CLOSE_NOTHING = {4009, 4300, 4301}
+ERRORS_THAT_CLOSE_NOTHING = {4009, 4300, 4301, 4302}
 CODES_NEVER_SENT = {
     4002: "Pusher has none",
     4008: "a missing version counts as 7",
     4202: "whoever answers is not inactive",
-    4302: "not yet",
 }
 REFUSALS = {
     ("AuthError", 401),

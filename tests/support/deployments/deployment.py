@@ -116,6 +116,7 @@ id = "1"
 key = "{KEY}"
 secrets = ["{SECRET}", "{OLD_SECRET}"]
 client_events = true
+watchlists = true
 subscription_counts = true
 encryption_master_key = "{MASTER_KEY}"
 topic = "@bookings"
@@ -281,8 +282,9 @@ async def _add_app(url: str, prefix: str) -> None:
     connection = await asyncpg.connect(url)
     try:
         await connection.execute(
-            "INSERT INTO fanfare_apps (id, key, secrets, client_events, subscription_counts, "
-            "encryption_master_key, topic) VALUES ('1', $1, $2, true, true, $3, $4)",
+            "INSERT INTO fanfare_apps (id, key, secrets, client_events, watchlists, "
+            "subscription_counts, encryption_master_key, topic) "
+            "VALUES ('1', $1, $2, true, true, true, $3, $4)",
             KEY,
             [SECRET, OLD_SECRET],
             MASTER_KEY,

@@ -34,6 +34,7 @@ id = "{APP.id}"
 key = "{APP.key}"
 secrets = ["{APP.secrets[0].reveal()}"]
 client_events = true
+watchlists = true
 topic = "@.steps"
 """
 _RULES = """
