@@ -133,10 +133,9 @@ class OnlineUsers:
         return left
 
     def _seated(self, sitting: Sitting, members: Members, name: str) -> None:
-        """Note under which name somebody sits; where that was lost meanwhile it must sit anew."""
+        """Note under which name somebody sits; of its device the roster may know something else."""
         sitting.seated_by = name
-        is_known = members.infos.get(sitting.member) == self._seats.info(sitting)
-        if not self._is_seated(sitting) or not is_known:
+        if members.infos.get(sitting.member) != self._seats.info(sitting):
             self._queue.put(sitting.place)
 
     async def _describe(self, sittings: Sequence[Sitting]) -> list[OnlineSeat]:

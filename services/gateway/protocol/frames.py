@@ -314,8 +314,8 @@ def watchlist_events(online: Sequence[str], offline: Sequence[str]) -> bytes:
     Tell which users of a watchlist are online, and which are not (Pusher, "Watchlist events").
 
     Args:
-        online: User ids; of none nothing is said.
-        offline: So too.
+        online: Ids of users who are; without any nothing is said of them.
+        offline: Ids of users who are not, likewise.
     """
     named = (("online", online), ("offline", offline))
     events = [{"name": name, "user_ids": ids} for name, ids in named if ids]

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from libs.common.bus.messages import Entry, Position
+from libs.common.channels import online_channel
 from services.gateway.channels.hub import Hub
 from services.gateway.channels.position_check import PositionCheck
 from services.gateway.timers import Timers
@@ -117,3 +118,15 @@ async def test_silent() -> None:
         await until(lambda: it.behind() == ["a"])
 
         assert not it.unseated.is_set()
+
+
+async def test_own_channels_of_users() -> None:
+    """Where users' connections are seated nothing is published, and nothing is compared."""
+    async with checked() as it:
+        own = online_channel("1", "ann")
+        it.hub.open(own, Position("another", 7), now=0.0)
+        it.check.doubt()
+
+        await it.cleared()
+
+        assert it.behind() == ["a"]

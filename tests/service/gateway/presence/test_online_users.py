@@ -7,6 +7,8 @@ import msgspec
 
 from libs.common.apps.memory import MemoryApps
 from libs.common.apps.signatures import grant_token
+from libs.common.control.commands import Command
+from libs.common.control.memory import MemoryControl
 from libs.common.roster.device import MOST, OTHERS, Device
 from tests.service.gateway.presence.signed import devices, is_online, online, sign_in
 from tests.support.clients.pusher import subscribe
@@ -98,6 +100,22 @@ class TestWhose:
 
             await seated(here, "bob", client.socket_id)
             await seated(here, "ann")
+
+    async def test_revoked_token(self) -> None:
+        """
+        When its token is revoked a connection is nobody's, at once, and stays open.
+        """
+        control = MemoryControl()
+        async with place(apps=PATIENT, control=control) as here:
+            now = time.time()
+            text, token = channel_token("ann", "*", now=now)
+            client = await here.connect(f"/app/app-key?protocol=7&token={text}")
+            await seated(here, "ann", client.socket_id)
+
+            await control.send(Command("revoke", APP.id, token.jti, now, now + 60, kind="jti"))
+
+            await seated(here, "ann")
+            await client.expect_nothing_else()
 
 
 class TestDevices:

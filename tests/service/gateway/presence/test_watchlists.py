@@ -5,6 +5,8 @@ from structlog.testing import capture_logs
 
 from libs.common.apps.memory import MemoryApps
 from libs.common.bus.messages import Delivery, Transition
+from libs.common.roster.device import Device
+from libs.common.roster.port import JoinRequest, Seat
 from tests.service.gateway.presence.signed import WATCHING, is_online, online, sign_in, watching
 from tests.support.clients.client import Client
 from tests.support.deadline import DEADLINE
@@ -126,6 +128,22 @@ class TestOnce:
             assert here.gateway.state().watched == 0
             assert bob.socket_id
 
+    async def test_gone_meanwhile(self) -> None:
+        """
+        A user whom nobody watches any more when the bus answers is followed no longer.
+        """
+        async with place(apps=APPS, linger=0) as here:
+            ann = await sign_in(await here.connect(), "ann")
+            here.bus.follows.clear()
+            await sign_in(ann, "ann", "bob")
+            await until(lambda: online("bob") in here.bus.followed)
+            await ann.close()
+            await until(lambda: here.gateway.state().connections == 0)
+
+            here.bus.follows.set()
+
+            await until(lambda: online("bob") not in here.bus.followed)
+
     async def test_another_list(self) -> None:
         """
         Who signs in anew is told of the new list, as a whole, and of the old one no more.
@@ -195,6 +213,22 @@ class TestFaults:
             here.roster.away_for = set()
 
             assert await watching(ann) == {"offline": ["bob"]}
+
+    async def test_before_it_was_read(self) -> None:
+        """
+        What happens before the roster has said who is there tells nothing by itself.
+        """
+        async with place(apps=APPS) as here:
+            here.roster.away_for = {online("bob")}
+            ann = await sign_in(await here.connect(), "ann", "bob")
+            await until(lambda: here.roster.refusals > 1)
+
+            seat = Seat(online("bob"), "1.1", "elsewhere")
+            await here.roster.inner.join([JoinRequest(seat, "1.1", Device().written())])
+            await expect_no_news(here, ann)
+            here.roster.away_for = set()
+
+            assert await watching(ann) == {"online": ["bob"]}
 
     async def test_transition_lost(self) -> None:
         """
