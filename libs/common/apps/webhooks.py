@@ -80,15 +80,19 @@ class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         kinds = frozenset(self.kinds)
         return kinds | {"channel_occupied"} if "channel_vacated" in kinds else kinds
 
-    def takes(self, fact: Fact) -> bool:
-        """Tell whether a fact is posted."""
-        if fact.kind not in self.kinds:
+    def concerns(self, fact: Fact) -> bool:
+        """Tell whether a fact must be known: its kind is watched, and its channel covered."""
+        if fact.kind not in self.watched:
             return False
         if fact.kind in ABOUT_USERS:
             return True
         return fact.channel.startswith(self.channel_prefix) and not fact.channel.startswith(
             INTERNAL
         )
+
+    def takes(self, fact: Fact) -> bool:
+        """Tell whether a fact is posted."""
+        return fact.kind in self.kinds and self.concerns(fact)
 
 
 class Hooked(Protocol):

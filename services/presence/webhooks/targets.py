@@ -67,7 +67,12 @@ class Webhook:
 
     async def take(self, records: Sequence[Recorded]) -> None:
         """See `Sink.take`."""
-        turns = self._lanes.enter(records)
+        settings = self.courier.settings()
+        if settings is None:
+            return
+        turns = self._lanes.enter(each for each in records if settings.concerns(each.fact))
+        if not turns:
+            return
         try:
             async with self._window.entered(len(turns)) as share, asyncio.TaskGroup() as tasks:
                 for turn in turns:

@@ -65,7 +65,14 @@ class TestTakes:
         hook = WebhookSettings(url=URL, events=("channel_vacated",))
 
         assert hook.watched == {"channel_vacated", "channel_occupied"}
+        assert hook.concerns(fact("channel_occupied", "a"))
         assert not hook.takes(fact("channel_occupied", "a"))
+
+    def test_concerns_its_channels(self) -> None:
+        hook = WebhookSettings(url=URL, channel_prefix="private-")
+
+        assert not hook.concerns(fact("channel_occupied", "a"))
+        assert not hook.concerns(fact("cache_miss", "private-a"))
 
     def test_internal(self) -> None:
         """Nobody is told of channels that are ours."""
