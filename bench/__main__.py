@@ -25,6 +25,7 @@ from bench import (
     joining,
     journey,
     memory,
+    sightings,
     webhooks,
 )
 from bench.deployment import Deployment
@@ -120,6 +121,8 @@ async def _bench() -> list[str]:
                 await authorising.prepare(postgres.url)
                 measure = partial(authorising.measure, deployment, postgres.url)
                 found += await _part(figures.AUTHORISING, measure)
+                keep = partial(sightings.measure, postgres.url)
+                found += await _part(figures.SIGHTINGS, keep)
             async with kafka_server() as kafka:
                 measure = partial(journey.measure, deployment, kafka.url)
                 found += await _part(figures.JOURNEY, measure)

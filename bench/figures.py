@@ -204,6 +204,15 @@ WEBHOOKS = (
     Figure(name="webhook_hanging_cpu", title="webhooks: the same, CPU of presence"),
 )
 
+SIGHTINGS = (
+    Figure(
+        name="last_seen",
+        title="last seen: users who go at once, stored",
+        unit="thousand/s",
+        scale=THOUSANDS,
+        at_least=5.0,
+    ),
+)
 JOURNEY = (Figure(name="journey", title="Kafka to socket, one subscriber", unit="events/s"),)
 
 

@@ -74,7 +74,7 @@ def build(
     """
     ring = ring or KeyRing(settings.tokens)
     makers: dict[str, Callable[[], Reloadable]] = {
-        "presence": lambda: _presence(settings, backends),
+        "presence": lambda: _presence(settings, backends, ring),
         "auth": lambda: _auth(settings, backends, ring),
         "dispatcher": lambda: _dispatcher(settings, backends),
         "gateway": lambda: _gateway(settings, backends, ring),
@@ -82,11 +82,17 @@ def build(
     return [make() for name, make in makers.items() if name in names]
 
 
-def _presence(settings: Settings, backends: Backends) -> Presence:
+def _presence(settings: Settings, backends: Backends, ring: KeyRing) -> Presence:
     return Presence(
         settings.presence,
+        backends.apps,
+        ring,
         leases=backends.leases,
+        roster=backends.roster,
         lifecycle=backends.lifecycle,
+        sightings=backends.sightings,
+        control=backends.control,
+        rates=backends.rates,
         events=backends.events,
         webhooks=Webhooks(
             WebhookTools(

@@ -74,7 +74,7 @@ _MEETING_POINTS: Mapping[str, tuple[str, ...]] = {
     "gateway": ("bus", "roster", "control"),
     "auth": ("control",),
     "dispatcher": ("bus", "events", "roster", "control"),
-    "presence": ("bus", "roster"),
+    "presence": ("bus", "roster", "control"),
 }
 
 

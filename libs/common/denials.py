@@ -6,8 +6,8 @@ forgotten when nothing of that can be good any more.  Nothing that is in force i
 when there are too many denials, those of the app that has most are folded into one, which refuses
 more than was asked, and never less, of the app that asked for so much.
 
-`tokens.revocations` keeps revoked tokens so, and the gateway's ``access.expulsions`` the users who
-were taken out of channels; each says of one app what it remembers and how that folds.
+`tokens.revocations` keeps revoked tokens so, and `tokens.expulsions` the users who were taken out
+of channels; each says of one app what it remembers and how that folds.
 """
 
 from collections.abc import Callable, Iterable, Mapping

@@ -9,6 +9,8 @@ The exception tree.
         BadChannelName
         BadEventName
         BadIdempotencyKey
+        BadListing
+            ForeignCursor
         BadMessage
         BadName
         BadQuery
@@ -16,6 +18,7 @@ The exception tree.
         BadRequest
         BadSocketId
         BadUserId
+        BadUserList
         BadWebSocketKey
         BodyTooLarge
         BrokenBody
@@ -27,6 +30,7 @@ The exception tree.
         Malformed
         MalformedVersion
         NoEventLog
+        NoMembers
         NoSigningKey
         NoSuchApp
         NotInUse
@@ -77,6 +81,7 @@ The exception tree.
             ForeignOrigin
             LongClaims
             NotAllowed
+            NotCovered
             NotNamed
             OriginNotAllowed
             RefusedByGuard
@@ -150,6 +155,10 @@ class Unavailable(Exception):
         backend: What failed: one of the ports ``apps``, ``bus``, ``control``, ``events``,
             ``memberships``, ``rates``, ``roster`` and ``sightings``; ``identity``, a server that
             knows users; ``webhook``, a receiver; ``postgres``, while it is migrated.
+
+    Attributes:
+        backend: What failed.
+        since: Since when, in UTC epoch seconds, where whoever asked is told; else None.
     """
 
     code = 4100  # Pusher, "Error codes": 4100-4199 mean come back after a second, not at once.
@@ -159,6 +168,7 @@ class Unavailable(Exception):
     def __init__(self, backend: str) -> None:
         super().__init__(f"the {backend} backend is unavailable")
         self.backend = backend
+        self.since: float | None = None
 
 
 class Misconfigured(Exception):

@@ -10,23 +10,19 @@ from collections.abc import Awaitable, Callable
 from aiohttp import hdrs, web
 
 from libs.common.apps.app import App
-from libs.common.errors import Denied
 from libs.common.rates.port import Act
 from libs.common.rates.throttle import Throttle
 from libs.common.web import http
-from libs.common.web.authentication import BASIC, AppAuthenticator, AppCall, BadCredentials
+from libs.common.web.authentication import (
+    BASIC,
+    AppAuthenticator,
+    AppCall,
+    BadCredentials,
+    UnknownCaller,
+)
 from services.auth.refusals import note_refusal
 
 Work = Callable[[AppCall], Awaitable[web.Response]]
-
-
-class UnknownCaller(Denied):
-    """A request is neither signed nor names an app's key and secret."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "sign the request, or send Authorization: Basic with the app's key and secret"
-        )
 
 
 class BackEnds:

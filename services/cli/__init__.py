@@ -17,7 +17,7 @@ from libs.common.telemetry import logs
 from services import settings
 from services.cli import apps, check, explain, listen, migrate, publish, run, token, trial
 from services.cli.arguments import Parser
-from services.cli.presence import webhooks
+from services.cli.presence import users, webhooks
 from services.version import VERSION
 
 
@@ -38,6 +38,7 @@ COMMANDS: dict[str, Subcommand] = {
     "explain": explain,
     "apps": apps,
     "webhooks": webhooks,
+    "users": users,
     "token": token,
     "publish": publish,
     "listen": listen,

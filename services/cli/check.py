@@ -64,6 +64,11 @@ def doubts(settings: Settings) -> Iterator[str]:
     """Yield what can work, and hardly is what was meant."""
     for app in settings.apps:
         yield from (f"app {app.id}: {doubt}" for doubt in _doubts(app, settings))
+    if settings.presence.keeps_sightings and not _shares_sightings(settings):
+        yield (
+            "each presence process keeps when users were last seen in its own memory, until it "
+            "ends: name a PostgreSQL in backends.sightings, or set presence.keep_last_seen to 0"
+        )
     without = {app.id for app in settings.apps if not app.encryption_master_key.reveal()}
     for number, policy in enumerate(settings.channels):
         named = f'app {policy.app}: the policy for "{policy.pattern}"'
@@ -74,6 +79,12 @@ def doubts(settings: Settings) -> Iterator[str]:
             yield (
                 f'{named} never decides, for "{before}" stands before it and fits all its channels'
             )
+
+
+def _shares_sightings(settings: Settings) -> bool:
+    """Whether what is kept of users is there for all processes, if there may be several."""
+    alone = settings.backends.bus.scheme == "memory"
+    return alone or settings.backends.sightings.scheme != "memory"
 
 
 def _covering(policy: ChannelPolicy, earlier: Iterable[ChannelPolicy]) -> str | None:

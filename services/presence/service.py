@@ -1,8 +1,9 @@
 """
 Presence: what is true over time.
 
-It keeps the roster true: who left, left, and a dead gateway's members leave with it.  And it brings
-what becomes of channels, members and users to whoever wants to know (`lifecycle`).
+It keeps the roster true: who left, left, and a dead gateway's members leave with it.  It brings
+what becomes of channels, members and users to whoever wants to know (`lifecycle`), keeps when users
+were last seen (`users`), and answers who is there (`api`).
 """
 
 import asyncio
@@ -10,16 +11,29 @@ from collections.abc import Iterable
 
 from aiohttp import web
 
+from libs.common.apps.port import Apps
+from libs.common.control.port import Control
 from libs.common.errors import Unavailable
 from libs.common.eventlog.port import EventLog
 from libs.common.leases.port import Leases
 from libs.common.lifecycle.port import Lifecycle
+from libs.common.rates.port import Rates
 from libs.common.retry import Backoff
+from libs.common.roster.port import Roster
+from libs.common.sightings.port import Sightings
+from libs.common.tokens.key_ring import KeyRing
 from libs.common.web.health import Dependency
+from services.presence.absences import Absences
+from services.presence.access import Access
+from services.presence.api import PresenceApi
 from services.presence.lifecycle.consumer import FactConsumer
 from services.presence.lifecycle.sinks import Targets
 from services.presence.lifecycle.topic import Topic
 from services.presence.settings import PresenceSettings
+from services.presence.users.last_seen import LastSeen
+from services.presence.users.online import UserReports
+from services.presence.users.pending import PendingSightings
+from services.presence.users.retention import Retention
 from services.presence.webhooks.targets import Webhooks
 
 
@@ -28,9 +42,15 @@ class Presence:
     The presence service.  Any number may run at once.
 
     Args:
-        settings: How often to sweep, and when a lease has lapsed for good.
+        settings: How often to sweep, when a lease has lapsed for good, and what is kept of users.
+        apps: The tenants, whose back ends may ask.
+        ring: The keys of channel tokens, with which clients may.
         leases: The leases that are swept.
+        roster: Knows who is where.
         lifecycle: What became of channels, members and users.
+        sightings: Keeps when users were last seen.
+        control: Tells which channel tokens are revoked.
+        rates: Counts what apps ask.
         events: Takes facts, where `PresenceSettings.lifecycle_topic` is set; None: there is no log.
         webhooks: Those of all apps.
     """
@@ -40,35 +60,60 @@ class Presence:
     def __init__(
         self,
         settings: PresenceSettings,
+        apps: Apps,
+        ring: KeyRing,
         *,
         leases: Leases,
+        roster: Roster,
         lifecycle: Lifecycle,
+        sightings: Sightings,
+        control: Control,
+        rates: Rates,
         events: EventLog | None,
         webhooks: Webhooks,
     ) -> None:
         self._settings = settings
+        self._apps = apps
         self._leases = leases
+        self._control = control
+        self._rates = rates
         self._events = events if settings.lifecycle_topic else None
+        self._sightings = sightings if settings.keeps_sightings else None
+        self._last_seen = _last_seen(self._sightings, settings)
         topic = Topic(settings.lifecycle_topic, self._events) if self._events else None
         self._webhooks = webhooks
-        self._consumer = FactConsumer(lifecycle, Targets(topic, own=webhooks), settings)
+        targets = Targets(topic, self._last_seen, own=webhooks)
+        self._consumer = FactConsumer(lifecycle, targets, settings)
+        self._absences = Absences()
+        self._access = Access(
+            apps, ring, control=control, rates=rates, read_timeout=settings.read_timeout
+        )
+        users = UserReports(roster, self._sightings, absences=self._absences)
+        self._api = PresenceApi(apps, self._access, users, roster=roster, absences=self._absences)
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
-        """Answer nothing on the public address yet."""
-        return []
+        """Answer who is there."""
+        return self._api.routes()
 
     async def run(self) -> None:
-        """Sweep, and bring facts to whoever wants them, until cancelled."""
+        """Sweep, hear commands, and bring facts to whoever wants them, until cancelled."""
         async with self._webhooks.opened(), asyncio.TaskGroup() as tasks:
             tasks.create_task(self._sweep())
+            tasks.create_task(self._access.run())
             tasks.create_task(self._consumer.run())
+            if self._last_seen is not None:
+                tasks.create_task(self._last_seen.run())
+            if self._sightings is not None:
+                tasks.create_task(_retention(self._sightings, self._settings).run())
 
     async def _sweep(self) -> None:
         backoff = Backoff(first=self._settings.sweep_interval)
         while True:
             delay = self._settings.sweep_interval
             try:
-                if await self._leases.sweep(grace=self._settings.lease_grace):
+                with self._absences.watched("roster"):
+                    swept = await self._leases.sweep(grace=self._settings.lease_grace)
+                if swept:
                     delay = 0.0
                 backoff.reset()
             except Unavailable:
@@ -79,11 +124,30 @@ class Presence:
         """See `Reloadable.adopt`: no rule concerns presence yet."""
 
     async def drain(self) -> None:
-        """Stop at once: another instance goes on where this one was."""
+        """Store what waits to be; another instance goes on where this one was."""
+        if self._last_seen is not None:
+            await self._last_seen.drain()
 
     def dependencies(self) -> Iterable[Dependency]:
         """See `libs.common.web.server.Service.dependencies`."""
+        yield Dependency("apps", self._apps.check)
         yield Dependency("roster", self._leases.check)
+        yield Dependency("control", self._control.check, is_needed=False)
+        yield Dependency("rates", self._rates.check, is_needed=False)
+        if self._sightings is not None:
+            yield Dependency("sightings", self._sightings.check, is_needed=False)
         if self._events is not None:
             yield Dependency("events", self._events.check, is_needed=False)
         yield Dependency("webhooks", self._webhooks.check, is_needed=False)
+
+
+def _last_seen(sightings: Sightings | None, settings: PresenceSettings) -> LastSeen | None:
+    if sightings is None:
+        return None
+    return LastSeen(sightings, PendingSightings(keeps_spans=settings.keep_spans > 0))
+
+
+def _retention(sightings: Sightings, settings: PresenceSettings) -> Retention:
+    return Retention(
+        sightings, keep_last_seen=settings.keep_last_seen, keep_spans=settings.keep_spans
+    )

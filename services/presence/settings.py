@@ -1,5 +1,5 @@
 """
-Timers and bounds of presence.
+Timers and bounds of presence, and what is kept of users.
 
 Pure.  The section ``[presence]``.
 """
@@ -11,10 +11,12 @@ from msgspec import Meta
 
 from libs.common.config.fields import Seconds
 
+_Days = Annotated[float, Meta(ge=0, le=36_500)]
+
 
 class PresenceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
-    Timers and bounds of presence.
+    Timers and bounds of presence, and what is kept of users.
 
     Attributes:
         lease_grace: Seconds that a gateway's lease may have lapsed before what it held is cleared.
@@ -34,6 +36,10 @@ class PresenceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         webhook_batch_delay: Seconds that the first of them waits for others.
         dead_letters: What could not be delivered, kept of all apps together; the oldest go first.
         dead_letters_max_age: Seconds for which it is kept.
+        keep_last_seen: Days for which it is kept when a user was last seen; 0: neither that nor
+            times of being online are kept.
+        keep_spans: Days for which times of being online are kept; 0: none is.
+        read_timeout: Seconds that the body of a request may take to arrive.
     """
 
     lease_grace: Annotated[float, Meta(ge=0)] = 6.0
@@ -50,3 +56,11 @@ class PresenceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     webhook_batch_delay: Annotated[float, Meta(ge=0, le=10)] = 0.05
     dead_letters: Annotated[int, Meta(ge=1)] = 10_000
     dead_letters_max_age: Seconds = 604_800.0
+    keep_last_seen: _Days = 90.0
+    keep_spans: _Days = 30.0
+    read_timeout: Seconds = 10.0
+
+    @property
+    def keeps_sightings(self) -> bool:
+        """Whether anything is kept of users who were online."""
+        return self.keep_last_seen > 0

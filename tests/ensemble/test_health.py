@@ -22,7 +22,7 @@ from tests.support.servers.redis.server import connect, redis_launch
 GATEWAY = {"gateway": {"bus", "roster", "control"}}
 AUTH = {"auth": {"control", "rates"}}
 DISPATCHER = {"dispatcher": {"bus", "roster", "control", "rates"}}
-PRESENCE = {"presence": {"roster"}}
+PRESENCE = {"presence": {"roster", "control", "rates"}}
 
 
 class Said(NamedTuple):

@@ -264,7 +264,7 @@ class TestServices:
             (["gateway"], ["bus", "roster", "control"]),
             (["auth"], ["control"]),
             (["dispatcher"], ["bus", "events", "roster", "control"]),
-            (["presence"], ["bus", "roster"]),
+            (["presence"], ["bus", "roster", "control"]),
             (["gateway", "dispatcher", "presence"], ["bus", "roster", "control", "events"]),
         ],
     )

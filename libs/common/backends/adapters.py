@@ -51,6 +51,9 @@ from libs.common.redis.keys import Keys
 from libs.common.roster.memory import MemoryRoster
 from libs.common.roster.port import Roster
 from libs.common.roster.redis import RedisRoster
+from libs.common.sightings.memory import MemorySightings
+from libs.common.sightings.port import Sightings
+from libs.common.sightings.postgres import PostgresSightings
 from libs.common.tally.memory import MemoryTally
 from libs.common.tally.port import Tally
 from libs.common.tally.redis import RedisTally
@@ -102,6 +105,7 @@ class Backends:
     events: EventLog | None
     memberships: Memberships
     dead_letters: DeadLetters
+    sightings: Sightings
 
 
 @asynccontextmanager
@@ -120,7 +124,8 @@ async def opened(plan: Plan) -> AsyncIterator[Backends]:
         events = await _events(plan, stack)
         memberships = await stack.enter_async_context(opened_memberships(plan))
         letters = await stack.enter_async_context(opened_dead_letters(plan))
-        yield Backends(apps, *shared, rates, control, events, memberships, letters)
+        sightings = await stack.enter_async_context(opened_sightings(plan))
+        yield Backends(apps, *shared, rates, control, events, memberships, letters, sightings)
 
 
 @asynccontextmanager
@@ -170,6 +175,16 @@ def _wanted(plan: Plan, apps: Apps) -> Wanted:
         return app is not None and app.wants(kind)
 
     return wanted
+
+
+@asynccontextmanager
+async def opened_sightings(plan: Plan) -> AsyncIterator[Sightings]:
+    """Make the adapter of one port alone, and close it; raises as `opened`."""
+    if _is_memory(plan.urls.sightings):
+        yield MemorySightings()
+        return
+    async with PostgresConnection(plan.urls.sightings, "sightings", plan.postgres) as connection:
+        yield PostgresSightings(connection)
 
 
 def _is_memory(url: Url) -> bool:

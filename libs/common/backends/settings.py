@@ -32,7 +32,7 @@ class BackendSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         sessions: Where returning clients stand; left out: where the roster is.
         control: Commands to every gateway; left out: where the roster is.
         memberships: Which users belong to which groups.
-        sightings: Last seen, read marks; left out: where the memberships are.
+        sightings: When users were last seen; left out: where the memberships are.
     """
 
     prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]+$")] = "fanfare"

@@ -1,7 +1,8 @@
 """
 Who calls: back ends prove with their app's key and secret who they are.
 
-The Pusher API is signed, request by request; ``/events`` takes HTTP's Basic scheme.
+The Pusher API is signed, request by request; ``/events`` takes HTTP's Basic scheme; others take
+both.
 """
 
 import base64
@@ -35,6 +36,15 @@ class BadCredentials(Denied):
         super().__init__("/events needs Authorization: Basic with an app's key and secret")
 
 
+class UnknownCaller(Denied):
+    """A request is neither signed nor names an app's key and secret."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "sign the request, or send Authorization: Basic with the app's key and secret"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class AppCall:
     """
@@ -58,11 +68,13 @@ class AppAuthenticator:
     Args:
         apps: The apps that may call.
         read_timeout: Seconds that the body of a request may take to arrive.
+        word: What follows a prefix in the paths of those who call.
     """
 
-    def __init__(self, apps: Apps, read_timeout: float) -> None:
+    def __init__(self, apps: Apps, read_timeout: float, *, word: str = APPS) -> None:
         self._apps = apps
         self._read_timeout = read_timeout
+        self._word = word
 
     async def signed(self, request: web.Request) -> AppCall:
         """
@@ -81,9 +93,9 @@ class AppAuthenticator:
             paths: Sequence[str] = (request.rel_url.raw_path, request.path)
         else:
             raw = request.rel_url.raw_path
-            check_path(raw, request.match_info["prefix"], APPS, once=True)
+            check_path(raw, request.match_info["prefix"], self._word, once=True)
             app = self._apps.by_id(app_id)
-            paths = spellings(raw, APPS)
+            paths = spellings(raw, self._word)
         body = await self.body(request)
         now = time.time()
         query = request.rel_url.raw_query_string

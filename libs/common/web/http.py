@@ -10,6 +10,7 @@ from aiohttp import hdrs, web
 
 from libs.common.errors import Denied, Invalid, Unavailable
 from libs.common.json_text import write
+from libs.common.rfc3339 import text_of
 
 log = structlog.get_logger()
 
@@ -135,13 +136,16 @@ def note_refusal(request: web.Request, error: Refusable) -> None:
 
 
 def refusal(error: Refusable) -> web.Response:
-    """Answer with what is wrong: ``{"error": …}`` and the error's status."""
+    """Answer with what is wrong: ``{"error": …}`` and the error's status; perhaps since when."""
     headers: dict[str, str] = {}
+    told = {"error": str(error)}
     if error.retry_after:
         headers[hdrs.RETRY_AFTER] = str(ceil(error.retry_after))
     if isinstance(error, Denied) and error.challenge and error.status == 401:
         headers[hdrs.WWW_AUTHENTICATE] = error.challenge
-    return answer({"error": str(error)}, status=error.status, headers=headers)
+    if isinstance(error, Unavailable) and error.since is not None:
+        told["since"] = text_of(error.since)
+    return answer(told, status=error.status, headers=headers)
 
 
 @web.middleware

@@ -35,18 +35,19 @@ def check_path(raw: str, prefix: str, word: str, *, once: bool = False) -> None:
     Args:
         raw: As sent, without the query.
         prefix: What the route took for the prefix: empty, or up to a slash.
-        word: What follows the prefix: ``app`` or ``apps``.
+        word: What follows the prefix: ``app``, ``apps`` or ``presence/apps``.
         once: Whether it may not stand in the prefix too.
 
     Raises:
         OddPath: The path has dot segments, or the word is not there as it is written.
     """
-    segments = raw.split("/")
+    segments, words = raw.split("/"), word.split("/")
     place = prefix.count("/") + 1
+    before = "/".join(segments[:place])
     if (
         any(unquote(segment) in _DOTS for segment in segments)
-        or segments[place : place + 1] != [word]
-        or (once and word in segments[:place])
+        or segments[place : place + len(words)] != words
+        or (once and f"/{word}/" in f"{before}/")
     ):
         raise OddPath(word)
 

@@ -10,8 +10,8 @@ from math import inf
 from libs.common.apps.app import App
 from libs.common.channels import Kind, kind_of
 from libs.common.errors import Denied
+from libs.common.tokens.expulsions import Expulsion
 from services.gateway.access import rights
-from services.gateway.access.expulsions import Expulsion
 from services.gateway.access.grants import Grant, Grants
 from services.gateway.access.verifier import Judgement, Verified, Verifier
 from services.gateway.access.whose import Whose

@@ -14,9 +14,9 @@ from libs.common.control.commands import Command
 from libs.common.errors import Forbidden, Unavailable
 from libs.common.policies.guards import Guards
 from libs.common.tokens.channel_tokens import GRAIN, ChannelToken, StaleToken, verify
+from libs.common.tokens.expulsions import Expulsion, Expulsions
 from libs.common.tokens.key_ring import KeyRing
 from libs.common.tokens.revocations import Revocations, RevokedToken
-from services.gateway.access.expulsions import Expulsion, Expulsions
 
 
 class NotNamed(Forbidden):

@@ -15,8 +15,8 @@ from libs.common.apps.app import App
 from libs.common.channels import USER_PREFIX, check_channel, needs_token
 from libs.common.errors import Denied, Invalid
 from libs.common.tokens.channel_tokens import StaleToken
+from libs.common.tokens.expulsions import Expelled, Expulsion
 from libs.common.tokens.revocations import RevokedToken
-from services.gateway.access.expulsions import Expelled, Expulsion
 from services.gateway.access.principal import Principal
 from services.gateway.access.rights import Admittance, NotIdentified
 from services.gateway.access.verifier import Judgement, NotInformed, Verified, Verifier

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from libs.common.lifecycle.facts import KINDS, Kind, Recorded, Stream
+from libs.common.lifecycle.facts import ABOUT_USERS, KINDS, Kind, Recorded, Stream
 from services.presence.settings import PresenceSettings
 
 
@@ -79,4 +79,5 @@ class Targets:
 
 def recorded(settings: PresenceSettings) -> frozenset[Kind]:
     """Tell which facts of every app somebody wants."""
-    return frozenset(KINDS) - {"client_event"} if settings.lifecycle_topic else frozenset()
+    topic = frozenset(KINDS) - {"client_event"} if settings.lifecycle_topic else frozenset()
+    return topic | (ABOUT_USERS if settings.keeps_sightings else frozenset())

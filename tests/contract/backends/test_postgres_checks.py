@@ -13,21 +13,27 @@ from libs.common.errors import Unavailable
 from libs.common.memberships.postgres import PostgresMemberships
 from libs.common.memberships.postgres_query import QueriedMemberships
 from libs.common.postgres.migrate import migrate, migrations
+from libs.common.sightings.postgres import PostgresSightings
 from libs.common.web.health import Check, state_of
 from tests.support.deadline import DEADLINE
+from tests.support.ports import sightings
 from tests.support.ports.apps import operated, postgres_apps
 from tests.support.ports.memberships import ANN, connected, cut_off
 from tests.support.servers.ports import free_port
 
-PORTS = ("apps", "memberships")
+PORTS = ("apps", "memberships", "sightings")
 
 
 @asynccontextmanager
 async def ports(url: str) -> AsyncIterator[dict[str, Check]]:
     """Yield the question of each port on a database."""
     apps = postgres_apps(url)
-    async with apps.opened(), connected(url) as connection:
-        yield {"apps": apps.check, "memberships": PostgresMemberships(connection).check}
+    async with apps.opened(), connected(url) as connection, sightings.connected(url) as other:
+        yield {
+            "apps": apps.check,
+            "memberships": PostgresMemberships(connection).check,
+            "sightings": PostgresSightings(other).check,
+        }
 
 
 async def states(checks: dict[str, Check]) -> dict[str, str]:
@@ -134,6 +140,7 @@ async def test_not_allowed(database_url: str, prefix: str) -> None:
     assert told == {
         "apps": "away: permission denied for table fanfare_apps",
         "memberships": "away: permission denied for table fanfare_memberships",
+        "sightings": "away: permission denied for table fanfare_sightings",
     }
 
 

@@ -125,7 +125,10 @@ class TestPaths:
             ("/ws//apps/1/channels", "dispatcher"),
             ("/users/7/terminate_connections", "dispatcher"),
             ("/events", "dispatcher"),
-            ("/presence/online", "presence"),
+            ("/presence/apps/1/online?prefix=shop", "presence"),
+            ("/presence/apps/1/users/7", "presence"),
+            ("/ws//presence/apps/1/channels/presence-room/members", "presence"),
+            ("/apps/1/channels/presence/users", "dispatcher"),
             ("/", "gateway"),
             ("/up", "gateway"),
         ],
@@ -146,7 +149,7 @@ class TestPaths:
 
     @pytest.mark.parametrize(
         "path",
-        ["/app", "/up/", "/app/", "/app/key/more", "/events/1", "/eventsource", "/users/7", "/presence",
+        ["/app", "/up/", "/app/", "/app/key/more", "/events/1", "/eventsource", "/users/7", "/presence", "/presence/online",
          "/health/ready", "/health/deps", "/metrics", "/broadcastings/auth"],
     )  # fmt: skip
     async def test_nobody(self, stage: Stage, path: str) -> None:
@@ -166,7 +169,7 @@ class TestPaths:
                 if isinstance(route, web.RouteDef)
             ]
 
-        assert {service for service, _ in declared} >= {"gateway", "auth", "dispatcher"}
+        assert {service for service, _ in declared} == {*SERVICES}
         for service, path in declared:
             for prefix in ("", "some/where/"):
                 concrete = re.sub(r"\{prefix[^}]*\}", prefix, path)

@@ -107,6 +107,7 @@ def _backends(prefix: str, *, redis: str, kafka: str, postgres: str) -> dict[str
         "FANFARE_BACKENDS_ROSTER": redis,
         "FANFARE_BACKENDS_EVENTS": kafka,
         "FANFARE_BACKENDS_APPS": postgres,
+        "FANFARE_BACKENDS_SIGHTINGS": postgres,
         "FANFARE_DISPATCHER_GROUP": prefix,
         "FANFARE_DISPATCHER_DEAD_LETTER_TOPIC": f"{prefix}.dead-letters",
         "FANFARE_KAFKA_METADATA_INTERVAL": "1",

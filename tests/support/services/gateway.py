@@ -17,7 +17,6 @@ from libs.common.config.address import Address
 from libs.common.config.secret import Secret
 from libs.common.control.memory import MemoryControl
 from libs.common.control.port import Control
-from libs.common.lifecycle.memory import MemoryLifecycle
 from libs.common.policies.settings import ChannelPolicy
 from libs.common.web.certificates import Certificate
 from libs.common.web.proxies import Proxies
@@ -25,14 +24,13 @@ from libs.common.web.server import Schedule, Server, Service
 from services.gateway.service import Gateway
 from services.gateway.settings import GatewaySettings
 from services.gateway.timers import Timers
-from services.presence.service import Presence
 from services.presence.settings import PresenceSettings
 from tests.support.clients.client import Client
 from tests.support.deadline import DEADLINE
 from tests.support.fakes.faults import FaultyBus, FaultyRoster
 from tests.support.fakes.tallies import FaultyTally
 from tests.support.servers import Certificates
-from tests.support.services.webhooks import Site
+from tests.support.services.presence import make_presence
 from tests.support.tokens.channel_tokens import verifier
 
 APP = App(
@@ -194,12 +192,10 @@ async def place(
     roster = roster or FaultyRoster(bus)
     tally = tally or FaultyTally(bus, roster.inner_leases)
     gateway = _gateway(bus, roster, tally=tally, **others)
-    presence = Presence(
+    presence = make_presence(
         PresenceSettings(lease_grace=lease_grace, sweep_interval=0.05),
+        roster=roster,
         leases=roster,
-        lifecycle=MemoryLifecycle(),
-        events=None,
-        webhooks=Site(MemoryApps([])).webhooks,
     )
     server = _server([presence, gateway], certificates, proxies)
     trust = TCPConnector(ssl=certificates.client_context() if certificates else True)

@@ -99,6 +99,26 @@ class TestDoubts:
         assert capsys.readouterr().err == ""
 
 
+class TestSightings:
+    """What each process would keep for itself is doubtful where there may be several."""
+
+    REDIS = '[backends]\nbus = "redis://r"\nroster = "redis://r"\n'
+
+    def test_in_memory(self, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert execute(read(file, APP, self.REDIS)) == 0
+
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "name a PostgreSQL in backends.sightings" in line
+
+    @pytest.mark.parametrize(
+        "more", ['sightings = "postgresql://p"', "[presence]\nkeep_last_seen = 0"]
+    )
+    def test_silent(self, file: Path, capsys: pytest.CaptureFixture[str], more: str) -> None:
+        assert execute(read(file, APP, self.REDIS + more)) == 0
+
+        assert capsys.readouterr().err == ""
+
+
 class TestShortSecrets:
     """A secret that can be guessed is doubtful where others reach the deployment."""
 

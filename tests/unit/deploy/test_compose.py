@@ -101,14 +101,15 @@ class TestSettings:
         assert Policies(auth.channels).decide("1", arguments.channel, user).allowed
 
     def test_token_keys(self) -> None:
-        """Auth alone can sign channel tokens; gateways verify with the same key; nobody else knows of it."""
+        """Auth alone can sign channel tokens; gateways and presence verify with the same key; nobody else knows of it."""
         (signing,) = settings("auth").tokens.keys
         (known,) = settings("gateway").tokens.keys
 
         assert signing.signs
         assert not known.signs
         assert (known.kid, known.public_key) == (signing.kid, signing.public_key)
-        others = set(OURS) - {"auth", "gateway"}
+        assert settings("presence").tokens == settings("gateway").tokens
+        others = set(OURS) - {"auth", "gateway", "presence"}
         assert not any(settings(name).tokens.keys for name in others)
 
     def test_no_token_keys(self) -> None:

@@ -20,8 +20,23 @@ def test_no_grace() -> None:
     assert msgspec.convert({"lease_grace": 0}, PresenceSettings).lease_grace == 0
 
 
+def test_sightings() -> None:
+    """What is kept of users is kept for a while; nothing is where it is not kept when they were last seen."""
+    assert PresenceSettings().keeps_sightings
+    assert not PresenceSettings(keep_last_seen=0).keeps_sightings
+
+
 @pytest.mark.parametrize(
-    "change", [{"lease_grace": -1}, {"sweep_interval": 0}, {"sweep_interval": "1"}, {"grace": 1}]
+    "change",
+    [
+        {"lease_grace": -1},
+        {"sweep_interval": 0},
+        {"sweep_interval": "1"},
+        {"grace": 1},
+        {"keep_last_seen": -1},
+        {"keep_spans": 1e9},
+        {"read_timeout": 0},
+    ],
 )
 def test_refused(change: dict[str, Any]) -> None:
     with pytest.raises(msgspec.ValidationError):

@@ -49,7 +49,7 @@ class TestSignature:
 
         assert good.has_signed(TEXT, signed, algorithm=algorithm)
         assert not good.has_signed(TEXT + b"x", signed, algorithm=algorithm)
-        assert not good.has_signed(TEXT, signed[:-1] + b"x", algorithm=algorithm)
+        assert not good.has_signed(TEXT, signed[:-1] + bytes([signed[-1] ^ 1]), algorithm=algorithm)
         assert not good.has_signed(TEXT, b"", algorithm=algorithm)
 
     @pytest.mark.parametrize(

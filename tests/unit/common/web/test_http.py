@@ -60,6 +60,20 @@ class TestAnswered:
         assert msgspec.json.decode(response.body) == {"error": str(error)}
         assert not {"WWW-Authenticate", "Cache-Control"} & response.headers.keys()
 
+    async def test_since(self) -> None:
+        """Where it is known since when a backend is away, it is told."""
+        error = Unavailable("roster")
+        error.since = 1_764_000_000.25
+
+        response = await raised(error)
+
+        assert isinstance(response, web.Response)
+        assert isinstance(response.body, bytes)
+        assert msgspec.json.decode(response.body) == {
+            "error": "the roster backend is unavailable",
+            "since": "2025-11-24T16:00:00.250Z",
+        }
+
     @pytest.mark.parametrize("error", [Invalid("no"), Forbidden("no"), Unavailable("bus")])
     async def test_known_and_refused(self, error: Exception) -> None:
         """Who is believed is not challenged, and still no cache keeps the answer."""

@@ -1,5 +1,7 @@
 """Paths below a proxy's prefix."""
 
+from contextlib import nullcontext
+
 import pytest
 
 from libs.common.web.paths import OddPath, check_path, spellings
@@ -47,6 +49,24 @@ class TestCheckPath:
         with pytest.raises(OddPath):
             check_path(raw, prefix, "apps", once=True)
 
+    @pytest.mark.parametrize(
+        "raw,prefix,is_plain",
+        [
+            ("/presence/apps/1/online", "", True),
+            ("/ws//presence/apps/1/online", "ws//", True),
+            ("/apps/2/presence/apps/1/online", "apps/2/", True),
+            ("/presence/presence/apps/1/online", "presence/", True),
+            ("/presence/%61pps/1/online", "", False),
+            ("/presence%2Fapps/1/online", "", False),
+            ("/presence/apps/2/presence/apps/1/online", "presence/apps/2/", False),
+            ("/../presence/apps/1/online", "../", False),
+        ],
+    )
+    def test_two_words(self, raw: str, prefix: str, *, is_plain: bool) -> None:
+        """Two words together are found as one is."""
+        with nullcontext() if is_plain else pytest.raises(OddPath):
+            check_path(raw, prefix, "presence/apps", once=True)
+
     def test_twice(self) -> None:
         """A prefix may be called as what follows it, where nothing is signed."""
         check_path("/app/app/key", "app/", "app")
@@ -73,3 +93,13 @@ class TestCheckPath:
 def test_spellings(raw: str, expected: set[str]) -> None:
     """As sent or decoded, with the prefix or without it: all four."""
     assert set(spellings(raw, "apps")) == expected
+
+
+def test_spellings_of_two_words() -> None:
+    """Without the prefix, but never without the first of the words."""
+    assert set(spellings("/ws/presence/apps/1/users/a%3Bb", "presence/apps")) == {
+        "/ws/presence/apps/1/users/a%3Bb",
+        "/ws/presence/apps/1/users/a;b",
+        "/presence/apps/1/users/a%3Bb",
+        "/presence/apps/1/users/a;b",
+    }

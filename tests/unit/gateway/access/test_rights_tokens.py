@@ -11,9 +11,9 @@ from libs.common.apps.signatures import BadSignature, channel_text, grant_token,
 from libs.common.control.commands import Command
 from libs.common.errors import Denied
 from libs.common.tokens.channel_tokens import StaleToken
+from libs.common.tokens.expulsions import Expelled
 from libs.common.tokens.key_ring import BadChannelToken
 from services.gateway.access import rights
-from services.gateway.access.expulsions import Expelled
 from services.gateway.access.grants import Grant
 from services.gateway.access.rights import Admittance, Client, NotSignedIn, SignedInOtherwise
 from services.gateway.access.verifier import NotNamed, Verified, Verifier

@@ -123,7 +123,7 @@ class _App:
 
 class Expulsions:
     """
-    What one gateway knows of expulsions; forgotten when the commands expire.
+    What one process knows of expulsions; forgotten when the commands expire.
 
     Args:
         most: Channels that users were taken out of, in all apps together, before those of one app

@@ -36,11 +36,11 @@ def permission(headers: Mapping[str, str], apps: Iterable[App]) -> dict[str, str
     return {"Vary": "Origin"}
 
 
-def preflight(headers: Mapping[str, str]) -> dict[str, str]:
-    """Compose the headers that tell a browser what a page may send."""
+def preflight(headers: Mapping[str, str], *, method: str = "POST") -> dict[str, str]:
+    """Compose the headers that tell a browser what a page may send, with a method of HTTP."""
     asked = headers.get("Access-Control-Request-Headers") or _USUAL_HEADERS
     return {
-        "Access-Control-Allow-Methods": "POST",
+        "Access-Control-Allow-Methods": method,
         "Access-Control-Allow-Headers": asked,
         "Access-Control-Max-Age": _PREFLIGHT_AGE,
     }

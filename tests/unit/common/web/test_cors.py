@@ -4,7 +4,7 @@ import pytest
 
 from libs.common.apps.app import App
 from libs.common.config.secret import Secret
-from services.auth.broadcasting.cors import permission, preflight, shared
+from libs.common.web.cors import permission, preflight, shared
 
 OPEN = App(id="1", key="open", secrets=(Secret("s"),))
 SITE = "https://www.example.org"
@@ -72,6 +72,9 @@ class TestPreflight:
 
         assert answer["Access-Control-Allow-Headers"] == "authorization,x-tenant"
         assert answer["Access-Control-Allow-Methods"] == "POST"
+
+    def test_method(self) -> None:
+        assert preflight({}, method="GET")["Access-Control-Allow-Methods"] == "GET"
 
     def test_usual(self) -> None:
         """What pusher-js and Echo send (docs/protocol.md, "Client-side auth endpoints")."""

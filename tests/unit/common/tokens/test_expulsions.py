@@ -11,8 +11,8 @@ from msgspec import structs
 from libs.common.control.commands import Command
 from libs.common.denials import TIDY_FROM
 from libs.common.globs import Globs
-from services.gateway.access import expulsions
-from services.gateway.access.expulsions import Expelled, Expulsions
+from libs.common.tokens import expulsions
+from libs.common.tokens.expulsions import Expelled, Expulsions
 
 NOW, KEPT = 1000.0, 600.0
 

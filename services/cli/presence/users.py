@@ -1,0 +1,117 @@
+"""
+Show what is kept of a user of an app, and erase it.
+
+Who is online now the HTTP API tells; this reads what PostgreSQL keeps: when the user was last seen,
+and times of being online.
+"""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from libs.common.channels import BadUserId, check_user_id
+from libs.common.errors import Misconfigured, Unavailable
+from libs.common.postgres.connection import PostgresConnection
+from libs.common.rfc3339 import text_of
+from libs.common.sightings.port import Sightings, Trail
+from libs.common.sightings.postgres import PostgresSightings
+from services.cli.arguments import add_action
+from services.cli.client import trouble
+from services.settings import Settings
+
+SHOWN = 20  # Spans.
+
+Action = Callable[[argparse.Namespace, Sightings], Awaitable[None]]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes: an action, an app and a user."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    show = add_action(
+        actions, "show", summary="show when a user was last seen, and when online", act=_show
+    )
+    show.add_argument("--json", action="store_true", help="as JSON")
+    erase = add_action(actions, "erase", summary="erase what is kept of a user", act=_erase)
+    for action in (show, erase):
+        action.add_argument("app", metavar="APP", help="the app's id")
+        action.add_argument("user", metavar="USER", help="the user's id")
+
+
+def execute(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Do it; raises Misconfigured where nothing is in PostgreSQL, or no user has such an id."""
+    url = settings.backends.sightings
+    if url.scheme == "memory":
+        raise Misconfigured(
+            "when users were last seen is kept in the memory of the presence service, until it "
+            "ends: to keep it in PostgreSQL set backends.sightings"
+        )
+    try:
+        check_user_id(arguments.user)
+        check_user_id(arguments.app)
+    except BadUserId as error:
+        raise Misconfigured(f"{error}, and so must an app's") from error
+    try:
+        asyncio.run(_connected(arguments, settings))
+    except Unavailable as error:
+        print(f"fanfare: {trouble(['sightings'], url, error)}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _connected(arguments: argparse.Namespace, settings: Settings) -> None:
+    act: Action = arguments.act
+    url = settings.backends.sightings
+    async with PostgresConnection(url, "sightings", settings.postgres) as connection:
+        await act(arguments, PostgresSightings(connection))
+
+
+async def _show(arguments: argparse.Namespace, sightings: Sightings) -> None:
+    trail = await sightings.trail(arguments.app, arguments.user, limit=SHOWN)
+    if arguments.json:
+        print(msgspec.json.encode(told(trail)).decode())
+    elif trail is None:
+        _say(f"nothing is kept of user {arguments.user} of app {arguments.app}.")
+    else:
+        print("\n".join(lines(trail)))
+
+
+async def _erase(arguments: argparse.Namespace, sightings: Sightings) -> None:
+    who = f"user {arguments.user} of app {arguments.app}"
+    if await sightings.erase(arguments.app, arguments.user):
+        _say(f"{who} is forgotten; while online, or when they come again, they are seen anew.")
+    else:
+        _say(f"nothing was kept of {who}.")
+
+
+def lines(trail: Trail) -> list[str]:
+    """Write for people what is kept of a user: each instant in UTC, the newest first."""
+    since = [] if trail.online_since is None else [f"online since  {text_of(trail.online_since)}"]
+    spans = [
+        f"was online    {text_of(span.began_at)} to {text_of(span.ended_at)}"
+        for span in trail.spans
+    ]
+    return [f"last seen     {text_of(trail.last_seen)}", *since, *spans]
+
+
+def told(trail: Trail | None) -> dict[str, Any]:
+    """Tell programs what is kept of a user; null and empty: nothing is."""
+    if trail is None:
+        return {"last_seen": None, "online_since": None, "spans": []}
+    since = trail.online_since
+    return {
+        "last_seen": text_of(trail.last_seen),
+        "online_since": None if since is None else text_of(since),
+        "spans": [
+            {"began_at": text_of(span.began_at), "ended_at": text_of(span.ended_at)}
+            for span in trail.spans
+        ],
+    }
+
+
+def _say(sentence: str) -> None:
+    """Say it to who sits there, apart from what a program may read."""
+    print(sentence, file=sys.stderr)
