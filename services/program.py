@@ -144,6 +144,8 @@ def _gateway(settings: Settings, backends: Backends, ring: KeyRing) -> Gateway:
         tally=backends.tally,
         control=backends.control,
         verifier=Verifier(ring, grace=settings.tokens.grace, guards=Guards(settings.channels)),
+        lifecycle=backends.lifecycle,
+        wanted=backends.wanted,
         cache_ttl=settings.history.cache_ttl,
         away_after=settings.presence.away_after,
         drain_spread=min(DRAIN_SPREAD, settings.server.drain_timeout / 2),

@@ -18,6 +18,7 @@ from libs.common.channels import Channel
 from libs.common.control.port import Control
 from libs.common.errors import Denied, Unavailable
 from libs.common.leases.port import Leases
+from libs.common.lifecycle.port import Lifecycle, Wanted
 from libs.common.policies.guards import Guards
 from libs.common.roster.port import Roster
 from libs.common.tally.port import Tally
@@ -41,7 +42,9 @@ from services.gateway.connections.wrong_paths import WrongPaths
 from services.gateway.counters import Counters
 from services.gateway.lease import Lease
 from services.gateway.presence.online_users import OnlineUsers
+from services.gateway.presence.told_facts import ToldFacts
 from services.gateway.presence.watchlists import Watchlists
+from services.gateway.protocol.effects import Relay
 from services.gateway.quotas.limiter import ConnectionLimiter
 from services.gateway.session.activity import AWAY_AFTER
 from services.gateway.session.session import Session
@@ -71,6 +74,8 @@ class Gateway:
         tally: Counts the connections and subscriptions of all gateways.
         control: Brings commands.
         verifier: Knows which channel tokens are good, and the policies of public channels.
+        lifecycle: Keeps facts that no script decides.
+        wanted: Which of them are worth recording.
         cache_ttl: Seconds for which the last event of a cache channel is sent to newcomers.
         away_after: Seconds without a sign of life after which a client's user is away; 0: never.
         drain_spread: Seconds over which connections are sent away when the gateway drains.
@@ -90,6 +95,8 @@ class Gateway:
         tally: Tally,
         control: Control,
         verifier: Verifier,
+        lifecycle: Lifecycle,
+        wanted: Wanted,
         cache_ttl: float = 1800.0,
         away_after: float = AWAY_AFTER,
         drain_spread: float = 10.0,
@@ -109,6 +116,7 @@ class Gateway:
         self._hub: Hub[Connection] = Hub(cache_ttl)
         self.counters = Counters()
         self._whispers = Whispers(bus, self.counters)
+        self._facts = ToldFacts(lifecycle, wanted, self.counters)
         self._ticker = Ticker(apps, verifier, longest=settings.activity_timeout, timers=timers)
         self._commands = CommandHandler(control, verifier, informed=self._informed)
         self._count(tally, leases)
@@ -156,6 +164,7 @@ class Gateway:
             lease=self._lease,
             occupancy=self._occupancy,
             limit=self._settings.max_waiting,
+            missed=self._facts.cache_miss,
             timers=self._timers,
         )
         self._know_users(roster)
@@ -201,7 +210,7 @@ class Gateway:
             app=self._apps.by_id,
             ask=self._admission.ask,
             leave=self._admission.leave,
-            relay=self._whispers.relay,
+            relay=self._relay,
             signed_in=self._sign_ins.signed_in,
             known_as=self._commands.known_as,
             shows=self._commands.shows,
@@ -227,6 +236,11 @@ class Gateway:
             timers=self._timers,
         )
 
+    def _relay(self, connection: Connection, relay: Relay) -> None:
+        """Pass a client event on to other clients, and to back ends that want to know."""
+        self._whispers.relay(connection, relay)
+        self._facts.client_event(connection, relay)
+
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """Serve ``/app/{key}`` under any prefix, and clients who are elsewhere."""
         return [
@@ -244,6 +258,7 @@ class Gateway:
             tasks.create_task(self._limiter.run())
             tasks.create_task(self._occupancy.run())
             tasks.create_task(self._whispers.run())
+            tasks.create_task(self._facts.run())
             tasks.create_task(self._commands.run())
             tasks.create_task(self._lease.run())
             tasks.create_task(self._ticker.run())

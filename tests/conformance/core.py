@@ -240,7 +240,7 @@ class Core:
                     self._asked.append((client, effect))
                 case Leave(name):
                     self._leave(client, Channel(session.app.id, name))
-                case Relay(name, frame):
+                case Relay(channel=name, frame=frame):
                     self._rooms[Channel(session.app.id, name)].tell(frame, but=client.socket_id)
                 case BelongsTo() | WatchUsers():
                     self._know(client, effect)

@@ -106,6 +106,7 @@ class Backends:
     memberships: Memberships
     dead_letters: DeadLetters
     sightings: Sightings
+    wanted: Wanted  # Which facts are recorded.
 
 
 @asynccontextmanager
@@ -118,14 +119,17 @@ async def opened(plan: Plan) -> AsyncIterator[Backends]:
     """
     async with AsyncExitStack() as stack:
         apps = await stack.enter_async_context(opened_apps(plan))
-        shared = await _shared(plan, stack, _wanted(plan, apps))
+        wanted = _wanted(plan, apps)
+        shared = await _shared(plan, stack, wanted)
         rates = await _rates(plan, stack)
         control = await _control(plan, stack)
         events = await _events(plan, stack)
         memberships = await stack.enter_async_context(opened_memberships(plan))
         letters = await stack.enter_async_context(opened_dead_letters(plan))
         sightings = await stack.enter_async_context(opened_sightings(plan))
-        yield Backends(apps, *shared, rates, control, events, memberships, letters, sightings)
+        yield Backends(
+            apps, *shared, rates, control, events, memberships, letters, sightings, wanted
+        )
 
 
 @asynccontextmanager

@@ -19,7 +19,7 @@ she would wait twice; `_once` leaves the later of the two out of the next pass.
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from logging import DEBUG
@@ -38,7 +38,7 @@ from services.gateway.channels.retry_queue import RetryQueue
 from services.gateway.connections.connection import Connection
 from services.gateway.lease import Lease
 from services.gateway.protocol.effects import Ask, Leave, Refusal
-from services.gateway.protocol.frames import Member
+from services.gateway.protocol.frames import Member, cache_miss
 from services.gateway.timers import TIMERS, Timers
 
 log = structlog.get_logger()
@@ -106,6 +106,7 @@ class Admission:
         hub: Is told who is subscribed.
         lease: The name under which members are seated.
         occupancy: Is told which channels have gained or lost somebody.
+        missed: Told of a cache channel of which a newcomer hears that it keeps nothing.
         limit: How many questions and departures may wait; members who are seated again do not
             count.  Above it a question closes its connection (4100), and a departure gives up the
             lease: all members here are then seated again under a new name, and the seat that should
@@ -122,6 +123,7 @@ class Admission:
         lease: Lease,
         occupancy: Occupancy,
         limit: int,
+        missed: Callable[[Channel], None] = lambda _: None,
         timers: Timers = TIMERS,
     ) -> None:
         self._feed = feed
@@ -130,6 +132,7 @@ class Admission:
         self._lease = lease
         self._occupancy = occupancy
         self._limit = limit
+        self._missed = missed
         self._log = log.bind()  # Found anew for each line, a logger takes two microseconds.
         self._follows: RetryQueue[Follow] = RetryQueue(self._follow, timers)
         self._seatings: RetryQueue[Seating] = RetryQueue(self._settle, timers)
@@ -314,6 +317,8 @@ class Admission:
         self._occupancy.came(channel, connection.socket)
         view = self._hub.view(channel) if isinstance(question, Join) else None
         greeting = self._hub.greeting(channel, now=time.time())
+        if channel.is_cache and greeting == (cache_miss(channel.name),):
+            self._missed(channel)
         if self._log.is_enabled_for(DEBUG):
             self._log.debug(
                 "channel.subscribed",

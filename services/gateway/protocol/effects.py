@@ -103,10 +103,22 @@ class Leave:
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """Pass a client event on to the channel's other subscribers."""
+    """
+    Pass a client event on to the channel's other subscribers.
+
+    Attributes:
+        channel: Its name.
+        frame: What they are sent.
+        event: The name of the event.
+        data: Its data, as it was sent; empty: it has none.
+        user_id: Who sent it, in a presence channel; else empty.
+    """
 
     channel: str
     frame: bytes
+    event: str
+    data: str
+    user_id: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,4 +50,5 @@ class ClientMessages:
             return told
         member = self._subscriptions.member(name)
         user_id = member.user_id if member else None
-        return [*told, Relay(name, event_frame(name, message.event, data, user_id=user_id))]
+        frame = event_frame(name, message.event, data, user_id=user_id)
+        return [*told, Relay(name, frame, message.event, data or "", user_id or "")]

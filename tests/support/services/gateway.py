@@ -17,6 +17,8 @@ from libs.common.config.address import Address
 from libs.common.config.secret import Secret
 from libs.common.control.memory import MemoryControl
 from libs.common.control.port import Control
+from libs.common.lifecycle.memory import MemoryLifecycle
+from libs.common.lifecycle.port import nobody
 from libs.common.policies.settings import ChannelPolicy
 from libs.common.web.certificates import Certificate
 from libs.common.web.proxies import Proxies
@@ -29,6 +31,7 @@ from tests.support.clients.client import Client
 from tests.support.deadline import DEADLINE
 from tests.support.fakes.faults import FaultyBus, FaultyRoster
 from tests.support.fakes.tallies import FaultyTally
+from tests.support.ports.rosters import everything
 from tests.support.servers import Certificates
 from tests.support.services.presence import make_presence
 from tests.support.tokens.channel_tokens import verifier
@@ -221,6 +224,7 @@ def _gateway(
     token_grace: float = 30.0,
     guards: Sequence[ChannelPolicy] = (),
     timers: Timers = QUICK,
+    lifecycle: MemoryLifecycle | None = None,
     **settings: Any,
 ) -> Gateway:
     """
@@ -237,6 +241,7 @@ def _gateway(
         token_grace: Seconds for which what a token opened outlives it.
         guards: Policies of public channels.
         timers: How often it looks after things.
+        lifecycle: Where it records client events and empty caches, all of them; None: it does not.
         settings: Of the gateway.
     """
     return Gateway(
@@ -248,6 +253,8 @@ def _gateway(
         tally=tally,
         verifier=verifier(*guards, grace=token_grace, informed=False),
         control=control or MemoryControl(),
+        lifecycle=lifecycle or MemoryLifecycle(),
+        wanted=everything if lifecycle else nobody,
         drain_spread=drain_spread,
         away_after=away_after,
         timers=timers,

@@ -1,0 +1,80 @@
+"""
+Facts that no script decides: what clients say to each other, and caches that were found empty.
+
+They are recorded as they come, in batches, and nobody waits for them: what finds the backend away,
+or the queue full, is dropped and counted, as client events themselves are.
+"""
+
+import asyncio
+from collections import deque
+
+from libs.common.channels import Channel
+from libs.common.errors import Unavailable
+from libs.common.lifecycle.facts import Fact
+from libs.common.lifecycle.port import Lifecycle, Wanted
+from services.gateway.connections.connection import Connection
+from services.gateway.counters import Counters
+from services.gateway.protocol.effects import Relay
+
+BATCH = 500  # Facts of one call.
+
+
+class ToldFacts:
+    """
+    Records facts that somebody wants.
+
+    Args:
+        lifecycle: Keeps them.
+        wanted: Which are worth recording.
+        counters: Counts those that were dropped.
+    """
+
+    LIMIT = 10_000
+
+    def __init__(self, lifecycle: Lifecycle, wanted: Wanted, counters: Counters) -> None:
+        self._lifecycle = lifecycle
+        self._wanted = wanted
+        self._counters = counters
+        self._waiting: deque[Fact] = deque()
+        self._arrived = asyncio.Event()
+
+    def client_event(self, connection: Connection, relay: Relay) -> None:
+        """Note what a client said to the others of a channel."""
+        fact = Fact(
+            kind="client_event",
+            app=connection.session.app.id,
+            channel=relay.channel,
+            event=relay.event,
+            data=relay.data,
+            socket_id=connection.socket_id,
+            user=relay.user_id,
+        )
+        self._note(fact)
+
+    def cache_miss(self, channel: Channel) -> None:
+        """Note that a newcomer was told that a cache channel keeps nothing."""
+        self._note(Fact(kind="cache_miss", app=channel.app, channel=channel.name))
+
+    def _note(self, fact: Fact) -> None:
+        if not self._wanted(fact.app, fact.kind):
+            return
+        if len(self._waiting) >= self.LIMIT:
+            self._counters.facts_dropped += 1
+            return
+        self._waiting.append(fact)
+        self._arrived.set()
+
+    async def run(self) -> None:
+        """Record until cancelled."""
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            while self._waiting:
+                some = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+                await self._record(some)
+
+    async def _record(self, facts: list[Fact]) -> None:
+        try:
+            await self._lifecycle.record(facts)
+        except Unavailable:
+            self._counters.facts_dropped += len(facts)
