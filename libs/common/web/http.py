@@ -11,6 +11,7 @@ from aiohttp import hdrs, web
 from libs.common.errors import Denied, Invalid, Unavailable
 from libs.common.json_text import write
 from libs.common.rfc3339 import text_of
+from libs.common.web.paths import meant
 
 log = structlog.get_logger()
 
@@ -132,7 +133,13 @@ async def answered(
 
 def note_refusal(request: web.Request, error: Refusable) -> None:
     """Log why a request is refused."""
-    log.info("request.refused", path=request.path, status=error.status, reason=str(error))
+    _note(request, error.status, str(error))
+
+
+def _note(request: web.Request, status: int, reason: str) -> None:
+    log.info(
+        "request.refused", method=request.method, path=request.path, status=status, reason=reason
+    )
 
 
 def refusal(error: Refusable) -> web.Response:
@@ -156,10 +163,17 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        return answer({"error": error.reason}, status=error.status, headers=_kept(error))
+        reason = error.reason + (_hint(request) if error.status == 404 else "")
+        _note(request, error.status, reason)
+        return answer({"error": reason}, status=error.status, headers=_kept(error))
     except Exception:
         log.exception("request.failed", path=request.path)
         return answer({"error": "internal error"}, status=500)
+
+
+def _hint(request: web.Request) -> str:
+    near = meant(request.path, (each.canonical for each in request.app.router.resources()))
+    return f"; did you mean {near}?" if near else ""
 
 
 def _kept(error: web.HTTPException) -> dict[str, str]:

@@ -7,11 +7,15 @@ service by it, and we mean the same: dot segments, and letters that are percent-
 nothing.
 """
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from urllib.parse import unquote
 
 from libs.common.errors import Invalid
 
 PREFIX = r"/{prefix:(?:.*/)?}"  # As aiohttp's routes have it.
+
+LONGEST_MISS = 100  # Characters of a path that is compared with others.
 
 _DOTS = frozenset({".", ".."})
 
@@ -61,3 +65,34 @@ def spellings(raw: str, word: str) -> tuple[str, ...]:
     _, _, rest = raw.partition(f"/{word}/")
     plain = f"/{word}/{rest}"
     return tuple(dict.fromkeys((raw, unquote(raw), plain, unquote(plain))))
+
+
+def meant(path: str, known: Iterable[str]) -> str:
+    """
+    Tell which path a wrong one may stand for.
+
+    Args:
+        path: As asked for.
+        known: Those that there are, such as ``/app/{key}``; names in braces stand for any segment.
+
+    Returns:
+        One of the known paths, below any prefix without it; empty if none is like it.
+    """
+    if len(path) > LONGEST_MISS:
+        return ""
+    plain = (template.replace("{prefix}", "") for template in known)
+    # Neither the greeting nor what takes whatever comes is ever meant.
+    templates = [template for template in plain if template != "/" and template[:2] != "/{"]
+    begun = (template for template in templates if template.startswith(path.rstrip("/") + "/"))
+    filled = {_filled(template, path): template for template in templates}
+    close = get_close_matches(path, filled, n=1)
+    return next(begun, "") or (filled[close[0]] if close else "")
+
+
+def _filled(template: str, path: str) -> str:
+    """Put what a path has in the places of a template's names."""
+    places, segments = template.split("/"), path.split("/")
+    for index, segment in enumerate(segments[: len(places)]):
+        if places[index].startswith("{"):
+            places[index] = segment
+    return "/".join(places)

@@ -19,9 +19,10 @@ from aiohttp import web
 from libs.common.config.address import Address
 from libs.common.web import http
 from libs.common.web.certificates import Certificate
+from libs.common.web.entrance import ENTRANCE, Entrance
 from libs.common.web.health import OK, Dependency, Health
 from libs.common.web.listeners import Bound, listening
-from libs.common.web.proxies import FORWARDED_FOR, Caller, Proxies
+from libs.common.web.proxies import Proxies
 
 log = structlog.get_logger()
 
@@ -30,37 +31,6 @@ GREETING = """\
 This is Fanfare, a realtime server that speaks the Pusher protocol; this process runs: %s.
 Clients connect to /app/{key} of a gateway, by WebSocket.
 """
-
-
-class Entrance:
-    """
-    Where requests come in: knows who sends them, and tells operators once if that may be wrong.
-
-    Args:
-        proxies: Those whose word about their clients is taken.
-    """
-
-    def __init__(self, proxies: Proxies) -> None:
-        self._proxies = proxies
-        self._has_warned = False
-
-    def caller(self, request: web.Request) -> Caller:
-        """Tell who sent a request, proxies aside."""
-        peer = request.remote or ""
-        if not self._has_warned and FORWARDED_FOR in request.headers:
-            self._warn(peer)
-        return self._proxies.caller(peer, request.headers.items(), is_secure=request.secure)
-
-    def _warn(self, peer: str) -> None:
-        # Else limits by address would count all who come through a proxy as one, and nobody knew.
-        if not self._proxies.has(peer):
-            self._has_warned = True  # Anybody can send the header: never a line for each.
-            # As it is written in the setting: without what IPv6 puts before addresses of IPv4.
-            peer = self._proxies.caller(peer, ()).address
-            log.warning("proxy.untrusted", peer=peer, setting="server.trusted_proxies")
-
-
-_ENTRANCE: web.AppKey[Entrance] = web.AppKey("entrance", Entrance)
 
 
 class Service(Protocol):
@@ -79,11 +49,6 @@ class Service(Protocol):
 
     def dependencies(self) -> Iterable[Dependency]:
         """Return what it uses, and what of that it cannot serve without."""
-
-
-def caller_of(request: web.Request) -> Caller:
-    """Tell who sent a request to the public address, proxies aside."""
-    return request.app[_ENTRANCE].caller(request)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +156,7 @@ class Server:
 
     def _public_app(self) -> web.Application:
         app = web.Application(middlewares=[http.errors], client_max_size=MAX_BODY)
-        app[_ENTRANCE] = Entrance(self.proxies)
+        app[ENTRANCE] = Entrance(self.proxies)
         for service in self.services:
             app.add_routes(service.routes())
         app.add_routes(

@@ -25,8 +25,8 @@ from libs.common.policies.policies import Decision
 from libs.common.rates.port import Act, Rates
 from libs.common.rates.throttle import Throttle
 from libs.common.web.cors import permission, preflight, shared
+from libs.common.web.entrance import caller_of
 from libs.common.web.http import answer, answered, read_body
-from libs.common.web.server import caller_of
 from services.auth.bodies import FORM
 from services.auth.broadcasting.client_rates import ClientRates
 from services.auth.broadcasting.decisions import Decisions

@@ -16,8 +16,8 @@ from aiohttp import hdrs, web
 from libs.common.apps.app import App
 from libs.common.errors import Denied, Invalid, Unavailable
 from libs.common.tokens.channel_tokens import StaleToken
-from libs.common.web.http import refusal
-from libs.common.web.server import caller_of
+from libs.common.web.entrance import caller_of
+from libs.common.web.http import note_refusal, refusal
 from services.gateway.access.verifier import Verified, Verifier
 from services.gateway.connections.connection import Connection, Surroundings, read_out, upgrade
 from services.gateway.connections.eligibility import Eligibility
@@ -192,7 +192,9 @@ class Acceptor:
 
 def _not_upgraded(request: web.Request) -> web.Response:
     """Answer in HTTP what is no upgrade (RFC 9110, 15.5.22 asks for ``Upgrade``)."""
-    response = refusal(complaint(request.headers))
+    error = complaint(request.headers)
+    note_refusal(request, error)
+    response = refusal(error)
     response.headers[hdrs.UPGRADE] = "websocket"
     response.headers[hdrs.CONNECTION] = "Upgrade"
     response.headers[hdrs.SEC_WEBSOCKET_VERSION] = WEBSOCKET_VERSION

@@ -17,8 +17,8 @@ from libs.common.apps.port import Apps
 from libs.common.errors import Invalid
 from libs.common.tally.port import Subject
 from libs.common.tokens.channel_tokens import StaleToken
+from libs.common.web.entrance import caller_of
 from libs.common.web.paths import check_path
-from libs.common.web.server import caller_of
 from services.gateway.access.verifier import NotInformed, Verified, Verifier
 from services.gateway.connections.wrong_paths import PathNotFound
 from services.gateway.held_writes import Held

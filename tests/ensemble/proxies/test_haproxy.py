@@ -156,7 +156,7 @@ class TestPaths:
         """What belongs to no service is not found; operators' addresses are among it."""
         async with aiohttp.ClientSession() as http, http.get(stage.balancer.url + path) as response:
             assert response.status == 404
-            assert await response.json() == {"error": "Not Found"}
+            assert (await response.json())["error"].startswith("Not Found")
 
     async def test_all_routes(self, stage: Stage) -> None:
         """Every path that a service declares reaches it."""

@@ -15,9 +15,11 @@ from aiohttp.test_utils import make_mocked_request
 from structlog.testing import capture_logs
 
 from libs.common.config.address import Address
+from libs.common.web.entrance import Entrance, caller_of
 from libs.common.web.health import Dependency
+from libs.common.web.paths import PREFIX
 from libs.common.web.proxies import Proxies
-from libs.common.web.server import Entrance, Schedule, Server, Service, caller_of
+from libs.common.web.server import Schedule, Server, Service
 from tests.support.deadline import DEADLINE
 
 LOOPBACK = (Address("127.0.0.1", 0),)
@@ -33,7 +35,11 @@ class Mirror:
         self.released = asyncio.Event()
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
-        return [web.get("/caller", self._answer)]
+        return [
+            web.get("/caller", self._answer),
+            web.get(f"{PREFIX}app/{{key}}", self._answer),
+            web.post(f"{PREFIX}apps/{{app_id}}/events", self._answer),
+        ]
 
     async def run(self) -> None:
         await asyncio.Event().wait()
@@ -89,6 +95,46 @@ async def served(*services: Service, proxies: Sequence[str] = ()) -> AsyncIterat
             yield Public(http, f"http://{server.bound.public[0]}", stop)
         finally:
             stop.set()
+
+
+class TestWrongRequests:
+    """What no handler takes is in the log, as all that is refused."""
+
+    @pytest.mark.parametrize(
+        "method,path,told",
+        [
+            ("GET", "/favicon.ico", {"status": 404, "reason": "Not Found"}),
+            ("POST", "/up", {"status": 405, "reason": "Method Not Allowed"}),
+        ],
+    )
+    async def test_told(self, method: str, path: str, told: dict[str, object]) -> None:
+        with capture_logs() as logs:
+            async with served() as public:
+                await public.ask(path, method=method)
+
+        (line,) = (line for line in logs if line["event"] == "request.refused")
+        assert ({"method": method, "path": path} | told).items() <= line.items()
+
+    @pytest.mark.parametrize(
+        "path,meant",
+        [
+            ("/callerr", "/caller"),
+            ("/callers/", "/caller"),
+            ("/apps/123456789/event", "/apps/{app_id}/events"),
+            ("/app", "/app/{key}"),
+            ("/health", "/health/websocket"),
+        ],
+    )
+    async def test_near_miss(self, path: str, meant: str) -> None:
+        """Who mistook a path is told the one of this process that is most like it."""
+        mirror = Mirror()
+        mirror.released.set()
+        with capture_logs() as logs:
+            async with served(mirror) as public:
+                status, text, _ = await public.ask(path)
+
+        assert (status, text) == (404, f'{{"error":"Not Found; did you mean {meant}?"}}')
+        assert f"Not Found; did you mean {meant}?" in [line.get("reason") for line in logs]
 
 
 class TestRoot:

@@ -142,11 +142,14 @@ class TestPlainHttp:
     @pytest.mark.parametrize("path", ["/app/app-key?protocol=7", "/a/b/app/unknown"])
     async def test_no_upgrade(self, path: str, headers: dict[str, str]) -> None:
         """
-        Who asks for no upgrade is told to (426), for any app and under any prefix.
+        Who asks for no upgrade is told to (426), for any app and under any prefix; so is the log.
         """
         async with place() as here:
-            response = await here.ask(path, headers=headers)
+            with capture_logs() as logs:
+                response = await here.ask(path, headers=headers)
 
+            told = [(line["event"], line["path"], line["status"]) for line in logs]
+            assert told == [("request.refused", path.partition("?")[0], 426)]
             assert response.status == 426
             assert response.headers["Upgrade"] == "websocket"
             assert response.headers["Connection"] == "Upgrade"

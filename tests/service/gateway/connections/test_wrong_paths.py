@@ -127,12 +127,14 @@ class TestPlainHttp:
     @pytest.mark.parametrize("path", NOWHERE[2:])
     async def test_not_found(self, path: str, headers: dict[str, str]) -> None:
         """
-        An unknown path is not found.
+        An unknown path is not found; one that is nearly right is told the right one.
         """
         async with place() as here:
             response = await here.ask(path, headers=headers)
 
-            assert (response.status, await response.json()) == (404, {"error": "Not Found"})
+            hint = "; did you mean /app/{key}?" if path.split("/")[1] == "app" else ""
+            expected = (404, {"error": "Not Found" + hint})
+            assert (response.status, await response.json()) == expected
 
     @pytest.mark.parametrize("method", ["HEAD", "POST"])
     async def test_other_methods(self, method: str) -> None:

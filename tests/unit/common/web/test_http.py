@@ -124,6 +124,7 @@ class TestAnswered:
         assert line == {
             "event": "request.refused",
             "log_level": "info",
+            "method": "GET",
             "path": "/x",
             "status": 403,
             "reason": "you may not",

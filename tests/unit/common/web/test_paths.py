@@ -4,7 +4,7 @@ from contextlib import nullcontext
 
 import pytest
 
-from libs.common.web.paths import OddPath, check_path, spellings
+from libs.common.web.paths import OddPath, check_path, meant, spellings
 
 
 class TestCheckPath:
@@ -103,3 +103,23 @@ def test_spellings_of_two_words() -> None:
         "/presence/apps/1/users/a%3Bb",
         "/presence/apps/1/users/a;b",
     }
+
+
+@pytest.mark.parametrize(
+    "path,expected",
+    [
+        ("/broadcastingauth", "/broadcasting/auth"),
+        ("/pusher/authh", "/pusher/auth"),
+        ("/v1/pusher/auth", "/pusher/auth"),
+        ("/apps/0123456789abcdef/event", "/apps/{app_id}/events"),
+        ("/app/", "/app/{key}"),
+        ("/favicon.ico", ""),
+        ("/x", ""),
+        ("/pusher/auth" + "h" * 100, ""),
+    ],
+)
+def test_meant(path: str, expected: str) -> None:
+    """The likest of all that are known is meant, or none, and never one that takes all paths."""
+    known = ["/", "/{path}", "/{prefix}app/{key}", "/{prefix}apps/{app_id}/events"]
+
+    assert meant(path, [*known, "/pusher/auth", "/broadcasting/auth"]) == expected

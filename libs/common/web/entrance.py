@@ -1,0 +1,46 @@
+"""Where requests come in: who sends each."""
+
+import structlog
+from aiohttp import web
+
+from libs.common.web.proxies import FORWARDED_FOR, Caller, Proxies
+
+log = structlog.get_logger()
+
+
+class Entrance:
+    """
+    Where requests come in: knows who sends them, and tells operators once if that may be wrong.
+
+    Args:
+        proxies: Those whose word about their clients is taken.
+    """
+
+    def __init__(self, proxies: Proxies) -> None:
+        self._proxies = proxies
+        self._has_warned = False
+
+    def caller(self, request: web.Request) -> Caller:
+        """Tell who sent a request, proxies aside."""
+        peer = request.remote or ""
+        if not self._has_warned and FORWARDED_FOR in request.headers:
+            self._warn(peer)
+        return self._proxies.caller(peer, request.headers.items(), is_secure=request.secure)
+
+    def _warn(self, peer: str) -> None:
+        # Else limits by address would count all who come through a proxy as one, and nobody knew.
+        if not self._proxies.has(peer):
+            self._has_warned = True  # Anybody can send the header: never a line for each.
+            # As it is written in the setting: without what IPv6 puts before addresses of IPv4.
+            peer = self._proxies.caller(peer, ()).address
+            log.warning("proxy.untrusted", peer=peer, setting="server.trusted_proxies")
+
+
+ENTRANCE: web.AppKey[Entrance] = web.AppKey("entrance", Entrance)
+
+
+def caller_of(request: web.Request) -> Caller:
+    """Tell who sent a request, proxies aside; the internal address trusts none."""
+    if ENTRANCE in request.app:
+        return request.app[ENTRANCE].caller(request)
+    return Proxies().caller(request.remote or "", ())
