@@ -4,6 +4,7 @@ import structlog
 from aiohttp import web
 
 from libs.common.errors import Denied
+from libs.common.web.entrance import sender
 from libs.common.web.http import Refusable
 
 log = structlog.get_logger()
@@ -11,11 +12,8 @@ log = structlog.get_logger()
 
 def note_refusal(request: web.Request, error: Refusable) -> None:
     """Log why something that a request asked for is refused, with what operators alone are told."""
-    facts = {"reason": str(error), **(error.facts if isinstance(error, Denied) else {})}
+    facts = error.facts if isinstance(error, Denied) else {}
+    told = {"reason": str(error), **sender(request), **facts}
     log.info(
-        "auth.refused",
-        path=request.path,
-        status=error.status,
-        reason=facts.pop("reason"),
-        **facts,
+        "auth.refused", path=request.path, status=error.status, reason=told.pop("reason"), **told
     )

@@ -1,4 +1,4 @@
-"""Where requests come in: who sends each."""
+"""Where requests come in: who sends each, and what the log is told of them."""
 
 import structlog
 from aiohttp import web
@@ -37,6 +37,7 @@ class Entrance:
 
 
 ENTRANCE: web.AppKey[Entrance] = web.AppKey("entrance", Entrance)
+_APP: web.RequestKey[str] = web.RequestKey("app", str)
 
 
 def caller_of(request: web.Request) -> Caller:
@@ -44,3 +45,14 @@ def caller_of(request: web.Request) -> Caller:
     if ENTRANCE in request.app:
         return request.app[ENTRANCE].caller(request)
     return Proxies().caller(request.remote or "", ())
+
+
+def names_app(request: web.Request, app_id: str) -> None:
+    """Keep, for the log, which app a request names, whether it proves to be that app's or not."""
+    request[_APP] = app_id
+
+
+def sender(request: web.Request) -> dict[str, str]:
+    """Tell the log who sent a request: ``address``, proxies aside, and ``app`` if it named one."""
+    facts = {"address": caller_of(request).address}
+    return facts | ({"app": request[_APP]} if _APP in request else {})

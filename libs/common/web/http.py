@@ -11,6 +11,7 @@ from aiohttp import hdrs, web
 from libs.common.errors import Denied, Invalid, Unavailable
 from libs.common.json_text import write
 from libs.common.rfc3339 import text_of
+from libs.common.web.entrance import sender
 from libs.common.web.paths import meant
 
 log = structlog.get_logger()
@@ -138,7 +139,12 @@ def note_refusal(request: web.Request, error: Refusable) -> None:
 
 def _note(request: web.Request, status: int, reason: str) -> None:
     log.info(
-        "request.refused", method=request.method, path=request.path, status=status, reason=reason
+        "request.refused",
+        method=request.method,
+        path=request.path,
+        status=status,
+        reason=reason,
+        **sender(request),
     )
 
 

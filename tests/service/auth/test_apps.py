@@ -160,6 +160,7 @@ class TestOperation:
                 "event": "auth.refused",
                 "log_level": "info",
                 "path": "/broadcasting/auth",
+                "address": "127.0.0.1",
                 "status": 403,
                 "app": "1",
                 "channel": "private-company.2",
@@ -168,6 +169,13 @@ class TestOperation:
                 "reason": "allow is false",
             }
         ]
+
+    async def test_who_was_refused(self, client: Client) -> None:
+        """Also a stranger's line says where it came from, and to which app."""
+        with capture_logs() as logs:
+            await client.ask("private-x", "/broadcasting/auth?app_key=one", bearer="no token")
+
+        assert {"app": "1", "address": "127.0.0.1", "status": 401}.items() <= logs[0].items()
 
     async def test_hint(self, client: Client) -> None:
         """Ids that are numbers, which a channel's name never equals, are pointed at and not quoted."""

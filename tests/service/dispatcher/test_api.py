@@ -146,6 +146,8 @@ class TestPusherApi:
             answer = await backend.post(here.url, EVENTS, encoded(EVENT), **changes)
 
         assert says in refusal(answer, logs, 401)
+        told = {"address": "127.0.0.1"} | ({} if "missing" in says else {"app": "1"})
+        assert told.items() <= logs[-1].items()
         assert await here.bus.frames("a") == []
 
     @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from aiohttp.test_utils import make_mocked_request
 from structlog.testing import capture_logs
 
 from libs.common.errors import Denied, Forbidden, Unavailable
+from libs.common.web.entrance import names_app
 from libs.common.web.http import Refusable
 from services.auth.refusals import note_refusal
 
@@ -30,4 +31,21 @@ def test_told(error: Refusable, told: dict[str, object]) -> None:
     with capture_logs() as logs:
         note_refusal(make_mocked_request("POST", "/x"), error)
 
-    assert logs == [{"event": "auth.refused", "log_level": "info", "path": "/x", **told}]
+    (line,) = logs
+    assert line == {
+        "event": "auth.refused",
+        "log_level": "info",
+        "path": "/x",
+        "address": "",
+        **told,
+    }
+
+
+def test_told_who() -> None:
+    """The app that a request names is told with what it is refused, if that names none."""
+    request = make_mocked_request("POST", "/x")
+    names_app(request, "1")
+    with capture_logs() as logs:
+        note_refusal(request, Denied("no"))
+
+    assert logs[0]["app"] == "1"

@@ -126,6 +126,7 @@ class TestAnswered:
             "log_level": "info",
             "method": "GET",
             "path": "/x",
+            "address": "",
             "status": 403,
             "reason": "you may not",
         }
