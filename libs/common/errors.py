@@ -71,6 +71,8 @@ The exception tree.
             RevokedToken
             StaleToken
         BadCredentials
+            UnknownKey
+            WrongSecret
         BadSignature
             NotSigned
         BadToken

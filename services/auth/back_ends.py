@@ -19,6 +19,8 @@ from libs.common.web.authentication import (
     AppCall,
     BadCredentials,
     UnknownCaller,
+    UnknownKey,
+    WrongSecret,
 )
 from services.auth.refusals import note_refusal
 
@@ -66,6 +68,8 @@ class BackEnds:
     def _named(self, request: web.Request) -> App:
         try:
             return self._authenticator.named(request)
+        except (UnknownKey, WrongSecret):
+            raise
         except BadCredentials as error:
             raise UnknownCaller from error
 

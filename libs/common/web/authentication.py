@@ -29,12 +29,28 @@ BASIC = 'Basic realm="fanfare"'
 
 
 class BadCredentials(Denied):
-    """``Authorization: Basic`` is missing, malformed, or names no app with this secret."""
+    """``Authorization: Basic`` is missing or malformed."""
 
     challenge = BASIC
 
+    def __init__(
+        self, reason: str = "/events needs Authorization: Basic with an app's key and secret"
+    ) -> None:
+        super().__init__(reason)
+
+
+class UnknownKey(BadCredentials):
+    """No app has the key, which is not repeated: a secret may stand there by mistake."""
+
     def __init__(self) -> None:
-        super().__init__("/events needs Authorization: Basic with an app's key and secret")
+        super().__init__("no app here has the key that Authorization: Basic names")
+
+
+class WrongSecret(BadCredentials):
+    """An app has the key, and other secrets."""
+
+    def __init__(self) -> None:
+        super().__init__("the secret is not the app's whose key Authorization: Basic names")
 
 
 class UnknownCaller(Denied):
@@ -109,20 +125,20 @@ class AppAuthenticator:
         Find the app whose key and secret a request names.
 
         Raises:
-            BadCredentials: There is none.
+            BadCredentials: It names none, or one that there is not, or not with this secret.
             AppDisabled: The app is switched off.
         """
         key, secret = _basic(request.headers.get("Authorization", ""))
         try:
             app = self._apps.by_key(key)
-        except UnknownApp as error:  # It repeats the key, where a secret may stand by mistake.
-            raise BadCredentials from error
+        except UnknownApp as error:
+            raise UnknownKey from error
         names_app(request, app.id)
         matches = [
             hmac.compare_digest(secret.encode(), known.reveal().encode()) for known in app.secrets
         ]
         if not any(matches):
-            raise BadCredentials
+            raise WrongSecret
         return app
 
     async def body(self, request: web.Request) -> bytes:

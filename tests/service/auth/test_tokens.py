@@ -117,6 +117,17 @@ class TestCaller:
 
         assert response.status == 401
 
+    @pytest.mark.parametrize(
+        "wrong,says",
+        [({"key": "nobody"}, "no app here has"), ({"secret": "x"}, "the secret is not")],
+    )
+    async def test_wrong_by_name(self, one: TokenCaller, wrong: dict[str, str], says: str) -> None:
+        """What is wrong with a key and its secret is told apart."""
+        response = await one.by_name("/auth/validate", {"token": "x"}, **wrong)
+
+        assert response.status == 401
+        assert says in await reason(response)
+
     @pytest.mark.parametrize("path", PATHS)
     async def test_switched_off(self, client: Client, path: str) -> None:
         response = await TokenCaller(client, OFF).ask(path, b"token=x")

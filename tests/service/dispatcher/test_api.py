@@ -287,31 +287,31 @@ class TestCloudEvents:
         assert dict(record.headers)["ce_type"] == b"step.taken"
 
     @pytest.mark.parametrize(
-        "authorization",
+        "authorization, says, app",
         [
-            "",
-            "Basic",
-            "Basic not base64",
-            "Bearer app-key:app-secret",
-            basic("app-key", "wrong"),
-            basic("app-key", ""),
-            basic("wrong", "app-secret"),
-            basic("app-secret", "app-key"),
+            ("", "needs Authorization: Basic", None),
+            ("Basic", "needs Authorization: Basic", None),
+            ("Basic not base64", "needs Authorization: Basic", None),
+            ("Bearer app-key:app-secret", "needs Authorization: Basic", None),
+            (basic("app-key", "wrong"), "the secret is not the app's", "1"),
+            (basic("app-key", ""), "the secret is not the app's", "1"),
+            (basic("wrong", "app-secret"), "no app here has the key", None),
+            (basic("app-secret", "app-key"), "no app here has the key", None),
         ],
     )
-    async def test_not_authorized(self, here: ServedDispatcher, authorization: str) -> None:
+    async def test_not_authorized(
+        self, here: ServedDispatcher, authorization: str, says: str, app: str | None
+    ) -> None:
         """
-        Whatever is wrong with it, the answer is the same, and the log tells nobody what was sent.
+        The answer says what is wrong, and the log whose it is; neither tells what was sent.
         """
         with capture_logs() as logs:
-            answer = await posted(
-                here.url + "/events",
-                encoded(cloudevent(1)),
-                **{"Authorization": authorization, "Content-Type": STRUCTURED},
-            )
+            headers = {"Authorization": authorization, "Content-Type": STRUCTURED}
+            answer = await posted(here.url + "/events", encoded(cloudevent(1)), **headers)
 
-        sentence = "/events needs Authorization: Basic with an app's key and secret"
-        assert refusal(answer, logs, 401) == sentence
+        assert says in refusal(answer, logs, 401)
+        assert logs[-1].get("app") == app
+        assert "wrong" not in str(logs)
         assert answer.headers["WWW-Authenticate"] == 'Basic realm="fanfare"'
 
     async def test_no_log(self) -> None:
