@@ -17,6 +17,7 @@ from libs.common.telemetry import logs
 from services import settings
 from services.cli import apps, check, explain, listen, migrate, publish, run, token, trial
 from services.cli.arguments import Parser
+from services.cli.client import DatabaseAway
 from services.cli.presence import users, webhooks
 from services.version import VERSION
 
@@ -93,6 +94,9 @@ def _execute(arguments: argparse.Namespace) -> int:
     except Misconfigured as error:
         print(f"fanfare: {error}", file=sys.stderr)
         return 2
+    except DatabaseAway as error:
+        print(f"fanfare: {error}", file=sys.stderr)
+        return 1
 
 
 def _stop_writing() -> None:

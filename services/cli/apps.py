@@ -33,7 +33,7 @@ from services.cli.arguments import (
     origins_of,
     secret_in,
 )
-from services.cli.client import trouble
+from services.cli.client import is_stored, trouble
 from services.cli.presence.webhook_arguments import EXAMPLE, webhook_changes
 from services.settings import Settings
 
@@ -140,7 +140,7 @@ def _configure_set(actions: Any) -> None:
 def execute(arguments: argparse.Namespace, settings: Settings) -> int:
     """Do it; raises Misconfigured where apps are not in PostgreSQL, or the arguments are wrong."""
     url = settings.backends.apps
-    if url.scheme == "memory":
+    if not is_stored(settings):
         raise Misconfigured(
             "apps are those of the file: change its [[apps]], and send SIGHUP to the services; "
             "to have them in PostgreSQL set backends.apps"

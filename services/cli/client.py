@@ -5,6 +5,7 @@ They use the Pusher HTTP API, over the public address; its databases some of the
 """
 
 import argparse
+import asyncio
 import hashlib
 import os
 import time
@@ -15,11 +16,12 @@ from urllib.parse import urlencode, urlsplit
 import aiohttp
 import msgspec
 
+from libs.common.apps.admin import AppAdmin
 from libs.common.apps.app import App
 from libs.common.apps.signatures import request_text, sign
 from libs.common.config.address import Url
 from libs.common.errors import Misconfigured, Unavailable
-from libs.common.postgres.connection import reason
+from libs.common.postgres.connection import PostgresConnection, reason
 from services.settings import Settings
 
 TIMEOUT = aiohttp.ClientTimeout(total=10.0)  # Seconds.
@@ -39,6 +41,10 @@ class Refused(Exception):
     def __init__(self, status: int, text: str) -> None:
         super().__init__(f"answered {status}: {_error_in(text).strip()[:500]}")
         self.status = status
+
+
+class DatabaseAway(Exception):
+    """A database that a command needs cannot be used; the text names its setting, and says why."""
 
 
 class OddAnswer(Exception):
@@ -189,23 +195,49 @@ def trouble(backends: Sequence[str], url: Url, error: Unavailable) -> str:
 
 def app_of(settings: Settings, app_id: str | None) -> App:
     """
-    Find an app of the file.
+    Find an app where the services find it: in the file, or in PostgreSQL, which is asked.
 
     Raises:
         Misconfigured: There is none with this id, or several and none was named.
+        DatabaseAway: PostgreSQL cannot be asked.
     """
-    apps = {app.id: app for app in settings.apps}
+    apps = {app.id: app for app in _apps(settings)}
     if app_id is None and len(apps) == 1:
         return next(iter(apps.values()))
     if app_id in apps:
         return apps[app_id]
     if not apps:
-        raise Misconfigured(
-            "the file has no apps, and only with the secret of one can this be done: "
-            "name a file with [[apps]] by --config"
-        )
+        raise Misconfigured(_no_apps(settings))
     known = f"--app must be one of {', '.join(apps)}"
     raise Misconfigured(known if app_id is None else f"there is no app {app_id!r}; {known}")
+
+
+def _no_apps(settings: Settings) -> str:
+    if is_stored(settings):
+        return "there are no apps in PostgreSQL, backends.apps: fanfare apps add makes one"
+    return (
+        "the file has no apps, and only with the secret of one can this be done: "
+        "name a file with [[apps]] by --config"
+    )
+
+
+def is_stored(settings: Settings) -> bool:
+    """Tell whether apps are in PostgreSQL."""
+    return settings.backends.apps.scheme != "memory"
+
+
+def _apps(settings: Settings) -> Sequence[App]:
+    if not is_stored(settings):
+        return settings.apps
+    try:
+        return asyncio.run(_stored(settings))
+    except Unavailable as error:
+        raise DatabaseAway(trouble(["apps"], settings.backends.apps, error)) from error
+
+
+async def _stored(settings: Settings) -> Sequence[App]:
+    async with PostgresConnection(settings.backends.apps, "apps", settings.postgres) as connection:
+        return await AppAdmin(connection).apps()
 
 
 async def post(

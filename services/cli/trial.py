@@ -166,8 +166,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace, settings: Settings) -> int:
     """Make the journey; the exit status is 1 where it does not arrive."""
+    app = client.app_of(settings, arguments.app)
+    _check(arguments, settings, app)
     try:
-        asyncio.run(_run(arguments, settings))
+        asyncio.run(_run(arguments, settings, app))
     except Failed as error:
         print(f"fanfare: {error}", file=sys.stderr)
         return 1
@@ -186,9 +188,7 @@ def _check(arguments: argparse.Namespace, settings: Settings, app: App) -> None:
         raise Misconfigured(f"--channel {channel[:64]} needs --user: a policy guards it")
 
 
-async def _run(arguments: argparse.Namespace, settings: Settings) -> None:
-    app = client.app_of(settings, arguments.app)
-    _check(arguments, settings, app)
+async def _run(arguments: argparse.Namespace, settings: Settings, app: App) -> None:
     bearer = None
     if arguments.user is not None:
         claims = token.claims_of(arguments.claim)
