@@ -25,6 +25,7 @@ from libs.common.postgres.connection import PostgresConnection, reason
 from services.settings import Settings
 
 TIMEOUT = aiohttp.ClientTimeout(total=10.0)  # Seconds.
+_PATIENCE = aiohttp.ClientTimeout(total=3.0)  # Seconds; for what is asked besides.
 _SCHEMES = {"ws": "http", "wss": "https"}  # What clients use, and what is meant by it here.
 
 
@@ -157,6 +158,24 @@ def _untrusted(error: aiohttp.ClientConnectorCertificateError) -> str:
 def _reason(error: aiohttp.ClientConnectorError) -> str:
     number = error.os_error.errno
     return os.strerror(number).lower() if number else str(error.os_error)
+
+
+async def standing(http: aiohttp.ClientSession, url: str) -> str:
+    """
+    Say what a deployment that does not answer a client says of itself, or where to look.
+
+    Args:
+        http: Asks.
+        url: Where the deployment is.
+    """
+    address = f"{url}/up"
+    try:
+        async with http.get(address, timeout=_PATIENCE) as response:
+            if response.status >= 300:
+                return f"{address} says: {_error_in(await response.text())[:200]}"
+    except (aiohttp.ClientError, TimeoutError):
+        return f"{address} does not answer either; {_ELSEWHERE}"
+    return "/health/deps of its internal address, and backend.lost in its log, may tell why"
 
 
 def frame_of(text: str | bytes) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from libs.common.policies.guards import Guards
 from libs.common.retry import Backoff
 from services.cli import client
 from services.cli.arguments import above_zero, seconds
-from services.cli.listening.ear import Hopeless, Lost, Wish, connected
+from services.cli.listening.ear import STEP_TIMEOUT, Hopeless, Lost, Wish, connected
 from services.cli.listening.output import Output, say
 from services.cli.token import claims_of
 from services.settings import Settings
@@ -83,40 +83,54 @@ async def _listen(url: str, wish: Wish, *, count: int, timeout: float) -> None:
     Print until it is enough, the time is over, or nobody reads it any more.
 
     Raises:
-        Hopeless: It is no use; or the time is over, and it is not enough.
+        Hopeless: It is no use; or the time is over, and it is not enough, or nothing was joined.
         BrokenPipeError: Nobody reads it.
         Lost, aiohttp.ClientError, TimeoutError: Nobody was there from the beginning.
     """
-    output = Output(count)
+    output, joined = Output(count), asyncio.Event()
     try:
         async with asyncio.timeout(timeout or None) as deadline, aiohttp.ClientSession() as http:
             with output.watched(deadline):
-                await _stay(http, url, wish, output=output)
+                await _stay(http, url, wish, output=output, joined=joined)
     except TimeoutError:
         if not output.is_read:
             raise BrokenPipeError from None
-        if not deadline.expired():
+        is_over = deadline.expired()
+        if not joined.is_set():
+            raise Hopeless(
+                await _not_joined(url, wish, timeout if is_over else STEP_TIMEOUT)
+            ) from None
+        if not is_over:
             raise
         if count:
             words = f"{output.printed} of {count} events arrived within {timeout:g} s"
             raise Hopeless(words) from None
 
 
-async def _stay(http: aiohttp.ClientSession, url: str, wish: Wish, *, output: Output) -> None:
+async def _not_joined(url: str, wish: Wish, seconds: float) -> str:
+    async with aiohttp.ClientSession() as http:
+        why = await client.standing(http, url)
+    return f"not joined within {seconds:g} s: {', '.join(wish.channels)}; {why}"
+
+
+async def _stay(
+    http: aiohttp.ClientSession, url: str, wish: Wish, *, output: Output, joined: asyncio.Event
+) -> None:
     """Listen, and connect again whenever the connection is lost, once it was there."""
-    backoff, was_joined, said = Backoff(FIRST_DELAY, LONGEST_DELAY), False, ""
+    backoff, said = Backoff(FIRST_DELAY, LONGEST_DELAY), ""
     while True:
         try:
             async with connected(http, url, wish) as ear:
                 await ear.join()
-                say(_AGAIN if was_joined else f"listening to {', '.join(wish.channels)}")
-                was_joined, said = True, ""
+                say(_AGAIN if joined.is_set() else f"listening to {', '.join(wish.channels)}")
+                joined.set()
+                said = ""
                 backoff.reset()
                 async for frame in ear.events():
                     if not output.print(frame):
                         return
         except (Lost, aiohttp.ClientError, TimeoutError) as error:
-            if not was_joined:
+            if not joined.is_set():
                 raise
             is_lost = isinstance(error, Lost)
             words = str(error) if is_lost else client.worded(error, url, wish.app)

@@ -72,7 +72,7 @@ class Trial:
                 async with asyncio.timeout(self._step_timeout):
                     await step()
             except TimeoutError as error:  # Before the others: some of aiohttp's own are both.
-                raise Failed(f"{name}: no answer within {self._step_timeout:g} s") from error
+                raise Failed(await self._unanswered(name)) from error
             except (Failed, client.OddAnswer) as error:
                 raise Failed(f"{name}: {error}") from error
             except (client.Refused, aiohttp.ClientError) as error:
@@ -80,6 +80,12 @@ class Trial:
                 raise Failed(f"{name}: {reason}") from error
             print(f"{name:<10} {1000 * (time.perf_counter() - began):8.1f} ms")
         await self._live().close()
+
+    async def _unanswered(self, name: str) -> str:
+        said = f"{name}: no answer within {self._step_timeout:g} s"
+        if self._socket is None:  # Nobody may be there at all.
+            return said
+        return f"{said}; {await client.standing(self._http, self._url)}"
 
     def _steps(self) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
         yield "connect", self._connect
