@@ -130,10 +130,16 @@ class Server:
             started()
             await stop.wait()
             self.is_draining = True
+            self._say_draining()
             await asyncio.sleep(self.schedule.lb_delay)
             await self._drain()
             for task in running:
                 task.cancel()
+
+    def _say_draining(self) -> None:
+        names = [service.name for service in self.services]
+        seconds = self.schedule.lb_delay + self.schedule.drain_timeout
+        log.info("drain.started", services=names, seconds=seconds)
 
     async def _drain(self) -> None:
         try:

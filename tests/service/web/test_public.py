@@ -285,3 +285,15 @@ class TestCaller:
                 await public.ask("/caller", **headers)
 
         assert not [line for line in logs if line["log_level"] == "warning"]
+
+
+async def test_stopping() -> None:
+    """The log says at once that the process was told to stop, what it stops, and within what."""
+    mirror = Mirror()
+    mirror.released.set()
+    with capture_logs() as logs:
+        async with served(mirror):
+            pass
+
+    (line,) = (line for line in logs if line["event"] == "drain.started")
+    assert (line["services"], line["seconds"]) == (["mirror"], DEADLINE)
