@@ -211,8 +211,7 @@ def _backend_problems(backends: BackendSettings) -> Iterator[str]:
         if url != getattr(backends, _TAKEN_FROM.get(backend, ""), None):
             yield from _url_problems(backend, url, schemes)
     if redis_address.place_of(backends.bus) != redis_address.place_of(backends.roster):
-        # The roster's scripts announce on the bus, in the same step as they decide.
-        yield "backends.roster must be on the same servers as backends.bus"
+        yield backends.apart
 
 
 def _url_problems(backend: str, url: Url, schemes: Sequence[str]) -> Iterator[str]:

@@ -215,21 +215,22 @@ class TestBackends:
         ]
 
     @pytest.mark.parametrize(
-        "bus,roster",
+        "bus,roster,wanted",
         [
-            (REDIS, "memory://"),
-            ("memory://", REDIS),
-            (REDIS, "redis://elsewhere"),
-            (REDIS, "redis+cluster://host"),
+            (REDIS, "memory://", "ROSTER=redis"),
+            ("memory://", REDIS, "BUS=redis"),
+            (REDIS, "redis://elsewhere", "ROSTER=redis"),
+            ("redis+cluster://host", REDIS, "ROSTER=redis+cluster"),
         ],
     )
-    def test_roster_elsewhere(self, file: Path, bus: str, roster: str) -> None:
-        """The roster announces on the bus in one step, so it cannot be elsewhere."""
+    def test_roster_elsewhere(self, file: Path, bus: str, roster: str, wanted: str) -> None:
+        """The roster announces on the bus in one step; what to set instead is said."""
         urls = f'[backends]\nbus = "{bus}"\nroster = "{roster}"\n'
+        (said,) = problems(file, urls, APP)
 
-        assert problems(file, urls, APP) == [
-            "backends.roster must be on the same servers as backends.bus"
-        ]
+        assert said.startswith("backends.roster must be on the same servers as backends.bus, and")
+        assert f"is on {Url(roster)}: set backends." in said
+        assert said.endswith(f"to the same URL (FANFARE_BACKENDS_{wanted}://…)")
 
     def test_roster_with_another_user(self, file: Path) -> None:
         """The same servers under another user are the same servers."""

@@ -55,3 +55,17 @@ class BackendSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     def has_events(self) -> bool:
         """Whether there is a log of domain events."""
         return self.events != NONE
+
+    @property
+    def apart(self) -> str:
+        """
+        What is said where roster and bus are on different servers.
+
+        The roster's scripts announce on the bus, in the same step as they decide.
+        """
+        which, there = ("bus", self.roster) if self.bus == MEMORY else ("roster", self.bus)
+        variable = f"FANFARE_BACKENDS_{which.upper()}={there.scheme}://…"
+        return (
+            f"backends.roster must be on the same servers as backends.bus, and is on {self.roster}"
+            f": set backends.{which} to the same URL ({variable})"
+        )
