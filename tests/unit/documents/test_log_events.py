@@ -156,3 +156,11 @@ class TestReading:
         (event,) = events_of(found, {"a.done": {"more": ["z"]}})
 
         assert event.fields() == ["`x`", "(`y`)", "(`z`)"]
+
+
+def test_codes() -> None:
+    """Each code with which clients are sent away at connect has its remedy."""
+    words = EVENTS["connection.refused"].words
+
+    codes = set(re.findall(r"\b4\d{3}\b", words["means"]))
+    assert codes - set(re.findall(r"\b4\d{3}\b", words["do"])) == set()
