@@ -36,7 +36,11 @@ class StaleTimestamp(Denied):
     """A request was signed too long ago, or in the future."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"auth_timestamp is {seconds:.0f} s off, more than {MAX_AGE:.0f} s")
+        side = "behind" if seconds > 0 else "ahead of"
+        super().__init__(
+            f"auth_timestamp is {abs(seconds):.0f} s {side} the clock here, "
+            f"more than {MAX_AGE:.0f} s"
+        )
         self.seconds = seconds
 
 
