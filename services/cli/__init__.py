@@ -6,6 +6,7 @@ and returns the exit status: 0 done, 1 it failed, 2 the settings or the argument
 """
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -20,6 +21,9 @@ from services.cli.arguments import Parser
 from services.cli.client import DatabaseAway
 from services.cli.presence import users, webhooks
 from services.version import VERSION
+
+# What writing alone fails with: a disk that is full, or broken, or a quota that is used up.
+_UNWRITABLE = {errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG}
 
 
 class Subcommand(Protocol):
@@ -69,6 +73,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _stop_writing()
         return 1
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        return _unwritten(error)
     except KeyboardInterrupt:
         return 130
 
@@ -80,11 +88,15 @@ def _flushed() -> int:
             sys.stdout.flush()
     except BrokenPipeError:
         raise
-    except OSError as error:  # A disk that is full.
-        print(f"fanfare: the output cannot be written: {error.strerror}", file=sys.stderr)
-        _stop_writing()
-        return 1
+    except OSError as error:
+        return _unwritten(error)
     return 0
+
+
+def _unwritten(error: OSError) -> int:
+    print(f"fanfare: the output cannot be written: {error.strerror}", file=sys.stderr)
+    _stop_writing()
+    return 1
 
 
 def _execute(arguments: argparse.Namespace) -> int:

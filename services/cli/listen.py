@@ -9,6 +9,7 @@ arrived in time, or where nobody reads what it prints.
 
 import argparse
 import asyncio
+import sys
 from collections.abc import Sequence
 
 import aiohttp
@@ -53,6 +54,9 @@ def execute(arguments: argparse.Namespace, settings: Settings) -> int:
     url = client.public_url(settings, arguments.url)
     channels = tuple(dict.fromkeys(arguments.channels))
     _check(settings, app, channels, user=arguments.user)
+    if sys.stdout is None:  # As after >&-: it would go on for ever, and nobody could read it.
+        say("there is no standard output to print to")
+        return 1
     wish = Wish(app, channels, arguments.user, claims_of(arguments.claim))
     try:
         asyncio.run(_listen(url, wish, count=arguments.count, timeout=arguments.timeout))

@@ -156,11 +156,17 @@ class TestReader:
             assert main(["check", "--config", str(file)]) == 1
             output.flush()  # It fails no more.
 
+    @pytest.mark.parametrize("buffering", [-1, 1])
     def test_full(
-        self, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+        self,
+        file: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        *,
+        buffering: int,
     ) -> None:
-        """A disk that is full is said to be; the status is 1."""
-        with Path("/dev/full").open("w") as output:
+        """A disk that is full is said to be, by each line or at the end; the status is 1."""
+        with Path("/dev/full").open("w", buffering) as output:
             monkeypatch.setattr(sys, "stdout", output)
 
             assert main(["check", "--config", str(file)]) == 1
@@ -174,6 +180,15 @@ class TestReader:
         monkeypatch.setattr(sys, "stdout", None)
 
         assert main(["check", "--config", str(file)]) == 0
+
+    def test_nothing_to_listen_for(
+        self, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """What would print for ever where nobody can read it does not begin."""
+        monkeypatch.setattr(sys, "stdout", None)
+
+        assert main(["listen", "news", "--config", str(file), "--timeout", "1"]) == 1
+        assert capsys.readouterr().err == "fanfare: there is no standard output to print to\n"
 
 
 def test_interrupted(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
