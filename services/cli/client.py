@@ -40,8 +40,10 @@ class Refused(Exception):
     """The deployment answered, and did not do what it was asked."""
 
     def __init__(self, status: int, text: str) -> None:
-        super().__init__(f"answered {status}: {_error_in(text).strip()[:500]}")
         self.status = status
+        self.is_page = text.lstrip().startswith("<")  # Of another server, or of a proxy.
+        said = " with a web page" if self.is_page else f": {_error_in(text).strip()[:500]}"
+        super().__init__(f"answered {status}{said}")
 
 
 class DatabaseAway(Exception):
@@ -112,16 +114,18 @@ def worded(error: Exception, url: str, app: App) -> str:
         app: In whose name.
     """
     if isinstance(error, Refused):
-        said, remedy = str(error), _after_answer(error.status, url, app)
+        said, remedy = str(error), _after_answer(error, url, app)
     else:
         said, remedy = _unanswered(error, url)
     return f"{said}; {remedy}" if remedy else said
 
 
-def _after_answer(status: int, url: str, app: App) -> str:
-    if status == 401:
+def _after_answer(error: Refused, url: str, app: App) -> str:
+    if error.is_page:
+        return f"is {url} the public address of a deployment? {_ELSEWHERE}"
+    if error.status == 401:
         return f"id, key and secret of app {app.id} must be those of {url}"
-    return f"is {url} the public address of a deployment?" if status == 404 else ""
+    return f"is {url} the public address of a deployment?" if error.status == 404 else ""
 
 
 def _unanswered(error: Exception, url: str) -> tuple[str, str]:

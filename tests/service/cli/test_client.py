@@ -107,6 +107,17 @@ class TestAnother:
                 f"answered 404: no such page; is {url} the public address of a deployment?"
             )
 
+    @pytest.mark.parametrize("status", [401, 404, 502])
+    async def test_web_page(self, config: Path, status: int) -> None:
+        """Of a page for people the status is told, and not what it is written in."""
+        async with answering(status, "\n<html><h1>no</h1></html>") as port:
+            url = f"http://127.0.0.1:{port}"
+
+            assert await published(config, url) == (
+                f"answered {status} with a web page; "
+                f"is {url} the public address of a deployment? {ELSEWHERE}"
+            )
+
     async def test_trial(self, config: Path) -> None:
         """`fanfare test` says it of the WebSocket, too."""
         async with answering(200, "hello") as port:
