@@ -23,6 +23,10 @@ from services.settings import Settings
 
 EVENT = "fanfare-test"
 STEP_TIMEOUT = 10.0  # Seconds.
+# Seconds that the gateway may take to answer a Close frame.
+CLOSE_TIMEOUT = aiohttp.ClientWSTimeout(ws_close=1.0)
+
+Step = Callable[[], Awaitable[None]]
 
 
 class Failed(Exception):
@@ -66,20 +70,31 @@ class Trial:
 
     async def run(self) -> None:
         """Take each step, and print how long it took; raises `Failed` where one goes wrong."""
-        for name, step in self._steps():
-            began = time.perf_counter()
-            try:
-                async with asyncio.timeout(self._step_timeout):
-                    await step()
-            except TimeoutError as error:  # Before the others: some of aiohttp's own are both.
-                raise Failed(await self._unanswered(name)) from error
-            except (Failed, client.OddAnswer) as error:
-                raise Failed(f"{name}: {error}") from error
-            except (client.Refused, aiohttp.ClientError) as error:
-                reason = client.worded(error, self._url, self._app)
-                raise Failed(f"{name}: {reason}") from error
-            print(f"{name:<10} {1000 * (time.perf_counter() - began):8.1f} ms")
-        await self._live().close()
+        try:
+            for name, step in self._steps():
+                await self._take(name, step)
+        finally:
+            if self._socket is not None:
+                await self._socket.close()
+
+    async def _take(self, name: str, step: Step) -> None:
+        began = time.perf_counter()
+        try:
+            async with asyncio.timeout(self._step_timeout):
+                await step()
+        except TimeoutError as error:  # Before the others: some of aiohttp's own are both.
+            raise Failed(await self._unanswered(name)) from error
+        except (Failed, client.OddAnswer) as error:
+            raise Failed(f"{name}: {error}") from error
+        except (client.Refused, aiohttp.ClientError) as error:
+            raise Failed(f"{name}: {self._worded(error, name)}") from error
+        print(f"{name:<10} {1000 * (time.perf_counter() - began):8.1f} ms")
+
+    def _worded(self, error: client.Refused | aiohttp.ClientError, name: str) -> str:
+        reason = client.worded(error, self._url, self._app)
+        if name == "authorise" and isinstance(error, client.Refused) and error.status == 403:
+            reason += f"; fanfare explain --user ID --channel {self._channel} says why"
+        return reason
 
     async def _unanswered(self, name: str) -> str:
         said = f"{name}: no answer within {self._step_timeout:g} s"
@@ -87,7 +102,7 @@ class Trial:
             return said
         return f"{said}; {await client.standing(self._http, self._url)}"
 
-    def _steps(self) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
+    def _steps(self) -> Iterator[tuple[str, Step]]:
         yield "connect", self._connect
         if self._bearer is not None and kind_of(self._channel) is Kind.PUBLIC:
             yield "sign in", self._sign_in
@@ -99,7 +114,7 @@ class Trial:
 
     async def _connect(self) -> None:
         address = f"{self._url}/app/{self._app.key}?protocol=7&client=fanfare&version=1"
-        self._socket = await self._http.ws_connect(address)
+        self._socket = await self._http.ws_connect(address, timeout=CLOSE_TIMEOUT)
         greeting = await self._next("pusher:connection_established")
         self._socket_id = msgspec.json.decode(greeting["data"])["socket_id"]
 

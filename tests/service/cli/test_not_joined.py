@@ -39,8 +39,12 @@ async def greeting(status: int, up: object) -> AsyncIterator[tuple[str, list[int
     async def tell(_: web.Request) -> web.Response:
         return web.json_response(up, status=status)
 
+    async def refuse(_: web.Request) -> web.Response:
+        return web.json_response({"error": "you may not"}, status=403)
+
     app = web.Application()
-    app.add_routes([web.get("/app/{key}", greet), web.get("/up", tell)])
+    auth = web.post("/broadcasting/auth", refuse)
+    app.add_routes([web.get("/app/{key}", greet), web.get("/up", tell), auth])
     async with listening(app, LOOPBACK) as (bound,):
         yield f"http://{bound}", codes
 
@@ -81,11 +85,25 @@ class TestTrial:
 
     async def test_not_joined(self) -> None:
         """It says what the deployment says of itself."""
-        async with greeting(503, STARTING) as (url, _), aiohttp.ClientSession() as http:
+        async with greeting(503, STARTING) as (url, codes), aiohttp.ClientSession() as http:
             journey = Trial(http, url, app=APP, channel="c", bearer=None, step_timeout=0.3)
 
             with pytest.raises(Failed) as raised:
                 await journey.run()
 
+        assert codes == [1000]  # It says that it goes.
         said = f"subscribe: no answer within 0.3 s; {url}/up says: starting: waits for bus"
         assert str(raised.value) == said
+
+    async def test_refused(self) -> None:
+        """Whom auth refuses is told which command says why."""
+        async with greeting(503, STARTING) as (url, _), aiohttp.ClientSession() as http:
+            journey = Trial(http, url, app=APP, channel="private-user.8", bearer="token of 7")
+
+            with pytest.raises(Failed) as raised:
+                await journey.run()
+
+        assert str(raised.value) == (
+            "authorise: answered 403: you may not; "
+            "fanfare explain --user ID --channel private-user.8 says why"
+        )
