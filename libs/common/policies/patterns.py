@@ -55,6 +55,14 @@ def parts_of(text: str, capture: Callable[[str], Capture]) -> Iterator[str | Cap
     yield text[at:]
 
 
+def _unfit(literal: str) -> str:
+    """Say what is wrong with a text between captures; captures have taken all pairs of braces."""
+    for brace, lacking in ("{", "closed"), ("}", "opened"):
+        if brace in literal:
+            return f"a brace is not {lacking}: {literal!r}"
+    return f"{literal!r} cannot stand in a channel's name"
+
+
 class Pattern:
     """
     A pattern.
@@ -76,7 +84,7 @@ class Pattern:
         self.captures: Mapping[str, Capture] = {capture.name: capture for capture in captures}
         for literal in self._parts:
             if isinstance(literal, str) and not _LITERAL.fullmatch(literal):
-                raise BadPattern(f"{literal!r} cannot stand in a channel's name")
+                raise BadPattern(_unfit(literal))
         _check_names([capture.name for capture in captures], reserved)
         self._match = re.compile("".join(map(_expression, self._parts))).fullmatch
 

@@ -65,6 +65,9 @@ class TestPattern:
         "text,reason",
         [
             ("a b", "'a b' cannot stand in a channel's name"),
+            ("presence-chat{", "a brace is not closed: 'presence-chat{'"),
+            ("{a}-{b", "a brace is not closed: '-{b'"),
+            ("a}", "a brace is not opened: 'a}'"),
             ("{}", "{} is no capture"),
             ("{1a}", "{1a} is no capture"),
             ("{a}-{a}", "the name 'a' is taken"),
