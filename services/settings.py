@@ -277,7 +277,9 @@ def _event_problems(settings: Settings) -> Iterator[str]:
     if settings.backends.has_events:
         return
     why = "has no effect: backends.events is none, so no events are read"
-    yield from (f'the route "{route.name}" {why}' for route in settings.routes)
+    routes = [f'the route "{route.name}" {why}' for route in settings.routes]
+    many = f"{len(routes)} routes have{why.removeprefix('has')}"
+    yield from [many] if len(routes) > 1 else routes
     yield from (f"the topic of app {app.id} {why}" for app in settings.apps if app.topic)
     if settings.auth.memberships.topic:
         yield f"auth.memberships.topic {why}"

@@ -45,6 +45,14 @@ class TestNone:
         """What would wait for events for ever is refused, with its name."""
         assert problems(file, *parts, NONE) == [said]
 
+    def test_several_routes(self, file: Path) -> None:
+        """Many are one line, with their number."""
+        routes = [ROUTE, ROUTE.replace('"r"', '"q"')]
+
+        assert problems(file, APP, *routes, NONE) == [
+            "2 routes have no effect: backends.events is none, so no events are read"
+        ]
+
     def test_of_no_other_backend(self, file: Path) -> None:
         """The bus and all others must be somewhere."""
         (said,) = problems(file, APP, '[backends]\ncontrol = "none"\n')
