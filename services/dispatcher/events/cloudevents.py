@@ -286,7 +286,11 @@ def records_of(
     if media_type.startswith("application/cloudevents"):
         raise Undecodable(f"{media_type[:64]!r} is not supported, only {STRUCTURED} and {BATCH}")
     if "ce-specversion" not in headers:
-        raise Undecodable("neither a CloudEvents content type nor a ce-specversion header")
+        wanted = BATCH if body.lstrip().startswith(b"[") else STRUCTURED
+        raise Undecodable(
+            "neither a CloudEvents content type nor a ce-specversion header"
+            f"; send Content-Type: {wanted}"
+        )
     return (_binary_record(topic, content_type, headers=headers, body=body, trace=trace),)
 
 

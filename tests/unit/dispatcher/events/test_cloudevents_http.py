@@ -149,7 +149,8 @@ class TestHttp:
     @pytest.mark.parametrize(
         "content_type,headers,body,reason",
         [
-            ("application/json", {}, b"{}", "neither a CloudEvents content type nor"),
+            ("application/json", {}, b"{}", "; send Content-Type: application/cloudevents+json"),
+            ("application/json", {}, b" []", "; send Content-Type: application/cloudevents-batch"),
             ("application/cloudevents+xml", {}, b"", "is not supported, only"),
             ("application/cloudevents-batch+avro", {}, b"", "is not supported, only"),
             (STRUCTURED, {}, b"[]", "not a CloudEvent"),
