@@ -6,6 +6,7 @@ tokens.keys.
 """
 
 import argparse
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,6 +21,8 @@ from services.auth.settings import Issuer
 from services.cli.arguments import seconds
 from services.cli.client import app_of
 from services.settings import Settings
+
+_BEGINNINGS = ("[", "{", '"')  # Of what is meant as JSON.
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -66,7 +69,7 @@ def execute(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def claims_of(texts: Sequence[str]) -> dict[str, Any]:
     """
-    Read claims, each ``NAME=VALUE``; a value is JSON, or else text.
+    Read claims, each ``NAME=VALUE``; a value is JSON, or else text, with a warning if that is odd.
 
     Raises:
         Misconfigured: One is something else.
@@ -130,4 +133,7 @@ def _claim(text: str) -> tuple[str, Any]:
     try:
         return name, msgspec.json.decode(value)
     except msgspec.DecodeError:
+        if value.startswith(_BEGINNINGS):
+            doubt = f"--claim {name}: {value!r} is no JSON, and is taken as a text"
+            print(f"fanfare: warning: {doubt}", file=sys.stderr)
         return name, value
