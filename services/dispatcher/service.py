@@ -103,6 +103,7 @@ class Dispatcher:
             warnings=self._warnings,
         )
         self._router: Router | None = None
+        self._absent: set[str] = set()  # Apps that have routes and were not there.
         self._pipeline: Pipeline | None = None
         self._changed = asyncio.Event()
         with suppress(Unavailable):  # Of apps that are not known yet, routes are compiled in `run`.
@@ -137,6 +138,7 @@ class Dispatcher:
             log.info("pipeline.not_started", reason="backends.events is none")
             return
         self._router = router = compiled(self._routes, self._apps, self._settings)
+        self._report_absent()
         if not router.topics:
             log.info("pipeline.not_started", reason="no app that is there has routes")
             return
@@ -145,6 +147,13 @@ class Dispatcher:
             self._settings, router, events=self._events, bus=self._bus, counts=self.counts
         )
         await self._pipeline.run()
+
+    def _report_absent(self) -> None:
+        """Say, once, which apps have routes and are not there."""
+        absent = {route.app for route in self._routes} - {app.id for app in self._apps.all()}
+        if absent and absent != self._absent:
+            log.warning("routes.skipped", apps=sorted(absent))
+        self._absent = absent
 
     def _warnings(self, records: Sequence[NewRecord]) -> list[str]:
         """Say what of events that are posted will not be sent, once routes are known."""
@@ -209,10 +218,7 @@ def compiled(routes: Sequence[Route], apps: Apps, settings: DispatcherSettings) 
     limits = {app: limits for app, (_, limits) in terms.items()}
     if apps.follow_file:
         return Router(routes, topics=topics, settings=settings, limits=limits)
-    absent = {route.app for route in routes} - topics.keys()
-    if absent:
-        log.warning("routes.skipped", apps=sorted(absent))
-    there = [route for route in routes if route.app not in absent]
+    there = [route for route in routes if route.app in topics]
     return Router(there, topics=topics, settings=settings, limits=limits)
 
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 import pytest
+from structlog.testing import capture_logs
 
 from libs.common.apps.app import App
 from libs.common.apps.memory import MemoryApps
@@ -110,13 +111,15 @@ class TestCompiled:
 async def test_an_app_that_comes() -> None:
     """
     An app that comes while the dispatcher runs has its routes soon, and one that changes its topic too.
+
+    Of routes whose app is not there the log tells once, and not at each change of another.
     """
     apps, bus, events = ComingApps(ONE), MemoryBus(), MemoryEventLog()
     leases = MemoryLeases()
     dispatcher = Dispatcher(
         SETTINGS,
         apps,
-        routes=[route("2")],
+        routes=[route("2"), route("3")],
         bus=bus,
         events=events,
         control=MemoryControl(),
@@ -126,13 +129,15 @@ async def test_an_app_that_comes() -> None:
     )
     news = Channel("2", "news")
     body = json.dumps({"type": "t"}).encode()
-    async with asyncio.timeout(DEADLINE), asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(dispatcher.run())
-        for number, topic in enumerate(["second", "third"], start=1):
-            apps.apps = (ONE, App(id="2", key="two", secrets=TWO.secrets, topic=topic))
-            await events.append([NewRecord(topic, body)])
-            while (await bus.tops([news]))[news].offset < number:
-                await asyncio.sleep(0.02)
-        running.cancel()
+    with capture_logs() as logs:
+        async with asyncio.timeout(DEADLINE), asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(dispatcher.run())
+            for number, topic in enumerate(["second", "third"], start=1):
+                apps.apps = (ONE, App(id="2", key="two", secrets=TWO.secrets, topic=topic))
+                await events.append([NewRecord(topic, body)])
+                while (await bus.tops([news]))[news].offset < number:
+                    await asyncio.sleep(0.02)
+            running.cancel()
 
     assert (await bus.tops([news]))[news].offset == 2
+    assert [line["apps"] for line in logs if line["event"] == "routes.skipped"] == [["3"]]
