@@ -72,8 +72,9 @@ _DIFFERENCES: Mapping[tuple[Kind, Kind], Kind] = {
     (DURATION, DURATION): DURATION,
 }
 _PRODUCTS: Mapping[tuple[Kind, Kind], Kind] = {(NUMBER, NUMBER): NUMBER}
+_SECONDS = "; timestamp(iso(…)) reads seconds since 1970, and iso(…) is a text"
 _ADVICE: Mapping[tuple[str, Kind], str] = {
-    ("timestamp", NUMBER): "; timestamp(iso(…)) reads seconds since 1970, and iso(…) is a text",
+    ("timestamp", NUMBER): "; to send it write iso(…), a text, and to compare it timestamp(iso(…))",
     ("iso", TIMESTAMP): "; string(…) makes a text of one",
 }
 _OPERATIONS: Mapping[str, Mapping[tuple[Kind, Kind], Kind]] = {
@@ -196,7 +197,7 @@ class _KindReader:
     def _relation(self, parts: Sequence[_Part], at: int) -> Kind:
         one, other = self.kind(parts[:at]), self.kind(parts[at + 1 :])
         if parts[at] not in _EQUALITIES and one and other and (one != other or one not in _ORDERED):
-            advice = _ADVICE.get(("timestamp", NUMBER), "") if TIMESTAMP in {one, other} else ""
+            advice = _SECONDS if {one, other} == {TIMESTAMP, NUMBER} else ""
             raise NeverGiven(f"{parts[at]} does not compare {one} with {other}{advice}")
         return BOOL
 

@@ -110,7 +110,7 @@ class TestNever:
         [
             (
                 "timestamp(time)",
-                "timestamp() does not take a number; timestamp(iso(…)) reads seconds since 1970, and",
+                "timestamp() does not take a number; to send it write iso(…), a text, and to compare",
             ),
             (
                 "iso(timestamp(data.at))",

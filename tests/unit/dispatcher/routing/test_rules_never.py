@@ -22,7 +22,7 @@ class TestConstant:
             (
                 {"data": {"at": "timestamp(time)"}},
                 "data.at",
-                "it fails on any event: timestamp() does not take a number; timestamp(iso(…)) reads",
+                "it fails on any event: timestamp() does not take a number; to send it write iso(…)",
             ),
             (
                 {"data": {"at": "{'at': [iso(timestamp(data.at))]}"}},
