@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from libs.common.apps.limits import Limits
 from libs.common.channels import BadChannelName, BadEventName
+from libs.common.config.environment import did_you_mean
 from libs.common.errors import Misconfigured
 from libs.common.eventlog.records import NewRecord, Record
 from libs.common.expressions import AbsentField, Unevaluable
@@ -119,7 +120,7 @@ def _explained(router: Router, appended: NewRecord, *, now: float) -> tuple[bool
     fitting = [rule for rule in rules if rule.has_type(event)]
     for rule in fitting:
         lines += _of_rule(rule, record.topic, event, now=now)
-    lines += _others([rule for rule in rules if rule not in fitting], are_all=not fitting)
+    lines += _others([rule for rule in rules if rule not in fitting], "" if fitting else event.type)
     is_good, verdict = _verdict(router, record.topic, event, now=now)
     return is_good, [*lines, verdict]
 
@@ -134,12 +135,22 @@ def _elsewhere(router: Router, topic: str, event: DomainEvent) -> Iterator[str]:
                 yield f"  {rule.name}: fits the type {rule.type}, and reads the topic {other}"
 
 
-def _others(rules: Sequence[Rule], *, are_all: bool) -> Iterator[str]:
-    """Say which types the other routes are for, or only how many they are."""
-    if are_all:
-        yield from (f"  {rule.name}: the type does not fit {rule.type}" for rule in rules)
+def _others(rules: Sequence[Rule], unfit: str) -> Iterator[str]:
+    """Say which types the other routes are for if a type fits none, or only how many they are."""
+    if unfit:
+        for rule in rules:
+            yield f"  {rule.name}: the type does not fit {rule.type}{_meant(unfit, rule.type)}"
     elif rules:
         yield f"  {_counted(len(rules), 'other route')} for other types"
+
+
+def _meant(given: str, wanted: str) -> str:
+    """Suggest a type that a route takes where the one of an event is nearly it."""
+    words, places = given.lower().split("."), wanted.split(".")
+    if len(words) != len(places):
+        return ""
+    near = [word if "*" in place else place for word, place in zip(words, places, strict=True)]
+    return did_you_mean(given.lower(), [".".join(near)], likeness=0.8)
 
 
 def _counted(number: int, noun: str) -> str:

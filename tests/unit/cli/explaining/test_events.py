@@ -190,6 +190,14 @@ class TestNotSent:
                 ],
             ),
             (
+                order(type="Ordr.new"),
+                (),
+                [
+                    "  orders: the type does not fit order.*; did you mean order.new?",
+                    "not sent: no route of the topic 'fanfare.events.1' is for its type",
+                ],
+            ),
+            (
                 STOCK,
                 ("--topic", "others"),
                 [
