@@ -176,7 +176,7 @@ async def standing(http: aiohttp.ClientSession, url: str) -> str:
     try:
         async with http.get(address, timeout=_PATIENCE) as response:
             if response.status >= 300:
-                return f"{address} says: {_error_in(await response.text())[:200]}"
+                return f"{address} {Refused(response.status, await response.text())}"
     except (aiohttp.ClientError, TimeoutError):
         return f"{address} does not answer either; {_ELSEWHERE}"
     return "/health/deps of its internal address, and backend.lost in its log, may tell why"

@@ -61,7 +61,7 @@ class TestListen:
     @pytest.mark.parametrize(
         "status,up,said",
         [
-            (503, STARTING, "/up says: starting: waits for bus"),
+            (503, STARTING, "/up answered 503: starting: waits for bus"),
             (
                 200,
                 {},
@@ -92,7 +92,7 @@ class TestTrial:
                 await journey.run()
 
         assert codes == [1000]  # It says that it goes.
-        said = f"subscribe: no answer within 0.3 s; {url}/up says: starting: waits for bus"
+        said = f"subscribe: no answer within 0.3 s; {url}/up answered 503: starting: waits for bus"
         assert str(raised.value) == said
 
     async def test_refused(self) -> None:
