@@ -124,6 +124,7 @@ class TestLines:
             Line("10", "key-10", "", enabled=True, secrets=1, fault=UNKNOWN),
             Line("shop", "key-shop", "", enabled=True, secrets=1),
         ]
+        assert [app.id for app in await admin.apps()] == ["9", "shop"]
 
 
 class TestSwitch:
