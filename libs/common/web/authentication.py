@@ -19,7 +19,7 @@ from libs.common.apps.port import Apps, UnknownApp
 from libs.common.apps.signatures import check_is_signed, check_request
 from libs.common.errors import Denied
 from libs.common.web import http
-from libs.common.web.entrance import names_app
+from libs.common.web.entrance import name_app
 from libs.common.web.paths import check_path, spellings
 from libs.common.web.server import MAX_BODY
 
@@ -113,7 +113,7 @@ class AppAuthenticator:
             check_path(raw, request.match_info["prefix"], self._word, once=True)
             app = self._apps.by_id(app_id)
             paths = spellings(raw, self._word)
-        names_app(request, app.id)
+        name_app(request, app.id)
         body = await self.body(request)
         now = time.time()
         query = request.rel_url.raw_query_string
@@ -133,7 +133,7 @@ class AppAuthenticator:
             app = self._apps.by_key(key)
         except UnknownApp as error:
             raise UnknownKey from error
-        names_app(request, app.id)
+        name_app(request, app.id)
         matches = [
             hmac.compare_digest(secret.encode(), known.reveal().encode()) for known in app.secrets
         ]

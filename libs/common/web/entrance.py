@@ -47,7 +47,7 @@ def caller_of(request: web.Request) -> Caller:
     return Proxies().caller(request.remote or "", ())
 
 
-def names_app(request: web.Request, app_id: str) -> None:
+def name_app(request: web.Request, app_id: str) -> None:
     """Keep, for the log, which app a request names, whether it proves to be that app's or not."""
     request[_APP] = app_id
 

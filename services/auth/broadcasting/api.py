@@ -26,7 +26,7 @@ from libs.common.policies.policies import Decision
 from libs.common.rates.port import Act, Rates
 from libs.common.rates.throttle import Throttle
 from libs.common.web.cors import permission, preflight, shared
-from libs.common.web.entrance import caller_of, names_app
+from libs.common.web.entrance import caller_of, name_app
 from libs.common.web.http import answer, answered, read_body
 from services.auth.bodies import FORM
 from services.auth.broadcasting.client_rates import ClientRates
@@ -130,7 +130,7 @@ class BroadcastingApi:
 
     async def _admitted(self, work: Work, request: web.Request) -> web.Response:
         with suppress(Denied, Unavailable):  # Judged once the user is known.
-            names_app(request, self._apps.by_key(request.query.get("app_key", "")).id)
+            name_app(request, self._apps.by_key(request.query.get("app_key", "")).id)
         await self._client_rates.check_address(caller_of(request).site)
         if request.method == hdrs.METH_GET:
             return await _by_script(request, work)
@@ -171,7 +171,7 @@ class BroadcastingApi:
     async def _app(self, request: web.Request, user: Identity) -> App:
         """Find the app, and count the request."""
         app = app_for(self._apps, request.query.get("app_key"), bound=user.issuer.app)
-        names_app(request, app.id)
+        name_app(request, app.id)
         await self._client_rates.check_user(app.id, user.id)
         act = Act(app.id, "auth_requests")
         await self._throttle.check(act, rate=app.limits.auth_requests)

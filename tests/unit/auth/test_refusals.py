@@ -5,7 +5,7 @@ from aiohttp.test_utils import make_mocked_request
 from structlog.testing import capture_logs
 
 from libs.common.errors import Denied, Forbidden, Unavailable
-from libs.common.web.entrance import names_app
+from libs.common.web.entrance import name_app
 from libs.common.web.http import Refusable
 from services.auth.refusals import note_refusal
 
@@ -44,7 +44,7 @@ def test_told(error: Refusable, told: dict[str, object]) -> None:
 def test_told_who() -> None:
     """The app that a request names is told with what it is refused, if that names none."""
     request = make_mocked_request("POST", "/x")
-    names_app(request, "1")
+    name_app(request, "1")
     with capture_logs() as logs:
         note_refusal(request, Denied("no"))
 
