@@ -17,6 +17,7 @@ PREFIX = r"/{prefix:(?:.*/)?}"  # As aiohttp's routes have it.
 
 LONGEST_MISS = 100  # Characters of a path that is compared with others.
 
+_LIKENESS = 0.75  # Of a path and the one that it may stand for; 1: they are the same.
 _DOTS = frozenset({".", ".."})
 
 
@@ -85,7 +86,7 @@ def meant(path: str, known: Iterable[str]) -> str:
     templates = [template for template in plain if template != "/" and template[:2] != "/{"]
     begun = (template for template in templates if template.startswith(path.rstrip("/") + "/"))
     filled = {_filled(template, path): template for template in templates}
-    close = get_close_matches(path, filled, n=1)
+    close = get_close_matches(path, filled, n=1, cutoff=_LIKENESS)
     return next(begun, "") or (filled[close[0]] if close else "")
 
 

@@ -202,16 +202,17 @@ class TestPlainHttp:
 
             assert (response.status, await response.text()) == (426, "")
 
-    async def test_nothing_is_logged(self) -> None:
+    async def test_no_failure_is_logged(self) -> None:
         """
-        Nobody has to act, and nothing went wrong.
+        They are refused, and nothing went wrong.
         """
         async with place() as here:
             with capture_logs() as logs:
                 await here.ask("/app/app-key")
                 await here.ask("/app/app-key", headers=UPGRADE | {"Sec-WebSocket-Key": "é"})
 
-            assert logs == []
+            told = [(line["event"], line["log_level"], line["status"]) for line in logs]
+            assert told == [("request.refused", "info", 426), ("request.refused", "info", 400)]
 
     async def test_goes_on(self) -> None:
         """

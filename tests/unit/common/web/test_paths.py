@@ -115,11 +115,13 @@ def test_spellings_of_two_words() -> None:
         ("/app/", "/app/{key}"),
         ("/favicon.ico", ""),
         ("/x", ""),
+        ("/apps/1/nothing", ""),
         ("/pusher/auth" + "h" * 100, ""),
     ],
 )
 def test_meant(path: str, expected: str) -> None:
     """The likest of all that are known is meant, or none, and never one that takes all paths."""
+    users = "/presence/apps/{app_id}/users"
     known = ["/", "/{path}", "/{prefix}app/{key}", "/{prefix}apps/{app_id}/events"]
 
-    assert meant(path, [*known, "/pusher/auth", "/broadcasting/auth"]) == expected
+    assert meant(path, [*known, "/pusher/auth", "/broadcasting/auth", users]) == expected
