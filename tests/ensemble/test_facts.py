@@ -49,7 +49,7 @@ class Told:
         return [
             event["type"].removeprefix("fanfare.") + " " + event["data"].get("user_id", "")
             for event in self.events.values()
-            if event["data"]["channel"] == channel
+            if event["data"].get("channel") == channel
         ]
 
     async def until(self, channel: str, count: int) -> list[str]:
