@@ -10,6 +10,7 @@ cannot be had fails the tests which need it; none is skipped.
 import asyncio
 import os
 import secrets
+import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -51,6 +52,12 @@ def pytest_configure_node(node: Any) -> None:
         stash[_END] = ExitStack()
         stash[_LENT] = stash[_END].enter_context(lending())
     node.workerinput["lent"] = str(stash[_LENT])
+
+
+def pytest_configure() -> None:
+    """Let processes that tests start heed Ctrl-C, also where a shell started us in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
