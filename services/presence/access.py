@@ -34,6 +34,8 @@ from libs.common.web.authentication import (
     AppCall,
     BadCredentials,
     UnknownCaller,
+    UnknownKey,
+    WrongSecret,
 )
 from libs.common.web.paths import check_path
 
@@ -117,6 +119,8 @@ class Access:
         check_path(request.rel_url.raw_path, request.match_info["prefix"], WORD, once=True)
         try:
             app = self._authenticator.named(request)
+        except (UnknownKey, WrongSecret):
+            raise
         except BadCredentials as error:
             raise UnknownCaller from error
         if app.id != request.match_info["app_id"]:

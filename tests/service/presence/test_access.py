@@ -140,10 +140,12 @@ class TestToken:
 
     @pytest.mark.parametrize("header", ["Bearer", "Bearer x", "Bearer a.b.c", "Basic eDp5"])
     async def test_no_token(self, here: ServedPresence, header: str) -> None:
+        """The answer names the scheme in which the right credentials would be sent."""
         answer = await ask(here, path(ROOM), Authorization=header)
 
         assert answer.status == 401
-        assert answer.headers["WWW-Authenticate"].startswith('Bearer realm="fanfare"')
+        scheme = header.partition(" ")[0]
+        assert answer.headers["WWW-Authenticate"].startswith(f'{scheme} realm="fanfare"')
 
     @pytest.mark.parametrize("kind", ["user", "jti"])
     async def test_revoked(self, here: ServedPresence, kind: str) -> None:

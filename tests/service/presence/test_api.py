@@ -211,6 +211,23 @@ class TestWhoAsks:
             assert (await backend.get(here.url, ONLINE)).status == 401
             assert (await backend.get(here.url, "/presence/apps/2/online")).status == 403
 
+    @pytest.mark.parametrize(
+        "header,words",
+        [
+            (basic(APP.key, "wrong"), "the secret is not the app's"),
+            (basic("nobody", "app-secret"), "no app here has the key"),
+            ("Basic x", "sign the request, or send Authorization"),
+        ],
+    )
+    async def test_why(self, here: ServedPresence, header: str, words: str) -> None:
+        """A wrong secret, an unknown key and no credentials are told apart, as everywhere."""
+        sent = {"Authorization": header}
+        async with (
+            aiohttp.ClientSession() as http,
+            http.get(here.url + ONLINE, headers=sent) as response,
+        ):
+            assert words in (await response.json())["error"]
+
     async def test_named(self) -> None:
         """Who does not sign may name the key and the secret; of another app they are no good."""
         asked = {
