@@ -170,13 +170,16 @@ def _wanted(plan: Plan, apps: Apps) -> Wanted:
     """Tell what is worth recording: what is recorded for every app, and what its webhooks want."""
 
     def wanted(app_id: str, kind: Kind, /) -> bool:
-        if kind in plan.recorded:
+        is_count = kind == "subscription_count"
+        if kind in plan.recorded and not is_count:
             return True
         try:
             app = known_app(apps, app_id)
         except Unavailable:  # Then nobody of it is here yet.
             return False
-        return app is not None and app.wants(kind)
+        if app is None or (is_count and not app.subscription_counts):
+            return False  # Numbers that no subscriber is told are nobody's either.
+        return kind in plan.recorded or app.wants(kind)
 
     return wanted
 

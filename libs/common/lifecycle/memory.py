@@ -49,9 +49,6 @@ class MemoryLifecycle:
         self._until = 0.0
         self._fence = 0
 
-    async def check(self) -> None:
-        """See `Lifecycle.check`: it is this process."""
-
     def decided(self, fact: Fact) -> None:
         """Record what the roster or the tally of this process has decided, if somebody wants it."""
         if self._wanted(fact.app, fact.kind):

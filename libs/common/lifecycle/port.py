@@ -62,14 +62,6 @@ class Lifecycle(Protocol):
     first, for a while, and what it notes after it gave one up, or another took it over, is refused.
     """
 
-    async def check(self) -> None:
-        """
-        Ask the backend whether it can be used now; an operator's question, which costs a little.
-
-        Raises:
-            Unavailable: It is away, or refuses what this process asks of it; the cause says why.
-        """
-
     @property
     def partitions(self) -> int:
         """How many partitions there are."""

@@ -55,10 +55,6 @@ class RedisLifecycle:
         self._keys = keys
         self._living = keys.single("lifecycle.living")
 
-    async def check(self) -> None:
-        """See `Lifecycle.check`."""
-        await self._connection.check(self._keys.probes("lifecycle"))
-
     @property
     def partitions(self) -> int:
         """See `Lifecycle.partitions`."""

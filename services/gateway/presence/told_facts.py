@@ -40,9 +40,12 @@ class ToldFacts:
 
     def client_event(self, connection: Connection, relay: Relay) -> None:
         """Note what a client said to the others of a channel."""
+        app = connection.session.app.id
+        if not self._wanted(app, "client_event"):
+            return
         fact = Fact(
             kind="client_event",
-            app=connection.session.app.id,
+            app=app,
             channel=relay.channel,
             event=relay.event,
             data=relay.data,
@@ -53,11 +56,10 @@ class ToldFacts:
 
     def cache_miss(self, channel: Channel) -> None:
         """Note that a newcomer was told that a cache channel keeps nothing."""
-        self._note(Fact(kind="cache_miss", app=channel.app, channel=channel.name))
+        if self._wanted(channel.app, "cache_miss"):
+            self._note(Fact(kind="cache_miss", app=channel.app, channel=channel.name))
 
     def _note(self, fact: Fact) -> None:
-        if not self._wanted(fact.app, fact.kind):
-            return
         if len(self._waiting) >= self.LIMIT:
             self._counters.facts_dropped += 1
             return

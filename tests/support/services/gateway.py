@@ -18,7 +18,7 @@ from libs.common.config.secret import Secret
 from libs.common.control.memory import MemoryControl
 from libs.common.control.port import Control
 from libs.common.lifecycle.memory import MemoryLifecycle
-from libs.common.lifecycle.port import nobody
+from libs.common.lifecycle.port import Wanted
 from libs.common.policies.settings import ChannelPolicy
 from libs.common.web.certificates import Certificate
 from libs.common.web.proxies import Proxies
@@ -225,6 +225,7 @@ def _gateway(
     guards: Sequence[ChannelPolicy] = (),
     timers: Timers = QUICK,
     lifecycle: MemoryLifecycle | None = None,
+    wanted: Wanted = everything,
     **settings: Any,
 ) -> Gateway:
     """
@@ -241,7 +242,8 @@ def _gateway(
         token_grace: Seconds for which what a token opened outlives it.
         guards: Policies of public channels.
         timers: How often it looks after things.
-        lifecycle: Where it records client events and empty caches, all of them; None: it does not.
+        lifecycle: Where it records client events and empty caches; None: where nobody looks.
+        wanted: Which of them.
         settings: Of the gateway.
     """
     return Gateway(
@@ -254,7 +256,7 @@ def _gateway(
         verifier=verifier(*guards, grace=token_grace, informed=False),
         control=control or MemoryControl(),
         lifecycle=lifecycle or MemoryLifecycle(),
-        wanted=everything if lifecycle else nobody,
+        wanted=wanted,
         drain_spread=drain_spread,
         away_after=away_after,
         timers=timers,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from libs.common.errors import Unavailable
 from libs.common.lifecycle.facts import Fact, Stream
 from libs.common.lifecycle.memory import MemoryLifecycle
+from libs.common.lifecycle.port import nobody
 from tests.support.deadline import DEADLINE
 from tests.support.services.gateway import APP, place
 
@@ -54,13 +55,16 @@ async def test_cache_miss() -> None:
 
 
 async def test_unwanted() -> None:
-    """Where nobody wants it nothing is recorded."""
-    async with place() as here:
+    """Where nobody wants it nothing is recorded, also when the others have heard of it."""
+    lifecycle = MemoryLifecycle()
+    async with place(lifecycle=lifecycle, wanted=nobody) as here:
         ann = await here.join("presence-room", user="ann")
-        await ann.whisper("presence-room", "client-typing", {})
+        bob = await here.join("presence-room", user="bob")
         await here.join("cache-news")
+        await ann.whisper("presence-room", "client-typing", {})
+        await bob.expect("client-typing", "presence-room")
 
-        assert here.gateway.counters.facts_dropped == 0
+        assert await lifecycle.heads([0]) == {}
 
 
 async def test_away() -> None:
