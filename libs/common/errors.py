@@ -11,6 +11,7 @@ The exception tree.
         BadIdempotencyKey
         BadListing
             ForeignCursor
+        BadMark
         BadMessage
         BadName
         BadQuery
@@ -47,6 +48,7 @@ The exception tree.
         TooFast
         TooManyChannels
         TooManyClientEvents
+        TooManyMarks
         TooManyMembers
         TooManyRequests
         TooManyWatched

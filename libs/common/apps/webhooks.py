@@ -16,7 +16,7 @@ from libs.common.config.address import Network
 from libs.common.config.secret import Secret
 from libs.common.egress.policy import Egress
 from libs.common.egress.urls import check_url
-from libs.common.lifecycle.facts import ABOUT_USERS, Fact, Kind
+from libs.common.lifecycle.facts import ABOUT_USERS, Fact, Kind, ToldKind
 
 # What a back end of Pusher's knows, and what comes with a change of who is there.  The others come
 # with every message, or are none of Pusher's: who wants them names them.
@@ -50,7 +50,7 @@ class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     url: str
     name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{0,64}$")] = ""
-    events: tuple[Kind, ...] = ()
+    events: tuple[ToldKind, ...] = ()
     channel_prefix: str = ""
     headers: dict[str, Secret] = {}
     batching: bool = False

@@ -19,6 +19,7 @@ from libs.common.bus.messages import (
     Publication,
     Source,
     Transition,
+    Typed,
     Whisper,
 )
 from libs.common.bus.port import TOKEN_TTL, UNPUBLISHED_TTL, History, Listener
@@ -153,8 +154,8 @@ class MemoryBus:
         ttl = memory.newest_at + self._settings.cache_ttl - self._clock()
         return Cached(memory.cached, ttl) if ttl > 0 else None
 
-    def announce(self, delivery: Entry | Whisper | Transition | Counted) -> None:
-        """Hand a delivery to all who follow its channel; for the bus and the memory roster."""
+    def announce(self, delivery: Entry | Whisper | Transition | Counted | Typed) -> None:
+        """Hand a delivery to all who follow its channel; for the bus and what announces on it."""
         for listener in self._listeners.get(delivery.channel, ()):
             listener.inbox.put(delivery)
 

@@ -152,11 +152,27 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True)
+class Typed:
+    """
+    Who is typing in a channel changed.
+
+    Attributes:
+        channel: The channel.
+        count: How many users are typing.
+        user_ids: Their ids, sorted; None: only their number is told.
+    """
+
+    channel: Channel
+    count: int
+    user_ids: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Interrupted:
     """The listener was cut off or overrun: anything may have been missed of what it follows."""
 
 
-Delivery = Entry | Whisper | Transition | Counted | Interrupted
+Delivery = Entry | Whisper | Transition | Counted | Typed | Interrupted
 
 
 def event_frame(channel: str, event: str, data: str | None, *, user_id: str | None = None) -> bytes:

@@ -1,5 +1,5 @@
 """
-What stands on the pub/sub channels of Redis: entries, whispers, transitions, counts and probes.
+What stands on the pub/sub channels of Redis: entries, whispers, who is there and types, and probes.
 
 Pure.  A message is a header line and a body.  The header's first field is a letter for the kind and
 a number for the version; a reader ignores kinds it does not know, and further fields of those it
@@ -10,11 +10,15 @@ knows, so that a rolling deploy may add both.
     ``m1 <version> + <size>`` the id, so many bytes, and at once ``user_info``: the user joined
     ``m1 <version> - <size>`` the id, so many bytes: the user left
     ``c1 <total>``            nothing: so many subscriptions the channel has
+    ``t1 <count>``            a JSON list of the ids of so many users who type; or nothing: only
+                              their number is told
     ``p1``                    nothing: the sender asks whether its own ear still hears
 
-Scripts write them too (``publish.lua``, the roster's and the tally's); this module is where both
-are described.
+Scripts write them too (``publish.lua``, those of the roster, the tally and the typists); here all
+of it is described.
 """
+
+import msgspec
 
 from libs.common.bus.messages import (
     Broadcast,
@@ -22,6 +26,7 @@ from libs.common.bus.messages import (
     Entry,
     Position,
     Transition,
+    Typed,
     Whisper,
     pack,
     unpack,
@@ -29,6 +34,8 @@ from libs.common.bus.messages import (
 from libs.common.channels import Channel
 
 PROBE = b"p1\n"
+
+_decode_ids = msgspec.json.Decoder(tuple[str, ...]).decode
 
 
 def encode_entry(envelope: bytes, position: Position) -> bytes:
@@ -54,7 +61,15 @@ def encode_counted(counted: Counted) -> bytes:
     return f"c1 {counted.total}\n".encode()
 
 
-def decode(channel: Channel, message: bytes) -> Entry | Whisper | Transition | Counted | None:
+def encode_typed(typed: Typed) -> bytes:
+    """Write who is typing as the scripts of the typists do."""
+    ids = b"" if typed.user_ids is None else msgspec.json.encode(typed.user_ids)
+    return f"t1 {typed.count}\n".encode() + ids
+
+
+def decode(
+    channel: Channel, message: bytes
+) -> Entry | Whisper | Transition | Counted | Typed | None:
     """
     Read a message of a channel's feed.
 
@@ -77,6 +92,8 @@ def decode(channel: Channel, message: bytes) -> Entry | Whisper | Transition | C
             return _transition(channel, fields, body)
         case b"c":
             return Counted(channel, _total(fields))
+        case b"t":
+            return _typed(channel, fields, body)
     return None
 
 
@@ -90,6 +107,13 @@ def _total(fields: list[bytes]) -> int:
     if not fields:
         raise ValueError("a count without a number")
     return int(fields[0])
+
+
+def _typed(channel: Channel, fields: list[bytes], body: bytes) -> Typed:
+    try:
+        return Typed(channel, _total(fields), _decode_ids(body) if body else None)
+    except msgspec.DecodeError as error:
+        raise ValueError("typists that are no list of ids") from error
 
 
 def _transition(channel: Channel, fields: list[bytes], body: bytes) -> Transition:

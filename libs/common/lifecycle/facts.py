@@ -1,14 +1,15 @@
 """
 Facts: what became of channels, members and users, as values.
 
-Pure.  The kinds are those of Pusher's webhooks (docs/protocol.md, "Webhooks"), and two of our own,
-``user_online`` and ``user_offline``.
+Pure.  The kinds are those of Pusher's webhooks (docs/protocol.md, "Webhooks"), and some of our own:
+``user_online``, ``user_offline`` and ``message_read``.  ``client_read`` is what a client says of
+its user before it is known whether a mark moves; nobody else is told.
 """
 
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
-Kind = Literal[
+ToldKind = Literal[
     "channel_occupied",
     "channel_vacated",
     "member_added",
@@ -18,9 +19,11 @@ Kind = Literal[
     "client_event",
     "cache_miss",
     "subscription_count",
+    "message_read",
 ]
+Kind = ToldKind | Literal["client_read"]
 
-KINDS: tuple[Kind, ...] = get_args(Kind)
+KINDS: tuple[ToldKind, ...] = get_args(ToldKind)
 ABOUT_USERS: frozenset[Kind] = frozenset({"user_online", "user_offline"})
 
 
@@ -49,10 +52,10 @@ class Fact:
         app: The app's id.
         at: When it was decided, in UTC epoch seconds; 0: whoever records it says when.
         channel: The channel's name; empty where it is about a user.
-        user: The user's id: who became a member or none, came online or went offline, or sent the
-            client event if that is known; else empty.
+        user: The user's id: who became a member or none, came online or went offline, has read, or
+            sent the client event if that is known; else empty.
         event: The name of the client event.
-        data: The data of the client event, as it was sent.
+        data: The data of the client event, as it was sent; how far the user has read, as a text.
         socket_id: Which connection sent the client event.
         count: How many subscriptions the channel has now.
     """

@@ -21,6 +21,7 @@ from libs.common.bus.messages import (
     Interrupted,
     Position,
     Transition,
+    Typed,
     Whisper,
     event_frame,
 )
@@ -179,6 +180,8 @@ class Feed:
                 batch = await self._take_entry(delivery, batch)
             elif isinstance(delivery, Counted):
                 self._take_count(delivery, batch)
+            elif isinstance(delivery, Typed):
+                continue
             else:
                 batch = await self._take_transition(delivery, batch)
         await self._broadcaster.fan_out(batch)

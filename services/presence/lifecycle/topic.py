@@ -7,6 +7,7 @@ import msgspec
 from libs.common.eventlog.port import EventLog
 from libs.common.eventlog.records import NewRecord
 from libs.common.lifecycle.facts import Fact, Kind, Recorded, Stream
+from libs.common.marks.mark import recalled
 from libs.common.rfc3339 import text_of
 
 CONTENT_TYPE = b"application/cloudevents+json"
@@ -34,7 +35,7 @@ class Topic:
 
     def wants(self, kind: Kind) -> bool:
         """See `Sink.wants`: what clients say to each other stays theirs."""
-        return kind != "client_event"
+        return kind not in {"client_event", "client_read"}
 
     async def take(self, records: Sequence[Recorded]) -> None:
         """See `Sink.take`."""
@@ -69,4 +70,6 @@ def _data(fact: Fact) -> dict[str, object]:
     data: dict[str, object] = {"channel": fact.channel, "user_id": fact.user}
     if fact.kind == "subscription_count":
         data["subscription_count"] = fact.count
+    if fact.kind == "message_read":
+        data["upto"] = recalled(fact.data).told
     return {name: value for name, value in data.items() if value != ""}

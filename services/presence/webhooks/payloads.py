@@ -1,7 +1,7 @@
 """
 What webhooks say: facts as Pusher writes them, in one request.
 
-Pure.  Pusher, "Webhooks", "Webhook format"; ``user_online`` and ``user_offline`` are ours.
+Pure.  Pusher, "Webhooks", "Webhook format"; what is about users online and marks is ours.
 """
 
 import hashlib
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from libs.common.channels import Channel
 from libs.common.json_text import write
 from libs.common.lifecycle.facts import ABOUT_USERS, Fact, Recorded
+from libs.common.marks.mark import recalled
 
 CONTENT_TYPE = "application/json"  # To the letter: the SDK of npm takes no charset.
 
@@ -57,6 +58,8 @@ def _event(fact: Fact) -> dict[str, object]:
             event["user_id"] = fact.user
         case "subscription_count":
             event["subscription_count"] = fact.count
+        case "message_read":
+            event |= {"user_id": fact.user, "upto": recalled(fact.data).told}
         case "client_event":
             event |= {"event": fact.event, "data": fact.data, "socket_id": fact.socket_id}
             if fact.user and Channel(fact.app, fact.channel).is_presence:

@@ -17,7 +17,7 @@ from libs.common.apps.webhooks import (
     webhooks_of,
 )
 from libs.common.config.secret import Secret
-from libs.common.lifecycle.facts import KINDS, Fact, Kind
+from libs.common.lifecycle.facts import KINDS, Fact, Kind, ToldKind
 
 URL = "https://example.org/hook"
 PLAIN = WebhookSettings(url=URL)
@@ -44,7 +44,7 @@ class TestTakes:
         assert PLAIN.takes(fact(kind, "a")) == (kind in USUAL)
 
     @pytest.mark.parametrize("kind", KINDS)
-    def test_named(self, kind: Kind) -> None:
+    def test_named(self, kind: ToldKind) -> None:
         assert WebhookSettings(url=URL, events=(kind,)).takes(fact(kind, "a"))
         assert not WebhookSettings(url=URL, events=("cache_miss",)).takes(fact("member_added", "a"))
 

@@ -4,13 +4,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.common.bus.messages import Broadcast, Counted, Entry, Position, Transition, Whisper, pack
+from libs.common.bus.messages import (
+    Broadcast,
+    Counted,
+    Entry,
+    Position,
+    Transition,
+    Typed,
+    Whisper,
+    pack,
+)
 from libs.common.bus.wire import (
     PROBE,
     decode,
     encode_counted,
     encode_entry,
     encode_transition,
+    encode_typed,
     encode_whisper,
 )
 from libs.common.channels import Channel
@@ -48,6 +58,13 @@ class TestThereAndBack:
 
         assert decode(CHANNEL, encode_counted(counted)) == counted
 
+    @given(st.none() | st.lists(TEXTS).map(tuple), st.integers(0, 2**53))
+    def test_typed(self, user_ids: tuple[str, ...] | None, count: int) -> None:
+        """Typists: how many, and who, or only how many."""
+        typed = Typed(CHANNEL, count, user_ids)
+
+        assert decode(CHANNEL, encode_typed(typed)) == typed
+
     def test_probe(self) -> None:
         """A probe says nothing."""
         assert decode(CHANNEL, PROBE) is None
@@ -68,6 +85,8 @@ class TestForm:
         assert decode(CHANNEL, b'm1 8 + 2\nab{"n":1}') == Transition(CHANNEL, 8, "ab", '{"n":1}')
         assert decode(CHANNEL, b"m1 9 - 2\nab") == Transition(CHANNEL, 9, "ab", None)
         assert decode(CHANNEL, b"c1 12\n") == Counted(CHANNEL, 12)
+        assert decode(CHANNEL, b't1 2\n["7","8"]') == Typed(CHANNEL, 2, ("7", "8"))
+        assert decode(CHANNEL, b"t1 300\n") == Typed(CHANNEL, 300, None)
 
     def test_newer_version(self) -> None:
         """Fields that were added are ignored, and so are kinds."""

@@ -70,3 +70,13 @@ def test_wants() -> None:
     topic = Topic("facts", MemoryEventLog())
 
     assert {kind for kind in KINDS if not topic.wants(kind)} == {"client_event"}
+    assert not topic.wants("client_read")
+
+
+async def test_reading() -> None:
+    """How far a user has read is told as the API does."""
+    (record,) = await appended(Fact(kind="message_read", app="1", channel="a", user="7", data="42"))
+
+    event = msgspec.json.decode(record.value)
+    assert event["type"] == "fanfare.message_read"
+    assert event["data"] == {"channel": "a", "user_id": "7", "upto": 42}

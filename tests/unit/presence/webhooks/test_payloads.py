@@ -30,6 +30,10 @@ FACTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"channel": "a", "count": 3},
         {"channel": "a", "subscription_count": 3},
     ),
+    "message_read": (
+        {"channel": "a", "user": "7", "data": "42"},
+        {"channel": "a", "user_id": "7", "upto": 42},
+    ),
 }  # fmt: skip
 
 

@@ -1,0 +1,102 @@
+"""
+Marks: how far each user has read in each channel.
+
+`Marks` is the port, `MemoryMarks` its reference implementation for a single process;
+`marks.postgres` is the other.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from libs.common.channels import Channel
+from libs.common.errors import Invalid
+from libs.common.marks.mark import Mark
+
+
+class Reading(NamedTuple):
+    """A user has read in a channel up to a mark."""
+
+    channel: Channel
+    user_id: str
+    mark: Mark
+
+
+class TooManyMarks(Invalid):
+    """A channel has as many readers as may be kept, and the user is none of them."""
+
+    status = 429
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"marks of {limit} users are kept in this channel, and no more")
+
+
+class Marks(Protocol):
+    """
+    Marks, shared by every process, one for each user and channel.
+
+    A mark moves forward alone: within an epoch to a higher number.  Another epoch is taken; callers
+    let none through but the present one.
+    """
+
+    async def check(self) -> None:
+        """
+        Ask the backend whether it can be used now; an operator's question, which costs a little.
+
+        Raises:
+            Unavailable: It is away, or refuses what this process asks of it; the cause says why.
+        """
+
+    async def move(self, readings: Sequence[Reading]) -> list[Mark | TooManyMarks]:
+        """
+        Move marks, each as if it were alone, in order; what is answered stays.
+
+        Returns:
+            For each the mark that stands after all of them; or why there is none.
+
+        Raises:
+            Unavailable: The backend is away; some may have moved, and all may be moved again.
+        """
+
+    async def mark(self, channel: Channel, user_id: str) -> Mark | None:
+        """
+        Tell how far a user has read; None: nothing is kept.
+
+        Raises:
+            Unavailable: The backend is away.
+        """
+
+    async def page(self, channel: Channel, *, after: str, limit: int) -> list[tuple[str, Mark]]:
+        """
+        Tell how far the users of a channel have read, in the order of their ids as UTF-8.
+
+        Args:
+            channel: The channel.
+            after: Users up to this id are left out; empty: none.
+            limit: The most to return.
+
+        Raises:
+            Unavailable: The backend is away.
+        """
+
+    async def erase(self, app: str, user_id: str) -> int:
+        """
+        Forget all marks of a user, and tell how many there were.
+
+        Raises:
+            Unavailable: The backend is away; some may have been forgotten.
+        """
+
+    async def forget(self, *, moved_before: float, limit: int) -> int:
+        """
+        Forget marks that have not moved for long, a part at a time.
+
+        Args:
+            moved_before: Those that moved last before then, in UTC epoch seconds.
+            limit: The most of one call.
+
+        Returns:
+            How many were forgotten; 0: none is left.
+
+        Raises:
+            Unavailable: The backend is away.
+        """

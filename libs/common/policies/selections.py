@@ -1,0 +1,86 @@
+"""
+Selections: channels in which something is kept that is not kept in all.
+
+Pure.  The sections ``[[typing]]`` and ``[[receipts]]``; the first rule of an app whose pattern fits
+a channel's name counts.
+"""
+
+from collections.abc import Iterable
+from typing import Annotated, Generic, Literal, Protocol, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from libs.common.channels import Channel
+from libs.common.policies.patterns import Pattern
+
+_Pattern = Annotated[str, Meta(min_length=1)]
+
+
+class TypingRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    Channels in which clients may say that they type where their app has no client events.
+
+    Attributes:
+        pattern: A channel's name, prefix included, with captures: ``private-chat.{id}``.
+        app: The app's id; may be left out where only one app exists.
+    """
+
+    pattern: _Pattern
+    app: str = ""
+
+
+class ReceiptRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    Channels in which it is kept how far each user has read.
+
+    Attributes:
+        pattern: A channel's name, prefix included, with captures: ``private-chat.{id}``.
+        marks: What marks are: ``numbers`` of the application's own, or ``positions`` in the
+            channel's history.
+        app: The app's id; may be left out where only one app exists.
+    """
+
+    pattern: _Pattern
+    marks: Literal["numbers", "positions"] = "numbers"
+    app: str = ""
+
+    @property
+    def are_positions(self) -> bool:
+        """Whether marks are positions in the channel's history."""
+        return self.marks == "positions"
+
+
+class _Rule(Protocol):
+    @property
+    def pattern(self) -> str: ...
+
+    @property
+    def app(self) -> str: ...
+
+
+R = TypeVar("R", bound=_Rule)
+
+
+class Selection(Generic[R]):
+    """
+    The channels that rules select.
+
+    Args:
+        rules: As the settings have them, each with its app.
+
+    Raises:
+        BadPattern: A pattern cannot be read.
+    """
+
+    def __init__(self, rules: Iterable[R] = ()) -> None:
+        self._rules: dict[str, list[tuple[Pattern, R]]] = {}
+        for rule in rules:
+            self._rules.setdefault(rule.app, []).append((Pattern(rule.pattern), rule))
+
+    def rule(self, channel: Channel) -> R | None:
+        """Return the rule that selects a channel; None: it is not selected."""
+        for pattern, rule in self._rules.get(channel.app, ()):
+            if pattern.match(channel.name) is not None:
+                return rule
+        return None

@@ -1,0 +1,31 @@
+"""Selections of channels."""
+
+import pytest
+
+from libs.common.channels import Channel
+from libs.common.policies.patterns import BadPattern
+from libs.common.policies.selections import ReceiptRule, Selection, TypingRule
+
+FIRST = ReceiptRule(pattern="private-chat.{id}", app="1")
+SECOND = ReceiptRule(pattern="private-{any*}", marks="positions", app="1")
+
+
+def test_first_that_fits_counts() -> None:
+    selection = Selection([FIRST, SECOND])
+
+    assert selection.rule(Channel("1", "private-chat.7")) is FIRST
+    assert selection.rule(Channel("1", "private-chat.7.8")) is SECOND
+    assert [rule.are_positions for rule in (FIRST, SECOND)] == [False, True]
+
+
+def test_other_channels_and_apps_are_not_selected() -> None:
+    selection = Selection([FIRST])
+
+    assert selection.rule(Channel("1", "presence-chat.7")) is None
+    assert selection.rule(Channel("2", "private-chat.7")) is None
+    assert Selection[TypingRule]().rule(Channel("1", "private-chat.7")) is None
+
+
+def test_pattern_that_cannot_be_read() -> None:
+    with pytest.raises(BadPattern):
+        Selection([TypingRule(pattern="private-{", app="1")])
