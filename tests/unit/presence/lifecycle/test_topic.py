@@ -77,6 +77,6 @@ async def test_reading() -> None:
     """How far a user has read is told as the API does."""
     (record,) = await appended(Fact(kind="message_read", app="1", channel="a", user="7", data="42"))
 
-    event = msgspec.json.decode(record.value)
+    event = msgspec.json.decode(record.value or b"")
     assert event["type"] == "fanfare.message_read"
     assert event["data"] == {"channel": "a", "user_id": "7", "upto": 42}
