@@ -79,10 +79,18 @@ class OutgoingRequest:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a server answered, redirections included: nobody follows them."""
+    """
+    What a server answered, redirections included: nobody follows them.
+
+    Attributes:
+        status: The status.
+        body: The body, as far as it was to be read.
+        retry_after: The header of that name, as it came; empty: there is none.
+    """
 
     status: int
     body: bytes = field(repr=False)
+    retry_after: str = field(default="", repr=False)
 
 
 class EgressClient:
@@ -194,7 +202,8 @@ async def _asked(session: aiohttp.ClientSession, request: OutgoingRequest) -> An
             if len(body) > request.limit:
                 response.close()
                 break
-        return Answer(response.status, bytes(body[: request.limit]))
+        retry_after = response.headers.get("Retry-After", "")
+        return Answer(response.status, bytes(body[: request.limit]), retry_after)
 
 
 def _reason(error: Exception) -> str:

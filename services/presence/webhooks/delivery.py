@@ -3,7 +3,8 @@ Delivers what a webhook is told: tries, tries again, and at last lays it with th
 
 Pusher tries again whatever is not 2xx for 5 minutes; so does this, and each time the request is
 dated and signed anew, with the same ``webhook-id``.  A receiver that answers 410, or any other 4xx,
-may be in the middle of a release: it is no exception.
+may be in the middle of a release: it is no exception.  What it says in ``Retry-After`` holds for
+all that it is told, and for no longer than anything is tried.
 """
 
 import asyncio
@@ -18,11 +19,12 @@ from libs.common.apps.app import App
 from libs.common.apps.port import Apps, known_app
 from libs.common.apps.webhooks import WebhookSettings
 from libs.common.dead_letters.port import DeadLetter, DeadLetters
-from libs.common.egress.client import EgressClient, NoAnswer, OutgoingRequest
+from libs.common.egress.client import Answer, EgressClient, NoAnswer, OutgoingRequest
 from libs.common.errors import Unavailable
 from libs.common.outage import Outage
 from libs.common.retry import Backoff, Retry
 from services.presence.settings import PresenceSettings
+from services.presence.webhooks.pauses import asked_pause
 from services.presence.webhooks.payloads import CONTENT_TYPE, Delivery, body_of
 from services.presence.webhooks.signing import signed_headers
 
@@ -77,6 +79,7 @@ class Courier:
         self._room = asyncio.Semaphore(tools.settings.webhook_requests)
         self._outage = Outage("webhook", tools.timer, app=app_id, webhook=name)
         self._burying = Retry()
+        self._paused_until = 0.0  # Monotonic seconds.
         self.counts: Counter[str] = Counter()
 
     @property
@@ -100,8 +103,9 @@ class Courier:
         tries = 0
         while True:
             async with self._room:
-                if not tries:
-                    first_at, began = tools.clock(), tools.timer()
+                began = began if tries else tools.timer()
+                await self._pause(began)  # Here: who waits for room must heed it, too.
+                first_at = first_at if tries else tools.clock()
                 tries += 1
                 fault = await self.attempt(delivery)
             if not fault:
@@ -129,10 +133,23 @@ class Courier:
         except Unavailable as error:
             return str(error)
         if not 200 <= answer.status < 300:
+            self._heed(answer)
             return self._failed(f"answered {answer.status}")
         self._outage.found()
         self.counts["delivered"] += 1
         return ""
+
+    def _heed(self, answer: Answer) -> None:
+        asked = asked_pause(answer.status, answer.retry_after, now=self._tools.clock())
+        self._paused_until = max(self._paused_until, self._tools.timer() + asked)
+
+    async def _pause(self, began: float) -> None:
+        """Wait for as long as the receiver asked for, while there is patience."""
+        while True:
+            left = min(self._paused_until - self._tools.timer(), self._patience(began))
+            if left <= 0:
+                return
+            await asyncio.sleep(left)
 
     def _found(self) -> tuple[App, WebhookSettings] | None:
         # Switched off, too: what an app's clients leave behind is told all the same.

@@ -126,6 +126,14 @@ class TestBounds:
             assert reason == "an answer of more than 100 bytes"
             assert await client.ask(get(server.url, cut=True)) == Answer(200, b"x" * 100)
 
+    async def test_retry_after(self, server: IdentityServer) -> None:
+        """When a server wants to be asked again is handed on as it said it."""
+        server.says = lambda _: Said(b"", 503, {"Retry-After": "soon"})
+        async with calling(HERE) as client:
+            answer = await client.ask(get(server.url))
+
+        assert answer == Answer(503, b"", "soon")
+
     async def test_slow(self, server: IdentityServer) -> None:
         server.hang()
         async with calling(HERE) as client:

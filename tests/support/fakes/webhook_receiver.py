@@ -45,6 +45,7 @@ class Receiver:
 
     Attributes:
         status: What a request is answered with.
+        headers: Of each answer.
         told: Requests that were answered, in order.
         begun: How many have come.
         most: How many were here at once.
@@ -52,6 +53,7 @@ class Receiver:
 
     def __init__(self) -> None:
         self.status: Callable[[Told], int] = lambda _: 200
+        self.headers: dict[str, str] = {}
         self.told: list[Told] = []
         self.begun = 0
         self.most = 0
@@ -120,7 +122,7 @@ class Receiver:
         told = Told(told.headers, body, self.status(told))
         self.told.append(told)
         await self._notify()
-        return web.Response(status=told.status, text="x" * 10_000)
+        return web.Response(status=told.status, text="x" * 10_000, headers=self.headers)
 
     async def _notify(self) -> None:
         async with self._changed:
