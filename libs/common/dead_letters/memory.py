@@ -50,6 +50,15 @@ class MemoryDeadLetters:
         for each in ids:
             self._letters.pop(each, None)
 
+    async def erase(self, app: str, user: str) -> int:
+        """See `DeadLetters.erase`."""
+        rest = {each.id: each.without(user) for each in self._letters.values() if each.app == app}
+        told = [key for key, letter in rest.items() if letter != self._letters[key]]
+        for key in told:
+            self._letters[key] = rest[key]
+        await self.remove([key for key in told if not rest[key].facts])
+        return len(told)
+
     @property
     def _oldest(self) -> float:
         return self._clock() - self._max_age

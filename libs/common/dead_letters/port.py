@@ -5,7 +5,7 @@ Dead letters: webhooks that could not be delivered, for an operator to look at a
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from libs.common.lifecycle.facts import Fact
@@ -43,6 +43,10 @@ class DeadLetter:
     def place(self) -> LetterPlace:
         """Where it is in the list."""
         return self.died_at, self.id
+
+    def without(self, user: str) -> "DeadLetter":
+        """Return it without the facts about a user: what others did is told all the same."""
+        return replace(self, facts=tuple(fact for fact in self.facts if fact.user != user))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,3 +104,11 @@ class DeadLetters(Protocol):
 
     async def remove(self, ids: Collection[str]) -> None:
         """Forget letters; those that are not there are gone already."""
+
+    async def erase(self, app: str, user: str) -> int:
+        """
+        Take the facts about a user out of all letters; one that tells of nobody else is forgotten.
+
+        Returns:
+            How many letters told of the user.
+        """

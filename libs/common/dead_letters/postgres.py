@@ -13,6 +13,7 @@ from libs.common.lifecycle.facts import Fact
 from libs.common.postgres.connection import PostgresConnection
 
 _FACTS = JsonReader(tuple[Fact, ...])
+PAGE = 100  # Letters that are looked at together for what shall be erased.
 PRUNE_EVERY = 100  # Letters: beyond the bounds there are never more of each process.
 
 _COLUMNS = "id, app, webhook, facts, reason, tries, first_at, died_at"
@@ -35,6 +36,11 @@ _COUNT = f"SELECT count(*) {_SELECTED}"
 _READ = f"""
     SELECT {_COLUMNS} {_SELECTED} AND (died_at, id) > ($4, $5) ORDER BY died_at, id LIMIT $6
 """
+_LOCKED = (
+    f"{_READ} FOR UPDATE"  # Of two that erase at once, neither writes back what the other took.
+)
+_REMOVE = "DELETE FROM fanfare_dead_letters WHERE id = ANY ($1)"
+_CUT = "UPDATE fanfare_dead_letters SET facts = $2 WHERE id = $1"
 
 
 class PostgresDeadLetters:
@@ -91,9 +97,34 @@ class PostgresDeadLetters:
 
     async def remove(self, ids: Collection[str]) -> None:
         """See `DeadLetters.remove`."""
-        delete = "DELETE FROM fanfare_dead_letters WHERE id = ANY ($1)"
         async with self._connection.acquired(by="writer") as connection:
-            await connection.execute(delete, [*ids])
+            await connection.execute(_REMOVE, [*ids])
+
+    async def erase(self, app: str, user: str) -> int:
+        """See `DeadLetters.erase`; where it breaks off, what was done stays done."""
+        told, after = 0, START
+        while True:
+            async with self._connection.acquired(by="writer") as connection:
+                page = await self._erase_page(connection, Selection(app=app), after, user=user)
+            if page is None:
+                return told
+            told, after = told + page[0], page[1]
+
+    async def _erase_page(
+        self, connection: Any, selection: Selection, after: LetterPlace, *, user: str
+    ) -> tuple[int, LetterPlace] | None:
+        """Erase a user in the next letters; return how many told, and the last place."""
+        terms = *_terms(selection), _instant(after[0]), after[1], PAGE
+        async with connection.transaction():
+            letters = [*map(_letter, await connection.fetch(_LOCKED, *terms))]
+            if not letters:
+                return None
+            rest = [each.without(user) for each in letters]
+            told = [cut for cut, whole in zip(rest, letters, strict=True) if cut != whole]
+            await connection.execute(_REMOVE, [each.id for each in told if not each.facts])
+            kept = [(each.id, _written(each.facts)) for each in told if each.facts]
+            await connection.executemany(_CUT, kept)
+        return len(told), letters[-1].place
 
 
 def _terms(selection: Selection) -> tuple[str, str, list[str]]:
@@ -101,9 +132,13 @@ def _terms(selection: Selection) -> tuple[str, str, list[str]]:
 
 
 def _row(letter: DeadLetter) -> list[Any]:
-    facts = write([msgspec.to_builtins(fact) for fact in letter.facts]).decode()
+    facts = _written(letter.facts)
     head = [letter.id, letter.app, letter.webhook, facts, letter.reason, letter.tries]
     return [*head, _instant(letter.first_at), _instant(letter.died_at)]
+
+
+def _written(facts: Sequence[Fact]) -> str:
+    return write([msgspec.to_builtins(fact) for fact in facts]).decode()
 
 
 def _letter(row: Mapping[str, Any]) -> DeadLetter:

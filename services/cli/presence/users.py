@@ -2,18 +2,22 @@
 Show what is kept of a user of an app, and erase it.
 
 Who is online now the HTTP API tells; this reads what PostgreSQL keeps: when the user was last seen,
-and times of being online.
+and times of being online.  What is erased is that, and what webhooks that could not be delivered
+tell of the user.
 """
 
 import argparse
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from libs.common.channels import BadUserId, check_user_id
+from libs.common.dead_letters.port import DeadLetters
+from libs.common.dead_letters.postgres import PostgresDeadLetters
 from libs.common.errors import Misconfigured, Unavailable
 from libs.common.postgres.connection import PostgresConnection
 from libs.common.rfc3339 import text_of
@@ -25,7 +29,22 @@ from services.settings import Settings
 
 SHOWN = 20  # Spans.
 
-Action = Callable[[argparse.Namespace, Sightings], Awaitable[None]]
+
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """
+    Where PostgreSQL keeps something of users.
+
+    Attributes:
+        sightings: When they were last seen, and online.
+        letters: What could not be delivered.
+    """
+
+    sightings: Sightings
+    letters: DeadLetters
+
+
+Action = Callable[[argparse.Namespace, Traces], Awaitable[None]]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -64,13 +83,16 @@ def execute(arguments: argparse.Namespace, settings: Settings) -> int:
 
 async def _connected(arguments: argparse.Namespace, settings: Settings) -> None:
     act: Action = arguments.act
-    url = settings.backends.sightings
+    url, presence = settings.backends.sightings, settings.presence
     async with PostgresConnection(url, "sightings", settings.postgres) as connection:
-        await act(arguments, PostgresSightings(connection))
+        letters = PostgresDeadLetters(
+            connection, presence.dead_letters, presence.dead_letters_max_age
+        )
+        await act(arguments, Traces(PostgresSightings(connection), letters))
 
 
-async def _show(arguments: argparse.Namespace, sightings: Sightings) -> None:
-    trail = await sightings.trail(arguments.app, arguments.user, limit=SHOWN)
+async def _show(arguments: argparse.Namespace, traces: Traces) -> None:
+    trail = await traces.sightings.trail(arguments.app, arguments.user, limit=SHOWN)
     if arguments.json:
         print(msgspec.json.encode(told(trail)).decode())
     elif trail is None:
@@ -79,11 +101,15 @@ async def _show(arguments: argparse.Namespace, sightings: Sightings) -> None:
         print("\n".join(lines(trail)))
 
 
-async def _erase(arguments: argparse.Namespace, sightings: Sightings) -> None:
+async def _erase(arguments: argparse.Namespace, traces: Traces) -> None:
     who = f"user {arguments.user} of app {arguments.app}"
-    if await sightings.erase(arguments.app, arguments.user):
+    was_seen = await traces.sightings.erase(arguments.app, arguments.user)
+    letters = await traces.letters.erase(arguments.app, arguments.user)
+    if was_seen:
         _say(f"{who} is forgotten; while online, or when they come again, they are seen anew.")
-    else:
+    if letters:
+        _say(f"{who} is taken out of what webhooks could not be told ({letters} requests).")
+    if not was_seen and not letters:
         _say(f"nothing was kept of {who}.")
 
 

@@ -112,6 +112,29 @@ async def test_removed(letters: DeadLetters) -> None:
     assert await ids(letters) == ["msg_2"]
 
 
+async def test_erased(letters: DeadLetters, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a user nothing is left in an app's letters, and of others all is."""
+    monkeypatch.setattr("libs.common.dead_letters.postgres.PAGE", 2)
+    _, count, said = letter(1).facts
+    alone = (Fact(kind="user_offline", app="1", user="7"),)
+    other = (Fact(kind="user_offline", app="1", user="77"),)
+    await letters.keep(letter(1))
+    await letters.keep(letter(2, facts=alone))
+    await letters.keep(letter(3, facts=other))
+    await letters.keep(letter(4, app="2"))
+    await letters.keep(letter(5, facts=(*other, *alone, said)))
+
+    assert await letters.erase("1", "7") == 3
+
+    assert await letters.read(ALL, limit=10) == [
+        letter(1, facts=(count, said)),
+        letter(3, facts=other),
+        letter(4, app="2"),
+        letter(5, facts=(*other, said)),
+    ]
+    assert await letters.erase("1", "7") == 0
+
+
 async def test_many(letters: DeadLetters, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the bound the oldest go."""
     monkeypatch.setattr("libs.common.dead_letters.postgres.PRUNE_EVERY", 1)
