@@ -66,22 +66,28 @@ class Pipeline:
         self._counts = counts
         self._decode = decode
         self._log = log.bind()  # Found anew for each line, a logger takes two microseconds.
+        self._consumer: Consumer | None = None
         self._retry = Retry(first=settings.retry_min, longest=settings.retry_max)
 
     async def check(self) -> None:
         """
-        See whether it works, or waits.
+        See whether it works, or waits, and whether all topics are there.
 
         Raises:
-            Unavailable: It waits; the cause says for which backend.
+            Unavailable: It waits, and the cause says for which backend; or a topic is missing that
+                it reads, or that takes dead letters.
         """
         self._retry.ensure()
+        if self._consumer is not None:
+            await self._consumer.check()
+            await self._events.check([self._settings.dead_letter_topic])
 
     async def run(self) -> None:
         """Work until cancelled."""
         async with self._events.consume(
             self._router.topics, group=self._settings.group
-        ) as consumer:
+        ) as self._consumer:
+            consumer = self._consumer
             while True:
                 records = await self._retry.until_done(lambda: consumer.fetch(FETCH_TIMEOUT))
                 if records:

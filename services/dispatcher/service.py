@@ -134,6 +134,7 @@ class Dispatcher:
                     task.cancel()
 
     async def _work(self) -> None:
+        self._pipeline = None
         if self._events is None:
             log.info("pipeline.not_started", reason="backends.events is none")
             return

@@ -77,12 +77,11 @@ class Presence:
         self._leases = leases
         self._control = control
         self._rates = rates
-        self._events = events if settings.lifecycle_topic else None
         self._sightings = sightings if settings.keeps_sightings else None
         self._last_seen = _last_seen(self._sightings, settings)
-        topic = Topic(settings.lifecycle_topic, self._events) if self._events else None
+        self._topic = _topic(events, settings)
         self._webhooks = webhooks
-        targets = Targets(topic, self._last_seen, own=webhooks)
+        targets = Targets(self._topic, self._last_seen, own=webhooks)
         self._consumer = FactConsumer(lifecycle, targets, settings)
         self._absences = Absences()
         self._access = Access(
@@ -136,9 +135,15 @@ class Presence:
         yield Dependency("rates", self._rates.check, is_needed=False)
         if self._sightings is not None:
             yield Dependency("sightings", self._sightings.check, is_needed=False)
-        if self._events is not None:
-            yield Dependency("events", self._events.check, is_needed=False)
+        if self._topic is not None:
+            yield Dependency("events", self._topic.check, is_needed=False)
         yield Dependency("webhooks", self._webhooks.check, is_needed=False)
+
+
+def _topic(events: EventLog | None, settings: PresenceSettings) -> Topic | None:
+    if events is None or not settings.lifecycle_topic:
+        return None
+    return Topic(settings.lifecycle_topic, events)
 
 
 def _last_seen(sightings: Sightings | None, settings: PresenceSettings) -> LastSeen | None:

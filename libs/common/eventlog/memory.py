@@ -47,8 +47,8 @@ class MemoryEventLog:
         self._members: dict[str, list[MemoryConsumer]] = {}
         self._changed = asyncio.Condition()
 
-    async def check(self) -> None:
-        """See `EventLog.check`: it is this process."""
+    async def check(self, topics: Collection[str] = ()) -> None:
+        """See `EventLog.check`: it is this process, where a topic is made when it is named."""
 
     async def append(self, records: Sequence[NewRecord]) -> None:
         """See `EventLog.append`."""
@@ -136,6 +136,9 @@ class MemoryConsumer:
             self._positions[record.topic] = record.offset + 1
         self.topics = self.topics[1:] + self.topics[:1]  # None shall always be the last.
         return records
+
+    async def check(self) -> None:
+        """See `Consumer.check`: a topic that nobody has appended to is empty."""
 
     async def commit(self, offsets: Mapping[Partition, int]) -> None:
         """See `Consumer.commit`."""

@@ -31,6 +31,14 @@ class Consumer(Protocol):
             Unavailable: The log is away, and was so for the whole timeout; call again.
         """
 
+    async def check(self) -> None:
+        """
+        See whether all topics are there, as far as is known; nobody is asked.
+
+        Raises:
+            Unavailable: Some are not; the cause names them.
+        """
+
     async def commit(self, offsets: Mapping[Partition, int]) -> None:
         """
         Note that all records before these offsets are done with.
@@ -50,12 +58,16 @@ class EventLog(Protocol):
     group, in order within a partition; records with the same key share a partition.
     """
 
-    async def check(self) -> None:
+    async def check(self, topics: Collection[str] = ()) -> None:
         """
         Ask the backend whether it can be used now; an operator's question, which costs a little.
 
+        Args:
+            topics: Those to which this process will append.
+
         Raises:
-            Unavailable: It is away, or refuses what this process asks of it; the cause says why.
+            Unavailable: It is away, refuses what this process asks of it, or has not all of the
+                topics; the cause says why.
         """
 
     async def append(self, records: Sequence[NewRecord]) -> None:

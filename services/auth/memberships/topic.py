@@ -44,6 +44,7 @@ class MembershipTopic:
         self._events = events
         self._memberships = memberships
         self._retry = Retry()
+        self._consumer: Consumer | None = None
         self._said: set[str] = set()
         self.counts: Counter[str] = Counter()
 
@@ -52,13 +53,17 @@ class MembershipTopic:
         See whether the topic is read, or waits.
 
         Raises:
-            Unavailable: It waits; the cause says for which backend.
+            Unavailable: It waits, and the cause says for which backend; or it is not there.
         """
         self._retry.ensure()
+        if self._consumer is not None:
+            await self._consumer.check()
 
     async def run(self) -> None:
         """Read until cancelled."""
-        async with self._events.consume([self._topic], group=self._group) as consumer:
+        reading = self._events.consume([self._topic], group=self._group)
+        async with reading as self._consumer:
+            consumer = self._consumer
             while True:
                 records = await self._retry.until_done(lambda: consumer.fetch(FETCH_TIMEOUT))
                 if records:

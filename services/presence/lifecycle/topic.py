@@ -33,6 +33,10 @@ class Topic:
         self._topic = name
         self._events = events
 
+    async def check(self) -> None:
+        """Raise Unavailable if nothing can be appended now, or there is no such topic."""
+        await self._events.check([self._topic])
+
     def wants(self, kind: Kind) -> bool:
         """See `Sink.wants`: what clients say to each other stays theirs."""
         return kind not in {"client_event", "client_read"}

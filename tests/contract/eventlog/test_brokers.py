@@ -33,7 +33,7 @@ from tests.support.ports.eventlogs import (
 from tests.support.servers import Certificates, Server
 from tests.support.servers.kafka import kafka_launch
 from tests.support.servers.ports import free_port
-from tests.support.servers.process import Launch, running
+from tests.support.servers.process import Launch, eventually, running
 
 
 @pytest.fixture(scope="module")
@@ -205,16 +205,37 @@ class TestBroker:
                 await consumer.commit(after(first))
                 with pytest.raises(Unavailable):
                     await log.append([NewRecord(missing, b"refused")])
+                away = await state_of(consumer.check)
 
                 await create(broker.url, missing)
                 await log.append([NewRecord(missing, b"found")])
                 second = await fetched(consumer, 1)
                 await until(lambda: any(entry["event"] == "topic.found" for entry in logs))
+                assert await state_of(consumer.check) == "ok"
 
         assert (values(first), values(second)) == ([b"there"], [b"found"])
         assert log.producer.restarts == 0
         told = [(entry["event"], entry["topic"]) for entry in logs if "topic" in entry]
         assert told == [("topic.lost", missing), ("topic.found", missing)]
+        assert away == f"away: there is no topic {missing}"
+
+    async def test_topic_to_append_to(
+        self, log: KafkaEventLog, broker: Server, prefix: str
+    ) -> None:
+        """Before anything is appended it is told that a topic is not there; Kafka is, for all others."""
+        there, missing = f"{prefix}-there", f"{prefix}-missing"
+        await create(broker.url, there)
+
+        async def check() -> None:
+            await log.check([missing, there])
+
+        async def is_there() -> bool:
+            return await state_of(check) == "ok"
+
+        assert await state_of(check) == f"away: there is no topic {missing}"
+        assert await state_of(log.check) == "ok"
+        await create(broker.url, missing)
+        await eventually(is_there, timeout=DEADLINE)
 
     async def test_certificate_of_our_own(
         self, broker: Server, certificates: Certificates, prefix: str

@@ -184,6 +184,8 @@ class TestFetch:
 
             await log.append([NewRecord(late, b"late")])
             second = await fetched(consumer, 1)
+            await consumer.check()
+        await log.check([early, late])
 
         assert (values(first), values(second)) == ([b"early"], [b"late"])
 

@@ -289,6 +289,18 @@ class TestFaults:
         assert await state_of(working.check) == "ok"
         assert await plant.heard("a") == list(range(30))
 
+    @pytest.mark.parametrize("topic", [TOPIC, DEAD])
+    async def test_no_topic(self, plant: Plant, topic: str) -> None:
+        """It is told that a topic is not there: one that it reads, or that takes what cannot be sent."""
+        await plant.tell(0)
+        async with plant.running() as working:
+            await plant.wait_until_committed(1)
+            before = await state_of(working.check)
+            plant.events.missing.add(topic)
+            without = await state_of(working.check)
+
+        assert (before, without) == ("ok", f"away: there is no topic {topic}")
+
     @pytest.mark.parametrize("operation", ["fetch", "append", "commit"])
     async def test_the_event_log_is_away(self, plant: Plant, operation: str) -> None:
         """

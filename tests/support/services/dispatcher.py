@@ -2,9 +2,10 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from libs.common.apps.app import App
 from libs.common.apps.memory import MemoryApps
@@ -128,14 +129,18 @@ class FaultyEventLog:
 
     Attributes:
         inner: The log itself.
+        missing: Topics that are not there.
     """
 
     def __init__(self, faults: Faults, *, max_record: int = 10_000) -> None:
         self.inner = MemoryEventLog(batch=10, max_record=max_record)
+        self.missing: set[str] = set()
         self._faults = faults
 
-    async def check(self) -> None:
+    async def check(self, topics: Collection[str] = ()) -> None:
         """See `EventLog.check`."""
+        for topic in self.missing.intersection(topics):
+            raise Unavailable("events") from LookupError(f"there is no topic {topic}")
 
     async def append(self, records: Sequence[NewRecord]) -> None:
         """See `EventLog.append`."""
@@ -146,7 +151,7 @@ class FaultyEventLog:
     async def consume(self, topics: Collection[str], *, group: str) -> AsyncIterator[Consumer]:
         """See `EventLog.consume`."""
         async with self.inner.consume(topics, group=group) as consumer:
-            yield FaultyConsumer(consumer, self._faults)
+            yield FaultyConsumer(consumer, self._faults, partial(self.check, topics))
 
     async def records(self, topic: str, count: int) -> list[Record]:
         """Wait for so many records of a topic, and return them."""
@@ -163,9 +168,16 @@ class FaultyEventLog:
 class FaultyConsumer:
     """A `Consumer` of a `FaultyEventLog`."""
 
-    def __init__(self, inner: Consumer, faults: Faults) -> None:
+    def __init__(
+        self, inner: Consumer, faults: Faults, check: Callable[[], Awaitable[None]]
+    ) -> None:
         self._inner = inner
         self._faults = faults
+        self._check = check
+
+    async def check(self) -> None:
+        """See `Consumer.check`."""
+        await self._check()
 
     async def fetch(self, timeout: float) -> list[Record]:
         """See `Consumer.fetch`."""

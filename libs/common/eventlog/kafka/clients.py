@@ -10,7 +10,7 @@ tests/contract/eventlog/test_kafka.py sees that nothing stays behind.
 import asyncio
 import logging
 import ssl
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from typing import Any
 
 import structlog
@@ -19,7 +19,7 @@ from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssigno
 from aiokafka.errors import ConsumerStoppedError, KafkaConnectionError, KafkaError
 
 from libs.common.config.address import Url
-from libs.common.errors import Misconfigured
+from libs.common.errors import Misconfigured, Unavailable
 from libs.common.eventlog.kafka.settings import KafkaSettings, servers
 from libs.common.outage import Outage
 
@@ -250,6 +250,18 @@ def _tls(settings: KafkaSettings) -> ssl.SSLContext:
             f"kafka.ca, certificate or certificate_key cannot be read: {error.strerror or error}"
         ) from error
     return context
+
+
+def ensure_there(missing: Collection[str]) -> None:
+    """
+    Raise if topics are missing.
+
+    Raises:
+        Unavailable: Some are; the cause names them.
+    """
+    if missing:
+        names = ", ".join(sorted(missing))
+        raise Unavailable("events") from LookupError(f"there is no topic {names}")
 
 
 def reason_of(error: BaseException) -> str:

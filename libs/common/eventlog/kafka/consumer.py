@@ -22,6 +22,7 @@ from libs.common.eventlog.kafka.clients import (
     KafkaClients,
     Link,
     close_consumer,
+    ensure_there,
     reason_of,
 )
 from libs.common.eventlog.kafka.handover import Handover
@@ -122,6 +123,10 @@ class KafkaConsumer:
         if not records and self._link.error is not None:
             raise Unavailable("events") from self._link.error
         return records
+
+    async def check(self) -> None:
+        """See `Consumer.check`."""
+        ensure_there(self._missing)
 
     async def commit(self, offsets: Mapping[Partition, int]) -> None:
         """See `Consumer.commit`."""

@@ -12,7 +12,7 @@ from typing import Self
 
 from libs.common.config.address import Url
 from libs.common.errors import Unavailable
-from libs.common.eventlog.kafka.clients import KafkaClients
+from libs.common.eventlog.kafka.clients import KafkaClients, ensure_there
 from libs.common.eventlog.kafka.consumer import KafkaConsumer
 from libs.common.eventlog.kafka.producer import KafkaProducer
 from libs.common.eventlog.kafka.settings import KafkaSettings
@@ -45,11 +45,13 @@ class KafkaEventLog:
     async def __aexit__(self, *_: object) -> None:
         await self.producer.close()
 
-    async def check(self) -> None:
+    async def check(self, topics: Collection[str] = ()) -> None:
         """See `EventLog.check`; consumers of this log count too."""
+        missing: Collection[str] = ()
         with suppress(Unavailable):
-            await self.producer.check()
+            missing = await self.producer.check(topics)
         self._clients.outage.ensure()
+        ensure_there(missing)
 
     async def append(self, records: Sequence[NewRecord]) -> None:
         """See `EventLog.append`."""

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Collection, Sequence
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import (
     KafkaConnectionError,
     KafkaError,
@@ -31,6 +32,7 @@ from libs.common.eventlog.records import NewRecord, RecordTooLarge
 from libs.common.retry import Backoff
 
 CHECK_TIMEOUT = 3.0  # Seconds that brokers have to answer an operator's question.
+MAKING, LOOK = 1.0, 0.1  # Seconds that a topic takes which the asking makes; between two looks.
 LONGEST_DELAY = 1.0  # Seconds between attempts to start.
 
 # These say something of a topic, and nothing of Kafka or of the producer.
@@ -83,19 +85,26 @@ class KafkaProducer:
         if self._refusing:
             self._taken({record.topic for record in records})
 
-    async def check(self) -> None:
-        """Ask the brokers what they know of the topics.  See `EventLog.check`."""
+    async def check(self, topics: Collection[str] = ()) -> Collection[str]:
+        """
+        Ask the brokers what they know of the topics.  See `EventLog.check`.
+
+        Returns:
+            Those of the topics that are not there.
+
+        Raises:
+            Unavailable: Kafka is away.
+        """
         try:
             async with asyncio.timeout(CHECK_TIMEOUT):
                 client = (await self._started()).client
-                if not await client.force_metadata_update():
-                    raise KafkaConnectionError("no broker answers")
+                await _looked_up(client, topics)
         except TROUBLE as error:
             self._link.lost(error)
             raise Unavailable("events") from error
         self._link.found()
-        there = {topic for topic in self._refusing if client.cluster.partitions_for_topic(topic)}
-        self._taken(there)
+        self._taken(self._refusing - _missing(client, self._refusing))
+        return _missing(client, topics)
 
     def _refused(self, records: Sequence[NewRecord], error: KafkaError) -> None:
         """Note that one of the records' topics cannot be appended to; which one is not told."""
@@ -157,6 +166,28 @@ class KafkaProducer:
             self._producer = None
             self.restarts += 1
             await discard_producer(producer)
+
+
+async def _looked_up(client: AIOKafkaClient, topics: Collection[str]) -> None:
+    """
+    Have a client ask the brokers what they know, of these topics, too.
+
+    Raises:
+        KafkaConnectionError: Nobody answers.
+    """
+    until = _now() + MAKING
+    for topic in topics:
+        await client.add_topic(topic)
+    while True:
+        if not await client.force_metadata_update():
+            raise KafkaConnectionError("no broker answers")
+        if not _missing(client, topics) or _now() > until:
+            return
+        await asyncio.sleep(LOOK)  # Brokers that make topics say for a while that there is none.
+
+
+def _missing(client: AIOKafkaClient, topics: Collection[str]) -> set[str]:
+    return {topic for topic in topics if not client.cluster.partitions_for_topic(topic)}
 
 
 def _now() -> float:

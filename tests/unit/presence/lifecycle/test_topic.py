@@ -5,8 +5,10 @@ import msgspec
 from libs.common.eventlog.memory import MemoryEventLog
 from libs.common.eventlog.records import Record
 from libs.common.lifecycle.facts import KINDS, Fact, Recorded, Stream
+from libs.common.web.health import state_of
 from services.dispatcher.events.decoding import decode
 from services.presence.lifecycle.topic import Topic
+from tests.support.services.dispatcher import Faults, FaultyEventLog
 
 STREAM = Stream("1", 7)
 ADDED = Fact(kind="member_added", app="1", channel="presence-a", user="ann", at=1_700_000_000.25)
@@ -23,6 +25,16 @@ async def appended(*facts: Fact) -> list[Record]:
     await topic.take([recorded(fact, number) for number, fact in enumerate(facts, start=1)])
     async with log.consume(["facts"], group="test") as consumer:
         return await consumer.fetch(1.0)
+
+
+async def test_no_topic() -> None:
+    """Before there is anything to append it is told that the topic is not there."""
+    events = FaultyEventLog(Faults())
+    topic = Topic("facts", events)
+    before = await state_of(topic.check)
+    events.missing = {"facts"}
+
+    assert (before, await state_of(topic.check)) == ("ok", "away: there is no topic facts")
 
 
 async def test_cloud_event() -> None:
