@@ -162,6 +162,7 @@ def plan(settings: Settings) -> Plan:
         settings.apps,
         settings.auth.memberships.query,
         recorded=recorded(settings.presence),
+        allow=settings.egress.allow,
         dead_letters=settings.presence.dead_letters,
         dead_letters_max_age=settings.presence.dead_letters_max_age,
     )

@@ -17,7 +17,8 @@ from msgspec import structs
 from libs.common.apps.app import App
 from libs.common.apps.memory import MemoryApps
 from libs.common.apps.rows import SELECTED, Row, app_of, fault_of, secrets_of
-from libs.common.config.address import Url
+from libs.common.apps.webhooks import refusals
+from libs.common.config.address import Network, Url
 from libs.common.errors import Unavailable
 from libs.common.postgres.connection import PostgresConnection
 from libs.common.postgres.migrate import check_migrated
@@ -37,11 +38,13 @@ class PostgresApps:
 
     Of a row that makes no valid app any more the last version that did stays in force, but for its
     secrets and its switch, which are always as the row has them; one that never did is skipped.
-    Either is said once.
+    Either is said once.  A webhook whose URL is an address that may not be called is left out, and
+    said once, too: who writes SQL has nobody to refuse it.
 
     Args:
         url: One that `libs.common.postgres.address` describes.
         settings: Size and deadlines of the connection.
+        allow: Networks that webhooks may call although they are not public.
         reread: Seconds between two readings when nothing is heard.
 
     Raises:
@@ -50,8 +53,16 @@ class PostgresApps:
 
     follow_file = False
 
-    def __init__(self, url: Url, settings: PostgresSettings, *, reread: float = REREAD) -> None:
+    def __init__(
+        self,
+        url: Url,
+        settings: PostgresSettings,
+        *,
+        allow: Sequence[Network] = (),
+        reread: float = REREAD,
+    ) -> None:
         self._settings = settings
+        self._allow = allow
         self._connection = PostgresConnection(url, "apps", settings)
         self._notifications = Notifications(
             self._connection,
@@ -63,6 +74,7 @@ class PostgresApps:
         )
         self._apps: MemoryApps | None = None
         self._faults: dict[str, str] = {}
+        self._refused: dict[tuple[str, str], str] = {}  # By app and webhook.
 
     def adopt(self, apps: Iterable[App]) -> None:
         """See `Apps.adopt`: what the file says of apps is nothing to these."""
@@ -109,12 +121,26 @@ class PostgresApps:
     def _adopt(self, rows: Sequence[Row]) -> None:
         known = self._apps.all() if self._apps else ()
         faults = {row["id"]: fault for row in rows if (fault := fault_of(row))}
-        apps = [app_of(row) for row in rows if row["id"] not in faults]
+        apps = self._permitted([app_of(row) for row in rows if row["id"] not in faults])
         kept = _kept([row for row in rows if row["id"] in faults], known, apps)
         self._apps = MemoryApps([*apps, *kept])
         if self._apps.all() != known:
             log.info("apps.changed", apps=len(self._apps.all()))
         self._report(faults, {app.id for app in kept})
+
+    def _permitted(self, apps: Sequence[App]) -> list[App]:
+        """Leave out the webhooks that may not be called."""
+        refused = {app.id: refusals(app, self._allow) for app in apps}
+        self._report_refused(
+            {(app, name): why for app, whys in refused.items() for name, why in whys.items()}
+        )
+        return [_without(app, refused[app.id]) for app in apps]
+
+    def _report_refused(self, refused: dict[tuple[str, str], str]) -> None:
+        for (app_id, name), reason in refused.items():
+            if self._refused.get((app_id, name)) != reason:
+                log.error("webhook.refused", app=app_id, webhook=name, reason=reason)
+        self._refused = refused
 
     def _report(self, faults: dict[str, str], kept: Container[str]) -> None:
         for app_id, fault in faults.items():
@@ -124,6 +150,11 @@ class PostgresApps:
                 else:
                     log.error("app.skipped", app=app_id, reason=fault)
         self._faults = faults
+
+
+def _without(app: App, refused: Container[str]) -> App:
+    left = tuple(webhook for webhook in app.webhooks if webhook.name not in refused)
+    return app if left == app.webhooks else structs.replace(app, webhooks=left)
 
 
 def _kept(rows: Iterable[Row], known: Iterable[App], apps: Iterable[App]) -> list[App]:

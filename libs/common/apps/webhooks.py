@@ -125,15 +125,31 @@ def named(webhooks: Iterable[WebhookSettings]) -> tuple[WebhookSettings, ...]:
     return all_named
 
 
-def refused_webhooks(apps: Iterable[Hooked], allow: Sequence[Network]) -> Iterator[str]:
-    """Name the webhooks whose URL holds an address that may not be called."""
+def refusals(app: Hooked, allow: Sequence[Network]) -> dict[str, str]:
+    """
+    Tell why webhooks may not be called, as far as their URLs say: by address, and not by name.
+
+    Args:
+        app: Whose they are.
+        allow: Networks that may be called although they are not public.
+
+    Returns:
+        Name to reason, of those that may not.
+    """
     egress = Egress(allow)
+    refused: dict[str, str] = {}
+    for webhook in app.webhooks:
+        try:
+            egress.check(webhook.url, f'the webhook "{webhook.name}" of app {app.id}')
+        except ValueError as error:
+            refused[webhook.name] = str(error)
+    return refused
+
+
+def refused_webhooks(apps: Iterable[Hooked], allow: Sequence[Network]) -> Iterator[str]:
+    """Say of the webhooks that may not be called why not; see `refusals`."""
     for app in apps:
-        for webhook in app.webhooks:
-            try:
-                egress.check(webhook.url, f'the webhook "{webhook.name}" of app {app.id}')
-            except ValueError as error:
-                yield str(error)
+        yield from refusals(app, allow).values()
 
 
 def webhooks_of(text: str) -> tuple[WebhookSettings, ...]:

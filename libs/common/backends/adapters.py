@@ -18,7 +18,7 @@ from libs.common.bus.memory import MemoryBus
 from libs.common.bus.port import Bus
 from libs.common.bus.redis import RedisBus
 from libs.common.bus.settings import HistorySettings
-from libs.common.config.address import Url
+from libs.common.config.address import Network, Url
 from libs.common.control.memory import MemoryControl
 from libs.common.control.port import Control
 from libs.common.control.redis import RedisControl
@@ -73,6 +73,7 @@ class Plan:
         postgres: How PostgreSQL is used.
         apps: The apps of the file.
         recorded: Kinds of facts that are recorded for every app.
+        allow: Networks that webhooks may call although they are not public.
         dead_letters: How many webhooks that could not be delivered are kept.
         dead_letters_max_age: Seconds for which they are.
         membership_query: SQL that reads memberships in tables of the operator's; empty: they are in
@@ -86,6 +87,7 @@ class Plan:
     apps: Sequence[App]
     membership_query: str = ""
     recorded: frozenset[Kind] = frozenset()
+    allow: Sequence[Network] = ()
     dead_letters: int = 10_000
     dead_letters_max_age: float = 604_800.0
 
@@ -161,7 +163,9 @@ async def opened_dead_letters(plan: Plan) -> AsyncIterator[DeadLetters]:
 async def opened_apps(plan: Plan) -> AsyncIterator[Apps]:
     """Make the adapter of one port alone, and close it; raises as `opened`."""
     url = plan.urls.apps
-    apps = MemoryApps(plan.apps) if _is_memory(url) else PostgresApps(url, plan.postgres)
+    apps: Apps = MemoryApps(plan.apps)
+    if not _is_memory(url):
+        apps = PostgresApps(url, plan.postgres, allow=plan.allow)
     async with apps.opened():
         yield apps
 

@@ -1,12 +1,15 @@
 """What only PostgreSQL can do to `PostgresApps`: go, come back, hold nonsense, notify."""
 
+from ipaddress import ip_network
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec import structs
 
 from libs.common.apps.app import App
 from libs.common.apps.postgres import PostgresApps
+from libs.common.apps.webhooks import WebhookSettings
 from libs.common.config.address import Url
 from libs.common.config.secret import Secret
 from libs.common.errors import Unavailable
@@ -255,6 +258,37 @@ class TestRows:
             assert reason in line["reason"]
             assert "hush" not in str(logs)
             assert held.apps.by_id("1") == FIRST
+
+    async def test_webhook_within(self, database_url: str, logs: Logs) -> None:
+        """A webhook whose URL is a private address is left out, and said once a change; others work."""
+        update = "UPDATE fanfare_apps SET webhooks = $1, name = $2"
+        shop = {"name": "shop", "url": "https://shop.example.org/"}
+        async with tenants(database_url) as held, operated(database_url) as connection:
+            await held.hold(FIRST)
+            for name, host in enumerate(("10.0.0.1", "10.0.0.1", "10.0.0.2", "example.org")):
+                inside = {"url": f"https://{host}/hush"}
+                hooks = msgspec.json.encode([inside, shop]).decode()
+                await connection.execute(update, hooks, str(name))
+                await seen(held.apps, lambda known, name=name: known[0].name == str(name))  # type: ignore[misc]
+                left = [webhook.name for webhook in held.apps.by_id("1").webhooks]
+                assert left == (["shop"] if host.startswith("10.") else ["1", "shop"])
+
+        first, second = events(logs, "webhook.refused")
+        assert (first["app"], first["webhook"], first["log_level"]) == ("1", "1", "error")
+        assert "leads to 10.0.0.1, which is not public" in first["reason"]
+        assert "10.0.0.2" in second["reason"]
+        assert "hush" not in str(logs)
+
+    async def test_webhook_within_that_is_allowed(self, database_url: str, logs: Logs) -> None:
+        hooked = structs.replace(FIRST, webhooks=(WebhookSettings(url="https://10.0.0.1/"),))
+        await migrate(Url(database_url))
+        await keep(database_url, [hooked])
+        allow = [ip_network("10.0.0.0/8")]
+        apps = PostgresApps(Url(database_url), PostgresSettings(), allow=allow)
+        async with apps.opened():
+            await seen(apps, lambda known: known == (hooked,))
+
+        assert events(logs, "webhook.refused") == []
 
     async def test_limits_that_are_no_object(self, database_url: str) -> None:
         """PostgreSQL itself refuses limits that are no object."""

@@ -13,6 +13,7 @@ from libs.common.apps.webhooks import (
     changed_webhooks,
     json_of,
     named,
+    refusals,
     refused_webhooks,
     webhooks_of,
 )
@@ -118,6 +119,7 @@ class TestRefused:
 
         assert said.startswith('the webhook "1" of app 1 leads to 10.0.0.1, which is not public')
         assert not [*refused_webhooks([app], [ip_network("10.0.0.0/8")])]
+        assert refusals(app, ()) == {"1": said}
 
 
 class TestNames:
