@@ -53,7 +53,12 @@ class Deployment:
 
     @asynccontextmanager
     async def running(
-        self, *services: str, backends: str = "", more: str = "", gateway: str = ""
+        self,
+        *services: str,
+        backends: str = "",
+        more: str = "",
+        gateway: str = "",
+        prefix: str = PREFIX,
     ) -> AsyncIterator[Program]:
         """
         Run services in one process.
@@ -66,11 +71,12 @@ class Deployment:
             backends: Further lines of the section ``[backends]``.
             more: Further sections.
             gateway: Further lines of the section ``[gateway]``.
+            prefix: Begins the keys on Redis: who has another one is in another deployment.
         """
         name = f"{'-'.join(services)}-{secrets.token_hex(4)}"
         config = self.directory / f"{name}.toml"
         settings = _SETTINGS.format(
-            prefix=PREFIX,
+            prefix=prefix,
             redis=self.redis,
             app=APP,
             secret=APP.secrets[0].reveal(),
