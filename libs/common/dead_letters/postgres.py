@@ -36,9 +36,8 @@ _COUNT = f"SELECT count(*) {_SELECTED}"
 _READ = f"""
     SELECT {_COLUMNS} {_SELECTED} AND (died_at, id) > ($4, $5) ORDER BY died_at, id LIMIT $6
 """
-_LOCKED = (
-    f"{_READ} FOR UPDATE"  # Of two that erase at once, neither writes back what the other took.
-)
+# Of two that erase at once, neither writes back what the other took out.
+_LOCKED = f"{_READ} FOR UPDATE"
 _REMOVE = "DELETE FROM fanfare_dead_letters WHERE id = ANY ($1)"
 _CUT = "UPDATE fanfare_dead_letters SET facts = $2 WHERE id = $1"
 

@@ -123,6 +123,7 @@ class Courier:
         Returns:
             Why it failed, for operators; empty: it did not, or there is no such webhook any more.
         """
+        is_early = self._tools.timer() < self._paused_until
         try:
             found = self._found()
             if found is None:
@@ -135,6 +136,8 @@ class Courier:
         if not 200 <= answer.status < 300:
             self._heed(answer)
             return self._failed(f"answered {answer.status}")
+        if is_early:  # It was asked all the same, and takes what it is told.
+            self._paused_until = 0.0
         self._outage.found()
         self.counts["delivered"] += 1
         return ""

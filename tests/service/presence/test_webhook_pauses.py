@@ -1,26 +1,11 @@
 """A receiver that says when it wants to be called again is not called before."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
-import pytest
-
-from tests.support.fakes.webhook_receiver import Receiver, receiver
+from tests.support.fakes.webhook_receiver import Receiver
 from tests.support.services.webhooks import app_with, hook, record, site
 
 HOUR = "3600"
-
-
-@pytest.fixture
-async def here() -> AsyncIterator[Receiver]:
-    async with receiver() as one:
-        yield one
-
-
-@pytest.fixture
-async def there() -> AsyncIterator[Receiver]:
-    async with receiver() as one:
-        yield one
 
 
 async def test_hour(here: Receiver) -> None:
@@ -82,3 +67,23 @@ async def test_nobody_else(here: Receiver, there: Receiver) -> None:
         assert len(here.told) == 1
         assert not paused.done()
         paused.cancel()
+
+
+async def test_back_early(here: Receiver) -> None:
+    """Who takes something before the time that it asked for is told the rest at once."""
+    now = 0.0
+    here.status = lambda _: 503 if len(here.told) < 1 else 200
+    here.headers = {"Retry-After": HOUR}
+    app = app_with(hook(here))
+    async with site(app, timer=lambda: now, webhook_patience=2000.0) as held:
+        first = asyncio.ensure_future(held["a"].take([record("member_added", "presence-a", "1")]))
+        while not held["a"].courier.counts["failed"]:
+            await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.wait([first])
+
+        now = 2000.0  # All patience is over.
+        for user in ("2", "3"):
+            await held["a"].take([record("member_added", "presence-a", user)])
+
+    assert [event["user_id"] for event in here.events] == ["2", "3"]

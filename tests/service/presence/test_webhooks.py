@@ -3,7 +3,6 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
 
 import pytest
 from standardwebhooks import Webhook as Verifier
@@ -14,20 +13,8 @@ from libs.common.config.secret import Secret
 from libs.common.errors import Unavailable
 from libs.common.lifecycle.facts import KINDS, Recorded
 from services.presence.webhooks.signing import webhook_secret
-from tests.support.fakes.webhook_receiver import Receiver, receiver
+from tests.support.fakes.webhook_receiver import Receiver
 from tests.support.services.webhooks import SECRET, app_with, hook, record, site
-
-
-@pytest.fixture
-async def here() -> AsyncIterator[Receiver]:
-    async with receiver() as one:
-        yield one
-
-
-@pytest.fixture
-async def there() -> AsyncIterator[Receiver]:
-    async with receiver() as one:
-        yield one
 
 
 def added(*users: int, channel: str = "presence-a") -> list[Recorded]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from ipaddress import ip_network
 from itertools import count
@@ -56,7 +56,9 @@ class Site:
         webhooks: The webhooks.
     """
 
-    def __init__(self, apps: MemoryApps, **settings: Any) -> None:
+    def __init__(
+        self, apps: MemoryApps, timer: Callable[[], float] = time.monotonic, **settings: Any
+    ) -> None:
         usual = {"webhook_patience": DEADLINE, "webhook_timeout": DEADLINE, "vacated_delay": 0.0}
         self.apps = apps
         self.letters = MemoryDeadLetters(100, 1000.0)
@@ -66,6 +68,7 @@ class Site:
             self.letters,
             PresenceSettings(**(usual | settings)),
             backoff=lambda: Backoff(0.01, 0.05),
+            timer=timer,
         )
         self.webhooks = Webhooks(self.tools)
 
@@ -79,8 +82,10 @@ class Site:
 
 
 @asynccontextmanager
-async def site(*apps: App, **settings: Any) -> AsyncIterator[Site]:
+async def site(
+    *apps: App, timer: Callable[[], float] = time.monotonic, **settings: Any
+) -> AsyncIterator[Site]:
     """Deliver the webhooks of some apps."""
-    one = Site(MemoryApps(apps), **settings)
+    one = Site(MemoryApps(apps), timer, **settings)
     async with asyncio.timeout(DEADLINE), one.webhooks.opened():
         yield one
