@@ -6,7 +6,7 @@ A command line is refused in a sentence, which says what may have been meant.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import msgspec
 
@@ -16,7 +16,7 @@ from libs.common.config.environment import did_you_mean, reason
 from libs.common.config.secret import Secret
 from libs.common.config.types import show
 from libs.common.errors import Misconfigured
-from libs.common.lifecycle.facts import Kind
+from libs.common.lifecycle.facts import KINDS
 
 EXAMPLE = """
 Webhooks, each with a name of its own; the same name replaces one whole, and others stay:
@@ -103,11 +103,10 @@ def _take(fields: dict[str, Any], word: str) -> None:
 
 
 def _kinds(text: str) -> list[str]:
-    known = get_args(Kind)
     kinds = [each.strip() for each in text.split(",") if each.strip()]
     for kind in kinds:
-        if kind not in known:
-            hint = did_you_mean(kind, known) or f"; there are {', '.join(known)}"
+        if kind not in KINDS:
+            hint = did_you_mean(kind, KINDS) or f"; there are {', '.join(KINDS)}"
             raise Misconfigured(f"--webhook: there is no event {show(kind)}{hint}")
     return kinds
 
