@@ -7,7 +7,7 @@ delays no other.  A task ends when the sink has had all, or the partition is som
 
 import asyncio
 import secrets
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
 
@@ -15,6 +15,7 @@ from libs.common.errors import Unavailable
 from libs.common.lifecycle.facts import Stream
 from libs.common.lifecycle.port import Fenced, Lifecycle
 from libs.common.retry import Backoff
+from services.presence.bell import Bell
 from services.presence.lifecycle.passage import Passage
 from services.presence.lifecycle.shares import share
 from services.presence.lifecycle.sinks import Sink, Sinks
@@ -45,6 +46,7 @@ class FactConsumer:
         self.counts: Counter[str] = Counter()
         self._fences: Mapping[int, int] = {}
         self._seen: dict[Stream, int] = {}
+        self._news: defaultdict[Stream, Bell] = defaultdict(Bell)
         self._working: dict[_Work, asyncio.Task[None]] = {}
 
     @property
@@ -84,9 +86,9 @@ class FactConsumer:
         for (stream, _), task in self._working.items():
             if stream.partition not in fences:
                 task.cancel()
-        self._seen = {
-            stream: seen for stream, seen in self._seen.items() if stream.partition in fences
-        }
+        for stream in [one for one in self._seen if one.partition not in fences]:
+            del self._seen[stream]
+            self._news.pop(stream, None)
 
     async def _give_up(self, partitions: frozenset[int]) -> None:
         """Let others take partitions at once, and not when the share has lapsed."""
@@ -110,6 +112,7 @@ class FactConsumer:
                     ):  # Sinks that are not known yet are looked for again.
                         self._set_to_work(stream, tasks)
                         self._seen[stream] = head
+                        self._news[stream].ring()
             await asyncio.sleep(self._settings.poll_interval)
 
     def _set_to_work(self, stream: Stream, tasks: asyncio.TaskGroup) -> None:
@@ -156,6 +159,7 @@ class FactConsumer:
             sink,
             fence=lambda: self._fence(stream),
             head=lambda: self._seen.get(stream, 0),
+            news=self._news[stream].heard,
             pause=self._settings.poll_interval,
             counts=self.counts,
         )

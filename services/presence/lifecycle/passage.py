@@ -9,6 +9,7 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import structlog
 
@@ -41,7 +42,8 @@ class Passage:
         sink: Who is brought it.
         fence: Returns that of the partition; raises Fenced where it is somebody else's.
         head: Returns the number of the stream's newest fact, as far as it is known.
-        pause: Seconds between two looks for what follows, while the sink is busy.
+        news: Returns what is done when the stream has another head.
+        pause: Seconds that a call of a sink is under way before it is brought what follows already.
         counts: Counts ``facts`` and ``lost``.
     """
 
@@ -53,6 +55,7 @@ class Passage:
         *,
         fence: Callable[[], int],
         head: Callable[[], int],
+        news: Callable[[], asyncio.Future[None]],
         pause: float,
         counts: Counter[str],
     ) -> None:
@@ -61,6 +64,7 @@ class Passage:
         self._sink = sink
         self._fence = fence
         self._head = head
+        self._news = news
         self._pause = pause
         self._counts = counts
         self._calls: deque[_Call] = deque()
@@ -128,8 +132,19 @@ class Passage:
         return None
 
     async def _wait(self) -> None:
-        """Wait until the sink is done with the first call, or it is time to look what follows."""
-        await asyncio.wait([self._calls[0].task], timeout=self._pause)
+        """Wait until the sink is done with the first call, or may be brought what follows."""
+        first = self._calls[0].task
+        if self._may_call():
+            await asyncio.wait([first], timeout=self._pause)
+        else:
+            awaited = [first, *self._changes()]
+            await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+
+    def _changes(self) -> list[asyncio.Future[Any]]:
+        """Return what must change before the sink may be called again, while it is busy."""
+        if len(self._calls) < self._sink.depth:
+            return [self._news()]
+        return [self._sink.room.heard()] if self._sink.room else []
 
     async def _note(self) -> None:
         """Move the sink's place past the calls that are over, up to the first that is not."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from libs.common.lifecycle.facts import ABOUT_USERS, KINDS, Kind, Recorded, Stream
+from services.presence.bell import Bell
 from services.presence.settings import PresenceSettings
 
 
@@ -23,6 +24,10 @@ class Sink(Protocol):
     @property
     def depth(self) -> int:
         """How many calls of one stream may be under way now; 1: each follows the one before."""
+
+    @property
+    def room(self) -> Bell | None:
+        """Rung when `depth` has grown; None: it never does."""
 
     def wants(self, kind: Kind) -> bool:
         """Whether it does something with facts of a kind; others are passed over."""

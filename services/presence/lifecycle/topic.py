@@ -28,6 +28,7 @@ class Topic:
 
     name = "topic"
     depth = 1  # Else what the log takes late would be behind what followed.
+    room = None
 
     def __init__(self, name: str, events: EventLog) -> None:
         self._topic = name

@@ -41,6 +41,7 @@ class LastSeen:
 
     name = "last_seen"
     depth = 1
+    room = None
 
     def __init__(
         self,

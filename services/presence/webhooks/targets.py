@@ -10,6 +10,7 @@ from libs.common.config.address import Network
 from libs.common.egress.client import EgressClient
 from libs.common.egress.policy import Egress
 from libs.common.lifecycle.facts import Kind, Recorded, Stream
+from services.presence.bell import Bell
 from services.presence.webhooks.batches import Batches
 from services.presence.webhooks.delivery import Courier, WebhookTools
 from services.presence.webhooks.lanes import Lanes, Turn
@@ -59,6 +60,11 @@ class Webhook:
     def depth(self) -> int:
         """See `Sink.depth`: what cannot be worked on now had better wait where it is kept."""
         return DEPTH if self._window.is_open else 1
+
+    @property
+    def room(self) -> Bell:
+        """See `Sink.room`."""
+        return self._window.opened
 
     def wants(self, kind: Kind) -> bool:
         """See `Sink.wants`."""

@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from services.presence.bell import Bell
+
 
 @dataclass(slots=True)
 class Share:
@@ -39,6 +41,9 @@ class Window:
     Args:
         first: Turns at first, and again after a failure.
         most: Turns at most.
+
+    Attributes:
+        opened: Rung when nobody waits any more.
     """
 
     def __init__(self, first: int, most: int) -> None:
@@ -49,6 +54,7 @@ class Window:
         self._waiting = 0
         self._entrance = asyncio.Lock()  # Whoever waits, waits in turn.
         self._left = asyncio.Event()
+        self.opened = Bell()
 
     @property
     def is_open(self) -> bool:
@@ -67,6 +73,8 @@ class Window:
                 self._inside += count
         finally:
             self._waiting -= 1
+            if self.is_open:
+                self.opened.ring()
         share = Share(self.leave, count)
         try:
             yield share

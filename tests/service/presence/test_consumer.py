@@ -33,6 +33,7 @@ class Notebook:
     """
 
     depth = 1
+    room = None
 
     def __init__(self, name: str, *kinds: Kind) -> None:
         self.name = name

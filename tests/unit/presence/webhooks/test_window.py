@@ -79,12 +79,16 @@ async def test_left_by_and_by(window: Window) -> None:
         waiting = asyncio.ensure_future(other.visit())
         await settled()
         assert is_open(window) is False
+        opened = window.opened.heard()
+        await settled()
+        assert not opened.done()
 
         share.leave(8)
         await settled()
 
         assert other.is_inside
         assert is_open(window)
+        assert opened.done()
         other.may_leave.set()
         await waiting
     assert await inside(window, 10) == [True]
@@ -95,8 +99,10 @@ async def test_cancelled(window: Window) -> None:
     async with asyncio.timeout(DEADLINE), window.entered(10):
         waiting = asyncio.ensure_future(Guest(window, 8).visit())
         await settled()
+        opened = window.opened.heard()
         waiting.cancel()
         await asyncio.wait([waiting])
 
         assert window.is_open
+        assert opened.done()
     assert await inside(window, 10) == [True]
