@@ -6,6 +6,7 @@ Pure.  The kinds are those of Pusher's webhooks (docs/protocol.md, "Webhooks"), 
 its user before it is known whether a mark moves; nobody else is told.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
@@ -25,6 +26,17 @@ Kind = ToldKind | Literal["client_read"]
 
 KINDS: tuple[ToldKind, ...] = get_args(ToldKind)
 ABOUT_USERS: frozenset[Kind] = frozenset({"user_online", "user_offline"})
+
+# What a fact tells the state of: the last one tells all that still matters.  As ``facts.lua`` has.
+_STATES: Mapping[Kind, str] = {
+    "channel_occupied": "occupancy",
+    "channel_vacated": "occupancy",
+    "member_added": "membership",
+    "member_removed": "membership",
+    "user_online": "online",
+    "user_offline": "online",
+    "subscription_count": "count",
+}
 
 
 class Stream(NamedTuple):
@@ -69,6 +81,12 @@ class Fact:
     data: str = ""
     socket_id: str = ""
     count: int = 0
+
+    @property
+    def subject(self) -> tuple[str, str, str] | None:
+        """What it tells the state of, and the next one of the same subject tells anew, if so."""
+        state = _STATES.get(self.kind)
+        return None if state is None else (state, self.channel, self.user)
 
 
 @dataclass(frozen=True, slots=True)

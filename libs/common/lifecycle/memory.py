@@ -3,11 +3,12 @@
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain, islice
 
 from libs.common.lifecycle.facts import Fact, Recorded, Stream
-from libs.common.lifecycle.port import MOST_KEPT, Fenced, Page, Wanted, nobody
+from libs.common.lifecycle.port import BOUNDS, Bounds, Fenced, Page, Wanted, nobody
 
 PARTITION = 0
 
@@ -20,12 +21,37 @@ class _Kept:
     Attributes:
         number: Of the newest fact.
         records: The newest ones, in order.
+        latest: Of each subject the last one before those, in order.
         places: For each sink the number of the last one that it is done with.
     """
 
     number: int = 0
-    records: deque[Recorded] = field(default_factory=lambda: deque(maxlen=MOST_KEPT))
+    records: deque[Recorded] = field(default_factory=deque)
+    latest: dict[tuple[str, str, str], Recorded] = field(default_factory=dict)
     places: dict[str, int] = field(default_factory=dict)
+
+    def compact(self, bounds: Bounds) -> None:
+        """Keep the bounds."""
+        while len(self.records) > bounds.facts:
+            oldest = self.records.popleft()
+            if (subject := oldest.fact.subject) is not None:
+                self.latest.pop(subject, None)
+                self.latest[subject] = oldest
+        while len(self.latest) > bounds.subjects:
+            del self.latest[next(iter(self.latest))]
+
+    def after(self, number: int) -> Iterator[Recorded]:
+        """Yield what is kept, from a number on."""
+        every = chain(self.latest.values(), self.records)
+        return (record for record in every if record.number > number)
+
+    def drop(self, done: int) -> None:
+        """Drop all up to a number."""
+        self.latest = {
+            subject: record for subject, record in self.latest.items() if record.number > done
+        }
+        while self.records and self.records[0].number <= done:
+            self.records.popleft()
 
 
 class MemoryLifecycle:
@@ -35,13 +61,21 @@ class MemoryLifecycle:
     Args:
         wanted: Which facts of the roster and the tally are worth recording.
         clock: UTC epoch seconds.
+        bounds: How many facts are kept.
     """
 
     partitions = 1
 
-    def __init__(self, wanted: Wanted = nobody, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        wanted: Wanted = nobody,
+        *,
+        clock: Callable[[], float] = time.time,
+        bounds: Bounds = BOUNDS,
+    ) -> None:
         self._wanted = wanted
         self._clock = clock
+        self._bounds = bounds
         self._epoch = secrets.token_hex(8)  # Another process counts from the beginning.
         self._streams: dict[Stream, _Kept] = {}
         self._living: dict[str, float] = {}
@@ -65,6 +99,7 @@ class MemoryLifecycle:
         kept.number += 1
         dated = replace(fact, at=self._clock())
         kept.records.append(Recorded(stream, kept.number, self._epoch, dated))
+        kept.compact(self._bounds)
 
     async def attend(self, owner: str, *, ttl: float) -> Collection[str]:
         """See `Lifecycle.attend`."""
@@ -105,10 +140,7 @@ class MemoryLifecycle:
         if kept is None:
             return Page(())
         place = kept.places.get(sink)
-        after = 0 if place is None else place
-        records = [record for record in kept.records if record.number > after][:limit]
-        lost = records[0].number - after - 1 if records and place is not None else 0
-        return Page(records, lost)
+        return Page.after(place, list(islice(kept.after(place or 0), limit)))
 
     async def advance(self, record: Recorded, sink: str, *, fence: int) -> None:
         """See `Lifecycle.advance`."""
@@ -125,5 +157,4 @@ class MemoryLifecycle:
             return
         kept.places = {name: place for name, place in kept.places.items() if name in sinks}
         done = min((kept.places.get(sink, 0) for sink in sinks), default=kept.number)
-        while kept.records and kept.records[0].number <= done:
-            kept.records.popleft()
+        kept.drop(done)

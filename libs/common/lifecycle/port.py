@@ -11,12 +11,10 @@ of its own in each stream, so that one that is slow delays no other.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol, Self
 
 from libs.common.errors import Unavailable
 from libs.common.lifecycle.facts import Fact, Kind, Recorded, Stream
-
-MOST_KEPT = 2_000  # Facts of one stream that are kept for whoever has not read them.
 
 
 class Fenced(Unavailable):
@@ -39,6 +37,22 @@ def nobody(_app: str, _kind: Kind, /) -> bool:
     return False
 
 
+class Bounds(NamedTuple):
+    """
+    How much a stream keeps for whoever has not read it.
+
+    Attributes:
+        facts: The newest ones; a backend may keep a twentieth more.
+        subjects: Channels, members and users of which the last fact before those is kept.
+    """
+
+    facts: int
+    subjects: int
+
+
+BOUNDS = Bounds(facts=2_000, subjects=10_000)
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """
@@ -46,20 +60,34 @@ class Page:
 
     Attributes:
         records: The next ones, in order.
-        lost: How many before them the sink had not had, and were dropped, as more than `MOST_KEPT`
-            waited.
+        lost: How many before and between them it had not had, and will not get, as too many waited:
+            later ones told their subjects' states anew, or they told none, or there were too many
+            subjects.
     """
 
     records: Sequence[Recorded]
     lost: int = 0
+
+    @classmethod
+    def after(cls, place: int | None, records: Sequence[Recorded]) -> Self:
+        """Make the page after the last number that a sink had; None: it is new here."""
+        if not records:
+            return cls(records)
+        had = records[0].number - 1 if place is None else place
+        return cls(records, records[-1].number - had - len(records))
 
 
 class Lifecycle(Protocol):
     """
     Streams of facts.
 
-    A stream keeps the newest `MOST_KEPT` facts.  Partitions are owned: whoever reads takes them
-    first, for a while, and what it notes after it gave one up, or another took it over, is refused.
+    A stream keeps the newest facts (`Bounds`).  Of those for which it has no room it keeps the last
+    about each subject (`Fact.subject`), with its number and date: who reads late is told less, and
+    ends with the same states.  What tells no state is dropped then, and so are the oldest of too
+    many subjects.
+
+    Partitions are owned: whoever reads takes them first, for a while, and what it notes after it
+    gave one up, or another took it over, is refused.
     """
 
     @property

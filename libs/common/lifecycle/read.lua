@@ -1,19 +1,37 @@
--- Read what follows the place of a sink.
+-- Read what follows the place of a sink: first what is left of facts that the stream has no room
+-- for, whose numbers are all below those of the others.
 --
--- KEYS: facts, heads, places, a HASH: sink -> "<epoch> <number>"
+-- KEYS: facts, heads, subjects, latest, places, a HASH: sink -> "<epoch> <number>"
 -- ARGV: the app, the sink, the most facts
 -- Reply: the epoch, the number that the sink has had, or -1 if it is new here, and the facts
 
-local head = redis.call('HGET', KEYS[2], ARGV[1])
+local FACTS, HEADS, SUBJECTS, LATEST, PLACES = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local most = tonumber(ARGV[3])
+
+local head = redis.call('HGET', HEADS, ARGV[1])
 if not head then
   return { '', -1, {} }
 end
 local epoch = string.match(head, '^%d+')
-local place = redis.call('HGET', KEYS[3], ARGV[2])
+local place = redis.call('HGET', PLACES, ARGV[2])
 local known, number
 if place then
   known, number = string.match(place, '^(%d+) (%d+)$')
 end
 local had = known == epoch and number or '-1'
-local after = had == '-1' and '-' or '(' .. had .. '-0'
-return { epoch, had, redis.call('XRANGE', KEYS[1], after, '+', 'COUNT', ARGV[3]) }
+
+local found = {}
+local left = redis.call('ZRANGEBYSCORE', SUBJECTS, '(' .. had, '+inf', 'LIMIT', 0, most)
+for _, subject in ipairs(left) do
+  local packed = redis.call('HGET', LATEST, subject)
+  if packed then
+    found[#found + 1] = cmsgpack.unpack(packed)
+  end
+end
+if #found < most then
+  local after = had == '-1' and '-' or '(' .. had .. '-0'
+  for _, entry in ipairs(redis.call('XRANGE', FACTS, after, '+', 'COUNT', most - #found)) do
+    found[#found + 1] = entry
+  end
+end
+return { epoch, had, found }

@@ -10,7 +10,7 @@ from typing import Any
 
 from libs.common.errors import Unavailable
 from libs.common.lifecycle.facts import Fact, Kind, Recorded, Stream
-from libs.common.lifecycle.port import Fenced, Page, Wanted
+from libs.common.lifecycle.port import BOUNDS, Bounds, Fenced, Page, Wanted
 from libs.common.redis.commands import Word
 from libs.common.redis.connection import RedisConnection, raise_first
 from libs.common.redis.keys import Keys
@@ -48,11 +48,13 @@ class RedisLifecycle:
     Args:
         connection: To the Redis of the roster; the caller opens and closes it.
         keys: The deployment's names.
+        bounds: How many facts are kept.
     """
 
-    def __init__(self, connection: RedisConnection, keys: Keys) -> None:
+    def __init__(self, connection: RedisConnection, keys: Keys, *, bounds: Bounds = BOUNDS) -> None:
         self._connection = connection
         self._keys = keys
+        self._bounds = bounds
         self._living = keys.single("lifecycle.living")
 
     @property
@@ -67,7 +69,7 @@ class RedisLifecycle:
             partition = self._keys.index((fact.app, fact.channel or fact.user))
             by_stream.setdefault(Stream(fact.app, partition), []).append(fact)
         calls = [
-            _RECORD.call(names(self._keys, stream), stream.app, *_words(some))
+            _RECORD.call(names(self._keys, stream), *self._bounds, stream.app, *_words(some))
             for stream, some in by_stream.items()
         ]
         raise_first(await self._connection.ask_all(calls), backend=BACKEND)
@@ -113,8 +115,7 @@ class RedisLifecycle:
         epoch, had, entries = await self._connection.ask(call)
         records = [_record(stream, epoch.decode(), entry) for entry in entries]
         place = int(had)
-        lost = records[0].number - place - 1 if records and place >= 0 else 0
-        return Page(records, lost)
+        return Page.after(None if place < 0 else place, records)
 
     async def advance(self, record: Recorded, sink: str, *, fence: int) -> None:
         """See `Lifecycle.advance`."""
@@ -153,11 +154,10 @@ class RedisLifecycle:
 
 
 def names(keys: Keys, stream: Stream) -> list[str]:
-    """Name the keys of a stream that every script which records needs: facts and heads."""
-    return [
-        keys.partition(f"lifecycle.facts:{stream.app}", stream.partition),
-        keys.partition("lifecycle.heads", stream.partition),
-    ]
+    """Name the keys of a stream that every script which records needs, as ``facts.lua`` does."""
+    app = stream.app
+    kinds = f"facts:{app}", "heads", f"subjects:{app}", f"latest:{app}"
+    return [keys.partition(f"lifecycle.{kind}", stream.partition) for kind in kinds]
 
 
 def letters(wanted: Wanted, app: str) -> str:

@@ -14,7 +14,7 @@ from libs.common.errors import Unavailable
 from libs.common.leases.port import LeaseLost
 from libs.common.leases.redis import Ended, Search
 from libs.common.lifecycle.facts import Stream
-from libs.common.lifecycle.port import Wanted, nobody
+from libs.common.lifecycle.port import BOUNDS, Bounds, Wanted, nobody
 from libs.common.lifecycle.redis import FACTS, letters, names
 from libs.common.redis.commands import Word
 from libs.common.redis.connection import RedisConnection, raise_first
@@ -62,12 +62,21 @@ class RedisRoster:
         connection: To Redis; the caller opens and closes it.
         keys: The deployment's names.
         wanted: Which facts are recorded of what it decides.
+        bounds: How many of them are kept.
     """
 
-    def __init__(self, connection: RedisConnection, keys: Keys, wanted: Wanted = nobody) -> None:
+    def __init__(
+        self,
+        connection: RedisConnection,
+        keys: Keys,
+        wanted: Wanted = nobody,
+        *,
+        bounds: Bounds = BOUNDS,
+    ) -> None:
         self._connection = connection
         self._keys = keys
         self._wanted = wanted
+        self._bounds = bounds
 
     async def check(self) -> None:
         """See `Roster.check`."""
@@ -167,7 +176,7 @@ class RedisRoster:
         ]
         feed, wanted = self._keys.of("feed", channel), letters(self._wanted, channel.app)
         about = channel.app, channel.name, online_user(channel), wanted
-        return script.call(keys, _name(channel), feed, bench.gateway, *about, *args)
+        return script.call(keys, _name(channel), feed, bench.gateway, *about, *self._bounds, *args)
 
     def _channel_keys(self, channel: Channel) -> list[str]:
         kinds = ("seats", "counts", "infos", "version")

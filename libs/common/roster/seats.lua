@@ -10,7 +10,7 @@
 --   cleared  ZSET  gateway -> when it was cleared; it is refused
 --   leases   ZSET  gateway -> when its lease lapses
 --   since    when the channel got its first member, in milliseconds; it has one
---   facts, heads    see `lifecycle/facts.lua`, which stands before this
+--   facts, heads, subjects, latest    see `lifecycle/facts.lua`, which stands before this
 --   online   ZSET  the app's users who are online, with score 0
 --
 -- The channel may be a user's own, in which the user's connections sit while the user is online:
@@ -22,10 +22,11 @@
 
 local SEATS, COUNTS, INFOS, VERSION = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local LEAVING, HELD, CLEARED, LEASES = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
-local SINCE, FACTS, HEADS, ONLINE = KEYS[9], KEYS[10], KEYS[11], KEYS[12]
+local SINCE, ONLINE = KEYS[9], KEYS[14]
 local CHANNEL, FEED, GATEWAY = ARGV[1], ARGV[2], ARGV[3]
 local APP, NAME, OWNER, WANTED = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
-local FIRST = 8 -- Of the arguments that each script has for itself.
+local STREAM = stream_at(10, 8)
+local FIRST = 10 -- Of the arguments that each script has for itself.
 local EMPTY_FOR = 3600
 
 local time = redis.call('TIME')
@@ -58,7 +59,7 @@ end
 
 local function note(letter, kind, channel, user)
   if string.find(WANTED, letter, 1, true) then
-    record(FACTS, HEADS, APP, { 'kind', kind, 'channel', channel, 'user', user })
+    record(STREAM, APP, { 'kind', kind, 'channel', channel, 'user', user })
   end
 end
 

@@ -7,17 +7,18 @@
 --   renewed   ZSET  gateway -> when it renewed its lease
 --   held      SET   the subjects that the gateway has some of, as `tally.redis` writes them
 --   channels  ZSET  the app's channels with subscriptions, with score 0; given for channels alone,
---                   as are facts and heads (`lifecycle/facts.lua`, which stands before this), and
+--                   as are the stream's four (`lifecycle/facts.lua`, which stands before this), and
 --   counted         is there for as long as the number of a large channel is not recorded again
 --
 -- The scripts of `leases.redis` keep cleared, leases and renewed.  Instants are milliseconds by the
 -- clock of the server.
 
 local NUMBERS, CLEARED, LEASES, RENEWED = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local HELD, CHANNELS, FACTS, HEADS, COUNTED = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
+local HELD, CHANNELS, COUNTED = KEYS[5], KEYS[6], KEYS[11]
 local GATEWAY, SUBJECT, NAME, FEED = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local APP, WANTED = ARGV[5], ARGV[6]
-local FIRST = 7 -- Of the arguments that each script has for itself.
+local STREAM = stream_at(7, 7)
+local FIRST = 9 -- Of the arguments that each script has for itself.
 -- Pusher, "Subscription counting": a small channel's number is told at each change, a large one's
 -- now and then.  As `channels.subscription_counts` of the gateway has them.
 local LARGE, PAUSE = 100, 5000
@@ -66,7 +67,7 @@ local function announce(sum)
     return
   end
   if sum <= LARGE or redis.call('SET', COUNTED, '', 'PX', PAUSE, 'NX') then
-    record(FACTS, HEADS, APP,
+    record(STREAM, APP,
       { 'kind', 'subscription_count', 'channel', NAME, 'count', string.format('%.0f', sum) })
   end
 end
@@ -79,6 +80,6 @@ local function note(before, after)
   local letter = after > 0 and 'o' or 'v'
   if string.find(WANTED, letter, 1, true) then
     local kind = after > 0 and 'channel_occupied' or 'channel_vacated'
-    record(FACTS, HEADS, APP, { 'kind', kind, 'channel', NAME })
+    record(STREAM, APP, { 'kind', kind, 'channel', NAME })
   end
 end

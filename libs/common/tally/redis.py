@@ -15,7 +15,7 @@ from libs.common.errors import Unavailable
 from libs.common.leases.port import LeaseLost
 from libs.common.leases.redis import Ended, Search
 from libs.common.lifecycle.facts import Stream
-from libs.common.lifecycle.port import Wanted, nobody
+from libs.common.lifecycle.port import BOUNDS, Bounds, Wanted, nobody
 from libs.common.lifecycle.redis import FACTS, letters, names
 from libs.common.redis.connection import RedisConnection, raise_first
 from libs.common.redis.keys import Keys, Place
@@ -46,12 +46,21 @@ class RedisTally:
         connection: To Redis; the caller opens and closes it.
         keys: The deployment's names.
         wanted: Which facts are recorded of what it decides.
+        bounds: How many of them are kept.
     """
 
-    def __init__(self, connection: RedisConnection, keys: Keys, wanted: Wanted = nobody) -> None:
+    def __init__(
+        self,
+        connection: RedisConnection,
+        keys: Keys,
+        wanted: Wanted = nobody,
+        *,
+        bounds: Bounds = BOUNDS,
+    ) -> None:
         self._connection = connection
         self._keys = keys
         self._wanted = wanted
+        self._bounds = bounds
 
     async def report(self, gateway: str, counts: Sequence[Count]) -> list[Outcome | Unavailable]:
         """See `Tally.report`."""
@@ -124,7 +133,7 @@ class RedisTally:
         ]
         feed = self._keys.of("feed", place)
         about = gateway, _text(subject), subject.name, feed, app, wanted
-        return script.call(keys, *about, *args)
+        return script.call(keys, *about, *self._bounds, *args)
 
 
 def _numbers(keys: Keys, subject: Subject) -> str:

@@ -8,7 +8,7 @@ as it says.  Its place in the stream is moved past what it is done with, and eve
 import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -25,11 +25,25 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """A call of `Sink.take` that is under way, or over: what it raised, or None."""
+    """
+    A call of `Sink.take`.
+
+    Attributes:
+        last: The last record of those that it was made for.
+        count: How many those are.
+        lost: How many facts between them and those before will not be had any more.
+        task: Returns what the call raised, or None.
+    """
 
     last: Recorded
     count: int
+    lost: int
     task: asyncio.Task[Unavailable | None]
+
+    @property
+    def fault(self) -> Unavailable | None:
+        """What it raised, if it is over."""
+        return self.task.result() if self.task.done() else None
 
 
 class Passage:
@@ -68,6 +82,7 @@ class Passage:
         self._pause = pause
         self._counts = counts
         self._calls: deque[_Call] = deque()
+        self._lost = 0
 
     async def run(self) -> bool:
         """
@@ -89,6 +104,7 @@ class Passage:
             for call in self._calls:
                 call.task.cancel()
         self._calls.clear()
+        self._tell_lost()
         if fault is not None:
             raise fault
         return was_any
@@ -97,17 +113,17 @@ class Passage:
         """Call the sink with what follows, if it may be called; tell whether it was."""
         if not self._may_call():
             return False
-        fence = self._fence()
+        self._fence()
         limit = sum(call.count for call in self._calls) + BATCH
         page = await self._lifecycle.read(self._stream, self._sink.name, limit=limit)
         records = self._following(page.records)
-        if not records or (self._calls and records[0].number != self._calls[-1].last.number + 1):
-            return False  # What is between was dropped, which is told when the sink is done.
-        if page.lost and not self._calls:
-            await self._skip(page, fence)
+        if not records:
+            return False
+        if self._calls:  # Less may be left than there was when those under way were read.
+            page = Page.after(self._calls[-1].last.number, records)
         wanted = [record for record in records if self._sink.wants(record.fact.kind)]
         task = tasks.create_task(self._taken(wanted))
-        self._calls.append(_Call(records[-1], len(records), task))
+        self._calls.append(_Call(records[-1], len(records), page.lost, task))
         return True
 
     def _may_call(self) -> bool:
@@ -148,26 +164,23 @@ class Passage:
 
     async def _note(self) -> None:
         """Move the sink's place past the calls that are over, up to the first that is not."""
-        last = None
-        while self._calls and self._calls[0].task.done():
-            call = self._calls[0]
-            if (fault := call.task.result()) is not None:
-                if last is not None:
-                    await self._advance(last)
-                raise fault
-            last = call.last
-            self._calls.popleft()
-        if last is not None:
-            await self._advance(last)
+        over: list[_Call] = []
+        while self._calls and self._calls[0].task.done() and self._calls[0].fault is None:
+            over.append(self._calls.popleft())
+        if over:
+            await self._lifecycle.advance(over[-1].last, self._sink.name, fence=self._fence())
+            self._count_lost(sum(call.lost for call in over))
+        if self._calls and (fault := self._calls[0].fault) is not None:
+            raise fault
 
-    async def _advance(self, last: Recorded) -> None:
-        await self._lifecycle.advance(last, self._sink.name, fence=self._fence())
+    def _count_lost(self, lost: int) -> None:
+        self._lost += lost
+        if not lost:
+            self._tell_lost()
 
-    async def _skip(self, page: Page, fence: int) -> None:
-        """Say once that facts were dropped before the sink had them."""
-        first = page.records[0]
-        await self._sink.missed(self._stream, page.lost)
-        before = replace(first, number=first.number - 1)
-        await self._lifecycle.advance(before, self._sink.name, fence=fence)
-        self._counts["lost"] += page.lost
-        log.error("facts.lost", app=self._stream.app, sink=self._sink.name, lost=page.lost)
+    def _tell_lost(self) -> None:
+        """Say once for all that were dropped one after the other."""
+        if self._lost:
+            self._counts["lost"] += self._lost
+            log.error("facts.lost", app=self._stream.app, sink=self._sink.name, lost=self._lost)
+        self._lost = 0

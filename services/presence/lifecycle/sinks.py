@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from libs.common.lifecycle.facts import ABOUT_USERS, KINDS, Kind, Recorded, Stream
+from libs.common.lifecycle.facts import ABOUT_USERS, KINDS, Kind, Recorded
 from services.presence.bell import Bell
 from services.presence.settings import PresenceSettings
 
@@ -12,7 +12,8 @@ class Sink(Protocol):
     """
     Does something with facts, in the order of each stream.
 
-    Several streams may be under way at once; of one stream `depth` calls are, in order.
+    Several streams may be under way at once; of one stream `depth` calls are, in order.  One that
+    is slow may be brought the last fact of each subject alone (`Lifecycle`).
 
     Attributes:
         name: Under which its place in each stream is noted; unique in its app, and the same after a
@@ -41,14 +42,6 @@ class Sink(Protocol):
 
         Raises:
             Unavailable: It cannot be now; the same facts come again.
-        """
-
-    async def missed(self, stream: Stream, lost: int) -> None:
-        """
-        Learn that facts of a stream were dropped unread, as too many waited.
-
-        Raises:
-            Unavailable: Nothing can be done about it now; it is told again.
         """
 
 

@@ -6,7 +6,7 @@ import msgspec
 
 from libs.common.eventlog.port import EventLog
 from libs.common.eventlog.records import NewRecord
-from libs.common.lifecycle.facts import Fact, Kind, Recorded, Stream
+from libs.common.lifecycle.facts import Fact, Kind, Recorded
 from libs.common.marks.mark import recalled
 from libs.common.rfc3339 import text_of
 
@@ -45,9 +45,6 @@ class Topic:
     async def take(self, records: Sequence[Recorded]) -> None:
         """See `Sink.take`."""
         await self._events.append([self._appended(record) for record in records])
-
-    async def missed(self, stream: Stream, lost: int) -> None:
-        """See `Sink.missed`: what comes next is true all the same."""
 
     def _appended(self, record: Recorded) -> NewRecord:
         fact = record.fact

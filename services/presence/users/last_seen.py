@@ -17,7 +17,7 @@ import structlog
 
 from libs.common.channels import is_user_id
 from libs.common.errors import Unavailable
-from libs.common.lifecycle.facts import ABOUT_USERS, Kind, Recorded, Stream
+from libs.common.lifecycle.facts import ABOUT_USERS, Kind, Recorded
 from libs.common.retry import Backoff
 from libs.common.sightings.port import Sightings
 from libs.common.sightings.summary import Sighting
@@ -60,9 +60,6 @@ class LastSeen:
     def wants(self, kind: Kind) -> bool:
         """See `Sink.wants`."""
         return kind in ABOUT_USERS
-
-    async def missed(self, stream: Stream, lost: int) -> None:
-        """See `Sink.missed`: those users are seen again when they come or go once more."""
 
     async def take(self, records: Sequence[Recorded]) -> None:
         """

@@ -9,7 +9,7 @@ from libs.common.apps.port import known_app
 from libs.common.config.address import Network
 from libs.common.egress.client import EgressClient
 from libs.common.egress.policy import Egress
-from libs.common.lifecycle.facts import Kind, Recorded, Stream
+from libs.common.lifecycle.facts import Kind, Recorded
 from services.presence.bell import Bell
 from services.presence.webhooks.batches import Batches
 from services.presence.webhooks.delivery import Courier, WebhookTools
@@ -86,9 +86,6 @@ class Webhook:
         finally:  # A task that is cancelled before it begins does not even begin.
             for turn in turns:
                 self._lanes.leave(turn)
-
-    async def missed(self, stream: Stream, lost: int) -> None:
-        """See `Sink.missed`: what comes next is true all the same."""
 
     async def _tell(self, turn: Turn, share: Share) -> None:
         batched: list[str] = []

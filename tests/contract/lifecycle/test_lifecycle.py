@@ -8,7 +8,7 @@ import pytest
 
 from libs.common.channels import online_channel
 from libs.common.lifecycle.facts import Fact, Recorded, Stream
-from libs.common.lifecycle.port import MOST_KEPT, Fenced, Lifecycle
+from libs.common.lifecycle.port import BOUNDS, Fenced, Lifecycle
 from libs.common.roster.port import Seat
 from libs.common.tally.port import Count, Subject
 from tests.support.deadline import DEADLINE
@@ -233,7 +233,7 @@ class TestReading:
         fence = (await fences(site.lifecycle))[stream.partition]
         (first,) = (await site.lifecycle.read(stream, SINK, limit=1)).records
         await site.lifecycle.advance(first, SINK, fence=fence)
-        more = MOST_KEPT + 500
+        more = BOUNDS.facts + 500
         for start in range(0, more, 500):
             await site.lifecycle.record([client_event("a", start + n) for n in range(500)])
 
@@ -241,7 +241,9 @@ class TestReading:
         new = await site.lifecycle.read(stream, "new", limit=10_000)
 
         assert page.lost + len(page.records) == more
-        assert MOST_KEPT <= len(page.records) <= MOST_KEPT + 200  # Redis drops a hundred at once.
+        assert (
+            BOUNDS.facts <= len(page.records) <= BOUNDS.facts + 200
+        )  # Redis drops a hundred at once.
         assert page.records[-1].number == more + 1
         assert new.lost == 0
 

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from libs.common.errors import Unavailable
 from libs.common.lifecycle.facts import Fact, Kind, Recorded, Stream
 from libs.common.lifecycle.memory import MemoryLifecycle
-from libs.common.lifecycle.port import MOST_KEPT
+from libs.common.lifecycle.port import Bounds
 from services.presence.lifecycle.consumer import FactConsumer
 from services.presence.lifecycle.sinks import Sink
 from services.presence.settings import PresenceSettings
@@ -26,7 +26,6 @@ class Notebook:
 
     Attributes:
         written: All, in order.
-        lost: What it missed.
         is_away: Whether it can take nothing now.
         taking: Cleared to have it take for ever.
         begun: How many calls began.
@@ -39,7 +38,6 @@ class Notebook:
         self.name = name
         self._kinds = kinds
         self.written: list[Recorded] = []
-        self.lost = 0
         self.is_away = False
         self.taking = asyncio.Event()
         self.taking.set()
@@ -56,11 +54,6 @@ class Notebook:
         if self.is_away:
             raise Unavailable("events")
         self.written += records
-
-    async def missed(self, stream: Stream, lost: int) -> None:
-        """See `Sink.missed`."""
-        assert stream == STREAM
-        self.lost += lost
 
     @property
     def numbers(self) -> list[int]:
@@ -265,21 +258,54 @@ async def test_read_ahead_comes_again(lifecycle: MemoryLifecycle) -> None:
     assert sink.numbers == [1, 2, 3]
 
 
-async def test_too_many(lifecycle: MemoryLifecycle) -> None:
-    """What was dropped unread is told once, counted, and the rest is brought."""
+async def test_too_many() -> None:
+    """Who is slow is told the last of each subject; what is left out is counted, and said once."""
+    lifecycle = MemoryLifecycle(bounds=Bounds(facts=10, subjects=1000))
     sink = Notebook("sink")
     async with consuming(lifecycle, sink) as consumer:
         await tell(lifecycle, 1)
         await sink.has(1)
         sink.is_away = True
-        await tell(lifecycle, MOST_KEPT + 50)
+        await tell(lifecycle, 300)
+        await tell(lifecycle, 5, "cache_miss")
+        await tell(lifecycle, 300, "member_removed")
         sink.is_away = False
         with capture_logs() as logs:
-            await sink.has(1 + MOST_KEPT)
+            await sink.has(1 + 310)
+            async with asyncio.timeout(DEADLINE):
+                while await kept(lifecycle):
+                    await asyncio.sleep(0)
 
-    assert sink.lost + len(sink.written) == 1 + MOST_KEPT + 50
-    assert consumer.counts["lost"] == sink.lost
-    assert [line["event"] for line in logs] == (["facts.lost"] if sink.lost else [])
+    # Of those about whom the stream has room for a fact, the last before that is told, too.
+    assert sink.numbers == [1, *range(292, 302), *range(307, 607)]
+    assert consumer.counts["lost"] == 295
+    (line,) = logs
+    assert (line["event"], line["sink"], line["lost"]) == ("facts.lost", "sink", 295)
+
+
+async def test_too_many_while_busy() -> None:
+    """So is who is brought more while it is busy; what it is busy with may be superseded meanwhile."""
+    lifecycle = MemoryLifecycle(bounds=Bounds(facts=2, subjects=10))
+    sink = Gates("sink")
+    async with consuming(lifecycle, sink) as consumer:
+        await tell(lifecycle, 1)
+        await sink.has_begun(1)
+        for _ in range(5):
+            await tell(lifecycle, 2, "member_removed")
+        await sink.has_begun(2)
+        await tell(lifecycle, 1, "cache_miss")
+        await tell(lifecycle, 4)
+        for gate in sink.gates:
+            gate.set()
+        async with asyncio.timeout(DEADLINE):
+            while await kept(lifecycle):
+                for gate in sink.gates:
+                    gate.set()
+                await asyncio.sleep(0)
+
+    assert sink.numbers[-4:] == [13, 14, 15, 16]
+    assert sink.numbers[0] == 1
+    assert consumer.counts["lost"] == 16 - len(sink.numbers)
 
 
 async def test_not_known_yet(lifecycle: MemoryLifecycle) -> None:

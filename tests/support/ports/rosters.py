@@ -19,7 +19,7 @@ from libs.common.leases.port import Leases
 from libs.common.leases.redis import SHARE, SWEEP, RedisLeases
 from libs.common.lifecycle.facts import Kind
 from libs.common.lifecycle.memory import MemoryLifecycle
-from libs.common.lifecycle.port import Lifecycle, Wanted, nobody
+from libs.common.lifecycle.port import BOUNDS, Bounds, Lifecycle, Wanted, nobody
 from libs.common.lifecycle.redis import RedisLifecycle
 from libs.common.redis.connection import RedisConnection
 from libs.common.redis.keys import PARTITIONS, Keys
@@ -114,13 +114,13 @@ class Deployment:
 
 @asynccontextmanager
 async def deployment(
-    url: str, prefix: str, *, partitions: int = PARTITIONS
+    url: str, prefix: str, *, partitions: int = PARTITIONS, bounds: Bounds = BOUNDS
 ) -> AsyncIterator[Deployment]:
     """Set up a deployment on memory or on a Redis."""
     if url == MEMORY:
         memory = MemoryBus()
         leases = MemoryLeases()
-        lifecycle = MemoryLifecycle(everything)
+        lifecycle = MemoryLifecycle(everything, bounds=bounds)
         roster = MemoryRoster(memory.announce, leases, decided=lifecycle.decided)
         tally = MemoryTally(memory.announce, leases, decided=lifecycle.decided)
         yield Deployment(roster, roster, memory, leases, leases, tally, tally, lifecycle, lifecycle)
@@ -132,6 +132,7 @@ async def deployment(
                 await stack.enter_async_context(RedisConnection(Url(url), "roster")),
                 keys,
                 everything,
+                bounds=bounds,
             )
             for _ in range(2)
         ]
@@ -144,8 +145,8 @@ async def deployment(
             other.leases,
             one.tally,
             other.tally,
-            RedisLifecycle(one.connection, keys),
-            RedisLifecycle(other.connection, keys),
+            RedisLifecycle(one.connection, keys, bounds=bounds),
+            RedisLifecycle(other.connection, keys, bounds=bounds),
         )
 
 
@@ -197,10 +198,17 @@ class RedisProcess:
     keys: Keys
 
     @classmethod
-    def on(cls, connection: RedisConnection, keys: Keys, wanted: Wanted = nobody) -> Self:
+    def on(
+        cls,
+        connection: RedisConnection,
+        keys: Keys,
+        wanted: Wanted = nobody,
+        *,
+        bounds: Bounds = BOUNDS,
+    ) -> Self:
         """Make the adapters, as the composition root does."""
-        roster = RedisRoster(connection, keys, wanted)
-        tally = RedisTally(connection, keys, wanted)
+        roster = RedisRoster(connection, keys, wanted, bounds=bounds)
+        tally = RedisTally(connection, keys, wanted, bounds=bounds)
         leases = RedisLeases(connection, keys, holdings=[roster, tally])
         return cls(leases, roster, tally, connection, keys)
 
