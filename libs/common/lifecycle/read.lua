@@ -1,5 +1,6 @@
--- Read what follows the place of a sink: first what is left of facts that the stream has no room
--- for, whose numbers are all below those of the others.
+-- Read what follows the place of a sink.
+--
+-- First comes what is left of facts that the stream has no room for.
 --
 -- KEYS: facts, heads, subjects, latest, places, a HASH: sink -> "<epoch> <number>"
 -- ARGV: the app, the sink, the most facts

@@ -5,6 +5,7 @@ import shlex
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,6 +19,8 @@ from libs.common.config.address import Url
 from libs.common.control.commands import Command
 from libs.common.errors import Unavailable
 from libs.common.eventlog.kafka.settings import KafkaSettings
+from libs.common.lifecycle.facts import Fact
+from libs.common.lifecycle.port import BOUNDS, Lifecycle
 from libs.common.postgres.settings import PostgresSettings
 from libs.common.rates.port import Act
 from libs.common.roster.port import JoinRequest, Members, Seat
@@ -211,6 +214,20 @@ async def test_wrong_password(prefix: str) -> None:
     assert "wrong@" not in str(logs) + str(told)
 
 
+async def overflow(lifecycle: Lifecycle) -> None:
+    """Record more than is kept, of more subjects than are kept, read of it, and drop it all."""
+    member = Fact(kind="member_added", app="1", channel="presence-a")
+    for start in range(0, sum(BOUNDS) + 1_000, 500):
+        users = map(str, range(start, start + 500))
+        await lifecycle.record([replace(member, user=user) for user in users])
+    fences = await lifecycle.take("p1", range(lifecycle.partitions), ttl=LONG)
+    stream, *_ = [each for each, head in (await lifecycle.heads(fences)).items() if head > 500]
+    page = await lifecycle.read(stream, "sink", limit=10)
+    await lifecycle.advance(page.records[-1], "sink", fence=fences[stream.partition])
+    for sinks in (["sink"], []):
+        await lifecycle.settle(stream, sinks, fence=fences[stream.partition])
+
+
 async def test_least_rights(prefix: str) -> None:
     """What docs/operations.md gives a user of Redis is all that is needed."""
     text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
@@ -231,6 +248,7 @@ async def test_least_rights(prefix: str) -> None:
                     told = await states(backends)
                     living = await backends.lifecycle.attend("p1", ttl=LONG)
                     fences = await backends.lifecycle.take("p1", [0], ttl=LONG)
+                    await overflow(backends.lifecycle)
 
     assert all(used.values())
     assert set(told.values()) == {"ok"}

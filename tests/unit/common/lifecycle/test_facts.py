@@ -1,6 +1,9 @@
 """Facts and the names of their records."""
 
+import re
+
 from libs.common.lifecycle.facts import ABOUT_USERS, KINDS, Fact, Recorded, Stream
+from libs.common.lifecycle.redis import FACTS
 
 
 def test_id() -> None:
@@ -19,3 +22,23 @@ def test_id() -> None:
 
 def test_about_users() -> None:
     assert set(KINDS) > ABOUT_USERS
+
+
+def test_subjects() -> None:
+    """What has come, and what has gone, is said of the same; other things are apart."""
+    subjects = [Fact(kind=kind, app="1", channel="a", user="b").subject for kind in KINDS]
+
+    occupied, vacated, added, removed, online, offline, event, miss, count = subjects
+    assert occupied == vacated
+    assert added == removed
+    assert online == offline
+    assert event is miss is None
+    assert len({occupied, added, online, count}) == 4
+
+
+def test_subjects_of_scripts() -> None:
+    """The scripts tell subjects apart as this does."""
+    lines = re.findall(r"^  (\w+) = '(\w+)',$", FACTS.read_text(encoding="utf-8"), re.MULTILINE)
+
+    known = ((kind, Fact(kind=kind, app="1").subject) for kind in KINDS)
+    assert dict(lines) == {kind: subject[0] for kind, subject in known if subject}
