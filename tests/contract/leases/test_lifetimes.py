@@ -9,7 +9,7 @@ STEPS = settings(max_examples=80, stateful_step_count=40)
 
 
 class TestLifetimes:
-    """Roster, grace, leases, sweeper and streams agree with a plain set."""
+    """Roster, tally, grace, leases, sweeper and streams agree with a plain set."""
 
     def test_memory(self) -> None:
         """In memory."""

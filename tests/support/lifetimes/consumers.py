@@ -1,4 +1,4 @@
-"""Processes that read the lifecycle streams and bring them to a receiver, beside what should be there."""
+"""Processes that read the lifecycle streams and bring them to a receiver, step by step."""
 
 import secrets
 from collections.abc import Sequence
@@ -6,69 +6,11 @@ from dataclasses import dataclass, field
 
 from libs.common.lifecycle.facts import Recorded, Stream
 from libs.common.lifecycle.port import Fenced, Lifecycle
-from tests.support.lifetimes.truth import Told
+from tests.support.lifetimes.drawn import APP
+from tests.support.lifetimes.logs import Log, Receiver
 from tests.support.lifetimes.worlds import World
 
 SINK = "webhook:1:hook"
-APP = "1"
-ALL = 10_000
-
-
-def told(records: Sequence[Recorded]) -> list[Told]:
-    """Tell what records are about."""
-    return [(each.fact.kind, each.fact.channel, each.fact.user) for each in records]
-
-
-@dataclass(slots=True)
-class Log:
-    """
-    One partition's stream as it should be.
-
-    Attributes:
-        partition: Which.
-        records: All that was recorded since data were lost.
-        done: Up to how many of them the sink has noted.
-        owner: Who may note; empty: nobody.
-        until: When somebody else may take it.
-        fence: The highest that was given.
-    """
-
-    partition: int
-    records: list[Recorded] = field(default_factory=list)
-    done: int = 0
-    owner: str = ""
-    until: float = 0.0
-    fence: int = 0
-
-    async def follow(self, lifecycle: Lifecycle) -> list[Told]:
-        """Read what is new, and tell what it is about; numbers go on, and the epoch stays."""
-        page = await lifecycle.read(Stream(APP, self.partition), "nobody", limit=ALL)
-        new = [each for each in page.records if each.number > len(self.records)]
-        self.records += new
-        assert [each.number for each in self.records] == list(range(1, len(self.records) + 1))
-        assert len({each.epoch for each in self.records}) <= 1
-        return told(new)
-
-    def lose(self) -> None:
-        """Forget all, but which fences were given."""
-        self.records, self.done, self.owner, self.until = [], 0, "", 0.0
-
-
-@dataclass(slots=True)
-class Receiver:
-    """
-    Whoever is told, at least once, and knows what it had by the ids.
-
-    Attributes:
-        had: By id.
-    """
-
-    had: dict[str, Recorded] = field(default_factory=dict)
-
-    def take(self, records: Sequence[Recorded]) -> None:
-        """Take records; what comes again under an id is the same."""
-        for each in records:
-            assert self.had.setdefault(each.id, each) == each
 
 
 @dataclass(slots=True)
@@ -113,8 +55,8 @@ class Consumer:
         for partition, fence in self.fences.items():
             log = logs[partition]
             page = await self._lifecycle.read(Stream(APP, partition), SINK, limit=limit)
-            assert list(page.records) == log.records[log.done : log.done + limit]
-            assert page.lost == 0
+            assert list(page.records) == log.left(log.done)[:limit]
+            assert page.lost == log.missing(page.records)
             self.pages[partition] = fence, page.records
 
     async def bring(self, logs: Sequence[Log], receiver: Receiver) -> None:
@@ -134,6 +76,7 @@ class Consumer:
             log = logs[partition]
             is_owner = log.owner == self.owner and log.fence == fence
             assert await self._settle(partition, fence) == is_owner
+            log.settled = log.done if is_owner else log.settled
 
     async def _settle(self, partition: int, fence: int) -> bool:
         try:

@@ -1,4 +1,4 @@
-"""A gateway as far as the roster knows it: a name with a lease, connections with seats, and mirrors."""
+"""A gateway as far as backends know it: a name with a lease, connections with seats, counts, and mirrors."""
 
 import secrets
 from collections import deque
@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 
 from libs.common.bus.messages import Transition
 from libs.common.channels import Channel
+from libs.common.errors import Unavailable
 from libs.common.leases.port import LeaseLost
 from libs.common.roster.port import JoinAnswer, JoinRequest, Members, Seat
+from libs.common.tally.port import Count, Outcome, Subject
 from services.gateway.channels.mirror import Diff, Gap, Mirror
 from tests.support.lifetimes.worlds import Process, World
 
@@ -29,6 +31,7 @@ class Gateway:
         side: Through which of the world's processes it speaks.
         name: Under which its members are seated.
         held: Its members, by channel and socket id.
+        counts: How many are subscribed to channels here.
         mirrors: Of the channels in which it has members.
         shown: Who its clients believe is there, by channel.
         queue: Announcements that it has not read.
@@ -41,6 +44,7 @@ class Gateway:
     side: int
     name: str = field(default_factory=_name)
     held: dict[tuple[Channel, str], JoinRequest] = field(default_factory=dict)
+    counts: dict[Channel, int] = field(default_factory=dict)
     mirrors: dict[Channel, Mirror] = field(default_factory=dict)
     shown: dict[Channel, set[str]] = field(default_factory=dict)
     queue: deque[Transition] = field(default_factory=deque)
@@ -74,6 +78,21 @@ class Gateway:
     async def leave(self, seats: Sequence[Seat], *, grace: float) -> None:
         """Give up seats."""
         await self._process.roster.leave(seats, grace=grace)
+
+    async def report(
+        self, name: str, channels: Sequence[Channel]
+    ) -> list[tuple[int, Outcome | Unavailable]]:
+        """Say under a name how many are subscribed to channels; return the numbers, and how they were taken."""
+        counts = [
+            Count(
+                Subject("channel", channel.app, channel.name),
+                self.counts.get(channel, 0),
+                announced=not channel.is_presence,
+            )
+            for channel in channels
+        ]
+        answers = await self._process.tally.report(name, counts)
+        return [(count.number, answer) for count, answer in zip(counts, answers, strict=True)]
 
     def drop(self, place: tuple[Channel, str]) -> None:
         """Lose a connection; a channel without any is followed no longer."""

@@ -9,16 +9,28 @@ are lost.  Time is the model's own: all durations end between its ticks.
 import asyncio
 import secrets
 from collections.abc import Coroutine, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from libs.common.bus.messages import Transition
-from libs.common.channels import Channel, online_channel
+from libs.common.bus.messages import Counted, Transition
+from libs.common.channels import Channel
 from libs.common.leases.port import LeaseLost, Leases
 from libs.common.roster.port import JoinAnswer, JoinRequest, Members, Seat
 from tests.support.deadline import DEADLINE
+from tests.support.lifetimes.drawn import (
+    APP,
+    CHANNELS,
+    COUNTED,
+    GATEWAYS,
+    GRACES,
+    Waking,
+    any_place,
+    parties,
+    wakings,
+    which,
+)
 from tests.support.lifetimes.gateways import Gateway, Newcomer
 from tests.support.lifetimes.truth import Truth
 from tests.support.lifetimes.worlds import World, world
@@ -27,52 +39,9 @@ from tests.support.ports.rosters import MEMORY
 TICK = 100.0
 TTL = 250.0
 LEASE_GRACE = 150.0
-GRACES = (0.0, 150.0, 450.0)
 DAY = 1000
 
-APP = "1"
-USERS = ("ann", "Zoë M/1")
-CHANNELS = (  # Some in each of two partitions.
-    *(Channel(APP, f"presence-{letter}") for letter in "ad"),
-    *(online_channel(APP, user) for user in USERS),
-)
-GATEWAYS = 3
-
-which = st.integers(0, GATEWAYS - 1)
-any_place = st.integers(0, 99)
-newcomers = st.tuples(
-    st.sampled_from(CHANNELS),
-    st.sampled_from(["ann", "bob", "Zoë M/1"]),
-    st.sampled_from(["1", "2"]),
-    st.sampled_from([0, 0, 0, 2]),
-)
 _Result = TypeVar("_Result")
-
-
-class Waking(NamedTuple):
-    """
-    What a gateway finds when it goes on.
-
-    Attributes:
-        guest: Who has asked to join meanwhile.
-        leaver: Whose connection has ended meanwhile, and with what grace.
-        is_cut_off: Whether what was announced meanwhile is lost.
-    """
-
-    guest: Newcomer | None
-    leaver: tuple[int, float] | None
-    is_cut_off: bool
-
-
-wakings = st.builds(
-    Waking,
-    st.none() | newcomers,
-    st.none() | st.tuples(any_place, st.sampled_from(GRACES)),
-    st.booleans(),
-)
-
-
-parties = st.lists(newcomers, min_size=1, max_size=3)
 
 
 class Lifetimes(RuleBasedStateMachine):
@@ -93,6 +62,7 @@ class Lifetimes(RuleBasedStateMachine):
         self.truths = [Truth() for _ in range(self.world.partitions)]
         self.sockets = 0
         self.told: dict[Channel, tuple[int, set[str]]] = {}
+        self.counted: list[Counted] = []  # Announced since the last time.
         self.gateways: list[Gateway] = []
         for side in range(GATEWAYS):
             self.gateways.append(Gateway(self.world, side % 2))
@@ -112,7 +82,7 @@ class Lifetimes(RuleBasedStateMachine):
 
     async def _host(self, opened: asyncio.Future[World]) -> None:
         """Keep the world, in one task from its beginning to its end."""
-        async with world(self.url, f"t{secrets.token_hex(6)}", CHANNELS) as opening:
+        async with world(self.url, f"t{secrets.token_hex(6)}", {*CHANNELS, *COUNTED}) as opening:
             opened.set_result(opening)
             await self.closing.wait()
 
@@ -295,7 +265,11 @@ class Lifetimes(RuleBasedStateMachine):
             gateway.rename()
             await self._renew(gateway)
         elif not expected or is_in_doubt:
-            await self._join(gateway, gateway.requests())
+            await self._restate(gateway)
+
+    async def _restate(self, gateway: Gateway) -> None:
+        """Say anew all that the backend may not know."""
+        await self._join(gateway, gateway.requests())
 
     async def _come(self, gateway: Gateway, guests: Sequence[Newcomer]) -> None:
         """Seat newcomers, under another name if the present one is lost."""
@@ -346,7 +320,7 @@ class Lifetimes(RuleBasedStateMachine):
 
     async def _agree(self, *, is_ordered: bool = True) -> None:
         """See that announcements, members and mirrors are the truth."""
-        heard = await self.world.ear.heard()
+        heard, self.counted = await self.world.ear.announced()
         expected = [change for truth in self.truths for change in truth.changes]
         for truth in self.truths:
             truth.changes.clear()

@@ -1,8 +1,8 @@
 """
-Who should be where: what leases and rosters promise, in plain dicts and sets, for models to agree with.
+Who should be where: what leases, rosters and tallies promise, in plain dicts and sets, for models to agree with.
 
-Pure.  One `Truth` is one partition: leases, the seats that they keep, and what is recorded of it.  Instants are
-seconds; a test moves `now`.
+Pure.  One `Truth` is one partition: leases, the seats and counts that they keep, and what is recorded of them.
+Instants are seconds; a test moves `now`.
 """
 
 import math
@@ -16,6 +16,14 @@ from libs.common.roster.port import JoinRequest, Seat, TooManyMembers
 
 Change = tuple[Channel, str, str | None]  # Who came, with info, or went, without.
 Told = tuple[Kind, str, str]  # What became so, of which channel, of which user.
+Place = tuple[str, str, str]  # What is there or not: a channel, a member of it, a user, a count.
+PRESENT: frozenset[Kind] = frozenset({"channel_occupied", "member_added", "user_online"})
+
+
+def place_of(fact: Told) -> Place:
+    """Tell of what a fact says whether it is there."""
+    kind, channel, user = fact
+    return kind.partition("_")[0], channel, user
 
 
 @dataclass(slots=True)
@@ -43,14 +51,18 @@ class Truth:
         now: The present instant.
         seats: By channel and socket id.
         infos: Of each channel, user id to the info that the first connection gave.
+        numbers: Of each channel, gateway to how many it has counted there.
         changes: What is to be announced, in order.
+        counts: What is to be announced of numbers, in order.
         facts: What is to be recorded, in order.
     """
 
     now: float = 0.0
     seats: dict[tuple[Channel, str], Sitting] = field(default_factory=dict)
     infos: dict[Channel, dict[str, str]] = field(default_factory=dict)
+    numbers: dict[Channel, dict[str, int]] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
+    counts: list[tuple[Channel, int]] = field(default_factory=list)
     facts: list[Told] = field(default_factory=list)
     _leases: dict[str, float] = field(default_factory=dict)
     _lapsed: dict[str, float] = field(default_factory=dict)
@@ -69,6 +81,25 @@ class Truth:
         return [
             online_user(each) for each, infos in self.infos.items() if infos and online_user(each)
         ]
+
+    def total(self, channel: Channel) -> int:
+        """Tell how many are counted in a channel."""
+        return sum(self.numbers.get(channel, {}).values())
+
+    def places(self) -> set[Place]:
+        """Tell which channels have subscriptions, who is in which of them, and who is online."""
+        occupied = {channel.name for channel, numbers in self.numbers.items() if numbers}
+        members = {
+            (channel.name, user)
+            for channel, infos in self.infos.items()
+            for user in infos
+            if not online_user(channel)
+        }
+        return {
+            *(("channel", name, "") for name in occupied),
+            *(("member", name, user) for name, user in members),
+            *(("user", "", user) for user in self.online()),
+        }
 
     def renew(self, gateway: str, *, ttl: float) -> bool | None:
         """Take a lease; tell whether there was one, or None where the gateway was cleared."""
@@ -102,6 +133,15 @@ class Truth:
             self._came(seat.channel, user_id, request.info)
         return None
 
+    def report(self, gateway: str, channel: Channel, number: int) -> type[LeaseLost] | None:
+        """Say how many a gateway has in a channel; tell why that is not taken, if it is not."""
+        if gateway in self._cleared:
+            return LeaseLost
+        if number:
+            self._leases.setdefault(gateway, 0)
+        self._count(gateway, channel, number, is_told=not channel.is_presence)
+        return None
+
     def leave(self, seats: Sequence[Seat], *, grace: float) -> None:
         """Give up seats, those that are still held by the gateway that says so."""
         for seat in seats:
@@ -115,7 +155,7 @@ class Truth:
                 sitting.over_at = self.now + grace
 
     def sweep(self, *, grace: float) -> int:
-        """Take away all that is due; tell how many seats that were."""
+        """Take away all that is due; tell how many seats and counts that were."""
         for gateway in [each for each, at in self._leases.items() if at <= self.now]:
             del self._leases[gateway]
             self._lapsed.setdefault(gateway, self.now)
@@ -131,12 +171,37 @@ class Truth:
         ]
         for place in due:
             self._vacate(place)
-        return len(due)
+        uncounted = [
+            (gateway, channel)
+            for channel, numbers in self.numbers.items()
+            for gateway in numbers.keys() & self._cleared.keys()
+        ]
+        for gateway, channel in uncounted:
+            self._count(gateway, channel, 0, is_told=True)
+        return len(due) + len(uncounted)
 
     def lose(self) -> None:
         """Forget all, unannounced."""
-        for each in (self.seats, self.infos, self._leases, self._lapsed, self._cleared):
+        kept = self.seats, self.infos, self.numbers, self._leases, self._lapsed, self._cleared
+        for each in kept:
             each.clear()
+
+    def _count(self, gateway: str, channel: Channel, number: int, *, is_told: bool) -> None:
+        before, numbers = self.total(channel), self.numbers.setdefault(channel, {})
+        if numbers.get(gateway, 0) == number:
+            return
+        numbers[gateway] = number
+        if not number:
+            del numbers[gateway]
+        after = self.total(channel)
+        if not before:
+            self.facts.append(("channel_occupied", channel.name, ""))
+        elif not after:
+            self.facts.append(("channel_vacated", channel.name, ""))
+        if is_told:
+            self.counts.append((channel, after))
+            if not channel.is_presence:
+                self.facts.append(("subscription_count", channel.name, ""))
 
     def _vacate(self, place: tuple[Channel, str]) -> None:
         channel, _ = place

@@ -1,6 +1,6 @@
-"""Leases, a roster and streams whose clock a test moves, and whose data it can lose, on memory and on a Redis."""
+"""Leases, a roster, a tally and streams whose clock a test moves, and whose data it can lose, on memory and on a Redis."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -14,16 +14,19 @@ from libs.common.config.address import Url
 from libs.common.leases.memory import MemoryLeases
 from libs.common.leases.port import Leases
 from libs.common.lifecycle.memory import MemoryLifecycle
-from libs.common.lifecycle.port import Lifecycle
+from libs.common.lifecycle.port import Bounds, Lifecycle
 from libs.common.lifecycle.redis import RedisLifecycle
 from libs.common.redis.connection import RedisConnection
 from libs.common.redis.keys import Keys
 from libs.common.roster.memory import MemoryRoster
 from libs.common.roster.port import Roster
+from libs.common.tally.memory import MemoryTally
+from libs.common.tally.port import Tally
 from tests.support.ports.rosters import MEMORY, Ear, RedisProcess, everything
 from tests.support.servers.redis.server import visit
 
 PARTITIONS = 2
+BOUNDS = Bounds(facts=3, subjects=100)  # Small, so that some are left out of most streams.
 
 # Instants by the clock of the server, in each partition.  0 says that there is no lease, and stays.
 _INSTANTS = ("roster.leases", "roster.renewed", "roster.lapsed", "roster.cleared", "roster.leaving")
@@ -43,6 +46,7 @@ class Process:
 
     leases: Leases
     roster: Roster
+    tally: Tally
     lifecycle: Lifecycle
 
 
@@ -86,9 +90,10 @@ class MemoryWorld:
 
     def _found(self) -> None:
         leases = MemoryLeases(lambda: self.now)
-        lifecycle = MemoryLifecycle(everything, clock=lambda: self.now)
+        lifecycle = MemoryLifecycle(everything, clock=lambda: self.now, bounds=BOUNDS)
         roster = MemoryRoster(self.bus.announce, leases, decided=lifecycle.decided)
-        process = Process(leases, roster, lifecycle)
+        tally = MemoryTally(self.bus.announce, leases, decided=lifecycle.decided)
+        process = Process(leases, roster, tally, lifecycle)
         self.processes = (process, process)
 
     def partition(self, _: Channel) -> int:
@@ -143,14 +148,14 @@ class RedisWorld:
 
 
 @asynccontextmanager
-async def world(url: str, prefix: str, channels: Sequence[Channel]) -> AsyncIterator[World]:
+async def world(url: str, prefix: str, channels: Collection[Channel]) -> AsyncIterator[World]:
     """Set up processes on memory or on a Redis, and an ear for some channels."""
     async with AsyncExitStack() as stack:
         if url == MEMORY:
             memory = MemoryBus()
             listener = await stack.enter_async_context(memory.listen())
             await listener.follow(channels)
-            yield MemoryWorld(memory, Ear(memory, listener, channels))
+            yield MemoryWorld(memory, Ear(memory, listener, [*channels]))
             return
         keys = Keys(prefix, PARTITIONS)
         opened = [
@@ -160,9 +165,15 @@ async def world(url: str, prefix: str, channels: Sequence[Channel]) -> AsyncIter
         bus = RedisBus(opened[2], keys)
         listener = await stack.enter_async_context(bus.listen())
         await listener.follow(channels)
-        made = [RedisProcess.on(connection, keys, everything) for connection in opened[:2]]
+        made = [RedisProcess.on(each, keys, everything, bounds=BOUNDS) for each in opened[:2]]
         client = await stack.enter_async_context(visit(url))
         processes = [
-            Process(one.leases, one.roster, RedisLifecycle(one.connection, keys)) for one in made
+            Process(
+                one.leases,
+                one.roster,
+                one.tally,
+                RedisLifecycle(one.connection, keys, bounds=BOUNDS),
+            )
+            for one in made
         ]
-        yield RedisWorld(processes, Ear(bus, listener, channels), keys, client)
+        yield RedisWorld(processes, Ear(bus, listener, [*channels]), keys, client)

@@ -60,6 +60,12 @@ class Ear:
         """Return the counts that were announced since the last time."""
         return [each for each in await self._heard() if isinstance(each, Counted)]
 
+    async def announced(self) -> tuple[list[Transition], list[Counted]]:
+        """Return both."""
+        every = await self._heard()
+        transitions = [each for each in every if isinstance(each, Transition)]
+        return transitions, [each for each in every if isinstance(each, Counted)]
+
     async def _heard(self) -> list[Delivery]:
         """Return all that was announced since the last time, up to a whisper of ours."""
         frame = str(next(self._numbers)).encode()
