@@ -13,8 +13,7 @@ if not had then
   return 0
 end
 if CHANNELS then
-  local left = total()
-  note(left + tonumber(had), left)
-  announce(left)
+  note(true)
+  announce(total())
 end
 return 1

@@ -53,10 +53,16 @@ local function total()
   return sum
 end
 
+-- Whether any gateway has some; one that was cleared has until that is taken off, so that of
+-- several of them only the last one vacates a channel.
+local function is_occupied()
+  return redis.call('EXISTS', NUMBERS) == 1
+end
+
 local function let_go()
   redis.call('HDEL', NUMBERS, GATEWAY)
   redis.call('SREM', HELD, SUBJECT)
-  if CHANNELS and redis.call('EXISTS', NUMBERS) == 0 then
+  if CHANNELS and not is_occupied() then
     redis.call('ZREM', CHANNELS, NAME)
   end
 end
@@ -73,13 +79,13 @@ local function announce(sum)
 end
 
 -- Record that a channel was occupied or vacated, if it was and somebody wants to know.
-local function note(before, after)
-  if not CHANNELS or string.sub(NAME, 1, 1) == '#' or (before > 0) == (after > 0) then
+local function note(was_occupied)
+  local occupied = is_occupied()
+  if not CHANNELS or string.sub(NAME, 1, 1) == '#' or was_occupied == occupied then
     return
   end
-  local letter = after > 0 and 'o' or 'v'
-  if string.find(WANTED, letter, 1, true) then
-    local kind = after > 0 and 'channel_occupied' or 'channel_vacated'
+  if string.find(WANTED, occupied and 'o' or 'v', 1, true) then
+    local kind = occupied and 'channel_occupied' or 'channel_vacated'
     record(STREAM, APP, { 'kind', kind, 'channel', NAME })
   end
 end

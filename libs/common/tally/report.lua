@@ -55,13 +55,14 @@ local held = number
 if limit > 0 then
   held = math.min(number, math.max(mine, limit - others))
 end
+local was_occupied = is_occupied()
 -- Also if nothing changed, so that what was lost beside the numbers is there again.
 if held > 0 then
   keep(held)
 else
   let_go()
 end
-note(others + mine, others + held)
+note(was_occupied)
 if held ~= mine and ARGV[FIRST + 2] == '1' then
   announce(others + held)
 end

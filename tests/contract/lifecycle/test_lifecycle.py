@@ -152,6 +152,19 @@ class TestDecided:
             ("channel_vacated", "room", ""),
         ]
 
+    async def test_vacated_by_several(self, site: Deployment) -> None:
+        """A channel whose gateways all die at once is vacated once."""
+        for gateway in ("g1", "g2"):
+            await site.tally.report(gateway, [Count(Subject("channel", "1", "room"), 1)])
+            await site.leases.release(gateway)
+        await sweep_away(site.leases, 2)
+
+        kinds = [record.fact.kind for record in await unread(site.lifecycle)]
+        assert [kind for kind in kinds if kind != "subscription_count"] == [
+            "channel_occupied",
+            "channel_vacated",
+        ]
+
     async def test_counts(self, site: Deployment) -> None:
         """Numbers that subscribers are told are recorded too; those of a large channel now and then."""
 

@@ -6,13 +6,17 @@ from libs.common.lifecycle.facts import Fact, Recorded, Stream
 from libs.common.lifecycle.port import BOUNDS, Bounds, Fenced
 from libs.common.lifecycle.redis import RedisLifecycle, names
 from libs.common.redis.keys import Keys
+from libs.common.tally.port import Count, Subject
 from tests.support.ports.rosters import (
     CHANNEL,
     LONG,
     RedisProcess,
     deployment,
+    everything,
+    redis_process,
     request,
     seated,
+    sweep_away,
 )
 
 FACT = Fact(kind="cache_miss", app="1", channel="cache-a")
@@ -68,6 +72,29 @@ class TestLost:
         assert [each.fact.user for each in after] == ["20", "21"]
         assert [each.number for each in after] == [1, 2]
         assert {each.epoch for each in after}.isdisjoint(each.epoch for each in before)
+
+
+class TestHalfSwept:
+    """A gateway was cleared, and what it counts is not taken off yet."""
+
+    async def test_occupied(self, redis_url: str, prefix: str) -> None:
+        """A channel stays occupied until nobody counts there, whoever says so last."""
+        async with redis_process(redis_url, prefix, everything) as one:
+            await one.leases.renew("g2", ttl=LONG)
+            await one.tally.report("g1", [Count(Subject("channel", "1", "room"), 1)])
+            await one.judge()
+            for number in (1, 0):
+                await one.tally.report("g2", [Count(Subject("channel", "1", "room"), number)])
+            await sweep_away(one.leases, 1)
+            lifecycle = RedisLifecycle(one.connection, one.keys)
+            (stream,) = await lifecycle.heads(range(lifecycle.partitions))
+            records = (await lifecycle.read(stream, "topic", limit=100)).records
+
+        kinds = [each.fact.kind for each in records]
+        assert [kind for kind in kinds if kind != "subscription_count"] == [
+            "channel_occupied",
+            "channel_vacated",
+        ]
 
 
 class TestKept:

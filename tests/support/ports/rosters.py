@@ -70,8 +70,8 @@ class Ear:
         """Return all that was announced since the last time, up to a whisper of ours."""
         frame = str(next(self._numbers)).encode()
         awaited = set(self._channels)
-        for channel in awaited:
-            await self._bus.whisper(channel, Broadcast(frame, time.time()))
+        broadcast = Broadcast(frame, time.time())
+        await asyncio.gather(*(self._bus.whisper(channel, broadcast) for channel in awaited))
         announced: list[Delivery] = []
         async with asyncio.timeout(DEADLINE):
             while awaited:
@@ -231,7 +231,9 @@ class RedisProcess:
 
 
 @asynccontextmanager
-async def redis_process(url: str, prefix: str) -> AsyncIterator[RedisProcess]:
+async def redis_process(
+    url: str, prefix: str, wanted: Wanted = nobody
+) -> AsyncIterator[RedisProcess]:
     """Set up a process."""
     async with RedisConnection(Url(url), "roster") as connection:
-        yield RedisProcess.on(connection, Keys(prefix))
+        yield RedisProcess.on(connection, Keys(prefix), wanted)
