@@ -5,7 +5,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.support.lifetimes.recorded import Recorded
 
-STEPS = settings(max_examples=80, stateful_step_count=40)
+STEPS = settings(max_examples=60, stateful_step_count=40)
 
 
 class TestLifetimes:

@@ -8,30 +8,46 @@ change, and all that are not 0 whenever they seat their members anew.
 from collections.abc import Sequence
 
 from hypothesis import strategies as st
-from hypothesis.stateful import precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 
 from libs.common.channels import Channel
 from libs.common.leases.port import LeaseLost
 from libs.common.tally.port import Outcome, Subject
-from tests.support.lifetimes.drawn import APP, COUNTED, which
+from tests.support.lifetimes.drawn import APP, COUNTED, GATEWAYS, which
 from tests.support.lifetimes.gateways import Gateway
 from tests.support.lifetimes.machine import Lifetimes
 
-changes = st.tuples(st.sampled_from(COUNTED), st.integers(0, 2))
+Changes = Sequence[tuple[Channel, int]]
+
+changes = st.lists(st.tuples(st.sampled_from(COUNTED), st.integers(0, 2)), min_size=1, max_size=6)
 
 
 class Counting(Lifetimes):
     """As `Lifetimes`, with subscriptions that are counted."""
 
+    @initialize(parties=st.tuples(changes, changes, changes))
+    def begin_counting(self, parties: Sequence[Changes]) -> None:
+        """Somebody is subscribed."""
+        for at, each in enumerate(parties):
+            self.subscribe(at, each)
+
     @precondition(lambda self: self.living)
-    @rule(at=which, changes=st.lists(changes, min_size=1, max_size=4))
-    def subscribe(self, at: int, changes: Sequence[tuple[Channel, int]]) -> None:
+    @rule(at=which, changes=changes)
+    def subscribe(self, at: int, changes: Changes) -> None:
         """So many are subscribed to some channels at a gateway now."""
         gateway = self._living(at)
         for channel, number in changes:
             gateway.counts[channel] = number
             self.run(self._report(gateway, [channel]))
         self.run(self._agree())
+
+    @rule(at=which, ticks=st.integers(0, 8))
+    def die_together(self, at: int, ticks: int) -> None:
+        """All gateways but one are killed at once, as on one machine; some time passes."""
+        for each in range(GATEWAYS):
+            if each != at:
+                self.end(each, None)
+        self.wait(ticks)
 
     async def _report(self, gateway: Gateway, channels: Sequence[Channel]) -> None:
         """Report some numbers, and all under another name if the present one is lost."""

@@ -9,13 +9,13 @@ noting, for as long as the model likes.
 from collections.abc import Sequence
 
 from hypothesis import strategies as st
-from hypothesis.stateful import rule
+from hypothesis.stateful import precondition, rule
 
 from libs.common.channels import Channel
 from libs.common.lifecycle.facts import Stream
 from tests.support.lifetimes.consumers import Consumer
-from tests.support.lifetimes.counting import Counting
-from tests.support.lifetimes.drawn import APP
+from tests.support.lifetimes.counting import Changes, Counting, changes
+from tests.support.lifetimes.drawn import APP, which
 from tests.support.lifetimes.logs import ALL, Log, Receiver
 from tests.support.lifetimes.machine import TTL
 from tests.support.lifetimes.worlds import BOUNDS
@@ -55,6 +55,19 @@ class Recorded(Counting):
         self.wait(ticks)
         self.consume(1 - at, ["take", *steps])
         self.consume(at, ["bring"])
+
+    @precondition(lambda self: self.living)
+    @rule(
+        at=st.integers(0, CONSUMERS - 1),
+        gateway=which,
+        changes=changes,
+        steps=st.lists(steps, max_size=4),
+    )
+    def fall_behind(self, at: int, gateway: int, changes: Changes, steps: Sequence[str]) -> None:
+        """More becomes so than is kept, between what a consumer reads and what it does then."""
+        self.consume(at, ["take", "read"])
+        self.subscribe(gateway, changes)
+        self.consume(at, ["bring", "settle", *steps])
 
     async def _do(self, step: str, consumer: Consumer) -> None:
         match step:
