@@ -7,7 +7,7 @@ its user before it is known whether a mark moves; nobody else is told.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, get_args
 
 ToldKind = Literal[
@@ -100,12 +100,14 @@ class Recorded:
             stream is remembered.
         epoch: Which beginning of the stream the number counts from: differs after data were lost.
         fact: What became so.
+        after_gap: Whether facts about the same subject before it may have been left out.
     """
 
     stream: Stream
     number: int
     epoch: str
     fact: Fact
+    after_gap: bool = field(default=False, compare=False)
 
     @property
     def id(self) -> str:

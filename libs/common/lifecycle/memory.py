@@ -36,7 +36,7 @@ class _Kept:
             oldest = self.records.popleft()
             if (subject := oldest.fact.subject) is not None:
                 self.latest.pop(subject, None)
-                self.latest[subject] = oldest
+                self.latest[subject] = replace(oldest, after_gap=True)
         while len(self.latest) > bounds.subjects:
             del self.latest[next(iter(self.latest))]
 

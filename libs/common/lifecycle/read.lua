@@ -4,14 +4,15 @@
 --
 -- KEYS: facts, heads, subjects, latest, places, a HASH: sink -> "<epoch> <number>"
 -- ARGV: the app, the sink, the most facts
--- Reply: the epoch, the number that the sink has had, or -1 if it is new here, and the facts
+-- Reply: the epoch, the number that the sink has had, or -1 if it is new here, the facts, and how
+-- many of them are of the first kind
 
 local FACTS, HEADS, SUBJECTS, LATEST, PLACES = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local most = tonumber(ARGV[3])
 
 local head = redis.call('HGET', HEADS, ARGV[1])
 if not head then
-  return { '', -1, {} }
+  return { '', -1, {}, 0 }
 end
 local epoch = string.match(head, '^%d+')
 local place = redis.call('HGET', PLACES, ARGV[2])
@@ -29,10 +30,11 @@ for _, subject in ipairs(left) do
     found[#found + 1] = cmsgpack.unpack(packed)
   end
 end
-if #found < most then
+local before = #found
+if before < most then
   local after = had == '-1' and '-' or '(' .. had .. '-0'
-  for _, entry in ipairs(redis.call('XRANGE', FACTS, after, '+', 'COUNT', most - #found)) do
+  for _, entry in ipairs(redis.call('XRANGE', FACTS, after, '+', 'COUNT', most - before)) do
     found[#found + 1] = entry
   end
 end
-return { epoch, had, found }
+return { epoch, had, found, before }

@@ -112,8 +112,11 @@ class RedisLifecycle:
         """See `Lifecycle.read`."""
         keys = [*names(self._keys, stream), self._places(stream)]
         call = _READ.call(keys, stream.app, sink, limit)
-        epoch, had, entries = await self._connection.ask(call)
-        records = [_record(stream, epoch.decode(), entry) for entry in entries]
+        epoch, had, entries, before = await self._connection.ask(call)
+        records = [
+            _record(stream, epoch.decode(), entry, after_gap=place < before)
+            for place, entry in enumerate(entries)
+        ]
         place = int(had)
         return Page.after(None if place < 0 else place, records)
 
@@ -182,7 +185,7 @@ def _words(facts: Iterable[Fact]) -> Iterable[Word]:
         yield from words
 
 
-def _record(stream: Stream, epoch: str, entry: Any) -> Recorded:
+def _record(stream: Stream, epoch: str, entry: Any, *, after_gap: bool) -> Recorded:
     """Read an entry as ``facts.lua`` writes it."""
     entry_id, texts = entry
     fields = {
@@ -199,4 +202,4 @@ def _record(stream: Stream, epoch: str, entry: Any) -> Recorded:
         socket_id=fields.get("socket_id", ""),
         count=int(fields.get("count", 0)),
     )
-    return Recorded(stream, int(entry_id.partition(b"-")[0]), epoch, fact)
+    return Recorded(stream, int(entry_id.partition(b"-")[0]), epoch, fact, after_gap)

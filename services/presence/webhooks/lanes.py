@@ -121,7 +121,8 @@ class Lanes:
     def _hold(self, record: Recorded) -> Withheld | None:
         fact = record.fact
         left = min(self._delay, fact.at + self._delay - self._clock())
-        if fact.kind != "channel_vacated" or left <= 0:
+        # After a gap nobody may have been told that it was occupied: then both must be told.
+        if fact.kind != "channel_vacated" or left <= 0 or record.after_gap:
             return None
         held = self._held[fact.channel] = Withheld(self._timer() + left)
         return held

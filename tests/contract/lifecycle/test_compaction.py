@@ -92,6 +92,7 @@ async def test_last_of_each(lifecycle: Lifecycle) -> None:
     assert list(page.records) == left_of(had)
     assert len(page.records) == len({each.id for each in page.records}) == 8 + 6
     assert all(each.fact.at for each in page.records)
+    assert [each.after_gap for each in page.records] == [True] * 8 + [False] * 6
 
 
 async def test_same_state_ends_the_same(lifecycle: Lifecycle) -> None:

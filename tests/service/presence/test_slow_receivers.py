@@ -100,7 +100,9 @@ async def consuming(lifecycle: Lifecycle, here: Receiver) -> AsyncIterator[FactC
     """Consume while the context is open."""
     hooked = hook(here, events=EVENTS, batching=True)
     async with (
-        site(app_with(hooked), webhook_batch=100, webhook_batch_delay=0.0) as held,
+        site(
+            app_with(hooked), webhook_batch=100, webhook_batch_delay=0.0, vacated_delay=0.5
+        ) as held,
         asyncio.TaskGroup() as tasks,
     ):
         consumer = FactConsumer(lifecycle, held.webhooks, SETTINGS)

@@ -1,6 +1,7 @@
 """The order in which a webhook is told."""
 
 import asyncio
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -121,6 +122,14 @@ class TestVacated:
         assert not await lanes.stands(first)
         assert second is not None
         assert not second.is_over
+
+    def test_after_gap(self, lanes: Lanes, times: Times) -> None:
+        """Where nobody may have been told that it was occupied, both are said: neither is held."""
+        vacated = replace(times.record("channel_vacated", "a"), after_gap=True)
+        turns = lanes.enter([vacated])
+        turns += lanes.enter([times.record("channel_occupied", "a")])
+
+        assert [held for turn in turns for _, held in turn.items] == [None, None]
 
     def test_another(self, lanes: Lanes, times: Times) -> None:
         """It concerns that channel alone."""
