@@ -19,6 +19,8 @@ local STATES = {
   user_online = 'online',
   user_offline = 'online',
   subscription_count = 'count',
+  message_read = 'mark',
+  client_read = 'word',
 }
 
 -- A stream of which KEYS has the four names from `key` on, and ARGV from `word` on how many facts

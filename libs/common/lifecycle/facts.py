@@ -36,6 +36,8 @@ _STATES: Mapping[Kind, str] = {
     "user_online": "online",
     "user_offline": "online",
     "subscription_count": "count",
+    "message_read": "mark",
+    "client_read": "word",  # Of a mark: the client's, and the mark is another matter.
 }
 
 

@@ -61,7 +61,7 @@ def member(user: str, kind: Kind = "member_added", channel: str = "presence-a") 
 
 def of_all_kinds(count: int) -> list[Fact]:
     """Make facts of all kinds, about two of everything."""
-    names = cycle("ab")
+    every = cycle((kind, name) for name in "ab" for kind in KINDS)
     return [
         Fact(
             kind=kind,
@@ -70,7 +70,7 @@ def of_all_kinds(count: int) -> list[Fact]:
             user="" if kind.startswith(("channel", "sub", "cache")) else f"Zoë {name}",
             count=3 if kind == "subscription_count" else 0,
         )
-        for kind, name in islice(zip(cycle(KINDS), names, strict=False), count)
+        for kind, name in islice(every, count)
     ]
 
 

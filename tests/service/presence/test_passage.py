@@ -49,9 +49,6 @@ class Hanging:
         self.begun += 1
         await asyncio.Event().wait()
 
-    async def missed(self, stream: Stream, lost: int) -> None:
-        """See `Sink.missed`."""
-
 
 class Line:
     """A stream, of which a passage brings the sink what there is."""

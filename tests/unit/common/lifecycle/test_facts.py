@@ -2,7 +2,7 @@
 
 import re
 
-from libs.common.lifecycle.facts import ABOUT_USERS, KINDS, Fact, Recorded, Stream
+from libs.common.lifecycle.facts import ABOUT_USERS, KINDS, Fact, Kind, Recorded, Stream
 from libs.common.lifecycle.redis import FACTS
 
 
@@ -26,19 +26,21 @@ def test_about_users() -> None:
 
 def test_subjects() -> None:
     """What has come, and what has gone, is said of the same; other things are apart."""
-    subjects = [Fact(kind=kind, app="1", channel="a", user="b").subject for kind in KINDS]
+    kinds: tuple[Kind, ...] = (*KINDS, "client_read")
+    subjects = [Fact(kind=kind, app="1", channel="a", user="b").subject for kind in kinds]
 
-    occupied, vacated, added, removed, online, offline, event, miss, count = subjects
+    occupied, vacated, added, removed, online, offline, event, miss, count, read, word = subjects
     assert occupied == vacated
     assert added == removed
     assert online == offline
     assert event is miss is None
-    assert len({occupied, added, online, count}) == 4
+    assert len({occupied, added, online, count, read, word}) == 6
 
 
 def test_subjects_of_scripts() -> None:
     """The scripts tell subjects apart as this does."""
     lines = re.findall(r"^  (\w+) = '(\w+)',$", FACTS.read_text(encoding="utf-8"), re.MULTILINE)
 
-    known = ((kind, Fact(kind=kind, app="1").subject) for kind in KINDS)
+    kinds: tuple[Kind, ...] = (*KINDS, "client_read")
+    known = ((kind, Fact(kind=kind, app="1").subject) for kind in kinds)
     assert dict(lines) == {kind: subject[0] for kind, subject in known if subject}
