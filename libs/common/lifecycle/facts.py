@@ -37,7 +37,7 @@ _STATES: Mapping[Kind, str] = {
     "user_offline": "online",
     "subscription_count": "count",
     "message_read": "mark",
-    "client_read": "word",  # Of a mark: the client's, and the mark is another matter.
+    "client_read": "word",  # What a client says of a mark.
 }
 
 
