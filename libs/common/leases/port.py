@@ -67,15 +67,16 @@ class Leases(Protocol):
         """
         Take away what is due: from gateways whose lease lapsed, and what is over by its own time.
 
-        The latter are the seats of the roster whose grace is over.  Several may sweep at once.  A
-        call does a bounded amount of work.
+        The latter are the seats of the roster whose grace is over, and typists (`typists.port`),
+        who are not counted.  Several may sweep at once.  A call does a bounded amount of work.
 
         Args:
             grace: Seconds that a lease must have been known as lapsed before its gateway is
                 cleared.
 
         Returns:
-            How many seats, counts and the like it took away; call again at once while it is not 0.
+            How many seats and counts it took away, or 1 where more may be due than one call looks
+            at; call again at once while it is not 0.
 
         Raises:
             Unavailable: The backend is away, at least in part; the rest was swept.

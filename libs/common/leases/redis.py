@@ -25,6 +25,7 @@ _HERE = Path(__file__).parent
 SWEEP = Script.joined(_HERE / "sweep.lua", flags="allow-oom")
 RENEW = Script.joined(_HERE / "renew.lua", flags="allow-oom")
 RELEASE = Script.joined(_HERE / "release.lua", flags="allow-oom")
+OVERDUE = Script.joined(_HERE / "overdue.lua", flags="no-writes")
 
 
 class Ended(NamedTuple):
@@ -36,7 +37,7 @@ class Ended(NamedTuple):
 
 class Search(NamedTuple):
     """
-    A question for what is due, and what to do with the answer.
+    A question for what a gateway holds, and what to do with the answer.
 
     Attributes:
         call: Replies with a list of texts.
@@ -50,11 +51,19 @@ class Search(NamedTuple):
 class RedisHoldings(Protocol):
     """What gateways hold on Redis, in the partitions of their leases, while these last."""
 
-    def overdue(self, partition: int, *, most: int) -> list[Search]:
-        """Look for what is over by its own time, though its gateway lives."""
-
     def held_by(self, ended: Ended, *, most: int) -> Search:
         """Look for so much of what a gateway holds; an empty reply says that it holds nothing."""
+
+
+class RedisTerms(Protocol):
+    """What is over by its own time, though the gateway that it came from lives."""
+
+    @property
+    def due(self) -> str:
+        """The kind of a key of each partition: a sorted set, of texts -> when each is over."""
+
+    def end(self, texts: Sequence[bytes]) -> list[Call]:
+        """Make calls of at most `SHARE` texts, of which each replies how much it took away."""
 
 
 class RedisLeases:
@@ -65,14 +74,21 @@ class RedisLeases:
         connection: To Redis; the caller opens and closes it.
         keys: The deployment's names.
         holdings: What is taken from gateways that are cleared.
+        terms: What is ended when its time is over.
     """
 
     def __init__(
-        self, connection: RedisConnection, keys: Keys, *, holdings: Sequence[RedisHoldings]
+        self,
+        connection: RedisConnection,
+        keys: Keys,
+        *,
+        holdings: Sequence[RedisHoldings],
+        terms: Sequence[RedisTerms],
     ) -> None:
         self._connection = connection
         self._keys = keys
         self._holdings = holdings
+        self._terms = terms
 
     async def check(self) -> None:
         """See `Leases.check`."""
@@ -99,30 +115,37 @@ class RedisLeases:
             for partition, reply in enumerate(judged)
             for name in _texts(reply)
         ]
-        searches = [*self._overdue(), *self._held_by(ended)]
-        found = await self._connection.ask_all([search.call for _, search in searches])
-        clearing = [
-            call
-            for (_, search), reply in zip(searches, found, strict=True)
-            for call in search.clear(_texts(reply))
-        ]
-        holding = {each for (each, _), reply in zip(searches, found, strict=True) if reply != []}
+        overdue, searches = self._overdue(), self._held_by(ended)
+        replies = await self._connection.ask_all([*overdue, *(each.call for _, each in searches)])
+        found, held = replies[: len(overdue)], replies[len(overdue) :]
+        clearing = self._endings(found)
+        for (_, search), reply in zip(searches, held, strict=True):
+            clearing += search.clear(_texts(reply))
+        holding = {each for (each, _), reply in zip(searches, held, strict=True) if reply != []}
         settling = [self._settle(each) for each in ended if each not in holding]
         cleared = await self._connection.ask_all([*clearing, *settling])
-        raise_first([*judged, *found, *cleared])
+        raise_first([*judged, *replies, *cleared])
         return sum(cleared[: len(clearing)])
 
     async def _judge(self, grace: float) -> list[Any]:
         kinds = ("leases", "lapsed", "cleared", "renewed")
         return await self._everywhere(SWEEP, kinds, milliseconds(grace), SHARE)
 
-    def _overdue(self) -> list[tuple[None, Search]]:
-        partitions = range(len(self._keys.tags))
+    def _overdue(self) -> list[Call]:
+        """Look in every partition for what is over by its own time."""
+        calls = []
+        for partition in range(len(self._keys.tags)):
+            keys = [self._keys.partition(terms.due, partition) for terms in self._terms]
+            calls.append(OVERDUE.call(keys, SHARE))
+        return calls
+
+    def _endings(self, found: Sequence[Any]) -> list[Call]:
+        """Make the calls that end what was found, for each partition and each of the terms."""
         return [
-            (None, search)
-            for holdings in self._holdings
-            for partition in partitions
-            for search in holdings.overdue(partition, most=SHARE)
+            call
+            for reply in found
+            for terms, texts in zip(self._terms, _texts(reply), strict=False)
+            for call in terms.end(texts)
         ]
 
     def _held_by(self, ended: Iterable[Ended]) -> list[tuple[Ended, Search]]:
@@ -146,6 +169,6 @@ class RedisLeases:
         return await self._connection.ask_all(calls)
 
 
-def _texts(reply: Any) -> Sequence[bytes]:
+def _texts(reply: Any) -> Sequence[Any]:
     """Return what a reply names: nothing, if it is an error."""
     return () if isinstance(reply, Exception) else reply

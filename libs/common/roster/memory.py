@@ -195,7 +195,12 @@ class MemoryRoster:
 
     async def sizes(self, channels: Sequence[Channel]) -> list[int]:
         """See `Roster.sizes`."""
-        return [len(self._read(channel).infos) for channel in channels]
+        return [self.size(channel) for channel in channels]
+
+    def size(self, channel: Channel) -> int:
+        """Tell how many users a channel has."""
+        room = self._rooms.get(channel)
+        return len(room.infos) if room else 0
 
     async def seated(self, channels: Sequence[Channel]) -> list[Seated]:
         """See `Roster.seated`."""

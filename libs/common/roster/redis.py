@@ -40,7 +40,6 @@ DESCRIBE = Script.joined(*_SEATS, _HERE / "describe.lua")
 CLEAR = Script.joined(*_SEATS, _HERE / "clear.lua", flags="allow-oom")
 MEMBERS = Script.joined(*_SEATS, _HERE / "members.lua", flags="no-writes")
 SEATED = Script.joined(_HERE / "seated.lua", flags="no-writes")
-OVERDUE = Script.joined(_HERE / "overdue.lua", flags="no-writes")
 
 _Item = TypeVar("_Item")
 
@@ -64,6 +63,8 @@ class RedisRoster:
         wanted: Which facts are recorded of what it decides.
         bounds: How many of them are kept.
     """
+
+    due = "roster.leaving"
 
     def __init__(
         self,
@@ -147,21 +148,17 @@ class RedisRoster:
         names = sorted(name for found in replies for name in found)
         return [name.decode() for name in names[:limit]]
 
-    def overdue(self, partition: int, *, most: int) -> list[Search]:
-        """See `RedisHoldings.overdue`: seats whose grace is over."""
-        call = OVERDUE.call([self._keys.partition("roster.leaving", partition)], most)
-        return [Search(call, self._clear)]
-
-    def held_by(self, ended: Ended, *, most: int) -> Search:
-        """See `RedisHoldings.held_by`."""
-        key = self._keys.partition(f"roster.held:{ended.gateway}", ended.partition)
-        return Search(Call(key, ("SRANDMEMBER", key, most)), self._clear)
-
-    def _clear(self, seats: Sequence[bytes]) -> list[Call]:
+    def end(self, seats: Sequence[bytes]) -> list[Call]:
+        """See `RedisTerms.end`: seats whose grace is over."""
         return [
             self._call(CLEAR, bench, *(seat.socket_id for seat in group))
             for bench, group in _grouped(map(_seat, seats), lambda seat: seat)
         ]
+
+    def held_by(self, ended: Ended, *, most: int) -> Search:
+        """See `RedisHoldings.held_by`."""
+        key = self._keys.partition(f"roster.held:{ended.gateway}", ended.partition)
+        return Search(Call(key, ("SRANDMEMBER", key, most)), self.end)
 
     def _call(self, script: Script, bench: _Bench, *args: Word) -> Call:
         channel = bench.channel

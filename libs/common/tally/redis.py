@@ -104,10 +104,6 @@ class RedisTally:
             starts = {key: b"(" + piece[-1] for key, piece in found.items() if len(piece) == most}
         return sorted(name.decode() for name in names)[:limit]
 
-    def overdue(self, partition: int, *, most: int) -> list[Search]:  # noqa: ARG002 - the port's
-        """See `RedisHoldings.overdue`: a count is never over by itself."""
-        return []
-
     def held_by(self, ended: Ended, *, most: int) -> Search:
         """See `RedisHoldings.held_by`: the subjects that a gateway has some of."""
         key = self._keys.partition(f"tally.held:{ended.gateway}", ended.partition)

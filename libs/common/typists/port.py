@@ -18,6 +18,27 @@ PAUSE = 1.0  # Seconds between two announcements of one channel, at least.
 TOLD_FOR = 3600.0  # Seconds for which it is remembered what was announced last.
 
 
+@dataclass(frozen=True, slots=True)
+class TypingBounds:
+    """
+    How much there is of typing in one channel.
+
+    Attributes:
+        typists: The most, each source's counted on its own; who comes later waits.
+        listed: With more typists, or in a channel with more members, only their number is told.
+        pause: Seconds between two announcements, at least.
+        told_for: Seconds for which it is remembered what was announced last.
+    """
+
+    typists: int = MOST_TYPISTS
+    listed: int = LISTED
+    pause: float = PAUSE
+    told_for: float = TOLD_FOR
+
+
+USUAL = TypingBounds()
+
+
 class Report(NamedTuple):
     """
     What a source says of a user in a channel.
@@ -28,7 +49,9 @@ class Report(NamedTuple):
         source: Who says so: a gateway, by the name of its lease, or empty: the user's back end.  A
             user types for as long as one source says so.
         lasts: Seconds for which it is so, unless it is said again; 0: the user has stopped.
-        everywhere: Whether the user has stopped for all sources: what was typed is sent.
+        everywhere: Whether who has stopped has done so for all sources: what was typed is sent.
+        renews: Whether the source says no more than that it goes on.  What it said before may have
+            ended everywhere since its user typed what it says so of.
     """
 
     channel: Channel
@@ -36,6 +59,7 @@ class Report(NamedTuple):
     source: str
     lasts: float
     everywhere: bool = False
+    renews: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +90,9 @@ class Typists(Protocol):
     A channel's list changes when its first source says that a user types, and when the last one's
     word is over.  A change is announced at once, or `PAUSE` after the one before; what ended by its
     time, and what had to wait, is announced by the next sweep of the leases
-    (`leases.port.Leases.sweep`).  The list that was announced last is the true one by then.
+    (`leases.port.Leases.sweep`).  The list that was announced last is the true one by then.  One
+    that is as it was announced before is announced again only where it was another in between:
+    somebody may have read that.
     """
 
     async def check(self) -> None:
@@ -82,7 +108,8 @@ class Typists(Protocol):
         Take what sources say, in order.
 
         Returns:
-            For each, whether it was taken: False where the channel has `MOST_TYPISTS` others.
+            For each, whether it was taken: False where the channel has `MOST_TYPISTS` others, and
+            where one renews what is over, or was ended everywhere.
 
         Raises:
             Unavailable: The backend is away for at least one; all may be said again.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from libs.common.bus.memory import MemoryBus
-from libs.common.bus.messages import Broadcast, Counted, Delivery, Transition, Whisper
+from libs.common.bus.messages import Broadcast, Counted, Delivery, Transition, Typed, Whisper
 from libs.common.bus.port import Bus, Listener
 from libs.common.bus.redis import RedisBus
 from libs.common.channels import Channel
@@ -30,6 +30,7 @@ from libs.common.roster.redis import RedisRoster
 from libs.common.tally.memory import MemoryTally
 from libs.common.tally.port import Tally
 from libs.common.tally.redis import RedisTally
+from libs.common.typists.redis import RedisTypists
 from tests.support.deadline import DEADLINE
 
 MEMORY = "memory://"
@@ -59,6 +60,10 @@ class Ear:
     async def counted(self) -> list[Counted]:
         """Return the counts that were announced since the last time."""
         return [each for each in await self._heard() if isinstance(each, Counted)]
+
+    async def typed(self) -> list[Typed]:
+        """Return who typed, as it was announced since the last time."""
+        return [each for each in await self._heard() if isinstance(each, Typed)]
 
     async def announced(self) -> tuple[list[Transition], list[Counted]]:
         """Return both."""
@@ -215,7 +220,8 @@ class RedisProcess:
         """Make the adapters, as the composition root does."""
         roster = RedisRoster(connection, keys, wanted, bounds=bounds)
         tally = RedisTally(connection, keys, wanted, bounds=bounds)
-        leases = RedisLeases(connection, keys, holdings=[roster, tally])
+        typists = RedisTypists(connection, keys)
+        leases = RedisLeases(connection, keys, holdings=[roster, tally], terms=[roster, typists])
         return cls(leases, roster, tally, connection, keys)
 
     async def ask(self, key: str, command: str, *words: str | float) -> Any:

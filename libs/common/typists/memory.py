@@ -1,0 +1,196 @@
+"""The typists of a single process: the reference implementation of `typists.port.Typists`."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from libs.common.bus.messages import Typed
+from libs.common.channels import Channel
+from libs.common.leases.memory import MemoryLeases, due
+from libs.common.typists.port import USUAL, Report, Typing, TypingBounds
+
+_Source = tuple[str, str]  # Who says so, and of which user.
+
+
+class _Telling(NamedTuple):
+    """What was announced last, and until when that is remembered."""
+
+    typed: Typed
+    at: float
+    until: float
+
+
+class MemoryTypists:
+    """
+    Typists for one process.  See `Typists`.
+
+    Args:
+        announce: Puts who types on the bus.
+        leases: Whose sweep ends what is over, by the clock of these leases.
+        members: Tells how many members a presence channel has.
+        bounds: Of each channel.
+    """
+
+    SWEEP_LIMIT = 1000  # Channels that one sweep looks at.
+
+    def __init__(
+        self,
+        announce: Callable[[Typed], None],
+        leases: MemoryLeases,
+        members: Callable[[Channel], int],
+        *,
+        bounds: TypingBounds = USUAL,
+    ) -> None:
+        self._announce = announce
+        self._clock = leases.clock
+        self._members = members
+        self._bounds = bounds
+        self._sources: dict[Channel, dict[_Source, float]] = {}  # To when it is over.
+        self._told: dict[Channel, _Telling] = {}  # That to be forgotten first comes first.
+        self._changed: set[Channel] = set()  # Where the list was another since then.
+        self._due: dict[Channel, float] = {}  # When a channel must be looked at.
+        leases.keep(self)
+
+    async def check(self) -> None:
+        """See `Typists.check`: it is this process."""
+
+    async def report(self, reports: Sequence[Report]) -> list[bool]:
+        """See `Typists.report`."""
+        were_typists = {one.channel: bool(self._sources.get(one.channel)) for one in reports}
+        taken, changed = [], set[Channel]()
+        for report in reports:
+            is_taken, is_changed = self._take(report)
+            taken.append(is_taken)
+            if is_changed:
+                changed.add(report.channel)
+        for channel, were in were_typists.items():
+            if channel in changed:
+                self._settle(channel, were_typists=were)
+        return taken
+
+    def _take(self, report: Report) -> tuple[bool, bool]:
+        """Tell whether the report is taken, and whether it changes anything."""
+        if report.lasts > 0:
+            return self._go_on(report, self._sources.setdefault(report.channel, {}))
+        ended = _stop(report, self._sources.get(report.channel, {}))
+        has_ended = min(ended, default=math.inf) <= self._clock()
+        return True, bool(ended) and self._change(report.channel, has_ended=has_ended)
+
+    def _go_on(self, report: Report, sources: dict[_Source, float]) -> tuple[bool, bool]:
+        channel, source = report.channel, (report.source, report.user_id)
+        now, most, former = self._clock(), self._bounds.typists, sources.get(source)
+        is_changed = False
+        if report.renews and (former is None or former <= now):
+            if not sources:
+                del self._sources[channel]
+            return False, False
+        if former is None and len(sources) >= most and _drop_ended(sources, now):
+            is_changed = self._change(channel, has_ended=True)
+        if former is None and len(sources) >= most:
+            return False, is_changed
+        has_ended = min(sources.values(), default=math.inf) <= now
+        over_at = sources[source] = now + report.lasts
+        if former is None or former <= now:
+            is_changed = self._change(channel, has_ended=has_ended)
+        elif over_at < former:
+            self._due[channel] = min(over_at, self._due.get(channel, over_at))
+        return True, is_changed
+
+    def _change(self, channel: Channel, *, has_ended: bool = False) -> bool:
+        """
+        Remember, if need be, that the list was another; say that it is.
+
+        What must wait may be undone meanwhile, and what has ended unannounced may be: who reads in
+        between must hear of that.
+        """
+        told = self._telling(channel)
+        if told is not None and (has_ended or self._is_held(told)):
+            self._changed.add(channel)
+        return True
+
+    def _is_held(self, told: _Telling) -> bool:
+        return self._clock() < told.at + self._bounds.pause
+
+    def _settle(self, channel: Channel, *, were_typists: bool) -> None:
+        """Announce who types now, or as soon as may be."""
+        told, sources = self._telling(channel), self._sources.get(channel, {})
+        if told is not None and self._is_held(told):
+            self._due[channel] = told.at + self._bounds.pause
+        else:
+            _drop_ended(sources, self._clock())
+            self._tell(channel, told, were_typists=were_typists)
+            self._look_again(channel, sources)
+        if not sources:
+            self._sources.pop(channel, None)
+
+    def _look_again(self, channel: Channel, sources: dict[_Source, float]) -> None:
+        if sources:
+            self._due[channel] = min(sources.values())
+        else:
+            self._due.pop(channel, None)
+
+    def _tell(self, channel: Channel, told: _Telling | None, *, were_typists: bool) -> None:
+        """
+        Announce who types, if anything changed since the last time.
+
+        Where nothing is known of that, somebody may have been told of typists if there were any.
+        """
+        now, typed = self._clock(), Typed(channel, *self._typing(channel))
+        is_known = told is not None and told.typed == typed and channel not in self._changed
+        is_news = not is_known and (told is not None or were_typists or typed.count > 0)
+        if is_news:
+            self._announce(typed)
+            self._changed.discard(channel)
+        if is_news or typed.count > 0:
+            at = told.at if told is not None and is_known else now
+            self._told.pop(channel, None)
+            self._told[channel] = _Telling(typed, at, now + self._bounds.told_for)
+
+    def _telling(self, channel: Channel) -> _Telling | None:
+        told = self._told.get(channel)
+        return told if told is not None and self._clock() < told.until else None
+
+    def _typing(self, channel: Channel) -> tuple[int, tuple[str, ...] | None]:
+        now, listed = self._clock(), self._bounds.listed
+        sources = self._sources.get(channel, {})
+        users = {user for (_, user), over_at in sources.items() if over_at > now}
+        if len(users) > listed or self._members(channel) > listed:
+            return len(users), None
+        return len(users), tuple(sorted(users, key=str.encode))
+
+    async def typing(self, channels: Sequence[Channel]) -> list[Typing]:
+        """See `Typists.typing`."""
+        return [
+            Typing(*self._typing(channel), was_told=self._telling(channel) is not None)
+            for channel in channels
+        ]
+
+    def clear(self, gateways: Sequence[str]) -> int:  # noqa: ARG002 - the port's
+        """See `MemoryHoldings.clear`; 0, unless there may be more to look at."""
+        now = self._clock()
+        while self._told and next(iter(self._told.values())).until <= now:
+            channel = next(iter(self._told))
+            self._changed.discard(channel)
+            del self._told[channel]
+        channels = due(self._due, now)
+        for channel in channels[: self.SWEEP_LIMIT]:
+            self._settle(channel, were_typists=True)
+        return int(len(channels) > self.SWEEP_LIMIT)
+
+
+def _stop(report: Report, sources: dict[_Source, float]) -> list[float]:
+    """Tell until when those would have typed who have stopped."""
+    stopped = [
+        (source, user)
+        for source, user in sources
+        if user == report.user_id and (report.everywhere or source == report.source)
+    ]
+    return [sources.pop(source) for source in stopped]
+
+
+def _drop_ended(sources: dict[_Source, float], now: float) -> bool:
+    """Tell whether anybody's time was over."""
+    ended = due(sources, now)
+    for source in ended:
+        del sources[source]
+    return bool(ended)
