@@ -16,11 +16,13 @@ The exception tree.
         BadName
         BadQuery
             TooManyOccupied
+        BadReading
         BadRequest
         BadSocketId
         BadUserId
         BadUserList
         BadWebSocketKey
+        BadWord
         BodyTooLarge
         BrokenBody
         ClientEventRefused
@@ -32,13 +34,17 @@ The exception tree.
         MalformedVersion
         NoEventLog
         NoMembers
+        NoReceipts
         NoSigningKey
         NoSuchApp
+        NoTyping
+        NoUser
         NotInUse
         NotKeptHere
         NothingToRotate
         OddPath
         OverCapacity
+        PastEpoch
         PathNotFound
         PayloadTooLarge
         QuotaInDoubt
@@ -51,6 +57,7 @@ The exception tree.
         TooManyMarks
         TooManyMembers
         TooManyRequests
+        TooManyTypists
         TooManyWatched
         TooMuchUserInfo
         Unclear

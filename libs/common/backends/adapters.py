@@ -37,6 +37,9 @@ from libs.common.lifecycle.facts import Kind
 from libs.common.lifecycle.memory import MemoryLifecycle
 from libs.common.lifecycle.port import Lifecycle, Wanted
 from libs.common.lifecycle.redis import RedisLifecycle
+from libs.common.marks.memory import MemoryMarks
+from libs.common.marks.port import Marks
+from libs.common.marks.postgres import PostgresMarks
 from libs.common.memberships.memory import MemoryMemberships
 from libs.common.memberships.port import Memberships
 from libs.common.memberships.postgres import PostgresMemberships
@@ -57,8 +60,11 @@ from libs.common.sightings.postgres import PostgresSightings
 from libs.common.tally.memory import MemoryTally
 from libs.common.tally.port import Tally
 from libs.common.tally.redis import RedisTally
+from libs.common.typists.memory import MemoryTypists
+from libs.common.typists.port import Typists
+from libs.common.typists.redis import RedisTypists
 
-_Shared = tuple[Bus, Leases, Roster, Tally, Lifecycle]
+_Shared = tuple[Bus, Leases, Roster, Tally, Typists, Lifecycle]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,7 @@ class Plan:
         allow: Networks that webhooks may call although they are not public.
         dead_letters: How many webhooks that could not be delivered are kept.
         dead_letters_max_age: Seconds for which they are.
+        max_readers: Users of one channel whose marks are kept.
         membership_query: SQL that reads memberships in tables of the operator's; empty: they are in
             ours.
     """
@@ -90,6 +97,7 @@ class Plan:
     allow: Sequence[Network] = ()
     dead_letters: int = 10_000
     dead_letters_max_age: float = 604_800.0
+    max_readers: int = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +109,7 @@ class Backends:
     leases: Leases
     roster: Roster
     tally: Tally
+    typists: Typists
     lifecycle: Lifecycle
     rates: Rates
     control: Control
@@ -108,6 +117,7 @@ class Backends:
     memberships: Memberships
     dead_letters: DeadLetters
     sightings: Sightings
+    marks: Marks
     wanted: Wanted  # Which facts are recorded.
 
 
@@ -129,9 +139,9 @@ async def opened(plan: Plan) -> AsyncIterator[Backends]:
         memberships = await stack.enter_async_context(opened_memberships(plan))
         letters = await stack.enter_async_context(opened_dead_letters(plan))
         sightings = await stack.enter_async_context(opened_sightings(plan))
-        yield Backends(
-            apps, *shared, rates, control, events, memberships, letters, sightings, wanted
-        )
+        marks = await stack.enter_async_context(opened_marks(plan))
+        kept = memberships, letters, sightings, marks
+        yield Backends(apps, *shared, rates, control, events, *kept, wanted)
 
 
 @asynccontextmanager
@@ -198,6 +208,16 @@ async def opened_sightings(plan: Plan) -> AsyncIterator[Sightings]:
         yield PostgresSightings(connection)
 
 
+@asynccontextmanager
+async def opened_marks(plan: Plan) -> AsyncIterator[Marks]:
+    """Make the adapter of one port alone, and close it; raises as `opened`."""
+    if _is_memory(plan.urls.sightings):
+        yield MemoryMarks(plan.max_readers)
+        return
+    async with PostgresConnection(plan.urls.sightings, "sightings", plan.postgres) as connection:
+        yield PostgresMarks(connection, plan.max_readers)
+
+
 def _is_memory(url: Url) -> bool:
     return url.scheme == "memory"
 
@@ -219,15 +239,17 @@ async def _shared(plan: Plan, stack: AsyncExitStack, wanted: Wanted) -> _Shared:
     connection = await _redis(plan.urls.roster, "roster", stack)
     roster = RedisRoster(connection, keys, wanted)
     tally = RedisTally(connection, keys, wanted)
-    leases = RedisLeases(connection, keys, holdings=[roster, tally])
-    return bus, leases, roster, tally, RedisLifecycle(connection, keys)
+    typists = RedisTypists(connection, keys)
+    leases = RedisLeases(connection, keys, holdings=[roster, tally], terms=[roster, typists])
+    return bus, leases, roster, tally, typists, RedisLifecycle(connection, keys)
 
 
 def _in_memory(plan: Plan, wanted: Wanted) -> _Shared:
     bus, leases, lifecycle = MemoryBus(plan.history), MemoryLeases(), MemoryLifecycle(wanted)
     roster = MemoryRoster(bus.announce, leases, decided=lifecycle.decided)
     tally = MemoryTally(bus.announce, leases, decided=lifecycle.decided)
-    return bus, leases, roster, tally, lifecycle
+    typists = MemoryTypists(bus.announce, leases, roster.size)
+    return bus, leases, roster, tally, typists, lifecycle
 
 
 async def _rates(plan: Plan, stack: AsyncExitStack) -> Rates:

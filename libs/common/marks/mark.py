@@ -17,6 +17,8 @@ MAX_EPOCH = 64  # Characters.
 class BadMark(Invalid):
     """What is said to be a mark is none, or is of the other kind than the channel's."""
 
+    code = 4304  # docs/protocol.md, "Error codes"; by HTTP it is a 400.
+
     def __init__(self, *, is_position: bool) -> None:
         wanted = "a position, epoch:offset" if is_position else f"a whole number from 0 to {MOST}"
         super().__init__(f"upto: expected {wanted}")
@@ -44,6 +46,12 @@ class Mark:
     def told(self) -> int | str:
         """As JSON has it: a number that JavaScript reads exactly, else a text."""
         return self.text if self.epoch or self.number > SAFE else self.number
+
+    def moved(self, to: "Mark") -> "Mark":
+        """Return what stands where this one stood and another is told: it never moves back."""
+        if self.epoch != to.epoch:
+            return to
+        return max(self, to, key=lambda mark: mark.number)
 
 
 def recalled(text: str) -> Mark:

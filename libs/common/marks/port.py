@@ -12,6 +12,8 @@ from libs.common.channels import Channel
 from libs.common.errors import Invalid
 from libs.common.marks.mark import Mark
 
+AT_ONCE = 1000  # Readings that one call takes.
+
 
 class Reading(NamedTuple):
     """A user has read in a channel up to a mark."""
@@ -22,12 +24,12 @@ class Reading(NamedTuple):
 
 
 class TooManyMarks(Invalid):
-    """A channel has as many readers as may be kept, and the user is none of them."""
+    """As many marks are kept as may be, of a channel or in memory, and none of the user's here."""
 
     status = 429
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"marks of {limit} users are kept in this channel, and no more")
+    def __init__(self, limit: int, *, of: str = "users are kept in this channel") -> None:
+        super().__init__(f"marks of {limit} {of}, and no more")
 
 
 class Marks(Protocol):
@@ -49,6 +51,9 @@ class Marks(Protocol):
     async def move(self, readings: Sequence[Reading]) -> list[Mark | TooManyMarks]:
         """
         Move marks, each as if it were alone, in order; what is answered stays.
+
+        Args:
+            readings: At most `AT_ONCE`.
 
         Returns:
             For each the mark that stands after all of them; or why there is none.
@@ -78,6 +83,19 @@ class Marks(Protocol):
             Unavailable: The backend is away.
         """
 
+    async def read_by(self, app: str, user_id: str, *, limit: int) -> list[Reading]:
+        """
+        Tell how far a user has read in all channels, in the order of their names.
+
+        Args:
+            app: The app's id.
+            user_id: The user's id.
+            limit: The most to return.
+
+        Raises:
+            Unavailable: The backend is away.
+        """
+
     async def erase(self, app: str, user_id: str) -> int:
         """
         Forget all marks of a user, and tell how many there were.
@@ -88,10 +106,11 @@ class Marks(Protocol):
 
     async def forget(self, *, moved_before: float, limit: int) -> int:
         """
-        Forget marks that have not moved for long, a part at a time.
+        Forget marks that nobody has told for long, a part at a time.
 
         Args:
-            moved_before: Those that moved last before then, in UTC epoch seconds.
+            moved_before: Those that were told last before then, in UTC epoch seconds; some may be
+                kept for up to an hour more.
             limit: The most of one call.
 
         Returns:

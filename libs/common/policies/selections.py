@@ -5,7 +5,7 @@ Pure.  The sections ``[[typing]]`` and ``[[receipts]]``; the first rule of an ap
 a channel's name counts.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Generic, Literal, Protocol, TypeVar
 
 import msgspec
@@ -78,9 +78,22 @@ class Selection(Generic[R]):
         for rule in rules:
             self._rules.setdefault(rule.app, []).append((Pattern(rule.pattern), rule))
 
+    def __bool__(self) -> bool:
+        """Whether there are rules at all."""
+        return bool(self._rules)
+
+    def selects(self, app: str) -> bool:
+        """Whether there are rules of an app at all."""
+        return app in self._rules
+
     def rule(self, channel: Channel) -> R | None:
         """Return the rule that selects a channel; None: it is not selected."""
         for pattern, rule in self._rules.get(channel.app, ()):
             if pattern.match(channel.name) is not None:
                 return rule
         return None
+
+    def captures(self, channel: Channel) -> Mapping[str, str]:
+        """Return what the rule that selects a channel captures of its name; else nothing."""
+        matches = (pattern.match(channel.name) for pattern, _ in self._rules.get(channel.app, ()))
+        return next((captured for captured in matches if captured is not None), {})

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from libs.common.config.address import Url
 from libs.common.errors import Unavailable
+from libs.common.marks.postgres import PostgresMarks
 from libs.common.memberships.postgres import PostgresMemberships
 from libs.common.memberships.postgres_query import QueriedMemberships
 from libs.common.postgres.migrate import migrate, migrations
@@ -21,18 +22,24 @@ from tests.support.ports.apps import operated, postgres_apps
 from tests.support.ports.memberships import ANN, connected, cut_off
 from tests.support.servers.ports import free_port
 
-PORTS = ("apps", "memberships", "sightings")
+PORTS = ("apps", "memberships", "sightings")  # As outages name them; marks are with sightings.
 
 
 @asynccontextmanager
 async def ports(url: str) -> AsyncIterator[dict[str, Check]]:
     """Yield the question of each port on a database."""
     apps = postgres_apps(url)
-    async with apps.opened(), connected(url) as connection, sightings.connected(url) as other:
+    async with (
+        apps.opened(),
+        connected(url) as connection,
+        sightings.connected(url) as other,
+        sightings.connected(url, pool_size=1) as third,
+    ):
         yield {
             "apps": apps.check,
             "memberships": PostgresMemberships(connection).check,
             "sightings": PostgresSightings(other).check,
+            "marks": PostgresMarks(third, 10).check,
         }
 
 
@@ -65,7 +72,8 @@ async def test_cut_off(database_url: str) -> None:
         assert "not currently accepting connections" in said
     for backend in PORTS:
         told = [line["event"] for line in logs if line.get("backend") == backend]
-        assert told == ["backend.lost", "backend.found"]
+        ports_of_it = 2 if backend == "sightings" else 1
+        assert sorted(told) == ["backend.found"] * ports_of_it + ["backend.lost"] * ports_of_it
 
 
 async def test_not_migrated(database_url: str) -> None:
@@ -86,7 +94,7 @@ async def test_half_migrated(database_url: str) -> None:
     async with ports(database_url) as checks:
         said = await states(checks)
         lacks = f"away: fanfare_migrations lacks {steps[-1].name}; run fanfare migrate"
-        assert said["memberships"] == lacks
+        assert said["memberships"] == said["marks"] == lacks
         assert said["apps"].startswith("away: ")
         assert said["apps"].endswith("run fanfare migrate")  # Whose table lacks a column.
 
@@ -141,6 +149,7 @@ async def test_not_allowed(database_url: str, prefix: str) -> None:
         "apps": "away: permission denied for table fanfare_apps",
         "memberships": "away: permission denied for table fanfare_memberships",
         "sightings": "away: permission denied for table fanfare_sightings",
+        "marks": "away: permission denied for table fanfare_marks",
     }
 
 

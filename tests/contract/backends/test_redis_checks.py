@@ -24,6 +24,7 @@ from libs.common.lifecycle.port import BOUNDS, Lifecycle
 from libs.common.postgres.settings import PostgresSettings
 from libs.common.rates.port import Act
 from libs.common.roster.port import JoinRequest, Members, Seat
+from libs.common.typists.port import Report
 from libs.common.web.health import Check, state_of
 from tests.support.deadline import DEADLINE
 from tests.support.deployments.program import ROOT
@@ -124,6 +125,7 @@ def checks(backends: Backends) -> dict[str, Check]:
         "bus": backends.bus.check,
         "roster": backends.roster.check,
         "leases": backends.leases.check,
+        "typists": backends.typists.check,
         "rates": backends.rates.check,
         "control": backends.control.check,
     }
@@ -141,7 +143,8 @@ async def uses(backends: Backends) -> dict[str, bool]:
     return {
         "bus": await _works(backends.bus.publish([event(CHANNEL, "text")]))
         and await _works(backends.bus.tops([CHANNEL])),
-        "roster": isinstance(joined, Members),
+        "roster": isinstance(joined, Members)
+        and await _works(backends.typists.report([Report(ROOM, "ann", "g1", LONG)])),
         "rates": await _works(backends.rates.take(Act("1", "publishes"), rate=10.0)),
         "control": await _works(backends.control.send(command)),
     }

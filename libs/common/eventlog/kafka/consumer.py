@@ -26,7 +26,7 @@ from libs.common.eventlog.kafka.clients import (
     reason_of,
 )
 from libs.common.eventlog.kafka.handover import Handover
-from libs.common.eventlog.kafka.liveness import Liveness, Reading
+from libs.common.eventlog.kafka.liveness import ConsumerReading, Liveness
 from libs.common.eventlog.kafka.pump import Pump, Unreadable
 from libs.common.eventlog.kafka.settings import KafkaSettings
 from libs.common.eventlog.records import Partition, Record
@@ -205,11 +205,11 @@ class KafkaConsumer:
             if complaint:
                 raise Stuck(complaint)
 
-    async def _look(self, client: AIOKafkaConsumer) -> Reading:
+    async def _look(self, client: AIOKafkaConsumer) -> ConsumerReading:
         """Take a reading, and what else is worth knowing."""
         held_up = not self._handover.is_vacant
         if not self._is_joined:
-            return Reading(None, held_up=held_up)
+            return ConsumerReading(None, held_up=held_up)
         self._tell_missing(client)
         polls: dict[tuple[str, int], int | None] = {}
         positions: dict[tuple[str, int], int] = {}
@@ -226,7 +226,7 @@ class KafkaConsumer:
                 for partition in ends:
                     positions[partition] = await client.position(partition)
         self.lag = {Partition(*key): max(0, highs[key] - positions[key]) for key in positions}
-        return Reading(polls, positions, ends, held_up=held_up)
+        return ConsumerReading(polls, positions, ends, held_up=held_up)
 
     async def _ask(self, client: AIOKafkaConsumer, liveness: Liveness) -> None:
         """Ask whether anybody is there."""

@@ -14,7 +14,7 @@ Partition = tuple[str, int]  # Topic and number.
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ConsumerReading:
     """
     What can be seen of a consumer at one instant.
 
@@ -71,12 +71,12 @@ class Liveness:
         self._stall_timeout = stall_timeout
         self._join_timeout = join_timeout
         self._away_timeout = away_timeout
-        self._last = Reading(None)
+        self._last = ConsumerReading(None)
         self._is_away = False
         self._heard_at = self._assigned_at = self._polled_at = self._moved_at = now
         self.progressed_at = now
 
-    def observe(self, reading: Reading, now: float) -> None:
+    def observe(self, reading: ConsumerReading, now: float) -> None:
         """Take a reading."""
         last, self._last = self._last, reading
         answered = reading.polls is not None and reading.polls != last.polls

@@ -78,3 +78,14 @@ def test_no_number(told: object) -> None:
 def test_no_position(told: object) -> None:
     with pytest.raises(BadMark, match="epoch:offset"):
         mark_of(told, is_position=True)
+
+
+def test_moves_forward_alone() -> None:
+    assert Mark(3).moved(Mark(5)) == Mark(5)
+    assert Mark(5).moved(Mark(3)) == Mark(5)
+    assert Mark(5, "e").moved(Mark(3, "e")) == Mark(5, "e")
+
+
+def test_other_epoch_is_taken() -> None:
+    assert Mark(5, "e").moved(Mark(3, "f")) == Mark(3, "f")
+    assert Mark(5).moved(Mark(3, "f")) == Mark(3, "f")

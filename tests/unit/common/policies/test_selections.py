@@ -26,6 +26,22 @@ def test_other_channels_and_apps_are_not_selected() -> None:
     assert Selection[TypingRule]().rule(Channel("1", "private-chat.7")) is None
 
 
+def test_apps_that_have_rules() -> None:
+    selection = Selection([FIRST])
+
+    assert [selection.selects(app) for app in ("1", "2")] == [True, False]
+    assert [bool(each) for each in (selection, Selection[ReceiptRule]())] == [True, False]
+
+
+def test_captures() -> None:
+    """Those of the rule that counts."""
+    selection = Selection([FIRST, SECOND])
+
+    assert selection.captures(Channel("1", "private-chat.7")) == {"id": "7"}
+    assert selection.captures(Channel("1", "private-x.7")) == {"any": "x.7"}
+    assert selection.captures(Channel("2", "private-chat.7")) == {}
+
+
 def test_pattern_that_cannot_be_read() -> None:
     with pytest.raises(BadPattern):
         Selection([TypingRule(pattern="private-{", app="1")])

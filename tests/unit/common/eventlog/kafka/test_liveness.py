@@ -1,6 +1,6 @@
 """Whether a consumer is well."""
 
-from libs.common.eventlog.kafka.liveness import Liveness, Reading
+from libs.common.eventlog.kafka.liveness import ConsumerReading, Liveness
 
 A, B = ("topic", 0), ("topic", 1)
 
@@ -11,8 +11,8 @@ def born() -> Liveness:
 
 def reading(
     mark: int | None, position: int = 10, end: int = 10, *, held_up: bool = False
-) -> Reading:
-    return Reading({A: mark}, {A: position}, {A: end}, held_up=held_up)
+) -> ConsumerReading:
+    return ConsumerReading({A: mark}, {A: position}, {A: end}, held_up=held_up)
 
 
 class TestReading:
@@ -23,7 +23,7 @@ class TestReading:
         assert not reading(1, position=10).has_backlog
 
     def test_unknown_position_is_no_backlog(self) -> None:
-        assert not Reading({A: 1}, {}, {A: 10}).has_backlog
+        assert not ConsumerReading({A: 1}, {}, {A: 10}).has_backlog
 
 
 class TestSilence:
@@ -84,7 +84,7 @@ class TestAssignment:
 
         for now in range(1, 40):
             liveness.heard(now)
-            liveness.observe(Reading(None), now)
+            liveness.observe(ConsumerReading(None), now)
             assert liveness.complaint(now) is None
 
         assert liveness.complaint(40) == "no assignment"
@@ -95,7 +95,7 @@ class TestAssignment:
 
         for now in range(1, 100):
             liveness.heard(now)
-            liveness.observe(Reading(None, held_up=True), now)
+            liveness.observe(ConsumerReading(None, held_up=True), now)
             assert liveness.complaint(now) is None
 
     def test_may_be_empty(self) -> None:
@@ -104,7 +104,7 @@ class TestAssignment:
 
         for now in range(1, 100):
             liveness.heard(now)
-            liveness.observe(Reading({}), now)
+            liveness.observe(ConsumerReading({}), now)
             assert liveness.complaint(now) is None
 
         assert liveness.is_reading
@@ -115,7 +115,7 @@ class TestAssignment:
 
         states = []
         for polls in (None, {A: None, B: None}, {A: None, B: 1}):
-            liveness.observe(Reading(polls), 1)
+            liveness.observe(ConsumerReading(polls), 1)
             states.append(liveness.is_reading)
 
         assert states == [False, False, True]

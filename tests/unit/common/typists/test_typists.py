@@ -1,0 +1,79 @@
+"""Typists in memory: what their contract does not see."""
+
+from dataclasses import dataclass, field
+
+from libs.common.bus.messages import Typed
+from libs.common.channels import Channel
+from libs.common.leases.memory import MemoryLeases
+from libs.common.typists.memory import MemoryTypists
+from libs.common.typists.port import LISTED, MOST_TYPISTS, PAUSE, Report
+
+CHAT = Channel("1", "private-chat")
+TTL = 6.0
+
+
+@dataclass(slots=True)
+class Process:
+    """A process with leases and typists, where time passes when a test says so."""
+
+    now: float = 1000.0
+    members: int = 0
+    announced: list[Typed] = field(default_factory=list)
+    leases: MemoryLeases = field(init=False)
+    typists: MemoryTypists = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.leases = MemoryLeases(lambda: self.now)
+        self.typists = MemoryTypists(self.announced.append, self.leases, lambda _: self.members)
+
+
+def says(user_id: str, channel: Channel = CHAT) -> Report:
+    return Report(channel, user_id, "g1", TTL)
+
+
+class TestBounds:
+    """As many as the port says."""
+
+    async def test_usual(self) -> None:
+        """So many type in a channel, of whom the number is told where there are more than listed."""
+        process = Process()
+        users = [f"u{number}" for number in range(MOST_TYPISTS)]
+
+        few = await process.typists.report([says(user) for user in users[:LISTED]])
+        process.now += PAUSE
+        more = await process.typists.report([says(user) for user in users])
+        late = await process.typists.report([says("late")])
+
+        assert all(few)
+        assert all(more)
+        assert late == [False]
+        listed, counted = process.announced
+        assert listed.user_ids == tuple(sorted(users[:LISTED]))
+        assert counted == Typed(CHAT, MOST_TYPISTS, None)
+
+    async def test_members(self) -> None:
+        """In a channel with more members than are listed the number is told."""
+        process = Process(members=LISTED)
+        await process.typists.report([says("ann")])
+        process.members += 1
+        process.now += PAUSE
+        await process.typists.report([says("bob")])
+
+        assert process.announced == [Typed(CHAT, 1, ("ann",)), Typed(CHAT, 2, None)]
+
+
+class TestSweep:
+    """The sweep of the leases ends what is over."""
+
+    async def test_bounded(self) -> None:
+        """One sweep looks at so many channels, and says so if there may be more."""
+        process = Process()
+        rooms = [Channel("1", f"private-{at}") for at in range(MemoryTypists.SWEEP_LIMIT + 1)]
+        await process.typists.report([says("ann", room) for room in rooms])
+        process.announced.clear()
+        process.now += TTL
+
+        swept = [await process.leases.sweep(grace=0) for _ in range(2)]
+
+        assert swept == [1, 0]
+        assert process.announced == [Typed(room, 0, ()) for room in rooms]
