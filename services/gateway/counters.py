@@ -18,6 +18,8 @@ class Counters:
         gaps: Times that entries of a channel were missing.
         gaps_unrepaired: Times that missing entries could not be read from the bus any more.
         whispers_dropped: Client events that found the bus away or the queue full.
+        typing_dropped: Words about who types that were not noticed, because too many do.
+        marks_dropped: Words of how far users have read that found too many waiting.
         facts_dropped: Facts about client events and empty caches that found the backend away or the
             queue full.
     """
@@ -30,4 +32,6 @@ class Counters:
     gaps: int = 0
     gaps_unrepaired: int = 0
     whispers_dropped: int = 0
+    typing_dropped: int = 0
+    marks_dropped: int = 0
     facts_dropped: int = 0

@@ -6,9 +6,8 @@ This is its shell: it accepts connections, keeps the loops running, and drains.
 
 import asyncio
 import random
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
-from typing import Protocol
 
 from aiohttp import web
 
@@ -19,9 +18,9 @@ from libs.common.control.port import Control
 from libs.common.errors import Denied, Unavailable
 from libs.common.leases.port import Leases
 from libs.common.lifecycle.port import Lifecycle, Wanted
-from libs.common.policies.guards import Guards
 from libs.common.roster.port import Roster
 from libs.common.tally.port import Tally
+from libs.common.typists.port import Typists
 from libs.common.web.health import Dependency
 from libs.common.web.paths import PREFIX
 from services.gateway.access.verifier import Verifier
@@ -41,24 +40,20 @@ from services.gateway.connections.ticker import Ticker
 from services.gateway.connections.wrong_paths import WrongPaths
 from services.gateway.counters import Counters
 from services.gateway.lease import Lease
+from services.gateway.presence.mark_reports import MarkReports
 from services.gateway.presence.online_users import OnlineUsers
 from services.gateway.presence.told_facts import ToldFacts
+from services.gateway.presence.typing_lists import TypingLists
+from services.gateway.presence.typing_reports import TypingReports
 from services.gateway.presence.watchlists import Watchlists
-from services.gateway.protocol.effects import Relay
+from services.gateway.presence.words import Words
+from services.gateway.protocol.effects import Leave, Relay
 from services.gateway.quotas.limiter import ConnectionLimiter
-from services.gateway.session.activity import AWAY_AFTER
+from services.gateway.session.rules import GatewayRules, SessionRules
 from services.gateway.session.session import Session
 from services.gateway.settings import GatewaySettings
 from services.gateway.state import GatewayState
 from services.gateway.timers import TIMERS, Timers
-
-
-class GatewayRules(Protocol):
-    """What the gateway takes of the rules that may change while it runs."""
-
-    @property
-    def guards(self) -> Guards:
-        """Return the policies of public channels."""
 
 
 class Gateway:
@@ -76,8 +71,9 @@ class Gateway:
         verifier: Knows which channel tokens are good, and the policies of public channels.
         lifecycle: Keeps facts that no script decides.
         wanted: Which of them are worth recording.
+        typists: Know who types, on whatever gateway.
+        session_rules: What holds for all clients; what is in them is replaced by `adopt`.
         cache_ttl: Seconds for which the last event of a cache channel is sent to newcomers.
-        away_after: Seconds without a sign of life after which a client's user is away; 0: never.
         drain_spread: Seconds over which connections are sent away when the gateway drains.
         timers: Durations that no operator sets.
     """
@@ -97,8 +93,9 @@ class Gateway:
         verifier: Verifier,
         lifecycle: Lifecycle,
         wanted: Wanted,
+        typists: Typists,
+        session_rules: SessionRules,
         cache_ttl: float = 1800.0,
-        away_after: float = AWAY_AFTER,
         drain_spread: float = 10.0,
         timers: Timers = TIMERS,
     ) -> None:
@@ -108,7 +105,7 @@ class Gateway:
         self._leases = leases
         self._control = control
         self._verifier = verifier
-        self._away_after = away_after
+        self._session_rules = session_rules
         self._drain_spread = drain_spread
         self._timers = timers
         self._unseated = asyncio.Event()
@@ -120,7 +117,7 @@ class Gateway:
         self._ticker = Ticker(apps, verifier, longest=settings.activity_timeout, timers=timers)
         self._commands = CommandHandler(control, verifier, informed=self._informed)
         self._count(tally, leases)
-        self._follow(bus, roster)
+        self._follow(bus, roster, typists, lifecycle)
         self._accept()
 
     def _count(self, tally: Tally, leases: Leases) -> None:
@@ -144,7 +141,7 @@ class Gateway:
             timers=self._timers,
         )
 
-    def _follow(self, bus: Bus, roster: Roster) -> None:
+    def _follow(self, bus: Bus, roster: Roster, typists: Typists, lifecycle: Lifecycle) -> None:
         """Make what brings channels' events and members to who is subscribed."""
         self._feed = Feed(
             bus,
@@ -155,6 +152,7 @@ class Gateway:
             unseated=self._unseated,
             tells_counts=self._tells_counts,
             user_changed=self._user_changed,
+            followed=self._followed,
             timers=self._timers,
         )
         self._admission = Admission(
@@ -168,13 +166,18 @@ class Gateway:
             timers=self._timers,
         )
         self._know_users(roster)
+        self._take_words(typists, lifecycle)
         self._reseating = Reseating(
             self._unseated,
             self._connections,
             admission=self._admission,
             occupancy=self._occupancy,
             limiter=self._limiter,
-            others=(self._online.restate, self._watchlists.restate),
+            others=(
+                self._online.restate,
+                self._watchlists.restate,
+                self._words.restate,
+            ),
         )
 
     def _know_users(self, roster: Roster) -> None:
@@ -190,9 +193,28 @@ class Gateway:
             timers=self._timers,
         )
 
+    def _take_words(self, typists: Typists, lifecycle: Lifecycle) -> None:
+        """Make what says that users type and have read, and knows who types."""
+        ttl, timers = self._session_rules.typing_ttl, self._timers
+        self._words = Words(
+            TypingReports(
+                typists,
+                source=self._lease.name,
+                ttl=ttl,
+                counters=self.counters,
+                timers=timers,
+            ),
+            TypingLists(typists, self._feed, self._hub, is_on=ttl > 0, timers=timers),
+            MarkReports(lifecycle, self.counters, timers=timers),
+        )
+
     def _user_changed(self, channel: Channel) -> None:
         """Tell who watches the user whose channel it is."""
         self._watchlists.changed(channel)
+
+    def _followed(self, channels: Collection[Channel]) -> None:
+        """Find out who types in channels that are followed from now on."""
+        self._words.followed(channels)
 
     def _accept(self) -> None:
         """Make what lets clients in, and give them all that they work with."""
@@ -209,8 +231,9 @@ class Gateway:
         surroundings = Surroundings(
             app=self._apps.by_id,
             ask=self._admission.ask,
-            leave=self._admission.leave,
+            leave=self._leave,
             relay=self._relay,
+            told=self._words.told,
             signed_in=self._sign_ins.signed_in,
             known_as=self._commands.known_as,
             shows=self._commands.shows,
@@ -232,7 +255,7 @@ class Gateway:
                 self._watchlists.gone,
             ),
             counters=self.counters,
-            away_after=self._away_after,
+            rules=self._session_rules,
             timers=self._timers,
         )
 
@@ -240,6 +263,11 @@ class Gateway:
         """Pass a client event on to other clients, and to back ends that want to know."""
         self._whispers.relay(connection, relay)
         self._facts.client_event(connection, relay)
+
+    def _leave(self, connection: Connection, leave: Leave) -> None:
+        """Take a client off a channel, where it types no more."""
+        self._words.left(connection, connection.channel(leave.channel))
+        self._admission.leave(connection, leave)
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """Serve ``/app/{key}`` under any prefix, and clients who are elsewhere."""
@@ -255,6 +283,7 @@ class Gateway:
             tasks.create_task(self._admission.run())
             tasks.create_task(self._online.run())
             tasks.create_task(self._watchlists.run())
+            tasks.create_task(self._words.run())
             tasks.create_task(self._limiter.run())
             tasks.create_task(self._occupancy.run())
             tasks.create_task(self._whispers.run())
@@ -283,13 +312,14 @@ class Gateway:
         """
         See `services.reload.Reloadable.adopt`.
 
-        All policies of public channels are replaced; clients stay in the channels that they have
-        joined.
+        All policies of public channels are replaced, and all selections; clients stay in the
+        channels that they have joined.
 
         The caller has replaced the keys of channel tokens before: what a token of a dropped key had
         opened ends now.
         """
         self._verifier.guards = rules.guards
+        self._session_rules.adopt(rules)
         self._connections.tell(Session.judged)
         self._connections.tell(Session.informed)
 
@@ -311,6 +341,8 @@ class Gateway:
             online=len(self._online),
             untold=self._online.waiting,
             watched=len(self._watchlists),
+            typing=self._words.typing,
+            marks=self._words.marks,
             waiting=self._admission.waiting,
             newcomers=self._limiter.waiting,
             signing_in=len(self._sign_ins),
@@ -348,6 +380,7 @@ class Gateway:
             async with asyncio.timeout(self._timers.settling):
                 await self._admission.settled()
                 await self._online.settled()
+                await self._words.settled()
                 await self._occupancy.settled()
                 await self._limiter.settled()
         await self._lease.release()

@@ -25,6 +25,8 @@ class GatewayState:
         online: Connections that are somebody's.
         untold: Seats of such connections that the roster was not told of.
         watched: Users whom somebody here watches.
+        typing: Users who type here, or did so a moment ago, each in each channel.
+        marks: Users whose marks wait to be passed on, likewise.
         waiting: Subscribes, departures and members to be seated again that wait for the bus or the
             roster.
         newcomers: Clients, and users who sign in, that wait until the tally says whether there is
@@ -46,6 +48,8 @@ class GatewayState:
     online: int
     untold: int
     watched: int
+    typing: int
+    marks: int
     waiting: int
     newcomers: int
     signing_in: int

@@ -28,8 +28,9 @@ class Timers:
         closing: How long a closing connection has to take what is left.
         drain_slice: Between two handfuls of connections that are sent away.
         settling: How long departures may take in a drain before the lease is released without them.
-        gathering: For which changes of who is online are gathered before the roster, and clients,
-            are told.
+        gathering: For which changes of who is online, or types, are gathered before the backend,
+            and clients, are told.
+        reading: For which words of how far users have read are gathered before they are passed on.
         retry_first: The first delay between two attempts at a backend that is away; see `Backoff`.
         retry_longest: The longest such delay.
     """
@@ -46,6 +47,7 @@ class Timers:
     drain_slice: float = 0.1
     settling: float = 5.0
     gathering: float = 0.1
+    reading: float = 0.25
     retry_first: float = FIRST
     retry_longest: float = LONGEST
 

@@ -25,6 +25,7 @@ FROM_CLIENTS = {
 }
 FROM_SERVER = {
     "fanfare:resync",
+    "fanfare:typing",
     "pusher:cache_miss",
     "pusher:connection_established",
     "pusher:error",
@@ -39,6 +40,7 @@ FROM_SERVER = {
     "pusher_internal:watchlist_events",
 }
 NEVER_SENT = {
+    "fanfare:read": "the presence service publishes it, and gateways bring it as they bring others",
     "pusher:member_added": "pusher-js' own name for pusher_internal:member_added",
     "pusher:member_removed": "pusher-js' own name for pusher_internal:member_removed",
     "pusher:ping": "clients are asked by a WebSocket ping, which all of them answer",
@@ -53,7 +55,7 @@ CLOSES = {
     *{4000, 4001, 4003, 4004, 4005, 4006, 4007, 4009},
     *{4100, 4200, 4201},
 }
-ERRORS_THAT_CLOSE_NOTHING = {4009, 4300, 4301, 4302}
+ERRORS_THAT_CLOSE_NOTHING = {4009, 4300, 4301, 4302, 4303, 4304}
 CODES_NEVER_SENT = {
     4002: "Pusher has none",
     4008: "a missing version counts as 7",

@@ -84,6 +84,11 @@ class Principal:
         """Whether a channel token says who the client is, and not ``user_data``."""
         return self._user_token is not None
 
+    @property
+    def owner(self) -> str:
+        """The id of the user whose the connection is; empty: it is nobody's."""
+        return self._whose.now(self.user).user_id
+
     def signed_in(self) -> list[Effect]:
         """Say as whom the client acts since it signed in."""
         return [*self._known(self.user.id if self.user else ""), *self._shown(), Watch()]

@@ -63,13 +63,14 @@ class Whose:
         Args:
             user: As whom the client is signed in.
         """
-        now, before = self._whose(user), self._told
+        now, before = self.now(user), self._told
         if now.user_id == before.user_id and not now.device:
             return []  # What says less of the same user says nothing new.
         self._told = now
         return [now] if now != before else []
 
-    def _whose(self, user: User | None) -> BelongsTo:
+    def now(self, user: User | None) -> BelongsTo:
+        """Tell whose the connection is; ``user``: as whom the client is signed in."""
         if user is not None:
             return BelongsTo(user.id, device_in(user.info))
         if verified := self._shown or self._carried:

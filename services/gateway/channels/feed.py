@@ -61,6 +61,7 @@ class Feed:
         tells_counts: Whether an app, given by its id, wants its subscribers told how many they are.
         user_changed: Told of each user's own channel to which somebody came, or from which somebody
             went.
+        followed: Told of channels that are followed from now on.
         timers: How long it waits for deliveries before it looks after the rest.
     """
 
@@ -75,6 +76,7 @@ class Feed:
         unseated: asyncio.Event,
         tells_counts: Callable[[str], bool],
         user_changed: Callable[[Channel], None],
+        followed: Callable[[Collection[Channel]], None] = lambda _: None,
         timers: Timers = TIMERS,
     ) -> None:
         self._bus = bus
@@ -91,6 +93,7 @@ class Feed:
         self._unseated = unseated
         self._tells_counts = tells_counts
         self._user_changed = user_changed
+        self._followed = followed
         self._counts = SubscriptionCounts()
         self._broadcaster = Broadcaster(hub, counters)
         self._check = PositionCheck(
@@ -129,6 +132,7 @@ class Feed:
                     for channel, position in positions.items():
                         self._hub.open(channel, position, now=time.monotonic())
                     self._catch_up(positions)
+                    self._followed(positions)
             finally:
                 for channel in missing:
                     del self._early[channel]
@@ -181,7 +185,7 @@ class Feed:
             elif isinstance(delivery, Counted):
                 self._take_count(delivery, batch)
             elif isinstance(delivery, Typed):
-                continue
+                self._take_list(delivery, batch)
             else:
                 batch = await self._take_transition(delivery, batch)
         await self._broadcaster.fan_out(batch)
@@ -223,6 +227,11 @@ class Feed:
             return
         if self._counts.counted(channel, counted.total, now=now):
             batch.setdefault(channel, []).append(_count(channel, counted.total))
+
+    def _take_list(self, typed: Typed, batch: Batch) -> None:
+        frame = frames.typing(typed.channel.name, typed.count, typed.user_ids)
+        if self._hub.list_told(typed.channel, frame):
+            batch.setdefault(typed.channel, []).append(Broadcast(frame, time.time()))
 
     async def _tell_counts(self) -> None:
         """Tell large channels how large they are by now."""

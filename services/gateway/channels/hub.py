@@ -69,6 +69,8 @@ class Room(Generic[S]):
         early: Transitions that came before the first snapshot, in order; the newest `MAX_EARLY`.
         last: What newcomers to a cache channel are sent; None where that is not known.
         view: The frame that shows its members to newcomers; None until it is needed again.
+        typing: The frame that tells newcomers who types; None: nothing need be told.
+        lists: How many lists of who types the bus has brought.
         active: Whether an entry was delivered since the last position check.
         is_watched: Whether it is followed whether or not anybody is subscribed.
         empty_at: Since when it has no subscriber and is not watched, monotonic seconds.
@@ -81,6 +83,8 @@ class Room(Generic[S]):
     early: deque[Transition] = field(default_factory=lambda: deque(maxlen=MAX_EARLY))
     last: Last | None = None
     view: bytes | None = None
+    typing: bytes | None = None
+    lists: int = 0
     active: bool = False
     is_watched: bool = False
     empty_at: float = 0.0
@@ -231,12 +235,52 @@ class Hub(Generic[S]):
             channel: A channel that is ready, see `is_ready`.
             now: UTC epoch seconds.
         """
-        last = self._rooms[channel].last
-        if last is None or last.is_coming:
-            return ()
-        if last.frame is None or last.expires_at <= now:
-            return (frames.cache_miss(channel.name),)
-        return (last.frame,)
+        room = self._rooms[channel]
+        typing = (room.typing,) if room.typing is not None else ()
+        if room.last is None or room.last.is_coming:
+            return typing
+        if room.last.frame is None or room.last.expires_at <= now:
+            return (frames.cache_miss(channel.name), *typing)
+        return (room.last.frame, *typing)
+
+    def list_told(self, channel: Channel, frame: bytes) -> bool:
+        """
+        Take a list of who types, as the bus has brought it.
+
+        Args:
+            channel: Where they type.
+            frame: What subscribers are told.
+
+        Returns:
+            Whether they were told something else, or nothing, until now.
+        """
+        room = self._rooms.get(channel)
+        if room is None:
+            return False
+        room.lists += 1
+        before, room.typing = room.typing, frame
+        return frame != before
+
+    def has_list(self, channel: Channel) -> bool:
+        """Tell whether newcomers to a channel are told who types, were it nobody."""
+        room = self._rooms.get(channel)
+        return room is not None and room.typing is not None
+
+    def list_read(self, channel: Channel, frame: bytes, *, known: int) -> bool:
+        """
+        Take a list of who types as read from the typists; see `list_told`.
+
+        Args:
+            channel: Where they type.
+            frame: What subscribers are told.
+            known: The room's `lists` when the typists were asked.  What the bus has brought since
+                may be newer than the answer; where it is not, it brings another list.
+        """
+        room = self._rooms.get(channel)
+        if room is None or room.lists != known:
+            return False
+        before, room.typing = room.typing, frame
+        return frame != before
 
     def transition(self, transition: Transition) -> Diff | None:
         """

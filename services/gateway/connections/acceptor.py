@@ -26,6 +26,7 @@ from services.gateway.connections.socket import Socket
 from services.gateway.counters import Counters
 from services.gateway.protocol import frames
 from services.gateway.protocol.handshake import WEBSOCKET_VERSION, complaint
+from services.gateway.session.rules import SessionRules
 from services.gateway.session.session import Session
 from services.gateway.settings import GatewaySettings
 from services.gateway.timers import TIMERS, Timers
@@ -53,7 +54,7 @@ class Acceptor:
         surroundings: What connections are given to work with.
         forget: Called with each connection that has ended.
         counters: What is counted.
-        away_after: See `Session`.
+        rules: What holds for all sessions; whoever replaces what is in them sees to the rest.
         timers: How long a closing connection has.
     """
 
@@ -67,7 +68,7 @@ class Acceptor:
         surroundings: Surroundings,
         forget: Sequence[Callable[[Connection], None]],
         counters: Counters,
-        away_after: float,
+        rules: SessionRules,
         timers: Timers = TIMERS,
     ) -> None:
         self._settings = settings
@@ -77,7 +78,7 @@ class Acceptor:
         self._surroundings = surroundings
         self._forget = forget
         self._counters = counters
-        self._away_after = away_after
+        self._rules = rules
         self._timers = timers
         self._log = log.bind()  # Found anew for each line, a logger takes two microseconds.
         self._parting = 0  # Clients that were refused, and have not gone yet.
@@ -159,7 +160,7 @@ class Acceptor:
             now=time.monotonic(),
             verifier=self._verifier,
             carried=carried,
-            away_after=self._away_after,
+            rules=self._rules,
         )
 
     async def _serve(self, connection: Connection, websocket: WebSocket) -> None:

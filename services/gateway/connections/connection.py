@@ -24,6 +24,8 @@ from services.gateway.protocol.effects import (
     BelongsTo,
     Close,
     Effect,
+    HasRead,
+    HasSent,
     Known,
     KnownAs,
     Leave,
@@ -33,6 +35,8 @@ from services.gateway.protocol.effects import (
     Send,
     Shows,
     SignedIn,
+    Types,
+    UserWord,
     Watch,
     WatchUsers,
 )
@@ -81,6 +85,7 @@ class Surroundings:
             later.
         leave: Takes a connection off a channel.
         relay: Passes a client event on to all but the connection that sent it.
+        told: Knows what a client says of its user: that it types, has sent, or has read.
         signed_in: Knows as whom a connection is signed in: its session says so.
         known_as: Knows a user, by id, for whom a connection acts in some channel.
         shows: Knows by which tokens a connection acts: its session says so; given are those until
@@ -95,6 +100,7 @@ class Surroundings:
     ask: Callable[["Connection", Ask], None]
     leave: Callable[["Connection", Leave], None]
     relay: Callable[["Connection", Relay], None]
+    told: Callable[["Connection", UserWord], None]
     signed_in: Callable[["Connection"], None]
     known_as: Callable[["Connection", str], None]
     shows: Callable[["Connection", frozenset[str]], None]
@@ -227,14 +233,14 @@ class Connection:
                 self._surroundings.leave(self, effect)
             case Relay():
                 self._surroundings.relay(self, effect)
-            case SignedIn() | KnownAs() | Shows() | BelongsTo() | Away() | WatchUsers():
-                self._make_known(effect)
             case Watch():
                 self._surroundings.watch(self)
             case Ping():
                 self.socket.ping()
             case Close(code, reason):
                 self.close(code, reason)
+            case _:
+                self._make_known(effect)
 
     def _refuse(self, effect: Refuse) -> None:
         self.socket.send(effect.frame)
@@ -250,8 +256,10 @@ class Connection:
             hint=refusal.hint,
         )
 
-    def _make_known(self, effect: Known) -> None:
+    def _make_known(self, effect: Known | UserWord) -> None:
         match effect:
+            case Types() | HasSent() | HasRead():
+                self._surroundings.told(self, effect)
             case SignedIn():
                 self._surroundings.signed_in(self)
             case KnownAs(user_id):

@@ -22,7 +22,15 @@ class ClientEvents:
     def __init__(self) -> None:
         self._bucket: TokenBucket | None = None
 
-    def check(self, app: App, message: Message, *, is_subscribed: bool, now: float) -> None:
+    def check(
+        self,
+        app: App,
+        message: Message,
+        *,
+        is_subscribed: bool,
+        now: float,
+        counts: bool = False,
+    ) -> bool:
         """
         Let an event pass that the app's rules allow.
 
@@ -31,23 +39,31 @@ class ClientEvents:
             message: The client event.
             is_subscribed: Whether its sender is subscribed to its channel.
             now: The present instant.
+            counts: Whether it says something to us that counts whether or not it is passed on.
+
+        Returns:
+            Whether it is passed on to others.
 
         Raises:
             ClientEventRefused: The event breaks a rule.
             BadEventName: The event's name breaks a rule.
-            TooManyClientEvents: The client sends events too fast.
+            TooManyClientEvents: The client sends events too fast, and this one does not count.
         """
-        _check(app, message, is_subscribed=is_subscribed)
+        is_ours = counts or message.event == AWAY
+        _check(app, message, is_subscribed=is_subscribed, is_ours=is_ours)
         rate = app.limits.client_events
         if self._bucket is None or self._bucket.rate != rate:
             self._bucket = TokenBucket(rate, now=now)
-        if not self._bucket.allow(now):
-            raise TooManyClientEvents(rate)
+        if self._bucket.allow(now):
+            return app.client_events
+        if counts:
+            return False
+        raise TooManyClientEvents(rate)
 
 
-def _check(app: App, message: Message, *, is_subscribed: bool) -> None:
+def _check(app: App, message: Message, *, is_subscribed: bool, is_ours: bool) -> None:
     name = message.channel or ""
-    if not app.client_events and message.event != AWAY:
+    if not (app.client_events or is_ours):
         raise ClientEventRefused("client events are switched off for this app")
     check_event(message.event, longest=app.limits.longest_event_name)
     if not is_subscribed:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from libs.common.errors import Denied, Invalid
+from libs.common.marks.mark import Mark
 from services.gateway.protocol import frames
 from services.gateway.protocol.frames import Member, User
 from services.gateway.protocol.limits import TooManyChannels, TooMuchUserInfo
@@ -122,6 +123,39 @@ class Relay:
 
 
 @dataclass(frozen=True, slots=True)
+class Types:
+    """
+    Know that the client's user types in a channel, or does so no more.
+
+    Attributes:
+        channel: Its name.
+        user_id: Who.
+        is_typing: Whether the user goes on.
+    """
+
+    channel: str
+    user_id: str
+    is_typing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HasSent:
+    """Know that the client's user has sent what it typed in a channel, wherever it typed that."""
+
+    channel: str
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class HasRead:
+    """Know how far the client's user has read in a channel."""
+
+    channel: str
+    user_id: str
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True)
 class SignedIn:
     """Know the client as this user from now on."""
 
@@ -200,7 +234,8 @@ class Close:
 
 
 Known = SignedIn | KnownAs | Shows | BelongsTo | Away | WatchUsers
-Effect = Send | Refuse | Ping | Ask | Leave | Relay | Known | Watch | Close
+UserWord = Types | HasSent | HasRead
+Effect = Send | Refuse | Ping | Ask | Leave | Relay | UserWord | Known | Watch | Close
 
 
 def error_told(why: Denied | Invalid) -> Send:

@@ -298,6 +298,19 @@ def subscription_count(channel: str, total: int) -> bytes:
     return _message_of("pusher_internal:subscription_count", data, channel)
 
 
+def typing(channel: str, count: int, user_ids: Sequence[str] | None) -> bytes:
+    """
+    Tell who is typing in a channel.
+
+    Args:
+        channel: Its name.
+        count: How many users.
+        user_ids: Their ids, sorted; None: only their number is told.
+    """
+    data = {"count": count} if user_ids is None else {"user_ids": user_ids}
+    return _message_of("fanfare:typing", _json(data), channel)
+
+
 def member_added(channel: str, user_id: str, info: str) -> bytes:
     """Announce a member."""
     data = _json({"user_id": user_id, "user_info": msgspec.Raw(info.encode())})

@@ -69,6 +69,15 @@ class ClientEventRefused(Invalid):
     code = 4301  # As Soketi and Reverb do; the connection stays open.
 
 
+class NoUser(Invalid):
+    """A client event says something of the client's user, and the client has none."""
+
+    code = 4303  # The next one that neither Pusher nor we have used: told once to a connection.
+
+    def __init__(self, event: str) -> None:
+        super().__init__(f"{event} counts for a user alone, and this connection is nobody's")
+
+
 class TokenBucket:
     """
     Allows ``rate`` acts a second, and as many at once after a pause.

@@ -6,12 +6,15 @@ Pure.  ``now`` is monotonic seconds.
 
 from libs.common.apps.app import App
 from libs.common.bus.messages import event_frame
-from services.gateway.protocol import frames
-from services.gateway.protocol.client_events import AWAY, ClientEvents
+from libs.common.channels import Channel
+from services.gateway.protocol import client_events, frames
+from services.gateway.protocol.client_events import ClientEvents
 from services.gateway.protocol.effects import Effect, Relay
 from services.gateway.protocol.frames import Message
+from services.gateway.session import user_words
 from services.gateway.session.activity import Activity
 from services.gateway.session.subscriptions import Subscriptions
+from services.gateway.session.user_words import UserWords
 
 _SAID = {"true": True, "false": False}
 
@@ -22,14 +25,16 @@ class ClientMessages:
 
     Args:
         subscriptions: The channels to which it may send.
-        activity: Is told what the client says of its user.
+        activity: Is told whether the client says that its user is away.
+        words: Takes what else the client says of its user.
     """
 
-    __slots__ = ("_activity", "_rules", "_subscriptions")
+    __slots__ = ("_activity", "_rules", "_subscriptions", "_words")
 
-    def __init__(self, subscriptions: Subscriptions, activity: Activity) -> None:
+    def __init__(self, subscriptions: Subscriptions, activity: Activity, words: UserWords) -> None:
         self._subscriptions = subscriptions
         self._activity = activity
+        self._words = words
         self._rules = ClientEvents()
 
     def received(self, app: App, message: Message, *, now: float) -> list[Effect]:
@@ -38,17 +43,36 @@ class ClientMessages:
 
         Raises:
             BadMessage: Its data is no text.
+            BadMark: It says how far the user has read, and that cannot be read.
         """
-        name = message.channel or ""
-        is_subscribed = self._subscriptions.is_subscribed(name)
-        self._rules.check(app, message, is_subscribed=is_subscribed, now=now)
+        channel = Channel(app.id, message.channel or "")
+        is_passed_on = self._rules.check(
+            app,
+            message,
+            is_subscribed=self._subscriptions.is_subscribed(channel.name),
+            now=now,
+            counts=self._words.counts(channel, message.event, has_client_events=app.client_events),
+        )
         data = frames.client_data(message.data)
-        told: list[Effect] = []
-        if message.event == AWAY and (is_away := _SAID.get(data or "")) is not None:
-            told = self._activity.says(is_away=is_away)
-        if not app.client_events:
-            return told
-        member = self._subscriptions.member(name)
+        told = self._told(channel, message.event, data)
+        return [*told, self._relay(channel.name, message.event, data)] if is_passed_on else told
+
+    def _told(self, channel: Channel, event: str, data: str | None) -> list[Effect]:
+        """Take what an event says to us of the client's user."""
+        match event:
+            case client_events.AWAY:
+                is_away = _SAID.get(data or "")
+                return [] if is_away is None else self._activity.says(is_away=is_away)
+            case user_words.TYPING:
+                return self._words.typing(channel.name, data)
+            case user_words.MESSAGE:
+                return self._words.message(channel.name)
+            case user_words.READ:
+                return self._words.read(channel, data)
+        return []
+
+    def _relay(self, channel: str, event: str, data: str | None) -> Relay:
+        member = self._subscriptions.member(channel)
         user_id = member.user_id if member else None
-        frame = event_frame(name, message.event, data, user_id=user_id)
-        return [*told, Relay(name, frame, message.event, data or "", user_id or "")]
+        frame = event_frame(channel, event, data, user_id=user_id)
+        return Relay(channel, frame, event, data or "", user_id or "")

@@ -35,11 +35,13 @@ from services.gateway.protocol.effects import (
 from services.gateway.protocol.frames import Member, Message, SignIn, Subscribe, User
 from services.gateway.protocol.keepalive import Keepalive
 from services.gateway.protocol.limits import check_user_info
-from services.gateway.session.activity import AWAY_AFTER, Activity
+from services.gateway.session.activity import Activity
 from services.gateway.session.client_messages import ClientMessages
 from services.gateway.session.own_channel import OwnChannel, own_channel
 from services.gateway.session.pending import Pending
+from services.gateway.session.rules import SessionRules
 from services.gateway.session.subscriptions import Subscriptions
+from services.gateway.session.user_words import UserWords
 from services.gateway.session.watchlist import watching
 from services.gateway.settings import GatewaySettings
 
@@ -64,7 +66,7 @@ class Session:
         now: When the connection was opened.
         verifier: What its gateway knows of tokens.
         carried: The token that the client connected with, or why that does not count.
-        away_after: Seconds without a sign of life after which its user is away; 0: never.
+        rules: What holds for all sessions of the gateway.
 
     Attributes:
         app: The app as it is now; the caller replaces it before each event, for settings change.
@@ -96,7 +98,7 @@ class Session:
         now: float,
         verifier: Verifier,
         carried: Verified | StaleToken | None = None,
-        away_after: float = AWAY_AFTER,
+        rules: SessionRules | None = None,
     ) -> None:
         self.app = app
         self.socket_id = socket_id
@@ -108,8 +110,10 @@ class Session:
         self._pending = Pending()
         self._own = OwnChannel()
         self._subscriptions = Subscriptions(self._principal, self._pending)
-        self._activity = Activity(away_after, now=now)
-        self._client_messages = ClientMessages(self._subscriptions, self._activity)
+        rules = rules or SessionRules()
+        self._activity = Activity(rules.away_after, now=now)
+        words = UserWords(rules, self._subscriptions, self._principal)
+        self._client_messages = ClientMessages(self._subscriptions, self._activity, words)
         self._opened_at = now
         self._is_known = verified is not None  # Whether it showed a good token, anywhere.
         self._keepalive = Keepalive(settings, now=now)

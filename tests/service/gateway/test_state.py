@@ -14,6 +14,7 @@ async def test_at_rest() -> None:
         assert state.is_accepting
         assert (state.connections, state.unsent, state.channels) == (0, 0, 0)
         assert (state.online, state.untold, state.watched) == (0, 0, 0)
+        assert (state.typing, state.marks) == (0, 0)
         assert (state.waiting, state.newcomers, state.signing_in) == (0, 0, 0)
         assert (state.unreported, state.counted) == (0, 0)
 

@@ -8,6 +8,7 @@ from libs.common.control.commands import Command
 from libs.common.control.memory import MemoryControl
 from libs.common.policies.guards import Guards
 from libs.common.policies.policies import Policies
+from libs.common.policies.selections import Selection
 from libs.common.policies.settings import ChannelPolicy
 from services.reload import Rules
 from tests.support.clients import pusher
@@ -83,7 +84,11 @@ async def test_replaced() -> None:
         before, after = await here.connect(), await here.connect()
         await before.subscribe(OURS)
 
-        here.gateway.adopt(Rules(Policies([]), Guards([GUARD]), routes=()))
+        here.gateway.adopt(
+            Rules(
+                Policies([]), Guards([GUARD]), routes=(), typing=Selection(), receipts=Selection()
+            )
+        )
 
         await after.send(pusher.subscribe(OURS))
         await after.subscribe("news")

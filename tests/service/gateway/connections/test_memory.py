@@ -11,6 +11,7 @@ from aiohttp import WSMsgType
 
 from libs.common.policies.guards import Guards
 from libs.common.policies.policies import Policies
+from libs.common.policies.selections import Selection
 from libs.common.policies.settings import ChannelPolicy
 from services.gateway.connections.connection import Connection
 from services.gateway.connections.socket import Socket
@@ -64,7 +65,9 @@ async def is_silent(here: Place) -> Client:
 async def shows_tokens(here: Place) -> Client:
     """One after another, so that each takes the place of an earlier one somewhere."""
     guards = Guards([ChannelPolicy(pattern="guarded", allow="true", app=APP.id)])
-    here.gateway.adopt(Rules(Policies([]), guards, routes=()))
+    here.gateway.adopt(
+        Rules(Policies([]), guards, routes=(), typing=Selection(), receipts=Selection())
+    )
     one, two = (channel_token("ann", "private-a", now=time.time())[0] for _ in range(2))
     client = await here.connect()
     await sign_in(client, one)

@@ -208,8 +208,11 @@ class TestBelongs:
         join(principal, app, "private-1", text())
         principal.sign_in(app, signed(app, "bob"), now=0.0)
         assert principal.belongs() == [BelongsTo("bob", "")]
+        assert principal.owner == "bob"
 
         principal.sign_out()
         assert principal.belongs() == [BelongsTo("ann", "")]
+        assert principal.owner == "ann"
         principal.end(lambda _: True)
         assert principal.belongs() == [NOBODYS]
+        assert not principal.owner

@@ -69,6 +69,34 @@ class TestRules:
             check(events, app, event(data=b'"123456789"'))
 
 
+class TestCounts:
+    """Events that say something to us."""
+
+    @pytest.mark.parametrize("has_client_events", [True, False])
+    def test_passed_on(self, events: ClientEvents, app: App, *, has_client_events: bool) -> None:
+        """They are taken in any case, and passed on where the app has client events."""
+        app = msgspec.structs.replace(app, client_events=has_client_events)
+
+        is_passed_on = events.check(app, event(), is_subscribed=True, now=0.0, counts=True)
+
+        assert is_passed_on is has_client_events
+
+    def test_too_fast(self, events: ClientEvents, app: App) -> None:
+        """Beyond the rate they still count, and are passed on no more."""
+        passed_on = [
+            events.check(app, event(), is_subscribed=True, now=0.0, counts=True) for _ in range(3)
+        ]
+
+        assert passed_on == [True, True, False]
+
+    def test_rules(self, events: ClientEvents, app: App) -> None:
+        """The other rules hold for them."""
+        with pytest.raises(ClientEventRefused):
+            events.check(app, event(channel="a"), is_subscribed=True, now=0.0, counts=True)
+        with pytest.raises(ClientEventRefused):
+            events.check(app, event(), is_subscribed=False, now=0.0, counts=True)
+
+
 class TestRate:
     """So many a second."""
 

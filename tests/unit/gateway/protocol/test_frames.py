@@ -274,6 +274,19 @@ class TestWritten:
             "data": "{}",
         }
 
+    @pytest.mark.parametrize(
+        "count,ids,data",
+        [(0, (), {"user_ids": []}), (1, ("a",), {"user_ids": ["a"]}), (201, None, {"count": 201})],
+    )
+    def test_typing(self, count: int, ids: tuple[str, ...] | None, data: object) -> None:
+        """
+        Who types is told by ids, or by number where there are too many.
+        """
+        message = json.loads(frames.typing("news", count, ids))
+
+        assert (message["event"], message["channel"]) == ("fanfare:typing", "news")
+        assert json.loads(message["data"]) == data
+
     def test_subscription_count(self) -> None:
         """
         The number stands in a string of JSON, as pusher-js reads it.

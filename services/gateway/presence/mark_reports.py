@@ -1,0 +1,110 @@
+"""
+Passes on how far clients' users have read, to whoever keeps the marks: the presence service.
+
+What is said goes into the stream of facts, the newest of each user and channel at a time.  Nobody
+waits for that; while the stream is away it is kept, and told when it is back.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import structlog
+
+from libs.common.channels import Channel
+from libs.common.lifecycle.facts import Fact
+from libs.common.lifecycle.port import Lifecycle
+from libs.common.marks.mark import Mark
+from services.gateway.connections.connection import Connection
+from services.gateway.counters import Counters
+from services.gateway.presence.distinct_queue import DistinctQueue, by_parts
+from services.gateway.protocol.effects import HasRead
+from services.gateway.timers import TIMERS, Timers
+
+log = structlog.get_logger()
+
+BATCH = 500  # Marks of one call.
+
+
+class MarkReader(NamedTuple):
+    """A user who reads a channel."""
+
+    channel: Channel
+    user_id: str
+
+
+class MarkReports:
+    """
+    Marks on their way.
+
+    Args:
+        lifecycle: Keeps the stream.
+        counters: Counts marks that were dropped.
+        timers: For how long marks are gathered, and the delays between attempts.
+    """
+
+    LIMIT = 10_000  # Users, each in each channel, whose marks wait; those of others are dropped.
+
+    def __init__(
+        self, lifecycle: Lifecycle, counters: Counters, *, timers: Timers = TIMERS
+    ) -> None:
+        self._lifecycle = lifecycle
+        self._counters = counters
+        self._marks: dict[MarkReader, Mark] = {}
+        self._is_full = False  # Whether it was said that too many wait.
+        self._queue: DistinctQueue[MarkReader] = DistinctQueue(
+            self._pass_on, timers, gathering=timers.reading
+        )
+
+    def __len__(self) -> int:
+        """Tell how many marks wait."""
+        return len(self._marks)
+
+    def told(self, connection: Connection, word: HasRead) -> None:
+        """Know how far a connection's user has read in a channel."""
+        reader = MarkReader(connection.channel(word.channel), word.user_id)
+        former = self._marks.get(reader)
+        if former is None and len(self._marks) >= self.LIMIT:
+            self._drop()
+            return
+        # Of two tabs one may be behind the other; of another epoch it cannot be told.
+        if former is None or former.epoch != word.mark.epoch or former.number < word.mark.number:
+            self._marks[reader] = word.mark
+        self._queue.put(reader)
+
+    def _drop(self) -> None:
+        self._counters.marks_dropped += 1
+        if not self._is_full:
+            self._is_full = True
+            log.warning("marks.exceeded", waiting=len(self._marks))
+
+    async def settled(self) -> None:
+        """Return once nothing waits any more; the caller sets the deadline."""
+        await self._queue.settled()
+
+    async def run(self) -> None:
+        """Pass marks on until cancelled."""
+        await self._queue.run()
+
+    async def _pass_on(self, readers: list[MarkReader]) -> list[MarkReader]:
+        """Tell the stream; return whose marks it must be told again."""
+        left = await by_parts(readers, self._record, batch=BATCH)
+        self._is_full = self._is_full and bool(left)
+        return left
+
+    async def _record(self, readers: Sequence[MarkReader]) -> None:
+        marks = {each: self._marks[each] for each in readers if each in self._marks}
+        await self._lifecycle.record([_fact(*each) for each in marks.items()])
+        for reader, mark in marks.items():
+            if self._marks.get(reader) == mark:
+                del self._marks[reader]
+
+
+def _fact(reader: MarkReader, mark: Mark) -> Fact:
+    channel, user_id = reader
+    return Fact(
+        kind="client_read",
+        app=channel.app,
+        channel=channel.name,
+        user=user_id,
+        data=mark.text,
+    )
