@@ -18,6 +18,7 @@ from libs.common.backends.adapters import Backends, Plan, opened
 from libs.common.errors import Misconfigured
 from libs.common.policies.guards import Guards
 from libs.common.policies.policies import Policies
+from libs.common.policies.selections import Selection
 from libs.common.tokens.key_ring import KeyRing
 from libs.common.web.certificates import Certificate
 from libs.common.web.listeners import Bound
@@ -28,6 +29,7 @@ from services.auth.service import Auth
 from services.dispatcher.service import Dispatcher
 from services.gateway.access.verifier import Verifier
 from services.gateway.service import Gateway
+from services.gateway.session.rules import SessionRules
 from services.presence.lifecycle.sinks import recorded
 from services.presence.service import Presence
 from services.presence.webhooks.delivery import WebhookTools
@@ -89,8 +91,12 @@ def _presence(settings: Settings, backends: Backends, ring: KeyRing) -> Presence
         ring,
         leases=backends.leases,
         roster=backends.roster,
+        typists=backends.typists,
         lifecycle=backends.lifecycle,
         sightings=backends.sightings,
+        bus=backends.bus,
+        marks=backends.marks,
+        receipts=Selection(settings.receipts),
         control=backends.control,
         rates=backends.rates,
         events=backends.events,
@@ -130,6 +136,7 @@ def _dispatcher(settings: Settings, backends: Backends) -> Dispatcher:
         control=backends.control,
         roster=backends.roster,
         tally=backends.tally,
+        typists=backends.typists,
         rates=backends.rates,
     )
 
@@ -147,7 +154,13 @@ def _gateway(settings: Settings, backends: Backends, ring: KeyRing) -> Gateway:
         lifecycle=backends.lifecycle,
         wanted=backends.wanted,
         cache_ttl=settings.history.cache_ttl,
-        away_after=settings.presence.away_after,
+        typists=backends.typists,
+        session_rules=SessionRules(
+            settings.presence.away_after,
+            settings.presence.typing_ttl,
+            Selection(settings.typing),
+            Selection(settings.receipts),
+        ),
         drain_spread=min(DRAIN_SPREAD, settings.server.drain_timeout / 2),
     )
 
@@ -165,6 +178,7 @@ def plan(settings: Settings) -> Plan:
         allow=settings.egress.allow,
         dead_letters=settings.presence.dead_letters,
         dead_letters_max_age=settings.presence.dead_letters_max_age,
+        max_readers=settings.presence.max_readers,
     )
 
 

@@ -1,5 +1,7 @@
 """
-Rules that are read again while the process runs: apps, policies, routes, token keys; all or none.
+Rules that are read again while the process runs: apps, policies, selections, routes, token keys.
+
+They are all replaced, or none is.
 
 What else the file says takes effect with the next start.
 """
@@ -14,6 +16,7 @@ from libs.common.apps.port import Apps
 from libs.common.errors import Unavailable
 from libs.common.policies.guards import Guards
 from libs.common.policies.policies import Policies
+from libs.common.policies.selections import ReceiptRule, Selection, TypingRule
 from libs.common.tokens.key_ring import KeyRing
 from libs.common.web.server import Service
 from services.dispatcher.service import compiled
@@ -30,11 +33,15 @@ class Rules:
         policies: Who may join which channels.
         guards: The policies of public channels.
         routes: Which domain events become which broadcasts.
+        typing: Where clients may say that they type, though their app has no client events.
+        receipts: Where it is kept how far each user has read.
     """
 
     policies: Policies
     guards: Guards
     routes: Sequence[Route]
+    typing: Selection[TypingRule]
+    receipts: Selection[ReceiptRule]
 
 
 class Reloadable(Service, Protocol):
@@ -57,7 +64,13 @@ def adopt(settings: Settings, services: Iterable[Reloadable], *, apps: Apps, rin
     Raises:
         Misconfigured: One rule cannot work; none was replaced.
     """
-    rules = Rules(Policies(settings.channels), Guards(settings.channels), settings.routes)
+    rules = Rules(
+        Policies(settings.channels),
+        Guards(settings.channels),
+        settings.routes,
+        Selection(settings.typing),
+        Selection(settings.receipts),
+    )
     known = MemoryApps(settings.apps) if apps.follow_file else apps
     with suppress(Unavailable):  # Of apps that are not known yet, routes are checked when they are.
         compiled(settings.routes, known, settings.dispatcher)

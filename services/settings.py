@@ -5,7 +5,7 @@ Pure, but for the reading of the file.  What one section can check alone, its st
 stands what needs several.  docs/configuration.md is the operator's view.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -14,6 +14,7 @@ from libs.common.apps.app import App
 from libs.common.apps.memory import MemoryApps
 from libs.common.apps.webhooks import refused_webhooks
 from libs.common.backends.settings import BackendSettings
+from libs.common.backends.urls import refused_urls
 from libs.common.bus.settings import HistorySettings
 from libs.common.config import loader
 from libs.common.config.address import Url
@@ -21,12 +22,11 @@ from libs.common.config.environment import CONFIG, did_you_mean
 from libs.common.config.secret import Secret
 from libs.common.egress.settings import EgressSettings
 from libs.common.errors import Misconfigured
-from libs.common.eventlog.kafka import settings as kafka_settings
 from libs.common.eventlog.kafka.settings import KafkaSettings
+from libs.common.policies.patterns import BadPattern, Pattern
+from libs.common.policies.selections import ReceiptRule, TypingRule
 from libs.common.policies.settings import ChannelPolicy
-from libs.common.postgres import address as postgres_address
 from libs.common.postgres.settings import PostgresSettings
-from libs.common.redis import address as redis_address
 from libs.common.telemetry.settings import LogSettings
 from libs.common.tokens.keys import jwk_of, public_key, thumbprint
 from libs.common.tokens.settings import AppTokenKey, TokenKey, TokenSettings
@@ -47,27 +47,6 @@ DEVELOPMENT_SECRETS = frozenset(
     }
 )
 
-_REDIS = ("redis", "rediss", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
-_POSTGRES = postgres_address.SCHEMES
-_SCHEMES: Mapping[str, tuple[str, ...]] = {
-    "bus": ("memory", *_REDIS),
-    "events": ("memory", "kafka"),
-    "apps": ("memory", *_POSTGRES),
-    "roster": ("memory", *_REDIS),
-    "sessions": ("memory", *_REDIS),
-    "control": ("memory", *_REDIS),
-    "memberships": ("memory", *_POSTGRES),
-    "sightings": ("memory", *_POSTGRES),
-}
-
-# Whose URL a backend takes that is left out; what is wrong with it is told once.
-_TAKEN_FROM = {"sessions": "roster", "control": "roster", "sightings": "memberships"}
-_EXAMPLES: Mapping[str, str] = {
-    "redis": "redis://HOST:6379/0",
-    "kafka": "kafka://HOST:9092",
-    "postgresql": "postgresql://USER:PASSWORD@HOST:5432/DATABASE",
-}
-
 # What a service meets other processes at.  Apps on memory:// are those of the file, which all can
 # read.
 _MEETING_POINTS: Mapping[str, tuple[str, ...]] = {
@@ -82,7 +61,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """
     The file.
 
-    Where only one app exists, `load` names it in routes and policies that name none.
+    Where only one app exists, `load` names it in policies, selections and routes that name none.
 
     Attributes:
         server: Where the process listens, and how it stops.
@@ -94,6 +73,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         history: How much of each channel is remembered.
         apps: The tenants, if they are not in PostgreSQL.
         channels: Who may join what; the first policy that matches decides.
+        typing: Where clients may say that they type, though their app has no client events.
+        receipts: Where it is kept how far each user has read.
         routes: From domain events to channels; every route that matches applies.
         tokens: How channel tokens are issued and checked.
         gateway: The socket tier's limits and timers.
@@ -111,6 +92,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     history: HistorySettings = HistorySettings()
     apps: tuple[App, ...] = ()
     channels: tuple[ChannelPolicy, ...] = ()
+    typing: tuple[TypingRule, ...] = ()
+    receipts: tuple[ReceiptRule, ...] = ()
     routes: tuple[Route, ...] = ()
     tokens: TokenSettings = TokenSettings()
     gateway: GatewaySettings = GatewaySettings()
@@ -133,9 +116,10 @@ def load(*, path: Path | None, environ: Mapping[str, str]) -> Settings:
     settings = loader.load(Settings, path=path, environ=environ)
     _refuse(
         [
-            *_backend_problems(settings.backends),
+            *refused_urls(settings.backends),
             *_app_problems(settings, is_named=bool(path or environ.get(CONFIG))),
             *_rule_problems(settings),
+            *_selection_problems(settings),
             *_event_problems(settings),
             *_membership_problems(settings),
             *_kid_problems(settings),
@@ -203,36 +187,6 @@ def _meeting_points(settings: Settings, name: str) -> Iterator[str]:
         yield "events"
 
 
-def _backend_problems(backends: BackendSettings) -> Iterator[str]:
-    for backend, schemes in _SCHEMES.items():
-        url: Url = getattr(backends, backend)
-        if backend == "events" and not backends.has_events:
-            continue
-        if url != getattr(backends, _TAKEN_FROM.get(backend, ""), None):
-            yield from _url_problems(backend, url, schemes)
-    if redis_address.place_of(backends.bus) != redis_address.place_of(backends.roster):
-        yield backends.apart
-
-
-def _url_problems(backend: str, url: Url, schemes: Sequence[str]) -> Iterator[str]:
-    if url.scheme not in schemes:
-        allowed = ", ".join(f"{scheme}://" for scheme in schemes)
-        allowed += ", or none" if backend == "events" else ""
-        example = next(_EXAMPLES[scheme] for scheme in schemes if scheme in _EXAMPLES)
-        seen = f"found {url}" if url.scheme else f"write {example}"
-        yield f"backends.{backend}: expected a URL that begins with one of {allowed}; {seen}"
-        return
-    try:
-        if url.scheme in _REDIS:
-            redis_address.parse(url.reveal())
-        elif url.scheme in _POSTGRES:
-            postgres_address.options(url.reveal())
-        elif url.scheme == "kafka":
-            kafka_settings.servers(url.reveal())
-    except Misconfigured as error:
-        yield f"backends.{backend}: {error}"
-
-
 def _app_problems(settings: Settings, *, is_named: bool) -> Iterator[str]:
     if not _is_memory(settings.backends.apps):
         if settings.apps:
@@ -270,6 +224,16 @@ def _rule_problems(settings: Settings) -> Iterator[str]:
     names = [route.name for route in settings.routes]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f'two routes have the name "{name}"'
+
+
+def _selection_problems(settings: Settings) -> Iterator[str]:
+    """Refuse what no reload could take, before a service is told of it."""
+    for section, rules in (("typing", settings.typing), ("receipts", settings.receipts)):
+        for rule in rules:
+            try:
+                Pattern(rule.pattern)
+            except BadPattern as error:
+                yield f'the {section} rule for "{rule.pattern}": {error}'
 
 
 def _event_problems(settings: Settings) -> Iterator[str]:
@@ -323,6 +287,8 @@ def _timer_problems(settings: Settings) -> Iterator[str]:
 def _named_apps(settings: Settings) -> Iterator[tuple[str, str]]:
     """Yield each rule in words, and the app that it names."""
     yield from ((f'the policy for "{rule.pattern}"', rule.app) for rule in settings.channels)
+    yield from ((f'the typing rule for "{rule.pattern}"', rule.app) for rule in settings.typing)
+    yield from ((f'the receipts rule for "{rule.pattern}"', rule.app) for rule in settings.receipts)
     yield from ((f'the route "{rule.name}"', rule.app) for rule in settings.routes)
     yield from (
         (f"auth.introspection with {rule.url}", rule.app) for rule in settings.auth.introspection
@@ -373,6 +339,8 @@ def _with_apps_named(settings: Settings) -> Settings:
     return named(
         settings,
         channels=tuple(named(rule, app=rule.app or only.id) for rule in settings.channels),
+        typing=tuple(named(rule, app=rule.app or only.id) for rule in settings.typing),
+        receipts=tuple(named(rule, app=rule.app or only.id) for rule in settings.receipts),
         routes=tuple(named(rule, app=rule.app or only.id) for rule in settings.routes),
         auth=named(
             settings.auth,

@@ -25,6 +25,7 @@ from services.dispatcher.events.event import DomainEvent, Undecodable
 from services.dispatcher.routing.outlook import unrouted
 from services.dispatcher.routing.router import Router, Routing
 from services.dispatcher.routing.rules import Routed, Unroutable
+from services.dispatcher.senders import Sender, Senders
 from services.dispatcher.settings import MAX_BROADCASTS, DispatcherSettings
 
 log = structlog.get_logger()
@@ -45,6 +46,7 @@ class Pipeline:
         router: The routes, compiled.
         events: Where records come from, and where dead letters go.
         bus: Where broadcasts go.
+        senders: Told which users have sent something.
         counts: What became of records and broadcasts, by name.
         decode: Reads a record as a domain event, or as nothing to tell.
     """
@@ -56,6 +58,7 @@ class Pipeline:
         *,
         events: EventLog,
         bus: Bus,
+        senders: Senders,
         counts: Counter[str],
         decode: Callable[[Record], DomainEvent | None] = decode,
     ) -> None:
@@ -63,6 +66,7 @@ class Pipeline:
         self._router = router
         self._events = events
         self._bus = bus
+        self._senders = senders
         self._counts = counts
         self._decode = decode
         self._log = log.bind()  # Found anew for each line, a logger takes two microseconds.
@@ -95,10 +99,14 @@ class Pipeline:
 
     async def _process(self, consumer: Consumer, records: Sequence[Record]) -> None:
         publications: list[Publication] = []
+        senders: list[Sender] = []
         dead: list[NewRecord] = []
         for record in records:
             try:
-                publications += self._publications(record)
+                made, user_id = self._publications(record)
+                publications += made
+                if user_id:
+                    senders += (Sender(each.channel, user_id) for each in made)
             except (Undecodable, Unroutable) as error:
                 dead.append(self._dead_letter(record, error))
             except Exception as error:
@@ -113,25 +121,27 @@ class Pipeline:
         if publications:
             await self._retry.until_done(lambda: self._bus.publish(publications))
             self._counts["broadcasts"] += len(publications)
+            await self._senders.sent(senders)
         if dead:
             await self._bury(dead)
         offsets = {Partition(r.topic, r.partition): r.offset + 1 for r in records}
         await self._retry.until_done(lambda: consumer.commit(offsets))
 
-    def _publications(self, record: Record) -> list[Publication]:
-        """Decode and route a record."""
+    def _publications(self, record: Record) -> tuple[list[Publication], str]:
+        """Decode and route a record; tell which user has sent it, or none."""
         event = self._decode(record)
         if event is None:
             self._counts["records.empty"] += 1
-            return []
+            return [], ""
         routing = self._router.route(record.topic, event, now=time.time())
         for skipped in routing.skipped:
             self._counts[f"routes.{skipped.reason}"] += 1
         self._note(record, event, routing)
-        return [
+        publications = [
             _publication(record, event, routed, index)
             for index, routed in enumerate(routing.broadcasts)
         ]
+        return publications, event.user_id
 
     def _note(self, record: Record, event: DomainEvent, routing: Routing) -> None:
         """Count and tell what becomes of an event, without its content."""

@@ -25,11 +25,13 @@ from libs.common.rates.port import Rates
 from libs.common.retry import Backoff
 from libs.common.roster.port import Roster
 from libs.common.tally.port import Tally
+from libs.common.typists.port import Typists
 from libs.common.web.health import Dependency
 from services.dispatcher.api.publishing import PublishingApi
 from services.dispatcher.pipeline import Pipeline
 from services.dispatcher.routing import outlook
 from services.dispatcher.routing.router import Router
+from services.dispatcher.senders import Senders
 from services.dispatcher.settings import DispatcherSettings, Route
 
 log = structlog.get_logger()
@@ -60,6 +62,7 @@ class Dispatcher:
         control: Takes commands to gateways.
         roster: Tells which users are in a presence channel.
         tally: Tells how many subscribe to a channel.
+        typists: Told which users have sent what they typed.
         rates: Counts what apps do.
 
     Raises:
@@ -79,6 +82,7 @@ class Dispatcher:
         control: Control,
         roster: Roster,
         tally: Tally,
+        typists: Typists,
         rates: Rates,
     ) -> None:
         self._settings = settings
@@ -89,6 +93,7 @@ class Dispatcher:
         self._control = control
         self._rates = rates
         self._roster = roster
+        self._senders = Senders(typists)
         self.counts: Counter[str] = Counter()
         self._api = PublishingApi(
             settings,
@@ -99,6 +104,7 @@ class Dispatcher:
             roster=roster,
             tally=tally,
             rates=rates,
+            senders=self._senders,
             counts=self.counts,
             warnings=self._warnings,
         )
@@ -145,7 +151,12 @@ class Dispatcher:
             return
         log.info("pipeline.started", topics=sorted(router.topics), group=self._settings.group)
         self._pipeline = Pipeline(
-            self._settings, router, events=self._events, bus=self._bus, counts=self.counts
+            self._settings,
+            router,
+            events=self._events,
+            bus=self._bus,
+            senders=self._senders,
+            counts=self.counts,
         )
         await self._pipeline.run()
 

@@ -24,12 +24,12 @@ class Absences:
         self._since: dict[str, float] = {}
 
     @contextmanager
-    def watched(self, backend: str) -> Iterator[None]:
+    def watched(self, *backends: str) -> Iterator[None]:
         """
-        Watch a call to a backend.
+        Watch a call to backends.
 
         Args:
-            backend: Its name, as `Unavailable` has it.
+            backends: Their names, as `Unavailable` has them.
 
         Raises:
             Unavailable: As it came, with `since` set.
@@ -37,6 +37,7 @@ class Absences:
         try:
             yield
         except Unavailable as error:
-            error.since = self._since.setdefault(backend, self._clock())
+            error.since = self._since.setdefault(error.backend, self._clock())
             raise
-        self._since.pop(backend, None)
+        for backend in backends:
+            self._since.pop(backend, None)

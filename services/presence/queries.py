@@ -1,14 +1,11 @@
 """
-What back ends ask about users, and the cursors of long lists.
+What back ends ask about users.
 
 Pure.  docs/presence.md, "HTTP API".
 """
 
-import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Annotated
 
 import msgspec
@@ -16,24 +13,10 @@ from msgspec import Meta
 
 from libs.common.channels import MAX_USER_ID, check_user_id
 from libs.common.errors import Invalid
-from libs.common.json_text import JsonReader, write
+from libs.common.json_text import JsonReader
+from services.presence.pages import BadListing, ForeignCursor, cursor_of, last_of, limit_of
 
-USUAL_PAGE = 100
-MOST_ON_PAGE = 1000
 MOST_USERS = 1000  # Of one question.
-
-_MARK = 8  # Bytes of a cursor that tell which query it belongs to.
-
-
-class BadListing(Invalid):
-    """A list is asked for in a way that cannot be."""
-
-
-class ForeignCursor(BadListing):
-    """A cursor is not one that we gave for this query."""
-
-    def __init__(self) -> None:
-        super().__init__("cursor: it is not of this query; begin without one")
 
 
 class BadUserList(Invalid):
@@ -71,7 +54,7 @@ class Listing:
         """
         shown = users[: self.limit]
         is_last = len(users) <= self.limit
-        cursor = None if is_last else _cursor(self.app, self.prefix, after=shown[-1])
+        cursor = None if is_last else cursor_of(self.app, self.prefix, last=shown[-1])
         return {"users": shown, "cursor": cursor}
 
 
@@ -93,9 +76,10 @@ def listing_of(app: str, query: Mapping[str, str]) -> Listing:
     prefix = query.get("prefix", "")
     if len(prefix) > MAX_USER_ID or not prefix.isprintable():
         raise BadListing(f"prefix: no user's id begins so; ids have up to {MAX_USER_ID} characters")
-    cursor = query.get("cursor", "")
-    after = _after(cursor, app, prefix) if cursor else ""
-    return Listing(app, prefix, _limit(query.get("limit", str(USUAL_PAGE))), after)
+    after = last_of(query, app, prefix)
+    if after and not after.startswith(prefix):
+        raise ForeignCursor
+    return Listing(app, prefix, limit_of(query), after)
 
 
 def users_of(body: bytes) -> list[str]:
@@ -115,30 +99,3 @@ def users_of(body: bytes) -> list[str]:
     for user in users:
         check_user_id(user)
     return users
-
-
-def _limit(text: str) -> int:
-    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else 0
-    if not 1 <= number <= MOST_ON_PAGE:
-        raise BadListing(f"limit: expected a number from 1 to {MOST_ON_PAGE}")
-    return number
-
-
-def _mark(app: str, prefix: str) -> bytes:
-    return sha256(write([app, prefix])).digest()[:_MARK]
-
-
-def _cursor(app: str, prefix: str, *, after: str) -> str:
-    text = base64.urlsafe_b64encode(_mark(app, prefix) + after.encode())
-    return text.decode().rstrip("=")
-
-
-def _after(cursor: str, app: str, prefix: str) -> str:
-    try:
-        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        mark, after = text[:_MARK], text[_MARK:].decode()
-    except (binascii.Error, ValueError) as error:
-        raise ForeignCursor from error
-    if mark != _mark(app, prefix) or not after.startswith(prefix):
-        raise ForeignCursor
-    return after

@@ -27,6 +27,7 @@ class PresenceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         poll_interval: Seconds between two looks for new facts.
         away_after: Seconds without a sign of life after which gateways hold a user for away; 0:
             never.
+        typing_ttl: Seconds for which a user types, unless that is said again; 0: nobody ever does.
         lifecycle_topic: The topic that takes all facts but client events; empty: none.
         vacated_delay: Seconds that a channel must have been empty before a webhook says so.
         webhook_timeout: Seconds in which a receiver must have answered a request.
@@ -39,6 +40,8 @@ class PresenceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         keep_last_seen: Days for which it is kept when a user was last seen; 0: neither that nor
             times of being online are kept.
         keep_spans: Days for which times of being online are kept; 0: none is.
+        max_readers: Users of one channel of whom it is kept how far they have read.
+        keep_marks: Days for which it is kept after it was told last.
         read_timeout: Seconds that the body of a request may take to arrive.
     """
 
@@ -47,6 +50,7 @@ class PresenceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     share_ttl: Annotated[float, Meta(ge=0.5)] = 6.0
     poll_interval: Annotated[float, Meta(ge=0.01)] = 0.1
     away_after: Annotated[float, Meta(ge=0)] = 300.0
+    typing_ttl: Annotated[float, Meta(ge=0, le=60)] = 6.0
     lifecycle_topic: str = ""
     vacated_delay: Annotated[float, Meta(ge=0, le=60)] = 3.0
     webhook_timeout: Seconds = 5.0
@@ -58,6 +62,8 @@ class PresenceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     dead_letters_max_age: Seconds = 604_800.0
     keep_last_seen: _Days = 90.0
     keep_spans: _Days = 30.0
+    max_readers: Annotated[int, Meta(ge=1)] = 10_000
+    keep_marks: Annotated[float, Meta(gt=0, le=36_500)] = 365.0
     read_timeout: Seconds = 10.0
 
     @property

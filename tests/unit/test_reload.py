@@ -10,9 +10,11 @@ from libs.common.apps.app import App
 from libs.common.apps.memory import MemoryApps
 from libs.common.apps.port import Apps
 from libs.common.apps.postgres import PostgresApps
+from libs.common.channels import Channel
 from libs.common.config.address import Url
 from libs.common.config.secret import Secret
 from libs.common.errors import Misconfigured
+from libs.common.policies.selections import ReceiptRule, TypingRule
 from libs.common.policies.settings import ChannelPolicy
 from libs.common.postgres.settings import PostgresSettings
 from libs.common.tokens.key_ring import KeyRing
@@ -67,9 +69,13 @@ def route(app: str) -> Route:
     return Route(name="told", app=app, topic="told", channels=("news",), event="told")
 
 
-def settings(*apps: App, policy: ChannelPolicy = POLICY, routes: Iterable[Route] = ()) -> Settings:
+def settings(
+    *apps: App, policy: ChannelPolicy = POLICY, routes: Iterable[Route] = (), **others: object
+) -> Settings:
     """Make settings as if they had been read again."""
-    return msgspec.structs.replace(Settings(), apps=apps, channels=(policy,), routes=tuple(routes))
+    return msgspec.structs.replace(
+        Settings(), apps=apps, channels=(policy,), routes=tuple(routes), **others
+    )
 
 
 def take(read: Settings, apps: Apps, *services: Told) -> None:
@@ -90,6 +96,19 @@ class TestAdopted:
         (rules,) = first.rules
         assert second.rules == [rules]
         assert tuple(rules.routes) == tuple(routes)
+
+    def test_selections(self) -> None:
+        """Channels in which typing and reading are kept are selected by the new rules."""
+        service = Told()
+        typing = (TypingRule(pattern="private-a", app="2"),)
+        receipts = (ReceiptRule(pattern="private-b", app="2"),)
+
+        take(settings(TWO, typing=typing, receipts=receipts), MemoryApps([ONE]), service)
+
+        (rules,) = service.rules
+        assert rules.typing.rule(Channel("2", "private-a")) == typing[0]
+        assert rules.receipts.rule(Channel("2", "private-b")) == receipts[0]
+        assert rules.typing.rule(Channel("2", "private-b")) is None
 
     def test_apps_of_the_file(self) -> None:
         """Apps that follow the file become those that it names."""
@@ -120,8 +139,9 @@ class TestRefused:
             settings(TWO, policy=BROKEN),
             settings(TWO, routes=[route("1")]),
             settings(TWO, TWO),
+            settings(TWO, receipts=(ReceiptRule(pattern="private-{b", app="2"),)),
         ],
-        ids=["policy", "route of an app that is gone", "two apps alike"],
+        ids=["policy", "route of an app that is gone", "two apps alike", "selection"],
     )
     def test_nothing_changes(self, read: Settings) -> None:
         """Neither apps nor services have heard of it."""

@@ -35,6 +35,7 @@ from services.dispatcher.api.queries import Attributes
 from services.dispatcher.api.reads import Reads
 from services.dispatcher.api.requests import Post, Reader, read_batch, read_event, read_former
 from services.dispatcher.events.cloudevents import records_of
+from services.dispatcher.senders import Senders
 from services.dispatcher.settings import DispatcherSettings
 
 log = structlog.get_logger()
@@ -85,6 +86,7 @@ class PublishingApi:
         roster: Tells which users are in a presence channel.
         tally: Tells how many subscribe to a channel.
         rates: Counts what apps do.
+        senders: Told which users have sent something.
         counts: What was posted, by name.
         warnings: Says of CloudEvents which will not be sent, and why.
     """
@@ -100,6 +102,7 @@ class PublishingApi:
         roster: Roster,
         tally: Tally,
         rates: Rates,
+        senders: Senders,
         counts: Counter[str],
         warnings: Callable[[Sequence[NewRecord]], Sequence[str]],
     ) -> None:
@@ -111,6 +114,7 @@ class PublishingApi:
         self._control = control
         self._throttle = Throttle(rates)
         self._reads = Reads(self._authenticator, bus, roster, tally=tally, throttle=self._throttle)
+        self._senders = senders
         self._counts = counts
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
@@ -160,6 +164,7 @@ class PublishingApi:
         if token and not await self._bus.claim(call.app.id, token, _digest(request, call.body)):
             raise IdempotencyKeyUsed
         await self._bus.publish(post.publications)
+        await self._senders.sent(post.senders)
         self._counts["posted.events"] += cost
         if self._log.is_enabled_for(DEBUG):
             channels = [each.channel.name for each in post.publications[:MOST_CHANNELS]]

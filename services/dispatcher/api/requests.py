@@ -14,10 +14,17 @@ import msgspec
 from libs.common.apps.app import App
 from libs.common.apps.limits import Limits, exceeds
 from libs.common.bus.messages import Broadcast, Publication, event_frame
-from libs.common.channels import Channel, check_channel, check_event, check_socket_id
+from libs.common.channels import (
+    Channel,
+    check_channel,
+    check_event,
+    check_socket_id,
+    check_user_id,
+)
 from libs.common.errors import Invalid
 from libs.common.json_text import JsonReader
 from services.dispatcher.api.queries import Attributes, attributes_of
+from services.dispatcher.senders import Sender
 
 T = TypeVar("T")
 
@@ -48,6 +55,7 @@ class PostedEvent(msgspec.Struct, frozen=True):
     channels: tuple[str, ...] | None = None
     socket_id: str | None = None
     info: str | None = None
+    user_id: str | None = None
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -64,10 +72,12 @@ class Post:
     Attributes:
         publications: What to publish, in order.
         asked: For each publication, what the answer shall tell of its channel.
+        senders: The users who have sent it, as far as it names them.
     """
 
     publications: tuple[Publication, ...]
     asked: tuple[Attributes, ...]
+    senders: tuple[Sender, ...] = ()
 
 
 class Reader(Protocol):
@@ -157,7 +167,7 @@ def _names(event: PostedEvent, limits: Limits) -> list[str]:
 
 
 def _post(app: App, pairs: list[tuple[PostedEvent, str]], *, now: float, token: str) -> Post:
-    publications, asked = [], []
+    publications, asked, senders = [], [], []
     for number, (event, name) in enumerate(pairs):
         _check(event, name, app.limits)
         excluded = (event.socket_id,) if event.socket_id else ()
@@ -166,13 +176,17 @@ def _post(app: App, pairs: list[tuple[PostedEvent, str]], *, now: float, token: 
         own = f"{token}/{number}" if token else ""
         publications.append(Publication(Channel(app.id, name), broadcast, token=own))
         asked.append(attributes_of(event.info or ""))
-    return Post(tuple(publications), tuple(asked))
+        if event.user_id:
+            senders.append(Sender(Channel(app.id, name), event.user_id))
+    return Post(tuple(publications), tuple(asked), tuple(senders))
 
 
 def _check(event: PostedEvent, channel: str, limits: Limits) -> None:
     check_event(event.name, longest=limits.longest_event_name)
     if event.socket_id:
         check_socket_id(event.socket_id)
+    if event.user_id:
+        check_user_id(event.user_id)
     check_channel(channel, longest=limits.longest_channel_name)
     if exceeds(len(event.data.encode(errors="surrogatepass")), limits.payload_bytes):
         raise PayloadTooLarge(limits.payload_bytes)

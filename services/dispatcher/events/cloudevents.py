@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from libs.common.channels import BadSocketId, check_socket_id
+from libs.common.channels import BadSocketId, check_socket_id, is_user_id
 from libs.common.eventlog.records import NewRecord, Record
 from libs.common.json_text import JsonReader
 from libs.common.rfc3339 import instant
@@ -55,6 +55,7 @@ class _Attributes(msgspec.Struct, frozen=True):
     time: str | None = None
     datacontenttype: str | None = None
     socketid: str | None = None
+    userid: Any = None
     traceparent: str | None = None
     partitionkey: str | None = None
     iodebeziumop: str | None = None
@@ -81,6 +82,18 @@ class _Attributes(msgspec.Struct, frozen=True):
             except BadSocketId as error:
                 reason = "socketid is not digits, a full stop and digits"
                 raise Undecodable(f"not a CloudEvent: {reason}") from error
+
+    @property
+    def user(self) -> str:
+        """
+        The user whom ``userid`` names, or empty.
+
+        An extension of that name may mean anything to whoever wrote the event, so that one which
+        cannot be a user's id names nobody.  A whole number, which CloudEvents allows, is its text.
+        """
+        is_number = isinstance(self.userid, int) and not isinstance(self.userid, bool)
+        text = str(self.userid) if is_number else self.userid
+        return text if isinstance(text, str) and is_user_id(text) else ""
 
     @property
     def key(self) -> bytes | None:
@@ -185,6 +198,7 @@ def _event(
         data=debezium.converted(data) if is_change else data,
         key=key_of(record),
         socket_id=attributes.socketid or "",
+        user_id=attributes.user,
         trace=trace or valid_trace(attributes.traceparent or ""),
         changed=is_change,
     )

@@ -43,6 +43,7 @@ class DomainEvent:
         data: The decoded JSON value.
         key: The record's key: an object where it is a JSON object, else a text, which may be empty.
         socket_id: The connection that caused it and must not hear of it; may be empty.
+        user_id: The user who has sent it, and types no more where it goes; may be empty.
         trace: W3C ``traceparent``; may be empty.
         changed: Whether `data` is a row of somebody's database, of which a route must list what it
             sends.
@@ -57,6 +58,7 @@ class DomainEvent:
     data: Any
     key: dict[str, Any] | str = ""
     socket_id: str = ""
+    user_id: str = ""
     trace: str = ""
     changed: bool = False
     gap: str = ""

@@ -66,13 +66,13 @@ class Targets:
         own: Those that each app has of its own.
     """
 
-    def __init__(self, *everywhere: Sink | None, own: Sinks) -> None:
+    def __init__(self, *everywhere: Sink | None, own: Sequence[Sinks]) -> None:
         self._everywhere = [sink for sink in everywhere if sink is not None]
         self._own = own
 
     def of(self, app: str) -> Sequence[Sink]:
         """See `Sinks.of`."""
-        return [*self._everywhere, *self._own.of(app)]
+        return [*self._everywhere, *(sink for sinks in self._own for sink in sinks.of(app))]
 
 
 def recorded(settings: PresenceSettings) -> frozenset[Kind]:

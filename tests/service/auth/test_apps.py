@@ -10,6 +10,7 @@ from libs.common.apps.limits import Limits
 from libs.common.apps.signatures import check_grant
 from libs.common.policies.guards import Guards
 from libs.common.policies.policies import Policies
+from libs.common.policies.selections import Selection
 from libs.common.policies.settings import ChannelPolicy
 from services.auth.settings import AuthSettings
 from services.reload import Rules
@@ -193,7 +194,11 @@ class TestOperation:
         async with serving(ONE) as (client, auth):
             before = await client.ask("private-new")
             new = [ChannelPolicy(app="1", pattern="private-new", allow="true")]
-            auth.adopt(Rules(Policies(new), Guards(new), routes=()))
+            auth.adopt(
+                Rules(
+                    Policies(new), Guards(new), routes=(), typing=Selection(), receipts=Selection()
+                )
+            )
             after = await client.ask("private-new")
             gone = await client.ask("presence-room")
 

@@ -22,6 +22,7 @@ from libs.common.leases.memory import MemoryLeases
 from libs.common.rates.memory import MemoryRates
 from libs.common.roster.memory import MemoryRoster
 from libs.common.tally.memory import MemoryTally
+from libs.common.typists.memory import MemoryTypists
 from services.dispatcher.routing.rules import BadRoute
 from services.dispatcher.service import Dispatcher, compiled
 from services.dispatcher.settings import DispatcherSettings, Route
@@ -125,6 +126,7 @@ async def test_an_app_that_comes() -> None:
         control=MemoryControl(),
         roster=MemoryRoster(bus.announce, leases),
         tally=MemoryTally(bus.announce, leases),
+        typists=MemoryTypists(bus.announce, leases, lambda _: 0),
         rates=MemoryRates(),
     )
     news = Channel("2", "news")

@@ -12,14 +12,18 @@ from structlog.testing import capture_logs
 
 from libs.common.apps.limits import Limits
 from libs.common.eventlog.records import NewRecord, Record
+from libs.common.leases.memory import MemoryLeases
+from libs.common.typists.memory import MemoryTypists
 from libs.common.web.health import state_of
 from services.dispatcher.events.decoding import decode
 from services.dispatcher.events.event import DomainEvent
 from services.dispatcher.pipeline import Pipeline
 from services.dispatcher.routing.router import Router
+from services.dispatcher.senders import Senders
 from services.dispatcher.settings import DispatcherSettings, Route
 from tests.support.deadline import DEADLINE
 from tests.support.ports.eventlogs import until
+from tests.support.ports.typists import WatchedTypists
 from tests.support.services.dispatcher import APP, Faults, FaultyBus, FaultyEventLog
 
 Decode = Callable[[Record], DomainEvent | None]
@@ -48,6 +52,7 @@ class Plant:
         faults: What fails next.
         bus: Where it publishes.
         events: Where it reads, and puts dead letters.
+        typists: Whom it tells that somebody has sent something.
         counts: What became of records.
     """
 
@@ -55,6 +60,9 @@ class Plant:
         self.faults = Faults()
         self.bus = FaultyBus(self.faults)
         self.events = FaultyEventLog(self.faults)
+        self.typists = WatchedTypists(
+            MemoryTypists(self.bus.inner.announce, MemoryLeases(), lambda _: 0)
+        )
         self.counts: Counter[str] = Counter()
 
     @asynccontextmanager
@@ -71,6 +79,7 @@ class Plant:
             router,
             events=self.events,
             bus=self.bus,
+            senders=Senders(self.typists),
             counts=self.counts,
             decode=decode,
         )

@@ -13,7 +13,11 @@ import aiohttp
 import pytest
 
 from libs.common.channels import Channel
+from libs.common.marks.mark import Mark
+from libs.common.marks.port import Reading
+from libs.common.policies.selections import ReceiptRule
 from libs.common.roster.port import JoinRequest, Seat
+from libs.common.typists.port import Report
 from tests.support.clients.back_ends import basic
 from tests.support.deadline import DEADLINE
 from tests.support.deployments.program import ROOT
@@ -21,6 +25,8 @@ from tests.support.services.presence import GATEWAY, ServedPresence, served_pres
 from tests.support.tokens.channel_tokens import channel_token
 
 PAGE: Path = ROOT / "docs" / "presence.md"
+ROOM = Channel("1", "presence-room")
+LONG = 3600.0
 SHOWN = "http://127.0.0.1:6001"
 
 _EXAMPLE = re.compile(r"```sh\n(curl .*?)\n```\n\n```json\n(.*?)\n```", re.DOTALL)
@@ -38,21 +44,25 @@ EXAMPLES = _EXAMPLE.findall(PAGE.read_text(encoding="utf-8"))
 @pytest.fixture
 async def here() -> AsyncIterator[ServedPresence]:
     """Yield presence of those who are there in the examples."""
-    async with served_presence() as here:
+    receipts = [ReceiptRule(pattern="private-chat.{low}.{high}", app="1")]
+    async with served_presence(receipts=receipts) as here:
         await here.connect("7", "phone", activity="away")
         await here.connect("7", "laptop", "laptop")
         for user in ("70", "71"):
             await here.connect(user, "phone")
         for number, user in enumerate(["7", "7", "8"]):
-            seat = Seat(Channel("1", "presence-room"), f"2.{number}", GATEWAY)
+            seat = Seat(ROOM, f"2.{number}", GATEWAY)
             info = '{"name": "Ann"}' if user == "7" else "null"
             await here.roster.join([JoinRequest(seat, user, info)])
+        chat = Channel("1", "private-chat.7.8")
+        await here.marks.move([Reading(chat, "7", Mark(41)), Reading(chat, "8", Mark(40))])
+        await here.typists.report([Report(ROOM, user, "g1", LONG) for user in ("7", "8")])
         yield here
 
 
 async def curl(here: ServedPresence, line: str) -> Any:
     """Do what a command line of curl says; wait while a token is not taken yet."""
-    token, _ = channel_token("7", "presence-*", now=time.time())
+    token, _ = channel_token("7", "presence-*", "private-*", now=time.time())
     said = CURL.parse_args(shlex.split(line.replace("$TOKEN", token))[1:])
     proof = said.header.partition(": ")[2] or basic(*said.user.split(":"))
     method, body = ("POST", said.data) if said.data else ("GET", None)
@@ -71,7 +81,7 @@ def timeless(answer: Any) -> Any:
 
 
 def test_found() -> None:
-    assert len(EXAMPLES) == 5
+    assert len(EXAMPLES) == 10
 
 
 @pytest.mark.parametrize("line,answer", EXAMPLES, ids=[line[-40:] for line, _ in EXAMPLES])

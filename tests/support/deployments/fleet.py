@@ -45,6 +45,10 @@ topic = "@.steps"
 channels = ["steps.{data.room}"]
 event = "step"
 data = { n = "data.n" }
+
+[[receipts]]
+app = "1"
+pattern = "private-chat.{room}"
 """
 _TEAMS = """
 [[channels]]

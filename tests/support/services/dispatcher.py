@@ -26,10 +26,13 @@ from libs.common.rates.memory import MemoryRates
 from libs.common.rates.port import Act
 from libs.common.roster.memory import MemoryRoster
 from libs.common.tally.memory import MemoryTally
+from libs.common.typists.memory import MemoryTypists
+from libs.common.typists.port import Typists
 from libs.common.web.server import Server
 from services.dispatcher.service import Dispatcher
 from services.dispatcher.settings import DispatcherSettings, Route
 from tests.support.deadline import DEADLINE
+from tests.support.ports.typists import WatchedTypists
 
 APP = App(id="1", key="app-key", secrets=(Secret("app-secret"),), topic="posted")
 OFF = App(id="2", key="off-key", secrets=(Secret("off-secret"),), enabled=False)
@@ -238,6 +241,7 @@ class ServedDispatcher:
         control: Where it gives commands.
         roster: Where it reads users.
         tally: Where it reads subscriptions.
+        typists: Whom it tells that somebody has sent something.
         rates: Where it counts what apps do.
     """
 
@@ -248,12 +252,17 @@ class ServedDispatcher:
     control: MemoryControl
     roster: MemoryRoster
     tally: MemoryTally
+    typists: WatchedTypists
     rates: FaultyRates
 
 
 @asynccontextmanager
 async def served_dispatcher(
-    apps: Apps | None = None, *, has_events: bool = True, routes: Sequence[Route] = ()
+    apps: Apps | None = None,
+    *,
+    has_events: bool = True,
+    routes: Sequence[Route] = (),
+    typists: Typists | None = None,
 ) -> AsyncIterator[ServedDispatcher]:
     """
     Serve a dispatcher, for the apps `APP` and `OFF` or others, mostly without routes.
@@ -266,6 +275,7 @@ async def served_dispatcher(
     leases = MemoryLeases()
     roster = MemoryRoster(bus.inner.announce, leases)
     tally = MemoryTally(bus.inner.announce, leases)
+    typists = WatchedTypists(typists or MemoryTypists(bus.inner.announce, leases, roster.size))
     dispatcher = Dispatcher(
         DispatcherSettings(),
         apps or MemoryApps([APP, OFF]),
@@ -275,6 +285,7 @@ async def served_dispatcher(
         control=control,
         roster=roster,
         tally=tally,
+        typists=typists,
         rates=rates,
     )
     server = Server([dispatcher], LOOPBACK, LOOPBACK)
@@ -293,6 +304,7 @@ async def served_dispatcher(
                 control,
                 roster,
                 tally,
+                typists,
                 rates,
             )
         finally:

@@ -19,11 +19,13 @@ from libs.common.control.memory import MemoryControl
 from libs.common.control.port import Control
 from libs.common.lifecycle.memory import MemoryLifecycle
 from libs.common.lifecycle.port import Wanted
+from libs.common.policies.selections import ReceiptRule, Selection
 from libs.common.policies.settings import ChannelPolicy
 from libs.common.web.certificates import Certificate
 from libs.common.web.proxies import Proxies
 from libs.common.web.server import Schedule, Server, Service
 from services.gateway.service import Gateway
+from services.gateway.session.rules import SessionRules
 from services.gateway.settings import GatewaySettings
 from services.gateway.timers import Timers
 from services.presence.settings import PresenceSettings
@@ -31,6 +33,7 @@ from tests.support.clients.client import Client
 from tests.support.deadline import DEADLINE
 from tests.support.fakes.faults import FaultyBus, FaultyRoster
 from tests.support.fakes.tallies import FaultyTally
+from tests.support.fakes.typists import FaultyTypists
 from tests.support.ports.rosters import everything
 from tests.support.servers import Certificates
 from tests.support.services.presence import make_presence
@@ -51,6 +54,7 @@ QUICK = Timers(
     tick=POLL,
     drain_slice=POLL,
     gathering=POLL,
+    reading=POLL,
     retry_longest=5 * POLL,
     lease_retry=5 * POLL,
 )
@@ -66,6 +70,7 @@ class Place:
         bus: What it listens to.
         roster: Where it seats members.
         tally: Where it counts connections.
+        typists: Whom it tells who types.
         port: Where clients come.
         scheme: How: ``http``, or ``https`` where it has a certificate.
     """
@@ -77,12 +82,14 @@ class Place:
         roster: FaultyRoster,
         *,
         tally: FaultyTally,
+        typists: FaultyTypists,
         http: ClientSession,
     ) -> None:
         self.gateway = gateway
         self.bus = bus
         self.roster = roster
         self.tally = tally
+        self.typists = typists
         self.port = 0
         self.scheme = "http"
         self._http = http
@@ -96,6 +103,8 @@ class Place:
     def heal(self) -> None:
         """End all faults, so that it can end in order."""
         self.bus.is_away = self.tally.is_away = self.roster.is_away = False
+        self.typists.is_away = False
+        self.typists.away_for.clear()
         self.roster.loses_answers = False
         self.roster.away_for.clear()
         self.bus.follows.set()
@@ -174,6 +183,7 @@ async def place(
     bus: FaultyBus | None = None,
     roster: FaultyRoster | None = None,
     tally: FaultyTally | None = None,
+    typists: FaultyTypists | None = None,
     lease_grace: float = DEADLINE,
     certificates: Certificates | None = None,
     proxies: Proxies | None = None,
@@ -186,6 +196,7 @@ async def place(
         bus: To share it between gateways.
         roster: So too.
         tally: So too, with the roster.
+        typists: So too.
         lease_grace: See `PresenceSettings`.
         certificates: To speak TLS.
         proxies: Whose word about clients is taken.
@@ -194,7 +205,8 @@ async def place(
     bus = bus or FaultyBus()
     roster = roster or FaultyRoster(bus)
     tally = tally or FaultyTally(bus, roster.inner_leases)
-    gateway = _gateway(bus, roster, tally=tally, **others)
+    typists = typists or FaultyTypists(bus, roster)
+    gateway = _gateway(bus, roster, tally=tally, typists=typists, **others)
     presence = make_presence(
         PresenceSettings(lease_grace=lease_grace, sweep_interval=0.05),
         roster=roster,
@@ -203,7 +215,7 @@ async def place(
     server = _server([presence, gateway], certificates, proxies)
     trust = TCPConnector(ssl=certificates.client_context() if certificates else True)
     async with ClientSession(connector=trust) as http, _served(server):
-        here = Place(gateway, bus, roster, tally=tally, http=http)
+        here = Place(gateway, bus, roster, tally=tally, typists=typists, http=http)
         here.found_at(server)
         try:
             yield here
@@ -217,10 +229,14 @@ def _gateway(
     roster: FaultyRoster,
     *,
     tally: FaultyTally,
+    typists: FaultyTypists,
     apps: Apps | None = None,
     control: Control | None = None,
     drain_spread: float = 0.0,
+    rules: SessionRules | None = None,
     away_after: float = 0.0,
+    typing_ttl: float = 0.0,
+    receipts: Sequence[str] = (),
     token_grace: float = 30.0,
     guards: Sequence[ChannelPolicy] = (),
     timers: Timers = QUICK,
@@ -235,10 +251,14 @@ def _gateway(
         bus: What it listens to.
         roster: Where it seats members and takes leases.
         tally: Where it counts connections.
+        typists: Whom it tells who types.
         apps: Instead of `APP` alone.
         control: To give commands.
         drain_spread: See `Gateway`.
-        away_after: So too.
+        rules: What holds for its clients; by default nobody ever types.
+        away_after: See `SessionRules`; where those are not given.
+        typing_ttl: So too.
+        receipts: So too: patterns of channels.
         token_grace: Seconds for which what a token opened outlives it.
         guards: Policies of public channels.
         timers: How often it looks after things.
@@ -257,10 +277,16 @@ def _gateway(
         control=control or MemoryControl(),
         lifecycle=lifecycle or MemoryLifecycle(),
         wanted=wanted,
+        typists=typists,
+        session_rules=rules or _rules(away_after, typing_ttl, receipts),
         drain_spread=drain_spread,
-        away_after=away_after,
         timers=timers,
     )
+
+
+def _rules(away_after: float, typing_ttl: float, receipts: Sequence[str]) -> SessionRules:
+    selected = [ReceiptRule(pattern=pattern, app=APP.id) for pattern in receipts]
+    return SessionRules(away_after, typing_ttl, receipts=Selection(selected))
 
 
 def _server(

@@ -45,6 +45,7 @@ def nowhere() -> Surroundings:
         ask=ignore,
         leave=ignore,
         relay=ignore,
+        told=ignore,
         signed_in=ignore,
         known_as=ignore,
         shows=ignore,

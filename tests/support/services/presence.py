@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,23 +11,32 @@ from typing import Any
 from libs.common.apps.app import App
 from libs.common.apps.memory import MemoryApps
 from libs.common.apps.port import Apps
+from libs.common.bus.memory import MemoryBus
+from libs.common.bus.port import Bus
 from libs.common.channels import Channel, online_channel
 from libs.common.config.address import Address
 from libs.common.config.secret import Secret
 from libs.common.control.memory import MemoryControl
 from libs.common.control.port import Control
+from libs.common.leases.memory import MemoryLeases
 from libs.common.leases.port import Leases
 from libs.common.lifecycle.memory import MemoryLifecycle
 from libs.common.lifecycle.port import Lifecycle
+from libs.common.marks.port import Marks
+from libs.common.policies.selections import ReceiptRule, Selection
 from libs.common.rates.memory import MemoryRates
 from libs.common.rates.port import Rates
 from libs.common.roster.port import JoinRequest, Roster, Seat
 from libs.common.sightings.port import Sightings
+from libs.common.typists.memory import MemoryTypists
+from libs.common.typists.port import Typists
 from libs.common.web.server import Server
 from services.presence.service import Presence
 from services.presence.settings import PresenceSettings
 from tests.support.deadline import DEADLINE
 from tests.support.fakes.faults import FaultyBus, FaultyRoster
+from tests.support.fakes.typists import FaultyTypists
+from tests.support.ports.marks import FaultyMarks
 from tests.support.ports.sightings import FaultySightings
 from tests.support.services.webhooks import Site
 from tests.support.tokens.channel_tokens import ring
@@ -45,9 +54,13 @@ def make_presence(
     *,
     roster: Roster,
     leases: Leases,
+    typists: Typists | None = None,
     apps: Apps | None = None,
     lifecycle: Lifecycle | None = None,
     sightings: Sightings | None = None,
+    bus: Bus | None = None,
+    marks: Marks | None = None,
+    receipts: Iterable[ReceiptRule] = (),
     control: Control | None = None,
     rates: Rates | None = None,
 ) -> Presence:
@@ -58,8 +71,12 @@ def make_presence(
         ring(),
         leases=leases,
         roster=roster,
+        typists=typists or MemoryTypists(lambda _: None, MemoryLeases(), lambda _: 0),
         lifecycle=lifecycle or MemoryLifecycle(),
         sightings=sightings or FaultySightings(),
+        bus=bus or MemoryBus(),
+        marks=marks or FaultyMarks(),
+        receipts=Selection(receipts),
         control=control or MemoryControl(),
         rates=rates or MemoryRates(),
         events=None,
@@ -76,6 +93,10 @@ class ServedPresence:
         url: Where back ends and clients come.
         roster: Who is where.
         sightings: When users were last seen.
+        typists: Who is typing.
+        bus: Where subscribers are.
+        marks: How far users have read.
+        lifecycle: The streams of facts.
         control: To give commands.
         presence: The service.
     """
@@ -83,6 +104,10 @@ class ServedPresence:
     url: str
     roster: FaultyRoster
     sightings: FaultySightings
+    typists: FaultyTypists
+    bus: FaultyBus
+    marks: FaultyMarks
+    lifecycle: MemoryLifecycle
     control: MemoryControl
     presence: Presence
 
@@ -106,18 +131,29 @@ class ServedPresence:
 
 @asynccontextmanager
 async def served_presence(
-    apps: Apps | None = None, *, control: MemoryControl | None = None, **settings: Any
+    apps: Apps | None = None,
+    *,
+    control: MemoryControl | None = None,
+    receipts: Iterable[ReceiptRule] = (),
+    **settings: Any,
 ) -> AsyncIterator[ServedPresence]:
     """Serve presence, for the apps `APP` and `OFF` or others."""
-    roster, sightings = FaultyRoster(FaultyBus()), FaultySightings()
+    bus, marks, lifecycle = FaultyBus(), FaultyMarks(), MemoryLifecycle()
+    roster, sightings = FaultyRoster(bus), FaultySightings()
+    typists = FaultyTypists(bus, roster)
     control = control or MemoryControl()
     await roster.renew(GATEWAY, ttl=3600.0)
     presence = make_presence(
         PresenceSettings(sweep_interval=0.05, **settings),
         roster=roster,
         leases=roster,
+        typists=typists,
         apps=apps,
+        lifecycle=lifecycle,
         sightings=sightings,
+        bus=bus,
+        marks=marks,
+        receipts=receipts,
         control=control,
     )
     server = Server([presence], LOOPBACK, LOOPBACK)
@@ -129,7 +165,11 @@ async def served_presence(
         assert server.bound is not None
         url = f"http://{server.bound.public[0]}"
         try:
-            yield ServedPresence(url, roster, sightings, control, presence)
+            yield ServedPresence(
+                url, roster, sightings, typists, bus, marks, lifecycle, control, presence
+            )
         finally:
-            roster.is_away = sightings.is_away = False
+            roster.is_away = typists.is_away = sightings.is_away = bus.is_away = marks.is_away = (
+                False
+            )
             stop.set()

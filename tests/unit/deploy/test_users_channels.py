@@ -71,7 +71,7 @@ def may_join(policy: dict[str, Any], user: str, *, channel: str) -> bool:
 def test_found() -> None:
     """Both files have some, and pages, too."""
     assert {name for name, _ in POLICIES} >= {"dev.toml", "compose.toml", "auth.md"}
-    assert {name for name, _ in CHANNELS} == {"dev.toml", "compose.toml"}
+    assert {name for name, _ in CHANNELS} == {"dev.toml", "compose.toml", "presence.md"}
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,9 @@ def test_route(channel: str, user: str | int) -> None:
     """What is for a user goes where that user is, also where an event has the id as a number."""
     template = ChannelTemplate(channel, longest=MAX_NAME)
 
-    name = template.render({"data": dict.fromkeys(USERS, user)})
+    in_name = dict.fromkeys(("low", "high"), escape(str(user)))  # Of a channel: spelled already.
+
+    name = template.render({"data": dict.fromkeys(USERS, user) | {"captures": in_name}})
 
     assert name.endswith("." + escape(str(user)))
 

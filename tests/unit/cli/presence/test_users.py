@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from libs.common.channels import Channel
+from libs.common.marks.mark import Mark
+from libs.common.marks.port import Reading
 from libs.common.sightings.port import Trail
 from libs.common.sightings.summary import Span
 from services.cli import main
@@ -14,23 +17,25 @@ from tests.unit.test_settings import APP
 
 T = 1_764_000_000.0
 TRAIL = Trail(T + 60, T + 60, (Span(T, T + 30.25),))
+READ = [Reading(Channel("1", "private-chat.7"), "7", Mark(2**53))]
 
 
 class TestShown:
     """For people, and for programs."""
 
     def test_lines(self) -> None:
-        assert lines(TRAIL) == [
+        assert lines(TRAIL, READ) == [
             "last seen     2025-11-24T16:01:00.000Z",
             "online since  2025-11-24T16:01:00.000Z",
             "was online    2025-11-24T16:00:00.000Z to 2025-11-24T16:00:30.250Z",
+            "has read      private-chat.7 up to 9007199254740992",
         ]
 
     def test_gone(self) -> None:
         assert lines(Trail(T)) == ["last seen     2025-11-24T16:00:00.000Z"]
 
     def test_told(self) -> None:
-        assert told(TRAIL) == {
+        assert told(TRAIL, READ) == {
             "last_seen": "2025-11-24T16:01:00.000Z",
             "online_since": "2025-11-24T16:01:00.000Z",
             "spans": [
@@ -39,11 +44,13 @@ class TestShown:
                     "ended_at": "2025-11-24T16:00:30.250Z",
                 }
             ],
+            "marks": {"private-chat.7": "9007199254740992"},
         }
 
     def test_nothing(self) -> None:
         """Who is not known looks like one of whom nothing is kept."""
-        assert told(None) == {"last_seen": None, "online_since": None, "spans": []}
+        assert told(None) == {"last_seen": None, "online_since": None, "spans": [], "marks": {}}
+        assert lines(None) == []
 
 
 class TestArguments:

@@ -18,6 +18,7 @@ from libs.common.config.secret import Secret
 from libs.common.errors import Invalid
 from services.dispatcher.api import requests
 from services.dispatcher.api.requests import Post
+from services.dispatcher.senders import Sender
 from tests.unit.dispatcher.examples import json_values
 
 NOW = 1_700_000_000.0
@@ -97,6 +98,18 @@ class TestEvent:
 
         assert {publication.broadcast.excluded for publication in publications} == {excluded}
 
+    def test_the_sender(self) -> None:
+        """
+        The user who has sent an event is known for each of its channels, as far as it is named.
+        """
+        named = {"user_id": "7"}
+        rooms = [Sender(Channel("1", "a"), "7"), Sender(Channel("1", "b"), "7")]
+
+        assert event(EVENT | named).senders == tuple(rooms)
+        assert batch({"batch": [ITEM, ITEM | named]}).senders == (rooms[0],)
+        for nobody in ({}, {"user_id": ""}, {"user_id": None}):
+            assert event(EVENT | nobody).senders == ()
+
     def test_data_are_passed_on_unchanged(self) -> None:
         """
         Data are the publisher's text, whatever it holds; an empty one is as good.
@@ -168,6 +181,9 @@ class TestEvent:
             ({"info": "users"}, "info: there is no attribute 'users'"),
             ({"socket_id": "1"}, "invalid socket_id '1'"),
             ({"socket_id": "1.2:x"}, "invalid socket_id '1.2:x'"),
+            ({"user_id": "u" * 129}, "a user's id must have 1 to 128 printable characters"),
+            ({"user_id": "a\n"}, "printable"),
+            ({"user_id": 7}, "at `$.user_id`"),
         ],
     )
     def test_refused(self, change: dict[str, Any], sentence: str) -> None:

@@ -70,6 +70,23 @@ class TestStructured:
             data=None,
         )
 
+    @pytest.mark.parametrize(
+        "userid,user_id",
+        [
+            ("7", "7"),
+            ("Zoë M/1", "Zoë M/1"),
+            (7, "7"),
+            *((other, "") for other in ("", "a\n", "u" * 129, True, 1.5, None, {"id": "7"})),
+        ],
+    )
+    def test_the_sender(self, userid: object, user_id: str) -> None:
+        """
+        An extension ``userid`` may be anybody's: one that is no user's id names nobody, and no more.
+        """
+        event = read(structured(userid=userid), **STRUCTURED_HEADER)
+
+        assert event.user_id == user_id
+
     def test_null_attributes_are_absent(self) -> None:
         """JSON event format, 2.2: unset attributes may be null."""
         nothing = b'"subject": null, "time": null, "socketid": null, "traceparent": null'
@@ -251,6 +268,7 @@ class TestBinary:
             "ce_subject": "bé".encode(),
             "ce_time": b"2026-01-02T03:04:05Z",
             "ce_socketid": b"1.2",
+            "ce_userid": "Zoë".encode(),
             "ce_traceparent": TRACE.encode(),
             "content-type": b"application/json",
         }
@@ -263,6 +281,7 @@ class TestBinary:
             time=1_767_323_045.0,
             data={"a": 1},
             socket_id="1.2",
+            user_id="Zoë",
             trace=TRACE,
         )
 

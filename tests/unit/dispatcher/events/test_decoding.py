@@ -22,7 +22,15 @@ CHANGE = {
 HEADER_NAMES = st.sampled_from(
     [
         *("content-type", "Content-Type", "traceparent", "ce_specversion", "ce_id", "ce_source"),
-        *("ce_type", "ce_time", "ce_socketid", "ce_traceparent", "ce_subject", "other"),
+        *(
+            "ce_type",
+            "ce_time",
+            "ce_socketid",
+            "ce_userid",
+            "ce_traceparent",
+            "ce_subject",
+            "other",
+        ),
     ]
 )
 HEADER_VALUES = st.binary(max_size=30) | st.sampled_from(
@@ -42,6 +50,7 @@ ALMOST_EVENTS = st.fixed_dictionaries(
         "time": st.datetimes().map(lambda time: time.isoformat() + "Z") | json_values(leaves=2),
         "subject": json_values(leaves=2),
         "socketid": st.from_regex(r"\d+\.\d+") | json_values(leaves=2),
+        "userid": json_values(leaves=2),
         "data": json_values(),
         "data_base64": st.text() | json_values(leaves=2),
         "op": st.sampled_from(["c", "u", "d", "r", "t", "x"]) | json_values(leaves=2),
@@ -57,7 +66,7 @@ def valid(event: DomainEvent | None) -> bool:
     """Tell whether each field has what it promises."""
     if event is None:
         return True
-    texts = (event.source, event.subject, event.socket_id, event.trace)
+    texts = (event.source, event.subject, event.socket_id, event.user_id, event.trace)
     return (
         bool(event.type and event.id)
         and all(isinstance(text, str) for text in texts)

@@ -92,3 +92,24 @@ async def test_reading() -> None:
     event = msgspec.json.decode(record.value or b"")
     assert event["type"] == "fanfare.message_read"
     assert event["data"] == {"channel": "a", "user_id": "7", "upto": 42}
+
+
+async def test_captures() -> None:
+    """What the rule of the receipts captures of the channel's name is told with it, and with nothing else."""
+    log = MemoryEventLog()
+    topic = Topic("facts", log, captures=lambda channel: {"of": channel.name})
+    facts = [
+        Fact(kind="message_read", app="1", channel="a", user="7", data="42"),
+        Fact(kind="channel_occupied", app="1", channel="a"),
+    ]
+
+    await topic.take([recorded(fact) for fact in facts])
+    async with log.consume(["facts"], group="test") as consumer:
+        told = [
+            msgspec.json.decode(record.value or b"")["data"] for record in await consumer.fetch(1.0)
+        ]
+
+    assert told == [
+        {"channel": "a", "user_id": "7", "upto": 42, "captures": {"of": "a"}},
+        {"channel": "a"},
+    ]
