@@ -24,6 +24,7 @@ from bench import (
     figures,
     joining,
     journey,
+    marks,
     memory,
     sightings,
     webhooks,
@@ -123,6 +124,8 @@ async def _bench() -> list[str]:
                 found += await _part(figures.AUTHORISING, measure)
                 keep = partial(sightings.measure, postgres.url)
                 found += await _part(figures.SIGHTINGS, keep)
+                read = partial(marks.measure, deployment, postgres.url)
+                found += await _part(figures.MARKS, read)
             async with kafka_server() as kafka:
                 measure = partial(journey.measure, deployment, kafka.url)
                 found += await _part(figures.JOURNEY, measure)

@@ -13,8 +13,9 @@ beginning, so that whoever waits in the queue is charged for it.
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import cycle, islice
+from typing import Any
 
 import jwt
 
@@ -125,11 +126,15 @@ async def _ask(line: Line, requests: Sequence[bytes]) -> float:
 
 def _single(user: int) -> list[bytes]:
     token = _token(user)
-    return [post(token, {"socket_id": SOCKET, "channel_name": name}) for name in CHANNELS]
+    return [_post(token, {"socket_id": SOCKET, "channel_name": name}) for name in CHANNELS]
 
 
 def _batched(user: int) -> bytes:
-    return post(_token(user), {"socket_id": SOCKET, "channels": CHANNELS})
+    return _post(_token(user), {"socket_id": SOCKET, "channels": CHANNELS})
+
+
+def _post(token: str, fields: Mapping[str, Any]) -> bytes:
+    return post("/broadcasting/auth", f"Bearer {token}", fields)
 
 
 def _token(user: int) -> str:

@@ -213,6 +213,32 @@ SIGHTINGS = (
         at_least=5.0,
     ),
 )
+MARKS = (
+    Figure(
+        name="marks_posted",
+        title="marks: posted by back ends, a request each, stored",
+        unit="a second",
+        at_least=100.0,
+    ),
+    Figure(
+        name="marks_posted_cpu",
+        title="marks: the same, CPU of presence a mark",
+        unit="µs",
+        scale=MICROSECONDS,
+    ),
+    Figure(
+        name="marks_said",
+        title="marks: said by clients, from the streams, stored",
+        unit="a second",
+        at_least=500.0,
+    ),
+    Figure(
+        name="marks_said_cpu",
+        title="marks: the same, CPU of presence a mark",
+        unit="µs",
+        scale=MICROSECONDS,
+    ),
+)
 JOURNEY = (Figure(name="journey", title="Kafka to socket, one subscriber", unit="events/s"),)
 
 

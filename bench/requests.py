@@ -1,4 +1,4 @@
-"""As much of HTTP as measuring auth needs: requests and answers on a connection that stays."""
+"""As much of HTTP as measuring needs: requests and answers on a connection that stays."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -39,7 +39,7 @@ class Line:
         _, _, after = head.lower().partition(_LENGTH)
         body = await self._reader.readexactly(int(after.split(b"\r\n", 1)[0] or b"0"))
         if not head.startswith(b"HTTP/1.1 200 ") or _REFUSED in body:
-            raise Unexpected(f"auth answered {head[:60]!r} {body[:200]!r}")
+            raise Unexpected(f"the answer is {head[:60]!r} {body[:200]!r}")
 
     def abort(self) -> None:
         """End it."""
@@ -60,13 +60,13 @@ async def opened(port: int, count: int) -> AsyncIterator[list[Line]]:
         yield lines
 
 
-def post(token: str, fields: Mapping[str, Any]) -> bytes:
-    """Compose what a client asks auth for channels with."""
+def post(path: str, authorization: str, fields: Mapping[str, Any]) -> bytes:
+    """Compose a request that posts JSON."""
     body = msgspec.json.encode(fields)
     lines = (
-        "POST /broadcasting/auth HTTP/1.1",
+        f"POST {path} HTTP/1.1",
         "Host: 127.0.0.1",
-        f"Authorization: Bearer {token}",
+        f"Authorization: {authorization}",
         "Content-Type: application/json",
         f"Content-Length: {len(body)}",
     )
