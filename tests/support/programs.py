@@ -80,6 +80,7 @@ PROGRAMS = {
     "openssl": Program("openssl"),
     "node": Program("nodejs", 18, r"v"),
     "npm": Program("npm"),
+    "chromium": Program("chromium"),
     "cc": Program("gcc"),
 }
 JAVAS = ("java", "javac")
