@@ -86,7 +86,7 @@ image:             ## Build the container image
 check: $(VENV)/dev ## Check format, lint, types, import contracts and locks
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
-	$(VENV)/bin/mypy services libs tests bench
+	$(VENV)/bin/mypy services libs tests bench examples
 	$(VENV)/bin/lint-imports --no-cache
 	$(PYTHON) -m tests.support.locks
 

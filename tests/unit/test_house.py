@@ -33,7 +33,7 @@ def nodes(path: Path) -> tuple[ast.AST, ...]:
     return tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
 
 
-@pytest.mark.parametrize("tops", [SOURCE, ("tests", "bench")])
+@pytest.mark.parametrize("tops", [SOURCE, ("tests", "bench", "examples")])
 def test_files(tops: tuple[str, ...]) -> None:
     lines = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in modules(*tops)}
 

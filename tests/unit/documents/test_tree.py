@@ -9,7 +9,10 @@ from tests.support.documents.tree import ROOT, TOPS, first_sentence, modules, pa
 
 DOCUMENTS = sorted(
     path
-    for folder in (ROOT, ROOT / "docs", ROOT / "docs" / "adr", ROOT / "docs" / "migrate")
+    for folder in (
+        ROOT,
+        *(ROOT / name for name in ("docs", "docs/adr", "docs/migrate", "examples/chat")),
+    )
     for path in folder.glob("*.md")
     if path.name != "CHANGELOG.md"
 )
@@ -17,7 +20,7 @@ TREE = ROOT / "docs" / "tree.md"
 TESTS = ROOT / "tests"
 
 _PATH = re.compile(
-    r"(?<![\w/.-])((?:services|libs|tests|bench|deploy|docs|contract|ensemble|service|unit|clients|"
+    r"(?<![\w/.-])((?:services|libs|tests|bench|deploy|docs|examples|contract|ensemble|service|unit|clients|"
     r"conformance|support)/[\w./-]*\w\.(?:py|lua|sql|mjs|toml|sh|cfg|yml|md))\b"
 )
 _LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
