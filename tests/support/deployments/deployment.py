@@ -32,6 +32,10 @@ RULES = """
 [gateway]
 sign_in_wait = 2
 
+# So long that no list clears by itself while a busy machine looks at it.
+[presence]
+typing_ttl = 60
+
 [[channels]]
 app = "1"
 pattern = "private-company.{company_id}"
@@ -76,6 +80,14 @@ allow = "user.id == user_id"
 app = "1"
 pattern = "offers.{company_id}"
 allow = "company_id in claims.companies"
+
+[[receipts]]
+app = "1"
+pattern = "presence-room.{room}"
+
+[[receipts]]
+app = "1"
+pattern = "private-room.{room}"
 
 [[auth.issuers]]
 issuer = "fanfare-dev"
@@ -132,6 +144,7 @@ class Deployment:
         gateways: Two, or the one process twice.
         auth: Where clients are authorised.
         dispatcher: Where back ends post.
+        presence: Where it is asked who is there.
         prefix: Begins the names of its topics.
         kafka: Its brokers, ``host:port``; None where the event log is in memory.
     """
@@ -139,6 +152,7 @@ class Deployment:
     gateways: tuple[Program, Program]
     auth: Program
     dispatcher: Program
+    presence: Program
     prefix: str
     kafka: str | None = None
     _producer: AIOKafkaProducer | None = field(default=None, repr=False)
@@ -214,7 +228,7 @@ async def in_one_process(
     config = directory / "memory.toml"
     config.write_text((APP + more + RULES).replace("@", f"{prefix}.") + _token_keys())
     async with program(config=config, log=directory / "all.log", ports=ports) as all_four:
-        yield Deployment((all_four, all_four), all_four, all_four, prefix)
+        yield Deployment((all_four, all_four), all_four, all_four, all_four, prefix)
 
 
 @asynccontextmanager
@@ -249,7 +263,7 @@ async def in_many(
                 program(*services, config=config, log=log, environ=environ)
             )
 
-        one, two, auth, dispatcher, _ = await asyncio.gather(
+        one, two, auth, dispatcher, presence = await asyncio.gather(
             start("gateway-1", "gateway"),
             start("gateway-2", "gateway"),
             start("auth", "auth"),
@@ -258,7 +272,7 @@ async def in_many(
         )
         brokers = kafka.removeprefix("kafka://")
         async with AIOKafkaProducer(bootstrap_servers=brokers, acks="all") as producer:
-            yield Deployment((one, two), auth, dispatcher, prefix, brokers, producer)
+            yield Deployment((one, two), auth, dispatcher, presence, prefix, brokers, producer)
 
 
 def _token_keys() -> str:
