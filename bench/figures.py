@@ -151,6 +151,25 @@ JOINING = (
         at_most=4.0,  # Lease and grace are 2 s.
     ),
 )
+TYPING = (
+    Figure(
+        name="typing_gateway",
+        title="typing: 1,000 in 100 channels, gateway, CPU a word",
+        unit="µs",
+        scale=MICROSECONDS,
+    ),
+    Figure(
+        name="typing_presence",
+        title="typing: the same, presence",
+        unit="µs",
+        scale=MICROSECONDS,
+    ),
+    Figure(
+        name="typing_lists",
+        title="typing: lists told, of a channel's ten, for each word",
+        at_most=0.5,  # Were each word passed on, ten would be told of it.
+    ),
+)
 AUTHORISING = (
     Figure(
         name="auth_rate",

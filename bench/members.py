@@ -3,12 +3,14 @@ Very many members of presence channels in one process, who join all at once.
 
     python -m bench.members PORT
 
-reads orders from its standard input and answers each with a line, ``done MICROSECONDS``:
+reads orders from its standard input and answers each with a line, ``done NUMBER``:
 
     meet COUNT      open WebSockets for so many users; those of the order before go
     join SIZE NAME  have them join channels of SIZE members, called presence-NAME.0,
-                    presence-NAME.1, ...: it took so long from the first request until all were
+                    presence-NAME.1, ...: the microseconds from the first request until all were
                     answered; it is done when nothing more is said to them
+    type ROUNDS MS  have them say in each of so many rounds, which begin so many milliseconds
+                    after one another, that they type: the lists that they were told
 
 It ends with its input.
 """
@@ -26,6 +28,7 @@ from bench.websocket import Unexpected
 
 GREETING = "pusher:connection_established"
 ANSWER = b"pusher_internal:subscription_succeeded"
+LIST = b'"fanfare:typing"'
 BUFFER = 262_144
 QUIET = 0.2  # Seconds in which nothing comes, when all has been said.
 
@@ -42,6 +45,7 @@ class Members:
         self._port = port
         self._clients: list[Client] = []
         self._greetings: list[bytes] = []
+        self._channels: list[str] = []
 
     def obey(self, order: str) -> int:
         """Do what a line of input says, and return how many microseconds it took."""
@@ -51,6 +55,8 @@ class Members:
                 return 0
             case ["join", size, name]:
                 return round(self._join(int(size), name) * 1e6)
+            case ["type", rounds, period]:
+                return self._type(int(rounds), int(period) / 1000)
             case _:
                 raise ValueError(f"what is {order!r}?")
 
@@ -63,17 +69,44 @@ class Members:
         self._greetings = [client.expect(GREETING) for client in self._clients]
 
     def _join(self, size: int, name: str) -> float:
+        numbers = range(len(self._clients))
+        self._channels = [f"presence-{name}.{number // size}" for number in numbers]
         requests = [
-            websocket.subscribe_presence(
-                APP, greeting, f"presence-{name}.{number // size}", user_id=f"user-{number}"
+            websocket.subscribe_presence(APP, greeting, channel, user_id=f"user-{number}")
+            for number, greeting, channel in zip(
+                numbers, self._greetings, self._channels, strict=True
             )
-            for number, greeting in enumerate(self._greetings)
         ]
         began = time.monotonic()
         for client, request in zip(self._clients, requests, strict=True):
             client.send(request)
         answered_at = _answered(client.socket for client in self._clients)
         return answered_at - began
+
+    def _type(self, rounds: int, period: float) -> int:
+        words = [websocket.client_event(each, "client-typing") for each in self._channels]
+        lists, due = 0, time.monotonic()
+        for _ in range(rounds):
+            for client, word in zip(self._clients, words, strict=True):
+                client.send(word)
+            due += period
+            lists += _heard((client.socket for client in self._clients), LIST, until=due)
+        return lists
+
+
+def _heard(sockets: Iterable[socket.socket], word: bytes, *, until: float) -> int:
+    """Read from all until it is time; return how often a word came, whole, in one reading."""
+    known, poll, found = {each.fileno(): each for each in sockets}, select.epoll(), 0
+    for number in known:
+        poll.register(number, select.EPOLLIN)
+    while (left := until - time.monotonic()) > 0:
+        for number, _ in poll.poll(left):
+            heard = known[number].recv(BUFFER)
+            if not heard:
+                raise Unexpected("the server ended a connection")
+            found += heard.count(word)
+    poll.close()
+    return found
 
 
 def _answered(sockets: Iterable[socket.socket]) -> float:

@@ -55,6 +55,11 @@ def subscribe_presence(app: App, greeting: bytes, channel: str, *, user_id: str)
     return _masked(msgspec.json.encode({"event": "pusher:subscribe", "data": data}))
 
 
+def client_event(channel: str, event: str) -> bytes:
+    """Compose the frame of a client event without data."""
+    return _masked(msgspec.json.encode({"event": event, "channel": channel, "data": {}}))
+
+
 def _masked(payload: bytes) -> bytes:
     size = len(payload)
     if size < 126:

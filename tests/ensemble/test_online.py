@@ -1,6 +1,5 @@
 """Users of gateways that crash: who watches them hears of it once, and nothing of those who come back."""
 
-import json
 import secrets
 import signal
 from collections.abc import AsyncIterator
@@ -9,7 +8,6 @@ from typing import NamedTuple
 
 import pytest
 
-from libs.common.apps.signatures import token, user_text
 from tests.support.clients.visitors import Visitor, visitors
 from tests.support.deployments.fleet import APP, Fleet
 from tests.support.deployments.program import Program
@@ -41,13 +39,7 @@ def users() -> tuple[str, ...]:
 async def signed_in(visitor: Visitor, gateway: Program, user: str, *watchlist: str) -> None:
     """Connect a visitor, and sign it in."""
     await visitor.connect(gateway.url)
-    text = json.dumps({"id": user, "watchlist": watchlist})
-    auth = token(APP, user_text(visitor.socket_id, text))
-    data = {"auth": auth, "user_data": text}
-    await visitor.say(json.dumps({"event": "pusher:signin", "data": data}).encode())
-    await visitor.until(
-        lambda: any(frame["event"] == "pusher:signin_success" for frame in visitor.frames)
-    )
+    await visitor.sign_in(user, watchlist=watchlist)
 
 
 def told(visitor: Visitor) -> list[tuple[str, str]]:

@@ -1,10 +1,8 @@
 """Real sockets on two gateways, and what presence tells of their users."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-from libs.common.apps.signatures import token, user_text
 from tests.support.clients.back_ends import back_end
 from tests.support.clients.visitors import Visitor, visitors
 from tests.support.deadline import DEADLINE
@@ -18,12 +16,7 @@ PATH = f"/presence/apps/{APP.id}"
 async def signed_in(visitor: Visitor, gateway: Program, user: str, device: str) -> None:
     """Connect a visitor, and sign it in from a device."""
     await visitor.connect(gateway.url)
-    text = json.dumps({"id": user, "user_info": {"device": device}})
-    data = {"auth": token(APP, user_text(visitor.socket_id, text)), "user_data": text}
-    await visitor.say(json.dumps({"event": "pusher:signin", "data": data}).encode())
-    await visitor.until(
-        lambda: any(frame["event"] == "pusher:signin_success" for frame in visitor.frames)
-    )
+    await visitor.sign_in(user, user_info={"device": device})
 
 
 async def test_two_gateways(tmp_path: Path, redis_url: str, database_url: str) -> None:

@@ -11,6 +11,7 @@ import aiohttp
 from aiohttp import WSMsgType
 
 from libs.common.apps.app import App
+from libs.common.apps.signatures import token, user_text
 from tests.support.clients import pusher
 from tests.support.deadline import DEADLINE
 
@@ -78,6 +79,16 @@ class Visitor:
         """Subscribe, and wait until that succeeded."""
         await self.ask(channel, user=user)
         await self.until_in(channel)
+
+    async def sign_in(self, user: str, **data: Any) -> None:
+        """Become a user, of whom a back end says this, and wait until that succeeded."""
+        text = json.dumps({"id": user, **data})
+        auth = token(self._app, user_text(self.socket_id, text))
+        signed = {"event": "pusher:signin", "data": {"auth": auth, "user_data": text}}
+        await self.say(json.dumps(signed).encode())
+        await self.until(
+            lambda: any(frame["event"] == "pusher:signin_success" for frame in self.frames)
+        )
 
     async def leave(self) -> None:
         """Close the connection, and wait for its end."""
