@@ -18,7 +18,7 @@ from libs.common.backends.adapters import Backends, Plan, opened
 from libs.common.errors import Misconfigured
 from libs.common.policies.guards import Guards
 from libs.common.policies.policies import Policies
-from libs.common.policies.selections import Selection
+from libs.common.policies.selections import SelectedChannels
 from libs.common.tokens.key_ring import KeyRing
 from libs.common.web.certificates import Certificate
 from libs.common.web.listeners import Bound
@@ -96,7 +96,7 @@ def _presence(settings: Settings, backends: Backends, ring: KeyRing) -> Presence
         sightings=backends.sightings,
         bus=backends.bus,
         marks=backends.marks,
-        receipts=Selection(settings.receipts),
+        receipts=SelectedChannels(settings.receipts),
         control=backends.control,
         rates=backends.rates,
         events=backends.events,
@@ -158,8 +158,8 @@ def _gateway(settings: Settings, backends: Backends, ring: KeyRing) -> Gateway:
         session_rules=SessionRules(
             settings.presence.away_after,
             settings.presence.typing_ttl,
-            Selection(settings.typing),
-            Selection(settings.receipts),
+            SelectedChannels(settings.typing),
+            SelectedChannels(settings.receipts),
         ),
         drain_spread=min(DRAIN_SPREAD, settings.server.drain_timeout / 2),
     )

@@ -16,7 +16,7 @@ from libs.common.apps.port import Apps
 from libs.common.errors import Unavailable
 from libs.common.policies.guards import Guards
 from libs.common.policies.policies import Policies
-from libs.common.policies.selections import ReceiptRule, Selection, TypingRule
+from libs.common.policies.selections import ReceiptRule, SelectedChannels, TypingRule
 from libs.common.tokens.key_ring import KeyRing
 from libs.common.web.server import Service
 from services.dispatcher.service import compiled
@@ -40,8 +40,8 @@ class Rules:
     policies: Policies
     guards: Guards
     routes: Sequence[Route]
-    typing: Selection[TypingRule]
-    receipts: Selection[ReceiptRule]
+    typing: SelectedChannels[TypingRule]
+    receipts: SelectedChannels[ReceiptRule]
 
 
 class Reloadable(Service, Protocol):
@@ -68,8 +68,8 @@ def adopt(settings: Settings, services: Iterable[Reloadable], *, apps: Apps, rin
         Policies(settings.channels),
         Guards(settings.channels),
         settings.routes,
-        Selection(settings.typing),
-        Selection(settings.receipts),
+        SelectedChannels(settings.typing),
+        SelectedChannels(settings.receipts),
     )
     known = MemoryApps(settings.apps) if apps.follow_file else apps
     with suppress(Unavailable):  # Of apps that are not known yet, routes are checked when they are.

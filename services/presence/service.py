@@ -20,7 +20,7 @@ from libs.common.eventlog.port import EventLog
 from libs.common.leases.port import Leases
 from libs.common.lifecycle.port import Lifecycle
 from libs.common.marks.port import Marks
-from libs.common.policies.selections import ReceiptRule, Selection
+from libs.common.policies.selections import ReceiptRule, SelectedChannels
 from libs.common.rates.port import Rates
 from libs.common.retry import Backoff
 from libs.common.roster.port import Roster
@@ -52,7 +52,7 @@ class PresenceRules(Protocol):
     """Rules that concern presence, of a file that was read again."""
 
     @property
-    def receipts(self) -> Selection[ReceiptRule]:
+    def receipts(self) -> SelectedChannels[ReceiptRule]:
         """Which channels have read receipts."""
 
 
@@ -93,7 +93,7 @@ class Presence:
         sightings: Sightings,
         bus: Bus,
         marks: Marks,
-        receipts: Selection[ReceiptRule],
+        receipts: SelectedChannels[ReceiptRule],
         control: Control,
         rates: Rates,
         events: EventLog | None,

@@ -51,7 +51,7 @@ class ReceiptRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         return self.marks == "positions"
 
 
-class _Rule(Protocol):
+class _Selecting(Protocol):
     @property
     def pattern(self) -> str: ...
 
@@ -59,10 +59,10 @@ class _Rule(Protocol):
     def app(self) -> str: ...
 
 
-R = TypeVar("R", bound=_Rule)
+R = TypeVar("R", bound=_Selecting)
 
 
-class Selection(Generic[R]):
+class SelectedChannels(Generic[R]):
     """
     The channels that rules select.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from libs.common.policies.guards import Guards
-from libs.common.policies.selections import ReceiptRule, Selection, TypingRule
+from libs.common.policies.selections import ReceiptRule, SelectedChannels, TypingRule
 from services.gateway.session.activity import AWAY_AFTER
 
 
@@ -20,11 +20,11 @@ class GatewayRules(Protocol):
         """Return the policies of public channels."""
 
     @property
-    def typing(self) -> Selection[TypingRule]:
+    def typing(self) -> SelectedChannels[TypingRule]:
         """Return the channels in which clients may say that they type in any case."""
 
     @property
-    def receipts(self) -> Selection[ReceiptRule]:
+    def receipts(self) -> SelectedChannels[ReceiptRule]:
         """Return the channels in which it is kept how far each user has read."""
 
 
@@ -43,8 +43,8 @@ class SessionRules:
 
     away_after: float = AWAY_AFTER
     typing_ttl: float = 0.0
-    typing: Selection[TypingRule] = field(default_factory=Selection)
-    receipts: Selection[ReceiptRule] = field(default_factory=Selection)
+    typing: SelectedChannels[TypingRule] = field(default_factory=SelectedChannels)
+    receipts: SelectedChannels[ReceiptRule] = field(default_factory=SelectedChannels)
 
     def adopt(self, rules: GatewayRules) -> None:
         """Put other selections in the place of all."""

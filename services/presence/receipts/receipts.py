@@ -16,7 +16,7 @@ from libs.common.lifecycle.facts import Fact
 from libs.common.lifecycle.port import Lifecycle
 from libs.common.marks.mark import Mark
 from libs.common.marks.port import AT_ONCE, Marks, Reading, TooManyMarks
-from libs.common.policies.selections import ReceiptRule, Selection
+from libs.common.policies.selections import ReceiptRule, SelectedChannels
 from services.presence.receipts.batched_calls import BatchedCalls
 
 MOST_WAITING = 10_000  # Readings that wait for a batch, some 5 MB.
@@ -41,7 +41,7 @@ class Receipts:
     """
 
     def __init__(
-        self, rules: Selection[ReceiptRule], marks: Marks, *, bus: Bus, lifecycle: Lifecycle
+        self, rules: SelectedChannels[ReceiptRule], marks: Marks, *, bus: Bus, lifecycle: Lifecycle
     ) -> None:
         self.rules = rules
         self._marks = marks
@@ -73,7 +73,7 @@ class Receipts:
             await self._marks.check()
 
     def captures(self, channel: Channel) -> Mapping[str, str]:
-        """Return what the rule of a channel captures of its name; see `Selection.captures`."""
+        """Return what the rule of a channel captures; see `SelectedChannels.captures`."""
         return self.rules.captures(channel)
 
     async def top(self, channel: Channel) -> Position:

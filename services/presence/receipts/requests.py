@@ -14,7 +14,7 @@ from libs.common.errors import Invalid
 from libs.common.json_text import JsonReader
 from libs.common.marks.mark import Mark, mark_of
 from libs.common.marks.port import Reading
-from libs.common.policies.selections import ReceiptRule, Selection
+from libs.common.policies.selections import ReceiptRule, SelectedChannels
 from services.presence.pages import ForeignCursor, cursor_of, last_of, limit_of
 
 _LIST = "read"  # What tells cursors of these lists from others.
@@ -79,14 +79,14 @@ class _Said(msgspec.Struct):
 _decode_said = JsonReader(_Said).read
 
 
-def rule_of(channel: Channel, rules: Selection[ReceiptRule]) -> ReceiptRule | None:
+def rule_of(channel: Channel, rules: SelectedChannels[ReceiptRule]) -> ReceiptRule | None:
     """Return the rule by which marks of a channel are kept; None: they are not."""
     if channel.kind is Kind.ENCRYPTED or channel.name.startswith("#"):
         return None
     return rules.rule(channel)
 
 
-def check_rule(channel: Channel, rules: Selection[ReceiptRule]) -> ReceiptRule:
+def check_rule(channel: Channel, rules: SelectedChannels[ReceiptRule]) -> ReceiptRule:
     """
     Return the rule by which marks of a channel are kept.
 

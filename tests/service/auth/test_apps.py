@@ -10,7 +10,7 @@ from libs.common.apps.limits import Limits
 from libs.common.apps.signatures import check_grant
 from libs.common.policies.guards import Guards
 from libs.common.policies.policies import Policies
-from libs.common.policies.selections import Selection
+from libs.common.policies.selections import SelectedChannels
 from libs.common.policies.settings import ChannelPolicy
 from services.auth.settings import AuthSettings
 from services.reload import Rules
@@ -196,7 +196,11 @@ class TestOperation:
             new = [ChannelPolicy(app="1", pattern="private-new", allow="true")]
             auth.adopt(
                 Rules(
-                    Policies(new), Guards(new), routes=(), typing=Selection(), receipts=Selection()
+                    Policies(new),
+                    Guards(new),
+                    routes=(),
+                    typing=SelectedChannels(),
+                    receipts=SelectedChannels(),
                 )
             )
             after = await client.ask("private-new")

@@ -19,7 +19,7 @@ from libs.common.control.memory import MemoryControl
 from libs.common.control.port import Control
 from libs.common.lifecycle.memory import MemoryLifecycle
 from libs.common.lifecycle.port import Wanted
-from libs.common.policies.selections import ReceiptRule, Selection
+from libs.common.policies.selections import ReceiptRule, SelectedChannels
 from libs.common.policies.settings import ChannelPolicy
 from libs.common.web.certificates import Certificate
 from libs.common.web.proxies import Proxies
@@ -286,7 +286,7 @@ def _gateway(
 
 def _rules(away_after: float, typing_ttl: float, receipts: Sequence[str]) -> SessionRules:
     selected = [ReceiptRule(pattern=pattern, app=APP.id) for pattern in receipts]
-    return SessionRules(away_after, typing_ttl, receipts=Selection(selected))
+    return SessionRules(away_after, typing_ttl, receipts=SelectedChannels(selected))
 
 
 def _server(

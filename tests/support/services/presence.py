@@ -23,7 +23,7 @@ from libs.common.leases.port import Leases
 from libs.common.lifecycle.memory import MemoryLifecycle
 from libs.common.lifecycle.port import Lifecycle
 from libs.common.marks.port import Marks
-from libs.common.policies.selections import ReceiptRule, Selection
+from libs.common.policies.selections import ReceiptRule, SelectedChannels
 from libs.common.rates.memory import MemoryRates
 from libs.common.rates.port import Rates
 from libs.common.roster.port import JoinRequest, Roster, Seat
@@ -76,7 +76,7 @@ def make_presence(
         sightings=sightings or FaultySightings(),
         bus=bus or MemoryBus(),
         marks=marks or FaultyMarks(),
-        receipts=Selection(receipts),
+        receipts=SelectedChannels(receipts),
         control=control or MemoryControl(),
         rates=rates or MemoryRates(),
         events=None,

@@ -8,7 +8,7 @@ from libs.common.control.commands import Command
 from libs.common.control.memory import MemoryControl
 from libs.common.policies.guards import Guards
 from libs.common.policies.policies import Policies
-from libs.common.policies.selections import Selection
+from libs.common.policies.selections import SelectedChannels
 from libs.common.policies.settings import ChannelPolicy
 from services.reload import Rules
 from tests.support.clients import pusher
@@ -86,7 +86,11 @@ async def test_replaced() -> None:
 
         here.gateway.adopt(
             Rules(
-                Policies([]), Guards([GUARD]), routes=(), typing=Selection(), receipts=Selection()
+                Policies([]),
+                Guards([GUARD]),
+                routes=(),
+                typing=SelectedChannels(),
+                receipts=SelectedChannels(),
             )
         )
 

@@ -11,7 +11,7 @@ from aiohttp import WSMsgType
 
 from libs.common.policies.guards import Guards
 from libs.common.policies.policies import Policies
-from libs.common.policies.selections import Selection
+from libs.common.policies.selections import SelectedChannels
 from libs.common.policies.settings import ChannelPolicy
 from services.gateway.connections.connection import Connection
 from services.gateway.connections.socket import Socket
@@ -66,7 +66,9 @@ async def shows_tokens(here: Place) -> Client:
     """One after another, so that each takes the place of an earlier one somewhere."""
     guards = Guards([ChannelPolicy(pattern="guarded", allow="true", app=APP.id)])
     here.gateway.adopt(
-        Rules(Policies([]), guards, routes=(), typing=Selection(), receipts=Selection())
+        Rules(
+            Policies([]), guards, routes=(), typing=SelectedChannels(), receipts=SelectedChannels()
+        )
     )
     one, two = (channel_token("ann", "private-a", now=time.time())[0] for _ in range(2))
     client = await here.connect()

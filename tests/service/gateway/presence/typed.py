@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from libs.common.apps.memory import MemoryApps
-from libs.common.policies.selections import ReceiptRule, Selection, TypingRule
+from libs.common.policies.selections import ReceiptRule, SelectedChannels, TypingRule
 from services.gateway.session.rules import SessionRules
 from tests.support.clients.client import Client
 from tests.support.deadline import DEADLINE
@@ -23,8 +23,8 @@ def rules(
     ttl: float = DEADLINE, *, typing: Iterable[str] = (), receipts: Iterable[ReceiptRule] = ()
 ) -> SessionRules:
     """Make rules by which users type, also in channels of these patterns where the app is mute."""
-    selected = Selection([TypingRule(pattern=pattern, app=APP.id) for pattern in typing])
-    return SessionRules(0.0, ttl, selected, Selection(receipts))
+    selected = SelectedChannels([TypingRule(pattern=pattern, app=APP.id) for pattern in typing])
+    return SessionRules(0.0, ttl, selected, SelectedChannels(receipts))
 
 
 @asynccontextmanager

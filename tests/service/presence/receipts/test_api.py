@@ -13,7 +13,7 @@ from libs.common.channels import Channel
 from libs.common.marks.mark import Mark
 from libs.common.policies.guards import Guards
 from libs.common.policies.policies import Policies
-from libs.common.policies.selections import ReceiptRule, Selection
+from libs.common.policies.selections import ReceiptRule, SelectedChannels
 from services.reload import Rules
 from tests.support.clients.back_ends import Answer, BackEnd, back_end
 from tests.support.deadline import DEADLINE
@@ -293,7 +293,11 @@ class TestReload:
     async def test_replaced(self, here: ServedPresence, backend: BackEnd) -> None:
         other = ReceiptRule(pattern="chat", app="1")
         rules = Rules(
-            Policies([]), Guards([]), routes=(), typing=Selection(), receipts=Selection([other])
+            Policies([]),
+            Guards([]),
+            routes=(),
+            typing=SelectedChannels(),
+            receipts=SelectedChannels([other]),
         )
 
         here.presence.adopt(rules)

@@ -10,7 +10,7 @@ import pytest
 from libs.common.escaping import escape
 from libs.common.eventlog.memory import MemoryEventLog
 from libs.common.lifecycle.facts import Fact, Recorded, Stream
-from libs.common.policies.selections import ReceiptRule, Selection
+from libs.common.policies.selections import ReceiptRule, SelectedChannels
 from services.dispatcher.events.decoding import decode
 from services.dispatcher.routing.router import Router
 from services.dispatcher.settings import DispatcherSettings, Route
@@ -31,7 +31,7 @@ async def routed(channel: str, user: str) -> list[tuple[str, str, object]]:
         settings=DispatcherSettings(),
     )
     log = MemoryEventLog()
-    topic = Topic(TOPIC, log, captures=Selection(rules).captures)
+    topic = Topic(TOPIC, log, captures=SelectedChannels(rules).captures)
     fact = Fact(kind="message_read", app="1", channel=channel, user=user, data="42", at=1.0)
     await topic.take([Recorded(Stream("1", 0), 1, "e", fact)])
     async with log.consume([TOPIC], group="test") as consumer:

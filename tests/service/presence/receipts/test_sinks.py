@@ -15,7 +15,7 @@ from libs.common.errors import Unavailable
 from libs.common.lifecycle.facts import Fact, Kind, Recorded, Stream
 from libs.common.lifecycle.memory import MemoryLifecycle
 from libs.common.marks.mark import Mark
-from libs.common.policies.selections import ReceiptRule, Selection
+from libs.common.policies.selections import ReceiptRule, SelectedChannels
 from services.presence.receipts.announcer import ReadAnnouncer
 from services.presence.receipts.pending import PAUSE
 from services.presence.receipts.receipts import Receipts
@@ -62,7 +62,7 @@ class Site:
 
     def __post_init__(self) -> None:
         self.receipts = Receipts(
-            Selection(RULES), self.marks, bus=self.bus, lifecycle=self.lifecycle
+            SelectedChannels(RULES), self.marks, bus=self.bus, lifecycle=self.lifecycle
         )
         self.announcer = ReadAnnouncer(self.bus, self.clock)
         self.sinks = ReceiptSinks(self.receipts, self.announcer)

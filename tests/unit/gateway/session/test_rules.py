@@ -3,7 +3,7 @@
 from libs.common.channels import Channel
 from libs.common.policies.guards import Guards
 from libs.common.policies.policies import Policies
-from libs.common.policies.selections import ReceiptRule, Selection, TypingRule
+from libs.common.policies.selections import ReceiptRule, SelectedChannels, TypingRule
 from services.gateway.session.rules import SessionRules
 from services.reload import Rules
 
@@ -15,8 +15,8 @@ def test_adopted() -> None:
     rules = SessionRules(1.0, 2.0)
     assert rules.typing.rule(CHAT) is None
     assert rules.receipts.rule(CHAT) is None
-    typing = Selection([TypingRule(pattern="private-{any}", app="1")])
-    receipts = Selection([ReceiptRule(pattern="private-chat", app="1")])
+    typing = SelectedChannels([TypingRule(pattern="private-{any}", app="1")])
+    receipts = SelectedChannels([ReceiptRule(pattern="private-chat", app="1")])
 
     rules.adopt(Rules(Policies([]), Guards([]), (), typing=typing, receipts=receipts))
 

@@ -9,7 +9,7 @@ import pytest
 from libs.common.apps.app import App
 from libs.common.apps.signatures import token, user_text
 from libs.common.marks.mark import Mark
-from libs.common.policies.selections import ReceiptRule, Selection, TypingRule
+from libs.common.policies.selections import ReceiptRule, SelectedChannels, TypingRule
 from services.gateway.access.verifier import Verifier
 from services.gateway.protocol import frames
 from services.gateway.protocol.effects import Effect, HasRead, HasSent, Relay, Types
@@ -25,8 +25,8 @@ CHAT, LOG, OTHER = "private-chat", "private-log", "private-other"
 ROOM = "presence-room"
 RULES = SessionRules(
     typing_ttl=6.0,
-    typing=Selection([TypingRule(pattern=CHAT, app="1")]),
-    receipts=Selection(
+    typing=SelectedChannels([TypingRule(pattern=CHAT, app="1")]),
+    receipts=SelectedChannels(
         [
             ReceiptRule(pattern=CHAT, app="1"),
             ReceiptRule(pattern=LOG, app="1", marks="positions"),

@@ -5,7 +5,7 @@ import pytest
 from libs.common.channels import BadUserId, Channel
 from libs.common.marks.mark import BadMark, Mark
 from libs.common.marks.port import Reading
-from libs.common.policies.selections import ReceiptRule, Selection
+from libs.common.policies.selections import ReceiptRule, SelectedChannels
 from services.presence.pages import BadListing, ForeignCursor, cursor_of
 from services.presence.receipts.requests import (
     BadReading,
@@ -26,7 +26,7 @@ class TestRule:
     """Which channels have receipts."""
 
     def test_selected(self) -> None:
-        rules = Selection([NUMBERS, POSITIONS])
+        rules = SelectedChannels([NUMBERS, POSITIONS])
 
         assert check_rule(CHAT, rules) is NUMBERS
         assert check_rule(Channel("1", "presence-room"), rules) is POSITIONS
@@ -35,17 +35,17 @@ class TestRule:
     def test_encrypted(self, name: str) -> None:
         """What is said there may be read by nobody of us."""
         with pytest.raises(NoReceipts):
-            check_rule(Channel("1", name), Selection([EVERYTHING]))
+            check_rule(Channel("1", name), SelectedChannels([EVERYTHING]))
 
     @pytest.mark.parametrize("name", ["#server-to-user-7", "#online-7"])
     def test_users_own(self, name: str) -> None:
         with pytest.raises(NoReceipts):
-            check_rule(Channel("1", name), Selection([EVERYTHING]))
+            check_rule(Channel("1", name), SelectedChannels([EVERYTHING]))
 
     @pytest.mark.parametrize("channel", [Channel("1", "chat"), Channel("2", "private-chat.7")])
     def test_others(self, channel: Channel) -> None:
         with pytest.raises(NoReceipts, match="receipts"):
-            check_rule(channel, Selection([NUMBERS]))
+            check_rule(channel, SelectedChannels([NUMBERS]))
 
 
 class TestReading:
