@@ -14,11 +14,9 @@ import pytest
 
 from tests.support.clients.back_ends import BackEnd, back_end
 from tests.support.clients.visitors import Visitor, visitors
-from tests.support.deadline import DEADLINE
 from tests.support.deployments.fleet import APP, Fleet
 from tests.support.deployments.program import Program
 from tests.support.servers import fresh_database
-from tests.support.servers.process import eventually
 
 ROOM, CHAT = "presence-room", "private-chat.7"
 READ = f"/presence/apps/{APP.id}/channels/{CHAT}/read"
@@ -36,12 +34,11 @@ class Chats(Fleet):
 
     @property
     def environ(self) -> dict[str, str]:
-        """See `Fleet.environ`: the apps stand in the file, what is kept of users in PostgreSQL."""
+        """See `Fleet.environ`; what is kept of users is in PostgreSQL, too."""
         return super().environ | {
-            "FANFARE_BACKENDS_APPS": "memory://",
             "FANFARE_BACKENDS_SIGHTINGS": self.postgres,
             "FANFARE_PRESENCE_SHARE_TTL": "1",
-            "FANFARE_PRESENCE_TYPING_TTL": "2",
+            "FANFARE_PRESENCE_TYPING_TTL": "4",
         }
 
 
@@ -128,9 +125,12 @@ async def test_typing(stage: Stage) -> None:
         for each in (ann, bob, cat):
             await until_listed(each, "ann", "bob")
         stage.presences[0].kill()
+        for each in (ann, bob):
+            await say(each, "client-typing", {})
         late = await joined(visitor(), living, "dan")
         assert lists(late)[:1] == [["ann", "bob"]]
 
+        await say(ann, "client-typing", {})
         await say(bob, "client-typing", {"typing": False})
         for each in (ann, bob, cat, late):
             await until_listed(each, "ann")
@@ -148,20 +148,6 @@ async def test_typing(stage: Stage) -> None:
         await until_listed(cat, "ann")
         await back.leave()
         await until_listed(cat)
-
-
-async def test_typing_ends_by_itself(stage: Stage) -> None:
-    """Who says nothing more has stopped, and renewals are not told."""
-    async with visitors(APP) as visitor:
-        ann = await joined(visitor(), stage.gateways[0], "ann")
-        bob = await joined(visitor(), stage.gateways[1], "bob")
-        for _ in range(30):
-            await say(ann, "client-typing", {})
-        await until_listed(bob, "ann")
-        await until_listed(bob)
-
-        assert lists(bob) == [["ann"], []]
-        assert ann.errors() == []
 
 
 async def test_marks(stage: Stage) -> None:
@@ -202,22 +188,3 @@ async def _posted_until_death(backend: BackEnd, presence: Program) -> int:
     except aiohttp.ClientError:
         return answered
     raise AssertionError("it lives")
-
-
-async def test_mark_of_a_client(stage: Stage) -> None:
-    """What a client says of its user is kept, and told on the other gateway."""
-    async with visitors(APP) as visitor:
-        ann, bob = visitor(), visitor()
-        for each, gateway, user in zip((ann, bob), stage.gateways, ("ann", "bob"), strict=True):
-            await each.connect(gateway.url)
-            await each.sign_in(user)
-            await each.join(CHAT)
-        for upto in (17, 18, 16):
-            await say(ann, "client-read", {"upto": upto}, channel=CHAT)
-        await bob.until(lambda: marks(bob).get("ann") == 18)
-
-        async def is_kept() -> bool:
-            answer = await stage.backend.get(stage.presences[1].url, READ)
-            return bool(answer.body["marks"] == {"ann": 18})
-
-        await eventually(is_kept, timeout=DEADLINE)

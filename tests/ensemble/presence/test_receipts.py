@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 import msgspec
+import pytest
 
 from libs.common.backends.adapters import Backends
 from libs.common.bus.messages import Whisper
@@ -96,19 +97,33 @@ async def marks(backend: BackEnd, process: Program) -> dict[str, Any]:
     return told
 
 
-async def test_killed(tmp_path: Path, redis_url: str, database_url: str) -> None:
-    """
-    A presence process is killed while users read: what was answered stands, and subscribers learn of it.
-    """
+@pytest.fixture
+async def fleet(tmp_path: Path, redis_url: str, database_url: str) -> Fleet:
     fleet = Fleet(tmp_path, redis=redis_url, postgres=database_url)
     await fleet.found()
+    return fleet
+
+
+@asynccontextmanager
+async def staged(fleet: Fleet) -> AsyncIterator[tuple[Backends, BackEnd, tuple[Program, Program]]]:
+    """Run two presence processes, and yield a gateway's hands on the backends, and a back end."""
     async with (
+        asyncio.timeout(DEADLINE),
         fleet.running("presence", **environ(fleet)) as one,
         fleet.running("presence", **environ(fleet)) as two,
         gateway(fleet) as backends,
         back_end(APP) as backend,
+    ):
+        yield backends, backend, (one, two)
+
+
+async def test_killed(fleet: Fleet) -> None:
+    """
+    A presence process is killed while users read: what was answered stands, and subscribers learn of it.
+    """
+    async with (
+        staged(fleet) as (backends, backend, (one, two)),
         subscriber(backends) as held,
-        asyncio.timeout(DEADLINE),
     ):
         readers = Readers(backend, (one, two))
         async with asyncio.TaskGroup() as tasks:
@@ -128,17 +143,11 @@ async def test_killed(tmp_path: Path, redis_url: str, database_url: str) -> None
         await eventually(is_told, timeout=DEADLINE)
 
 
-async def test_said_by_clients(tmp_path: Path, redis_url: str, database_url: str) -> None:
+async def test_said_by_clients(fleet: Fleet) -> None:
     """What gateways recorded of clients is stored and told, though the process that took it is killed."""
-    fleet = Fleet(tmp_path, redis=redis_url, postgres=database_url)
-    await fleet.found()
     async with (
-        fleet.running("presence", **environ(fleet)) as one,
-        fleet.running("presence", **environ(fleet)) as two,
-        gateway(fleet) as backends,
-        back_end(APP) as backend,
+        staged(fleet) as (backends, backend, (one, two)),
         subscriber(backends) as held,
-        asyncio.timeout(DEADLINE),
     ):
         for number in range(1, ROUNDS + 1):
             said = [
