@@ -103,6 +103,7 @@ bench: needs-bench $(VENV)/dev install-bench ## Measure; with CHECK=1 fail beyon
 docs: $(VENV)/dev  ## Write the pages that are made from the source
 	$(PYTHON) -m tests.support.documents.tree > docs/tree.md
 	$(PYTHON) -m tests.support.documents.log_events > docs/log-events.md
+	$(PYTHON) -m tests.support.documents.metrics > docs/metrics.md
 
 .PHONY: audit
 audit: $(VENV)/dev ## Look for known weaknesses in dependencies, and write sbom.json

@@ -22,6 +22,7 @@ from libs.common.policies.guards import Guards
 from libs.common.policies.policies import Policies
 from libs.common.rates.port import Rates
 from libs.common.rates.throttle import Throttle
+from libs.common.telemetry.metrics.families import Metric
 from libs.common.tokens.channel_tokens import LEEWAY
 from libs.common.tokens.key_ring import KeyRing
 from libs.common.tokens.revocations import Revocations
@@ -151,6 +152,10 @@ class Auth:
             tasks.create_task(self._decisions.run())
             if self._topic is not None:
                 tasks.create_task(self._topic.run())
+
+    def metrics(self) -> Iterable[Metric]:
+        """See `libs.common.telemetry.metrics.registry.Measured.metrics`."""
+        return ()
 
     async def drain(self) -> None:
         """Return at once: a request is answered as soon as it is read."""

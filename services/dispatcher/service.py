@@ -25,6 +25,7 @@ from libs.common.rates.port import Rates
 from libs.common.retry import Backoff
 from libs.common.roster.port import Roster
 from libs.common.tally.port import Tally
+from libs.common.telemetry.metrics.families import Metric
 from libs.common.typists.port import Typists
 from libs.common.web.health import Dependency
 from services.dispatcher.api.publishing import PublishingApi
@@ -192,6 +193,10 @@ class Dispatcher:
                 return terms_of(self._apps)
             except Unavailable:
                 await asyncio.sleep(backoff.delay())
+
+    def metrics(self) -> Iterable[Metric]:
+        """See `libs.common.telemetry.metrics.registry.Measured.metrics`."""
+        return ()
 
     async def drain(self) -> None:
         """Stop at once: what was read and not committed comes again, here or elsewhere."""

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from libs.common.telemetry.metrics.histogram import NUMBERS, Histogram
+
 
 @dataclass(slots=True)
 class Counters:
@@ -13,8 +15,16 @@ class Counters:
         refused: Connections closed before they were greeted, by code.
         closed: Connections ended, by the code of the Close frame that we sent, first or in answer;
             0 where the connection broke off.
+        slow: Connections ended because their clients read too slowly.
+        subscribes_refused: Subscribes refused, by the status that the client was told.
+        received: Frames that clients sent, by kind.
+        received_bytes: Bytes of their payloads.
+        answers: Frames written to one client alone.
         broadcasts: Frames fanned out, each counted once.
         deliveries: Frames written, counted for each subscriber.
+        sent_bytes: Bytes of both, with their WebSocket headers where they were fanned out.
+        latency: Seconds from each broadcast's publish until it was written to all its subscribers.
+        recipients: To how many subscribers each broadcast was written.
         gaps: Times that entries of a channel were missing.
         gaps_unrepaired: Times that missing entries could not be read from the bus any more.
         whispers_dropped: Client events that found the bus away or the queue full.
@@ -27,8 +37,16 @@ class Counters:
     opened: int = 0
     refused: dict[int, int] = field(default_factory=dict)
     closed: dict[int, int] = field(default_factory=dict)
+    slow: int = 0
+    subscribes_refused: dict[int, int] = field(default_factory=dict)
+    received: dict[str, int] = field(default_factory=dict)
+    received_bytes: int = 0
+    answers: int = 0
     broadcasts: int = 0
     deliveries: int = 0
+    sent_bytes: int = 0
+    latency: Histogram = field(default_factory=Histogram)
+    recipients: Histogram = field(default_factory=lambda: Histogram(NUMBERS))
     gaps: int = 0
     gaps_unrepaired: int = 0
     whispers_dropped: int = 0

@@ -20,6 +20,7 @@ from libs.common.leases.port import Leases
 from libs.common.lifecycle.port import Lifecycle, Wanted
 from libs.common.roster.port import Roster
 from libs.common.tally.port import Tally
+from libs.common.telemetry.metrics.families import Metric
 from libs.common.typists.port import Typists
 from libs.common.web.health import Dependency
 from libs.common.web.paths import PREFIX
@@ -40,6 +41,7 @@ from services.gateway.connections.ticker import Ticker
 from services.gateway.connections.wrong_paths import WrongPaths
 from services.gateway.counters import Counters
 from services.gateway.lease import Lease
+from services.gateway.metrics import GatewayMetrics
 from services.gateway.presence.mark_reports import MarkReports
 from services.gateway.presence.online_users import OnlineUsers
 from services.gateway.presence.told_facts import ToldFacts
@@ -241,6 +243,7 @@ class Gateway:
             turned=self._online.turned,
             watch_users=self._watchlists.watch,
             watch=self._ticker.watch,
+            counters=self.counters,
         )
         self._acceptor = Acceptor(
             self._settings,
@@ -349,6 +352,10 @@ class Gateway:
             unreported=self._limiter.unreported,
             counted=self._limiter.counted,
         )
+
+    def metrics(self) -> Iterable[Metric]:
+        """See `libs.common.telemetry.metrics.registry.Measured.metrics`."""
+        return GatewayMetrics(self.counters, self._connections, self._hub).read(self.state())
 
     def _tells_counts(self, app_id: str) -> bool:
         try:

@@ -25,6 +25,7 @@ from libs.common.rates.port import Rates
 from libs.common.retry import Backoff
 from libs.common.roster.port import Roster
 from libs.common.sightings.port import Sightings
+from libs.common.telemetry.metrics.families import Metric
 from libs.common.tokens.key_ring import KeyRing
 from libs.common.typists.port import Typists
 from libs.common.web.health import Dependency
@@ -160,6 +161,10 @@ class Presence:
     def adopt(self, rules: PresenceRules, /) -> None:
         """See `Reloadable.adopt`."""
         self._receipts.rules = rules.receipts
+
+    def metrics(self) -> Iterable[Metric]:
+        """See `libs.common.telemetry.metrics.registry.Measured.metrics`."""
+        return ()
 
     async def drain(self) -> None:
         """Store what waits to be; another instance goes on where this one was."""

@@ -17,6 +17,7 @@ from libs.common.errors import Misconfigured
 from libs.common.policies.selections import ReceiptRule, TypingRule
 from libs.common.policies.settings import ChannelPolicy
 from libs.common.postgres.settings import PostgresSettings
+from libs.common.telemetry.metrics.families import Metric
 from libs.common.tokens.key_ring import KeyRing
 from libs.common.tokens.settings import TokenSettings
 from libs.common.web.health import Dependency
@@ -50,8 +51,8 @@ class Told:
     async def drain(self) -> None:
         raise NotImplementedError
 
-    def health(self) -> dict[str, str]:
-        return {}
+    def metrics(self) -> Iterable[Metric]:
+        return []
 
     def adopt(self, rules: Rules, /) -> None:
         self.rules.append(rules)

@@ -17,6 +17,8 @@ import structlog
 from aiohttp import web
 
 from libs.common.config.address import Address
+from libs.common.telemetry.metrics.exposition import exposition
+from libs.common.telemetry.metrics.registry import Measured, Registry
 from libs.common.web import http
 from libs.common.web.certificates import Certificate
 from libs.common.web.entrance import ENTRANCE, Entrance
@@ -33,7 +35,7 @@ Clients connect to /app/{key} of a gateway, by WebSocket.
 """
 
 
-class Service(Protocol):
+class Service(Measured, Protocol):
     """A part of the program that can be served."""
 
     name: str
@@ -74,11 +76,13 @@ class Server:
     Attributes:
         services: In the order of their start.
         public: Where clients and back ends come, one address or several.
-        internal: Where operators come: health, and which release runs.
+        internal: Where operators come: health, metrics, and which release runs.
         schedule: The times of its stop.
         certificate: What the public address shows; None: it speaks plain HTTP.
         proxies: Those whose word about their clients is taken.
         version: The release, for operators.
+        measured: What counts in this process beside its services.
+        registry: All that counts in it.
         bound: Where it listens in fact, once it does.
     """
 
@@ -89,11 +93,14 @@ class Server:
     certificate: Certificate | None = None
     proxies: Proxies = field(default_factory=Proxies)
     version: str = ""
+    measured: Sequence[Measured] = ()
+    registry: Registry = field(init=False)
     health: Health = field(init=False)
     is_draining: bool = field(default=False, init=False)
     bound: Bound | None = None
 
     def __post_init__(self) -> None:
+        self.registry = Registry([*self.services, *self.measured])
         self.health = Health(self.services)
 
     @property
@@ -183,9 +190,15 @@ class Server:
                 web.get("/health/started", self._started),
                 web.get("/health/ready", self._ready),
                 web.get("/health/deps", self._deps),
+                web.get("/metrics", self._metrics),
             ]
         )
         return app
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        """Show all that is counted here, as Prometheus reads it."""
+        body, media_type = exposition(self.registry.read(), request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": media_type})
 
     async def _greet(self, _: web.Request) -> web.Response:
         """Say what answers here: where a load balancer is wrong, it is seen at once."""

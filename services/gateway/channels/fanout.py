@@ -7,6 +7,7 @@ the order of a channel is kept.  Writing itself never waits; other tasks get a t
 """
 
 import asyncio
+import time
 from collections.abc import Iterable, Mapping
 
 from libs.common.bus.messages import Broadcast
@@ -45,19 +46,31 @@ class Broadcaster:
                     await self._write(fanout)
 
     async def _write(self, fanout: Fanout[Connection]) -> None:
-        self._counters.broadcasts += len(fanout.broadcasts)
-        self._counters.deliveries += len(fanout.broadcasts) * len(fanout.subscribers)
+        counters = self._counters
+        counters.broadcasts += len(fanout.broadcasts)
+        counters.deliveries += len(fanout.broadcasts) * len(fanout.subscribers)
         excluded = fanout.excluded()
         for subscriber, broadcasts in excluded.items():
             for data in runs(broadcasts):
+                counters.sent_bytes += len(data)
                 subscriber.socket.write(data)
         shared = runs(fanout.broadcasts)
         sockets = [each.socket for each in fanout.subscribers if each not in excluded]
+        counters.sent_bytes += sum(map(len, shared)) * len(sockets)
         for start in range(0, len(sockets), SLICE):
             if start:
                 await asyncio.sleep(0)
             for data in shared:
                 socket.write_all(sockets[start : start + SLICE], data)
+        self._note(fanout)
+
+    def _note(self, fanout: Fanout[Connection]) -> None:
+        """Record how long it took: once for each broadcast, never for each subscriber."""
+        now = time.time()
+        for broadcast in fanout.broadcasts:
+            # Clocks differ between machines: nothing arrives before it was sent.
+            self._counters.latency.record(max(0.0, now - broadcast.published_at))
+        self._counters.recipients.record(len(fanout.subscribers), len(fanout.broadcasts))
 
 
 def runs(broadcasts: Iterable[Broadcast]) -> list[bytes]:

@@ -22,7 +22,7 @@ from services.gateway.access.verifier import Verified, Verifier
 from services.gateway.connections.connection import Connection, Surroundings, read_out, upgrade
 from services.gateway.connections.eligibility import Eligibility
 from services.gateway.connections.registry import Connections
-from services.gateway.connections.socket import Socket
+from services.gateway.connections.socket import TOO_SLOW, Socket
 from services.gateway.counters import Counters
 from services.gateway.protocol import frames
 from services.gateway.protocol.handshake import WEBSOCKET_VERSION, complaint
@@ -180,6 +180,7 @@ class Acceptor:
     def _note_end(self, connection: Connection, *, seconds: float) -> None:
         code, reason = connection.socket.closed_with or (0, "no Close frame came")
         self._counters.closed[code] = self._counters.closed.get(code, 0) + 1
+        self._counters.slow += (code, reason) == TOO_SLOW
         log.info(
             "connection.closed",
             app=connection.session.app.id,

@@ -7,7 +7,7 @@ because writing never waits.  It holds no rules.
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 from aiohttp import WebSocketError, WSMsgType, web
@@ -17,6 +17,7 @@ from libs.common.channels import Channel
 from libs.common.errors import Denied
 from libs.common.tally.port import Subject
 from services.gateway.connections.socket import Socket
+from services.gateway.counters import Counters
 from services.gateway.protocol import frames
 from services.gateway.protocol.effects import (
     Ask,
@@ -48,6 +49,7 @@ log = structlog.get_logger()
 # Characters of a channel's name in the log: it may be anything that a client sent.
 LONGEST = 200
 
+_TEXT = WSMsgType.TEXT.name.lower()
 _ENDS = {WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR}
 _BINARY = frames.error(4300, "binary frames are not supported")
 
@@ -94,6 +96,7 @@ class Surroundings:
         turned: Knows that a connection's user is away, or is back.
         watch_users: Tells a connection of users who come online and go offline.
         watch: Looks at a connection when its session says so.
+        counters: What is counted.
     """
 
     app: Callable[[str], App]
@@ -108,6 +111,7 @@ class Surroundings:
     turned: Callable[["Connection", Away], None]
     watch_users: Callable[["Connection", WatchUsers], None]
     watch: Callable[["Connection"], None]
+    counters: Counters = field(default_factory=Counters)
 
 
 class Connection:
@@ -174,6 +178,7 @@ class Connection:
         if message.type in _ENDS:
             self._note_end(message.data)
             return False
+        self._count(message.type.name.lower(), message.data)
         self.session.heard(now)
         if message.type is WSMsgType.PING:
             self.socket.pong(message.data)
@@ -187,12 +192,18 @@ class Connection:
 
         Not after what is no text (RFC 6455, 8.1).
         """
+        self._count(_TEXT, text)
         if not _is_utf8(text):
             self.socket.close(1007, "the text is not UTF-8")
             return False
         if self.refresh():
             self.perform(self.session.received(text, now))
         return True
+
+    def _count(self, kind: str, payload: bytes) -> None:
+        counters = self._surroundings.counters
+        counters.received[kind] = counters.received.get(kind, 0) + 1
+        counters.received_bytes += len(payload)
 
     def refresh(self) -> bool:
         """
@@ -224,7 +235,7 @@ class Connection:
     def _do(self, effect: Effect) -> None:
         match effect:
             case Send(frame):
-                self.socket.send(frame)
+                self._send(frame)
             case Refuse():
                 self._refuse(effect)
             case Ask():
@@ -242,9 +253,16 @@ class Connection:
             case _:
                 self._make_known(effect)
 
+    def _send(self, payload: bytes) -> None:
+        self._surroundings.counters.answers += 1
+        self._surroundings.counters.sent_bytes += len(payload)
+        self.socket.send(payload)
+
     def _refuse(self, effect: Refuse) -> None:
-        self.socket.send(effect.frame)
+        self._send(effect.frame)
         user, refusal = self.session.user, effect.refusal
+        refused = self._surroundings.counters.subscribes_refused
+        refused[refusal.status] = refused.get(refusal.status, 0) + 1
         log.info(
             "subscribe.refused",
             app=self.session.app.id,
@@ -275,7 +293,7 @@ class Connection:
 
     def close(self, code: int, reason: str) -> None:
         """Say why in a ``pusher:error``, and close with the same code."""
-        self.socket.send(frames.error(code, reason))
+        self._send(frames.error(code, reason))
         self.socket.close(code, reason)
 
 

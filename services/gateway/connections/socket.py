@@ -15,6 +15,7 @@ from collections.abc import Iterable
 
 from services.gateway.timers import TIMERS, Timers
 
+TOO_SLOW = (4100, "too slow: the write buffer is full")
 TEXT, CLOSE, PING, PONG = 0x1, 0x8, 0x9, 0xA
 FINAL = 0x80
 
@@ -126,6 +127,8 @@ class Socket:
     @property
     def unsent(self) -> int:
         """How many bytes wait: in the write buffer, or because they are held."""
+        if self.straight >= 0:  # Nothing waits: quick, as all are asked for each scrape.
+            return 0
         return _unsent(self.transport) + sum(map(len, self._held))
 
     def write(self, data: bytes) -> bool:
@@ -143,7 +146,7 @@ class Socket:
         if self._held:
             waiting += len(self._held[-1])
         if waiting > self._max_unsent:
-            self.close(4100, "too slow: the write buffer is full")
+            self.close(*TOO_SLOW)
             return False
         if self._held:
             self._held[-1].extend(data)

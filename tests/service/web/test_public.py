@@ -15,6 +15,7 @@ from aiohttp.test_utils import make_mocked_request
 from structlog.testing import capture_logs
 
 from libs.common.config.address import Address
+from libs.common.telemetry.metrics.families import Metric, counter
 from libs.common.web.entrance import Entrance, caller_of
 from libs.common.web.health import Dependency
 from libs.common.web.paths import PREFIX
@@ -23,6 +24,7 @@ from libs.common.web.server import Schedule, Server, Service
 from tests.support.deadline import DEADLINE
 
 LOOPBACK = (Address("127.0.0.1", 0),)
+ASKED = counter("fanfare_asked_total", "Times that somebody asked.")
 
 
 class Mirror:
@@ -50,6 +52,9 @@ class Mirror:
 
     def dependencies(self) -> Iterable[Dependency]:
         return []
+
+    def metrics(self) -> Iterable[Metric]:
+        return [ASKED.of(3)]
 
     async def _answer(self, request: web.Request) -> web.Response:
         caller = caller_of(request)

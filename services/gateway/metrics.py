@@ -1,0 +1,162 @@
+"""What a gateway tells of itself in numbers: docs/metrics.md is made from these declarations."""
+
+from collections.abc import Iterator, Mapping
+
+from libs.common.telemetry.metrics.families import Metric, counter, gauge, histogram
+from services.gateway.channels.hub import Hub
+from services.gateway.connections.connection import Connection
+from services.gateway.connections.registry import Connections
+from services.gateway.counters import Counters
+from services.gateway.state import GatewayState
+
+CONNECTIONS = gauge(
+    "fanfare_connections", "Clients that were greeted and have not gone: active connections."
+)
+OPENED = counter("fanfare_connections_opened_total", "Clients that were greeted.")
+CLOSED = counter(
+    "fanfare_connections_closed_total",
+    "Connections that ended, by the code of the Close frame that we sent, first or in answer; "
+    "0: the connection broke off.",
+    "code",
+)
+REFUSED = counter(
+    "fanfare_connections_refused_total",
+    "Clients that were told why they may not connect, by the code that they were told.",
+    "code",
+)
+SLOW = counter(
+    "fanfare_slow_consumers_total",
+    "Connections that were closed as their clients read more slowly than they were sent.",
+)
+UNSENT = gauge(
+    "fanfare_write_buffer_bytes", "Bytes that wait in the write buffers of all connections."
+)
+UNSENT_MAX = gauge(
+    "fanfare_write_buffer_max_bytes",
+    "Bytes that wait in the fullest of them; `gateway.max_unsent` bounds each.",
+)
+CHANNELS = gauge(
+    "fanfare_channels", "Channels that this gateway follows, as somebody here needs them."
+)
+SUBSCRIPTIONS = gauge(
+    "fanfare_subscriptions", "Subscriptions of the clients here, each channel of each counted."
+)
+SUBSCRIBES_REFUSED = counter(
+    "fanfare_subscribes_refused_total",
+    "Subscribes that were refused, by the status that the client was told.",
+    "status",
+)
+RECEIVED = counter(
+    "fanfare_messages_received_total",
+    "Frames that clients sent, by kind of WebSocket frame.",
+    "kind",
+)
+RECEIVED_BYTES = counter("fanfare_received_bytes_total", "Bytes of their payloads.")
+SENT = counter(
+    "fanfare_messages_sent_total",
+    "Frames written to clients: `broadcast`, counted for each subscriber that it went to, and "
+    "`answer`, to one client alone.",
+    "kind",
+)
+SENT_BYTES = counter("fanfare_sent_bytes_total", "Bytes of these frames.")
+BROADCASTS = counter(
+    "fanfare_broadcasts_total", "Frames that were fanned out, each counted once here."
+)
+RECIPIENTS = histogram(
+    "fanfare_broadcast_recipients", "Subscribers here to whom a broadcast was written."
+)
+HUB_LATENCY = histogram(
+    "fanfare_hub_latency_seconds",
+    "From the publish of a broadcast until it was written to all its subscribers here. It goes by "
+    "the clocks of two machines, if the publisher is on another; of what a gateway itself has to "
+    "tell, as of members who join, it is the time that writing took.",
+)
+GAPS = counter(
+    "fanfare_gaps_total", "Times that entries of a channel were missing, and were read again."
+)
+GAPS_UNREPAIRED = counter(
+    "fanfare_gaps_unrepaired_total",
+    "Times that such entries were gone from the history: subscribers were told of a loss.",
+)
+WHISPERS_DROPPED = counter(
+    "fanfare_client_events_dropped_total",
+    "Client events that found the bus away or the queue for it full.",
+)
+FACTS_DROPPED = counter(
+    "fanfare_facts_dropped_total",
+    "Facts of client events and of empty caches that could not be recorded for back ends.",
+)
+WAITING = gauge(
+    "fanfare_queue_depth",
+    "What waits for a backend: `joins` and departures, `newcomers` for a place in their quotas, "
+    "`sign_ins`, and `seats` of users who are online.",
+    "queue",
+)
+DRAINING = gauge("fanfare_draining", "1 while the gateway lets nobody in, as it is going.")
+LISTENING = gauge("fanfare_listening", "1 while it hears what is published; 0: in doubt.")
+
+
+class GatewayMetrics:
+    """
+    The numbers of one gateway.
+
+    Args:
+        counters: What it counts.
+        connections: Those that are here.
+        hub: Who is subscribed to what.
+    """
+
+    def __init__(self, counters: Counters, connections: Connections, hub: Hub[Connection]) -> None:
+        self._counters = counters
+        self._connections = connections
+        self._hub = hub
+
+    def read(self, state: GatewayState) -> Iterator[Metric]:
+        """Read all, given what the gateway is doing now."""
+        yield from self._of_connections()
+        yield from self._of_messages()
+        yield from self._of_channels()
+        queues = {
+            "joins": state.waiting,
+            "newcomers": state.newcomers,
+            "sign_ins": state.signing_in,
+            "seats": state.untold,
+        }
+        yield WAITING.by(queues)
+        yield DRAINING.of(not state.is_accepting)
+        yield LISTENING.of(state.is_listening)
+
+    def _of_connections(self) -> Iterator[Metric]:
+        counters = self._counters
+        unsent = [each.socket.unsent for each in self._connections]
+        yield CONNECTIONS.of(len(unsent))
+        yield OPENED.of(counters.opened)
+        yield CLOSED.by(_named(counters.closed))
+        yield REFUSED.by(_named(counters.refused))
+        yield SLOW.of(counters.slow)
+        yield UNSENT.of(sum(unsent))
+        yield UNSENT_MAX.of(max(unsent, default=0))
+
+    def _of_messages(self) -> Iterator[Metric]:
+        counters = self._counters
+        yield RECEIVED.by(counters.received)
+        yield RECEIVED_BYTES.of(counters.received_bytes)
+        yield SENT.by({"broadcast": counters.deliveries, "answer": counters.answers})
+        yield SENT_BYTES.of(counters.sent_bytes)
+        yield BROADCASTS.of(counters.broadcasts)
+        yield RECIPIENTS.of(counters.recipients)
+        yield HUB_LATENCY.of(counters.latency)
+        yield WHISPERS_DROPPED.of(counters.whispers_dropped)
+        yield FACTS_DROPPED.of(counters.facts_dropped)
+
+    def _of_channels(self) -> Iterator[Metric]:
+        rooms = self._hub.rooms()
+        yield CHANNELS.of(len(rooms))
+        yield SUBSCRIPTIONS.of(sum(len(room.subscribers) for room in rooms))
+        yield SUBSCRIBES_REFUSED.by(_named(self._counters.subscribes_refused))
+        yield GAPS.of(self._counters.gaps)
+        yield GAPS_UNREPAIRED.of(self._counters.gaps_unrepaired)
+
+
+def _named(counts: Mapping[int, int]) -> dict[str, int]:
+    return {str(code): count for code, count in counts.items()}
