@@ -9,6 +9,7 @@ import resource
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -19,6 +20,7 @@ from libs.common.errors import Misconfigured
 from libs.common.policies.guards import Guards
 from libs.common.policies.policies import Policies
 from libs.common.policies.selections import SelectedChannels
+from libs.common.telemetry.telemetry import Telemetry
 from libs.common.tokens.key_ring import KeyRing
 from libs.common.web.certificates import Certificate
 from libs.common.web.listeners import Bound
@@ -221,6 +223,7 @@ async def serve(
     _raise_file_limit(settings.gateway.max_connections if "gateway" in names else 0)
     certificate = certificate_of(settings.server)
     ring = KeyRing(settings.tokens)
+    telemetry = Telemetry(settings.telemetry, VERSION, services=names)
     async with opened(plan(settings)) as backends:
         services = build(settings, names, backends, ring=ring)
         server = Server(
@@ -231,16 +234,26 @@ async def serve(
             certificate=certificate,
             proxies=Proxies(settings.server.trusted_proxies),
             version=VERSION,
+            measured=telemetry.measured,
+        )
+        results = telemetry.process.reloads
+        reloading = partial(
+            _keep_reloading, reload, services, backends.apps, ring=ring, results=results
         )
         await server.serve(
             stop,
             started=lambda: started(server),
-            beside=lambda: _keep_reloading(reload, services, backends.apps, ring=ring),
+            beside=[reloading, partial(telemetry.run, server.registry)],
         )
 
 
 async def _keep_reloading(
-    reload: Reload | None, services: Sequence[Reloadable], apps: Apps, *, ring: KeyRing
+    reload: Reload | None,
+    services: Sequence[Reloadable],
+    apps: Apps,
+    *,
+    ring: KeyRing,
+    results: dict[str, int],
 ) -> None:
     while reload is not None:
         await reload.wanted.wait()
@@ -250,8 +263,10 @@ async def _keep_reloading(
             check_services(settings, [service.name for service in services])
             adopt(settings, services, apps=apps, ring=ring)
         except Misconfigured as error:
+            results["refused"] += 1
             log.error("rules.refused", reason=str(error))  # noqa: TRY400 - the sentence says it all
         else:
+            results["adopted"] += 1
             log.info("rules.reloaded")
 
 

@@ -27,7 +27,7 @@ from libs.common.policies.patterns import BadPattern, Pattern
 from libs.common.policies.selections import ReceiptRule, TypingRule
 from libs.common.policies.settings import ChannelPolicy
 from libs.common.postgres.settings import PostgresSettings
-from libs.common.telemetry.settings import LogSettings
+from libs.common.telemetry.settings import LogSettings, TelemetrySettings
 from libs.common.tokens.keys import jwk_of, public_key, thumbprint
 from libs.common.tokens.settings import AppTokenKey, TokenKey, TokenSettings
 from libs.common.web.settings import ServerSettings
@@ -66,6 +66,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     Attributes:
         server: Where the process listens, and how it stops.
         log: What is logged, and how.
+        telemetry: Where metrics are sent.
         backends: Where the backends are.
         kafka: How Kafka is reached and used.
         postgres: How PostgreSQL is used.
@@ -85,6 +86,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     server: ServerSettings = ServerSettings()
     log: LogSettings = LogSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     backends: BackendSettings = BackendSettings()
     kafka: KafkaSettings = KafkaSettings()
     postgres: PostgresSettings = PostgresSettings()

@@ -7,13 +7,40 @@ however many users the backend has.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable
+from typing import NamedTuple
+from weakref import WeakSet
 
 import structlog
 
 from libs.common.errors import Unavailable
 
 log = structlog.get_logger()
+
+# Of this process: who shows how backends are would else have to be told of each by its maker.
+_KNOWN: "WeakSet[Outage]" = WeakSet()
+_LOST: Counter[str] = Counter()
+
+
+class Standing(NamedTuple):
+    """
+    How a backend is and was, by all that talk to it here.
+
+    Attributes:
+        is_up: Whether none of them finds it away.
+        outages: How often it went away, since the start.
+    """
+
+    is_up: bool
+    outages: int
+
+
+def standings() -> dict[str, Standing]:
+    """Tell of each backend, by name, how it is; it is known from its first `Outage` on."""
+    names = sorted({each.backend for each in _KNOWN} | {*_LOST})
+    away = {each.backend for each in _KNOWN if each.is_away}
+    return {name: Standing(name not in away, _LOST[name]) for name in names}
 
 
 class Outage:
@@ -42,6 +69,7 @@ class Outage:
         self._clock = clock
         self._facts = facts
         self._reasons: dict[str, str] = {}  # By user.
+        _KNOWN.add(self)
 
     @property
     def is_away(self) -> bool:
@@ -79,6 +107,7 @@ class Outage:
         self._reasons[by] = reason
         if self.since is None:
             self.since = self._clock()
+            _LOST[self.backend] += 1
             user = {"by": by} if by else {}
             log.warning("backend.lost", backend=self.backend, reason=reason, **user, **self._facts)
 

@@ -34,6 +34,9 @@ class LineWriter(io.RawIOBase):
         notice: Words the line that tells of dropped ones.
         most_lines: How many lines may wait.
         most_bytes: How many bytes of lines may wait.
+
+    Attributes:
+        dropped: How many lines were lost since the start.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class LineWriter(io.RawIOBase):
         self._most_lines = most_lines
         self._most_bytes = most_bytes
         self._told_at = 0.0
+        self.dropped = 0
         self.restart()
 
     def restart(self) -> None:
@@ -67,6 +71,7 @@ class LineWriter(io.RawIOBase):
             is_full = self._lines >= self._most_lines
             if is_full or self._bytes + len(entry) > self._most_bytes:
                 self._dropped += lines
+                self.dropped += lines
                 return len(entry)
             self._lines += lines
             self._bytes += len(entry)
@@ -114,6 +119,7 @@ class LineWriter(io.RawIOBase):
             self._lines -= lines
             self._bytes -= len(chunk)
             self._dropped += 0 if is_written else lines
+            self.dropped += 0 if is_written else lines
         is_time = not self._bytes or time.monotonic() >= self._told_at + NOTICES
         if is_written and is_time:
             self._tell_dropped()

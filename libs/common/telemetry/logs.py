@@ -110,6 +110,12 @@ def configure_command() -> None:
     structlog.configure(logger_factory=lambda *_: _Errors(sys.stderr or io.StringIO()))
 
 
+def dropped_lines() -> int:
+    """Count the lines that were lost since the start, as nobody read them."""
+    writer = getattr(sys.stderr, "buffer", None)
+    return writer.dropped if isinstance(writer, LineWriter) else 0
+
+
 def _form(settings: LogSettings) -> list[structlog.types.Processor]:
     is_terminal = sys.stderr is not None and sys.stderr.isatty()
     as_columns = settings.format == "console" or (settings.format == "auto" and is_terminal)

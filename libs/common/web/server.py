@@ -113,7 +113,7 @@ class Server:
         stop: asyncio.Event,
         *,
         started: Callable[[], None],
-        beside: Callable[[], Coroutine[None, None, None]] | None = None,
+        beside: Iterable[Callable[[], Coroutine[None, None, None]]] = (),
     ) -> None:
         """
         Serve until ``stop`` is set, then drain and end.
@@ -131,8 +131,7 @@ class Server:
             running = [tasks.create_task(service.run()) for service in self.services]
             if self.certificate is not None:
                 running.append(tasks.create_task(self.certificate.keep()))
-            if beside is not None:
-                running.append(tasks.create_task(beside()))
+            running += [tasks.create_task(each()) for each in beside]
             running.append(tasks.create_task(self.health.run()))
             started()
             await stop.wait()
