@@ -58,6 +58,11 @@ class Retry:
         self._longest = longest
         self._trouble: Unavailable | None = None
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the last attempt found a backend away."""
+        return self._trouble is not None
+
     def ensure(self) -> None:
         """
         Raise if it waits.

@@ -28,9 +28,11 @@ from libs.common.tokens.key_ring import KeyRing
 from libs.common.tokens.revocations import Revocations
 from libs.common.web.authentication import AppAuthenticator
 from libs.common.web.health import Dependency
+from services.auth import metrics
 from services.auth.back_ends import BackEnds
 from services.auth.broadcasting.api import BroadcastingApi
 from services.auth.broadcasting.decisions import Decisions
+from services.auth.counters import AuthCounters
 from services.auth.identity.authenticator import UserAuthenticator
 from services.auth.memberships.api import MembershipsApi
 from services.auth.memberships.expulsion import Terms
@@ -100,6 +102,7 @@ class Auth:
         self._kept = memberships
         self._ask_memberships = policies.ask_memberships
         self._prefixes = settings.prefixes
+        self.counters = AuthCounters()
         self._authenticator = _authenticator(apps, settings, egress, clock=clock)
         self._topic = _topic(settings.memberships, events, memberships)
         self._revocations = RevocationList(control, Revocations(), clock=clock)
@@ -120,6 +123,7 @@ class Auth:
             decisions=self._decisions,
             guards=guards,
             rates=rates,
+            counters=self.counters,
         )
         back_ends = BackEnds(AppAuthenticator(apps, settings.read_timeout), Throttle(rates), clock)
         self._memberships = MembershipsApi(back_ends, memberships, heed=self._decisions.heed)
@@ -155,7 +159,7 @@ class Auth:
 
     def metrics(self) -> Iterable[Metric]:
         """See `libs.common.telemetry.metrics.registry.Measured.metrics`."""
-        return ()
+        return metrics.read(self.counters, self._authenticator.jwks, self._decisions.lookups)
 
     async def drain(self) -> None:
         """Return at once: a request is answered as soon as it is read."""

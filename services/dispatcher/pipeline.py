@@ -8,8 +8,7 @@ appends them once.
 """
 
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from logging import DEBUG
 
 import structlog
@@ -17,9 +16,11 @@ import structlog
 from libs.common.bus.messages import Broadcast, Publication, Source, event_frame
 from libs.common.bus.port import Bus
 from libs.common.channels import Channel
+from libs.common.errors import Unavailable
 from libs.common.eventlog.port import Consumer, EventLog
 from libs.common.eventlog.records import NewRecord, Partition, Record, RecordTooLarge
 from libs.common.retry import Retry
+from services.dispatcher.counters import DispatcherCounters
 from services.dispatcher.events.decoding import decode
 from services.dispatcher.events.event import DomainEvent, Undecodable
 from services.dispatcher.routing.outlook import unrouted
@@ -47,7 +48,7 @@ class Pipeline:
         events: Where records come from, and where dead letters go.
         bus: Where broadcasts go.
         senders: Told which users have sent something.
-        counts: What became of records and broadcasts, by name.
+        counters: What became of records and broadcasts.
         decode: Reads a record as a domain event, or as nothing to tell.
     """
 
@@ -59,7 +60,7 @@ class Pipeline:
         events: EventLog,
         bus: Bus,
         senders: Senders,
-        counts: Counter[str],
+        counters: DispatcherCounters,
         decode: Callable[[Record], DomainEvent | None] = decode,
     ) -> None:
         self._settings = settings
@@ -67,7 +68,7 @@ class Pipeline:
         self._events = events
         self._bus = bus
         self._senders = senders
-        self._counts = counts
+        self._counters = counters
         self._decode = decode
         self._log = log.bind()  # Found anew for each line, a logger takes two microseconds.
         self._consumer: Consumer | None = None
@@ -86,6 +87,11 @@ class Pipeline:
             await self._consumer.check()
             await self._events.check([self._settings.dead_letter_topic])
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a backend is waited for."""
+        return self._retry.is_waiting
+
     async def run(self) -> None:
         """Work until cancelled."""
         async with self._events.consume(
@@ -98,6 +104,24 @@ class Pipeline:
                     await self._process(consumer, records)
 
     async def _process(self, consumer: Consumer, records: Sequence[Record]) -> None:
+        began, counters = time.monotonic(), self._counters
+        counters.batches.record(len(records))
+        await self._pass_on(records)
+        offsets = {Partition(r.topic, r.partition): r.offset + 1 for r in records}
+        await self._retry.until_done(lambda: self._commit(consumer, offsets))
+        counters.batch_seconds.record(time.monotonic() - began)
+        oldest = min(record.timestamp for record in records)
+        counters.age.record(max(0.0, time.time() - oldest))
+
+    async def _commit(self, consumer: Consumer, offsets: Mapping[Partition, int]) -> None:
+        try:
+            await consumer.commit(offsets)
+        except Unavailable:
+            self._counters.commits_failed += 1
+            raise
+
+    async def _pass_on(self, records: Sequence[Record]) -> None:
+        """Publish what records say, and put aside those that say nothing that can be sent."""
         publications: list[Publication] = []
         senders: list[Sender] = []
         dead: list[NewRecord] = []
@@ -119,23 +143,26 @@ class Pipeline:
                 )
                 dead.append(self._dead_letter(record, error))
         if publications:
-            await self._retry.until_done(lambda: self._bus.publish(publications))
-            self._counts["broadcasts"] += len(publications)
+            await self._retry.until_done(lambda: self._publish(publications))
+            self._counters.broadcasts += len(publications)
             await self._senders.sent(senders)
         if dead:
             await self._bury(dead)
-        offsets = {Partition(r.topic, r.partition): r.offset + 1 for r in records}
-        await self._retry.until_done(lambda: consumer.commit(offsets))
+
+    async def _publish(self, publications: Sequence[Publication]) -> None:
+        began = time.monotonic()
+        await self._bus.publish(publications)
+        self._counters.publish_seconds.record(time.monotonic() - began)
 
     def _publications(self, record: Record) -> tuple[list[Publication], str]:
         """Decode and route a record; tell which user has sent it, or none."""
         event = self._decode(record)
         if event is None:
-            self._counts["records.empty"] += 1
+            self._counters.records[record.topic, "empty"] += 1
             return [], ""
         routing = self._router.route(record.topic, event, now=time.time())
         for skipped in routing.skipped:
-            self._counts[f"routes.{skipped.reason}"] += 1
+            self._counters.skipped[skipped.reason] += 1
         self._note(record, event, routing)
         publications = [
             _publication(record, event, routed, index)
@@ -146,7 +173,7 @@ class Pipeline:
     def _note(self, record: Record, event: DomainEvent, routing: Routing) -> None:
         """Count and tell what becomes of an event, without its content."""
         if not routing.broadcasts:
-            self._counts["records.unrouted"] += 1
+            self._counters.records[record.topic, "unrouted"] += 1
             log.info(
                 "event.unrouted",
                 type=event.type[:LONGEST],
@@ -155,7 +182,7 @@ class Pipeline:
                 pace_by=event.type[:LONGEST],
             )
             return
-        self._counts["records.routed"] += 1
+        self._counters.records[record.topic, "routed"] += 1
         if self._log.is_enabled_for(DEBUG):
             self._log.debug(
                 "event.routed",
@@ -170,7 +197,8 @@ class Pipeline:
 
     def _dead_letter(self, record: Record, error: Exception) -> NewRecord:
         kind, reason = type(error).__name__, _worded(error)
-        self._counts[f"records.dead.{kind}"] += 1
+        self._counters.records[record.topic, "dead"] += 1
+        self._counters.dead[kind] += 1
         log.warning(
             "record.dead_lettered",
             topic=record.topic,

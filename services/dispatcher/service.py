@@ -6,7 +6,6 @@ This is its shell: it keeps the pipeline running and answers HTTP.
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Protocol
@@ -28,7 +27,9 @@ from libs.common.tally.port import Tally
 from libs.common.telemetry.metrics.families import Metric
 from libs.common.typists.port import Typists
 from libs.common.web.health import Dependency
+from services.dispatcher import metrics
 from services.dispatcher.api.publishing import PublishingApi
+from services.dispatcher.counters import DispatcherCounters
 from services.dispatcher.pipeline import Pipeline
 from services.dispatcher.routing import outlook
 from services.dispatcher.routing.router import Router
@@ -95,7 +96,7 @@ class Dispatcher:
         self._rates = rates
         self._roster = roster
         self._senders = Senders(typists)
-        self.counts: Counter[str] = Counter()
+        self.counters = DispatcherCounters()
         self._api = PublishingApi(
             settings,
             apps,
@@ -106,7 +107,7 @@ class Dispatcher:
             tally=tally,
             rates=rates,
             senders=self._senders,
-            counts=self.counts,
+            counters=self.counters,
             warnings=self._warnings,
         )
         self._router: Router | None = None
@@ -157,7 +158,7 @@ class Dispatcher:
             events=self._events,
             bus=self._bus,
             senders=self._senders,
-            counts=self.counts,
+            counters=self.counters,
         )
         await self._pipeline.run()
 
@@ -196,7 +197,8 @@ class Dispatcher:
 
     def metrics(self) -> Iterable[Metric]:
         """See `libs.common.telemetry.metrics.registry.Measured.metrics`."""
-        return ()
+        is_waiting = self._pipeline is not None and self._pipeline.is_waiting
+        return metrics.read(self.counters, is_waiting=is_waiting)
 
     async def drain(self) -> None:
         """Stop at once: what was read and not committed comes again, here or elsewhere."""

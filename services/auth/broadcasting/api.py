@@ -34,6 +34,7 @@ from services.auth.broadcasting.decisions import Decisions
 from services.auth.broadcasting.grants import ChannelGrant, UserGrant, grant_channel, grant_user
 from services.auth.broadcasting.jsonp import MEDIA_TYPE, check_callback, page, script
 from services.auth.broadcasting.requests import Fields, parse
+from services.auth.counters import AuthCounters
 from services.auth.identity.app_lookup import app_for
 from services.auth.identity.authenticator import UserAuthenticator
 from services.auth.identity.bearer_tokens import BadToken, Identity
@@ -79,6 +80,7 @@ class BroadcastingApi:
         decisions: Who may join what.
         guards: Tell which claims gateways must know of a user who signs in.
         rates: Counts what apps do.
+        counters: Count what is answered.
     """
 
     def __init__(
@@ -90,7 +92,9 @@ class BroadcastingApi:
         decisions: Decisions,
         guards: Guards,
         rates: Rates,
+        counters: AuthCounters,
     ) -> None:
+        self._counters = counters
         self._decisions = decisions
         self._guards = guards
         self._apps = apps
@@ -121,11 +125,14 @@ class BroadcastingApi:
         return web.Response(status=204, headers=headers)
 
     async def _answered(self, request: web.Request, work: Work) -> web.Response:
+        began = time.monotonic()
         response = await answered(
             request, partial(self._admitted, work), note=note_refusal, challenge=_challenge
         )
         # Of refusals too: without them a page cannot read why.
         response.headers.update(self._permission(request))
+        self._counters.seconds.record(time.monotonic() - began)
+        self._counters.requests[response.status] += 1
         return response
 
     async def _admitted(self, work: Work, request: web.Request) -> web.Response:
@@ -187,6 +194,21 @@ class BroadcastingApi:
         return parse(body, media_type)
 
     async def _grant(
+        self, app: App, socket_id: str, *, channel: str, user: Identity
+    ) -> ChannelGrant:
+        """Grant a channel, and count what is decided."""
+        result = "refused"
+        try:
+            grant = await self._granted(app, socket_id, channel=channel, user=user)
+            result = "granted"
+        except Unavailable:
+            result = "unavailable"
+            raise
+        finally:
+            self._counters.channels[result] += 1
+        return grant
+
+    async def _granted(
         self, app: App, socket_id: str, *, channel: str, user: Identity
     ) -> ChannelGrant:
         check_channel(channel, longest=app.limits.longest_channel_name)

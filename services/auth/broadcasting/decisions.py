@@ -30,6 +30,9 @@ class Decisions:
         settings: How long an answer counts, and how long one is waited for.
         removals: Told of memberships that ended.
         clock: Monotonic seconds.
+
+    Attributes:
+        lookups: Who belongs to what, asked or remembered.
     """
 
     def __init__(
@@ -43,7 +46,7 @@ class Decisions:
     ) -> None:
         self._policies = policies
         self._memberships = memberships
-        self._lookups = MembershipLookups(memberships, settings, clock=clock)
+        self.lookups = MembershipLookups(memberships, settings, clock=clock)
         self._removals = removals
 
     def replace(self, policies: Policies) -> None:
@@ -68,7 +71,7 @@ class Decisions:
         if isinstance(outcome, Decision):
             return outcome
         membership = Membership(app, user.id, outcome.group)
-        return outcome.decided(is_member=await self._lookups.is_member(membership))
+        return outcome.decided(is_member=await self.lookups.is_member(membership))
 
     def hint(self, app: str, channel: str, user: Identity) -> str:
         """See `libs.common.policies.policies.Evidence.hint`, of somebody who was refused."""
@@ -78,7 +81,7 @@ class Decisions:
     async def run(self) -> None:
         """Ask, hear of changes, and close what ended memberships had opened, until cancelled."""
         async with self._memberships.changes() as listener, asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._lookups.run())
+            tasks.create_task(self.lookups.run())
             tasks.create_task(self._removals.run())
             while True:
                 for change in await listener.receive(POLL):
@@ -88,4 +91,4 @@ class Decisions:
 
     def heed(self, change: Change) -> None:
         """Forget what a change has made doubtful."""
-        self._lookups.heed(change)
+        self.lookups.heed(change)

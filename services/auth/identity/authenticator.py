@@ -42,6 +42,9 @@ class UserAuthenticator:
         timer: Monotonic seconds.
         allow: Networks where identity servers may be, beyond the usual.
 
+    Attributes:
+        jwks: The keys that issuers publish, by the issuer.
+
     Raises:
         Misconfigured: An issuer's key cannot be used.
     """
@@ -63,7 +66,7 @@ class UserAuthenticator:
         self._keys = {
             issuer.issuer: prepared_key(issuer) for issuer in settings.issuers if not issuer.jwks
         }
-        self._jwks = {
+        self.jwks = {
             issuer.issuer: Jwks(
                 issuer,
                 self._client,
@@ -82,13 +85,13 @@ class UserAuthenticator:
     async def run(self) -> None:
         """Keep what tokens are verified with at hand, until cancelled."""
         async with self._client.opened(), asyncio.TaskGroup() as tasks:
-            for jwks in self._jwks.values():
+            for jwks in self.jwks.values():
                 tasks.create_task(jwks.run())
             await asyncio.Event().wait()
 
     def dependencies(self) -> Iterable[Dependency]:
         """Name the identity servers: whether they answered when they were last asked."""
-        for name, jwks in self._jwks.items():
+        for name, jwks in self.jwks.items():
             yield Dependency(f"keys of {name}", jwks.check, is_needed=False)
         for app, one in self._introspectors.items():
             yield Dependency(f"introspection of {app}", one.check, is_needed=False)
@@ -120,7 +123,7 @@ class UserAuthenticator:
         return verify(token, issuer, key=key, now=self._clock())
 
     async def _key(self, issuer: Issuer, token: UnverifiedToken) -> VerifyingKey:
-        jwks = self._jwks.get(issuer.issuer)
+        jwks = self.jwks.get(issuer.issuer)
         if jwks is None:
             return self._keys[issuer.issuer]
         return await jwks.find(token.header_for(issuer))

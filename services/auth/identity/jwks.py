@@ -45,6 +45,9 @@ class Jwks:
         backoff: The delays between attempts.
         timeout: Seconds in which one request must be answered.
         patience: Seconds that a caller waits for the request that is under way.
+
+    Attributes:
+        reads: How often the keys were asked for, by result: ``read`` or ``failed``.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Jwks:
         self._backoff = backoff or Backoff(FIRST_RETRY, LAST_RETRY)
         self._keys = KeySet(())
         self._read_at = -math.inf
+        self.reads = {"read": 0, "failed": 0}
         self._sought_at = -math.inf
         self._outage = Outage("identity/jwks", issuer=issuer.issuer)
         self._wanted = asyncio.Event()
@@ -115,11 +119,11 @@ class Jwks:
 
     async def _current(self) -> KeySet:
         """Return what is known, unless that is too old."""
-        if self._age >= self._ttl:
+        if self.age >= self._ttl:
             self._want()
-        if self._age >= self._max_age:
+        if self.age >= self._max_age:
             await self._attempt()
-        if self._age >= self._max_age:
+        if self.age >= self._max_age:
             raise ProviderUnavailable(self._outage.reason or "its keys are not read yet")
         return self._keys
 
@@ -135,8 +139,14 @@ class Jwks:
         return self._keys
 
     @property
-    def _age(self) -> float:
+    def age(self) -> float:
+        """Seconds since the keys were read; infinite until they were."""
         return self._timer() - self._read_at
+
+    @property
+    def is_read(self) -> bool:
+        """Whether they were read once."""
+        return self._read_at > -math.inf
 
     def _want(self) -> None:
         if not self._outage.is_away and self._settled.is_set():  # Else it is under way already.
@@ -156,8 +166,10 @@ class Jwks:
             keys = parse(await self._client.ask(self._question), self._issuer.algorithms)
         except ProviderUnavailable as error:
             self._outage.lost(error.reason)
+            self.reads["failed"] += 1
             return False
         self._keys, self._read_at = keys, self._timer()
         self._outage.found()
+        self.reads["read"] += 1
         log.info("keys.read", issuer=self._issuer.issuer, keys=len(keys.keys))
         return True

@@ -73,6 +73,9 @@ class MembershipLookups:
         clock: Monotonic seconds.
         most: Questions that may wait, or be on their way.
         most_of_user: Questions of one user among them.
+
+    Attributes:
+        counts: How often a membership was ``remembered``, and how often one was ``asked`` for.
     """
 
     def __init__(
@@ -94,6 +97,12 @@ class MembershipLookups:
         self._asked: _Batch = {}
         self._users: Counter[tuple[str, str]] = Counter()  # Questions of each app's user.
         self._come = asyncio.Event()
+        self.counts: Counter[str] = Counter()
+
+    @property
+    def questions(self) -> int:
+        """How many questions wait, or are on their way."""
+        return len(self._waiting) + len(self._asked)
 
     @property
     def users(self) -> int:
@@ -109,6 +118,7 @@ class MembershipLookups:
             TooManyQuestions: Others wait already.
         """
         known = self._cache.get(membership, now=self._clock())
+        self.counts["asked" if known is None else "remembered"] += 1
         if known is not None:
             return known
         question = self._question(membership)
@@ -147,7 +157,7 @@ class MembershipLookups:
         return question
 
     def _check_room(self, membership: Membership) -> None:
-        if len(self._waiting) + len(self._asked) >= self._most:
+        if self.questions >= self._most:
             raise TooManyQuestions(self._most)
         if self._users[membership[:2]] >= self._most_of_user:
             raise TooManyQuestions(self._most_of_user)

@@ -6,7 +6,7 @@ is stored in the event log, and routed from there like every other domain event.
 is in `reads`.
 """
 
-from collections import Counter
+import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from hashlib import sha256
@@ -34,6 +34,7 @@ from libs.common.web.paths import PREFIX
 from services.dispatcher.api.queries import Attributes
 from services.dispatcher.api.reads import Reads
 from services.dispatcher.api.requests import Post, Reader, read_batch, read_event, read_former
+from services.dispatcher.counters import DispatcherCounters
 from services.dispatcher.events.cloudevents import records_of
 from services.dispatcher.senders import Senders
 from services.dispatcher.settings import DispatcherSettings
@@ -87,7 +88,7 @@ class PublishingApi:
         tally: Tells how many subscribe to a channel.
         rates: Counts what apps do.
         senders: Told which users have sent something.
-        counts: What was posted, by name.
+        counters: What was posted.
         warnings: Says of CloudEvents which will not be sent, and why.
     """
 
@@ -103,7 +104,7 @@ class PublishingApi:
         tally: Tally,
         rates: Rates,
         senders: Senders,
-        counts: Counter[str],
+        counters: DispatcherCounters,
         warnings: Callable[[Sequence[NewRecord]], Sequence[str]],
     ) -> None:
         self._warnings = warnings
@@ -115,7 +116,7 @@ class PublishingApi:
         self._throttle = Throttle(rates)
         self._reads = Reads(self._authenticator, bus, roster, tally=tally, throttle=self._throttle)
         self._senders = senders
-        self._counts = counts
+        self._counters = counters
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """Serve the API under any prefix, and ``/events``."""
@@ -163,9 +164,11 @@ class PublishingApi:
         await self._throttle.check(act, rate=call.app.limits.publishes, cost=cost)
         if token and not await self._bus.claim(call.app.id, token, _digest(request, call.body)):
             raise IdempotencyKeyUsed
+        began = time.monotonic()
         await self._bus.publish(post.publications)
+        self._counters.publish_seconds.record(time.monotonic() - began)
         await self._senders.sent(post.senders)
-        self._counts["posted.events"] += cost
+        self._counters.posted["events"] += cost
         if self._log.is_enabled_for(DEBUG):
             channels = [each.channel.name for each in post.publications[:MOST_CHANNELS]]
             self._log.debug(
@@ -184,7 +187,7 @@ class PublishingApi:
         user_id = request.match_info["user_id"]
         command = Command("terminate", call.app.id, user_id, call.now, call.now + TERMINATE_TTL)
         await self._control.send(command)
-        self._counts["posted.terminations"] += 1
+        self._counters.posted["terminations"] += 1
         return http.answer({})
 
     async def _post_cloudevents(self, request: web.Request) -> web.Response:
@@ -200,7 +203,7 @@ class PublishingApi:
         act = Act(app.id, "publishes")
         await self._throttle.check(act, rate=app.limits.publishes, cost=len(records))
         await self._events.append(records)
-        self._counts["posted.cloudevents"] += len(records)
+        self._counters.posted["cloudevents"] += len(records)
         answer: dict[str, Any] = {"accepted": len(records)}
         if warnings := self._warnings(records):
             answer["warnings"] = warnings

@@ -119,6 +119,21 @@ class TestFresh:
         assert {task.result().kid for task in waiting} == {"k1"}
         assert len(server.asked) == 1
 
+    async def test_counted(self, server: IdentityServer, timer: Timer) -> None:
+        """How old they are is known, and how often they could not be had."""
+        server.answers(b"", 503)
+        async with reading(server, timer) as keys:
+            await server.heard(1)
+            assert not keys.is_read
+            server.answers(GOOD)
+            while not keys.is_read:  # Each try begins anew until then.
+                await asyncio.sleep(0.01)
+            timer.now += 3.0
+
+        assert keys.age == 3.0
+        assert keys.reads["read"] == 1
+        assert keys.reads["failed"] >= 1
+
     async def test_not_for_the_algorithm(self, server: IdentityServer, timer: Timer) -> None:
         """A key of another kind is no reason to ask again."""
         async with reading(server, timer) as keys:

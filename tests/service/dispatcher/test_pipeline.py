@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,6 +14,7 @@ from libs.common.eventlog.records import NewRecord, Record
 from libs.common.leases.memory import MemoryLeases
 from libs.common.typists.memory import MemoryTypists
 from libs.common.web.health import state_of
+from services.dispatcher.counters import DispatcherCounters
 from services.dispatcher.events.decoding import decode
 from services.dispatcher.events.event import DomainEvent
 from services.dispatcher.pipeline import Pipeline
@@ -53,7 +53,7 @@ class Plant:
         bus: Where it publishes.
         events: Where it reads, and puts dead letters.
         typists: Whom it tells that somebody has sent something.
-        counts: What became of records.
+        counters: What became of records.
     """
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class Plant:
         self.typists = WatchedTypists(
             MemoryTypists(self.bus.inner.announce, MemoryLeases(), lambda _: 0)
         )
-        self.counts: Counter[str] = Counter()
+        self.counters = DispatcherCounters()
 
     @asynccontextmanager
     async def running(self, decode: Decode = decode) -> AsyncIterator[Pipeline]:
@@ -80,7 +80,7 @@ class Plant:
             events=self.events,
             bus=self.bus,
             senders=Senders(self.typists),
-            counts=self.counts,
+            counters=self.counters,
             decode=decode,
         )
         async with asyncio.TaskGroup() as tasks:
@@ -132,11 +132,11 @@ class TestRecords:
         assert await plant.heard("a") == list(range(25))
         assert await plant.heard("b") == [25]
         assert await plant.heard("all") == list(range(26))
-        assert plant.counts == {
-            "broadcasts": 52,
-            "records.routed": 26,
-            "records.unrouted": 1,
-            "records.empty": 1,
+        assert plant.counters.broadcasts == 52
+        assert plant.counters.records == {
+            (TOPIC, "routed"): 26,
+            (TOPIC, "unrouted"): 1,
+            (TOPIC, "empty"): 1,
         }
 
     async def test_dead_letters(self, plant: Plant) -> None:
@@ -187,6 +187,8 @@ class TestRecords:
                 "route 'rooms', data: it has 208 bytes, more than 100",
             ),
         ]
+        assert plant.counters.dead == {"Undecodable": 1, "Unroutable": 2}
+        assert plant.counters.records[TOPIC, "dead"] == 3
         told = [dict(letter.headers)["fanfare-dlq-error"].decode() for letter in letters]
         assert told == [each["reason"] for each in lines]
 
