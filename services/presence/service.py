@@ -29,6 +29,7 @@ from libs.common.telemetry.metrics.families import Metric
 from libs.common.tokens.key_ring import KeyRing
 from libs.common.typists.port import Typists
 from libs.common.web.health import Dependency
+from services.presence import metrics
 from services.presence.absences import Absences
 from services.presence.access import Access
 from services.presence.api import PresenceApi
@@ -117,6 +118,7 @@ class Presence:
             lifecycle, Targets(self._topic, self._last_seen, own=own), settings
         )
         self._absences = absences = Absences()
+        self._sweeps = {"found": 0, "nothing": 0, "failed": 0}
         self._access = access = Access(
             apps, ring, control=control, rates=rates, read_timeout=settings.read_timeout
         )
@@ -151,10 +153,12 @@ class Presence:
             try:
                 with self._absences.watched("roster"):
                     swept = await self._leases.sweep(grace=self._settings.lease_grace)
+                self._sweeps["found" if swept else "nothing"] += 1
                 if swept:
                     delay = 0.0
                 backoff.reset()
             except Unavailable:
+                self._sweeps["failed"] += 1
                 delay = backoff.delay()
             await asyncio.sleep(delay)
 
@@ -164,7 +168,7 @@ class Presence:
 
     def metrics(self) -> Iterable[Metric]:
         """See `libs.common.telemetry.metrics.registry.Measured.metrics`."""
-        return ()
+        return metrics.read(self._consumer, self._webhooks, self._last_seen, sweeps=self._sweeps)
 
     async def drain(self) -> None:
         """Store what waits to be; another instance goes on where this one was."""

@@ -35,7 +35,7 @@ class FactConsumer:
 
     Attributes:
         owner: The name under which it takes partitions.
-        counts: ``facts``: brought to sinks; ``lost``: dropped before they were.
+        by_sink: Of each kind of sink, ``facts``: brought to it; ``lost``: dropped before they were.
     """
 
     def __init__(self, lifecycle: Lifecycle, sinks: Sinks, settings: PresenceSettings) -> None:
@@ -43,7 +43,7 @@ class FactConsumer:
         self._sinks = sinks
         self._settings = settings
         self.owner = secrets.token_hex(8)
-        self.counts: Counter[str] = Counter()
+        self.by_sink: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._fences: Mapping[int, int] = {}
         self._seen: dict[Stream, int] = {}
         self._news: defaultdict[Stream, Bell] = defaultdict(Bell)
@@ -53,6 +53,16 @@ class FactConsumer:
     def partitions(self) -> frozenset[int]:
         """The partitions that it owns."""
         return frozenset(self._fences)
+
+    @property
+    def counts(self) -> Counter[str]:
+        """The same of all sinks together."""
+        return sum(self.by_sink.values(), Counter[str]())
+
+    @property
+    def passages(self) -> int:
+        """How many streams have something for a sink, each sink counted."""
+        return len(self._working)
 
     async def run(self) -> None:
         """Consume until cancelled; then give up what it owns."""
@@ -161,7 +171,7 @@ class FactConsumer:
             head=lambda: self._seen.get(stream, 0),
             news=self._news[stream].heard,
             pause=self._settings.poll_interval,
-            counts=self.counts,
+            counts=self.by_sink[sink.name.partition(":")[0]],
         )
         return await passage.run()
 

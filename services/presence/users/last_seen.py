@@ -21,6 +21,7 @@ from libs.common.lifecycle.facts import ABOUT_USERS, Kind, Recorded
 from libs.common.retry import Backoff
 from libs.common.sightings.port import Sightings
 from libs.common.sightings.summary import Sighting
+from libs.common.telemetry.metrics.histogram import Histogram
 from services.presence.users.pending import PendingSightings
 
 PATIENCE = 30.0  # Seconds of an outage after which facts are taken from their streams.
@@ -37,6 +38,11 @@ class LastSeen:
         sightings: Where they are stored.
         pending: Keeps what is not stored yet.
         clock: Monotonic seconds.
+
+    Attributes:
+        stored: Users whose last sighting was stored, each flush counted.
+        dropped: Users of whom a sighting was dropped.
+        seconds: How long each flush took.
     """
 
     name = "last_seen"
@@ -56,6 +62,8 @@ class LastSeen:
         self._turn = asyncio.Lock()
         self._away_since: float | None = None
         self._lost = asyncio.Event()
+        self.stored = self.dropped = 0
+        self.seconds = Histogram()
 
     def wants(self, kind: Kind) -> bool:
         """See `Sink.wants`."""
@@ -79,6 +87,11 @@ class LastSeen:
             raise Unavailable("sightings")
 
     @property
+    def waiting(self) -> int:
+        """Users of whom something waits to be stored."""
+        return len(self._pending)
+
+    @property
     def is_away(self) -> bool:
         """Whether the sightings were away when something was last to be stored."""
         return self._away_since is not None
@@ -90,21 +103,25 @@ class LastSeen:
 
     async def _store(self) -> None:
         """Store all that waits, and know whether the sightings are there."""
+        began = self._clock()
         try:
             for batch in self._pending.batches():
                 await self._sightings.note(batch)
                 self._pending.stored(batch)
+                self.stored += len(batch)
         except Unavailable:
             if self._away_since is None:
                 self._away_since = self._clock()
             self._lost.set()
             return
         self._away_since = None
+        self.seconds.record(self._clock() - began)
         self._lost.clear()
         self._tell_dropped()
 
     def _tell_dropped(self) -> None:
         if dropped := self._pending.dropped():
+            self.dropped += dropped.users
             log.warning("sightings.dropped", users=dropped.users, spans=dropped.spans)
 
     async def run(self) -> None:
@@ -128,6 +145,7 @@ class LastSeen:
             async with asyncio.timeout(DRAIN_TIMEOUT), self._turn:
                 await self._store()
         if self._takes_over:
+            self.dropped += len(self._pending)
             log.warning("sightings.dropped", users=len(self._pending), spans=0)
 
 

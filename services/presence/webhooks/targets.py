@@ -1,7 +1,8 @@
 """Webhooks as sinks of facts: one for each that the apps have now."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 
 from libs.common.apps.app import App
@@ -130,6 +131,7 @@ class Webhooks:
     def __init__(self, tools: WebhookTools) -> None:
         self._tools = tools
         self._sinks: dict[str, tuple[App, list[Webhook]]] = {}
+        self._former: Counter[str] = Counter()  # Of webhooks that are no more.
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
@@ -140,19 +142,38 @@ class Webhooks:
     def of(self, app_id: str) -> Sequence[Webhook]:
         """Return the webhooks of an app; the same objects as long as it has them."""
         app = known_app(self._tools.apps, app_id)
+        before, sinks = self._sinks.get(app_id, (None, []))
         if app is None:
             self._sinks.pop(app_id, None)
+            self._forget(sinks)
             return ()
-        before, sinks = self._sinks.get(app_id, (None, []))
         if app is not before:
             known = {sink.name: sink for sink in sinks}
             made = (Webhook(app_id, each.name, tools=self._tools) for each in app.webhooks)
-            sinks = [known.get(sink.name, sink) for sink in made]
-            self._sinks[app_id] = app, sinks
+            kept = [known.get(sink.name, sink) for sink in made]
+            self._forget(sink for sink in sinks if sink not in kept)
+            self._sinks[app_id] = app, kept
+            return kept
         return sinks
+
+    def _forget(self, sinks: Iterable[Webhook]) -> None:
+        for sink in sinks:
+            self._former += sink.courier.counts
+
+    @property
+    def counts(self) -> Counter[str]:
+        """What became of requests, see `Courier`; of all webhooks, former ones included."""
+        return sum((sink.courier.counts for sink in self._all()), self._former)
+
+    @property
+    def away(self) -> int:
+        """How many webhooks' last request failed."""
+        return sum(sink.courier.is_away for sink in self._all())
+
+    def _all(self) -> Iterator[Webhook]:
+        return (sink for _, sinks in self._sinks.values() for sink in sinks)
 
     async def check(self) -> None:
         """Raise Unavailable if the last request to any of them failed; nothing is sent."""
-        for _, sinks in self._sinks.values():
-            for sink in sinks:
-                await sink.courier.check()
+        for sink in self._all():
+            await sink.courier.check()

@@ -126,6 +126,7 @@ async def test_brought(lifecycle: MemoryLifecycle) -> None:
     assert everything.numbers == list(range(1, 201))
     assert members.numbers == list(range(1, 151))
     assert consumer.counts == {"facts": 350}
+    assert consumer.by_sink == {"everything": {"facts": 200}, "members": {"facts": 150}}
 
 
 async def test_one_hangs(lifecycle: MemoryLifecycle) -> None:

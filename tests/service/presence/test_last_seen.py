@@ -90,6 +90,8 @@ class TestTake:
 
         assert sum(sightings.noted) == 64 * 160
         assert len(sightings.noted) <= 3
+        assert (sink.stored, sink.waiting, sink.dropped) == (64 * 160, 0, 0)
+        assert sink.seconds.count >= 1
 
 
 class TestAway:

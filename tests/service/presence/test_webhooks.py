@@ -85,6 +85,8 @@ class TestRequest:
         """A webhook that is no more is told nothing, and keeps nobody waiting."""
         async with site(app_with(hook(here))) as held:
             before = held["a"]
+            await before.take(added(6))
+            here.told.clear()
             held.apps.adopt([app_with()])
             await before.take(added(7))
 
@@ -92,6 +94,7 @@ class TestRequest:
             held.apps.adopt([])
             await before.take(added(8))
             assert [*held.webhooks.of("1")] == []
+            assert held.webhooks.counts == {"delivered": 1}
         assert not here.told
 
     async def test_switched_off(self, here: Receiver) -> None:
@@ -121,6 +124,7 @@ class TestAgain:
         async with site(app_with(hook(here))) as held:
             await held["a"].take(added(7))
             assert held["a"].courier.counts == {"failed": 2, "delivered": 1}
+            assert held.webhooks.counts == {"failed": 2, "delivered": 1}
             await held.webhooks.check()
 
         assert [told.status for told in here.told] == [status, status, 200]

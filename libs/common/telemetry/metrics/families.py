@@ -54,9 +54,9 @@ class Family:
         """The unit, as UCUM writes it (OpenTelemetry, "Instrument units"); empty: it is a count."""
         return _UNITS.get(self.name.removesuffix("_total").rpartition("_")[2], "")
 
-    def of(self, value: Value) -> "Metric":
-        """Read a family that has no labels."""
-        return Metric(self, {(): value})
+    def of(self, value: Value | None) -> "Metric":
+        """Read a family that has no labels; None: it is not known here."""
+        return Metric(self, {} if value is None else {(): value})
 
     def by(self, values: Mapping[Key, Value]) -> "Metric":
         """

@@ -85,8 +85,8 @@ class ProcessMetrics:
         yield BUILD.by({self._build: 1})
         yield START.of(self._started_at)
         yield CPU.of(time.process_time())
-        yield RESIDENT.by(_known(_resident()))
-        yield OPEN_FILES.by(_known(_open_files()))
+        yield RESIDENT.of(_resident())
+        yield OPEN_FILES.of(_open_files())
         yield MOST_FILES.of(_most_files())
         yield LOOP_LAG.of(self._lag)
         yield GC_PAUSES.of(self._pauses)
@@ -113,10 +113,6 @@ def _timing_collections(pauses: Histogram) -> Iterator[None]:
         yield
     finally:
         gc.callbacks.remove(note)
-
-
-def _known(value: int | None) -> dict[tuple[str, ...], int]:
-    return {} if value is None else {(): value}
 
 
 def _resident() -> int | None:

@@ -55,6 +55,7 @@ class TestReadings:
         family = gauge("fanfare_connections", "How many.")
 
         assert family.of(3) == Metric(family, {(): 3})
+        assert family.of(None) == Metric(family, {})
 
     def test_one_label(self) -> None:
         assert CLOSED.by({"4200": 3}).values == {("4200",): 3}
