@@ -20,6 +20,7 @@ from libs.common.errors import Misconfigured
 from libs.common.policies.guards import Guards
 from libs.common.policies.policies import Policies
 from libs.common.policies.selections import SelectedChannels
+from libs.common.telemetry.metrics.registry import Measured
 from libs.common.telemetry.telemetry import Telemetry
 from libs.common.tokens.key_ring import KeyRing
 from libs.common.web.certificates import Certificate
@@ -226,16 +227,8 @@ async def serve(
     telemetry = Telemetry(settings.telemetry, VERSION, services=names)
     async with opened(plan(settings)) as backends:
         services = build(settings, names, backends, ring=ring)
-        server = Server(
-            services,
-            settings.server.listen,
-            settings.server.internal_listen,
-            Schedule(settings.server.lb_delay, settings.server.drain_timeout),
-            certificate=certificate,
-            proxies=Proxies(settings.server.trusted_proxies),
-            version=VERSION,
-            measured=telemetry.measured,
-        )
+        measured = [*telemetry.measured, backends.metrics]
+        server = _server(settings.server, services, certificate, measured=measured)
         results = telemetry.process.reloads
         reloading = partial(
             _keep_reloading, reload, services, backends.apps, ring=ring, results=results
@@ -243,8 +236,27 @@ async def serve(
         await server.serve(
             stop,
             started=lambda: started(server),
-            beside=[reloading, partial(telemetry.run, server.registry)],
+            beside=[reloading, partial(telemetry.run, server.registry), backends.metrics.run],
         )
+
+
+def _server(
+    settings: ServerSettings,
+    services: Sequence[Reloadable],
+    certificate: Certificate | None,
+    *,
+    measured: Sequence[Measured],
+) -> Server:
+    return Server(
+        services,
+        settings.listen,
+        settings.internal_listen,
+        Schedule(settings.lb_delay, settings.drain_timeout),
+        certificate=certificate,
+        proxies=Proxies(settings.trusted_proxies),
+        version=VERSION,
+        measured=measured,
+    )
 
 
 async def _keep_reloading(

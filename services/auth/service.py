@@ -116,18 +116,21 @@ class Auth:
         self._decisions = Decisions(
             policies, memberships, settings=settings.memberships, removals=removals
         )
-        self._api = BroadcastingApi(
-            apps,
+        self._api = self._broadcasting(settings, guards)
+        back_ends = BackEnds(AppAuthenticator(apps, settings.read_timeout), Throttle(rates), clock)
+        self._memberships = MembershipsApi(back_ends, memberships, heed=self._decisions.heed)
+        self._tokens = TokensApi(back_ends, ring, revocations=self._revocations, clock=clock)
+
+    def _broadcasting(self, settings: AuthSettings, guards: Guards) -> BroadcastingApi:
+        return BroadcastingApi(
+            self._apps,
             settings,
             authenticator=self._authenticator,
             decisions=self._decisions,
             guards=guards,
-            rates=rates,
+            rates=self._rates,
             counters=self.counters,
         )
-        back_ends = BackEnds(AppAuthenticator(apps, settings.read_timeout), Throttle(rates), clock)
-        self._memberships = MembershipsApi(back_ends, memberships, heed=self._decisions.heed)
-        self._tokens = TokensApi(back_ends, ring, revocations=self._revocations, clock=clock)
 
     def adopt(self, rules: AuthRules, /) -> None:
         """See `Reloadable.adopt`."""

@@ -25,6 +25,7 @@ class Counters:
         sent_bytes: Bytes of both, with their WebSocket headers where they were fanned out.
         latency: Seconds from each broadcast's publish until it was written to all its subscribers.
         recipients: To how many subscribers each broadcast was written.
+        interruptions: Times that the bus was not heard for a while, or faster than was taken.
         gaps: Times that entries of a channel were missing.
         gaps_unrepaired: Times that missing entries could not be read from the bus any more.
         whispers_dropped: Client events that found the bus away or the queue full.
@@ -47,6 +48,7 @@ class Counters:
     sent_bytes: int = 0
     latency: Histogram = field(default_factory=Histogram)
     recipients: Histogram = field(default_factory=lambda: Histogram(NUMBERS))
+    interruptions: int = 0
     gaps: int = 0
     gaps_unrepaired: int = 0
     whispers_dropped: int = 0

@@ -71,6 +71,10 @@ HUB_LATENCY = histogram(
     "the clocks of two machines, if the publisher is on another; of what a gateway itself has to "
     "tell, as of members who join, it is the time that writing took.",
 )
+INTERRUPTIONS = counter(
+    "fanfare_bus_interruptions_total",
+    "Times that the ear on the bus was cut off or overrun: what was missed is read again.",
+)
 GAPS = counter(
     "fanfare_gaps_total", "Times that entries of a channel were missing, and were read again."
 )
@@ -154,6 +158,7 @@ class GatewayMetrics:
         yield CHANNELS.of(len(rooms))
         yield SUBSCRIPTIONS.of(sum(len(room.subscribers) for room in rooms))
         yield SUBSCRIBES_REFUSED.by(_named(self._counters.subscribes_refused))
+        yield INTERRUPTIONS.of(self._counters.interruptions)
         yield GAPS.of(self._counters.gaps)
         yield GAPS_UNREPAIRED.of(self._counters.gaps_unrepaired)
 

@@ -47,6 +47,9 @@ class PostgresApps:
         allow: Networks that webhooks may call although they are not public.
         reread: Seconds between two readings when nothing is heard.
 
+    Attributes:
+        connection: To PostgreSQL.
+
     Raises:
         Misconfigured: The URL cannot work.
     """
@@ -63,9 +66,9 @@ class PostgresApps:
     ) -> None:
         self._settings = settings
         self._allow = allow
-        self._connection = PostgresConnection(url, "apps", settings)
+        self.connection = PostgresConnection(url, "apps", settings)
         self._notifications = Notifications(
-            self._connection,
+            self.connection,
             NOTIFICATIONS,
             connected=self._read,
             notified=lambda _: self._notifications.check_soon(),
@@ -99,16 +102,16 @@ class PostgresApps:
     async def check(self) -> None:
         """See `Apps.check`; the database must be migrated as far as this release knows."""
         with suppress(Unavailable):
-            async with self._connection.acquired() as connection:
+            async with self.connection.acquired() as connection:
                 await connection.fetch(f"{QUERY} LIMIT 0")
                 await check_migrated(connection)
-        self._connection.outage.ensure()
+        self.connection.outage.ensure()
         self._known()
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """Follow changes while the context is open; it opens after a first attempt to read."""
-        async with self._connection, self._notifications.listening():
+        async with self.connection, self._notifications.listening():
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._settings.connect_timeout):
                     await self._notifications.wait_for_attempt()

@@ -13,6 +13,7 @@ from libs.common.apps.app import App
 from libs.common.apps.memory import MemoryApps
 from libs.common.apps.port import Apps, known_app
 from libs.common.apps.postgres import PostgresApps
+from libs.common.backends.metrics import BackendMetrics
 from libs.common.backends.settings import BackendSettings
 from libs.common.bus.memory import MemoryBus
 from libs.common.bus.port import Bus
@@ -49,6 +50,7 @@ from libs.common.postgres.settings import PostgresSettings
 from libs.common.rates.memory import MemoryRates
 from libs.common.rates.port import Rates
 from libs.common.rates.redis import RedisRates
+from libs.common.redis.address import place_of
 from libs.common.redis.connection import RedisConnection
 from libs.common.redis.keys import Keys
 from libs.common.roster.memory import MemoryRoster
@@ -119,6 +121,7 @@ class Backends:
     sightings: Sightings
     marks: Marks
     wanted: Wanted  # Which facts are recorded.
+    metrics: BackendMetrics
 
 
 @asynccontextmanager
@@ -129,29 +132,32 @@ async def opened(plan: Plan) -> AsyncIterator[Backends]:
     Raises:
         Misconfigured: A URL cannot work.
     """
+    metrics = BackendMetrics()
     async with AsyncExitStack() as stack:
-        apps = await stack.enter_async_context(opened_apps(plan))
+        apps = await stack.enter_async_context(opened_apps(plan, metrics))
         wanted = _wanted(plan, apps)
-        shared = await _shared(plan, stack, wanted)
-        rates = await _rates(plan, stack)
-        control = await _control(plan, stack)
-        events = await _events(plan, stack)
-        memberships = await stack.enter_async_context(opened_memberships(plan))
-        letters = await stack.enter_async_context(opened_dead_letters(plan))
-        sightings = await stack.enter_async_context(opened_sightings(plan))
-        marks = await stack.enter_async_context(opened_marks(plan))
+        shared = await _shared(plan, stack, wanted, metrics=metrics)
+        rates = await _rates(plan, stack, metrics=metrics)
+        control = await _control(plan, stack, metrics=metrics)
+        events = await _events(plan, stack, metrics=metrics)
+        memberships = await stack.enter_async_context(opened_memberships(plan, metrics))
+        letters = await stack.enter_async_context(opened_dead_letters(plan, metrics))
+        sightings = await stack.enter_async_context(opened_sightings(plan, metrics))
+        marks = await stack.enter_async_context(opened_marks(plan, metrics))
         kept = memberships, letters, sightings, marks
-        yield Backends(apps, *shared, rates, control, events, *kept, wanted)
+        yield Backends(apps, *shared, rates, control, events, *kept, wanted, metrics)
 
 
 @asynccontextmanager
-async def opened_memberships(plan: Plan) -> AsyncIterator[Memberships]:
+async def opened_memberships(
+    plan: Plan, metrics: BackendMetrics | None = None
+) -> AsyncIterator[Memberships]:
     """Make the adapter of one port alone, and close it; raises as `opened`."""
     url = plan.urls.memberships
     if _is_memory(url):
         yield MemoryMemberships()
         return
-    async with PostgresConnection(url, "memberships", plan.postgres) as connection:
+    async with _postgres(plan, url, "memberships", metrics=metrics) as connection:
         if plan.membership_query:
             yield QueriedMemberships(connection, plan.membership_query)
         else:
@@ -159,23 +165,27 @@ async def opened_memberships(plan: Plan) -> AsyncIterator[Memberships]:
 
 
 @asynccontextmanager
-async def opened_dead_letters(plan: Plan) -> AsyncIterator[DeadLetters]:
+async def opened_dead_letters(
+    plan: Plan, metrics: BackendMetrics | None = None
+) -> AsyncIterator[DeadLetters]:
     """Make the adapter of one port alone, and close it; raises as `opened`."""
     url, bounds = plan.urls.sightings, (plan.dead_letters, plan.dead_letters_max_age)
     if _is_memory(url):
         yield MemoryDeadLetters(*bounds)
         return
-    async with PostgresConnection(url, "sightings", plan.postgres) as connection:
+    async with _postgres(plan, url, "sightings", metrics=metrics) as connection:
         yield PostgresDeadLetters(connection, *bounds)
 
 
 @asynccontextmanager
-async def opened_apps(plan: Plan) -> AsyncIterator[Apps]:
+async def opened_apps(plan: Plan, metrics: BackendMetrics | None = None) -> AsyncIterator[Apps]:
     """Make the adapter of one port alone, and close it; raises as `opened`."""
     url = plan.urls.apps
     apps: Apps = MemoryApps(plan.apps)
     if not _is_memory(url):
         apps = PostgresApps(url, plan.postgres, allow=plan.allow)
+    if metrics and isinstance(apps, PostgresApps):
+        metrics.watch_postgres(apps.connection)
     async with apps.opened():
         yield apps
 
@@ -199,22 +209,26 @@ def _wanted(plan: Plan, apps: Apps) -> Wanted:
 
 
 @asynccontextmanager
-async def opened_sightings(plan: Plan) -> AsyncIterator[Sightings]:
+async def opened_sightings(
+    plan: Plan, metrics: BackendMetrics | None = None
+) -> AsyncIterator[Sightings]:
     """Make the adapter of one port alone, and close it; raises as `opened`."""
     if _is_memory(plan.urls.sightings):
         yield MemorySightings()
         return
-    async with PostgresConnection(plan.urls.sightings, "sightings", plan.postgres) as connection:
+    url = plan.urls.sightings
+    async with _postgres(plan, url, "sightings", metrics=metrics) as connection:
         yield PostgresSightings(connection)
 
 
 @asynccontextmanager
-async def opened_marks(plan: Plan) -> AsyncIterator[Marks]:
+async def opened_marks(plan: Plan, metrics: BackendMetrics | None = None) -> AsyncIterator[Marks]:
     """Make the adapter of one port alone, and close it; raises as `opened`."""
     if _is_memory(plan.urls.sightings):
         yield MemoryMarks(plan.max_readers)
         return
-    async with PostgresConnection(plan.urls.sightings, "sightings", plan.postgres) as connection:
+    url = plan.urls.sightings
+    async with _postgres(plan, url, "sightings", metrics=metrics) as connection:
         yield PostgresMarks(connection, plan.max_readers)
 
 
@@ -226,17 +240,33 @@ def _keys(plan: Plan) -> Keys:
     return Keys(plan.urls.prefix, plan.urls.partitions)
 
 
-async def _redis(url: Url, port: str, stack: AsyncExitStack) -> RedisConnection:
-    return await stack.enter_async_context(RedisConnection(url, port))
+def _postgres(
+    plan: Plan, url: Url, port: str, *, metrics: BackendMetrics | None
+) -> PostgresConnection:
+    connection = PostgresConnection(url, port, plan.postgres)
+    if metrics:
+        metrics.watch_postgres(connection)
+    return connection
 
 
-async def _shared(plan: Plan, stack: AsyncExitStack, wanted: Wanted) -> _Shared:
+async def _redis(
+    url: Url, port: str, stack: AsyncExitStack, *, metrics: BackendMetrics
+) -> RedisConnection:
+    connection = RedisConnection(url, port)
+    metrics.watch_redis(connection, place_of(url))
+    return await stack.enter_async_context(connection)
+
+
+async def _shared(
+    plan: Plan, stack: AsyncExitStack, wanted: Wanted, *, metrics: BackendMetrics
+) -> _Shared:
     """Make the bus, what announces on it, and the leases beneath: all are of one kind."""
     if _is_memory(plan.urls.bus):
-        return _in_memory(plan, wanted)
+        return _in_memory(plan, wanted, metrics=metrics)
     keys = _keys(plan)
-    bus = RedisBus(await _redis(plan.urls.bus, "bus", stack), keys, plan.history)
-    connection = await _redis(plan.urls.roster, "roster", stack)
+    bus_connection = await _redis(plan.urls.bus, "bus", stack, metrics=metrics)
+    bus = metrics.bus = RedisBus(bus_connection, keys, plan.history)
+    connection = await _redis(plan.urls.roster, "roster", stack, metrics=metrics)
     roster = RedisRoster(connection, keys, wanted)
     tally = RedisTally(connection, keys, wanted)
     typists = RedisTypists(connection, keys)
@@ -244,29 +274,33 @@ async def _shared(plan: Plan, stack: AsyncExitStack, wanted: Wanted) -> _Shared:
     return bus, leases, roster, tally, typists, RedisLifecycle(connection, keys)
 
 
-def _in_memory(plan: Plan, wanted: Wanted) -> _Shared:
+def _in_memory(plan: Plan, wanted: Wanted, *, metrics: BackendMetrics) -> _Shared:
     bus, leases, lifecycle = MemoryBus(plan.history), MemoryLeases(), MemoryLifecycle(wanted)
+    metrics.bus = bus
     roster = MemoryRoster(bus.announce, leases, decided=lifecycle.decided)
     tally = MemoryTally(bus.announce, leases, decided=lifecycle.decided)
     typists = MemoryTypists(bus.announce, leases, roster.size)
     return bus, leases, roster, tally, typists, lifecycle
 
 
-async def _rates(plan: Plan, stack: AsyncExitStack) -> Rates:
+async def _rates(plan: Plan, stack: AsyncExitStack, *, metrics: BackendMetrics) -> Rates:
     if _is_memory(plan.urls.control):
         return MemoryRates()
-    return RedisRates(await _redis(plan.urls.control, "rates", stack), _keys(plan))
+    connection = await _redis(plan.urls.control, "rates", stack, metrics=metrics)
+    return RedisRates(connection, _keys(plan))
 
 
-async def _control(plan: Plan, stack: AsyncExitStack) -> Control:
+async def _control(plan: Plan, stack: AsyncExitStack, *, metrics: BackendMetrics) -> Control:
     if _is_memory(plan.urls.control):
         return MemoryControl()
-    return RedisControl(await _redis(plan.urls.control, "control", stack), _keys(plan))
+    connection = await _redis(plan.urls.control, "control", stack, metrics=metrics)
+    return RedisControl(connection, _keys(plan))
 
 
-async def _events(plan: Plan, stack: AsyncExitStack) -> EventLog | None:
+async def _events(plan: Plan, stack: AsyncExitStack, *, metrics: BackendMetrics) -> EventLog | None:
     if not plan.urls.has_events:
         return None
     if _is_memory(plan.urls.events):
         return MemoryEventLog()
-    return await stack.enter_async_context(KafkaEventLog(plan.urls.events, plan.kafka))
+    metrics.events = KafkaEventLog(plan.urls.events, plan.kafka)
+    return await stack.enter_async_context(metrics.events)

@@ -61,6 +61,9 @@ class MemoryBus:
         history: How much of each channel is remembered.
         backlog: Deliveries that a listener may leave untaken; see `Inbox`.
         clock: Monotonic seconds.
+
+    Attributes:
+        published: What became of publications: ``appended``, or ``repeated``, as they were known.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class MemoryBus:
         self._tidy_at = TIDY_FROM
         self._tokens = OrderedDict[tuple[str, ...], tuple[float, str]]()  # Oldest first.
         self._listeners: dict[Channel, set[MemoryListener]] = {}
+        self.published = {"appended": 0, "repeated": 0}
 
     async def check(self) -> None:
         """See `Bus.check`: it is this process."""
@@ -89,7 +93,9 @@ class MemoryBus:
         channel = publication.channel
         memory = self._memory(channel)
         if self._is_repeated(publication, memory):
+            self.published["repeated"] += 1
             return memory.position
+        self.published["appended"] += 1
         if publication.source:
             memory.applied(publication.source)
         memory.offset += 1

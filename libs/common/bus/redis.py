@@ -69,6 +69,9 @@ class RedisBus:
         history: How much of each channel is remembered.
         backlog: Deliveries that a listener may leave untaken; see `Inbox`.
         probe_interval: See `RedisListener`.
+
+    Attributes:
+        published: What became of publications: ``appended``, or ``repeated``, as they were known.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class RedisBus:
         self._max_age = milliseconds(self._settings.max_age)
         self._backlog = backlog
         self._probe_interval = probe_interval
+        self.published = {"appended": 0, "repeated": 0}
 
     async def check(self) -> None:
         """See `Bus.check`."""
@@ -102,7 +106,11 @@ class RedisBus:
                 key = publication.channel, source.name
                 before, latest[key] = latest.get(key), source
             calls.append(self._append(publication, before, next(epochs)))
-        return _positions(await self._redis.ask_all(calls))
+        positions = _positions(replies := await self._redis.ask_all(calls))
+        appended = sum(state for state, *_ in replies)
+        self.published["appended"] += appended
+        self.published["repeated"] += len(replies) - appended
+        return positions
 
     def _append(self, publication: Publication, before: Source | None, epoch: str) -> Call:
         channel, source = publication.channel, publication.source

@@ -8,6 +8,7 @@ not understand, is not.
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Self
@@ -59,6 +60,8 @@ class PostgresConnection:
     Attributes:
         backend: The port's name.
         outage: Whether PostgreSQL is away, or refuses what is asked, as far as this port can tell.
+        acquires: How often a connection was asked for.
+        acquire_seconds: How long was waited for these, in all.
 
     Raises:
         Misconfigured: The URL, or the file that it names, cannot work.
@@ -71,6 +74,18 @@ class PostgresConnection:
         self._settings = settings
         self._url = url
         self._pool: Any = None
+        self.acquires = 0
+        self.acquire_seconds = 0.0
+
+    @property
+    def used(self) -> int:
+        """How many connections are in use."""
+        return self._pool.get_size() - self._pool.get_idle_size() if self._pool else 0
+
+    @property
+    def most(self) -> int:
+        """How many connections there may be."""
+        return self._settings.pool_size
 
     async def __aenter__(self) -> Self:
         settings = self._settings
@@ -116,10 +131,14 @@ class PostgresConnection:
         self.outage.found(by=by)
 
     async def _acquire(self) -> Any:
+        began = time.monotonic()
         try:
             return await self._pool.acquire(timeout=self._settings.connect_timeout)
         except (*TROUBLE, asyncpg.PostgresError) as error:  # Whatever it is: it does not let us in.
             raise Unavailable(self.backend) from error
+        finally:
+            self.acquires += 1
+            self.acquire_seconds += time.monotonic() - began
 
 
 def check(url: Url) -> None:

@@ -8,6 +8,7 @@ know the script yet, or another node has the key.  All else that shows Redis awa
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -174,6 +175,21 @@ class RedisConnection:
         replies = await self.ask_all(calls)
         self.outage.ensure()
         raise_first(replies, backend=self._backend)
+
+    async def figures(self) -> dict[str, dict[str, str]]:
+        """
+        Ask each server for all that it tells of itself (INFO).
+
+        Returns:
+            By server, by field; without servers that are away or do not permit it.
+        """
+        found: dict[str, dict[str, str]] = {}
+        with suppress(*TROUBLE):
+            await self._servers.locate()
+            for name, node in self._servers.masters().items():
+                with suppress(*TROUBLE):
+                    found[name] = await node.figures()
+        return found
 
     async def dedicated(self) -> Connection:
         """

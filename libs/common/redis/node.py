@@ -81,6 +81,25 @@ class Node:
             self._outage.found(by=self._name)
         return replies
 
+    async def figures(self) -> dict[str, str]:
+        """
+        Ask the server for all that it tells of itself (INFO), by field.
+
+        That it is away, or does not permit this, is no outage of what the server is used for.
+
+        Raises:
+            RedisError, OSError: There is no answer, or a refusal.
+        """
+        await self._wait_for_place()
+        try:
+            (reply,) = await self._send(packed([("INFO",)]), 1)
+        finally:
+            self._free.release()
+        if isinstance(reply, Exception):
+            raise reply
+        lines = (line.partition(":") for line in reply.decode(errors="replace").splitlines())
+        return {field: value for field, found, value in lines if found}
+
     async def _send(self, packed: bytes, count: int) -> list[Any]:
         before = cancellations()
         connection = await self._pool.get_connection()

@@ -7,7 +7,7 @@ slot map and asks again when a node referred it elsewhere or failed.
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from redis.exceptions import ClusterDownError, ResponseError
@@ -48,6 +48,9 @@ class Servers(Protocol):
     def for_subscriber(self) -> Node:
         """Name a server to subscribe at, after `locate`: each time another, if there are."""
 
+    def masters(self) -> Mapping[str, Node]:
+        """Name all servers that have keys, after `locate`, by what operators call them."""
+
     async def close(self) -> None:
         """Close all connections."""
 
@@ -70,6 +73,7 @@ class OneServer:
         else:
             pool = pool_of(address, host, port)
         self._node = Node(pool, host, outage, name="server")
+        self._name = address.service or f"{host}:{port}"
 
     async def locate(self) -> None:
         """See `Servers.locate`."""
@@ -88,6 +92,10 @@ class OneServer:
     def for_subscriber(self) -> Node:
         """See `Servers.for_subscriber`."""
         return self._node
+
+    def masters(self) -> Mapping[str, Node]:
+        """See `Servers.masters`."""
+        return {self._name: self._node}
 
     async def close(self) -> None:
         """See `Servers.close`."""
@@ -181,6 +189,11 @@ class Cluster:
         """See `Servers.for_subscriber`."""
         masters = list(dict.fromkeys(node for node in self._masters if node))
         return masters[next(self._turn) % len(masters)]
+
+    def masters(self) -> Mapping[str, Node]:
+        """See `Servers.masters`."""
+        masters = {node for node in self._masters if node}
+        return {f"{h}:{p}": node for (h, p), node in self._nodes.items() if node in masters}
 
     async def close(self) -> None:
         """See `Servers.close`."""

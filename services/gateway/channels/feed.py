@@ -175,6 +175,7 @@ class Feed:
         batch: Batch = {}
         for delivery in deliveries:
             if isinstance(delivery, Interrupted):
+                self._counters.interruptions += 1
                 self._check.doubt()
             elif (early := self._early.get(delivery.channel)) is not None:
                 early.append(delivery)

@@ -57,6 +57,7 @@ class KafkaConsumer:
         group: The group's name.
 
     Attributes:
+        group: The same.
         assigned: The partitions that are ours now.
         lag: For each of them, how many offsets lie between what was read last and the end of the
             partition.
@@ -68,7 +69,7 @@ class KafkaConsumer:
         self._clients = clients
         self._settings = clients.settings
         self._topics = frozenset(topics)
-        self._group = group
+        self.group = group
         self._handover = Handover()
         self._pump = Pump(self._handover, batch=clients.settings.batch)
         self._link = Link(clients.outage, f"consumer {group}")
@@ -145,7 +146,7 @@ class KafkaConsumer:
         except TROUBLE as error:
             raise Unavailable("events") from error
         if lost:
-            log.info("events.commit_dropped", group=self._group, partitions=lost)
+            log.info("events.commit_dropped", group=self.group, partitions=lost)
         self._handover.settle(offsets)
 
     async def _run(self) -> None:
@@ -154,7 +155,7 @@ class KafkaConsumer:
         while True:
             born_at = now()
             try:
-                await self._live(self._clients.consumer(self._group))
+                await self._live(self._clients.consumer(self.group))
             except (*TROUBLE, Stuck, Unreadable) as error:
                 self._link.lost(error)
             if now() - born_at > LONG_LIFE:
@@ -244,9 +245,9 @@ class KafkaConsumer:
             topic for topic in self._topics if not client.partitions_for_topic(topic)
         )
         for topic in sorted(missing - self._missing):
-            log.warning("topic.lost", topic=topic, group=self._group)
+            log.warning("topic.lost", topic=topic, group=self.group)
         for topic in sorted(self._missing - missing):
-            log.info("topic.found", topic=topic, group=self._group)
+            log.info("topic.found", topic=topic, group=self.group)
         self._missing = missing
 
     def _forget(self) -> None:

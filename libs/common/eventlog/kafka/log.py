@@ -6,6 +6,7 @@ committed only when the caller says so.  Kafka being away never fails a start: a
 its deadline at the latest, and consumers come back by themselves.
 """
 
+from collections import Counter
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Self
@@ -30,6 +31,9 @@ class KafkaEventLog:
         url: ``kafka://host:port,host:port``.
         settings: Everything else.
 
+    Attributes:
+        consumers: Those that read now.
+
     Raises:
         Misconfigured: The URL cannot work, or a file of certificates cannot be read.
     """
@@ -38,6 +42,8 @@ class KafkaEventLog:
         self._settings = settings or KafkaSettings()
         self._clients = KafkaClients(url, self._settings)
         self.producer = KafkaProducer(self._clients)
+        self.consumers: list[KafkaConsumer] = []
+        self._former: dict[str, Counter[str]] = {"rebalances": Counter(), "restarts": Counter()}
 
     async def __aenter__(self) -> Self:
         return self
@@ -62,5 +68,24 @@ class KafkaEventLog:
     @asynccontextmanager
     async def consume(self, topics: Collection[str], *, group: str) -> AsyncIterator[KafkaConsumer]:
         """See `EventLog.consume`."""
-        async with KafkaConsumer(self._clients, topics, group).opened() as consumer:
-            yield consumer
+        consumer = KafkaConsumer(self._clients, topics, group)
+        self.consumers.append(consumer)
+        try:
+            async with consumer.opened():
+                yield consumer
+        finally:
+            self.consumers.remove(consumer)
+            self._former["rebalances"][group] += consumer.rebalances
+            self._former["restarts"][group] += consumer.restarts
+
+    @property
+    def rebalances(self) -> Counter[str]:
+        """How often partitions were assigned, by group, since the start."""
+        living = Counter({each.group: each.rebalances for each in self.consumers})
+        return self._former["rebalances"] + living
+
+    @property
+    def restarts(self) -> Counter[str]:
+        """How often the client of a consumer was replaced, by group, since the start."""
+        living = Counter({each.group: each.restarts for each in self.consumers})
+        return self._former["restarts"] + living

@@ -1,0 +1,73 @@
+"""docs/metrics.md is what the source declares, and all that is declared is shown by a process."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from libs.common.backends.adapters import opened
+from libs.common.config.address import Url
+from libs.common.config.environment import listing
+from libs.common.telemetry.metrics.families import Family
+from libs.common.telemetry.settings import TelemetrySettings
+from libs.common.telemetry.telemetry import Telemetry
+from libs.common.web.server import Server
+from services.program import build, plan
+from services.settings import SERVICES, Settings
+from tests.support.documents.log_events import words
+from tests.support.documents.metrics import families, page
+from tests.support.documents.tree import ROOT
+
+PAGE = ROOT / "docs" / "metrics.md"
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")]
+FAMILIES = [family for few in families().values() for family in few]
+NAMES = {family.name for family in FAMILIES}
+# What Prometheus makes of a histogram.
+PARTS = {f"{f.name}{part}" for f in FAMILIES for part in ("_bucket", "_sum", "_count")}
+KNOWN = {*words(), *(setting.name for setting in listing(Settings))}
+SCRIPTS = (ROOT / "libs/common/postgres/migrations").glob("*.sql")
+TABLES = {name for path in SCRIPTS for name in re.findall(r"fanfare_[a-z_]+", path.read_text())}
+RECEIVER = TelemetrySettings(otlp_endpoint=Url("http://127.0.0.1:4318"))
+
+_NAMED = re.compile(r"`(fanfare_[a-z0-9_]+)(?:\{[^`]*\})?`")
+
+by_name = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+
+
+class TestPage:
+    """The page, the declarations and the process say the same."""
+
+    def test_up_to_date(self) -> None:
+        """`make docs` writes it anew."""
+        assert PAGE.read_text(encoding="utf-8") == page()
+
+    def test_once(self) -> None:
+        assert len(NAMES) == len(FAMILIES)
+
+    async def test_shown(self) -> None:
+        """A process with all services shows each family that is declared, once, and no other."""
+        settings = Settings(telemetry=RECEIVER)
+        telemetry = Telemetry(settings.telemetry, "1.2.3", services=SERVICES)
+        async with opened(plan(settings)) as backends:
+            services = build(settings, SERVICES, backends)
+            measured = [*telemetry.measured, backends.metrics]
+            server = Server(services, (), (), measured=measured)
+
+            shown = [each.family.name for each in server.registry.read()]
+
+        assert sorted(shown) == sorted(NAMES)
+
+    @by_name
+    def test_words(self, family: Family) -> None:
+        """What it says is whole sentences, and names settings and events that there are."""
+        assert family.means.endswith(".")
+        assert "|" not in family.means
+        events = re.findall(r"`([a-z_]+\.[a-z_]+)`", family.means)
+        assert not set(events) - KNOWN
+
+    @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+    def test_named(self, document: Path) -> None:
+        """Every metric that a document names is there."""
+        named = set(_NAMED.findall(document.read_text(encoding="utf-8")))
+
+        assert not named - NAMES - PARTS - TABLES - {"fanfare_back"}
