@@ -19,6 +19,7 @@ from aiohttp import web
 from libs.common.config.address import Address
 from libs.common.telemetry.metrics.exposition import exposition
 from libs.common.telemetry.metrics.registry import Measured, Registry
+from libs.common.telemetry.metrics.requests import RequestMetrics
 from libs.common.web import http
 from libs.common.web.certificates import Certificate
 from libs.common.web.entrance import ENTRANCE, Entrance
@@ -95,12 +96,13 @@ class Server:
     version: str = ""
     measured: Sequence[Measured] = ()
     registry: Registry = field(init=False)
+    _requests: RequestMetrics = field(default_factory=RequestMetrics, init=False)
     health: Health = field(init=False)
     is_draining: bool = field(default=False, init=False)
     bound: Bound | None = None
 
     def __post_init__(self) -> None:
-        self.registry = Registry([*self.services, *self.measured])
+        self.registry = Registry([*self.services, self._requests, *self.measured])
         self.health = Health(self.services)
 
     @property
@@ -167,7 +169,8 @@ class Server:
             yield
 
     def _public_app(self) -> web.Application:
-        app = web.Application(middlewares=[http.errors], client_max_size=MAX_BODY)
+        middlewares = [self._requests.counting(), http.errors]
+        app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY)
         app[ENTRANCE] = Entrance(self.proxies)
         for service in self.services:
             app.add_routes(service.routes())

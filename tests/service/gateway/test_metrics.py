@@ -1,0 +1,147 @@
+"""What a gateway tells of itself in numbers."""
+
+import time
+from typing import Any
+
+from libs.common.bus.messages import Broadcast, Publication, event_frame
+from libs.common.channels import Channel
+from libs.common.telemetry.metrics.histogram import Histogram
+from services.gateway.connections.socket import TOO_SLOW
+from services.gateway.service import Gateway
+from tests.support.services.gateway import APP, place, until
+
+
+def told(gateway: Gateway, name: str) -> dict[tuple[str, ...], Any]:
+    """Return the values of a family, by labels."""
+    (found,) = (each for each in gateway.metrics() if each.family.name == f"fanfare_{name}")
+    return dict(found.values)
+
+
+def number(gateway: Gateway, name: str) -> Any:
+    """Return the value of a family without labels."""
+    return told(gateway, name)[()]
+
+
+class TestConnections:
+    """Who is here, who came and went, and how."""
+
+    async def test_opened_and_closed(self) -> None:
+        async with place() as here:
+            client, other = await here.connect(), await here.connect()
+            await client.close()
+            await until(lambda: number(here.gateway, "connections") == 1)
+
+            assert number(here.gateway, "connections_opened_total") == 2
+            assert told(here.gateway, "connections_closed_total") == {("1000",): 1}
+            await other.close()
+
+    async def test_refused(self) -> None:
+        """
+        By the code that the client is told.
+        """
+        async with place() as here:
+            client = await here.open("/app/unknown")
+            await client.expect_error(4001)
+
+            assert told(here.gateway, "connections_refused_total") == {("4001",): 1}
+            assert number(here.gateway, "connections_opened_total") == 0
+
+    async def test_slow(self) -> None:
+        """
+        Not every 4100 is a slow client.
+        """
+        async with place() as here:
+            slow, full = await here.connect(), await here.connect()
+            connections = {each.socket_id: each for each in here.gateway._connections}
+            connections[slow.socket_id].socket.close(*TOO_SLOW)
+            connections[full.socket_id].socket.close(4100, "over capacity")
+            await slow.expect_close()
+            await full.expect_close()
+            await until(lambda: not number(here.gateway, "connections"))
+
+            assert number(here.gateway, "slow_consumers_total") == 1
+            assert told(here.gateway, "connections_closed_total") == {("4100",): 2}
+
+    async def test_draining(self) -> None:
+        async with place() as here:
+            before = number(here.gateway, "draining")
+            await here.gateway.drain()
+
+            assert (before, number(here.gateway, "draining")) == (False, True)
+
+
+class TestMessages:
+    """What is sent and received."""
+
+    async def test_received(self) -> None:
+        """
+        By kind of frame.
+        """
+        async with place() as here:
+            client = await here.join("news")
+            await client.websocket.ping(b"ping")
+            await until(lambda: ("ping",) in told(here.gateway, "messages_received_total"))
+
+            assert told(here.gateway, "messages_received_total") == {("text",): 1, ("ping",): 1}
+            assert number(here.gateway, "received_bytes_total") > 4
+
+    async def test_broadcast(self) -> None:
+        """
+        One broadcast to two subscribers: two messages, one value of each histogram.
+        """
+        async with place() as here:
+            clients = [await here.join("news") for _ in range(2)]
+            answers = told(here.gateway, "messages_sent_total")["answer",]
+            sent = number(here.gateway, "sent_bytes_total")
+            frame = event_frame("news", "told", "x" * 100)
+            broadcast = Broadcast(frame, time.time() - 3.0)
+            await here.bus.publish([Publication(Channel(APP.id, "news"), broadcast)])
+            for client in clients:
+                await client.expect("told", "news")
+
+            assert number(here.gateway, "broadcasts_total") == 1
+            assert told(here.gateway, "messages_sent_total") == {
+                ("broadcast",): 2,
+                ("answer",): answers,
+            }
+            assert number(here.gateway, "sent_bytes_total") - sent == 2 * (len(frame) + 4)
+            latency: Histogram = number(here.gateway, "hub_latency_seconds")
+            recipients: Histogram = number(here.gateway, "broadcast_recipients")
+            assert (latency.count, recipients.count, recipients.sum) == (1, 1, 2)
+            assert 3.0 <= latency.sum < 30.0
+
+    async def test_clock_ahead(self) -> None:
+        """
+        A publisher whose clock is ahead of ours makes no broadcast arrive before it was sent.
+        """
+        async with place() as here:
+            client = await here.join("news")
+            broadcast = Broadcast(event_frame("news", "told", "x"), time.time() + 3600)
+            await here.bus.publish([Publication(Channel(APP.id, "news"), broadcast)])
+            await client.expect("told", "news")
+
+            assert number(here.gateway, "hub_latency_seconds").sum == 0
+
+
+class TestChannels:
+    """What is subscribed to."""
+
+    async def test_subscriptions(self) -> None:
+        async with place() as here:
+            clients = [await here.join("news", "sport"), await here.join("news")]
+
+            assert number(here.gateway, "connections") == len(clients)
+            assert number(here.gateway, "channels") == 2
+            assert number(here.gateway, "subscriptions") == 3
+
+    async def test_refused(self) -> None:
+        """
+        By the status that the client is told.
+        """
+        async with place() as here:
+            client = await here.connect()
+            data = {"channel": "private-a", "auth": "wrong"}
+            await client.send({"event": "pusher:subscribe", "data": data})
+            await until(lambda: bool(told(here.gateway, "subscribes_refused_total")))
+
+            assert told(here.gateway, "subscribes_refused_total") == {("401",): 1}

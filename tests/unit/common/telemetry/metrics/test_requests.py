@@ -1,0 +1,38 @@
+"""HTTP in numbers: each answer is counted, a WebSocket is none."""
+
+from typing import Any
+
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
+
+from libs.common.telemetry.metrics.requests import RequestMetrics
+
+
+async def told(*answers: web.StreamResponse) -> dict[str, Any]:
+    """Give these answers, and return what is counted."""
+    measured = RequestMetrics()
+    count = measured.counting()
+    for answer in answers:
+
+        async def handler(_: web.Request, given: web.StreamResponse = answer) -> web.StreamResponse:
+            return given
+
+        assert await count(make_mocked_request("GET", "/"), handler) is answer
+    return {each.family.name: dict(each.values) for each in measured.metrics()}
+
+
+async def test_answers() -> None:
+    values = await told(web.Response(), web.Response(status=503), web.Response())
+
+    assert values["fanfare_http_requests_total"] == {("200",): 2, ("503",): 1}
+    assert values["fanfare_http_request_seconds"][()].count == 3
+
+
+async def test_websocket() -> None:
+    """
+    It lasts for hours, and says nothing of how long answers take.
+    """
+    values = await told(web.WebSocketResponse())
+
+    assert values["fanfare_http_requests_total"] == {}
+    assert values["fanfare_http_request_seconds"][()].count == 0
