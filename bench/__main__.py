@@ -28,6 +28,7 @@ from bench import (
     memory,
     sightings,
     typing,
+    watching,
     webhooks,
 )
 from bench.deployment import Deployment
@@ -115,6 +116,7 @@ async def _bench() -> list[str]:
             await compiled()
             deployment = Deployment(redis.url, Path(directory))
             found += await _part(figures.FANOUT, partial(fanout.measure, deployment))
+            found += await _part(figures.WATCHING, partial(watching.measure, deployment))
             found += await _part(figures.MEMORY, partial(memory.measure, deployment))
             found += await _part(figures.CONNECTING, partial(connecting.measure, deployment))
             found += await _part(figures.JOINING, partial(joining.measure, deployment))

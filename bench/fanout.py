@@ -48,15 +48,17 @@ class Server:
         pid: The process whose CPU time counts.
         crowd: The clients.
         send: Has it write so many events to each of them.
+        size: Bytes that one subscriber receives of an event.
     """
 
     pid: int
     crowd: Crowd
     send: Callable[[int], Awaitable[None]]
+    size: int
 
     async def deliver(self, events: int) -> None:
         """Send events at once, and wait until all clients have received them."""
-        size = events * SOCKETS * SIZE
+        size = events * SOCKETS * self.size
         self.crowd.tell(f"receive {size}")
         await self.send(events)
         await self.crowd.received(size)
@@ -71,15 +73,19 @@ class Server:
 
 async def measure(deployment: Deployment) -> Sample:
     """Measure single events and bursts, the gateway and the loop in turn."""
-    async with deployment.bus() as bus, _gateway(deployment, bus) as gateway, _loop() as loop:
-        for server in (gateway, loop):
+    async with (
+        deployment.bus() as bus,
+        gateway(deployment, bus, CHANNEL.name) as (server, _),
+        _loop() as loop,
+    ):
+        for each in (server, loop):
             for _ in range(WARM_UP):
-                await server.deliver(1)
+                await each.deliver(1)
         single, write = await _in_turn(
-            lambda: gateway.cost(events=1, times=EVENTS), lambda: loop.cost(events=1, times=EVENTS)
+            lambda: server.cost(events=1, times=EVENTS), lambda: loop.cost(events=1, times=EVENTS)
         )
         joined, writes = await _in_turn(
-            lambda: gateway.cost(events=BURST, times=BURSTS),
+            lambda: server.cost(events=BURST, times=BURSTS),
             lambda: loop.cost(events=BURST, times=LOOP_BURSTS),
         )
     return {
@@ -99,18 +105,23 @@ async def _in_turn(first: Cost, second: Cost) -> tuple[float, float]:
 
 
 @asynccontextmanager
-async def _gateway(deployment: Deployment, bus: Bus) -> AsyncIterator[Server]:
+async def gateway(deployment: Deployment, bus: Bus, name: str) -> AsyncIterator[tuple[Server, str]]:
+    """Run a gateway whose clients are all in one channel; yield where operators come, too."""
+    channel = Channel(APP.id, name)
+    message = event_frame(name, "event", DATA)
+
     async def publish(events: int) -> None:
-        publication = Publication(CHANNEL, Broadcast(MESSAGE, time.time()))
+        publication = Publication(channel, Broadcast(message, time.time()))
         await bus.publish([publication] * events)
 
     async with (
-        deployment.running("gateway") as gateway,
-        clients(gateway.port, APP.key) as crowd,
+        deployment.running("gateway") as program,
+        clients(program.port, APP.key) as crowd,
     ):
-        separate(gateway.process.pid, [crowd.pid])
-        await crowd.ask(f"subscribe {SOCKETS} {CHANNEL.name}")
-        yield Server(gateway.process.pid, crowd, publish)
+        separate(program.process.pid, [crowd.pid])
+        await crowd.ask(f"subscribe {SOCKETS} {name}")
+        size = len(frame(message))
+        yield Server(program.process.pid, crowd, publish, size), program.internal_url
 
 
 @asynccontextmanager
@@ -123,4 +134,4 @@ async def _loop() -> AsyncIterator[Server]:
         separate(loop.pid, [crowd.pid])
         await crowd.ask(f"connect {SOCKETS}")
         await loop.answer()
-        yield Server(loop.pid, crowd, write)
+        yield Server(loop.pid, crowd, write, SIZE)

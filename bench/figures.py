@@ -94,6 +94,19 @@ FANOUT = (
     ),
     Figure(name="burst_ratio", title="bursts of sixteen: gateway / loop", at_least=4.0),
 )
+WATCHING = (
+    Figure(
+        name="watched_ratio",
+        title="scraped every 5 s: CPU a delivery, by that without",
+        at_most=1.1,
+    ),
+    Figure(
+        name="scrape",
+        title="a scrape, 2,000 connections: CPU",
+        unit="ms",
+        scale=MILLISECONDS,
+    ),
+)
 MEMORY = (
     Figure(
         name="idle",

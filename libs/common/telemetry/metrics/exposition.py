@@ -30,7 +30,10 @@ def exposition(metrics: Sequence[Metric], accept: str) -> tuple[bytes, str]:
     Returns:
         The text, and its media type.
     """
-    encode, media_type = choose_encoder(accept)
+    try:
+        encode, media_type = choose_encoder(accept)
+    except (TypeError, ValueError):  # Of a version that is none.
+        encode, media_type = choose_encoder("")
     return encode(_Collected(metrics)), media_type
 
 

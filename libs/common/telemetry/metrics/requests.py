@@ -2,9 +2,9 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from libs.common.telemetry.metrics.families import Metric, counter, histogram
@@ -13,7 +13,7 @@ from libs.common.telemetry.metrics.histogram import Histogram
 REQUESTS = counter(
     "fanfare_http_requests_total",
     "Requests at the public address, of clients and of back ends, by the status of the answer; "
-    "WebSockets are not among them.",
+    "those that ask for a WebSocket are not among them.",
     "status",
 )
 SECONDS = histogram("fanfare_http_request_seconds", "How long the answers to them took.")
@@ -30,15 +30,19 @@ class RequestMetrics:
         """Make the middleware that counts; it comes first, so that refusals are answers to it."""
 
         @web.middleware
-        async def count(request: web.Request, handler: Handler) -> web.StreamResponse:
-            began = time.monotonic()
-            response = await handler(request)
-            if not isinstance(response, web.WebSocketResponse):
-                self._answers[response.status] += 1
-                self._seconds.record(time.monotonic() - began)
-            return response
+        def count(request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
+            # A frame around a WebSocket would stay in memory as long as the connection.
+            is_upgrade = hdrs.UPGRADE in request.headers
+            return handler(request) if is_upgrade else self._counted(request, handler)
 
         return count
+
+    async def _counted(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        began = time.monotonic()
+        response = await handler(request)
+        self._answers[response.status] += 1
+        self._seconds.record(time.monotonic() - began)
+        return response
 
     def metrics(self) -> Iterator[Metric]:
         """See `Measured.metrics`."""

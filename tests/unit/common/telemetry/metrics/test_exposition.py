@@ -60,3 +60,13 @@ def test_nothing() -> None:
     text, _ = exposition([counter("fanfare_closed_total", "Closed.", "code").by({})], "")
 
     assert b"# TYPE fanfare_closed_total counter" in text
+
+
+@pytest.mark.parametrize("accept", ["", "*/*", "application/openmetrics-text; version=x", "a;;,"])
+def test_asked_for(accept: str) -> None:
+    """
+    Whatever a scraper says that it takes, it gets what Prometheus reads.
+    """
+    _, media_type = exposition([], accept)
+
+    assert media_type.startswith("text/plain; version=0.0.4")

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.test_utils import make_mocked_request
 
 from libs.common.telemetry.metrics.requests import RequestMetrics
 
 
-async def told(*answers: web.StreamResponse) -> dict[str, Any]:
+async def told(*answers: web.StreamResponse, **headers: str) -> dict[str, Any]:
     """Give these answers, and return what is counted."""
     measured = RequestMetrics()
     count = measured.counting()
@@ -17,7 +17,7 @@ async def told(*answers: web.StreamResponse) -> dict[str, Any]:
         async def handler(_: web.Request, given: web.StreamResponse = answer) -> web.StreamResponse:
             return given
 
-        assert await count(make_mocked_request("GET", "/"), handler) is answer
+        assert await count(make_mocked_request("GET", "/", headers=headers), handler) is answer
     return {each.family.name: dict(each.values) for each in measured.metrics()}
 
 
@@ -32,7 +32,7 @@ async def test_websocket() -> None:
     """
     It lasts for hours, and says nothing of how long answers take.
     """
-    values = await told(web.WebSocketResponse())
+    values = await told(web.WebSocketResponse(), **{hdrs.UPGRADE: "websocket"})
 
     assert values["fanfare_http_requests_total"] == {}
     assert values["fanfare_http_request_seconds"][()].count == 0
