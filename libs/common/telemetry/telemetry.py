@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from uuid import uuid4
 
+import structlog
 from opentelemetry.sdk.resources import OTELResourceDetector
 
 from libs.common.telemetry.metrics.process import ProcessMetrics
@@ -18,6 +19,8 @@ from libs.common.telemetry.metrics.protobuf import MetricsEncoder
 from libs.common.telemetry.metrics.registry import Measured, Registry
 from libs.common.telemetry.otlp import OtlpReceiver
 from libs.common.telemetry.settings import TelemetrySettings
+
+log = structlog.get_logger()
 
 
 class Telemetry:
@@ -56,8 +59,12 @@ class Telemetry:
         async with receiver.opened():
             while True:
                 await asyncio.sleep(self._settings.otlp_interval)
-                body = encoder.encode(registry.read(), now=time.time())
-                await receiver.send("/v1/metrics", body)
+                try:
+                    body = encoder.encode(registry.read(), now=time.time())
+                except Exception:  # A fault of ours; what the process is for goes on.
+                    log.exception("metrics.failed", part="otlp")
+                else:
+                    await receiver.send("/v1/metrics", body)
 
 
 def resource(version: str, services: Sequence[str]) -> Mapping[str, str]:

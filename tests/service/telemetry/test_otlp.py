@@ -22,10 +22,12 @@ SHORT = 0.05  # Seconds.
 
 
 class Asked:
-    """Counts."""
+    """Counts who asked."""
+
+    by = "somebody"
 
     def metrics(self) -> Iterator[Metric]:
-        yield ASKED.by({"somebody": 3})
+        yield ASKED.by({self.by: 3})
 
 
 @pytest.fixture
@@ -132,6 +134,25 @@ class TestSent:
         telemetry = Telemetry(TelemetrySettings(), "1.2.3", services=["auth"])
 
         assert telemetry.measured == [telemetry.process]
+
+
+class TestFaults:
+    """A fault of ours ends nothing but the export."""
+
+    async def test_unwritable(
+        self, receiver: FakeReceiver, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """
+        What protobuf cannot write is said, and the next export is as good as any.
+        """
+        monkeypatch.setattr(Asked, "by", "half a pair \ud800")
+        with capture_logs() as lines:
+            async with telling(settings(receiver.url)):
+                await until(lambda: bool(lines))
+                monkeypatch.setattr(Asked, "by", "somebody")
+                await receiver.taken()
+
+        assert {(line["event"], line["part"]) for line in lines} == {("metrics.failed", "otlp")}
 
 
 class TestAway:

@@ -73,7 +73,8 @@ class MetricsEncoder:
             attributes=_attributes(zip(family.labels, labels, strict=True)),
             start_time_unix_nano=self._since,
             time_unix_nano=at,
-            **({"as_int": value} if isinstance(value, int) else {"as_double": value}),
+            # A bool is an int, and protobuf takes it for none.
+            **({"as_int": int(value)} if isinstance(value, int) else {"as_double": value}),
         )
 
     def _spread(

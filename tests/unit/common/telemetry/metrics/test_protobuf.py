@@ -46,6 +46,17 @@ def test_gauge() -> None:
     assert [point.as_double for point in resident.gauge.data_points] == [1.5]
 
 
+def test_switch() -> None:
+    """
+    True is 1.
+    """
+    is_draining = True
+
+    (draining,) = encoded(gauge("fanfare_draining", "Whether.").of(is_draining))
+
+    assert [point.as_int for point in draining.gauge.data_points] == [1]
+
+
 def test_histogram() -> None:
     taken = Histogram((1.0, 2.0))
     taken.record(1.0)
