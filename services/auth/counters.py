@@ -19,5 +19,7 @@ class AuthCounters:
     """
 
     requests: Counter[int] = field(default_factory=Counter)
-    channels: Counter[str] = field(default_factory=Counter)
+    channels: Counter[str] = field(
+        default_factory=lambda: Counter(granted=0, refused=0, unavailable=0)
+    )
     seconds: Histogram = field(default_factory=Histogram)

@@ -28,7 +28,9 @@ class DispatcherCounters:
     records: Counter[tuple[str, str]] = field(default_factory=Counter)
     dead: Counter[str] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
-    posted: Counter[str] = field(default_factory=Counter)
+    posted: Counter[str] = field(
+        default_factory=lambda: Counter(events=0, cloudevents=0, terminations=0)
+    )
     broadcasts: int = 0
     batches: Histogram = field(default_factory=lambda: Histogram(NUMBERS))
     batch_seconds: Histogram = field(default_factory=Histogram)

@@ -78,7 +78,7 @@ def read(
     yield FACTS_LOST.by({sink: counts["lost"] for sink, counts in consumer.by_sink.items()})
     yield PASSAGES.of(consumer.passages)
     yield PARTITIONS.of(len(consumer.partitions))
-    yield WEBHOOKS.by(webhooks.counts)
+    yield WEBHOOKS.by({"delivered": 0, "failed": 0, "buried": 0} | webhooks.counts)
     yield WEBHOOKS_WAITING.of(webhooks.away)
     yield SWEEPS.by(sweeps)
     yield from _of_last_seen(last_seen)

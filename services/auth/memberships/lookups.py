@@ -97,7 +97,7 @@ class MembershipLookups:
         self._asked: _Batch = {}
         self._users: Counter[tuple[str, str]] = Counter()  # Questions of each app's user.
         self._come = asyncio.Event()
-        self.counts: Counter[str] = Counter()
+        self.counts = Counter(remembered=0, asked=0)
 
     @property
     def questions(self) -> int:

@@ -67,5 +67,5 @@ async def test_channels(served: tuple[Client, Auth]) -> None:
         ("refused",): 1,
         ("unavailable",): 1,
     }
-    assert told(auth, "membership_lookups_total") == {("asked",): 1}
+    assert told(auth, "membership_lookups_total") == {("remembered",): 0, ("asked",): 1}
     assert told(auth, "membership_questions") == {(): 0}

@@ -81,11 +81,15 @@ class KafkaEventLog:
     @property
     def rebalances(self) -> Counter[str]:
         """How often partitions were assigned, by group, since the start."""
-        living = Counter({each.group: each.rebalances for each in self.consumers})
-        return self._former["rebalances"] + living
+        return self._summed("rebalances")
 
     @property
     def restarts(self) -> Counter[str]:
         """How often the client of a consumer was replaced, by group, since the start."""
-        living = Counter({each.group: each.restarts for each in self.consumers})
-        return self._former["restarts"] + living
+        return self._summed("restarts")
+
+    def _summed(self, what: str) -> Counter[str]:
+        summed = self._former[what].copy()  # Not with +, which would drop what is 0.
+        for each in self.consumers:
+            summed[each.group] += getattr(each, what)
+        return summed
