@@ -86,6 +86,17 @@ WHISPERS_DROPPED = counter(
     "fanfare_client_events_dropped_total",
     "Client events that found the bus away or the queue for it full.",
 )
+TYPISTS = gauge(
+    "fanfare_typists", "Users who type here, or did so a moment ago, in each channel counted."
+)
+TYPING_DROPPED = counter(
+    "fanfare_typing_dropped_total",
+    "Words about who types that were not noticed, because too many do.",
+)
+MARKS_DROPPED = counter(
+    "fanfare_marks_dropped_total",
+    "Words of how far users have read that found too many waiting.",
+)
 FACTS_DROPPED = counter(
     "fanfare_facts_dropped_total",
     "Facts of client events and of empty caches that could not be recorded for back ends.",
@@ -93,7 +104,7 @@ FACTS_DROPPED = counter(
 WAITING = gauge(
     "fanfare_queue_depth",
     "What waits for a backend: `joins` and departures, `newcomers` for a place in their quotas, "
-    "`sign_ins`, and `seats` of users who are online.",
+    "`sign_ins`, `seats` of users who are online, and `marks` of how far users have read.",
     "queue",
 )
 DRAINING = gauge("fanfare_draining", "1 while the gateway lets nobody in, as it is going.")
@@ -125,8 +136,10 @@ class GatewayMetrics:
             "newcomers": state.newcomers,
             "sign_ins": state.signing_in,
             "seats": state.untold,
+            "marks": state.marks,
         }
         yield WAITING.by(queues)
+        yield TYPISTS.of(state.typing)
         yield DRAINING.of(not state.is_accepting)
         yield LISTENING.of(state.is_listening)
 
@@ -151,6 +164,8 @@ class GatewayMetrics:
         yield RECIPIENTS.of(counters.recipients)
         yield HUB_LATENCY.of(counters.latency)
         yield WHISPERS_DROPPED.of(counters.whispers_dropped)
+        yield TYPING_DROPPED.of(counters.typing_dropped)
+        yield MARKS_DROPPED.of(counters.marks_dropped)
         yield FACTS_DROPPED.of(counters.facts_dropped)
 
     def _of_channels(self) -> Iterator[Metric]:
