@@ -114,9 +114,8 @@ class Presence:
         self._announcer = ReadAnnouncer(bus)
         self._retentions = list(_retentions(self._sightings, marks, settings))
         own = webhooks, ReceiptSinks(self._receipts, self._announcer)
-        self._consumer = FactConsumer(
-            lifecycle, Targets(self._topic, self._last_seen, own=own), settings
-        )
+        targets = Targets(self._topic, self._last_seen, own=own)
+        self._consumer = FactConsumer(lifecycle, targets, settings)
         self._absences = absences = Absences()
         self._sweeps = {"found": 0, "nothing": 0, "failed": 0}
         self._access = access = Access(
