@@ -305,6 +305,20 @@ def _raise_file_limit(connections: int) -> None:
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
     log.debug("files.limited", limit=limit)
+    check_file_limit(connections, hard)
+
+
+def check_file_limit(connections: int, hard: int) -> None:
+    """
+    Check that a process may open as many files as its clients need.
+
+    Args:
+        connections: Those that the settings promise; 0 or below: none.
+        hard: Files that it may open at most, or `resource.RLIM_INFINITY`.
+
+    Raises:
+        Misconfigured: It may not.
+    """
     if hard != resource.RLIM_INFINITY and hard < connections + SPARE_FILES:
         raise Misconfigured(
             f"gateway.max_connections is {connections}, and this process may open {hard} files: "

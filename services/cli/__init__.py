@@ -16,8 +16,9 @@ from typing import Protocol
 from libs.common.errors import Misconfigured
 from libs.common.telemetry import logs
 from services import settings
-from services.cli import apps, check, explain, listen, migrate, publish, run, token, trial
+from services.cli import apps, explain, listen, migrate, publish, run, token, trial
 from services.cli.arguments import Parser
+from services.cli.checking import check
 from services.cli.client import DatabaseAway
 from services.cli.presence import users, webhooks
 from services.version import VERSION
