@@ -10,11 +10,13 @@ import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
 from libs.common.apps.port import Apps
 from libs.common.backends.adapters import Backends, Plan, opened
+from libs.common.board.teller import Teller
 from libs.common.errors import Misconfigured
 from libs.common.policies.guards import Guards
 from libs.common.policies.policies import Policies
@@ -34,6 +36,7 @@ from services.presence.lifecycle.sinks import recorded
 from services.presence.service import Presence
 from services.presence.webhooks.delivery import WebhookTools
 from services.presence.webhooks.targets import Webhooks, receivers
+from services.process_state import Figured, telling
 from services.reload import Reloadable, adopt
 from services.settings import Settings, check_services
 from services.version import VERSION
@@ -42,6 +45,10 @@ log = structlog.get_logger()
 
 DRAIN_SPREAD = 10.0  # Seconds over which a gateway sends its clients away, if there is time for it.
 SPARE_FILES = 200  # File descriptors beside those of clients: backends, listeners, logs.
+
+
+class FanfareService(Reloadable, Figured, Protocol):
+    """One of the four services."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +67,7 @@ class Reload:
 
 def build(
     settings: Settings, names: Sequence[str], backends: Backends, *, ring: KeyRing | None = None
-) -> list[Reloadable]:
+) -> list[FanfareService]:
     """
     Make the named services, in the order in which they start.
 
@@ -75,7 +82,7 @@ def build(
         Misconfigured: A setting that only its service understands cannot work.
     """
     ring = ring or KeyRing(settings.tokens)
-    makers: dict[str, Callable[[], Reloadable]] = {
+    makers: dict[str, Callable[[], FanfareService]] = {
         "presence": lambda: _presence(settings, backends, ring),
         "auth": lambda: _auth(settings, backends, ring),
         "dispatcher": lambda: _dispatcher(settings, backends),
@@ -235,8 +242,22 @@ async def serve(
         await server.serve(
             stop,
             started=lambda: started(server),
-            beside=lambda: _keep_reloading(reload, services, backends.apps, ring=ring),
+            beside=lambda: _beside(server, services, backends, reload=reload, ring=ring),
         )
+
+
+async def _beside(
+    server: Server,
+    services: Sequence[FanfareService],
+    backends: Backends,
+    *,
+    reload: Reload | None,
+    ring: KeyRing,
+) -> None:
+    """Tell how the process is, and read rules again, while its services run."""
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(Teller(backends.board, telling(server, services)).run())
+        tasks.create_task(_keep_reloading(reload, services, backends.apps, ring=ring))
 
 
 async def _keep_reloading(

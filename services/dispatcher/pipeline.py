@@ -9,7 +9,7 @@ appends them once.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from logging import DEBUG
 
 import structlog
@@ -30,6 +30,7 @@ from services.dispatcher.settings import MAX_BROADCASTS, DispatcherSettings
 
 log = structlog.get_logger()
 
+DEAD = "records.dead."  # Begins the names of counts of dead letters.
 FETCH_TIMEOUT = 1.0  # Seconds.
 MAX_REASON = 500  # Characters of an error that a dead letter carries.
 LONGEST = 200  # Characters of an event's type or id in the log: they may be anything.
@@ -85,6 +86,10 @@ class Pipeline:
         if self._consumer is not None:
             await self._consumer.check()
             await self._events.check([self._settings.dead_letter_topic])
+
+    def shares(self) -> Mapping[Partition, int]:
+        """Tell which partitions are read here, and how far behind each is."""
+        return self._consumer.shares() if self._consumer else {}
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -170,7 +175,7 @@ class Pipeline:
 
     def _dead_letter(self, record: Record, error: Exception) -> NewRecord:
         kind, reason = type(error).__name__, _worded(error)
-        self._counts[f"records.dead.{kind}"] += 1
+        self._counts[f"{DEAD}{kind}"] += 1
         log.warning(
             "record.dead_lettered",
             topic=record.topic,

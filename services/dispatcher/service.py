@@ -7,7 +7,7 @@ This is its shell: it keeps the pipeline running and answers HTTP.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -28,7 +28,7 @@ from libs.common.tally.port import Tally
 from libs.common.typists.port import Typists
 from libs.common.web.health import Dependency
 from services.dispatcher.api.publishing import PublishingApi
-from services.dispatcher.pipeline import Pipeline
+from services.dispatcher.pipeline import DEAD, Pipeline
 from services.dispatcher.routing import outlook
 from services.dispatcher.routing.router import Router
 from services.dispatcher.senders import Senders
@@ -192,6 +192,17 @@ class Dispatcher:
                 return terms_of(self._apps)
             except Unavailable:
                 await asyncio.sleep(backoff.delay())
+
+    def figures(self) -> Mapping[str, int]:
+        """See `services.process_state.Figured.figures`."""
+        shares = self._pipeline.shares() if self._pipeline else {}
+        dead = sum(count for name, count in self.counts.items() if name.startswith(DEAD))
+        return {
+            "partitions": len(shares),
+            "lag": sum(shares.values()),
+            "broadcasts": self.counts["broadcasts"],
+            "dead_letters": dead,
+        }
 
     async def drain(self) -> None:
         """Stop at once: what was read and not committed comes again, here or elsewhere."""

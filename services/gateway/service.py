@@ -6,7 +6,7 @@ This is its shell: it accepts connections, keeps the loops running, and drains.
 
 import asyncio
 import random
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 
 from aiohttp import web
@@ -349,6 +349,17 @@ class Gateway:
             unreported=self._limiter.unreported,
             counted=self._limiter.counted,
         )
+
+    def figures(self) -> Mapping[str, int]:
+        """See `services.process_state.Figured.figures`; it looks at no connection."""
+        return {
+            "connections": len(self._connections),
+            "channels": len(self._hub.rooms()),
+            "online": len(self._online),
+            "waiting": self._admission.waiting + self._limiter.waiting,
+            "broadcasts": self.counters.broadcasts,
+            "deliveries": self.counters.deliveries,
+        }
 
     def _tells_counts(self, app_id: str) -> bool:
         try:

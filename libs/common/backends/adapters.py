@@ -14,6 +14,9 @@ from libs.common.apps.memory import MemoryApps
 from libs.common.apps.port import Apps, known_app
 from libs.common.apps.postgres import PostgresApps
 from libs.common.backends.settings import BackendSettings
+from libs.common.board.memory import MemoryBoard
+from libs.common.board.port import Board
+from libs.common.board.redis import RedisBoard
 from libs.common.bus.memory import MemoryBus
 from libs.common.bus.port import Bus
 from libs.common.bus.redis import RedisBus
@@ -119,6 +122,7 @@ class Backends:
     sightings: Sightings
     marks: Marks
     wanted: Wanted  # Which facts are recorded.
+    board: Board
 
 
 @asynccontextmanager
@@ -134,14 +138,14 @@ async def opened(plan: Plan) -> AsyncIterator[Backends]:
         wanted = _wanted(plan, apps)
         shared = await _shared(plan, stack, wanted)
         rates = await _rates(plan, stack)
-        control = await _control(plan, stack)
+        control, board = await _control(plan, stack)
         events = await _events(plan, stack)
         memberships = await stack.enter_async_context(opened_memberships(plan))
         letters = await stack.enter_async_context(opened_dead_letters(plan))
         sightings = await stack.enter_async_context(opened_sightings(plan))
         marks = await stack.enter_async_context(opened_marks(plan))
         kept = memberships, letters, sightings, marks
-        yield Backends(apps, *shared, rates, control, events, *kept, wanted)
+        yield Backends(apps, *shared, rates, control, events, *kept, wanted, board)
 
 
 @asynccontextmanager
@@ -167,6 +171,16 @@ async def opened_dead_letters(plan: Plan) -> AsyncIterator[DeadLetters]:
         return
     async with PostgresConnection(url, "sightings", plan.postgres) as connection:
         yield PostgresDeadLetters(connection, *bounds)
+
+
+@asynccontextmanager
+async def opened_board(plan: Plan) -> AsyncIterator[Board]:
+    """Make the adapter of one port alone, and close it; raises as `opened`."""
+    if _is_memory(plan.urls.control):
+        yield MemoryBoard()
+        return
+    async with RedisConnection(plan.urls.control, "control") as connection:
+        yield RedisBoard(connection, _keys(plan))
 
 
 @asynccontextmanager
@@ -258,10 +272,12 @@ async def _rates(plan: Plan, stack: AsyncExitStack) -> Rates:
     return RedisRates(await _redis(plan.urls.control, "rates", stack), _keys(plan))
 
 
-async def _control(plan: Plan, stack: AsyncExitStack) -> Control:
+async def _control(plan: Plan, stack: AsyncExitStack) -> tuple[Control, Board]:
+    """Make control, and the board beside it: whoever is without the one is without the other."""
     if _is_memory(plan.urls.control):
-        return MemoryControl()
-    return RedisControl(await _redis(plan.urls.control, "control", stack), _keys(plan))
+        return MemoryControl(), MemoryBoard()
+    connection = await _redis(plan.urls.control, "control", stack)
+    return RedisControl(connection, _keys(plan)), RedisBoard(connection, _keys(plan))
 
 
 async def _events(plan: Plan, stack: AsyncExitStack) -> EventLog | None:

@@ -103,6 +103,11 @@ class MemoryEventLog:
             found += topic.records[start : start + self._batch - len(found)]
         return found
 
+    def end(self, topic: str) -> int:
+        """Return the offset that the next record of a topic gets."""
+        kept = self._topics.get(topic, _Topic())
+        return kept.base + len(kept.records)
+
     def committed(self, group: str, topic: str) -> int:
         """Return the first offset of a topic that the group is not done with."""
         return self._committed.get((group, topic), 0)
@@ -127,6 +132,13 @@ class MemoryConsumer:
         return {
             topic: self._positions.get(topic, self._log.committed(self._group, topic))
             for topic in owned
+        }
+
+    def shares(self) -> Mapping[Partition, int]:
+        """See `Consumer.shares`: a topic has one partition."""
+        return {
+            Partition(topic, 0): max(0, self._log.end(topic) - offset)
+            for topic, offset in self.positions().items()
         }
 
     async def fetch(self, timeout: float) -> list[Record]:

@@ -39,6 +39,14 @@ class Consumer(Protocol):
             Unavailable: Some are not; the cause names them.
         """
 
+    def shares(self) -> Mapping[Partition, int]:
+        """
+        Tell which partitions are read here now, and how far behind each is; nobody is asked.
+
+        Returns:
+            How many records lie between what was read last and the end, as far as is known.
+        """
+
     async def commit(self, offsets: Mapping[Partition, int]) -> None:
         """
         Note that all records before these offsets are done with.

@@ -182,6 +182,10 @@ class FaultyConsumer:
         """See `Consumer.check`."""
         await self._check()
 
+    def shares(self) -> Mapping[Partition, int]:
+        """See `Consumer.shares`."""
+        return self._inner.shares()
+
     async def fetch(self, timeout: float) -> list[Record]:
         """See `Consumer.fetch`."""
         self._faults.check("fetch", "events")
