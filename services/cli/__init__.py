@@ -21,6 +21,7 @@ from services.cli.arguments import Parser
 from services.cli.checking import check
 from services.cli.client import DatabaseAway
 from services.cli.presence import users, webhooks
+from services.cli.watching import status, top
 from services.version import VERSION
 
 # What writing alone fails with: a disk that is full, or broken, or a quota that is used up.
@@ -41,6 +42,8 @@ COMMANDS: dict[str, Subcommand] = {
     "run": run,
     "migrate": migrate,
     "check": check,
+    "status": status,
+    "top": top,
     "explain": explain,
     "apps": apps,
     "webhooks": webhooks,
@@ -50,6 +53,9 @@ COMMANDS: dict[str, Subcommand] = {
     "listen": listen,
     "test": trial,
 }
+
+# These look at a deployment from where perhaps nothing but its Redis is known.
+WITHOUT_APPS = {"status", "top"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -102,7 +108,11 @@ def _unwritten(error: OSError) -> int:
 
 def _execute(arguments: argparse.Namespace) -> int:
     try:
-        loaded = settings.load(path=arguments.config, environ=os.environ)
+        loaded = settings.load(
+            path=arguments.config,
+            environ=os.environ,
+            needs_apps=arguments.command not in WITHOUT_APPS,
+        )
         return COMMANDS[arguments.command].execute(arguments, loaded)
     except Misconfigured as error:
         print(f"fanfare: {error}", file=sys.stderr)

@@ -243,3 +243,13 @@ class TestGroups:
             left = await fetched(consumer, 1)
 
         assert values(left) == [b"foreign"]
+
+
+async def test_shares(log: EventLog, prefix: str) -> None:
+    """A consumer tells which partitions it reads, and that it has read all."""
+    await log.append([NewRecord(prefix, b"value") for _ in range(3)])
+    async with log.consume([prefix], group=prefix) as consumer:
+        await fetched(consumer, 3)
+        async with asyncio.timeout(DEADLINE):
+            while consumer.shares() != {Partition(prefix, 0): 0}:
+                await consumer.fetch(0.05)
