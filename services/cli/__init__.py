@@ -18,7 +18,7 @@ from libs.common.telemetry import logs
 from services import settings
 from services.cli import apps, explain, listen, migrate, publish, run, token, trial
 from services.cli.arguments import Parser
-from services.cli.checking import check
+from services.cli.checking import check, config
 from services.cli.client import DatabaseAway
 from services.cli.presence import users, webhooks
 from services.cli.watching import status, top
@@ -42,6 +42,7 @@ COMMANDS: dict[str, Subcommand] = {
     "run": run,
     "migrate": migrate,
     "check": check,
+    "config": config,
     "status": status,
     "top": top,
     "explain": explain,
