@@ -20,6 +20,7 @@ from services.cli import apps, explain, listen, migrate, publish, run, token, tr
 from services.cli.arguments import Parser
 from services.cli.checking import check, config
 from services.cli.client import DatabaseAway
+from services.cli.dead_letters import command
 from services.cli.presence import users, webhooks
 from services.cli.watching import status, top
 from services.version import VERSION
@@ -47,6 +48,7 @@ COMMANDS: dict[str, Subcommand] = {
     "top": top,
     "explain": explain,
     "apps": apps,
+    "dead-letters": command,
     "webhooks": webhooks,
     "users": users,
     "token": token,

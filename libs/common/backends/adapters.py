@@ -184,6 +184,16 @@ async def opened_board(plan: Plan) -> AsyncIterator[Board]:
 
 
 @asynccontextmanager
+async def opened_events(plan: Plan) -> AsyncIterator[EventLog]:
+    """Make the adapter of one port alone, of a deployment that has a log; raises as `opened`."""
+    if _is_memory(plan.urls.events):
+        yield MemoryEventLog()
+        return
+    async with KafkaEventLog(plan.urls.events, plan.kafka) as log:
+        yield log
+
+
+@asynccontextmanager
 async def opened_apps(plan: Plan) -> AsyncIterator[Apps]:
     """Make the adapter of one port alone, and close it; raises as `opened`."""
     url = plan.urls.apps

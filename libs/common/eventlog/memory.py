@@ -71,6 +71,12 @@ class MemoryEventLog:
             topic.base += forgotten
 
     @asynccontextmanager
+    async def browse(self, topic: str) -> AsyncIterator["MemoryBrowser"]:
+        """See `EventLog.browse`."""
+        kept = self._topics.get(topic, _Topic())
+        yield MemoryBrowser(list(kept.records), self._batch)
+
+    @asynccontextmanager
     async def consume(self, topics: Collection[str], *, group: str) -> AsyncIterator[Consumer]:
         """See `EventLog.consume`."""
         consumer = MemoryConsumer(self, sorted(topics), group)
@@ -157,3 +163,17 @@ class MemoryConsumer:
         for partition, offset in offsets.items():
             if self._log.owner(self._group, partition.topic) is self:
                 self._log.commit(self._group, partition.topic, offset)
+
+
+class MemoryBrowser:
+    """A `Browser` of a `MemoryEventLog`."""
+
+    def __init__(self, records: list[Record], batch: int) -> None:
+        self.total = len(records)
+        self._records = records
+        self._batch = batch
+
+    async def next(self) -> list[Record]:
+        """See `Browser.next`."""
+        some, self._records = self._records[: self._batch], self._records[self._batch :]
+        return some

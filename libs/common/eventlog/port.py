@@ -58,6 +58,27 @@ class Consumer(Protocol):
         """
 
 
+class Browser(Protocol):
+    """
+    Reads a topic from its beginning to where it ended when that began.
+
+    It is in no group: nothing is committed, and no consumer has less.
+
+    Attributes:
+        total: How many records there are, about: the log may have left some out.
+    """
+
+    total: int
+
+    async def next(self) -> list[Record]:
+        """
+        Read the next records, in order within each partition; none: that was the last.
+
+        Raises:
+            Unavailable: The log is away, or has a record that cannot be read.
+        """
+
+
 class EventLog(Protocol):
     """
     Domain events in topics.
@@ -85,6 +106,14 @@ class EventLog(Protocol):
         Raises:
             Unavailable: The log is away or refused; some may have been stored.
             RecordTooLarge: One is.  None was stored, unless it is but its topic that takes no more.
+        """
+
+    def browse(self, topic: str) -> AbstractAsyncContextManager[Browser]:
+        """
+        Look through a topic; one that does not exist is empty.
+
+        Raises:
+            Unavailable: The log is away, or refuses.
         """
 
     def consume(

@@ -110,6 +110,21 @@ class KafkaClients:
         timeout = _milliseconds(self.settings.request_timeout)
         return AIOKafkaAdminClient(**self._common, request_timeout_ms=timeout)
 
+    def reader(self, topic: str) -> AIOKafkaConsumer:
+        """Build a consumer of all partitions of a topic, from the beginning and in no group."""
+        settings = self.settings
+        return AIOKafkaConsumer(
+            topic,
+            **self._common,
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+            request_timeout_ms=_milliseconds(settings.request_timeout),
+            fetch_max_wait_ms=FETCH_WAIT,
+            fetch_max_bytes=settings.max_fetch_bytes,
+            max_partition_fetch_bytes=settings.max_partition_bytes,
+        )
+
     def consumer(self, group: str) -> AIOKafkaConsumer:
         """Build a consumer without topics: who subscribes later waits for no missing one."""
         settings = self.settings
@@ -175,6 +190,12 @@ async def close_consumer(consumer: AIOKafkaConsumer, *, timeout: float) -> None:
     if tasks:
         await asyncio.wait(tasks, timeout=FORCE_TIMEOUT)
     await ends(consumer._client.close(), FORCE_TIMEOUT)  # noqa: SLF001 - see the module.
+
+
+async def close_reader(reader: AIOKafkaConsumer) -> None:
+    """Close a consumer that is in no group; raises nothing."""
+    if not await ends(reader.stop(), FORCE_TIMEOUT):
+        await ends(reader._client.close(), FORCE_TIMEOUT)  # noqa: SLF001 - see the module.
 
 
 async def discard_producer(producer: AIOKafkaProducer) -> None:
