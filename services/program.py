@@ -11,11 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
 from libs.common.apps.port import Apps
 from libs.common.backends.adapters import Backends, Plan, opened
+from libs.common.board.teller import Teller
 from libs.common.errors import Misconfigured
 from libs.common.policies.guards import Guards
 from libs.common.policies.policies import Policies
@@ -37,6 +39,7 @@ from services.presence.lifecycle.sinks import recorded
 from services.presence.service import Presence
 from services.presence.webhooks.delivery import WebhookTools
 from services.presence.webhooks.targets import Webhooks, receivers
+from services.process_state import Figured, telling
 from services.reload import Reloadable, adopt
 from services.settings import Settings, check_services
 from services.version import VERSION
@@ -45,6 +48,10 @@ log = structlog.get_logger()
 
 DRAIN_SPREAD = 10.0  # Seconds over which a gateway sends its clients away, if there is time for it.
 SPARE_FILES = 200  # File descriptors beside those of clients: backends, listeners, logs.
+
+
+class FanfareService(Reloadable, Figured, Protocol):
+    """One of the four services."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +70,7 @@ class Reload:
 
 def build(
     settings: Settings, names: Sequence[str], backends: Backends, *, ring: KeyRing | None = None
-) -> list[Reloadable]:
+) -> list[FanfareService]:
     """
     Make the named services, in the order in which they start.
 
@@ -78,7 +85,7 @@ def build(
         Misconfigured: A setting that only its service understands cannot work.
     """
     ring = ring or KeyRing(settings.tokens)
-    makers: dict[str, Callable[[], Reloadable]] = {
+    makers: dict[str, Callable[[], FanfareService]] = {
         "presence": lambda: _presence(settings, backends, ring),
         "auth": lambda: _auth(settings, backends, ring),
         "dispatcher": lambda: _dispatcher(settings, backends),
@@ -230,19 +237,18 @@ async def serve(
         measured = [*telemetry.measured, backends.metrics]
         server = _server(settings.server, services, certificate, measured=measured)
         results = telemetry.process.reloads
-        reloading = partial(
-            _keep_reloading, reload, services, backends.apps, ring=ring, results=results
-        )
-        await server.serve(
-            stop,
-            started=lambda: started(server),
-            beside=[reloading, partial(telemetry.run, server.registry), backends.metrics.run],
-        )
+        beside = [
+            partial(_keep_reloading, reload, services, backends.apps, ring=ring, results=results),
+            partial(telemetry.run, server.registry),
+            backends.metrics.run,
+            Teller(backends.board, telling(server, services)).run,
+        ]
+        await server.serve(stop, started=lambda: started(server), beside=beside)
 
 
 def _server(
     settings: ServerSettings,
-    services: Sequence[Reloadable],
+    services: Sequence[FanfareService],
     certificate: Certificate | None,
     *,
     measured: Sequence[Measured],
@@ -332,6 +338,20 @@ def _raise_file_limit(connections: int) -> None:
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
     log.debug("files.limited", limit=limit)
+    check_file_limit(connections, hard)
+
+
+def check_file_limit(connections: int, hard: int) -> None:
+    """
+    Check that a process may open as many files as its clients need.
+
+    Args:
+        connections: Those that the settings promise; 0 or below: none.
+        hard: Files that it may open at most, or `resource.RLIM_INFINITY`.
+
+    Raises:
+        Misconfigured: It may not.
+    """
     if hard != resource.RLIM_INFINITY and hard < connections + SPARE_FILES:
         raise Misconfigured(
             f"gateway.max_connections is {connections}, and this process may open {hard} files: "

@@ -104,22 +104,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     presence: PresenceSettings = PresenceSettings()
 
 
-def load(*, path: Path | None, environ: Mapping[str, str]) -> Settings:
+def load(*, path: Path | None, environ: Mapping[str, str], needs_apps: bool = True) -> Settings:
     """
     Read the settings of a process.
 
     Args:
         path: The file; None: the one that ``FANFARE_CONFIG`` names, or none.
         environ: The environment variables.
+        needs_apps: Whether settings without apps are of no use.
 
     Raises:
         Misconfigured: They cannot work; the error names all that is wrong, a line each.
     """
-    settings = loader.load(Settings, path=path, environ=environ)
+    settings, named = loader.load(Settings, path=path, environ=environ), environ.get(CONFIG)
     _refuse(
         [
             *refused_urls(settings.backends),
-            *_app_problems(settings, is_named=bool(path or environ.get(CONFIG))),
+            *_app_problems(settings, needs_apps=needs_apps, is_named=bool(path or named)),
             *_rule_problems(settings),
             *_selection_problems(settings),
             *_event_problems(settings),
@@ -189,20 +190,18 @@ def _meeting_points(settings: Settings, name: str) -> Iterator[str]:
         yield "events"
 
 
-def _app_problems(settings: Settings, *, is_named: bool) -> Iterator[str]:
+def _app_problems(settings: Settings, *, needs_apps: bool, is_named: bool) -> Iterator[str]:
     if not _is_memory(settings.backends.apps):
         if settings.apps:
             yield "apps come from the file or from PostgreSQL: remove [[apps]] or backends.apps"
-    elif not settings.apps and not is_named:
-        yield (
-            "no configuration was named (--config, FANFARE_CONFIG), so there are no apps: "
-            "try the example with --config deploy/dev.toml"
-        )
-    elif not settings.apps:
+    elif not settings.apps and needs_apps:
+        example = "try the example with --config deploy/dev.toml"
         yield (
             "there are no apps: add [[apps]] to the configuration, "
-            "name a PostgreSQL in backends.apps, "
-            "or try the example with --config deploy/dev.toml"
+            f"name a PostgreSQL in backends.apps, or {example}"
+            if is_named
+            else "no configuration was named (--config, FANFARE_CONFIG), so there are no apps: "
+            + example
         )
     try:
         MemoryApps(settings.apps)

@@ -8,7 +8,7 @@ memberships; a gateway checks what it has issued without asking.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from aiohttp import web
@@ -163,6 +163,11 @@ class Auth:
     def metrics(self) -> Iterable[Metric]:
         """See `libs.common.telemetry.metrics.registry.Measured.metrics`."""
         return metrics.read(self.counters, self._authenticator.jwks, self._decisions.lookups)
+
+    def figures(self) -> Mapping[str, int]:
+        """See `services.process_state.Figured.figures`."""
+        shares = self._topic.shares() if self._topic else {}
+        return {"partitions": len(shares), "lag": sum(shares.values())}
 
     async def drain(self) -> None:
         """Return at once: a request is answered as soon as it is read."""

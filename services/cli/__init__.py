@@ -16,10 +16,13 @@ from typing import Protocol
 from libs.common.errors import Misconfigured
 from libs.common.telemetry import logs
 from services import settings
-from services.cli import apps, check, explain, listen, migrate, publish, run, token, trial
+from services.cli import apps, explain, listen, migrate, publish, run, token, trial
 from services.cli.arguments import Parser
+from services.cli.checking import check, config
 from services.cli.client import DatabaseAway
+from services.cli.dead_letters import command
 from services.cli.presence import users, webhooks
+from services.cli.watching import status, top
 from services.version import VERSION
 
 # What writing alone fails with: a disk that is full, or broken, or a quota that is used up.
@@ -40,8 +43,12 @@ COMMANDS: dict[str, Subcommand] = {
     "run": run,
     "migrate": migrate,
     "check": check,
+    "config": config,
+    "status": status,
+    "top": top,
     "explain": explain,
     "apps": apps,
+    "dead-letters": command,
     "webhooks": webhooks,
     "users": users,
     "token": token,
@@ -49,6 +56,9 @@ COMMANDS: dict[str, Subcommand] = {
     "listen": listen,
     "test": trial,
 }
+
+# These look at a deployment from where perhaps nothing but its Redis is known.
+WITHOUT_APPS = {"status", "top"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -101,7 +111,11 @@ def _unwritten(error: OSError) -> int:
 
 def _execute(arguments: argparse.Namespace) -> int:
     try:
-        loaded = settings.load(path=arguments.config, environ=os.environ)
+        loaded = settings.load(
+            path=arguments.config,
+            environ=os.environ,
+            needs_apps=arguments.command not in WITHOUT_APPS,
+        )
         return COMMANDS[arguments.command].execute(arguments, loaded)
     except Misconfigured as error:
         print(f"fanfare: {error}", file=sys.stderr)

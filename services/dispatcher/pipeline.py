@@ -21,6 +21,7 @@ from libs.common.eventlog.port import Consumer, EventLog
 from libs.common.eventlog.records import NewRecord, Partition, Record, RecordTooLarge
 from libs.common.retry import Retry
 from services.dispatcher.counters import DispatcherCounters
+from services.dispatcher.events.dead_letters import bare, dead_letter
 from services.dispatcher.events.decoding import decode
 from services.dispatcher.events.event import DomainEvent, Undecodable
 from services.dispatcher.routing.outlook import unrouted
@@ -35,7 +36,6 @@ FETCH_TIMEOUT = 1.0  # Seconds.
 MAX_REASON = 500  # Characters of an error that a dead letter carries.
 LONGEST = 200  # Characters of an event's type or id in the log: they may be anything.
 MOST_CHANNELS = 10  # Of one event in the log.
-LETTER_HEADERS = 6  # Those that we add to a record, after its own.
 
 
 class Pipeline:
@@ -91,6 +91,10 @@ class Pipeline:
     def is_waiting(self) -> bool:
         """Whether a backend is waited for."""
         return self._retry.is_waiting
+
+    def shares(self) -> Mapping[Partition, int]:
+        """Tell which partitions are read here, and how far behind each is."""
+        return self._consumer.shares() if self._consumer else {}
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -209,16 +213,7 @@ class Pipeline:
             route=getattr(error, "route", ""),
             place=getattr(error, "place", ""),
         )
-        headers = (
-            ("fanfare-dlq-topic", record.topic.encode()),
-            ("fanfare-dlq-partition", str(record.partition).encode()),
-            ("fanfare-dlq-offset", str(record.offset).encode()),
-            ("fanfare-dlq-timestamp", f"{record.timestamp:.3f}".encode()),
-            ("fanfare-dlq-reason", kind.encode()),
-            ("fanfare-dlq-error", reason.encode(errors="replace")),
-        )
-        topic = self._settings.dead_letter_topic
-        return NewRecord(topic, record.value, record.key, (*record.headers, *headers))
+        return dead_letter(record, self._settings.dead_letter_topic, kind=kind, reason=reason)
 
     async def _bury(self, letters: Sequence[NewRecord]) -> None:
         """Append dead letters; one that is too large only says where its content lies."""
@@ -232,8 +227,7 @@ class Pipeline:
         try:
             await self._retry.until_done(lambda: self._events.append([letter]))
         except RecordTooLarge:
-            bare = NewRecord(letter.topic, None, headers=letter.headers[-LETTER_HEADERS:])
-            await self._retry.until_done(lambda: self._events.append([bare]))
+            await self._retry.until_done(lambda: self._events.append([bare(letter)]))
 
 
 def _worded(error: Exception) -> str:

@@ -6,7 +6,7 @@ This is its shell: it keeps the pipeline running and answers HTTP.
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -199,6 +199,16 @@ class Dispatcher:
         """See `libs.common.telemetry.metrics.registry.Measured.metrics`."""
         is_waiting = self._pipeline is not None and self._pipeline.is_waiting
         return metrics.read(self.counters, is_waiting=is_waiting)
+
+    def figures(self) -> Mapping[str, int]:
+        """See `services.process_state.Figured.figures`."""
+        shares = self._pipeline.shares() if self._pipeline else {}
+        return {
+            "partitions": len(shares),
+            "lag": sum(shares.values()),
+            "broadcasts": self.counters.broadcasts,
+            "dead_letters": sum(self.counters.dead.values()),
+        }
 
     async def drain(self) -> None:
         """Stop at once: what was read and not committed comes again, here or elsewhere."""

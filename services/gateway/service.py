@@ -6,7 +6,7 @@ This is its shell: it accepts connections, keeps the loops running, and drains.
 
 import asyncio
 import random
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 
 from aiohttp import web
@@ -316,9 +316,7 @@ class Gateway:
         See `services.reload.Reloadable.adopt`.
 
         All policies of public channels are replaced, and all selections; clients stay in the
-        channels that they have joined.
-
-        The caller has replaced the keys of channel tokens before: what a token of a dropped key had
+        channels that they have joined.  The caller has replaced the keys of channel tokens before: what a token of a dropped key had
         opened ends now.
         """
         self._verifier.guards = rules.guards
@@ -357,6 +355,17 @@ class Gateway:
         """See `libs.common.telemetry.metrics.registry.Measured.metrics`."""
         return GatewayMetrics(self.counters, self._connections, self._hub).read(self.state())
 
+    def figures(self) -> Mapping[str, int]:
+        """See `services.process_state.Figured.figures`; it looks at no connection."""
+        return {
+            "connections": len(self._connections),
+            "channels": len(self._hub.rooms()),
+            "online": len(self._online),
+            "waiting": self._admission.waiting + self._limiter.waiting,
+            "broadcasts": self.counters.broadcasts,
+            "deliveries": self.counters.deliveries,
+        }
+
     def _tells_counts(self, app_id: str) -> bool:
         try:
             return self._apps.by_id(app_id).subscription_counts
@@ -365,12 +374,9 @@ class Gateway:
 
     async def drain(self) -> None:
         """
-        Send all clients away, spread over time and in random order.
+        Send all clients away, in random order and bit by bit, for the sake of other gateways.
 
-        So other gateways get them bit by bit.
-
-        Members leave with grace: for the others in the channel, a member that returns in time never
-        left.
+        Members leave with grace: those who return in time never left, for the others.
         """
         self._eligibility.is_closed = True
         leaving = list(self._connections)

@@ -7,7 +7,7 @@ were last seen (`users`) and how far they have read (`receipts`), and answers wh
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
 from aiohttp import web
@@ -168,6 +168,15 @@ class Presence:
     def metrics(self) -> Iterable[Metric]:
         """See `libs.common.telemetry.metrics.registry.Measured.metrics`."""
         return metrics.read(self._consumer, self._webhooks, self._last_seen, sweeps=self._sweeps)
+
+    def figures(self) -> Mapping[str, int]:
+        """See `services.process_state.Figured.figures`."""
+        counts = self._consumer.counts
+        return {
+            "partitions": len(self._consumer.partitions),
+            "facts": counts["facts"],
+            "facts_lost": counts["lost"],
+        }
 
     async def drain(self) -> None:
         """Store what waits to be; another instance goes on where this one was."""

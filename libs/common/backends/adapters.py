@@ -15,6 +15,9 @@ from libs.common.apps.port import Apps, known_app
 from libs.common.apps.postgres import PostgresApps
 from libs.common.backends.metrics import BackendMetrics
 from libs.common.backends.settings import BackendSettings
+from libs.common.board.memory import MemoryBoard
+from libs.common.board.port import Board
+from libs.common.board.redis import RedisBoard
 from libs.common.bus.memory import MemoryBus
 from libs.common.bus.port import Bus
 from libs.common.bus.redis import RedisBus
@@ -122,6 +125,7 @@ class Backends:
     marks: Marks
     wanted: Wanted  # Which facts are recorded.
     metrics: BackendMetrics
+    board: Board
 
 
 @asynccontextmanager
@@ -138,14 +142,14 @@ async def opened(plan: Plan) -> AsyncIterator[Backends]:
         wanted = _wanted(plan, apps)
         shared = await _shared(plan, stack, wanted, metrics=metrics)
         rates = await _rates(plan, stack, metrics=metrics)
-        control = await _control(plan, stack, metrics=metrics)
+        control, board = await _control(plan, stack, metrics=metrics)
         events = await _events(plan, stack, metrics=metrics)
         memberships = await stack.enter_async_context(opened_memberships(plan, metrics))
         letters = await stack.enter_async_context(opened_dead_letters(plan, metrics))
         sightings = await stack.enter_async_context(opened_sightings(plan, metrics))
         marks = await stack.enter_async_context(opened_marks(plan, metrics))
         kept = memberships, letters, sightings, marks
-        yield Backends(apps, *shared, rates, control, events, *kept, wanted, metrics)
+        yield Backends(apps, *shared, rates, control, events, *kept, wanted, metrics, board)
 
 
 @asynccontextmanager
@@ -175,6 +179,26 @@ async def opened_dead_letters(
         return
     async with _postgres(plan, url, "sightings", metrics=metrics) as connection:
         yield PostgresDeadLetters(connection, *bounds)
+
+
+@asynccontextmanager
+async def opened_board(plan: Plan) -> AsyncIterator[Board]:
+    """Make the adapter of one port alone, and close it; raises as `opened`."""
+    if _is_memory(plan.urls.control):
+        yield MemoryBoard()
+        return
+    async with RedisConnection(plan.urls.control, "control") as connection:
+        yield RedisBoard(connection, _keys(plan))
+
+
+@asynccontextmanager
+async def opened_events(plan: Plan) -> AsyncIterator[EventLog]:
+    """Make the adapter of one port alone, of a deployment that has a log; raises as `opened`."""
+    if _is_memory(plan.urls.events):
+        yield MemoryEventLog()
+        return
+    async with KafkaEventLog(plan.urls.events, plan.kafka) as log:
+        yield log
 
 
 @asynccontextmanager
@@ -290,11 +314,14 @@ async def _rates(plan: Plan, stack: AsyncExitStack, *, metrics: BackendMetrics) 
     return RedisRates(connection, _keys(plan))
 
 
-async def _control(plan: Plan, stack: AsyncExitStack, *, metrics: BackendMetrics) -> Control:
+async def _control(
+    plan: Plan, stack: AsyncExitStack, *, metrics: BackendMetrics
+) -> tuple[Control, Board]:
+    """Make control, and the board beside it: whoever is without the one is without the other."""
     if _is_memory(plan.urls.control):
-        return MemoryControl()
+        return MemoryControl(), MemoryBoard()
     connection = await _redis(plan.urls.control, "control", stack, metrics=metrics)
-    return RedisControl(connection, _keys(plan))
+    return RedisControl(connection, _keys(plan)), RedisBoard(connection, _keys(plan))
 
 
 async def _events(plan: Plan, stack: AsyncExitStack, *, metrics: BackendMetrics) -> EventLog | None:

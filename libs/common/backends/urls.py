@@ -27,7 +27,7 @@ _SCHEMES: Mapping[str, tuple[str, ...]] = {
 }
 
 # Whose URL a backend takes that is left out; what is wrong with it is told once.
-_TAKEN_FROM = {"sessions": "roster", "control": "roster", "sightings": "memberships"}
+TAKEN_FROM = {"sessions": "roster", "control": "roster", "sightings": "memberships"}
 _EXAMPLES: Mapping[str, str] = {
     "redis": "redis://HOST:6379/0",
     "kafka": "kafka://HOST:9092",
@@ -41,7 +41,7 @@ def refused_urls(backends: BackendSettings) -> Iterator[str]:
         url: Url = getattr(backends, backend)
         if backend == "events" and not backends.has_events:
             continue
-        if url != getattr(backends, _TAKEN_FROM.get(backend, ""), None):
+        if url != getattr(backends, TAKEN_FROM.get(backend, ""), None):
             yield from _url_problems(backend, url, schemes)
     if redis_address.place_of(backends.bus) != redis_address.place_of(backends.roster):
         yield backends.apart

@@ -56,13 +56,12 @@ def load(model: type[T], *, path: Path | None, environ: Mapping[str, str]) -> T:
         Misconfigured: Something is unknown, missing or wrong; the error names all of it, a line
             each.
     """
-    named = environ.get(CONFIG)
-    file = path or (Path(named) if named else None)
+    file = file_of(path, environ)
     problems: list[str] = []
-    document = _document(file)
+    written = document(file)
     origin = Place(f"{file}: " if file else "", "")
     reader = _Reader(environment.read(model, environ, problems), problems)
-    settings = reader.table(model, document, origin, path=())
+    settings = reader.table(model, written, origin, path=())
     if problems:
         raise Misconfigured("\n".join(problems))
     return cast("T", settings)
@@ -200,9 +199,15 @@ class _Reader:
                 self._problems.append(f"{place.key(name)} is unknown{did_you_mean(name, known)}")
 
 
-def _document(file: Path | None) -> dict[str, Any]:
+def file_of(path: Path | None, environ: Mapping[str, str]) -> Path | None:
+    """Tell which file holds settings: the one that was named, or else the environment's."""
+    named = environ.get(CONFIG)
+    return path or (Path(named) if named else None)
+
+
+def document(file: Path | None) -> dict[str, Any]:
     """
-    Read the file.
+    Read the file; without one nothing is set.
 
     Raises:
         Misconfigured: The file cannot be read.

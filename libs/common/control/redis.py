@@ -43,7 +43,7 @@ class RedisControl:
     Control that all processes of a deployment share.  See `Control`.
 
     Args:
-        connection: To Redis; for this control alone.
+        connection: To Redis; a listener that waits occupies one of its pool.
         keys: The deployment's names.
     """
 

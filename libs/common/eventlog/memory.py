@@ -71,6 +71,12 @@ class MemoryEventLog:
             topic.base += forgotten
 
     @asynccontextmanager
+    async def browse(self, topic: str) -> AsyncIterator["MemoryBrowser"]:
+        """See `EventLog.browse`."""
+        kept = self._topics.get(topic, _Topic())
+        yield MemoryBrowser(list(kept.records), self._batch)
+
+    @asynccontextmanager
     async def consume(self, topics: Collection[str], *, group: str) -> AsyncIterator[Consumer]:
         """See `EventLog.consume`."""
         consumer = MemoryConsumer(self, sorted(topics), group)
@@ -103,6 +109,11 @@ class MemoryEventLog:
             found += topic.records[start : start + self._batch - len(found)]
         return found
 
+    def end(self, topic: str) -> int:
+        """Return the offset that the next record of a topic gets."""
+        kept = self._topics.get(topic, _Topic())
+        return kept.base + len(kept.records)
+
     def committed(self, group: str, topic: str) -> int:
         """Return the first offset of a topic that the group is not done with."""
         return self._committed.get((group, topic), 0)
@@ -129,6 +140,13 @@ class MemoryConsumer:
             for topic in owned
         }
 
+    def shares(self) -> Mapping[Partition, int]:
+        """See `Consumer.shares`: a topic has one partition."""
+        return {
+            Partition(topic, 0): max(0, self._log.end(topic) - offset)
+            for topic, offset in self.positions().items()
+        }
+
     async def fetch(self, timeout: float) -> list[Record]:
         """See `Consumer.fetch`."""
         records = await self._log.read(self, timeout)
@@ -145,3 +163,17 @@ class MemoryConsumer:
         for partition, offset in offsets.items():
             if self._log.owner(self._group, partition.topic) is self:
                 self._log.commit(self._group, partition.topic, offset)
+
+
+class MemoryBrowser:
+    """A `Browser` of a `MemoryEventLog`."""
+
+    def __init__(self, records: list[Record], batch: int) -> None:
+        self.total = len(records)
+        self._records = records
+        self._batch = batch
+
+    async def next(self) -> list[Record]:
+        """See `Browser.next`."""
+        some, self._records = self._records[: self._batch], self._records[self._batch :]
+        return some

@@ -39,6 +39,14 @@ class Consumer(Protocol):
             Unavailable: Some are not; the cause names them.
         """
 
+    def shares(self) -> Mapping[Partition, int]:
+        """
+        Tell which partitions are read here now, and how far behind each is; nobody is asked.
+
+        Returns:
+            How many records lie between what was read last and the end, as far as is known.
+        """
+
     async def commit(self, offsets: Mapping[Partition, int]) -> None:
         """
         Note that all records before these offsets are done with.
@@ -47,6 +55,27 @@ class Consumer(Protocol):
 
         Raises:
             Unavailable: The log is away.
+        """
+
+
+class Browser(Protocol):
+    """
+    Reads a topic from its beginning to where it ended when that began.
+
+    It is in no group: nothing is committed, and no consumer has less.
+
+    Attributes:
+        total: How many records there are, about: the log may have left some out.
+    """
+
+    total: int
+
+    async def next(self) -> list[Record]:
+        """
+        Read the next records, in order within each partition; none: that was the last.
+
+        Raises:
+            Unavailable: The log is away, or has a record that cannot be read.
         """
 
 
@@ -77,6 +106,14 @@ class EventLog(Protocol):
         Raises:
             Unavailable: The log is away or refused; some may have been stored.
             RecordTooLarge: One is.  None was stored, unless it is but its topic that takes no more.
+        """
+
+    def browse(self, topic: str) -> AbstractAsyncContextManager[Browser]:
+        """
+        Look through a topic; one that does not exist is empty.
+
+        Raises:
+            Unavailable: The log is away, or refuses.
         """
 
     def consume(

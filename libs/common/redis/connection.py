@@ -164,14 +164,8 @@ class RedisConnection:
             Unavailable: One cannot be; or it refused what was asked before and has not done it
                 since; or a listener is cut off.
         """
-        try:
-            await self._servers.locate()
-            by_node = {self._servers.of(key): key for key in keys}
-        except TROUBLE as error:
-            self.outage.lost(reason(error), by="servers")
-            raise Unavailable(self._backend) from error
         script = PROBE if needs_memory else PROBE_WITHOUT_MEMORY
-        calls = [script.call([key]) for key in by_node.values()]
+        calls = [script.call([key]) for key in (await self.spread(keys)).values()]
         replies = await self.ask_all(calls)
         self.outage.ensure()
         raise_first(replies, backend=self._backend)
@@ -190,6 +184,23 @@ class RedisConnection:
                 with suppress(*TROUBLE):
                     found[name] = await node.figures()
         return found
+
+    async def spread(self, keys: Sequence[str]) -> dict[str, str]:
+        """
+        Choose one of these keys for each server that has some.
+
+        Returns:
+            The key by the server's name: ``host:port`` in a cluster, ``server`` elsewhere.
+
+        Raises:
+            Unavailable: It cannot be found out where they are.
+        """
+        try:
+            await self._servers.locate()
+            return {self._servers.of(key).name: key for key in keys}
+        except TROUBLE as error:
+            self.outage.lost(reason(error), by="servers")
+            raise Unavailable(self._backend) from error
 
     async def dedicated(self) -> Connection:
         """

@@ -45,14 +45,17 @@ class Node:
         host: Where the server was said to be; for referrals that leave it out.
         outage: Told of each failure and each answer; also where the server refuses what is asked.
         name: By which the outage knows it.
+
+    Attributes:
+        name: The same.
     """
 
     def __init__(self, pool: ConnectionPool, host: str, outage: Outage, *, name: str) -> None:
         self.host = host
+        self.name = name
         self._pool = pool
         self._free = asyncio.Semaphore(POOL_SIZE)
         self._outage = outage
-        self._name = name
         self._refusals = Refusals(PROBE.digest)
 
     async def exchange(self, commands: Sequence[Words]) -> list[Any]:
@@ -70,15 +73,15 @@ class Node:
             replies = await self._send(packed(commands), len(commands))
         except TROUBLE as error:
             self._refusals.forget()
-            self._outage.lost(reason(error), by=self._name)
+            self._outage.lost(reason(error), by=self.name)
             raise
         finally:
             self._free.release()
         self._refusals.note(commands, replies)
         if self._refusals:
-            self._outage.lost(self._refusals.reason, by=self._name)
+            self._outage.lost(self._refusals.reason, by=self.name)
         else:
-            self._outage.found(by=self._name)
+            self._outage.found(by=self.name)
         return replies
 
     async def figures(self) -> dict[str, str]:
@@ -136,7 +139,7 @@ class Node:
 
     def leave(self) -> None:
         """Take it off the outage: the cluster is without it."""
-        self._outage.found(by=self._name)
+        self._outage.found(by=self.name)
 
 
 def reason(error: BaseException) -> str:

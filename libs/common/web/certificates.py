@@ -13,6 +13,7 @@ import ssl
 from pathlib import Path
 
 import structlog
+from cryptography import x509
 
 from libs.common.errors import Misconfigured
 
@@ -103,6 +104,17 @@ def loaded(certificate: Path, key: Path) -> ssl.SSLContext:
     except OSError as error:
         raise Misconfigured(f"server.certificate: {error.strerror or error}") from error
     return context
+
+
+def lifetime(certificate: Path) -> tuple[float, float]:
+    """
+    Read from when to when a server's own certificate is good, in UTC epoch seconds.
+
+    Args:
+        certificate: A file that `loaded` takes.
+    """
+    own = x509.load_pem_x509_certificates(certificate.read_bytes())[0]
+    return own.not_valid_before_utc.timestamp(), own.not_valid_after_utc.timestamp()
 
 
 def _check(setting: str, file: Path, *, mark: bytes, what: str) -> None:

@@ -7,6 +7,7 @@ clients stay connected, and other processes would be in the same place.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ PATIENCE = 2.0  # Seconds that who asks waits for a round.
 SOONEST, LATEST = 0.1, 1.0  # Seconds between two rounds before the process is ready.
 
 OK = "ok"
+AWAY = "away: "
 
 Check = Callable[[], Awaitable[None]]
 
@@ -44,6 +46,22 @@ class Dependency:
     name: str
     check: Check
     is_needed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """
+    Something that cannot be used.
+
+    Attributes:
+        name: As `Dependency.name`.
+        since: When it was first found so; UTC epoch seconds.
+        reason: Why, when it was last asked.
+    """
+
+    name: str
+    since: float
+    reason: str
 
 
 class Dependent(Protocol):
@@ -83,11 +101,17 @@ class Health:
         self._tasks: asyncio.TaskGroup | None = None
         self._has_begun = asyncio.Event()
         self._asking: dict[Check, asyncio.Task[str]] = {}
+        self._absences: dict[Check, Absence] = {}
 
     @property
     def missing(self) -> tuple[str, ...]:
         """What was not reached yet, and is needed for being ready: names of dependencies."""
         return tuple(sorted({each.name for each in self._missing}))
+
+    def absences(self) -> list[Absence]:
+        """Tell what was away when it was last asked: each name once, in order, the longest away."""
+        longest = sorted(self._absences.values(), key=lambda each: (each.name, -each.since))
+        return list({each.name: each for each in longest}.values())
 
     async def run(self) -> None:
         """Check all again and again, until cancelled."""
@@ -146,15 +170,26 @@ class Health:
 
     async def _asked(self, check: Check) -> str:
         state = await state_of(check)
+        self._note(check, state)
         if state == OK:
             self._missing = {each for each in self._missing if each.check != check}
         return state
 
+    def _note(self, check: Check, state: str) -> None:
+        """Remember since when what cannot be used is away."""
+        known = self._absences.pop(check, None)
+        if state != OK:
+            since = known.since if known else time.time()
+            name = next(
+                each.name for uses in self._uses.values() for each in uses if each.check == check
+            )
+            self._absences[check] = Absence(name, since, state.removeprefix(AWAY))
+
 
 def _answer(asking: asyncio.Task[str] | None, patience: float) -> str:
     if asking is None or asking.cancelled():
-        return "away: the process ends"
-    return asking.result() if asking.done() else f"away: no answer within {patience:g} s"
+        return f"{AWAY}the process ends"
+    return asking.result() if asking.done() else f"{AWAY}no answer within {patience:g} s"
 
 
 async def state_of(check: Check) -> str:
@@ -163,9 +198,9 @@ async def state_of(check: Check) -> str:
         async with asyncio.timeout(DEADLINE):
             await check()
     except Unavailable as error:
-        return f"away: {reason_of(error)}"
+        return f"{AWAY}{reason_of(error)}"
     except TimeoutError:
-        return f"away: no answer within {DEADLINE:g} s"
+        return f"{AWAY}no answer within {DEADLINE:g} s"
     return OK
 
 

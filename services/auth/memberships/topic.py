@@ -7,7 +7,7 @@ counted, said once for each reason, and skipped.
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 import structlog
@@ -58,6 +58,10 @@ class MembershipTopic:
         self._retry.ensure()
         if self._consumer is not None:
             await self._consumer.check()
+
+    def shares(self) -> Mapping[Partition, int]:
+        """Tell which partitions are read here, and how far behind each is."""
+        return self._consumer.shares() if self._consumer else {}
 
     async def run(self) -> None:
         """Read until cancelled."""

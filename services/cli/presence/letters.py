@@ -6,6 +6,7 @@ import msgspec
 
 from libs.common.dead_letters.port import DeadLetter
 from libs.common.rfc3339 import text_of
+from services.cli.tables import aligned
 
 _TITLES = ("ID", "APP", "WEBHOOK", "GIVEN UP", "TRIES", "EVENTS", "REASON")
 MOST_EVENTS = 3  # Of one letter, in a table.
@@ -13,12 +14,7 @@ MOST_EVENTS = 3  # Of one letter, in a table.
 
 def table(letters: Sequence[DeadLetter]) -> list[str]:
     """Write a table."""
-    rows = [_TITLES, *map(_row, letters)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+    return aligned([_TITLES, *map(_row, letters)])
 
 
 def json_line(letter: DeadLetter) -> str:

@@ -243,3 +243,58 @@ class TestGroups:
             left = await fetched(consumer, 1)
 
         assert values(left) == [b"foreign"]
+
+
+async def test_shares(log: EventLog, prefix: str) -> None:
+    """A consumer tells which partitions it reads, and that it has read all."""
+    await log.append([NewRecord(prefix, b"value") for _ in range(3)])
+    async with log.consume([prefix], group=prefix) as consumer:
+        await fetched(consumer, 3)
+        async with asyncio.timeout(DEADLINE):
+            while consumer.shares() != {Partition(prefix, 0): 0}:
+                await consumer.fetch(0.05)
+
+
+class TestBrowse:
+    """A topic is read from its beginning to its present end, by a member of no group."""
+
+    async def browsed(self, log: EventLog, topic: str) -> list[bytes | None]:
+        read: list[bytes | None] = []
+        async with log.browse(topic) as browser:
+            assert browser.total >= 0
+            while records := await browser.next():
+                read += [record.value for record in records]
+        return read
+
+    async def test_all(self, builds: Builds, prefix: str) -> None:
+        """All of it, however many batches it takes, and as often as one likes."""
+        async with AsyncExitStack() as stack:
+            log = await opened(builds(batch=10), stack)
+            values = [b"%d" % number for number in range(25)]
+            await log.append([NewRecord(prefix, value) for value in values])
+
+            assert await self.browsed(log, prefix) == values
+            assert await self.browsed(log, prefix) == values
+
+    async def test_present_end(self, log: EventLog, prefix: str) -> None:
+        """What comes meanwhile is not read."""
+        await log.append([NewRecord(prefix, b"before")])
+        async with log.browse(prefix) as browser:
+            await log.append([NewRecord(prefix, b"meanwhile")])
+            first = await browser.next()
+            rest = await browser.next()
+
+        assert ([record.value for record in first], rest) == ([b"before"], [])
+        assert browser.total == 1
+
+    async def test_takes_nothing(self, log: EventLog, prefix: str) -> None:
+        """Consumers of groups have no less."""
+        await log.append([NewRecord(prefix, b"value")])
+        await self.browsed(log, prefix)
+        async with log.consume([prefix], group=prefix) as consumer:
+            assert len(await fetched(consumer, 1)) == 1
+        await self.browsed(log, prefix)
+
+    async def test_nothing(self, log: EventLog, prefix: str) -> None:
+        """A topic that does not exist is empty."""
+        assert await self.browsed(log, f"{prefix}.nowhere") == []

@@ -19,7 +19,7 @@ from libs.common.config.secret import Secret
 from libs.common.control.memory import MemoryControl
 from libs.common.errors import Unavailable
 from libs.common.eventlog.memory import MemoryEventLog
-from libs.common.eventlog.port import Consumer
+from libs.common.eventlog.port import Browser, Consumer
 from libs.common.eventlog.records import NewRecord, Partition, Record
 from libs.common.leases.memory import MemoryLeases
 from libs.common.rates.memory import MemoryRates
@@ -150,6 +150,10 @@ class FaultyEventLog:
         self._faults.check("append", "events")
         await self.inner.append(records)
 
+    def browse(self, topic: str) -> AbstractAsyncContextManager[Browser]:
+        """See `EventLog.browse`."""
+        return self.inner.browse(topic)
+
     @asynccontextmanager
     async def consume(self, topics: Collection[str], *, group: str) -> AsyncIterator[Consumer]:
         """See `EventLog.consume`."""
@@ -181,6 +185,10 @@ class FaultyConsumer:
     async def check(self) -> None:
         """See `Consumer.check`."""
         await self._check()
+
+    def shares(self) -> Mapping[Partition, int]:
+        """See `Consumer.shares`."""
+        return self._inner.shares()
 
     async def fetch(self, timeout: float) -> list[Record]:
         """See `Consumer.fetch`."""

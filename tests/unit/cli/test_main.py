@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from services.cli import COMMANDS, check, main
+from services.cli import COMMANDS, main
+from services.cli.checking import check
 from services.settings import SERVICES
 from services.version import VERSION
 from tests.unit.test_settings import APP

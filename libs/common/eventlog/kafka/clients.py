@@ -15,6 +15,7 @@ from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import ConsumerStoppedError, KafkaConnectionError, KafkaError
 
@@ -104,6 +105,26 @@ class KafkaClients:
             value_serializer=lambda record: record.value,
         )
 
+    def admin(self) -> AIOKafkaAdminClient:
+        """Build a client that asks about the cluster itself."""
+        timeout = _milliseconds(self.settings.request_timeout)
+        return AIOKafkaAdminClient(**self._common, request_timeout_ms=timeout)
+
+    def reader(self, topic: str) -> AIOKafkaConsumer:
+        """Build a consumer of all partitions of a topic, from the beginning and in no group."""
+        settings = self.settings
+        return AIOKafkaConsumer(
+            topic,
+            **self._common,
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+            request_timeout_ms=_milliseconds(settings.request_timeout),
+            fetch_max_wait_ms=FETCH_WAIT,
+            fetch_max_bytes=settings.max_fetch_bytes,
+            max_partition_fetch_bytes=settings.max_partition_bytes,
+        )
+
     def consumer(self, group: str) -> AIOKafkaConsumer:
         """Build a consumer without topics: who subscribes later waits for no missing one."""
         settings = self.settings
@@ -161,14 +182,20 @@ class Link:
 
 async def close_consumer(consumer: AIOKafkaConsumer, *, timeout: float) -> None:
     """Leave the group and close, by force after ``timeout`` seconds; raises nothing."""
-    if await _ends(consumer.stop(), timeout):
+    if await ends(consumer.stop(), timeout):
         return
     tasks = _tasks(consumer)
     for task in tasks:
         task.cancel()
     if tasks:
         await asyncio.wait(tasks, timeout=FORCE_TIMEOUT)
-    await _ends(consumer._client.close(), FORCE_TIMEOUT)  # noqa: SLF001 - see the module.
+    await ends(consumer._client.close(), FORCE_TIMEOUT)  # noqa: SLF001 - see the module.
+
+
+async def close_reader(reader: AIOKafkaConsumer) -> None:
+    """Close a consumer that is in no group; raises nothing."""
+    if not await ends(reader.stop(), FORCE_TIMEOUT):
+        await ends(reader._client.close(), FORCE_TIMEOUT)  # noqa: SLF001 - see the module.
 
 
 async def discard_producer(producer: AIOKafkaProducer) -> None:
@@ -188,14 +215,14 @@ async def discard_producer(producer: AIOKafkaProducer) -> None:
         # All has failed already, and this would fail too: it believes in a transaction.
         sender.remove_done_callback(producer._sender._fail_all)  # noqa: SLF001
         sender.cancel()
-    await _ends(producer.client.close(), FORCE_TIMEOUT)
+    await ends(producer.client.close(), FORCE_TIMEOUT)
     if sender is not None:
-        await _ends(sender, FORCE_TIMEOUT)
+        await ends(sender, FORCE_TIMEOUT)
         # What was under way to a broker may have opened a connection again.
-        await _ends(producer.client.close(), FORCE_TIMEOUT)
+        await ends(producer.client.close(), FORCE_TIMEOUT)
 
 
-async def _ends(work: Coroutine[Any, Any, None] | asyncio.Task[None], timeout: float) -> bool:
+async def ends(work: Coroutine[Any, Any, None] | asyncio.Task[None], timeout: float) -> bool:
     """Wait until work has ended, and tell if it has; cancel it after ``timeout`` seconds."""
     task = work if isinstance(work, asyncio.Task) else asyncio.ensure_future(work)
     try:

@@ -100,6 +100,10 @@ class KafkaConsumer:
         error = self._link.error
         return reason_of(error) if error else ""
 
+    def shares(self) -> Mapping[Partition, int]:
+        """See `Consumer.shares`."""
+        return {partition: self.lag.get(partition, 0) for partition in self.assigned}
+
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Self]:
         """Read while the context is open; an error of our own that ended the reading is raised."""

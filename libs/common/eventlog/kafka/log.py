@@ -8,11 +8,12 @@ its deadline at the latest, and consumers come back by themselves.
 
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Self
 
 from libs.common.config.address import Url
 from libs.common.errors import Unavailable
+from libs.common.eventlog.kafka.browser import KafkaBrowser, browsing
 from libs.common.eventlog.kafka.clients import KafkaClients, ensure_there
 from libs.common.eventlog.kafka.consumer import KafkaConsumer
 from libs.common.eventlog.kafka.producer import KafkaProducer
@@ -64,6 +65,10 @@ class KafkaEventLog:
         if any(size_of(record) > self._settings.max_record for record in records):
             raise RecordTooLarge
         await self.producer.append(records)
+
+    def browse(self, topic: str) -> AbstractAsyncContextManager[KafkaBrowser]:
+        """See `EventLog.browse`."""
+        return browsing(self._clients, topic)
 
     @asynccontextmanager
     async def consume(self, topics: Collection[str], *, group: str) -> AsyncIterator[KafkaConsumer]:

@@ -73,11 +73,11 @@ class Pump:
             read = self._read_carefully if self._is_careful else self._read
             batches = await read(client)
             if batches:
-                self._handover.offer(*_converted(batches))
+                self._handover.offer(*converted(batches))
 
     async def _read(self, client: AIOKafkaConsumer) -> _Batches:
         try:
-            with _decoding():
+            with decoding():
                 batches: _Batches = await client.getmany(
                     timeout_ms=round(POLL * 1000), max_records=self._batch
                 )
@@ -96,7 +96,7 @@ class Pump:
         for partition in partitions:
             most = 1 if partition in self._suspects else free
             try:
-                with _decoding():
+                with decoding():
                     found |= await client.getmany(partition, timeout_ms=0, max_records=most)
             except Unreadable as error:
                 await self._blame(client, partition, error)
@@ -146,7 +146,7 @@ def _now() -> float:
 
 
 @contextmanager
-def _decoding() -> Iterator[None]:
+def decoding() -> Iterator[None]:
     """Tell what is wrong with a partition from what is wrong with the client."""
     try:
         yield
@@ -158,7 +158,7 @@ def _decoding() -> Iterator[None]:
         raise Unreadable(f"{type(error).__name__}: {error}") from error
 
 
-def _converted(batches: _Batches) -> tuple[list[Record], dict[Partition, int]]:
+def converted(batches: _Batches) -> tuple[list[Record], dict[Partition, int]]:
     """Turn what aiokafka gives into records and the offsets after them."""
     records = [
         Record(

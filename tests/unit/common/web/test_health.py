@@ -1,6 +1,7 @@
 """What a process says of what its services use, and when it is ready."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
@@ -135,6 +136,30 @@ class TestStates:
             await health.states()
 
         assert await health.states() == {"gateway": {"bus": "away: the process ends"}}
+
+    async def test_absences(self) -> None:
+        """What is away is remembered, each name once, since it was first found so."""
+        bus, other, roster = Backend("gone"), Backend("gone, too"), Backend()
+        gateway = Serving(
+            "gateway", Dependency("roster", roster.check), Dependency("bus", bus.check)
+        )
+        dispatcher = Serving("dispatcher", Dependency("bus", other.check))
+        before = time.time()
+        async with living(gateway, dispatcher) as health:
+            await health.states()
+            first = health.absences()
+            bus.reason = other.reason = "still gone"
+            await health.states()
+            later = health.absences()
+            bus.reason = other.reason = ""
+            await health.states()
+            after = health.absences()
+
+        ((name, since),) = [(each.name, each.since) for each in first]
+        assert name == "bus"
+        assert before <= since <= time.time()
+        assert [(each.since, each.reason) for each in later] == [(since, "still gone")]
+        assert after == []
 
     async def test_state_of(self) -> None:
         backend = Backend("gone")

@@ -1,16 +1,15 @@
-"""`fanfare check`: what stops a start, and what is only doubtful."""
+"""What is only doubtful: said, and no reason to stop."""
 
 import argparse
-import shutil
 from pathlib import Path
 
 import pytest
 
-from libs.common.errors import Misconfigured
-from services.cli import check
+from services.cli.checking import check
 from services.settings import Settings
 from tests.support.servers import Certificates
-from tests.unit.test_settings import APP, OTHER, POSTGRES, ROUTE, read
+from tests.unit.cli.checking.test_check import server
+from tests.unit.test_settings import APP, OTHER, POSTGRES, read
 
 PROXIES = '[server]\ntrusted_proxies = ["10.0.0.0/8"]\n'
 
@@ -22,34 +21,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def execute(settings: Settings) -> int:
-    return check.execute(argparse.Namespace(services=[]), settings)
-
-
-class TestCertificate:
-    """The certificate is loaded as at the start."""
-
-    def test_good(self, file: Path, certificates: Certificates) -> None:
-        """One that fits is good."""
-        assert execute(read(file, APP, *server(certificates.certificate, certificates.key))) == 0
-
-    def test_absent(self, file: Path) -> None:
-        """One that is not there is named."""
-        with pytest.raises(Misconfigured, match=r"^server.certificate: cannot read /nowhere.crt: "):
-            execute(read(file, APP, *server(Path("/nowhere.crt"), Path("/nowhere.key"))))
-
-    def test_another_key(self, file: Path, certificates: Certificates, tmp_path: Path) -> None:
-        """One that its key does not fit is named, with both files."""
-        key = Certificates.issue(tmp_path).key
-        shutil.copy(key, tmp_path / "other.key")
-
-        with pytest.raises(
-            Misconfigured, match=r"^server.certificate_key: .*other.key does not fit"
-        ):
-            execute(read(file, APP, *server(certificates.certificate, tmp_path / "other.key")))
-
-
-def server(certificate: Path, key: Path) -> tuple[str, ...]:
-    return ("[server]", f'certificate = "{certificate}"', f'certificate_key = "{key}"')
+    return check.execute(argparse.Namespace(services=[], offline=True, json=False), settings)
 
 
 class TestDoubts:
@@ -127,7 +99,7 @@ class TestShortSecrets:
     @pytest.mark.parametrize("listen", ["0.0.0.0:80", "*:80", "127.0.0.1:80,10.0.0.5:81"])
     def test_reached(self, file: Path, capsys: pytest.CaptureFixture[str], listen: str) -> None:
         """It is said of the app, with the address, and never which secret it is."""
-        assert execute(read(file, self.SHORT, SERVER_LISTEN=listen)) == 0
+        assert execute(read(file, self.SHORT, PROXIES, SERVER_LISTEN=listen)) == 0
 
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith("fanfare: warning: app 1: a secret has fewer than 16 characters")
@@ -138,7 +110,7 @@ class TestShortSecrets:
         """All verify, so that each of them counts."""
         several = APP.replace('"a-secret', '"short", "a-secret')
 
-        assert execute(read(file, several, SERVER_LISTEN="*:80")) == 0
+        assert execute(read(file, several, PROXIES, SERVER_LISTEN="*:80")) == 0
         assert "a secret has fewer than 16 characters" in capsys.readouterr().err
 
     @pytest.mark.parametrize("app,listen", [(SHORT, "127.0.0.1:80,[::1]:80"), (APP, "*:80")])
@@ -146,25 +118,34 @@ class TestShortSecrets:
         self, file: Path, capsys: pytest.CaptureFixture[str], app: str, listen: str
     ) -> None:
         """On loopback any secret will do for a first try, and elsewhere a long one."""
-        assert execute(read(file, app, SERVER_LISTEN=listen)) == 0
+        assert execute(read(file, app, PROXIES, SERVER_LISTEN=listen)) == 0
         assert capsys.readouterr().err == ""
 
 
-class TestRoutes:
-    """Routes are compiled as at the start."""
+class TestPlainClients:
+    """Clients from elsewhere that nobody's TLS protects are doubtful."""
 
-    NEVER = ROUTE + 'data = { at = "timestamp(time)" }'
-    SAID = r"^route 'r', data.at: it fails on any event: timestamp\(\) does not take a number; "
+    @pytest.mark.parametrize("listen", ["*:80", "127.0.0.1:80,10.0.0.5:81"])
+    def test_said(self, file: Path, capsys: pytest.CaptureFixture[str], listen: str) -> None:
+        assert execute(read(file, APP, SERVER_LISTEN=listen)) == 0
 
-    def test_of_the_file(self, file: Path) -> None:
-        """What can be sent of no event is refused."""
-        with pytest.raises(Misconfigured, match=self.SAID):
-            execute(read(file, APP, self.NEVER))
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("fanfare: warning: clients from elsewhere speak plain ws://")
+        assert f"({listen.rpartition(',')[2]})" in line
+        assert "server.trusted_proxies" in line
 
-    def test_of_a_database(self, file: Path) -> None:
-        """So it is where apps are in a database, which is not asked."""
-        with pytest.raises(Misconfigured, match=self.SAID):
-            execute(read(file, POSTGRES, self.NEVER, 'app = "9"'))
+    def test_loopback(self, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert execute(read(file, APP, SERVER_LISTEN="127.0.0.1:80,[::1]:80")) == 0
+        assert capsys.readouterr().err == ""
+
+    def test_certificate(
+        self, file: Path, capsys: pytest.CaptureFixture[str], certificates: Certificates
+    ) -> None:
+        """With one, clients speak TLS; that this one ends soon is another doubt."""
+        parts = server(certificates.certificate, certificates.key)
+
+        assert execute(read(file, APP, *parts, SERVER_LISTEN="*:80")) == 0
+        assert "plain ws" not in capsys.readouterr().err
 
 
 def policy(pattern: str, *more: str) -> str:

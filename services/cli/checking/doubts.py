@@ -1,26 +1,14 @@
-"""
-Check the settings without starting anything.
+"""What can work, and hardly is what was meant: of the settings alone; nobody is asked."""
 
-The exit status is 0, or 2 with what is wrong; doubts are warnings.
-"""
-
-import argparse
 import re
-import sys
 from collections.abc import Iterable, Iterator
 
 from libs.common.apps.app import App
 from libs.common.apps.limits import exceeds
-from libs.common.apps.memory import MemoryApps
 from libs.common.channels import Kind, kind_of
-from libs.common.policies.guards import Guards
-from libs.common.policies.policies import Policies
 from libs.common.policies.settings import ChannelPolicy
 from libs.common.web.server import MAX_BODY
-from services.auth.identity.verifying_keys import prepared_key
-from services.dispatcher.service import compile_for_any, compiled
-from services.program import certificate_of
-from services.settings import SERVICES, Settings, check_services
+from services.settings import Settings
 
 SHORTEST_SECRET = 16  # Characters that hold off whoever can try many; those we make have 64.
 _EVERY = "{*}"  # The shape of a pattern such as ``{any*}``.
@@ -28,40 +16,9 @@ _EVERY = "{*}"  # The shape of a pattern such as ``{any*}``.
 ENVELOPE = 1024
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Say what the command takes."""
-    parser.add_argument(
-        "services",
-        nargs="*",
-        metavar="SERVICE",
-        help=f"those that run together, of {', '.join(SERVICES)}",
-    )
-
-
-def execute(arguments: argparse.Namespace, settings: Settings) -> int:
-    """Compile all rules, and load the certificate; raises Misconfigured where one cannot work."""
-    check_services(settings, arguments.services or SERVICES)
-    certificate_of(settings.server)
-    Policies(settings.channels)
-    Guards(settings.channels)
-    for issuer in settings.auth.issuers:
-        if not issuer.jwks:
-            prepared_key(issuer)
-    if settings.apps:
-        compiled(settings.routes, MemoryApps(settings.apps), settings.dispatcher)
-    else:  # They are in a database, which is not asked.
-        compile_for_any(settings.routes, settings.dispatcher)
-    for doubt in doubts(settings):
-        print(f"fanfare: warning: {doubt}", file=sys.stderr)
-    print(
-        f"the settings are good: {len(settings.apps)} apps, "
-        f"{len(settings.channels)} policies, {len(settings.routes)} routes"
-    )
-    return 0
-
-
 def doubts(settings: Settings) -> Iterator[str]:
-    """Yield what can work, and hardly is what was meant."""
+    """Yield what is doubtful, a sentence each."""
+    yield from _plain_clients(settings)
     for app in settings.apps:
         yield from (f"app {app.id}: {doubt}" for doubt in _doubts(app, settings))
     if settings.presence.keeps_sightings and not _shares_sightings(settings):
@@ -79,6 +36,17 @@ def doubts(settings: Settings) -> Iterator[str]:
             yield (
                 f'{named} never decides, for "{before}" stands before it and fits all its channels'
             )
+
+
+def _plain_clients(settings: Settings) -> Iterator[str]:
+    server = settings.server
+    reached = [address for address in server.listen if not address.is_loopback]
+    if reached and not server.certificate and not server.trusted_proxies:
+        yield (
+            f"clients from elsewhere speak plain ws:// with server.listen ({reached[0]}), which "
+            "anybody on their way reads: set server.certificate, or, where a proxy before it "
+            "speaks TLS, name that in server.trusted_proxies"
+        )
 
 
 def _shares_sightings(settings: Settings) -> bool:
