@@ -7,7 +7,7 @@ The only place that picks concrete classes.  Which services run in this process 
 import asyncio
 import resource
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -237,7 +237,7 @@ async def serve(
         measured = [*telemetry.measured, backends.metrics]
         server = _server(settings.server, services, certificate, measured=measured)
         results = telemetry.process.reloads
-        beside = [
+        beside: list[Callable[[], Coroutine[None, None, None]]] = [
             partial(_keep_reloading, reload, services, backends.apps, ring=ring, results=results),
             partial(telemetry.run, server.registry),
             backends.metrics.run,

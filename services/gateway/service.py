@@ -316,8 +316,8 @@ class Gateway:
         See `services.reload.Reloadable.adopt`.
 
         All policies of public channels are replaced, and all selections; clients stay in the
-        channels that they have joined.  The caller has replaced the keys of channel tokens before: what a token of a dropped key had
-        opened ends now.
+        channels that they have joined.  The caller has replaced the keys of channel tokens before:
+        what a token of a dropped key had opened ends now.
         """
         self._verifier.guards = rules.guards
         self._session_rules.adopt(rules)
