@@ -59,7 +59,7 @@ class Listing:
 
 
 class _Named(msgspec.Struct):
-    users: Annotated[list[str], Meta(max_length=MOST_USERS)]
+    users: Annotated[list[str | int], Meta(max_length=MOST_USERS)]
 
 
 _decode_named = JsonReader(_Named).read
@@ -91,7 +91,7 @@ def users_of(body: bytes) -> list[str]:
         BadUserId: One cannot be a user's id.
     """
     try:
-        users = list(dict.fromkeys(_decode_named(body).users))
+        users = list(dict.fromkeys(map(str, _decode_named(body).users)))
     except msgspec.ValidationError as error:
         raise BadUserList(str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

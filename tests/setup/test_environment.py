@@ -123,6 +123,21 @@ class TestLeft:
         assert ended.status != 0
         assert f"process {os.getpid()} is installing into .venv: wait for it" in ended.said
 
+    def test_link(self, tree: Clone, python: str, tmp_path: Path) -> None:
+        """
+        A link stays as it is, and so does what it leads to: another clone may live from it.
+        """
+        elsewhere = tmp_path / "elsewhere"
+        (elsewhere / "bin").mkdir(parents=True)
+        (elsewhere / "pyvenv.cfg").write_text("home = /nowhere")
+        (tree.path / ".venv").symlink_to(elsewhere)
+
+        ended = tree.make(".venv/place", python=python)
+
+        assert ended.status != 0
+        assert ".venv is a link" in ended.said
+        assert (elsewhere / "pyvenv.cfg").read_text() == "home = /nowhere"
+
     def test_something_else(self, tree: Clone, python: str) -> None:
         """
         A folder that is no environment stays as it is.

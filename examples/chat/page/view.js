@@ -74,7 +74,7 @@ function newEntry(id, choose) {
 
 function seen(at) {
   if (!at) return "never seen";
-  const minutes = Math.round((Date.now() - new Date(at)) / 60_000);
+  const minutes = Math.floor((Date.now() - new Date(at)) / 60_000);
   if (minutes < 1) return "last seen just now";
   if (minutes < 60) return `last seen ${minutes} min ago`;
   return `last seen ${new Date(at).toLocaleString()}`;

@@ -18,7 +18,7 @@ MOST = 1000  # Memberships of one request.
 class _One(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One membership."""
 
-    user: str
+    user: str | int
     group: str
 
 
@@ -47,7 +47,7 @@ def memberships_of(body: bytes, app: str) -> list[Membership]:
         raise BadBody(f"invalid body: {error}") from error
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
         raise BadBody("the body is no JSON") from error
-    memberships = [Membership(app, one.user, one.group) for one in named]
+    memberships = [Membership(app, str(one.user), one.group) for one in named]
     for membership in memberships:
         check_membership(membership)
     return memberships

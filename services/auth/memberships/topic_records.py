@@ -24,7 +24,7 @@ class _Key(msgspec.Struct, frozen=True):
     """A key in JSON."""
 
     app: str
-    user: str
+    user: str | int
     group: str
 
 
@@ -68,4 +68,4 @@ def _from_json(key: bytes) -> Membership:
         named = _decode_key(key)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed("the key is JSON without app, user and group as texts") from error
-    return Membership(named.app, named.user, named.group)
+    return Membership(named.app, str(named.user), named.group)

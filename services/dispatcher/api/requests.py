@@ -55,7 +55,12 @@ class PostedEvent(msgspec.Struct, frozen=True):
     channels: tuple[str, ...] | None = None
     socket_id: str | None = None
     info: str | None = None
-    user_id: str | None = None
+    user_id: str | int | None = None
+
+    @property
+    def sender(self) -> str:
+        """The id of the user who has sent it; empty: nobody is named."""
+        return "" if self.user_id is None else str(self.user_id)
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -176,8 +181,8 @@ def _post(app: App, pairs: list[tuple[PostedEvent, str]], *, now: float, token: 
         own = f"{token}/{number}" if token else ""
         publications.append(Publication(Channel(app.id, name), broadcast, token=own))
         asked.append(attributes_of(event.info or ""))
-        if event.user_id:
-            senders.append(Sender(Channel(app.id, name), event.user_id))
+        if event.sender:
+            senders.append(Sender(Channel(app.id, name), event.sender))
     return Post(tuple(publications), tuple(asked), tuple(senders))
 
 
@@ -185,8 +190,8 @@ def _check(event: PostedEvent, channel: str, limits: Limits) -> None:
     check_event(event.name, longest=limits.longest_event_name)
     if event.socket_id:
         check_socket_id(event.socket_id)
-    if event.user_id:
-        check_user_id(event.user_id)
+    if event.sender:
+        check_user_id(event.sender)
     check_channel(channel, longest=limits.longest_channel_name)
     if exceeds(len(event.data.encode(errors="surrogatepass")), limits.payload_bytes):
         raise PayloadTooLarge(limits.payload_bytes)

@@ -84,7 +84,7 @@ class TestUsers:
     """Several users are asked about at once."""
 
     def test_each_once(self) -> None:
-        assert users_of(b'{"users": ["8", "7", "8"], "other": 1}') == ["8", "7"]
+        assert users_of(b'{"users": ["8", "7", 8], "other": 1}') == ["8", "7"]
 
     def test_most(self) -> None:
         users = [str(number) for number in range(MOST_USERS)]
@@ -99,7 +99,8 @@ class TestUsers:
             b"[]",
             b"{}",
             b'{"users": "7"}',
-            b'{"users": [7]}',
+            b'{"users": [7.5]}',
+            b'{"users": [true]}',
             b"\xff",
             b'{"users": ["' + b"\xff" + b'"]}',
             b"[" * 100_000,

@@ -45,7 +45,7 @@ class TestRecord:
             (b"1/7", "neither app/user/group nor JSON"),
             (b"\xff/7/x", "neither app/user/group nor JSON"),
             (b"{", "JSON without app, user and group"),
-            (b'{"app": "1", "user": 7, "group": "x"}', "JSON without app, user and group"),
+            (b'{"app": "1", "user": 7.5, "group": "x"}', "JSON without app, user and group"),
             (b'{"a":' + b"[" * 5000, "JSON without app, user and group"),
             (b"1//x", "a membership's user"),
             (b"1/7/" + b"x" * 201, "a membership's group"),

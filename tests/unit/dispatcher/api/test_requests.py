@@ -106,6 +106,7 @@ class TestEvent:
         rooms = [Sender(Channel("1", "a"), "7"), Sender(Channel("1", "b"), "7")]
 
         assert event(EVENT | named).senders == tuple(rooms)
+        assert event(EVENT | {"user_id": 7}).senders == tuple(rooms)
         assert batch({"batch": [ITEM, ITEM | named]}).senders == (rooms[0],)
         for nobody in ({}, {"user_id": ""}, {"user_id": None}):
             assert event(EVENT | nobody).senders == ()
@@ -183,7 +184,8 @@ class TestEvent:
             ({"socket_id": "1.2:x"}, "invalid socket_id '1.2:x'"),
             ({"user_id": "u" * 129}, "a user's id must have 1 to 128 printable characters"),
             ({"user_id": "a\n"}, "printable"),
-            ({"user_id": 7}, "at `$.user_id`"),
+            ({"user_id": 7.5}, "at `$.user_id`"),
+            ({"user_id": True}, "at `$.user_id`"),
         ],
     )
     def test_refused(self, change: dict[str, Any], sentence: str) -> None:
