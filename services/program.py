@@ -24,6 +24,7 @@ from libs.common.policies.policies import Policies
 from libs.common.policies.selections import SelectedChannels
 from libs.common.telemetry.metrics.registry import Measured
 from libs.common.telemetry.telemetry import Telemetry
+from libs.common.telemetry.tracing.tracer import UNTRACED, Tracer
 from libs.common.tokens.key_ring import KeyRing
 from libs.common.web.certificates import Certificate
 from libs.common.web.listeners import Bound
@@ -69,7 +70,12 @@ class Reload:
 
 
 def build(
-    settings: Settings, names: Sequence[str], backends: Backends, *, ring: KeyRing | None = None
+    settings: Settings,
+    names: Sequence[str],
+    backends: Backends,
+    *,
+    ring: KeyRing | None = None,
+    tracer: Tracer = UNTRACED,
 ) -> list[FanfareService]:
     """
     Make the named services, in the order in which they start.
@@ -80,6 +86,7 @@ def build(
         backends: Opened by the caller.
         ring: The keys of channel tokens, if the caller is to replace them; None: those of the
             settings.
+        tracer: Makes spans of events that are watched.
 
     Raises:
         Misconfigured: A setting that only its service understands cannot work.
@@ -88,8 +95,8 @@ def build(
     makers: dict[str, Callable[[], FanfareService]] = {
         "presence": lambda: _presence(settings, backends, ring),
         "auth": lambda: _auth(settings, backends, ring),
-        "dispatcher": lambda: _dispatcher(settings, backends),
-        "gateway": lambda: _gateway(settings, backends, ring),
+        "dispatcher": lambda: _dispatcher(settings, backends, tracer),
+        "gateway": lambda: _gateway(settings, backends, ring, tracer=tracer),
     }
     return [make() for name, make in makers.items() if name in names]
 
@@ -136,7 +143,7 @@ def _auth(settings: Settings, backends: Backends, ring: KeyRing) -> Auth:
     )
 
 
-def _dispatcher(settings: Settings, backends: Backends) -> Dispatcher:
+def _dispatcher(settings: Settings, backends: Backends, tracer: Tracer) -> Dispatcher:
     return Dispatcher(
         settings.dispatcher,
         backends.apps,
@@ -148,10 +155,11 @@ def _dispatcher(settings: Settings, backends: Backends) -> Dispatcher:
         tally=backends.tally,
         typists=backends.typists,
         rates=backends.rates,
+        tracer=tracer,
     )
 
 
-def _gateway(settings: Settings, backends: Backends, ring: KeyRing) -> Gateway:
+def _gateway(settings: Settings, backends: Backends, ring: KeyRing, *, tracer: Tracer) -> Gateway:
     return Gateway(
         settings.gateway,
         backends.apps,
@@ -172,6 +180,7 @@ def _gateway(settings: Settings, backends: Backends, ring: KeyRing) -> Gateway:
             SelectedChannels(settings.receipts),
         ),
         drain_spread=min(DRAIN_SPREAD, settings.server.drain_timeout / 2),
+        tracer=tracer,
     )
 
 
@@ -233,7 +242,7 @@ async def serve(
     ring = KeyRing(settings.tokens)
     telemetry = Telemetry(settings.telemetry, VERSION, services=names)
     async with opened(plan(settings)) as backends:
-        services = build(settings, names, backends, ring=ring)
+        services = build(settings, names, backends, ring=ring, tracer=telemetry.tracer)
         measured = [*telemetry.measured, backends.metrics]
         server = _server(settings.server, services, certificate, measured=measured)
         results = telemetry.process.reloads

@@ -9,9 +9,11 @@ appends them once.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from logging import DEBUG
 
 import structlog
+from opentelemetry.trace import Span
 
 from libs.common.bus.messages import Broadcast, Publication, Source, event_frame
 from libs.common.bus.port import Bus
@@ -20,6 +22,9 @@ from libs.common.errors import Unavailable
 from libs.common.eventlog.port import Consumer, EventLog
 from libs.common.eventlog.records import NewRecord, Partition, Record, RecordTooLarge
 from libs.common.retry import Retry
+from libs.common.telemetry.tracing.current import current
+from libs.common.telemetry.tracing.names import processing
+from libs.common.telemetry.tracing.tracer import UNTRACED, Tracer, failed, onward
 from services.dispatcher.counters import DispatcherCounters
 from services.dispatcher.events.dead_letters import bare, dead_letter
 from services.dispatcher.events.decoding import decode
@@ -38,6 +43,24 @@ LONGEST = 200  # Characters of an event's type or id in the log: they may be any
 MOST_CHANNELS = 10  # Of one event in the log.
 
 
+@dataclass(slots=True)
+class _Work:
+    """
+    What is to be done about a batch.
+
+    Attributes:
+        publications: What to publish.
+        senders: Which users have sent some of it.
+        dead: Records to put aside.
+        spans: Those of records that are watched; they end with the work.
+    """
+
+    publications: list[Publication] = field(default_factory=list)
+    senders: list[Sender] = field(default_factory=list)
+    dead: list[NewRecord] = field(default_factory=list)
+    spans: list[Span] = field(default_factory=list)
+
+
 class Pipeline:
     """
     One consumer of the event log.
@@ -49,6 +72,7 @@ class Pipeline:
         bus: Where broadcasts go.
         senders: Told which users have sent something.
         counters: What became of records and broadcasts.
+        tracer: Makes spans of records that are watched.
         decode: Reads a record as a domain event, or as nothing to tell.
     """
 
@@ -61,6 +85,7 @@ class Pipeline:
         bus: Bus,
         senders: Senders,
         counters: DispatcherCounters,
+        tracer: Tracer = UNTRACED,
         decode: Callable[[Record], DomainEvent | None] = decode,
     ) -> None:
         self._settings = settings
@@ -69,6 +94,7 @@ class Pipeline:
         self._bus = bus
         self._senders = senders
         self._counters = counters
+        self._tracer = tracer
         self._decode = decode
         self._log = log.bind()  # Found anew for each line, a logger takes two microseconds.
         self._consumer: Consumer | None = None
@@ -126,53 +152,71 @@ class Pipeline:
 
     async def _pass_on(self, records: Sequence[Record]) -> None:
         """Publish what records say, and put aside those that say nothing that can be sent."""
-        publications: list[Publication] = []
-        senders: list[Sender] = []
-        dead: list[NewRecord] = []
+        work = _Work()
         for record in records:
-            try:
-                made, user_id = self._publications(record)
-                publications += made
-                if user_id:
-                    senders += (Sender(each.channel, user_id) for each in made)
-            except (Undecodable, Unroutable) as error:
-                dead.append(self._dead_letter(record, error))
-            except Exception as error:
-                # Our own fault; yet one record must not stop all that come after it.
+            self._read(record, work)
+        try:
+            if work.publications:
+                await self._retry.until_done(lambda: self._publish(work.publications))
+                self._counters.broadcasts += len(work.publications)
+                await self._senders.sent(work.senders)
+            if work.dead:
+                await self._bury(work.dead)
+        finally:
+            for span in work.spans:
+                span.end()
+
+    def _read(self, record: Record, work: "_Work") -> None:
+        """Find out what is to be done about a record."""
+        span = None
+        try:
+            event = self._decode(record)
+            if event is None:
+                self._counters.records[record.topic, "empty"] += 1
+                return
+            if self._tracer.wants(event.trace):
+                span = self._begin(record, event)
+                work.spans.append(span)
+            with current(span):
+                made = self._publications(record, event, trace=onward(span, event.trace))
+            work.publications += made
+            if event.user_id:
+                work.senders += (Sender(each.channel, event.user_id) for each in made)
+        except (Undecodable, Unroutable) as error:
+            work.dead.append(self._dead_letter(record, error, span))
+        except Exception as error:
+            # Our own fault; yet one record must not stop all that come after it.
+            with current(span):
                 log.exception(
                     "record.failed",
                     topic=record.topic,
                     partition=record.partition,
                     offset=record.offset,
                 )
-                dead.append(self._dead_letter(record, error))
-        if publications:
-            await self._retry.until_done(lambda: self._publish(publications))
-            self._counters.broadcasts += len(publications)
-            await self._senders.sent(senders)
-        if dead:
-            await self._bury(dead)
+            work.dead.append(self._dead_letter(record, error, span))
+
+    def _begin(self, record: Record, event: DomainEvent) -> Span:
+        group = self._settings.group
+        step = processing(
+            record.topic, record.partition, record.offset, group=group, event_id=event.id
+        )
+        return self._tracer.begin(step, event.trace)
 
     async def _publish(self, publications: Sequence[Publication]) -> None:
         began = time.monotonic()
         await self._bus.publish(publications)
         self._counters.publish_seconds.record(time.monotonic() - began)
 
-    def _publications(self, record: Record) -> tuple[list[Publication], str]:
-        """Decode and route a record; tell which user has sent it, or none."""
-        event = self._decode(record)
-        if event is None:
-            self._counters.records[record.topic, "empty"] += 1
-            return [], ""
+    def _publications(self, record: Record, event: DomainEvent, *, trace: str) -> list[Publication]:
+        """Route an event; `trace` goes with what becomes of it."""
         routing = self._router.route(record.topic, event, now=time.time())
         for skipped in routing.skipped:
             self._counters.skipped[skipped.reason] += 1
         self._note(record, event, routing)
-        publications = [
-            _publication(record, event, routed, index)
+        return [
+            _publication(record, event, routed, index=index, trace=trace)
             for index, routed in enumerate(routing.broadcasts)
         ]
-        return publications, event.user_id
 
     def _note(self, record: Record, event: DomainEvent, routing: Routing) -> None:
         """Count and tell what becomes of an event, without its content."""
@@ -199,20 +243,23 @@ class Pipeline:
                 broadcasts=len(routing.broadcasts),
             )
 
-    def _dead_letter(self, record: Record, error: Exception) -> NewRecord:
+    def _dead_letter(self, record: Record, error: Exception, span: Span | None) -> NewRecord:
         kind, reason = type(error).__name__, _worded(error)
         self._counters.records[record.topic, "dead"] += 1
         self._counters.dead[kind] += 1
-        log.warning(
-            "record.dead_lettered",
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            kind=kind,
-            reason=reason,
-            route=getattr(error, "route", ""),
-            place=getattr(error, "place", ""),
-        )
+        if span is not None:
+            failed(span, kind)
+        with current(span):
+            log.warning(
+                "record.dead_lettered",
+                topic=record.topic,
+                partition=record.partition,
+                offset=record.offset,
+                kind=kind,
+                reason=reason,
+                route=getattr(error, "route", ""),
+                place=getattr(error, "place", ""),
+            )
         return dead_letter(record, self._settings.dead_letter_topic, kind=kind, reason=reason)
 
     async def _bury(self, letters: Sequence[NewRecord]) -> None:
@@ -237,7 +284,9 @@ def _worded(error: Exception) -> str:
     return "a fault of ours: record.failed in the log tells more"
 
 
-def _publication(record: Record, event: DomainEvent, routed: Routed, index: int) -> Publication:
+def _publication(
+    record: Record, event: DomainEvent, routed: Routed, *, index: int, trace: str
+) -> Publication:
     source = Source(
         f"{record.topic}/{record.partition}",
         record.offset * MAX_BROADCASTS + index,
@@ -247,6 +296,6 @@ def _publication(record: Record, event: DomainEvent, routed: Routed, index: int)
         event_frame(routed.channel, routed.event, routed.data),
         time.time(),
         (event.socket_id,) if event.socket_id else (),
-        event.trace,
+        trace,
     )
     return Publication(Channel(routed.app, routed.channel), broadcast, source)

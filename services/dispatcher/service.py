@@ -25,6 +25,7 @@ from libs.common.retry import Backoff
 from libs.common.roster.port import Roster
 from libs.common.tally.port import Tally
 from libs.common.telemetry.metrics.families import Metric
+from libs.common.telemetry.tracing.tracer import UNTRACED, Tracer
 from libs.common.typists.port import Typists
 from libs.common.web.health import Dependency
 from services.dispatcher import metrics
@@ -66,6 +67,7 @@ class Dispatcher:
         tally: Tells how many subscribe to a channel.
         typists: Told which users have sent what they typed.
         rates: Counts what apps do.
+        tracer: Makes spans of events that are watched.
 
     Raises:
         BadRoute: A route cannot work.
@@ -86,6 +88,7 @@ class Dispatcher:
         tally: Tally,
         typists: Typists,
         rates: Rates,
+        tracer: Tracer = UNTRACED,
     ) -> None:
         self._settings = settings
         self._apps = apps
@@ -94,28 +97,33 @@ class Dispatcher:
         self._events = events
         self._control = control
         self._rates = rates
+        self._tracer = tracer
         self._roster = roster
         self._senders = Senders(typists)
         self.counters = DispatcherCounters()
-        self._api = PublishingApi(
-            settings,
-            apps,
-            bus=bus,
-            events=events,
-            control=control,
-            roster=roster,
-            tally=tally,
-            rates=rates,
-            senders=self._senders,
-            counters=self.counters,
-            warnings=self._warnings,
-        )
+        self._api = self._publishing(tally)
         self._router: Router | None = None
         self._absent: set[str] = set()  # Apps that have routes and were not there.
         self._pipeline: Pipeline | None = None
         self._changed = asyncio.Event()
         with suppress(Unavailable):  # Of apps that are not known yet, routes are compiled in `run`.
             compiled(routes, apps, settings)
+
+    def _publishing(self, tally: Tally) -> PublishingApi:
+        return PublishingApi(
+            self._settings,
+            self._apps,
+            bus=self._bus,
+            events=self._events,
+            control=self._control,
+            roster=self._roster,
+            tally=tally,
+            rates=self._rates,
+            senders=self._senders,
+            counters=self.counters,
+            warnings=self._warnings,
+            tracer=self._tracer,
+        )
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """Serve the back ends' API."""
@@ -159,6 +167,7 @@ class Dispatcher:
             bus=self._bus,
             senders=self._senders,
             counters=self.counters,
+            tracer=self._tracer,
         )
         await self._pipeline.run()
 

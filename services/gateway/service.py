@@ -21,6 +21,7 @@ from libs.common.lifecycle.port import Lifecycle, Wanted
 from libs.common.roster.port import Roster
 from libs.common.tally.port import Tally
 from libs.common.telemetry.metrics.families import Metric
+from libs.common.telemetry.tracing.tracer import UNTRACED, Tracer
 from libs.common.typists.port import Typists
 from libs.common.web.health import Dependency
 from libs.common.web.paths import PREFIX
@@ -78,6 +79,7 @@ class Gateway:
         cache_ttl: Seconds for which the last event of a cache channel is sent to newcomers.
         drain_spread: Seconds over which connections are sent away when the gateway drains.
         timers: Durations that no operator sets.
+        tracer: Makes spans of broadcasts that are watched.
     """
 
     name = "gateway"
@@ -100,6 +102,7 @@ class Gateway:
         cache_ttl: float = 1800.0,
         drain_spread: float = 10.0,
         timers: Timers = TIMERS,
+        tracer: Tracer = UNTRACED,
     ) -> None:
         self._settings = settings
         self._apps = apps
@@ -110,6 +113,7 @@ class Gateway:
         self._session_rules = session_rules
         self._drain_spread = drain_spread
         self._timers = timers
+        self._tracer = tracer
         self._unseated = asyncio.Event()
         self._connections = Connections()
         self._hub: Hub[Connection] = Hub(cache_ttl)
@@ -156,6 +160,7 @@ class Gateway:
             user_changed=self._user_changed,
             followed=self._followed,
             timers=self._timers,
+            tracer=self._tracer,
         )
         self._admission = Admission(
             self._feed,

@@ -21,6 +21,7 @@ from libs.common.telemetry.line_writer import LineWriter, Notice
 from libs.common.telemetry.pacer import Pacer
 from libs.common.telemetry.pacing import HeldBack
 from libs.common.telemetry.settings import LogSettings
+from libs.common.telemetry.tracing.current import trace_ids
 
 log = structlog.get_logger()
 
@@ -91,7 +92,7 @@ def configure(settings: LogSettings) -> None:
     own_log = structlog.wrap_logger(structlog.ReturnLogger(), processors=[*shared, *last])
     stream = _standard_error(lambda lines: _dropped(own_log, lines))
     pacer = _pacer(own_log, stream)
-    shared = [pacer, structlog.contextvars.merge_contextvars, *shared]
+    shared = [pacer, structlog.contextvars.merge_contextvars, trace_ids, *shared]
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(level),

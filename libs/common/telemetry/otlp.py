@@ -57,9 +57,11 @@ class OtlpReceiver:
         """See `Measured.metrics`."""
         yield EXPORTS.by(self._results)
 
-    async def send(self, path: str, body: bytes) -> None:
+    async def send(self, path: str, body: bytes) -> bool:
         """
         Send one export; what goes wrong is noted here.
+
+        Returns whether the receiver was there.
 
         Args:
             path: The signal's, such as ``/v1/metrics``.
@@ -67,17 +69,19 @@ class OtlpReceiver:
         """
         result = await self._sent(path, body)
         self._results[result] += 1
+        return result != "lost"
 
     async def _sent(self, path: str, body: bytes) -> str:
+        signal = path.rpartition("/")[2]  # A receiver may take one signal and not the other.
         try:
             answer = await self._client.ask(self._request(path, body))
         except NoAnswer as error:
-            self._outage.lost(error.reason)
+            self._outage.lost(error.reason, by=signal)
             return "lost"
         if not 200 <= answer.status < 300:
-            self._outage.lost(f"it answers with status {answer.status}")
+            self._outage.lost(f"it answers with status {answer.status}", by=signal)
             return "lost"
-        self._outage.found()
+        self._outage.found(by=signal)
         return "refused" if _is_refused(answer.body) else "taken"
 
     def _request(self, path: str, body: bytes) -> OutgoingRequest:

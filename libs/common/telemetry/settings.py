@@ -1,6 +1,6 @@
-"""What is logged, and where metrics are sent: the sections ``[log]`` and ``[telemetry]``."""
+"""What is logged, and where metrics and spans go: the sections ``[log]`` and ``[telemetry]``."""
 
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -29,24 +29,32 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 class TelemetrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
-    Where metrics are sent, beside `/metrics` of the internal address: ``[telemetry]``.
+    Where metrics and spans are sent, beside `/metrics` of the internal address: ``[telemetry]``.
 
     Attributes:
-        otlp_endpoint: The receiver, as OTLP over HTTP names it: ``/v1/metrics`` is appended; empty:
-            nothing is sent.
+        otlp_endpoint: The receiver, as OTLP over HTTP names it: ``/v1/metrics`` and ``/v1/traces``
+            are appended; empty: nothing is sent, and no span is made.
         otlp_authorization: The header ``Authorization`` of what is sent; empty: there is none.
-        otlp_interval: Seconds from one sending to the next.
+        otlp_interval: Seconds from one sending of metrics to the next; spans wait for a second at
+            most.
         otlp_timeout: Seconds that one may take.
+        sample_ratio: The share of events without a ``traceparent`` that begin a trace, from 0 to 1;
+            0: only what comes with a sampled one is traced.
     """
 
     otlp_endpoint: Url = Url("")
     otlp_authorization: Secret = Secret("")
     otlp_interval: Seconds = 15.0
     otlp_timeout: Seconds = 5.0
+    sample_ratio: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
 
     def __post_init__(self) -> None:
         text = self.otlp_endpoint.reveal()
         if not text:
+            if self.sample_ratio:
+                raise ValueError(
+                    "sample_ratio is set, and otlp_endpoint, which takes spans, is not"
+                )
             return
         check_url(text, "otlp_endpoint", plain_http=True)
         url = urlsplit(text)

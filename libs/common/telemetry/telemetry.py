@@ -19,8 +19,14 @@ from libs.common.telemetry.metrics.protobuf import MetricsEncoder
 from libs.common.telemetry.metrics.registry import Measured, Registry
 from libs.common.telemetry.otlp import OtlpReceiver
 from libs.common.telemetry.settings import TelemetrySettings
+from libs.common.telemetry.tracing.protobuf import SpansEncoder
+from libs.common.telemetry.tracing.queue import SpanQueue
+from libs.common.telemetry.tracing.tracer import Tracer
 
 log = structlog.get_logger()
+
+SPANS_INTERVAL = 1.0  # Seconds that a span waits at most, unless metrics are sent more often.
+MOST_SPANS = 128  # Of one export: all else waits while it is written.
 
 
 class Telemetry:
@@ -28,13 +34,14 @@ class Telemetry:
     What a process tells.
 
     Args:
-        settings: Where metrics are sent, if anywhere.
+        settings: Where metrics and spans are sent, if anywhere.
         version: The release.
         services: Which services run in the process.
 
     Attributes:
         process: What the process counts of itself.
         measured: All parts that count here, beside the services.
+        tracer: Makes the spans of this process; none where they are not sent.
     """
 
     def __init__(
@@ -44,27 +51,46 @@ class Telemetry:
         self._resource = resource(version, services)
         self.process = ProcessMetrics(version)
         self._receiver = OtlpReceiver(settings) if settings.otlp_endpoint else None
-        parts: list[Measured | None] = [self.process, self._receiver]
+        self._spans = SpanQueue() if settings.otlp_endpoint else None
+        self.tracer = Tracer(self._spans, self._resource, ratio=settings.sample_ratio)
+        parts: list[Measured | None] = [self.process, self._receiver, self._spans]
         self.measured: Sequence[Measured] = [part for part in parts if part is not None]
 
     async def run(self, registry: Registry) -> None:
-        """Measure the process, and send metrics, until cancelled."""
+        """Measure the process, and send metrics and spans, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.process.run())
-            if self._receiver is not None:
-                tasks.create_task(self._send(self._receiver, registry))
+            if self._receiver is not None and self._spans is not None:
+                tasks.create_task(self._send(self._receiver, registry, self._spans))
 
-    async def _send(self, receiver: OtlpReceiver, registry: Registry) -> None:
+    async def _send(self, receiver: OtlpReceiver, registry: Registry, spans: SpanQueue) -> None:
+        async with receiver.opened(), asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._send_metrics(receiver, registry))
+            tasks.create_task(self._send_spans(receiver, spans))
+
+    async def _send_metrics(self, receiver: OtlpReceiver, registry: Registry) -> None:
         encoder = MetricsEncoder(self._resource, since=time.time())
-        async with receiver.opened():
-            while True:
-                await asyncio.sleep(self._settings.otlp_interval)
+        while True:
+            await asyncio.sleep(self._settings.otlp_interval)
+            try:
+                body = encoder.encode(registry.read(), now=time.time())
+            except Exception:  # A fault of ours; what the process is for goes on.
+                log.exception("metrics.failed", part="otlp")
+            else:
+                await receiver.send("/v1/metrics", body)
+
+    async def _send_spans(self, receiver: OtlpReceiver, spans: SpanQueue) -> None:
+        encoder = SpansEncoder(self._resource)
+        while True:
+            await asyncio.sleep(min(SPANS_INTERVAL, self._settings.otlp_interval))
+            while taken := spans.take(MOST_SPANS):
                 try:
-                    body = encoder.encode(registry.read(), now=time.time())
-                except Exception:  # A fault of ours; what the process is for goes on.
-                    log.exception("metrics.failed", part="otlp")
+                    body = encoder.encode(taken)
+                except Exception:  # The same.
+                    log.exception("spans.failed", spans=len(taken))
                 else:
-                    await receiver.send("/v1/metrics", body)
+                    is_sent = await receiver.send("/v1/traces", body)
+                    spans.note(len(taken), is_sent=is_sent)
 
 
 def resource(version: str, services: Sequence[str]) -> Mapping[str, str]:

@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 from aiohttp import web
 
+from libs.common.apps.app import App
 from libs.common.apps.port import Apps
 from libs.common.bus.port import Bus
 from libs.common.channels import Channel
@@ -28,8 +29,11 @@ from libs.common.rates.port import Act, Rates
 from libs.common.rates.throttle import Throttle
 from libs.common.roster.port import Roster
 from libs.common.tally.port import Tally
+from libs.common.telemetry.tracing import names
+from libs.common.telemetry.tracing.context import valid_trace
+from libs.common.telemetry.tracing.tracer import UNTRACED, Tracer, onward
 from libs.common.web import http
-from libs.common.web.authentication import APPS, AppAuthenticator
+from libs.common.web.authentication import APPS, AppAuthenticator, AppCall
 from libs.common.web.paths import PREFIX
 from services.dispatcher.api.queries import Attributes
 from services.dispatcher.api.reads import Reads
@@ -90,6 +94,7 @@ class PublishingApi:
         senders: Told which users have sent something.
         counters: What was posted.
         warnings: Says of CloudEvents which will not be sent, and why.
+        tracer: Makes spans of requests that are watched.
     """
 
     def __init__(
@@ -106,6 +111,7 @@ class PublishingApi:
         senders: Senders,
         counters: DispatcherCounters,
         warnings: Callable[[Sequence[NewRecord]], Sequence[str]],
+        tracer: Tracer = UNTRACED,
     ) -> None:
         self._warnings = warnings
         self._log = log.bind()  # Found anew for each line, a logger takes two microseconds.
@@ -117,6 +123,7 @@ class PublishingApi:
         self._reads = Reads(self._authenticator, bus, roster, tally=tally, throttle=self._throttle)
         self._senders = senders
         self._counters = counters
+        self._tracer = tracer
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """Serve the API under any prefix, and ``/events``."""
@@ -158,8 +165,21 @@ class PublishingApi:
 
     async def _publish(self, request: web.Request, read: Reader) -> Post:
         call = await self._authenticator.signed(request)
+        trace = _trace(request)
+        if not self._tracer.wants(trace):
+            return await self._take(request, call, read, trace=onward(None, trace))
+        with self._tracer.spanning(names.publishing(call.app.id), trace) as span:
+            post = await self._take(request, call, read, trace=onward(span, trace))
+            channels = [each.channel.name for each in post.publications]
+            span.set_attributes(names.channels_of(channels))
+            return post
+
+    async def _take(self, request: web.Request, call: AppCall, read: Reader, *, trace: str) -> Post:
+        """Publish what a request says; `trace` goes with it."""
         token = _token(request)
         post = read(call.app, call.body, now=call.now, token=token)
+        if trace:
+            post = post.traced(trace)
         act, cost = Act(call.app.id, "publishes"), len(post.publications)
         await self._throttle.check(act, rate=call.app.limits.publishes, cost=cost)
         if token and not await self._bus.claim(call.app.id, token, _digest(request, call.body)):
@@ -194,20 +214,36 @@ class PublishingApi:
         app = self._authenticator.named(request)
         if self._events is None:
             raise NoEventLog
+        # A trace may begin when the record is read: here it would be twice as likely.
+        trace = _trace(request)
+        if not self._tracer.wants(trace, may_begin=False):
+            return await self._store(request, app, self._events, trace=trace)
+        with self._tracer.spanning(names.storing(app.id, app.events_topic), trace) as span:
+            return await self._store(request, app, self._events, trace=onward(span, trace))
+
+    async def _store(
+        self, request: web.Request, app: App, events: EventLog, *, trace: str
+    ) -> web.Response:
+        """Append the events of a request; `trace` goes with them."""
+        headers = {name.lower(): value for name, value in request.headers.items()}
         records = records_of(
             app.events_topic,
             content_type=request.headers.get("Content-Type", ""),
-            headers={name.lower(): value for name, value in request.headers.items()},
+            headers=headers | {"traceparent": trace},
             body=await self._authenticator.body(request),
         )
         act = Act(app.id, "publishes")
         await self._throttle.check(act, rate=app.limits.publishes, cost=len(records))
-        await self._events.append(records)
+        await events.append(records)
         self._counters.posted["cloudevents"] += len(records)
         answer: dict[str, Any] = {"accepted": len(records)}
         if warnings := self._warnings(records):
             answer["warnings"] = warnings
         return http.answer(answer, status=202)
+
+
+def _trace(request: web.Request) -> str:
+    return valid_trace(request.headers.get("traceparent", ""))
 
 
 def _token(request: web.Request) -> str:

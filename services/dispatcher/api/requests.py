@@ -6,7 +6,7 @@ down".
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -83,6 +83,14 @@ class Post:
     publications: tuple[Publication, ...]
     asked: tuple[Attributes, ...]
     senders: tuple[Sender, ...] = ()
+
+    def traced(self, trace: str) -> "Post":
+        """Return the same with a ``traceparent`` on every broadcast."""
+        publications = (
+            replace(each, broadcast=replace(each.broadcast, trace=trace))
+            for each in self.publications
+        )
+        return replace(self, publications=tuple(publications))
 
 
 class Reader(Protocol):

@@ -19,6 +19,7 @@ from libs.common.channels import BadSocketId, check_socket_id, is_user_id
 from libs.common.eventlog.records import NewRecord, Record
 from libs.common.json_text import JsonReader
 from libs.common.rfc3339 import instant
+from libs.common.telemetry.tracing.context import valid_trace
 from services.dispatcher.events import debezium
 from services.dispatcher.events.event import (
     DomainEvent,
@@ -27,7 +28,6 @@ from services.dispatcher.events.event import (
     broken,
     key_of,
     parse,
-    valid_trace,
 )
 
 STRUCTURED = "application/cloudevents+json"

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from libs.common.eventlog.records import Record
+from libs.common.telemetry.tracing.context import valid_trace
 from services.dispatcher.events import cloudevents, debezium
 from services.dispatcher.events.event import (
     DomainEvent,
@@ -16,7 +17,6 @@ from services.dispatcher.events.event import (
     coordinates,
     key_of,
     parse,
-    valid_trace,
 )
 
 

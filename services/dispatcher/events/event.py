@@ -4,7 +4,6 @@ Domain events as routes see them, and the guarded way to read JSON of any origin
 Pure.  `decoding` makes events from records; this module holds what all formats share.
 """
 
-import re
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,11 +16,6 @@ from libs.common.eventlog.records import Record
 from libs.common.json_text import JsonReader, write
 
 MAX_DEPTH = 64  # Levels of nesting.  CEL's conversion overflows the C stack somewhere beyond 5,000.
-
-# W3C Trace Context, "traceparent Header Field Values": no version ff, no id of zeros.
-_TRACEPARENT = re.compile(
-    r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
-)
 
 _NESTING = (dict, list)
 _WRAPPER = {"schema", "payload"}
@@ -152,8 +146,3 @@ def payload_of(document: Any) -> Any:
     if isinstance(document, dict) and document.keys() == _WRAPPER:
         return document["payload"]
     return document
-
-
-def valid_trace(text: str) -> str:
-    """Return a ``traceparent``, or the empty string if it is malformed."""
-    return text if _TRACEPARENT.fullmatch(text) else ""

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 
 from libs.common.bus.messages import Broadcast
 from libs.common.channels import Channel
+from libs.common.telemetry.tracing.names import fanning_out
+from libs.common.telemetry.tracing.tracer import UNTRACED, Tracer
 from services.gateway.channels.hub import Fanout, Hub
 from services.gateway.connections import socket
 from services.gateway.connections.connection import Connection
@@ -29,21 +31,28 @@ class Broadcaster:
     Args:
         hub: Knows who is subscribed to what.
         counters: What is counted.
+        tracer: Makes spans of broadcasts that are watched.
     """
 
-    def __init__(self, hub: Hub[Connection], counters: Counters) -> None:
+    def __init__(self, hub: Hub[Connection], counters: Counters, tracer: Tracer = UNTRACED) -> None:
         self._hub = hub
         self._counters = counters
+        self._tracer = tracer
         self._writing = asyncio.Lock()
 
     async def fan_out(self, batch: Mapping[Channel, Iterable[Broadcast]]) -> None:
         """Write to each channel's subscribers what there is for it, in order."""
         # All recipients are named before the first await: who comes later has not missed these.
-        fanouts = [self._hub.fanout(channel, broadcasts) for channel, broadcasts in batch.items()]
+        fanouts = [
+            (channel, self._hub.fanout(channel, broadcasts))
+            for channel, broadcasts in batch.items()
+        ]
         async with self._writing:
-            for fanout in fanouts:
+            for channel, fanout in fanouts:
                 if fanout is not None:
+                    began = time.time()
                     await self._write(fanout)
+                    self._note(channel, fanout, began=began)
 
     async def _write(self, fanout: Fanout[Connection]) -> None:
         counters = self._counters
@@ -62,14 +71,18 @@ class Broadcaster:
                 await asyncio.sleep(0)
             for data in shared:
                 socket.write_all(sockets[start : start + SLICE], data)
-        self._note(fanout)
 
-    def _note(self, fanout: Fanout[Connection]) -> None:
+    def _note(self, channel: Channel, fanout: Fanout[Connection], *, began: float) -> None:
         """Record how long it took: once for each broadcast, never for each subscriber."""
         now = time.time()
         for broadcast in fanout.broadcasts:
             # Clocks differ between machines: nothing arrives before it was sent.
             self._counters.latency.record(max(0.0, now - broadcast.published_at))
+            if broadcast.trace and self._tracer.wants(broadcast.trace):
+                step = fanning_out(
+                    channel.app, channel.name, recipients=fanout.recipients(broadcast)
+                )
+                self._tracer.record(step, broadcast.trace, began=began, ended=now)
         self._counters.recipients.record(len(fanout.subscribers), len(fanout.broadcasts))
 
 

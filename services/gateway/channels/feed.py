@@ -29,6 +29,7 @@ from libs.common.bus.port import Bus, Listener
 from libs.common.channels import Channel, Kind
 from libs.common.errors import Unavailable
 from libs.common.roster.port import Roster
+from libs.common.telemetry.tracing.tracer import UNTRACED, Tracer
 from services.gateway.channels.fanout import Broadcaster
 from services.gateway.channels.hub import Disposition, Hub, Room, announcements
 from services.gateway.channels.mirror import UNCHANGED, Diff
@@ -63,6 +64,7 @@ class Feed:
             went.
         followed: Told of channels that are followed from now on.
         timers: How long it waits for deliveries before it looks after the rest.
+        tracer: Makes spans of broadcasts that are watched.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Feed:
         user_changed: Callable[[Channel], None],
         followed: Callable[[Collection[Channel]], None] = lambda _: None,
         timers: Timers = TIMERS,
+        tracer: Tracer = UNTRACED,
     ) -> None:
         self._bus = bus
         self._roster = roster
@@ -95,7 +98,7 @@ class Feed:
         self._user_changed = user_changed
         self._followed = followed
         self._counts = SubscriptionCounts()
-        self._broadcaster = Broadcaster(hub, counters)
+        self._broadcaster = Broadcaster(hub, counters, tracer)
         self._check = PositionCheck(
             bus, hub, interval=settings.position_check, unseated=unseated, timers=timers
         )

@@ -114,6 +114,11 @@ class Fanout(Generic[S]):
             if subscriber.socket_id in names
         }
 
+    def recipients(self, broadcast: Broadcast) -> int:
+        """Count the subscribers that get one of the broadcasts."""
+        left_out = sum(each.socket_id in broadcast.excluded for each in self.subscribers)
+        return len(self.subscribers) - left_out
+
 
 class Hub(Generic[S]):
     """

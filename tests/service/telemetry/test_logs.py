@@ -13,6 +13,9 @@ import structlog
 from libs.common.config.address import Address
 from libs.common.telemetry import logs
 from libs.common.telemetry.settings import LogSettings
+from libs.common.telemetry.tracing.names import publishing
+from libs.common.telemetry.tracing.queue import SpanQueue
+from libs.common.telemetry.tracing.tracer import Tracer
 from libs.common.web.server import Server
 from tests.support.deadline import DEADLINE
 from tests.support.fakes.logs import Logs, events
@@ -73,6 +76,22 @@ def test_faults_are_kept(written: io.StringIO) -> None:
     logging.getLogger("aiohttp.server").error("a handler failed", exc_info=RuntimeError("ours"))
 
     assert "ours" in written.getvalue()
+
+
+def test_current_span(written: io.StringIO) -> None:
+    """
+    Lines of ours and of other libraries have the ids of the span that is current.
+    """
+    tracer = Tracer(SpanQueue(), {})
+    with tracer.spanning(publishing("1"), "") as span:
+        structlog.get_logger().info("meanwhile")
+        logging.getLogger("theirs").warning("meanwhile too")
+    structlog.get_logger().info("later")
+
+    own = span.get_span_context()
+    ids = (f"{own.trace_id:032x}", f"{own.span_id:016x}")
+    said = [(line.get("trace_id"), line.get("span_id")) for line in lines(written)]
+    assert said == [ids, ids, (None, None)]
 
 
 class TestCommand:

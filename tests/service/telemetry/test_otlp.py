@@ -3,17 +3,20 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 from structlog.testing import capture_logs
 
 from libs.common.config.address import Url
 from libs.common.config.secret import Secret
-from libs.common.telemetry.metrics.families import Metric, counter
+from libs.common.telemetry.metrics.families import Metric, Value, counter
 from libs.common.telemetry.metrics.registry import Registry
 from libs.common.telemetry.otlp import OtlpReceiver
 from libs.common.telemetry.settings import TelemetrySettings
-from libs.common.telemetry.telemetry import Telemetry
+from libs.common.telemetry.telemetry import MOST_SPANS, Telemetry
+from libs.common.telemetry.tracing.names import publishing
+from libs.common.telemetry.tracing.queue import SPANS
 from tests.support.deadline import DEADLINE
 from tests.support.fakes.otlp_receiver import FakeReceiver, metrics_of
 
@@ -51,6 +54,13 @@ async def telling(given: TelemetrySettings) -> AsyncIterator[Registry]:
     """Send what one part and the process count, until the context is left."""
     telemetry = Telemetry(given, "1.2.3", services=["gateway", "auth"])
     registry = Registry([Asked(), *telemetry.measured])
+    async with running(telemetry, registry):
+        yield registry
+
+
+@asynccontextmanager
+async def running(telemetry: Telemetry, registry: Registry) -> AsyncIterator[Registry]:
+    """Send until the context is left."""
     task = asyncio.create_task(telemetry.run(registry))
     yield registry
     task.cancel()
@@ -62,6 +72,22 @@ def exports(registry: Registry) -> dict[str, int]:
     """Tell what became of what was sent."""
     (found,) = (each for each in registry.read() if each.family.name.startswith("fanfare_otlp"))
     return {labels[0]: int(value) for labels, value in found.values.items() if value}  # type: ignore[arg-type]
+
+
+def results(registry: Registry) -> dict[str, Value]:
+    """Tell what became of spans."""
+    (found,) = (each for each in registry.read() if each.family is SPANS)
+    return {labels[0]: value for labels, value in found.values.items()}
+
+
+def have_become(registry: Registry, result: str, count: int) -> bool:
+    return results(registry)[result] == count
+
+
+def end(telemetry: Telemetry, count: int) -> None:
+    """Make so many spans, and end them."""
+    for _ in range(count):
+        telemetry.tracer.begin(publishing("1"), "").end()
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -134,6 +160,62 @@ class TestSent:
         telemetry = Telemetry(TelemetrySettings(), "1.2.3", services=["auth"])
 
         assert telemetry.measured == [telemetry.process]
+
+
+class TestSpans:
+    """What `Telemetry.tracer` makes."""
+
+    async def test_sent(self, receiver: FakeReceiver) -> None:
+        """
+        Spans arrive with who made them, though there are more than fit into one request.
+        """
+        telemetry = Telemetry(settings(receiver.url), "1.2.3", services=["gateway"])
+        end(telemetry, MOST_SPANS + 1)
+        async with running(telemetry, Registry(telemetry.measured)) as registry:
+            spans = await receiver.wait_for_spans(MOST_SPANS + 1)
+            await until(lambda: results(registry)["sent"] == MOST_SPANS + 1)
+
+        assert {span.name for span in spans} == {"publish"}
+        assert len({*receiver.processes}) == 1
+
+    async def test_away(self, receiver: FakeReceiver) -> None:
+        """
+        A receiver that takes metrics and no spans is said once; what it did not take is lost.
+        """
+        telemetry = Telemetry(settings(receiver.url), "1.2.3", services=["gateway"])
+        receiver.traces_status = 404
+        with capture_logs() as lines:
+            async with running(telemetry, Registry(telemetry.measured)) as registry:
+                for lost in (1, 2):
+                    end(telemetry, 1)
+                    await until(partial(have_become, registry, "lost", lost))
+                    await receiver.taken()
+                receiver.traces_status = 200
+                end(telemetry, 1)
+                await until(lambda: results(registry)["sent"] == 1)
+
+        assert [(line["event"], line.get("by")) for line in lines] == [
+            ("backend.lost", "traces"),
+            ("backend.found", None),
+        ]
+
+    async def test_unwritable(
+        self, receiver: FakeReceiver, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """
+        A fault of ours is said, and the next spans are sent.
+        """
+        telemetry = Telemetry(settings(receiver.url), "1.2.3", services=["gateway"])
+        with capture_logs() as lines:
+            async with running(telemetry, Registry(telemetry.measured)):
+                monkeypatch.setattr("libs.common.telemetry.tracing.protobuf.SCOPE", object())
+                end(telemetry, 1)
+                await until(lambda: bool(lines))
+                monkeypatch.undo()
+                end(telemetry, 1)
+                await receiver.wait_for_spans(1)
+
+        assert [(line["event"], line["spans"]) for line in lines] == [("spans.failed", 1)]
 
 
 class TestFaults:

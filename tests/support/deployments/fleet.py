@@ -197,11 +197,25 @@ class Upstream:
         self._producer = producer
         self._topic = topic
 
-    async def tell(self, room: str, numbers: Iterable[int], *, partition: int = 0) -> None:
-        """Put the steps of a room into a partition, in order, and wait until they are stored."""
+    async def tell(
+        self, room: str, numbers: Iterable[int], *, partition: int = 0, trace: str = ""
+    ) -> None:
+        """
+        Put the steps of a room into a partition, in order, and wait until they are stored.
+
+        Args:
+            room: Whose.
+            numbers: Of the steps.
+            partition: Where to.
+            trace: Their ``traceparent``, if they have one.
+        """
+        headers = [("traceparent", trace.encode())] if trace else None
         sent = [
             await self._producer.send(
-                self._topic, json.dumps(step(room, number)).encode(), partition=partition
+                self._topic,
+                json.dumps(step(room, number)).encode(),
+                partition=partition,
+                headers=headers,
             )
             for number in numbers
         ]

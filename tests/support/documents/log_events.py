@@ -34,8 +34,8 @@ health is asked.
 
 Every line has `event`, `level` and `timestamp` (UTC). **error**: somebody must act. **warning**: somebody may have to.
 **info**: worth counting. **debug** is written with `log.level = "debug"` alone. `exception` is a traceback. `more` is on
-a line that comes after others of its event were held back, and says how many. A field in parentheses is not on every
-line. No line holds a secret, a token or the content of an event. Lines of other libraries, from `warning` on, have the
+a line that comes after others of its event were held back, and says how many. `trace_id` and `span_id` are on lines that
+tell of an event or a request that is traced. A field in parentheses is not on every line. No line holds a secret, a token or the content of an event. Lines of other libraries, from `warning` on, have the
 words of the library as their `event`.
 """
 

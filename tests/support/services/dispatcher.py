@@ -26,6 +26,7 @@ from libs.common.rates.memory import MemoryRates
 from libs.common.rates.port import Act
 from libs.common.roster.memory import MemoryRoster
 from libs.common.tally.memory import MemoryTally
+from libs.common.telemetry.tracing.tracer import UNTRACED, Tracer
 from libs.common.typists.memory import MemoryTypists
 from libs.common.typists.port import Typists
 from libs.common.web.server import Server
@@ -271,6 +272,7 @@ async def served_dispatcher(
     has_events: bool = True,
     routes: Sequence[Route] = (),
     typists: Typists | None = None,
+    tracer: Tracer = UNTRACED,
 ) -> AsyncIterator[ServedDispatcher]:
     """
     Serve a dispatcher, for the apps `APP` and `OFF` or others, mostly without routes.
@@ -295,6 +297,7 @@ async def served_dispatcher(
         tally=tally,
         typists=typists,
         rates=rates,
+        tracer=tracer,
     )
     server = Server([dispatcher], LOOPBACK, LOOPBACK)
     started, stop = asyncio.Event(), asyncio.Event()

@@ -16,9 +16,8 @@ from services.dispatcher.events.event import (
     coordinates,
     key_of,
     parse,
-    valid_trace,
 )
-from tests.unit.dispatcher.examples import TRACE, json_values, record
+from tests.unit.dispatcher.examples import json_values, record
 
 
 def nested(levels: int) -> bytes:
@@ -95,29 +94,6 @@ class TestParse:
     @given(json_values())
     def test_any_document(self, value: object) -> None:
         assert parse(msgspec.json.encode(value)) == value
-
-
-class TestTrace:
-    """W3C Trace Context, "traceparent Header"."""
-
-    def test_valid(self) -> None:
-        assert valid_trace(TRACE) == TRACE
-
-    @pytest.mark.parametrize(
-        "text",
-        [
-            "",
-            "00",
-            TRACE + "0",
-            TRACE + "\n",
-            TRACE.upper(),
-            "ff" + TRACE[2:],
-            f"00-{'0' * 32}-b7ad6b7169203331-01",
-            f"00-0af7651916cd43dd8448eb211c80319c-{'0' * 16}-01",
-        ],
-    )
-    def test_malformed(self, text: str) -> None:
-        assert not valid_trace(text)
 
 
 class TestRecordTexts:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from libs.common.bus.messages import Entry, Position
+from libs.common.bus.messages import Broadcast, Entry, Position
 from libs.common.channels import Channel
 from services.gateway.channels.hub import Disposition, Fanout, Hub
 from tests.unit.gateway.channels.hubs import NEWS, ROOM, Client, broadcast, entry
@@ -121,6 +121,19 @@ class TestFanout:
 
         assert fanout == Fanout(tuple(clients), frames)
         assert fanout.excluded() == {}
+
+    def test_recipients(self, hub: Hub[Client]) -> None:
+        """
+        Of each frame those are counted who get it.
+        """
+        for number in range(3):
+            hub.subscribe(NEWS, Client(f"{number}.1"))
+        shared, own = broadcast("a"), Broadcast(b"b", 0.0, ("1.1", "gone"))
+
+        fanout = hub.fanout(NEWS, [shared, own])
+
+        assert fanout is not None
+        assert (fanout.recipients(shared), fanout.recipients(own)) == (3, 2)
 
     def test_subscribed_twice(self, hub: Hub[Client]) -> None:
         """
