@@ -37,6 +37,11 @@ WARM_UP = 5
 
 
 Cost = Callable[[], Awaitable[float]]
+Trace = Callable[[], str]
+
+
+def _untraced() -> str:
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,17 +110,28 @@ async def _in_turn(first: Cost, second: Cost) -> tuple[float, float]:
 
 
 @asynccontextmanager
-async def gateway(deployment: Deployment, bus: Bus, name: str) -> AsyncIterator[tuple[Server, str]]:
-    """Run a gateway whose clients are all in one channel; yield where operators come, too."""
+async def gateway(
+    deployment: Deployment, bus: Bus, name: str, *, more: str = "", trace: Trace = _untraced
+) -> AsyncIterator[tuple[Server, str]]:
+    """
+    Run a gateway whose clients are all in one channel; yield where operators come, too.
+
+    Args:
+        deployment: Of which it is.
+        bus: Where it hears of events.
+        name: Of the channel.
+        more: Further sections of its settings.
+        trace: Gives the ``traceparent`` of the next event.
+    """
     channel = Channel(APP.id, name)
     message = event_frame(name, "event", DATA)
 
     async def publish(events: int) -> None:
-        publication = Publication(channel, Broadcast(message, time.time()))
-        await bus.publish([publication] * events)
+        broadcasts = [Broadcast(message, time.time(), trace=trace()) for _ in range(events)]
+        await bus.publish([Publication(channel, each) for each in broadcasts])
 
     async with (
-        deployment.running("gateway") as program,
+        deployment.running("gateway", more=more) as program,
         clients(program.port, APP.key) as crowd,
     ):
         separate(program.process.pid, [crowd.pid])

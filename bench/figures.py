@@ -97,7 +97,7 @@ FANOUT = (
 WATCHING = (
     Figure(
         name="watched_ratio",
-        title="scraped every 5 s: CPU a delivery, by that without",
+        title="scraped every 5 s, 10 % traced: CPU a delivery, by that without",
         at_most=1.1,
     ),
     Figure(

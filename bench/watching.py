@@ -1,16 +1,19 @@
 """
-What it costs to be watched: a delivery of a gateway that is scraped, beside one that is not.
+What it costs to be watched: a delivery of a gateway that is scraped and traces, and without.
 
 Two gateways of the same code serve the same number of clients, in turn, so that what disturbs one
 disturbs the other.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+import itertools
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from secrets import token_hex
 from statistics import fmean
 
 import aiohttp
+from aiohttp import web
 
 from bench.deployment import Deployment
 from bench.fanout import EVENTS, WARM_UP, gateway
@@ -19,14 +22,20 @@ from bench.workers import cpu_seconds
 
 INTERVAL = 5.0  # Seconds between two scrapes.
 TURNS = 12  # Of each gateway.
+SAMPLED = 10  # Of so many events one is traced: a run has too few for one of a hundred.
 SCRAPES = 20  # Whose CPU time is measured alone.
+
+_TELEMETRY = '[telemetry]\notlp_endpoint = "{}"\n'
 
 
 async def measure(deployment: Deployment) -> Sample:
     """Measure single events, and scrapes alone."""
     async with (
         deployment.bus() as bus,
-        gateway(deployment, bus, "watched") as (watched, url),
+        _receiver() as receiver,
+        gateway(
+            deployment, bus, "watched", more=_TELEMETRY.format(receiver), trace=_sampling()
+        ) as (watched, url),
         gateway(deployment, bus, "alone") as (alone, _),
         aiohttp.ClientSession() as http,
     ):
@@ -46,6 +55,34 @@ async def measure(deployment: Deployment) -> Sample:
         "watched_ratio": fmean(one for one, _ in costs) / fmean(other for _, other in costs),
         "scrape": scrape,
     }
+
+
+def _sampling() -> Callable[[], str]:
+    events = itertools.count(1)
+
+    def trace() -> str:
+        return "" if next(events) % SAMPLED else f"00-{token_hex(16)}-{token_hex(8)}-01"
+
+    return trace
+
+
+@asynccontextmanager
+async def _receiver() -> AsyncIterator[str]:
+    """Take all that is sent by OTLP; yield where."""
+
+    async def take(request: web.Request) -> web.Response:
+        await request.read()
+        return web.Response()
+
+    app = web.Application()
+    app.add_routes([web.post("/v1/{signal}", take)])
+    runner = web.AppRunner(app, shutdown_timeout=0)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
 
 
 @asynccontextmanager

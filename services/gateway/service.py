@@ -180,11 +180,7 @@ class Gateway:
             admission=self._admission,
             occupancy=self._occupancy,
             limiter=self._limiter,
-            others=(
-                self._online.restate,
-                self._watchlists.restate,
-                self._words.restate,
-            ),
+            others=(self._online.restate, self._watchlists.restate, self._words.restate),
         )
 
     def _know_users(self, roster: Roster) -> None:
@@ -193,11 +189,7 @@ class Gateway:
             roster, lease=self._lease, limit=self._settings.max_waiting, timers=self._timers
         )
         self._watchlists = Watchlists(
-            self._feed,
-            roster,
-            self._hub,
-            most=self._settings.max_watched,
-            timers=self._timers,
+            self._feed, roster, self._hub, most=self._settings.max_watched, timers=self._timers
         )
 
     def _take_words(self, typists: Typists, lifecycle: Lifecycle) -> None:
