@@ -5,7 +5,7 @@ from aiohttp import web
 
 from libs.common.errors import Denied
 from libs.common.web.entrance import sender
-from libs.common.web.http import Refusable
+from libs.common.web.http import Refusable, audit_denial
 
 log = structlog.get_logger()
 
@@ -17,3 +17,4 @@ def note_refusal(request: web.Request, error: Refusable) -> None:
     log.info(
         "auth.refused", path=request.path, status=error.status, reason=told.pop("reason"), **told
     )
+    audit_denial(request, error)

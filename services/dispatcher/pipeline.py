@@ -8,7 +8,7 @@ appends them once.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from logging import DEBUG
 
@@ -22,6 +22,7 @@ from libs.common.errors import Unavailable
 from libs.common.eventlog.port import Consumer, EventLog
 from libs.common.eventlog.records import NewRecord, Partition, Record, RecordTooLarge
 from libs.common.retry import Retry
+from libs.common.telemetry.audit import audit_log
 from libs.common.telemetry.tracing.current import current
 from libs.common.telemetry.tracing.names import processing
 from libs.common.telemetry.tracing.tracer import UNTRACED, Tracer, failed, onward
@@ -50,12 +51,14 @@ class _Work:
 
     Attributes:
         publications: What to publish.
+        audited: What the audit log is to tell of some of it, once it is published.
         senders: Which users have sent some of it.
         dead: Records to put aside.
         spans: Those of records that are watched; they end with the work.
     """
 
     publications: list[Publication] = field(default_factory=list)
+    audited: list[dict[str, object]] = field(default_factory=list)
     senders: list[Sender] = field(default_factory=list)
     dead: list[NewRecord] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
@@ -159,6 +162,8 @@ class Pipeline:
             if work.publications:
                 await self._retry.until_done(lambda: self._publish(work.publications))
                 self._counters.broadcasts += len(work.publications)
+                for facts in work.audited:
+                    audit_log.info("audit.published", **facts)
                 await self._senders.sent(work.senders)
             if work.dead:
                 await self._bury(work.dead)
@@ -178,8 +183,15 @@ class Pipeline:
                 span = self._begin(record, event)
                 work.spans.append(span)
             with current(span):
-                made = self._publications(record, event, trace=onward(span, event.trace))
+                routing = self._routed(record, event)
+            trace = onward(span, event.trace)
+            made = [
+                _publication(record, event, routed, index=index, trace=trace)
+                for index, routed in enumerate(routing.broadcasts)
+            ]
             work.publications += made
+            if audit_log.is_on:
+                work.audited += _audited(event, routing.broadcasts)
             if event.user_id:
                 work.senders += (Sender(each.channel, event.user_id) for each in made)
         except (Undecodable, Unroutable) as error:
@@ -207,16 +219,13 @@ class Pipeline:
         await self._bus.publish(publications)
         self._counters.publish_seconds.record(time.monotonic() - began)
 
-    def _publications(self, record: Record, event: DomainEvent, *, trace: str) -> list[Publication]:
-        """Route an event; `trace` goes with what becomes of it."""
+    def _routed(self, record: Record, event: DomainEvent) -> Routing:
+        """Route an event, and say what becomes of it."""
         routing = self._router.route(record.topic, event, now=time.time())
         for skipped in routing.skipped:
             self._counters.skipped[skipped.reason] += 1
         self._note(record, event, routing)
-        return [
-            _publication(record, event, routed, index=index, trace=trace)
-            for index, routed in enumerate(routing.broadcasts)
-        ]
+        return routing
 
     def _note(self, record: Record, event: DomainEvent, routing: Routing) -> None:
         """Count and tell what becomes of an event, without its content."""
@@ -282,6 +291,22 @@ def _worded(error: Exception) -> str:
     if isinstance(error, Undecodable | Unroutable):
         return str(error)[:MAX_REASON]
     return "a fault of ours: record.failed in the log tells more"
+
+
+def _audited(event: DomainEvent, broadcasts: Iterable[Routed]) -> Iterator[dict[str, object]]:
+    """Say what the audit log is to tell, without the content."""
+    for routed in broadcasts:
+        if routed.audit:
+            yield {
+                "id": event.id[:LONGEST],
+                "source": event.source[:LONGEST],
+                "type": event.type[:LONGEST],
+                "route": routed.route,
+                "app": routed.app,
+                "channel": routed.channel,
+                "name": routed.event,
+                "bytes": len(routed.data.encode(errors="surrogatepass")),
+            }
 
 
 def _publication(

@@ -34,6 +34,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         data: Name to CEL expression; empty: the event's data as it is.
         enabled: A disabled route is counted and does nothing.
         max_age: Seconds after which an event is not worth telling; 0: it always is.
+        audit: Whether the audit log has a line for each broadcast, without its content.
     """
 
     name: _Name
@@ -46,6 +47,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     data: dict[str, str] = {}
     enabled: bool = True
     max_age: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    audit: bool = False
 
 
 class DispatcherSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

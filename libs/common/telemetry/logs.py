@@ -15,8 +15,11 @@ from contextlib import suppress
 from typing import Any, TextIO
 
 import structlog
+from structlog.typing import EventDict, WrappedLogger
 
+from libs.common.errors import Misconfigured
 from libs.common.telemetry import uncaught
+from libs.common.telemetry.audit import audit_log
 from libs.common.telemetry.line_writer import LineWriter, Notice
 from libs.common.telemetry.pacer import Pacer
 from libs.common.telemetry.pacing import HeldBack
@@ -24,6 +27,9 @@ from libs.common.telemetry.settings import LogSettings
 from libs.common.telemetry.tracing.current import trace_ids
 
 log = structlog.get_logger()
+
+# The level of the log is for what happens; what it says of itself, and audits, is always written.
+_WHATEVER_LEVEL = structlog.make_filtering_bound_logger(logging.DEBUG)
 
 END_TIMEOUT = 1.0  # Seconds that the reader has at the end for what waits.
 
@@ -81,7 +87,12 @@ class _Errors(_Lines):
 
 
 def configure(settings: LogSettings) -> None:
-    """Set up the process's logs, for as long as it lives; may be called again."""
+    """
+    Set up the process's logs, for as long as it lives; may be called again.
+
+    Raises:
+        Misconfigured: The file of the audit log cannot be written.
+    """
     level = logging.getLevelNamesMapping()[settings.level.upper()]
     shared: list[structlog.types.Processor] = [
         structlog.processors.add_log_level,
@@ -89,7 +100,9 @@ def configure(settings: LogSettings) -> None:
     ]
     last = _form(settings)
     # What the log says of itself is neither paced nor left out.
-    own_log = structlog.wrap_logger(structlog.ReturnLogger(), processors=[*shared, *last])
+    own_log = structlog.wrap_logger(
+        structlog.ReturnLogger(), [*shared, *last], wrapper_class=_WHATEVER_LEVEL
+    )
     stream = _standard_error(lambda lines: _dropped(own_log, lines))
     pacer = _pacer(own_log, stream)
     shared = [pacer, structlog.contextvars.merge_contextvars, trace_ids, *shared]
@@ -100,6 +113,7 @@ def configure(settings: LogSettings) -> None:
         cache_logger_on_first_use=False,
     )
     _adopt(stream, shared, last, level=level)
+    _open_audit(settings.audit, stream, last)
 
 
 def configure_command() -> None:
@@ -109,6 +123,11 @@ def configure_command() -> None:
     Only errors are written: what backend is away is part of the answer.
     """
     structlog.configure(logger_factory=lambda *_: _Errors(sys.stderr or io.StringIO()))
+
+
+def configure_audit(settings: LogSettings) -> None:
+    """Set up the audit log of a command that does what is audited; raises as `configure`."""
+    _open_audit(settings.audit, sys.stderr or io.StringIO(), _form(settings))
 
 
 def dropped_lines() -> int:
@@ -136,12 +155,7 @@ def _standard_error(notice: Notice) -> TextIO:
         descriptor = sys.stderr.fileno() if sys.stderr else os.open(os.devnull, os.O_WRONLY)
     except io.UnsupportedOperation:  # A text in memory takes all at once.
         return sys.stderr
-    writer = LineWriter(descriptor, notice)
-    os.register_at_fork(after_in_child=writer.restart)
-    atexit.register(writer.drain, END_TIMEOUT)
-    sys.stderr = io.TextIOWrapper(
-        writer, encoding="utf-8", errors="backslashreplace", line_buffering=True
-    )
+    sys.stderr = _unwaiting(descriptor, notice)
     uncaught.adopt()
     return sys.stderr
 
@@ -160,6 +174,53 @@ def _pacer(own_log: Any, stream: TextIO) -> Pacer:
     os.register_at_fork(after_in_child=pacer.restart)
     atexit.register(pacer.say_rest)  # Before the writer is drained: the last one is called first.
     return pacer
+
+
+def _open_audit(destination: str, stream: TextIO, last: list[structlog.types.Processor]) -> None:
+    if destination == "off":
+        audit_log.open(None)
+        return
+    last = last if destination == "log" else [structlog.processors.JSONRenderer()]
+    stamped: list[structlog.types.Processor] = [
+        trace_ids,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        *last,
+    ]
+    own_log = structlog.wrap_logger(
+        structlog.ReturnLogger(), stamped, wrapper_class=_WHATEVER_LEVEL, log="audit"
+    )
+    if destination != "log":
+        stream = _appended(destination, lambda lines: _dropped(own_log, lines))
+    pacer = _pacer(own_log, stream)
+
+    def paced(logger: WrappedLogger, method: str, line: EventDict) -> EventDict:
+        return pacer(logger, method, line) if "pace_by" in line else line
+
+    processors = [paced, structlog.contextvars.merge_contextvars, *stamped]
+    audit_log.open(
+        structlog.wrap_logger(
+            _Lines(stream), processors, wrapper_class=_WHATEVER_LEVEL, log="audit"
+        )
+    )
+
+
+def _appended(path: str, notice: Notice) -> TextIO:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+    except OSError as error:
+        raise Misconfigured(f"log.audit: {path}: {error.strerror}") from error
+    return _unwaiting(descriptor, notice)
+
+
+def _unwaiting(descriptor: int, notice: Notice) -> TextIO:
+    """Make a text that takes lines and waits for nobody; what it has is written at the end."""
+    writer: Any = LineWriter(descriptor, notice)  # Typeshed asks for one of `io`'s own buffers.
+    os.register_at_fork(after_in_child=writer.restart)
+    atexit.register(writer.drain, END_TIMEOUT)
+    return io.TextIOWrapper(
+        writer, encoding="utf-8", errors="backslashreplace", line_buffering=True
+    )
 
 
 def _adopt(

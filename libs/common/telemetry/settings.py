@@ -21,10 +21,17 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         level: The least that is written.
         format: ``json`` for machines, ``console`` for people; ``auto`` is console on a terminal,
             else json.
+        audit: Where the audit log goes: ``off``: nowhere; ``log``: it stands among the other lines;
+            else the path of a file that it is appended to.
     """
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "json", "console"] = "auto"
+    audit: str = "off"
+
+    def __post_init__(self) -> None:
+        if self.audit not in {"off", "log"} and "/" not in self.audit:
+            raise ValueError("audit is off, log, or the path of a file, such as /var/log/audit.log")
 
 
 class TelemetrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -11,6 +11,7 @@ from aiohttp import hdrs, web
 from libs.common.errors import Denied, Invalid, Unavailable
 from libs.common.json_text import write
 from libs.common.rfc3339 import text_of
+from libs.common.telemetry.audit import audit_log
 from libs.common.web.entrance import sender
 from libs.common.web.paths import meant
 
@@ -135,6 +136,15 @@ async def answered(
 def note_refusal(request: web.Request, error: Refusable) -> None:
     """Log why a request is refused."""
     _note(request, error.status, str(error))
+    audit_denial(request, error)
+
+
+def audit_denial(request: web.Request, error: Refusable) -> None:
+    """Have the audit log tell who may not do what a request asks for."""
+    if isinstance(error, Denied):
+        kind = type(error).__name__
+        facts = {"path": request.path, "reason": str(error), **sender(request), **error.facts}
+        audit_log.info("audit.denied", kind=kind, pace_by=kind, **facts)
 
 
 def _note(request: web.Request, status: int, reason: str) -> None:

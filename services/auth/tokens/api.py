@@ -13,6 +13,7 @@ import structlog
 from aiohttp import ETag, hdrs, web
 
 from libs.common.control.commands import Command
+from libs.common.telemetry.audit import audit_log
 from libs.common.tokens.channel_tokens import LEEWAY, ChannelToken, hint, issue, new_jti, verify
 from libs.common.tokens.key_ring import BadChannelToken, KeyRing
 from libs.common.tokens.revocations import REVOKE
@@ -100,6 +101,9 @@ class TokensApi:
                 await self._revocations.send(command)
                 log.info(
                     "token.revoked", app=command.app, kind=command.kind, subject=command.subject
+                )
+                audit_log.info(
+                    "audit.revoked", app=command.app, kind=command.kind, subject=command.subject
                 )
             return answer({})
 

@@ -21,6 +21,8 @@ from libs.common.errors import Misconfigured, Unavailable
 from libs.common.eventlog.port import EventLog
 from libs.common.outage import reason_of
 from libs.common.rfc3339 import text_of
+from libs.common.telemetry import logs
+from libs.common.telemetry.audit import audit_log
 from services.cli.arguments import above_zero, add_action
 from services.cli.dead_letters.replaying import Replayed, replay
 from services.cli.dead_letters.selecting import DeadLetterTopic, LetterChoice
@@ -118,8 +120,13 @@ async def _replay(arguments: argparse.Namespace, settings: Settings, events: Eve
     meant = LetterChoice(ids=ids, with_replayed=True)
     if ids:
         topic = DeadLetterTopic(events, settings.dispatcher.dead_letter_topic)
-        async with aclosing(topic.letters(meant)) as letters:
-            await replay(letters, events, progress=progress, shown=_sending)
+        logs.configure_audit(settings.log)
+        try:
+            async with aclosing(topic.letters(meant)) as letters:
+                await replay(letters, events, progress=progress, shown=_sending)
+        finally:
+            sent, failed = progress.sent, progress.failed
+            audit_log.info("audit.replayed", what="events", sent=sent, failed=failed)
     _say(f"{_start()}{progress}.")
     for letter, reason in progress.reasons.items():
         _say(f"{letter}: {reason}")

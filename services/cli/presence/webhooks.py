@@ -15,6 +15,8 @@ from libs.common.apps.port import known_app
 from libs.common.backends.adapters import opened_apps, opened_dead_letters
 from libs.common.dead_letters.port import Selection
 from libs.common.errors import Misconfigured, Unavailable
+from libs.common.telemetry import logs
+from libs.common.telemetry.audit import audit_log
 from services.cli.arguments import add_action
 from services.cli.client import trouble
 from services.cli.presence.letters import json_line, table
@@ -133,7 +135,10 @@ async def _replay(arguments: argparse.Namespace, settings: Settings) -> int:
         client = receivers(settings.egress.allow)
         await stack.enter_async_context(client.opened())
         tools = WebhookTools(apps, client, letters, settings.presence)
+        logs.configure_audit(settings.log)
         progress = await replay(selection, tools, shown=_show)
+        sent, failed = progress.delivered, progress.failed
+        audit_log.info("audit.replayed", what="webhooks", sent=sent, failed=failed)
     _conclude(progress)
     return 1 if progress.failed or progress.left else 0
 

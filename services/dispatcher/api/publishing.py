@@ -29,6 +29,7 @@ from libs.common.rates.port import Act, Rates
 from libs.common.rates.throttle import Throttle
 from libs.common.roster.port import Roster
 from libs.common.tally.port import Tally
+from libs.common.telemetry.audit import audit_log
 from libs.common.telemetry.tracing import names
 from libs.common.telemetry.tracing.context import valid_trace
 from libs.common.telemetry.tracing.tracer import UNTRACED, Tracer, onward
@@ -208,6 +209,7 @@ class PublishingApi:
         command = Command("terminate", call.app.id, user_id, call.now, call.now + TERMINATE_TTL)
         await self._control.send(command)
         self._counters.posted["terminations"] += 1
+        audit_log.info("audit.terminated", app=call.app.id, user=user_id)
         return http.answer({})
 
     async def _post_cloudevents(self, request: web.Request) -> web.Response:

@@ -103,6 +103,7 @@ class Routed:
         channel: The channel's name.
         event: The event's name.
         data: The event's data, as JSON text.
+        audit: Whether the audit log has a line for it.
     """
 
     route: str
@@ -110,6 +111,7 @@ class Routed:
     channel: str
     event: str
     data: str
+    audit: bool = False
 
 
 class Rule:
@@ -217,7 +219,8 @@ class Rule:
         except (AbsentField, Unevaluable, BadChannelName, BadEventName) as error:
             place = self._failing(scope)
             raise self._unroutable(error, scope, place=place, gap=event.gap) from error
-        return [Routed(self.name, self._app, channel, name, data) for channel in channels]
+        audit = self._texts.audit
+        return [Routed(self.name, self._app, channel, name, data, audit) for channel in channels]
 
     def _failing(self, scope: dict[str, Any]) -> RouteText:
         """Find the text that fails, by making each part once more: the first fails again."""

@@ -17,7 +17,7 @@ from libs.common.apps.app import App
 from libs.common.errors import Denied, Invalid, Unavailable
 from libs.common.tokens.channel_tokens import StaleToken
 from libs.common.web.entrance import caller_of
-from libs.common.web.http import note_refusal, refusal
+from libs.common.web.http import audit_denial, note_refusal, refusal
 from services.gateway.access.verifier import Verified, Verifier
 from services.gateway.connections.connection import Connection, Surroundings, read_out, upgrade
 from services.gateway.connections.eligibility import Eligibility
@@ -139,6 +139,7 @@ class Acceptor:
             code=error.code,
             reason=str(error),
         )
+        audit_denial(request, error)
         socket.send(frames.error(error.code, str(error)))
         socket.close(error.code, str(error))
 

@@ -16,10 +16,12 @@ from libs.common.apps.app import App
 from libs.common.channels import Channel
 from libs.common.errors import Denied
 from libs.common.tally.port import Subject
+from libs.common.telemetry.audit import audit_log
 from services.gateway.connections.socket import Socket
 from services.gateway.counters import Counters
 from services.gateway.protocol import frames
 from services.gateway.protocol.effects import (
+    DENIED,
     Ask,
     Away,
     BelongsTo,
@@ -273,6 +275,16 @@ class Connection:
             reason=refusal.detail or refusal.message,
             hint=refusal.hint,
         )
+        if refusal.kind == DENIED:
+            audit_log.info(
+                "audit.subscribe_denied",
+                app=self.session.app.id,
+                user=user.id if user else "",
+                channel=effect.channel[:LONGEST],
+                status=refusal.status,
+                reason=refusal.detail or refusal.message,
+                pace_by=refusal.status,
+            )
 
     def _make_known(self, effect: Known | UserWord) -> None:
         match effect:

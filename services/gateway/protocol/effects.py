@@ -13,6 +13,8 @@ from services.gateway.protocol import frames
 from services.gateway.protocol.frames import Member, User
 from services.gateway.protocol.limits import TooManyChannels, TooMuchUserInfo
 
+DENIED = "AuthError"  # The kind of a refusal of what a client may not do.
+
 
 class Refusal(NamedTuple):
     """
@@ -38,7 +40,7 @@ def refusal_of(error: Denied | Invalid) -> Refusal:
     match error:
         case Denied():
             hint = error.facts.get("hint", "")
-            return Refusal("AuthError", str(error), error.status, error.detail, hint)
+            return Refusal(DENIED, str(error), error.status, error.detail, hint)
         case TooMuchUserInfo():
             return Refusal("LimitReached", str(error), error.code)
         case TooManyChannels():

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from libs.common.apps.signatures import channel_text, check_grant, check_token, user_text
 from services.auth.settings import AuthSettings
+from tests.support.fakes.logs import audited
 from tests.support.services.auth import (
     CHANNEL_PATHS,
     ISSUERS,
@@ -203,11 +204,12 @@ class TestToken:
         self, client: Client, bearer: str, facts: dict[str, str]
     ) -> None:
         """Who was expected, and who came, stands in the log alone, cut and printable."""
-        with capture_logs() as logs:
+        with capture_logs() as logs, audited() as audit:
             response = await client.ask("presence-room", bearer=bearer)
 
         (line,) = (line for line in logs if line["event"] == "auth.refused")
         assert facts.items() <= line.items()
+        assert facts.items() <= audit[0].items()
         assert line["reason"] == await reason(response)
         assert line["reason"] in {
             "the token's issuer is missing or not known here",

@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 from libs.common.control.commands import Command
 from libs.common.tokens.channel_tokens import LEEWAY, hint
 from tests.support.clients.token_calls import FORM, JSON, FaultyControl, TokenCaller
+from tests.support.fakes.logs import audited
 from tests.support.services.auth import NOW, ONE, TWO, Client, reason, serving
 from tests.support.tokens.keys import forged, payload, settings
 
@@ -100,7 +101,10 @@ class TestRevoke:
     async def test_json(self, one: TokenCaller, control: FaultyControl) -> None:
         text = await one.issued()
 
-        await one.ask("/auth/revoke", msgspec.json.encode({"token": text}), JSON)
+        with audited() as audit:
+            await one.ask("/auth/revoke", msgspec.json.encode({"token": text}), JSON)
+        assert [(line["event"], line["kind"]) for line in audit] == [("audit.revoked", "token")]
+        assert text not in str(audit)
 
         assert [command.kind for command in control.sent] == ["token"]
 

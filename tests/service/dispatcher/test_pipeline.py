@@ -2,11 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from libs.common.apps.limits import Limits
@@ -22,6 +23,7 @@ from services.dispatcher.routing.router import Router
 from services.dispatcher.senders import Senders
 from services.dispatcher.settings import DispatcherSettings, Route
 from tests.support.deadline import DEADLINE
+from tests.support.fakes.logs import audited
 from tests.support.ports.eventlogs import until
 from tests.support.ports.typists import WatchedTypists
 from tests.support.services.dispatcher import APP, Faults, FaultyBus, FaultyEventLog
@@ -66,10 +68,12 @@ class Plant:
         self.counters = DispatcherCounters()
 
     @asynccontextmanager
-    async def running(self, decode: Decode = decode) -> AsyncIterator[Pipeline]:
+    async def running(
+        self, decode: Decode = decode, routes: Sequence[Route] = ROUTES
+    ) -> AsyncIterator[Pipeline]:
         """Run a pipeline of the group."""
         router = Router(
-            ROUTES,
+            routes,
             topics={APP.id: "posted"},
             settings=SETTINGS,
             limits={APP.id: Limits(payload_bytes=100)},
@@ -120,6 +124,30 @@ def plant() -> Plant:
 
 class TestRecords:
     """What becomes of a record."""
+
+    async def test_audited(self, plant: Plant) -> None:
+        """
+        What a route has audited has a line once it is published, without its content.
+        """
+        routes = [replace(ROUTES[0], audit=True), ROUTES[1]]
+        plant.faults.left["publish"] = 1
+        await plant.tell({"room": "a", "n": "hush"})
+        with audited() as lines:
+            async with plant.running(routes=routes):
+                await plant.wait_until_committed(1)
+
+        (line,) = lines
+        assert line == {
+            "event": "audit.published",
+            "id": f"{TOPIC}/0/0",
+            "source": TOPIC,
+            "type": TOPIC,
+            "route": "rooms",
+            "app": APP.id,
+            "channel": "a",
+            "name": "step",
+            "bytes": len('{"n":"hush"}'),
+        }
 
     async def test_routed_in_order(self, plant: Plant) -> None:
         """

@@ -12,6 +12,7 @@ from libs.common.policies.settings import ChannelPolicy
 from services.gateway.connections.acceptor import ABNORMAL
 from tests.support.clients.client import Client
 from tests.support.clients.raw_client import RawClient
+from tests.support.fakes.logs import audited
 from tests.support.services.gateway import Place, place, until
 from tests.support.tokens.channel_tokens import channel_token
 
@@ -121,7 +122,7 @@ async def test_hint() -> None:
     """A guard that compared a number with a text says so, and quotes neither."""
     guard = ChannelPolicy(app="1", pattern="orders.{id}", allow="id in claims.orders")
     text, _ = channel_token("ann", now=time.time(), claims={"orders": [51, 52]})
-    with capture_logs() as logs:
+    with capture_logs() as logs, audited() as audit:
         async with place(guards=[guard]) as here:
             ann = await here.connect(f"/app/app-key?protocol=7&token={text}")
             await ann.send({"event": "pusher:subscribe", "data": {"channel": "orders.51"}})
@@ -134,6 +135,8 @@ async def test_hint() -> None:
         "claims.orders holds numbers, {id} is a text: a number never equals a text; "
         "write claims.orders.exists(each, string(each) == id)"
     )
+    (denied,) = _told(audit, "audit.subscribe_denied")
+    assert (denied["app"], denied["channel"], denied["pace_by"]) == ("1", "orders.51", 403)
 
 
 def _told(logs: list[Any], event: str) -> list[Any]:

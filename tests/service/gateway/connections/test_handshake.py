@@ -10,6 +10,7 @@ from libs.common.apps.app import App
 from libs.common.apps.memory import MemoryApps
 from libs.common.config.secret import Secret
 from libs.common.web.proxies import Proxies
+from tests.support.fakes.logs import audited
 from tests.support.servers import Certificates
 from tests.support.services.gateway import APP, Place, place
 
@@ -103,12 +104,13 @@ class TestOrigins:
         Others are refused with a code after which clients do not return, and it is logged.
         """
         async with place(apps=MemoryApps(APPS)) as here:
-            with capture_logs() as logs:
+            with capture_logs() as logs, audited() as audit:
                 assert origin in await refused(here, "/app/closed", 4009, Origin=origin)
 
             assert [(line["event"], line["code"]) for line in logs] == [
                 ("connection.refused", 4009)
             ]
+            assert [line["event"] for line in audit] == ["audit.denied"]
 
     async def test_no_page(self) -> None:
         """

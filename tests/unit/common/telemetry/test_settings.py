@@ -6,7 +6,7 @@ import pytest
 
 from libs.common.config.address import Url
 from libs.common.errors import Misconfigured
-from libs.common.telemetry.settings import TelemetrySettings
+from libs.common.telemetry.settings import LogSettings, TelemetrySettings
 from services.settings import load
 
 
@@ -44,3 +44,33 @@ def test_refused(tmp_path: Path, url: str, said: str) -> None:
 
     assert said in str(raised.value)
     assert "hush" not in str(raised.value).partition("telemetry:")[2]
+
+
+def test_nowhere_to_send() -> None:
+    """
+    Who asks for traces says where they go.
+    """
+    with pytest.raises(ValueError, match="otlp_endpoint, which takes spans, is not"):
+        TelemetrySettings(sample_ratio=0.1)
+
+
+@pytest.mark.parametrize("ratio", ["-0.1", "1.1"])
+def test_no_share(tmp_path: Path, ratio: str) -> None:
+    file = tmp_path / "fanfare.toml"
+    file.write_text(f'[telemetry]\notlp_endpoint = "http://a:1"\nsample_ratio = {ratio}\n')
+
+    with pytest.raises(Misconfigured, match=r"telemetry\.sample_ratio"):
+        load(path=file, environ={})
+
+
+@pytest.mark.parametrize("audit", ["off", "log", "/var/log/audit.log", "./audit"])
+def test_audit(audit: str) -> None:
+    assert LogSettings(audit=audit).audit == audit
+
+
+def test_no_audit() -> None:
+    """
+    A word that is none of the two is no file.
+    """
+    with pytest.raises(ValueError, match="audit is off, log, or the path of a file"):
+        LogSettings(audit="on")
