@@ -31,6 +31,8 @@ log = structlog.get_logger()
 # The level of the log is for what happens; what it says of itself, and audits, is always written.
 _WHATEVER_LEVEL = structlog.make_filtering_bound_logger(logging.DEBUG)
 
+_FILES: dict[str, TextIO] = {}  # Of this process, by their paths.
+
 END_TIMEOUT = 1.0  # Seconds that the reader has at the end for what waits.
 
 
@@ -206,11 +208,14 @@ def _open_audit(destination: str, stream: TextIO, last: list[structlog.types.Pro
 
 
 def _appended(path: str, notice: Notice) -> TextIO:
+    """Open a file to append to it, once; raises as `configure`."""
+    if (known := _FILES.get(path)) is not None:
+        return known
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
     except OSError as error:
         raise Misconfigured(f"log.audit: {path}: {error.strerror}") from error
-    return _unwaiting(descriptor, notice)
+    return _FILES.setdefault(path, _unwaiting(descriptor, notice))
 
 
 def _unwaiting(descriptor: int, notice: Notice) -> TextIO:

@@ -23,8 +23,10 @@ def current(span: Span | None) -> AbstractContextManager[object]:
 
 def trace_ids(_: WrappedLogger, __: str, line: EventDict, /) -> EventDict:
     """Add ``trace_id`` and ``span_id`` to a line of the log, if a span is current."""
-    own = get_current_span().get_span_context()
-    if own.is_valid:
+    span = get_current_span()
+    # Tasks that a traced request has begun outlive it, and keep its span as the current one.
+    if span.is_recording():
+        own = span.get_span_context()
         line["trace_id"] = format_trace_id(own.trace_id)
         line["span_id"] = format_span_id(own.span_id)
     return line

@@ -110,7 +110,7 @@ def onward(span: Span | None, trace: str) -> str:
         span: The span of this step, if it has one.
         trace: What came to this step.
     """
-    if span is None:
+    if span is None or not span.is_recording():  # OTEL_SDK_DISABLED makes such.
         return sampled(trace)
     own = span.get_span_context()
     return f"00-{own.trace_id:032x}-{own.span_id:016x}-{own.trace_flags:02x}"

@@ -65,6 +65,19 @@ class TestWants:
         assert onward(None, TRACE) == TRACE
         assert onward(None, OTHER_TRACE) == ""
 
+    @pytest.mark.parametrize("trace", [TRACE, ""])
+    def test_switched_off(self, monkeypatch: pytest.MonkeyPatch, trace: str) -> None:
+        """
+        OpenTelemetry, "General SDK Configuration": operators may switch its SDK off; what came goes on.
+        """
+        monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
+        station = Station(ratio=1.0)
+        with station.tracer.spanning(STEP, trace) as span:
+            told = onward(span, trace)
+
+        assert told == trace
+        assert station.tracer.wants(trace)
+
 
 class TestSpans:
     """Where spans belong."""
@@ -139,6 +152,16 @@ class TestCurrent:
 
         span_id = f"{station.span().context.span_id:016x}"
         assert line == {"event": "x", "trace_id": TRACE[3:35], "span_id": span_id}
+
+    def test_later(self) -> None:
+        """
+        A task that was begun meanwhile, and goes on, is no part of what was traced.
+        """
+        span = Station().tracer.begin(STEP, TRACE)
+        with current(span):
+            span.end()
+
+            assert trace_ids(None, "info", {"event": "x"}) == {"event": "x"}
 
     def test_other_lines(self) -> None:
         """
