@@ -61,10 +61,15 @@ async def put_aside(config: Path, log: KafkaEventLog, *events: bytes) -> None:
 
 
 async def test_journey(config: Path, kafka_url: str, prefix: str) -> None:
-    """They are listed with their reasons, some are sent again, then the others; none twice."""
+    """
+    They are listed with their reasons, some are sent again, then the others; none twice.
+
+    The audit log has each command that has sent some.
+    """
     for topic in ("orders", "dead"):
         await create(kafka_url, f"{prefix}.{topic}")
-    environ = {"FANFARE_BACKENDS_EVENTS": kafka_url}
+    audit = config.parent / "audit.log"
+    environ = {"FANFARE_BACKENDS_EVENTS": kafka_url, "FANFARE_LOG_AUDIT": str(audit)}
 
     async def letters(*words: str) -> Outcome:
         return await command("dead-letters", *words, config=config, environ=environ)
@@ -103,3 +108,8 @@ async def test_journey(config: Path, kafka_url: str, prefix: str) -> None:
     ]
     assert {record.key for record in records} == {b"key"}
     assert all(not record.headers for record in records)
+    lines = [json.loads(line) for line in audit.read_text().splitlines()]
+    assert [(line["event"], line["what"], line["sent"], line["failed"]) for line in lines] == [
+        ("audit.replayed", "events", 1, 0),
+        ("audit.replayed", "events", 2, 0),
+    ]
