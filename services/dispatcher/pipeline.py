@@ -171,7 +171,7 @@ class Pipeline:
             for span in work.spans:
                 span.end()
 
-    def _read(self, record: Record, work: "_Work") -> None:
+    def _read(self, record: Record, work: _Work) -> None:
         """Find out what is to be done about a record."""
         span = None
         try:

@@ -31,7 +31,7 @@ log = structlog.get_logger()
 # The level of the log is for what happens; what it says of itself, and audits, is always written.
 _WHATEVER_LEVEL = structlog.make_filtering_bound_logger(logging.DEBUG)
 
-_FILES: dict[str, TextIO] = {}  # Of this process, by their paths.
+_FILES: dict[str, TextIO] = {}  # By path: each is opened once, however often `configure` is called.
 
 END_TIMEOUT = 1.0  # Seconds that the reader has at the end for what waits.
 
