@@ -81,6 +81,8 @@ PROGRAMS = {
     "node": Program("nodejs", 18, r"v"),
     "npm": Program("npm"),
     "chromium": Program("chromium"),
+    # Tests rules of alerts; the server that comes with it is needed by nobody here.
+    "promtool": Program("prometheus", 2, "version "),
     "cc": Program("gcc"),
 }
 JAVAS = ("java", "javac")
