@@ -104,6 +104,7 @@ docs: $(VENV)/dev  ## Write the pages that are made from the source
 	$(PYTHON) -m tests.support.documents.tree > docs/tree.md
 	$(PYTHON) -m tests.support.documents.log_events > docs/log-events.md
 	$(PYTHON) -m tests.support.documents.metrics > docs/metrics.md
+	$(PYTHON) -m tests.support.monitoring.dashboard > deploy/grafana/fanfare.json
 
 .PHONY: audit
 audit: $(VENV)/dev ## Look for known weaknesses in dependencies, and write sbom.json

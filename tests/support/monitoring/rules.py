@@ -30,7 +30,9 @@ def rules(path: Path) -> list[Rule]:
 
 def cases() -> list[Rule]:
     """Read all tests of the rules."""
-    files = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(TESTS.glob("*.yml"))]
+    files = [
+        yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(TESTS.glob("*.yml"))
+    ]
     return [test for file in files for test in file["tests"]]
 
 

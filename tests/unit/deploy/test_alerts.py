@@ -1,15 +1,16 @@
 """deploy/prometheus: that its alerts fire and keep quiet, name what there is, and have an entry in docs/runbook.md."""
 
 import re
+import tomllib
 from collections import defaultdict
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import yaml
 
 from libs.common.config.environment import listing
 from services.cli import COMMANDS
-from services.settings import Settings
+from services.settings import SERVICES, Settings
 from tests.support.documents.log_events import words
 from tests.support.documents.tree import ROOT
 from tests.support.monitoring import promql
@@ -19,11 +20,11 @@ from tests.support.monitoring.rules import (
     RECORDING,
     TESTS,
     Rule,
+    cases,
     declared,
     known,
     promtool,
     rules,
-    cases,
 )
 
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
@@ -35,7 +36,8 @@ EXPRESSIONS = {rule["alert"]: rule["expr"] for rule in rules(ALERTS)}
 SETTINGS = {setting.name for setting in listing(Settings)}
 SECTIONS = {re.split(r"[.\[]", name)[0] for name in SETTINGS}
 
-_DOTTED = re.compile(r"(?<![\w/.@-])([a-z_]+)((?:\[\])?\.[a-z_]+(?:\.[a-z_]+)*)(?![\w/.])")
+_QUOTED = re.compile(r"`([a-z_]+(?:\[\])?(?:\.[a-z_]+)+)`")
+_BARE = re.compile(r"(?<![\w/.`-])[a-z_]+(?:\[\])?(?:\.[a-z_]+)+(?![\w/`])")
 _ENTRY = re.compile(r"^### (\w+)$", re.MULTILINE)
 _COMMAND = re.compile(r"`fanfare ([a-z-]+)")
 PARTS = ("**Users notice**: ", "**Confirm**: ", "**Do**: ")
@@ -45,8 +47,7 @@ def entries() -> dict[str, str]:
     """Read the runbook: the text of each entry, by the name of its alert."""
     _, *pieces = _ENTRY.split(RUNBOOK)
     return {
-        name: text.split("\n## ")[0]
-        for name, text in zip(pieces[::2], pieces[1::2], strict=True)
+        name: text.split("\n## ")[0] for name, text in zip(pieces[::2], pieces[1::2], strict=True)
     }
 
 
@@ -62,9 +63,9 @@ def series_of(test: Rule) -> list[promql.Named]:
     return [each for given in test["input_series"] for each in promql.named(given["series"])]
 
 
-def outcomes(alert: str) -> dict[str, Sequence[Rule]]:
+def outcomes(alert: str) -> dict[str, list[Rule]]:
     """Find the tests of an alert: those in which it is quiet, and those in which it fires."""
-    found = defaultdict(list)
+    found: dict[str, list[Rule]] = defaultdict(list)
     for test in cases():
         for asked in test["alert_rule_test"]:
             if asked["alertname"] == alert:
@@ -92,6 +93,18 @@ class TestPromtool:
         assert status == 0, said
         assert ALERTS.name in said
         assert RECORDING.name in said
+
+
+def test_scraped() -> None:
+    """The example asks each service of docker-compose.yml where it answers, each process by itself."""
+    example = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text(encoding="utf-8"))
+    composed = tomllib.loads((ROOT / "deploy" / "compose.toml").read_text(encoding="utf-8"))
+    (job,) = example["scrape_configs"]
+    (discovery,) = job["dns_sd_configs"]
+
+    assert discovery["names"] == [*SERVICES]
+    assert composed["server"]["internal_listen"] == f"0.0.0.0:{discovery['port']}"
+    assert job["job_name"] == "fanfare"
 
 
 @by_alert
@@ -160,12 +173,16 @@ class TestRunbook:
         assert set(_COMMAND.findall(RUNBOOK)) <= set(COMMANDS)
 
 
-@pytest.mark.parametrize(
-    "path", [*sorted(PROMETHEUS.glob("*.yml")), ROOT / "docs" / "runbook.md"], ids=lambda p: p.name
-)
-def test_settings(path: Path) -> None:
-    """Settings, and events of the log, that a file names are there."""
-    found = _DOTTED.findall(path.read_text(encoding="utf-8"))
-    like = {section + rest for section, rest in found if section in SECTIONS}
+class TestSettings:
+    """Settings, and events of the log, that are named are there."""
 
-    assert not like - SETTINGS - {*words()}
+    def test_runbook(self) -> None:
+        known = SETTINGS | {*words()} | {re.sub(r"\[\]\..*", "", name) for name in SETTINGS}
+
+        assert not set(_QUOTED.findall(RUNBOOK)) - known
+
+    @pytest.mark.parametrize("path", sorted(PROMETHEUS.glob("*.yml")), ids=lambda path: path.name)
+    def test_files(self, path: Path) -> None:
+        found = _BARE.findall(path.read_text(encoding="utf-8"))
+
+        assert not {name for name in found if name.split(".")[0] in SECTIONS} - SETTINGS
