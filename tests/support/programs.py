@@ -82,7 +82,7 @@ PROGRAMS = {
     "npm": Program("npm"),
     "chromium": Program("chromium"),
     # Tests rules of alerts; the server that comes with it is needed by nobody here.
-    "promtool": Program("prometheus", 2, "version "),
+    "promtool": Program("prometheus"),
     "cc": Program("gcc"),
 }
 JAVAS = ("java", "javac")
