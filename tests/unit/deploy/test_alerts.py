@@ -169,6 +169,14 @@ class TestRunbook:
     def test_entries(self) -> None:
         assert [*entries()] == [*EXPRESSIONS]
 
+    def test_named(self) -> None:
+        """Alerts that documents name, or lead to, are there."""
+        named = set(re.findall(r"\bFanfare[A-Z]\w+", RUNBOOK + OPERATIONS))
+        linked = set(re.findall(r"\(#(fanfare\w+)\)", RUNBOOK))
+
+        assert named <= set(EXPRESSIONS)
+        assert linked <= {name.lower() for name in EXPRESSIONS}
+
     def test_commands(self) -> None:
         assert set(_COMMAND.findall(RUNBOOK)) <= set(COMMANDS)
 
