@@ -1,6 +1,7 @@
 """deploy/prometheus: that its alerts fire and keep quiet, name what there is, and have an entry in docs/runbook.md."""
 
 import re
+import shlex
 import tomllib
 from collections import defaultdict
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 import yaml
 
 from libs.common.config.environment import listing
-from services.cli import COMMANDS
+from services.cli import COMMANDS, parser
 from services.settings import SERVICES, Settings
 from tests.support.documents.log_events import words
 from tests.support.documents.tree import ROOT
@@ -39,7 +40,7 @@ SECTIONS = {re.split(r"[.\[]", name)[0] for name in SETTINGS}
 _QUOTED = re.compile(r"`([a-z_]+(?:\[\])?(?:\.[a-z_]+)+)`")
 _BARE = re.compile(r"(?<![\w/.`-])[a-z_]+(?:\[\])?(?:\.[a-z_]+)+(?![\w/`])")
 _ENTRY = re.compile(r"^### (\w+)$", re.MULTILINE)
-_COMMAND = re.compile(r"`fanfare ([a-z-]+)")
+_COMMAND = re.compile(r"`fanfare ([^`]+)`|^fanfare (.*?) *(?:#.*)?$", re.MULTILINE)
 PARTS = ("**Users notice**: ", "**Confirm**: ", "**Do**: ")
 
 
@@ -49,6 +50,11 @@ def entries() -> dict[str, str]:
     return {
         name: text.split("\n## ")[0] for name, text in zip(pieces[::2], pieces[1::2], strict=True)
     }
+
+
+def commands() -> set[str]:
+    """Find the commands of Fanfare that the runbook has people give."""
+    return {" ".join((quoted or line).split()) for quoted, line in _COMMAND.findall(RUNBOOK)}
 
 
 def read_by(expression: str) -> set[str]:
@@ -120,7 +126,6 @@ class TestAlert:
 
         assert set(found) == {"quiet", "fires"}
         there = {each.name for each in series_of(found["quiet"][0])}
-        # Two buckets are enough of a histogram.
         assert read_by(rule["expr"]) <= there
 
     def test_annotated(self, rule: Rule) -> None:
@@ -177,8 +182,10 @@ class TestRunbook:
         assert named <= set(EXPRESSIONS)
         assert linked <= {name.lower() for name in EXPRESSIONS}
 
-    def test_commands(self) -> None:
-        assert set(_COMMAND.findall(RUNBOOK)) <= set(COMMANDS)
+    @pytest.mark.parametrize("command", sorted(commands()))
+    def test_commands(self, command: str) -> None:
+        """The command line takes each command that is to be given."""
+        assert parser().parse_args(shlex.split(command)).command in COMMANDS
 
 
 class TestSettings:
