@@ -32,6 +32,7 @@ def everything() -> list[Recorded]:
     fields: dict[str, dict[str, Any]] = {
         "client_event": {"event": "client-x", "data": '{"ä":"\\u2028"}', "socket_id": "1.2"},
         "subscription_count": {"count": 3},
+        "message_read": {"data": "42"},
     }
     return [
         record(kind, "" if "user" in kind else f"presence-{kind}", "7", **fields.get(kind, {}))

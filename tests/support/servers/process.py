@@ -137,10 +137,15 @@ class Server:
             _end(orphan)
 
     def pause(self) -> None:
-        """Freeze it and its children: connections stay open and nothing answers."""
+        """Freeze it and its children: connections stay open and nothing answers from now on."""
         self._running().send_signal(signal.SIGSTOP)
-        for child in procfs.children(self.pid):
+        children = procfs.children(self.pid)
+        for child in children:
             _send(child, signal.SIGSTOP)
+        until = time.monotonic() + DEADLINE
+        while not all(map(procfs.is_stopped, (self.pid, *children))):
+            assert time.monotonic() < until, f"{self.pid} does not stand still"
+            time.sleep(0.001)
 
     def resume(self) -> None:
         """Let it go on after `pause`."""

@@ -19,6 +19,16 @@ def started(pid: int) -> int | None:
     return None if fields[0] in {"X", "Z"} else int(fields[19])
 
 
+def is_stopped(pid: int) -> bool:
+    """Tell whether all of a process's threads stand still, or it has ended: a signal takes a while."""
+    try:
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+        states = [(each / "stat").read_text().rpartition(")")[2].split()[0] for each in threads]
+    except OSError:
+        return started(pid) is None
+    return all(state in {"T", "X", "Z"} for state in states)
+
+
 def children(pid: int) -> list[int]:
     """Return the ids of a process's children; all of them only while it is stopped."""
     try:

@@ -272,8 +272,7 @@ class TestRepair:
         async with place() as here, place(bus=here.bus, roster=here.roster) as there:
             ann = await here.join(ROOM, user="ann")
             here.bus.loses = lambda _: True
-            await there.join(ROOM, user="bob")
-            await there.join(ROOM, user="cy")
+            others = [await there.join(ROOM, user=user) for user in ("bob", "cy")]
 
             here.bus.loses = lambda _: False
             here.bus.interrupt()
@@ -281,6 +280,8 @@ class TestRepair:
             told = {(await ann.expect(ADDED, ROOM))["user_id"] for _ in range(2)}
             assert told == {"bob", "cy"}
             await expect_no_news(here, ann)
+            for other in others:
+                await other.close()
 
     async def test_joining_meanwhile(self) -> None:
         """
