@@ -18,6 +18,7 @@ import structlog
 from libs.common.apps.port import Apps
 from libs.common.backends.adapters import Backends, Plan, opened
 from libs.common.board.teller import Teller
+from libs.common.canary.canary import Canary
 from libs.common.errors import Misconfigured
 from libs.common.policies.guards import Guards
 from libs.common.policies.policies import Policies
@@ -244,7 +245,8 @@ async def serve(
     async with opened(plan(settings)) as backends:
         services = build(settings, names, backends, ring=ring, tracer=telemetry.tracer)
         measured = [*telemetry.measured, backends.metrics]
-        server = _server(settings.server, services, certificate, measured=measured)
+        canary = _canary(services, backends)
+        server = _server(settings.server, services, certificate, measured=measured, canary=canary)
         results = telemetry.process.reloads
         beside: list[Callable[[], Coroutine[None, None, None]]] = [
             partial(_keep_reloading, reload, services, backends.apps, ring=ring, results=results),
@@ -261,6 +263,7 @@ def _server(
     certificate: Certificate | None,
     *,
     measured: Sequence[Measured],
+    canary: Canary | None,
 ) -> Server:
     return Server(
         services,
@@ -271,7 +274,14 @@ def _server(
         proxies=Proxies(settings.trusted_proxies),
         version=VERSION,
         measured=measured,
+        canary=canary,
     )
+
+
+def _canary(services: Sequence[Reloadable], backends: Backends) -> Canary | None:
+    """Try the bus in a process that depends on it."""
+    uses = {each.name for service in services for each in service.dependencies()}
+    return Canary(backends.bus) if "bus" in uses else None
 
 
 async def _keep_reloading(

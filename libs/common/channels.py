@@ -21,6 +21,7 @@ MAX_CLAIMS = 16_000
 MAX_EVENT = 200  # Characters of an event name.
 USER_PREFIX = "#server-to-user-"
 ONLINE_PREFIX = "#online-"
+CANARY_PREFIX = "#canary-"  # See `libs.common.canary`.
 RESERVED_EVENTS = ("pusher:", "pusher_internal:", "fanfare:")
 
 _CACHE = ("cache-", "private-cache-", "private-encrypted-cache-", "presence-cache-")

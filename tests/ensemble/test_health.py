@@ -89,8 +89,10 @@ async def test_redis_comes_and_refuses(
         control = {"FANFARE_BACKENDS_CONTROL": redis.url}
         async with fleet.running(*uses, until="live", **control) as process:
             assert await health(process) == STARTING
-            status, away = await deps(process)
+            status, told = await deps(process)
             assert status == 503
+            away = told["checks"]
+            assert ("canary" in told) == ("bus" in everybody)
             for service, backends in uses.items():
                 assert {name for name, state in away[service].items() if state != "ok"} == backends
                 assert all("Connect call failed" in away[service][name] for name in backends)
@@ -108,14 +110,15 @@ async def test_redis_comes_and_refuses(
 
             async with connect(redis.url) as client:
                 await client.config_set("maxmemory", 1)
-                status, full = await deps(process)
+                status, told = await deps(process)
+                full = told["checks"]
                 assert await health(process) == READY
                 await client.config_set("maxmemory", 0)
             needs_memory = everybody & {"bus", "roster"}
-            told = {state for states in full.values() for state in states.values()} - {"ok"}
+            refused = {state for states in full.values() for state in states.values()} - {"ok"}
             assert status == (503 if needs_memory else 200)
-            assert all(state.startswith("away: OOM command not allowed") for state in told)
-            assert bool(told) is bool(needs_memory)
+            assert all(state.startswith("away: OOM command not allowed") for state in refused)
+            assert bool(refused) is bool(needs_memory)
             await becomes_well(process)
             assert lost(process) == {name: 1 + (name in needs_memory) for name in everybody}
 
@@ -133,7 +136,7 @@ async def test_no_kafka(tmp_path: Path) -> None:
             status, body = await deps(process)
 
             assert status == 503
-            assert "Connect call failed" in body["dispatcher"]["events"]
+            assert "Connect call failed" in body["checks"]["dispatcher"]["events"]
             assert await health(process) == READY
 
 
@@ -147,13 +150,16 @@ async def test_database(tmp_path: Path, redis_url: str, kafka_url: str, service:
             environ["FANFARE_BACKENDS_MEMBERSHIPS"] = postgres.url
         async with fleet.running(service, until="live", **environ) as process:
             assert await health(process) == STARTING
-            never = (await deps(process)).body[service]
+            never = (await deps(process)).body["checks"][service]
 
             await postgres.start()
             async with asyncio.timeout(DEADLINE):
-                while "run fanfare migrate" not in (await deps(process)).body[service]["apps"]:
+                while (
+                    "run fanfare migrate"
+                    not in (await deps(process)).body["checks"][service]["apps"]
+                ):
                     pass
-            unmigrated = (await deps(process)).body[service]
+            unmigrated = (await deps(process)).body["checks"][service]
             assert await health(process) == STARTING
 
             await migrate(fleet.write_settings(), fleet.environ)
@@ -161,7 +167,7 @@ async def test_database(tmp_path: Path, redis_url: str, kafka_url: str, service:
             await becomes_well(process)
 
             postgres.kill()
-            killed = (await deps(process)).body[service]
+            killed = (await deps(process)).body["checks"][service]
             assert await health(process) == READY
 
     for states in (never, unmigrated, killed):

@@ -89,6 +89,7 @@ class RedisBus:
         self._max_age = milliseconds(self._settings.max_age)
         self._backlog = backlog
         self._probe_interval = probe_interval
+        self._listeners = itertools.count(1)
         self.published = {"appended": 0, "repeated": 0}
 
     async def check(self) -> None:
@@ -207,6 +208,7 @@ class RedisBus:
     @asynccontextmanager
     async def listen(self) -> AsyncIterator[Listener]:
         """See `Bus.listen`.  While Redis is away the listener is there, and refuses to follow."""
+        number = next(self._listeners)
         listener = RedisListener(
             self._redis,
             self._keys.single(f"listener:{secrets.token_hex(8)}"),
@@ -214,6 +216,7 @@ class RedisBus:
             inbox=Inbox(self._backlog),
             read_tops=self.tops,
             probe_interval=self._probe_interval,
+            name="listener" if number == 1 else f"listener {number}",
         )
         try:
             async with asyncio.TaskGroup() as tasks:

@@ -91,6 +91,7 @@ class RedisListener:
         inbox: Where deliveries wait for `receive`.
         read_tops: Reads the positions of channels.
         probe_interval: Seconds of silence after which it probes.
+        name: Which of the listeners of this process it is, for `Outage`.
     """
 
     def __init__(
@@ -102,6 +103,7 @@ class RedisListener:
         inbox: Inbox,
         read_tops: Tops,
         probe_interval: float,
+        name: str = "listener",
     ) -> None:
         self._redis = connection
         self._service = service
@@ -109,6 +111,7 @@ class RedisListener:
         self._inbox = inbox
         self._read_tops = read_tops
         self._probe_interval = probe_interval
+        self._name = name
         self._followed: dict[bytes, _Followed] = {}  # By feed.
         self._subscription: Subscription | None = None  # None while disconnected.
         self._was_tried = asyncio.Event()
@@ -209,7 +212,7 @@ class RedisListener:
 
     def _found(self) -> None:
         self._was_tried.set()
-        self._outage.found(by="listener")
+        self._outage.found(by=self._name)
         if self._is_cut_off:
             self._is_cut_off = False
             self._inbox.put(Interrupted())
@@ -217,7 +220,7 @@ class RedisListener:
     def _lost(self, error: BaseException) -> None:
         self._was_tried.set()
         self._is_cut_off = True
-        self._outage.lost(reason(error), by="listener")
+        self._outage.lost(reason(error), by=self._name)
 
     def _hear(self, feed: bytes, message: bytes) -> None:
         self._has_heard = True

@@ -11,11 +11,12 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 from aiohttp import web
 
+from libs.common.canary.canary import Canary
 from libs.common.config.address import Address
 from libs.common.telemetry.metrics.exposition import exposition
 from libs.common.telemetry.metrics.registry import Measured, Registry
@@ -83,6 +84,7 @@ class Server:
         proxies: Those whose word about their clients is taken.
         version: The release, for operators.
         measured: What counts in this process beside its services.
+        canary: Tries whether what is published arrives; None: no service uses the bus.
         registry: All that counts in it.
         bound: Where it listens in fact, once it does.
     """
@@ -95,6 +97,7 @@ class Server:
     proxies: Proxies = field(default_factory=Proxies)
     version: str = ""
     measured: Sequence[Measured] = ()
+    canary: Canary | None = None
     registry: Registry = field(init=False)
     _requests: RequestMetrics = field(default_factory=RequestMetrics, init=False)
     health: Health = field(init=False)
@@ -102,7 +105,8 @@ class Server:
     bound: Bound | None = None
 
     def __post_init__(self) -> None:
-        self.registry = Registry([*self.services, self._requests, *self.measured])
+        canary = [self.canary] if self.canary else []
+        self.registry = Registry([*self.services, self._requests, *canary, *self.measured])
         self.health = Health(self.services)
 
     @property
@@ -135,6 +139,8 @@ class Server:
                 running.append(tasks.create_task(self.certificate.keep()))
             running += [tasks.create_task(each()) for each in beside]
             running.append(tasks.create_task(self.health.run()))
+            if self.canary is not None:
+                running.append(tasks.create_task(self.canary.run()))
             started()
             await stop.wait()
             self.is_draining = True
@@ -218,8 +224,7 @@ class Server:
         Load balancers before Laravel Reverb ask so (``health``), and applications that watch their
         push server (``status``).
         """
-        service = ", ".join(service.name for service in self.services)
-        about = {"service": service, "timestamp": datetime.now(UTC).isoformat()}
+        about = self._about_this_process()
         if self.is_ready:
             return http.answer({"health": "OK", "status": "healthy"} | about)
         error = "draining" if self.is_draining else self._waiting
@@ -245,6 +250,19 @@ class Server:
         return await self._started(request)
 
     async def _deps(self, _: web.Request) -> web.Response:
-        states = await self.health.states()
-        ok = all(state == OK for health in states.values() for state in health.values())
-        return http.answer(states, status=200 if ok else 503)
+        """Say how all is that the services use, and whether what is published arrives."""
+        checks = await self.health.states()
+        told = self._about_this_process() | {"checks": checks}
+        is_lost = False
+        if self.canary is not None:
+            is_lost = self.canary.flight.reason is not None
+            told |= {"canary": self.canary.flight.json()}
+        states = [state for health in checks.values() for state in health.values()]
+        is_well = not is_lost and all(state == OK for state in states)
+        status = {"status": OK if is_well else "degraded"}
+        return http.answer(status | told, status=200 if is_well else 503)
+
+    def _about_this_process(self) -> dict[str, Any]:
+        """Say whose answer it is, and when."""
+        service = ", ".join(service.name for service in self.services)
+        return {"service": service, "timestamp": datetime.now(UTC).isoformat()}

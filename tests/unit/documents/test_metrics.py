@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from libs.common.backends.adapters import opened
+from libs.common.canary.canary import Canary
 from libs.common.config.address import Url
 from libs.common.config.environment import listing
 from libs.common.telemetry.metrics.families import Family
@@ -51,7 +52,8 @@ class TestPage:
         async with opened(plan(settings)) as backends:
             services = build(settings, SERVICES, backends)
             measured = [*telemetry.measured, backends.metrics]
-            server = Server(services, (), (), measured=measured)
+            canary = Canary(backends.bus)
+            server = Server(services, (), (), measured=measured, canary=canary)
 
             shown = [each.family.name for each in server.registry.read()]
 
