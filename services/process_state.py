@@ -40,7 +40,7 @@ def state_of_process(
     public = server.bound.public if server.bound else tuple(server.public)
     internal = server.bound.internal if server.bound else tuple(server.internal)
     return ProcessState(
-        node=f"{socket.gethostname()}:{public[0].port}",
+        node=node_of(server),
         pid=os.getpid(),
         version=server.version,
         started_at=started_at,
@@ -54,6 +54,25 @@ def state_of_process(
         listen=tuple(map(str, public)),
         internal=tuple(map(str, internal)),
     )
+
+
+def names_of(server: Server, process: str) -> set[str]:
+    """
+    Return what a process may be called by: its place, its machine, what it runs.
+
+    Args:
+        server: The process.
+        process: Its name on the board.
+    """
+    node = node_of(server)
+    services = {service.name for service in server.services}
+    return {process, node, node.rpartition(":")[0]} | services
+
+
+def node_of(server: Server) -> str:
+    """Say where a process is: the machine's name, and the port of its public address."""
+    public = server.bound.public if server.bound else tuple(server.public)
+    return f"{socket.gethostname()}:{public[0].port}"
 
 
 def _phase(server: Server) -> Phase:

@@ -19,6 +19,7 @@ from libs.common.apps.port import Apps
 from libs.common.backends.adapters import Backends, Plan, opened
 from libs.common.board.teller import Teller
 from libs.common.canary.canary import Canary
+from libs.common.debugging.debugger import Debugger
 from libs.common.errors import Misconfigured
 from libs.common.policies.guards import Guards
 from libs.common.policies.policies import Policies
@@ -41,7 +42,7 @@ from services.presence.lifecycle.sinks import recorded
 from services.presence.service import Presence
 from services.presence.webhooks.delivery import WebhookTools
 from services.presence.webhooks.targets import Webhooks, receivers
-from services.process_state import Figured, telling
+from services.process_state import Figured, names_of, telling
 from services.reload import Reloadable, adopt
 from services.settings import Settings, check_services
 from services.version import VERSION
@@ -247,12 +248,14 @@ async def serve(
         measured = [*telemetry.measured, backends.metrics]
         canary = _canary(services, backends)
         server = _server(settings.server, services, certificate, measured=measured, canary=canary)
+        teller = Teller(backends.board, telling(server, services))
         results = telemetry.process.reloads
         beside: list[Callable[[], Coroutine[None, None, None]]] = [
             partial(_keep_reloading, reload, services, backends.apps, ring=ring, results=results),
             partial(telemetry.run, server.registry),
             backends.metrics.run,
-            Teller(backends.board, telling(server, services)).run,
+            teller.run,
+            _debugger(settings, server, services, backends, process=teller.process).run,
         ]
         await server.serve(stop, started=lambda: started(server), beside=beside)
 
@@ -282,6 +285,23 @@ def _canary(services: Sequence[Reloadable], backends: Backends) -> Canary | None
     """Try the bus in a process that depends on it."""
     uses = {each.name for service in services for each in service.dependencies()}
     return Canary(backends.bus) if "bus" in uses else None
+
+
+def _debugger(
+    settings: Settings,
+    server: Server,
+    services: Sequence[FanfareService],
+    backends: Backends,
+    *,
+    process: str,
+) -> Debugger:
+    """Hear what is to be shown for a while; ``process`` is the name on the board."""
+    return Debugger(
+        backends.control,
+        level=settings.log.level,
+        names=lambda: names_of(server, process),
+        watch=[each.frames.watch for each in services if isinstance(each, Gateway)],
+    )
 
 
 async def _keep_reloading(

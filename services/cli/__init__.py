@@ -22,7 +22,7 @@ from services.cli.checking import check, config
 from services.cli.client import DatabaseAway
 from services.cli.dead_letters import command
 from services.cli.presence import users, webhooks
-from services.cli.watching import status, top
+from services.cli.watching import debug, status, top
 from services.version import VERSION
 
 # What writing alone fails with: a disk that is full, or broken, or a quota that is used up.
@@ -46,6 +46,7 @@ COMMANDS: dict[str, Subcommand] = {
     "config": config,
     "status": status,
     "top": top,
+    "debug": debug,
     "explain": explain,
     "apps": apps,
     "dead-letters": command,
@@ -58,7 +59,7 @@ COMMANDS: dict[str, Subcommand] = {
 }
 
 # These look at a deployment from where perhaps nothing but its Redis is known.
-WITHOUT_APPS = {"status", "top"}
+WITHOUT_APPS = {"status", "top", "debug"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -41,6 +41,7 @@ from services.gateway.connections.sign_ins import SignIns
 from services.gateway.connections.ticker import Ticker
 from services.gateway.connections.wrong_paths import WrongPaths
 from services.gateway.counters import Counters
+from services.gateway.frame_log import FrameLog
 from services.gateway.lease import Lease
 from services.gateway.metrics import GatewayMetrics
 from services.gateway.presence.mark_reports import MarkReports
@@ -118,6 +119,7 @@ class Gateway:
         self._connections = Connections()
         self._hub: Hub[Connection] = Hub(cache_ttl)
         self.counters = Counters()
+        self.frames = FrameLog()
         self._whispers = Whispers(bus, self.counters)
         self._facts = ToldFacts(lifecycle, wanted, self.counters)
         self._ticker = Ticker(apps, verifier, longest=settings.activity_timeout, timers=timers)
@@ -155,6 +157,7 @@ class Gateway:
             self._hub,
             settings=self._settings,
             counters=self.counters,
+            frames=self.frames,
             unseated=self._unseated,
             tells_counts=self._tells_counts,
             user_changed=self._user_changed,
@@ -241,19 +244,16 @@ class Gateway:
             watch_users=self._watchlists.watch,
             watch=self._ticker.watch,
             counters=self.counters,
+            frames=self.frames,
         )
+        gone = self._ticker.remove, self._commands.gone, self._online.gone, self._watchlists.gone
         self._acceptor = Acceptor(
             self._settings,
             self._eligibility,
             verifier=self._verifier,
             connections=self._connections,
             surroundings=surroundings,
-            forget=(
-                self._ticker.remove,
-                self._commands.gone,
-                self._online.gone,
-                self._watchlists.gone,
-            ),
+            forget=gone,
             counters=self.counters,
             rules=self._session_rules,
             timers=self._timers,

@@ -192,6 +192,16 @@ async def opened_board(plan: Plan) -> AsyncIterator[Board]:
 
 
 @asynccontextmanager
+async def opened_control(plan: Plan) -> AsyncIterator[Control]:
+    """Make the adapter of one port alone, and close it; raises as `opened`."""
+    if _is_memory(plan.urls.control):
+        yield MemoryControl()
+        return
+    async with RedisConnection(plan.urls.control, "control") as connection:
+        yield RedisControl(connection, _keys(plan))
+
+
+@asynccontextmanager
 async def opened_events(plan: Plan) -> AsyncIterator[EventLog]:
     """Make the adapter of one port alone, of a deployment that has a log; raises as `opened`."""
     if _is_memory(plan.urls.events):

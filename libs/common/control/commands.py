@@ -13,14 +13,17 @@ class Command(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         verb: ``terminate`` (close what a user has open), ``revoke`` (refuse a token, and end its
-            sessions) or ``expel`` (end a user's subscriptions of some channels).  A reader ignores
-            verbs it does not know.
+            sessions), ``expel`` (end a user's subscriptions of some channels) or ``debug`` (show
+            more in the log, `libs.common.debugging.orders`).  A reader ignores verbs and fields
+            that it does not know.
         app: The app's id.
-        subject: Whom or what it concerns: a user id, or a token's ``jti``.
+        subject: Whom or what it concerns: a user id, a token's ``jti``, or a channel's name.
         issued_at: UTC epoch seconds.
         expires_at: Until when it is remembered, UTC epoch seconds.
-        kind: What the subject is: ``user``, ``jti`` or ``token``.
+        kind: What the subject is: ``user``, ``jti`` or ``token``; of ``debug`` what is shown.
         channels: Those that an ``expel`` is about: names, in which ``*`` stands for any characters.
+        level: The level of the log that a ``debug`` orders.
+        processes: Names of those that a ``debug`` concerns; none: all.
     """
 
     verb: str
@@ -30,3 +33,5 @@ class Command(msgspec.Struct, frozen=True, omit_defaults=True):
     expires_at: float
     kind: str = "user"
     channels: tuple[str, ...] = ()
+    level: str = ""
+    processes: tuple[str, ...] = ()

@@ -88,6 +88,23 @@ class _Errors(_Lines):
     debug = info = warning = _leave_out
 
 
+class ProcessLogger(structlog.BoundLoggerBase):
+    """
+    The logger of a process, whose level may be changed while it runs: see `set_level`.
+
+    Who keeps one, as it is dear to find it anew for each line, has the new level too.
+    """
+
+
+def set_level(level: str) -> None:
+    """Write from now on what is of a level, such as ``debug``, or worse."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    for name, method in vars(structlog.make_filtering_bound_logger(number)).items():
+        if not name.startswith("__"):
+            setattr(ProcessLogger, name, method)
+    logging.getLogger().setLevel(max(number, logging.WARNING))
+
+
 def configure(settings: LogSettings) -> None:
     """
     Set up the process's logs, for as long as it lives; may be called again.
@@ -95,7 +112,6 @@ def configure(settings: LogSettings) -> None:
     Raises:
         Misconfigured: The file of the audit log cannot be written.
     """
-    level = logging.getLevelNamesMapping()[settings.level.upper()]
     shared: list[structlog.types.Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -110,12 +126,13 @@ def configure(settings: LogSettings) -> None:
     shared = [pacer, structlog.contextvars.merge_contextvars, trace_ids, *shared]
     structlog.configure(
         processors=[*shared, *last],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        wrapper_class=ProcessLogger,
         logger_factory=lambda *_: _Lines(stream),
         cache_logger_on_first_use=False,
     )
-    _adopt(stream, shared, last, level=level)
+    _adopt(stream, shared, last)
     _open_audit(settings.audit, stream, last)
+    set_level(settings.level)
 
 
 def configure_command() -> None:
@@ -232,8 +249,6 @@ def _adopt(
     stream: TextIO,
     shared: list[structlog.types.Processor],
     last: list[structlog.types.Processor],
-    *,
-    level: int,
 ) -> None:
     """Write what other libraries log in the same form; of them only warnings and worse."""
     handler = ForeignLines(stream)
@@ -243,9 +258,7 @@ def _adopt(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
     )
-    root = logging.getLogger()
-    root.handlers = [handler]
-    root.setLevel(max(level, logging.WARNING))
+    logging.getLogger().handlers = [handler]
     # What they say of a backend that is away is said better, and once, by our adapters.  The
     # adapter of Kafka takes aiokafka's complaints itself, for as long as nobody sets the level of
     # its logger.

@@ -18,6 +18,7 @@ from services.gateway.channels.hub import Fanout, Hub
 from services.gateway.connections import socket
 from services.gateway.connections.connection import Connection
 from services.gateway.counters import Counters
+from services.gateway.frame_log import FrameLog
 
 SLICE = 256  # Subscribers that are written to before others get a turn.
 # Frames are joined up to this size in bytes, so that a write stays small beside its bound.
@@ -32,10 +33,19 @@ class Broadcaster:
         hub: Knows who is subscribed to what.
         counters: What is counted.
         tracer: Makes spans of broadcasts that are watched.
+        frames: Shows frames in the log, while an operator wants to see them.
     """
 
-    def __init__(self, hub: Hub[Connection], counters: Counters, tracer: Tracer = UNTRACED) -> None:
+    def __init__(
+        self,
+        hub: Hub[Connection],
+        counters: Counters,
+        tracer: Tracer = UNTRACED,
+        *,
+        frames: FrameLog | None = None,
+    ) -> None:
         self._hub = hub
+        self._frames = frames or FrameLog()
         self._counters = counters
         self._tracer = tracer
         self._writing = asyncio.Lock()
@@ -47,12 +57,21 @@ class Broadcaster:
             (channel, self._hub.fanout(channel, broadcasts))
             for channel, broadcasts in batch.items()
         ]
+        if self._frames.is_on:
+            for channel, fanout in fanouts:
+                self._show(channel, fanout)
         async with self._writing:
             for channel, fanout in fanouts:
                 if fanout is not None:
                     began = time.time()
                     await self._write(fanout)
                     self._note(channel, fanout, began=began)
+
+    def _show(self, channel: Channel, fanout: Fanout[Connection] | None) -> None:
+        for broadcast in fanout.broadcasts if fanout else ():
+            self._frames.fanned_out(
+                channel, broadcast.frame, recipients=len(fanout.subscribers) if fanout else 0
+            )
 
     async def _write(self, fanout: Fanout[Connection]) -> None:
         counters = self._counters

@@ -37,6 +37,7 @@ from services.gateway.channels.position_check import PositionCheck
 from services.gateway.channels.subscription_counts import SubscriptionCounts
 from services.gateway.connections.connection import Connection
 from services.gateway.counters import Counters
+from services.gateway.frame_log import FrameLog
 from services.gateway.protocol import frames
 from services.gateway.settings import GatewaySettings
 from services.gateway.timers import TIMERS, Timers
@@ -58,6 +59,7 @@ class Feed:
         hub: Knows who is subscribed to what, and is kept in step.
         settings: How long an empty channel is followed, and how often positions are compared.
         counters: Where broadcasts, deliveries and gaps are counted.
+        frames: Shows frames in the log, while an operator wants to see them.
         unseated: Set when the roster may have lost our members.
         tells_counts: Whether an app, given by its id, wants its subscribers told how many they are.
         user_changed: Told of each user's own channel to which somebody came, or from which somebody
@@ -75,6 +77,7 @@ class Feed:
         *,
         settings: GatewaySettings,
         counters: Counters,
+        frames: FrameLog | None = None,
         unseated: asyncio.Event,
         tells_counts: Callable[[str], bool],
         user_changed: Callable[[Channel], None],
@@ -98,7 +101,7 @@ class Feed:
         self._user_changed = user_changed
         self._followed = followed
         self._counts = SubscriptionCounts()
-        self._broadcaster = Broadcaster(hub, counters, tracer)
+        self._broadcaster = Broadcaster(hub, counters, tracer, frames=frames)
         self._check = PositionCheck(
             bus, hub, interval=settings.position_check, unseated=unseated, timers=timers
         )

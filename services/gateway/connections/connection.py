@@ -19,6 +19,7 @@ from libs.common.tally.port import Subject
 from libs.common.telemetry.audit import audit_log
 from services.gateway.connections.socket import Socket
 from services.gateway.counters import Counters
+from services.gateway.frame_log import FrameLog
 from services.gateway.protocol import frames
 from services.gateway.protocol.effects import (
     DENIED,
@@ -99,6 +100,7 @@ class Surroundings:
         watch_users: Tells a connection of users who come online and go offline.
         watch: Looks at a connection when its session says so.
         counters: What is counted.
+        frames: Shows frames in the log, while an operator wants to see them.
     """
 
     app: Callable[[str], App]
@@ -114,6 +116,7 @@ class Surroundings:
     watch_users: Callable[["Connection", WatchUsers], None]
     watch: Callable[["Connection"], None]
     counters: Counters = field(default_factory=Counters)
+    frames: FrameLog = field(default_factory=FrameLog)
 
 
 class Connection:
@@ -185,7 +188,7 @@ class Connection:
         if message.type is WSMsgType.PING:
             self.socket.pong(message.data)
         elif message.type is WSMsgType.BINARY:
-            self.socket.send(_BINARY)
+            self.send(_BINARY)
         return True
 
     def _take(self, text: bytes, now: float) -> bool:
@@ -198,6 +201,9 @@ class Connection:
         if not _is_utf8(text):
             self.socket.close(1007, "the text is not UTF-8")
             return False
+        frames = self._surroundings.frames
+        if frames.is_on:
+            frames.received(self.session.app.id, self.socket_id, text)
         if self.refresh():
             self.perform(self.session.received(text, now))
         return True
@@ -258,6 +264,13 @@ class Connection:
     def _send(self, payload: bytes) -> None:
         self._surroundings.counters.answers += 1
         self._surroundings.counters.sent_bytes += len(payload)
+        self.send(payload)
+
+    def send(self, payload: bytes) -> None:
+        """Write a text frame for this client alone; see `Socket.write`."""
+        frames = self._surroundings.frames
+        if frames.is_on:
+            frames.answered(self.session.app.id, self.socket_id, payload)
         self.socket.send(payload)
 
     def _refuse(self, effect: Refuse) -> None:

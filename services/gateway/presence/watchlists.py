@@ -157,4 +157,4 @@ class Watchlists:
     def _write(self, connection: Connection) -> None:
         online, offline = self._users.news(connection)
         if online or offline:
-            connection.socket.send(frames.watchlist_events(online, offline))
+            connection.send(frames.watchlist_events(online, offline))

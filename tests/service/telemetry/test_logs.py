@@ -94,6 +94,26 @@ def test_current_span(written: io.StringIO) -> None:
     assert said == [ids, ids, (None, None)]
 
 
+def test_another_level(written: io.StringIO) -> None:
+    """
+    A level that changes holds at once, for loggers that were made before too, and is changed back.
+    """
+    made_before = structlog.get_logger().bind()
+    made_before.debug("thing.first")
+    logs.set_level("debug")
+    made_before.debug("thing.second")
+    is_enabled = made_before.is_enabled_for(logging.DEBUG)
+    logs.set_level("error")
+    structlog.get_logger().warning("thing.third")
+    logging.getLogger("elsewhere").warning("fourth")
+    logs.set_level("info")
+    made_before.info("thing.fifth")
+    logging.getLogger("elsewhere").info("sixth")
+
+    assert is_enabled
+    assert [line["event"] for line in lines(written)] == ["thing.second", "thing.fifth"]
+
+
 class TestCommand:
     """The log of a command that ends."""
 

@@ -1,0 +1,110 @@
+"""
+The debugger: hears orders to show more in the log, and has the process do so until they expire.
+
+Lives while `run` runs; when it ends, everything is as the settings say.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+
+import structlog
+
+from libs.common.control.commands import Command
+from libs.common.control.hearing import hear
+from libs.common.control.port import Control
+from libs.common.debugging.orders import LEVELS, Debugging, DebugOrders, Watched
+from libs.common.telemetry import logs
+
+LOOK = 60.0  # Seconds from one look at the clock to the next: it may be set meanwhile.
+SOONEST = (
+    0.05  # Seconds.  Clocks are not exact: an order may be in force still when its time is up.
+)
+
+Watch = Callable[[Collection[Watched]], None]
+
+log = structlog.get_logger()
+
+
+class Debugger:
+    """
+    What one process shows beyond its settings.
+
+    Args:
+        control: Brings orders.
+        level: The level of the settings.
+        names: Returns all names of the process, which may be known once it listens.
+        watch: Those who show frames are told whose.
+        set_level: Makes a level that of the process.
+        clock: UTC epoch seconds.
+    """
+
+    def __init__(
+        self,
+        control: Control,
+        *,
+        level: str,
+        names: Callable[[], Collection[str]],
+        watch: Sequence[Watch],
+        set_level: Callable[[str], None] = logs.set_level,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._control = control
+        self._level = level
+        self._names = names
+        self._watch = watch
+        self._set_level = set_level
+        self._clock = clock
+        self._orders = DebugOrders()
+        self._heard = asyncio.Event()
+        self._shown = level, tuple[Watched, ...]()
+
+    async def run(self) -> None:
+        """Do as ordered until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(hear(self._control, self._take, informed=lambda: None))
+                tasks.create_task(self._keep())
+        finally:
+            self._apply(Debugging())
+
+    def _take(self, commands: Sequence[Command]) -> None:
+        for command in commands:
+            self._orders.take(command)
+        self._heard.set()
+
+    async def _keep(self) -> None:
+        """Do what holds, and look again when something was heard or expires."""
+        while True:
+            now = self._clock()
+            state = self._orders.state(self._names(), now=now)
+            self._apply(state)
+            wait = LOOK if state.until is None else min(LOOK, state.until - now)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(SOONEST, wait)):
+                    await self._heard.wait()
+            self._heard.clear()
+
+    def _apply(self, state: Debugging) -> None:
+        level = state.level or self._level
+        if state.frames:  # They are shown at the level info.
+            level = LEVELS[min(LEVELS.index(level), LEVELS.index("info"))]
+        if (level, state.frames) == self._shown:
+            return
+        before, _ = self._shown
+        self._shown = level, state.frames
+        for watch in self._watch:
+            watch(state.frames)
+        # The line is written at whichever of the two levels shows more.
+        is_quieter = LEVELS.index(level) > LEVELS.index(before)
+        if not is_quieter:
+            self._set_level(level)
+        _say(level, state)
+        if is_quieter:
+            self._set_level(level)
+
+
+def _say(level: str, state: Debugging) -> None:
+    frames = [f"{app} {channel}".strip() for app, channel in state.frames]
+    log.info("debugging.changed", log_level=level, frames=frames, until=state.until)

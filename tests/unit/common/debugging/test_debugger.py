@@ -1,0 +1,134 @@
+"""What a process does about orders to show more."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
+
+from structlog.testing import capture_logs
+
+from libs.common.control.memory import MemoryControl
+from libs.common.debugging.debugger import Debugger
+from libs.common.debugging.orders import Watched, frames_order, level_order, off_order
+from tests.support.deadline import DEADLINE
+
+ROOM = Watched("1", "room")
+
+
+class Process:
+    """
+    What is ordered of one process.
+
+    Attributes:
+        levels: Those that it had, one after the other.
+        watched: Whose frames it shows.
+        now: Its clock.
+    """
+
+    def __init__(self) -> None:
+        self.levels = ["info"]
+        self.watched: list[Watched] = []
+        self.now = 1000.0
+        self.control = MemoryControl(lambda: self.now)
+
+    def debugger(self, level: str = "info") -> Debugger:
+        self.levels = [level]
+        return Debugger(
+            self.control,
+            level=level,
+            names=lambda: {"gw1"},
+            watch=[self._watch],
+            set_level=self.levels.append,
+            clock=lambda: self.now,
+        )
+
+    def _watch(self, watched: Collection[Watched]) -> None:
+        self.watched = [*watched]
+
+    async def order_level(self, level: str, *names: str, seconds: float = 60.0) -> None:
+        await self.control.send(level_order(level, names, now=self.now, seconds=seconds))
+
+    async def order_frames(self, *, seconds: float = 60.0) -> None:
+        await self.control.send(frames_order(ROOM, [], now=self.now, seconds=seconds))
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        async with asyncio.timeout(DEADLINE):
+            while not holds():
+                await asyncio.sleep(0)
+
+    @asynccontextmanager
+    async def running(self, level: str = "info") -> AsyncIterator[None]:
+        async with asyncio.TaskGroup() as tasks:
+            task = tasks.create_task(self.debugger(level).run())
+            yield
+            task.cancel()
+
+
+async def test_ordered_and_off() -> None:
+    """
+    An order takes effect while the process runs, and ends when it is called off.
+    """
+    process = Process()
+    with capture_logs() as logs:
+        async with process.running():
+            await process.order_level("debug")
+            await process.until(lambda: process.levels[-1] == "debug")
+            await process.order_frames()
+            await process.until(lambda: process.watched == [ROOM])
+            await process.control.send(off_order(now=process.now))
+            await process.until(lambda: process.levels[-1] == "info")
+
+    assert process.watched == []
+    assert [line["frames"] for line in logs] == [[], ["1 room"], []]
+    assert {line["event"] for line in logs} == {"debugging.changed"}
+
+
+async def test_expires() -> None:
+    """
+    When the time of an order is up all is as before, without another order.
+    """
+    process = Process()
+    async with process.running():
+        await process.order_level("debug", seconds=0.05)
+        await process.until(lambda: process.levels[-1] == "debug")
+        process.now += 0.05
+        await process.until(lambda: process.levels[-1] == "info")
+
+
+async def test_starts_later() -> None:
+    """
+    A process that starts while an order is in force takes it; when it ends, all is as its settings say.
+    """
+    process = Process()
+    await process.order_level("debug", "gw1")
+    await process.order_frames()
+    async with process.running():
+        await process.until(lambda: process.levels[-1] == "debug" and process.watched == [ROOM])
+
+    assert process.levels[-1] == "info"
+    assert process.watched == []
+
+
+async def test_others() -> None:
+    """
+    An order for another process changes nothing here.
+    """
+    process = Process()
+    await process.order_level("debug", "gw2")
+    await process.order_frames()
+    async with process.running():
+        await process.until(lambda: process.watched == [ROOM])
+
+    assert set(process.levels) == {"info"}
+
+
+async def test_shown_frames() -> None:
+    """
+    Where the settings log warnings alone, frames are shown nonetheless.
+    """
+    process = Process()
+    await process.order_frames()
+    async with process.running("warning"):
+        await process.until(lambda: process.watched == [ROOM])
+        assert process.levels[-1] == "info"
+
+    assert process.levels[-1] == "warning"
