@@ -3,7 +3,9 @@ Explain whether a user may join a channel, or where an event goes: which rule de
 
 With --user and --channel the exit status is 0 where the user may join, and 1 where not.  With
 --event it is 0 where something would be sent, and 1 where nothing: no route takes the event, or it
-becomes a dead letter.  The rules of the settings are asked, and no running deployment.
+becomes a dead letter.  With --records whole records are read, with key and headers; one that
+cannot be read is told with its line, and makes the status 1.  The rules of the settings are asked,
+and no running deployment.
 """
 
 import argparse
@@ -19,6 +21,7 @@ from libs.common.errors import Misconfigured
 from libs.common.findings.words import printable
 from services.cli.client import app_of
 from services.cli.explaining import events, joins
+from services.cli.explaining.records import FORMS
 from services.settings import Settings
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -46,6 +49,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     routing.add_argument("--topic", help="the topic that it is read from")
     routing.add_argument("--key", help="the key of its record in Kafka (default: none)")
+    routing.add_argument(
+        "--records",
+        choices=sorted(FORMS),
+        help="FILE holds whole records, one a line: json, as kcat -J prints them; console, as "
+        "kafka-console-consumer does with --property print.headers=true --property print.key=true",
+    )
 
 
 def execute(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -74,6 +83,11 @@ def _join(arguments: argparse.Namespace, settings: Settings) -> tuple[bool, list
 
 def _event(arguments: argparse.Namespace, settings: Settings) -> tuple[bool, list[str]]:
     document = _content(arguments.event)
+    if arguments.records is not None:
+        if arguments.key is not None:
+            raise Misconfigured("--records takes no --key: each record has its own")
+        form, topic = arguments.records, arguments.topic
+        return events.explained_records(settings, document, form, topic, now=time.time())
     place = events.Origin(arguments.topic, arguments.key, arguments.app)
     return events.explained(settings, document, place, now=time.time())
 

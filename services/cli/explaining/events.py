@@ -5,7 +5,7 @@ It compiles and asks the routes of the settings as a dispatcher does; nothing el
 Values are shown: it is the operator who asks.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from libs.common.apps.limits import Limits
@@ -17,6 +17,7 @@ from libs.common.expressions import AbsentField, Unevaluable
 from libs.common.findings.findings import found
 from libs.common.findings.words import mismatches, shown, told
 from services.cli.client import app_of
+from services.cli.explaining.records import PrintedRecord, UnreadableRecord, printed
 from services.dispatcher.events.cloudevents import BATCH, STRUCTURED, records_of
 from services.dispatcher.events.decoding import decode
 from services.dispatcher.events.event import DomainEvent, Undecodable
@@ -61,15 +62,62 @@ def explained(
     Raises:
         Misconfigured: A route cannot work; or it is not clear which app's topic is meant.
     """
-    router = _router(settings)
     try:
         records = _records(settings, document, origin)
     except Undecodable as error:
         hint = "; what stands in Kafka is explained with --topic"
         return False, [f"POST /events refuses it with 400: {error}{hint}"]
+    router = _router(settings)
+    return _joined(
+        _explained(
+            router,
+            Record(each.topic, 0, 0, now, each.key, each.value, each.headers),
+            now=now,
+        )
+        for each in records
+    )
+
+
+def explained_records(
+    settings: Settings, text: bytes, form: str, topic: str | None, *, now: float
+) -> tuple[bool, list[str]]:
+    """
+    Tell what becomes of records as another tool has printed them; else as `explained`.
+
+    Args:
+        settings: With the routes.
+        text: What was printed.
+        form: Of `records.FORMS`.
+        topic: Where they stood; None: as they say.
+        now: UTC epoch seconds.
+    """
+    router = _router(settings)
+    found = list(printed(text, form, topic, now=now))
+    if not found:
+        return False, ["there is no record"]
+    return _joined(_of_line(router, each, now=now) for each in found)
+
+
+def _of_line(
+    router: Router, found: PrintedRecord | UnreadableRecord, *, now: float
+) -> tuple[bool, list[str]]:
+    if isinstance(found, UnreadableRecord):
+        return False, [f"line {found.line}: no record that can be read: {found.reason}"]
+    is_good, lines = _explained(router, found.record, now=now)
+    return is_good, [f"line {found.line}: {_about(found.record)}", *lines]
+
+
+def _about(record: Record) -> str:
+    """Name a record's place, key and headers."""
+    key = "no key" if record.key is None else f"key {shown(record.key.decode(errors='replace'))}"
+    names = ", ".join(name for name, _ in record.headers) or "none"
+    return f"{record.topic}/{record.partition} at {record.offset}, {key}, headers: {names}"
+
+
+def _joined(answers: Iterable[tuple[bool, list[str]]]) -> tuple[bool, list[str]]:
+    """Put together what is said of several events, an empty line between them."""
     are_good, lines = [], list[str]()
-    for record in records:
-        is_good, more = _explained(router, record, now=now)
+    for is_good, more in answers:
         are_good.append(is_good)
         lines += [*([""] if lines else []), *more]
     return all(are_good), lines
@@ -102,8 +150,7 @@ def _posted_topic(settings: Settings, app: str) -> str:
     return f"fanfare.events.{app}"
 
 
-def _explained(router: Router, appended: NewRecord, *, now: float) -> tuple[bool, list[str]]:
-    record = Record(appended.topic, 0, 0, now, appended.key, appended.value, appended.headers)
+def _explained(router: Router, record: Record, *, now: float) -> tuple[bool, list[str]]:
     try:
         event = decode(record)
     except Undecodable as error:

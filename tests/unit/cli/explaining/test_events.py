@@ -294,3 +294,64 @@ class TestWords:
         assert "read from topic fanfare.events.9" in capsys.readouterr().out
         assert main(argv) == 2
         assert "--app: name the app to whose /events it is posted" in capsys.readouterr().err
+
+
+class TestRecords:
+    """Whole records, as other tools print them."""
+
+    CONSOLE = (
+        b"CreateTime:1500\tPartition:0\tOffset:4\tce_specversion:1.0,ce_id:1,ce_source:/s,"
+        b'ce_type:order.new\tann\t{"name":"5"}\n'
+    )
+
+    def test_binary(self, explain: Explain) -> None:
+        """
+        A binary CloudEvent, which is one by its headers, is explained; so is each of several.
+        """
+        status, lines = explain(
+            self.CONSOLE * 2, "--records", "console", "--topic", "fanfare.events.1"
+        )
+
+        assert status == 0
+        assert lines[:3] == [
+            'line 1: fanfare.events.1/0 at 4, key "ann", headers: ce_specversion, ce_id, ce_source, ce_type',
+            "event of type order.new, id 1, source /s",
+            "  read from topic fanfare.events.1",
+        ]
+        assert lines.count("sent: 2 broadcasts") == 2
+
+    def test_key(self, explain: Explain) -> None:
+        """The key of each record is its own."""
+        record = {"topic": "users", "key": '{"id": 8}', "payload": json.dumps(ROW)}
+
+        status, lines = explain(record, "--records", "json")
+
+        assert status == 0
+        assert "channel user.8" in "".join(lines)
+
+    def test_unreadable(self, explain: Explain) -> None:
+        """
+        What cannot be read is told with its line, and the others are explained.
+        """
+        status, lines = explain(
+            b"what\n" + self.CONSOLE, "--records", "console", "--topic", "fanfare.events.1"
+        )
+
+        assert status == 1
+        assert lines[0].startswith("line 1: no record that can be read: 1 of 3 fields;")
+        assert lines[-1] == "sent: 2 broadcasts"
+
+    def test_old(self, explain: Explain) -> None:
+        """The time is the record's: one that is too old is not sent."""
+        record = {"topic": "users", "ts": 1, "key": '{"id": 8}', "payload": json.dumps(ROW)}
+
+        status, lines = explain(record, "--records", "json")
+
+        assert status == 1
+        assert any(line.startswith("  rows: max_age") for line in lines)
+
+    def test_nothing(self, explain: Explain) -> None:
+        assert explain(b"\n", "--records", "json") == (1, ["there is no record"])
+
+    def test_key_beside(self, explain: Explain) -> None:
+        assert explain(b"\n", "--records", "json", "--key", "x")[0] == 2
