@@ -20,6 +20,7 @@ from services.cli import apps, explain, listen, migrate, publish, run, token, tr
 from services.cli.arguments import Parser
 from services.cli.checking import check, config
 from services.cli.client import DatabaseAway
+from services.cli.completing import completion
 from services.cli.dead_letters import command
 from services.cli.presence import users, webhooks
 from services.cli.watching import debug, status, top
@@ -56,10 +57,15 @@ COMMANDS: dict[str, Subcommand] = {
     "publish": publish,
     "listen": listen,
     "test": trial,
+    "completion": completion,
 }
 
 # These look at a deployment from where perhaps nothing but its Redis is known.
 WITHOUT_APPS = {"status", "top", "debug"}
+
+
+# These must work wherever a shell starts.
+WITHOUT_SETTINGS = {"completion"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -112,6 +118,8 @@ def _unwritten(error: OSError) -> int:
 
 def _execute(arguments: argparse.Namespace) -> int:
     try:
+        if arguments.command in WITHOUT_SETTINGS:
+            return COMMANDS[arguments.command].execute(arguments, settings.Settings())
         loaded = settings.load(
             path=arguments.config,
             environ=os.environ,
@@ -148,7 +156,7 @@ def parser() -> Parser:
         command = commands.add_parser(name, help=summary, description=module.__doc__)
         # Left out here it must not hide one that stands before the command.
         _configure(command, default=argparse.SUPPRESS)
-        command.set_defaults(parser=command)
+        command.set_defaults(parser=command, program=program)
         module.configure(command)
     return program
 
