@@ -71,7 +71,12 @@ def may_join(policy: dict[str, Any], user: str, *, channel: str) -> bool:
 def test_found() -> None:
     """Both files have some, and pages, too."""
     assert {name for name, _ in POLICIES} >= {"dev.toml", "compose.toml", "auth.md"}
-    assert {name for name, _ in CHANNELS} == {"dev.toml", "compose.toml", "presence.md"}
+    assert {name for name, _ in CHANNELS} == {
+        "dev.toml",
+        "compose.toml",
+        "presence.md",
+        "troubleshooting.md",
+    }
 
 
 @pytest.mark.parametrize(
