@@ -300,6 +300,12 @@ BACKENDS = Row(
             "short",
             rates("fanfare_postgres_acquire_seconds_total", "backend"),
         ),
+        _panel(
+            "Canary: from publish to hearing",
+            "s",
+            *quantiles("fanfare_canary_seconds", of=(0.5, 0.99)),
+        ),
+        _panel("Canaries lost", "ops", rates("fanfare_canary_lost_total", "instance")),
     ),
 )
 
