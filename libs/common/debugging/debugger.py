@@ -18,9 +18,8 @@ from libs.common.debugging.orders import LEVELS, Debugging, DebugOrders, Watched
 from libs.common.telemetry import logs
 
 LOOK = 60.0  # Seconds from one look at the clock to the next: it may be set meanwhile.
-SOONEST = (
-    0.05  # Seconds.  Clocks are not exact: an order may be in force still when its time is up.
-)
+# Seconds: a timer may end before the clock says that an order has.
+SOONEST = 0.05
 
 Watch = Callable[[Collection[Watched]], None]
 

@@ -18,7 +18,7 @@ UNREADABLE = "(no JSON)"
 _DEEPEST = 20  # Values within values; what lies deeper is left out.
 
 _SECRET = re.compile(
-    r"auth|authorization|bearer|jwt|.*(token|secret|passw|credential|signature|api_?key).*",
+    r"auth|authorization|bearer|cookie|jwt|.*(token|secret|passw|credential|signature|api_?key).*",
     re.IGNORECASE,
 )
 # A JWT; and what a back end signs: a key, a colon, and HMAC-SHA256 in hexadecimal digits.

@@ -109,7 +109,7 @@ def bash(branches: Sequence[Branch]) -> str:
         _BASH,
         branches,
         joint="|",
-        following=_bash_following(branches),
+        following=_following(branches, "", _bash_values),
         words=(
             f"        {_quoted(branch.place)}) words={_quoted(' '.join(_offered(branch)))} ;;"
             for branch in branches
@@ -117,16 +117,14 @@ def bash(branches: Sequence[Branch]) -> str:
     )
 
 
-def _bash_following(branches: Sequence[Branch]) -> Iterator[str]:
-    for place, option in _valued(branches):
-        match option.takes:
-            case "file":
-                do = 'compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current"))'
-            case "choice":
-                do = f'COMPREPLY=($(compgen -W {_quoted(" ".join(option.choices))} -- "$current"))'
-            case _:
-                do = "COMPREPLY=()"
-        yield f"        {_places(place, option, '|')}) {do}; return ;;"
+def _bash_values(option: Option) -> str:
+    match option.takes:
+        case "file":
+            return 'compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current"))'
+        case "choice":
+            words = _quoted(" ".join(option.choices))
+            return f'COMPREPLY=($(compgen -W {words} -- "$current"))'
+    return "COMPREPLY=()"
 
 
 def zsh(branches: Sequence[Branch]) -> str:
@@ -135,7 +133,7 @@ def zsh(branches: Sequence[Branch]) -> str:
         _ZSH,
         branches,
         joint="|",
-        following=_zsh_following(branches),
+        following=_following(branches, "(", _zsh_values),
         words=(
             f"        ({_quoted(branch.place)}) found=({_zsh_described(branch)}) ;;"
             for branch in branches
@@ -143,16 +141,21 @@ def zsh(branches: Sequence[Branch]) -> str:
     )
 
 
-def _zsh_following(branches: Sequence[Branch]) -> Iterator[str]:
+def _zsh_values(option: Option) -> str:
+    match option.takes:
+        case "file":
+            return "_files"
+        case "choice":
+            return f"compadd -- {' '.join(map(_quoted, option.choices))}"
+    return "_message value"
+
+
+def _following(
+    branches: Sequence[Branch], opening: str, values: Callable[[Option], str]
+) -> Iterator[str]:
+    """Offer, after an option that takes something, what that may be."""
     for place, option in _valued(branches):
-        match option.takes:
-            case "file":
-                do = "_files"
-            case "choice":
-                do = f"compadd -- {' '.join(map(_quoted, option.choices))}"
-            case _:
-                do = "_message value"
-        yield f"        ({_places(place, option, '|')}) {do}; return ;;"
+        yield f"        {opening}{_places(place, option, '|')}) {values(option)}; return ;;"
 
 
 def _zsh_described(branch: Branch) -> str:
