@@ -347,6 +347,7 @@ PROCESSES = Row(
             "Lines of the log lost", "ops", rates("fanfare_log_lines_dropped_total", "instance")
         ),
         _panel("Sent by OTLP", "ops", rates("fanfare_otlp_exports_total", "result")),
+        _panel("Spans", "ops", rates("fanfare_spans_total", "result")),
     ),
 )
 
