@@ -1,4 +1,4 @@
-"""The sink of read receipts: what clients say is stored, and what was stored is told."""
+"""The sinks of read receipts: what clients say is stored, and what was stored is told."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -66,7 +66,7 @@ class Site:
         )
         self.announcer = ReadAnnouncer(self.bus, self.clock)
         self.sinks = ReceiptSinks(self.receipts, self.announcer)
-        (self.sink,) = self.sinks.of("1")
+        self.storing, self.telling = self.sinks.of("1")
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -120,14 +120,16 @@ class TestSinks:
     """Which apps have it."""
 
     def test_apps(self, site: Site) -> None:
-        """Others' streams are not read for it; it stays the same."""
+        """Others' streams are not read for them; they stay the same, each with a place of its own."""
         assert site.sinks.of("2") == ()
-        assert list(site.sinks.of("1")) == [site.sink]
+        assert list(site.sinks.of("1")) == [site.storing, site.telling]
+        assert site.storing.name != site.telling.name
 
     def test_kinds(self, site: Site) -> None:
         kinds: Sequence[Kind] = ("client_read", "message_read", "client_event")
 
-        assert [site.sink.wants(kind) for kind in kinds] == [True, True, False]
+        assert [site.storing.wants(kind) for kind in kinds] == [True, False, False]
+        assert [site.telling.wants(kind) for kind in kinds] == [False, True, False]
 
 
 class TestStored:
@@ -136,8 +138,8 @@ class TestStored:
     async def test_stored(self, site: Site) -> None:
         """It is stored, and recorded; of each user the newest, and none that moved back."""
         async with site.running():
-            await site.sink.take([record("3"), record("5"), record("9", "8")])
-            await site.sink.take([record("4"), record("9", "8")])
+            await site.storing.take([record("3"), record("5"), record("9", "8")])
+            await site.storing.take([record("4"), record("9", "8")])
 
         assert await site.marks.mark(CHAT, "7") == Mark(5)
         assert await site.recorded() == [
@@ -161,13 +163,13 @@ class TestStored:
     async def test_odd(self, site: Site, odd: Recorded) -> None:
         """What is no mark of its channel, by the rules of now, says nothing."""
         async with site.running():
-            await site.sink.take([odd, record("1", "8")])
+            await site.storing.take([odd, record("1", "8")])
 
         assert await site.recorded() == [(CHAT.name, "8", "1")]
 
     async def test_nothing(self, site: Site) -> None:
         async with site.running():
-            await site.sink.take([record("x")])
+            await site.storing.take([record("x")])
 
         assert site.marks.moved == []
 
@@ -176,13 +178,13 @@ class TestStored:
         async with site.running():
             site.marks.is_away = True
             with pytest.raises(Unavailable, match="sightings"):
-                await site.sink.take([record("3")])
+                await site.storing.take([record("3")])
             site.marks.is_away = False
             site.lifecycle.away = CHAT
             with pytest.raises(Unavailable, match="roster"):
-                await site.sink.take([record("3")])
+                await site.storing.take([record("3")])
             site.lifecycle.away = None
-            await site.sink.take([record("3")])
+            await site.storing.take([record("3")])
 
         assert await site.recorded() == [(CHAT.name, "7", "3")]
 
@@ -192,9 +194,9 @@ class TestStored:
         (epoch,) = {top.epoch for top in (await site.bus.inner.tops([ROOM])).values()}
         async with site.running():
             taken = await asyncio.gather(
-                site.sink.take([record("1")]),
-                site.sink.take([record("2", channel=OTHER)]),
-                site.sink.take([record(f"{epoch}:0", channel=ROOM)]),
+                site.storing.take([record("1")]),
+                site.storing.take([record("2", channel=OTHER)]),
+                site.storing.take([record(f"{epoch}:0", channel=ROOM)]),
                 return_exceptions=True,
             )
 
@@ -205,8 +207,8 @@ class TestStored:
         """What there is no room for is told to operators, and holds up nobody."""
         async with site.running():
             with capture_logs() as logs:
-                await site.sink.take([record("1", f"{number}") for number in range(52)])
-                await site.sink.take([record("2", "0")])
+                await site.storing.take([record("1", f"{number}") for number in range(52)])
+                await site.storing.take([record("2", "0")])
 
         assert await site.marks.mark(CHAT, "0") == Mark(2)
         assert logs == [{"event": "marks.refused", "log_level": "warning", "app": "1", "number": 2}]
@@ -218,19 +220,19 @@ class TestTold:
     async def test_coalesced(self, site: Site) -> None:
         """Marks of a channel that come at once are told at once, of each user the newest."""
         async with site.running():
-            await site.sink.take([read("3"), read("5"), read("9", "8")])
+            await site.telling.take([read("3"), read("5"), read("9", "8")])
 
         assert site.told == [{"7": 5, "8": 9}]
 
     async def test_pause(self, site: Site) -> None:
         """What comes within a quarter of a second waits for it to be over, and is told then."""
         async with site.running():
-            await site.sink.take([read("3")])
-            late = asyncio.ensure_future(site.sink.take([read("4")]))
-            await site.sink.take([read("1", channel=OTHER)])
+            await site.telling.take([read("3")])
+            late = asyncio.ensure_future(site.telling.take([read("4")]))
+            await site.telling.take([read("1", channel=OTHER)])
             assert not late.done()
             site.clock.now += PAUSE
-            await site.sink.take([read("2", channel=OTHER)])  # Which wakes it.
+            await site.telling.take([read("2", channel=OTHER)])  # Which wakes it.
             await late
 
         assert {"7": 4} in site.told
@@ -239,8 +241,8 @@ class TestTold:
     async def test_back(self, site: Site) -> None:
         """A mark that was overtaken on its way is not told, and is done with."""
         async with site.running():
-            await site.sink.take([read("5")])
-            await site.sink.take([read("4")])
+            await site.telling.take([read("5")])
+            await site.telling.take([read("4")])
 
         assert site.told == [{"7": 5}]
 
@@ -249,9 +251,17 @@ class TestTold:
         async with site.running():
             site.bus.is_away = True
             with pytest.raises(Unavailable, match="bus"):
-                await site.sink.take([read("5")])
+                await site.telling.take([read("5")])
             site.bus.is_away = False
             site.clock.now += PAUSE
-            await site.sink.take([read("5")])
+            await site.telling.take([read("5")])
+
+        assert site.told == [{"7": 5}]
+
+    async def test_marks_away(self, site: Site) -> None:
+        """What is stored is told, also while nothing can be stored."""
+        site.marks.is_away = True
+        async with site.running():
+            await site.telling.take([read("5")])
 
         assert site.told == [{"7": 5}]
