@@ -14,9 +14,10 @@ from libs.common.channels import Channel
 from libs.common.lifecycle.facts import Fact
 from libs.common.lifecycle.port import Lifecycle
 from libs.common.marks.mark import Mark
+from libs.common.parts import by_parts
 from services.gateway.connections.connection import Connection
 from services.gateway.counters import Counters
-from services.gateway.presence.distinct_queue import DistinctQueue, by_parts
+from services.gateway.presence.distinct_queue import DistinctQueue
 from services.gateway.protocol.effects import HasRead
 from services.gateway.timers import TIMERS, Timers
 

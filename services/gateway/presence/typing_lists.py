@@ -12,11 +12,12 @@ from collections.abc import Collection, Sequence
 
 from libs.common.bus.messages import Broadcast
 from libs.common.channels import Channel, Kind
+from libs.common.parts import by_parts
 from libs.common.typists.port import Typing, Typists
 from services.gateway.channels.feed import Feed
 from services.gateway.channels.hub import Hub
 from services.gateway.connections.connection import Connection
-from services.gateway.presence.distinct_queue import DistinctQueue, by_parts
+from services.gateway.presence.distinct_queue import DistinctQueue
 from services.gateway.protocol import frames
 from services.gateway.timers import TIMERS, Timers
 

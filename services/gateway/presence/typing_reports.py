@@ -14,10 +14,11 @@ from math import inf
 import structlog
 
 from libs.common.channels import Channel
+from libs.common.parts import by_parts
 from libs.common.typists.port import Report, Typists
 from services.gateway.connections.connection import Connection
 from services.gateway.counters import Counters
-from services.gateway.presence.distinct_queue import DistinctQueue, by_parts
+from services.gateway.presence.distinct_queue import DistinctQueue
 from services.gateway.presence.typing_users import Stands, TypingUsers, Typist
 from services.gateway.protocol.effects import HasSent, Types
 from services.gateway.timers import TIMERS, Timers

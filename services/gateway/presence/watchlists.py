@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import structlog
 
 from libs.common.channels import Channel, online_channel
-from libs.common.errors import Unavailable
+from libs.common.parts import by_parts
 from libs.common.roster.port import Roster
 from services.gateway.channels.feed import Feed
 from services.gateway.channels.hub import Hub
@@ -116,7 +116,8 @@ class Watchlists:
                 for channel in followed:
                     self._hub.watch(channel)
                 left += [channel for channel in batch if channel not in followed]
-                left += await self._read_members([each for each in batch if each in followed])
+                there = [channel for channel in batch if channel in followed]
+                left += await by_parts(there, self._read_members, batch=BATCH)
             self._let_go(batch)
         self._users.miss(left)
         self._stirred.set()
@@ -128,21 +129,12 @@ class Watchlists:
             if channel not in self._users:
                 self._hub.unwatch(channel, now=time.monotonic())
 
-    async def _read_members(self, channels: Sequence[Channel]) -> list[Channel]:
+    async def _read_members(self, channels: Sequence[Channel]) -> None:
         known = {channel: self._hub.version(channel) for channel in channels}
-        try:
-            answers = await self._roster.members(channels) if channels else []
-        except Unavailable:
-            # Where one part of the roster is away the others answer alone.
-            return await self._read_apart(channels) if len(channels) > 1 else list(channels)
+        answers = await self._roster.members(channels)
         for channel, members in zip(channels, answers, strict=True):
             self._hub.snapshot(channel, members, known=known[channel])
             self.changed(channel)
-        return []
-
-    async def _read_apart(self, channels: Sequence[Channel]) -> list[Channel]:
-        left = await asyncio.gather(*(self._read_members([channel]) for channel in channels))
-        return [channel for each in left for channel in each]
 
     async def _tell(self) -> None:
         while True:

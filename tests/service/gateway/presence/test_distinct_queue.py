@@ -1,12 +1,10 @@
 """What waits for a backend, each once."""
 
 import asyncio
-from collections.abc import Sequence
 
 import pytest
 
-from libs.common.errors import Unavailable
-from services.gateway.presence.distinct_queue import DistinctQueue, by_parts
+from services.gateway.presence.distinct_queue import DistinctQueue
 from tests.support.deadline import DEADLINE
 from tests.support.services.gateway import QUICK
 
@@ -61,30 +59,3 @@ async def test_again(work: Work) -> None:
     await settled(work)
 
     assert work.done == [["a"], ["a", "b"]]
-
-
-class TestByParts:
-    """What is worked on together, where a part of the backend may be away."""
-
-    async def test_together(self) -> None:
-        """So many at a time, in their order."""
-        done: list[Sequence[int]] = []
-
-        async def work(requests: Sequence[int]) -> None:
-            done.append(requests)
-
-        assert await by_parts([1, 2, 3], work, batch=2) == []
-        assert await by_parts([], work, batch=2) == []
-        assert done == [[1, 2], [3]]
-
-    async def test_alone(self) -> None:
-        """Where it is away for one the others are worked on alone, and that one is left."""
-        done: list[int] = []
-
-        async def work(requests: Sequence[int]) -> None:
-            if 2 in requests:
-                raise Unavailable("roster")
-            done.extend(requests)
-
-        assert await by_parts([1, 2, 3, 4], work, batch=3) == [2]
-        assert done == [1, 3, 4]

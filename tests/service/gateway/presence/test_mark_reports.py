@@ -1,13 +1,10 @@
 """How far clients' users have read, on the way to whoever keeps it."""
 
 import asyncio
-from collections.abc import Sequence
 
 import pytest
 
-from libs.common.errors import Unavailable
-from libs.common.lifecycle.facts import Fact, Stream
-from libs.common.lifecycle.memory import MemoryLifecycle
+from libs.common.lifecycle.facts import Stream
 from libs.common.policies.selections import ReceiptRule
 from services.gateway.presence.mark_reports import MarkReports
 from services.gateway.session.rules import SessionRules
@@ -15,25 +12,14 @@ from tests.service.gateway.presence.signed import sign_in
 from tests.service.gateway.presence.typed import CHAT, MUTE, heard, rules
 from tests.support.clients.client import Client
 from tests.support.deadline import DEADLINE
+from tests.support.fakes.lifecycles import FaultyLifecycle
 from tests.support.services.gateway import APP, Place, place, until
 
 STREAM = Stream(APP.id, 0)
 
 
-class AwayLifecycle(MemoryLifecycle):
-    """A lifecycle that can be away, for all or for one user's facts."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.is_away = False
-        self.away_for = ""
-        self.refusals = 0
-
-    async def record(self, facts: Sequence[Fact]) -> None:
-        if self.is_away or any(fact.user == self.away_for for fact in facts):
-            self.refusals += 1
-            raise Unavailable("roster")
-        await super().record(facts)
+class MarkedLifecycle(FaultyLifecycle):
+    """Streams, of which a test reads the marks."""
 
     async def marks(self) -> list[tuple[str, str, str, str]]:
         """Return the marks that were recorded, in order."""
@@ -64,7 +50,7 @@ async def has_read(client: Client, upto: int) -> None:
 
 async def test_recorded() -> None:
     """A mark becomes a fact, whatever facts are wanted; the whisper passes."""
-    lifecycle = AwayLifecycle()
+    lifecycle = MarkedLifecycle()
     async with place(lifecycle=lifecycle, wanted=lambda *_: False, rules=selecting()) as here:
         ann, bob = await reader(here, "ann"), await reader(here, "bob")
 
@@ -78,7 +64,7 @@ async def test_recorded() -> None:
 
 async def test_newest() -> None:
     """Of many marks in a moment the highest is recorded, whichever tab said it."""
-    lifecycle = AwayLifecycle()
+    lifecycle = MarkedLifecycle()
     async with place(lifecycle=lifecycle, apps=MUTE, rules=selecting()) as here:
         tabs = [await reader(here, "ann") for _ in range(2)]
         lifecycle.is_away = True
@@ -96,18 +82,18 @@ async def test_newest() -> None:
 
 async def test_part_away() -> None:
     """Where a part of the stream is away the others do not wait, and are not told again."""
-    lifecycle = AwayLifecycle()
+    lifecycle = MarkedLifecycle()
     async with place(lifecycle=lifecycle, apps=MUTE, rules=selecting()) as here:
         ann, bob = await reader(here, "ann"), await reader(here, "bob")
         lifecycle.is_away = True
         await has_read(ann, 1)
         await has_read(bob, 2)
         await until(lambda: here.gateway.state().marks == 2)
-        lifecycle.is_away, lifecycle.away_for = False, "ann"
+        lifecycle.is_away, lifecycle.away_for = False, {"ann"}
 
         await lifecycle.recorded("bob")
         await until(lambda: here.gateway.state().marks == 1)
-        lifecycle.away_for = ""
+        lifecycle.away_for = set()
 
         assert await lifecycle.recorded("ann", "bob") == {"ann": "1", "bob": "2"}
         assert len(await lifecycle.marks()) == 2
@@ -116,7 +102,7 @@ async def test_part_away() -> None:
 async def test_full(monkeypatch: pytest.MonkeyPatch) -> None:
     """As many wait as may; who is not among them is dropped and counted."""
     monkeypatch.setattr(MarkReports, "LIMIT", 1)
-    lifecycle = AwayLifecycle()
+    lifecycle = MarkedLifecycle()
     lifecycle.is_away = True
     async with place(lifecycle=lifecycle, apps=MUTE, rules=selecting()) as here:
         ann, bob = await reader(here, "ann"), await reader(here, "bob")
@@ -135,7 +121,7 @@ async def test_full(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_drained() -> None:
     """A gateway that goes has passed on what its clients have said."""
-    lifecycle = AwayLifecycle()
+    lifecycle = MarkedLifecycle()
     async with place(lifecycle=lifecycle, apps=MUTE, rules=selecting()) as here:
         ann = await reader(here, "ann")
         await has_read(ann, 1)

@@ -1,13 +1,12 @@
 """What clients say to each other, and caches that were found empty, are recorded where somebody wants it."""
 
 import asyncio
-from collections.abc import Sequence
 
-from libs.common.errors import Unavailable
 from libs.common.lifecycle.facts import Fact, Stream
 from libs.common.lifecycle.memory import MemoryLifecycle
 from libs.common.lifecycle.port import nobody
 from tests.support.deadline import DEADLINE
+from tests.support.fakes.lifecycles import FaultyLifecycle
 from tests.support.services.gateway import APP, place
 
 STREAM = Stream(APP.id, 0)
@@ -69,12 +68,9 @@ async def test_unwanted() -> None:
 
 async def test_away() -> None:
     """What cannot be recorded is dropped and counted, and clients do not notice."""
-
-    class Away(MemoryLifecycle):
-        async def record(self, facts: Sequence[Fact]) -> None:  # noqa: ARG002 - it is away.
-            raise Unavailable("roster")
-
-    async with place(lifecycle=Away()) as here:
+    lifecycle = FaultyLifecycle()
+    lifecycle.is_away = True
+    async with place(lifecycle=lifecycle) as here:
         await here.join("cache-news")
         async with asyncio.timeout(DEADLINE):
             while here.gateway.counters.facts_dropped < 1:

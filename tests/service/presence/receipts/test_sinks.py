@@ -13,7 +13,6 @@ from libs.common.bus.messages import Whisper
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
 from libs.common.lifecycle.facts import Fact, Kind, Recorded, Stream
-from libs.common.lifecycle.memory import MemoryLifecycle
 from libs.common.marks.mark import Mark
 from libs.common.policies.selections import ReceiptRule, SelectedChannels
 from services.presence.receipts.announcer import ReadAnnouncer
@@ -23,6 +22,7 @@ from services.presence.receipts.sinks import ReceiptSinks
 from tests.support.deadline import DEADLINE
 from tests.support.fakes.clock import Clock
 from tests.support.fakes.faults import FaultyBus
+from tests.support.fakes.lifecycles import FaultyLifecycle
 from tests.support.ports.marks import FaultyMarks
 
 CHAT, OTHER = Channel("1", "private-chat.7"), Channel("1", "private-chat.8")
@@ -32,17 +32,6 @@ RULES = [
     ReceiptRule(pattern="private-{any*}", app="1"),
     ReceiptRule(pattern="presence-{any*}", app="1", marks="positions"),
 ]
-
-
-class PartlyAway(MemoryLifecycle):
-    """Streams of which one channel's part can be away."""
-
-    away: Channel | None = None
-
-    async def record(self, facts: Sequence[Fact]) -> None:
-        if any(Channel(fact.app, fact.channel) == self.away for fact in facts):
-            raise Unavailable("roster")
-        await super().record(facts)
 
 
 @dataclass
@@ -56,7 +45,7 @@ class Site:
 
     marks: FaultyMarks = field(default_factory=FaultyMarks)
     bus: FaultyBus = field(default_factory=FaultyBus)
-    lifecycle: PartlyAway = field(default_factory=PartlyAway)
+    lifecycle: FaultyLifecycle = field(default_factory=FaultyLifecycle)
     clock: Clock = field(default_factory=Clock)
     frames: list[bytes] = field(default_factory=list)
 
@@ -180,17 +169,17 @@ class TestStored:
             with pytest.raises(Unavailable, match="sightings"):
                 await site.storing.take([record("3")])
             site.marks.is_away = False
-            site.lifecycle.away = CHAT
+            site.lifecycle.away_for = {CHAT.name}
             with pytest.raises(Unavailable, match="roster"):
                 await site.storing.take([record("3")])
-            site.lifecycle.away = None
+            site.lifecycle.away_for = set()
             await site.storing.take([record("3")])
 
         assert await site.recorded() == [(CHAT.name, "7", "3")]
 
     async def test_a_part_away(self, site: Site) -> None:
         """Where a part of Redis is away, channels of the others are stored and recorded."""
-        site.lifecycle.away, site.bus.away_for = OTHER, {ROOM}
+        site.lifecycle.away_for, site.bus.away_for = {OTHER.name}, {ROOM}
         (epoch,) = {top.epoch for top in (await site.bus.inner.tops([ROOM])).values()}
         async with site.running():
             taken = await asyncio.gather(
