@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from libs.common.channels import Channel
 from libs.common.marks.mark import Mark
-from libs.common.marks.port import Reading, TooManyMarks
-from libs.common.marks.rounds import Reader
+from libs.common.marks.port import Reader, Reading, TooManyMarks
 
 MOST_KEPT = 1_000_000  # Marks of all channels together, some 250 MB.
 
@@ -68,6 +67,10 @@ class MemoryMarks:
     async def mark(self, channel: Channel, user_id: str) -> Mark | None:
         """See `Marks.mark`."""
         return self._standing(channel, user_id)
+
+    async def standing(self, readers: Sequence[Reader]) -> list[Mark | None]:
+        """See `Marks.standing`."""
+        return [self._standing(*reader) for reader in readers]
 
     async def page(self, channel: Channel, *, after: str, limit: int) -> list[tuple[str, Mark]]:
         """See `Marks.page`."""

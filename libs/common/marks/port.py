@@ -14,6 +14,8 @@ from libs.common.marks.mark import Mark
 
 AT_ONCE = 1000  # Readings that one call takes.
 
+Reader = tuple[Channel, str]  # A channel, and a user's id.
+
 
 class Reading(NamedTuple):
     """A user has read in a channel up to a mark."""
@@ -65,6 +67,17 @@ class Marks(Protocol):
     async def mark(self, channel: Channel, user_id: str) -> Mark | None:
         """
         Tell how far a user has read; None: nothing is kept.
+
+        Raises:
+            Unavailable: The backend is away.
+        """
+
+    async def standing(self, readers: Sequence[Reader]) -> list[Mark | None]:
+        """
+        Tell how far users have read, each in a channel, as `mark` does.
+
+        Args:
+            readers: At most `AT_ONCE`.
 
         Raises:
             Unavailable: The backend is away.

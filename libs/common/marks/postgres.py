@@ -2,8 +2,8 @@
 Marks in PostgreSQL: ``fanfare_marks``.  See `Marks`.
 
 However many marks a call moves, it is one statement while their readers are known; new ones are
-counted, which one process does at a time.  Rows are locked in the order of their key, so that
-batches of several processes never wait for each other in a circle.
+counted, which one process does at a time in a channel.  Rows are locked in the order of their key,
+so that batches of several processes never wait for each other in a circle.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,12 +13,13 @@ from typing import Any
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
 from libs.common.marks.mark import Mark
-from libs.common.marks.port import Reading, TooManyMarks
-from libs.common.marks.rounds import Reader, rounds
+from libs.common.marks.port import Reader, Reading, TooManyMarks
+from libs.common.marks.rounds import rounds
 from libs.common.postgres.connection import PostgresConnection
 from libs.common.postgres.migrate import check_migrated
 
-LOCK = 0x6D61726B  # "mark": the number of the lock that whoever counts readers holds.
+LOCK = 0x6D61726B  # "mark": the first number of the locks that whoever counts readers holds.
+STRIPE = "hashtext(app || ' ' || channel) & 63"  # The second one: PostgreSQL keeps few locks.
 
 _TOLD = """
     unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int8[])
@@ -43,6 +44,11 @@ _INSERT = """
     SELECT app, channel, user_id, epoch, number, date_trunc('hour', now(), 'UTC')
 """
 _MOVE = f"{_INSERT} FROM {_TOLD} WHERE {_IS_KNOWN} {_IN_ORDER}"
+# In the order of their numbers, for the same reason as rows.
+_LOCKED = f"""
+    SELECT pg_advisory_xact_lock({LOCK}, stripe)
+    FROM (SELECT DISTINCT {STRIPE} AS stripe FROM {_TOLD} ORDER BY stripe) AS each
+"""  # noqa: S608 - our own words
 _ADD = f"""
     WITH told AS (
         SELECT *, {_IS_KNOWN} AS is_known FROM {_TOLD}
@@ -61,6 +67,16 @@ _ADD = f"""
 """  # noqa: S608 - our own words
 _ONE = """
     SELECT number, epoch FROM fanfare_marks WHERE app = $1 AND channel = $2 AND user_id = $3
+"""
+# With a limit, as it would else be a join with the whole table.
+_STANDING = """
+    SELECT one.app, one.channel, one.user_id, there.number, there.epoch
+    FROM unnest($1::text[], $2::text[], $3::text[]) AS one (app, channel, user_id),
+        LATERAL (
+            SELECT number, epoch FROM fanfare_marks AS known
+            WHERE (known.app, known.channel, known.user_id) = (one.app, one.channel, one.user_id)
+            LIMIT 1
+        ) AS there
 """
 _PAGE = """
     SELECT user_id, number, epoch FROM fanfare_marks
@@ -118,6 +134,8 @@ class PostgresMarks:
 
     async def move(self, readings: Sequence[Reading]) -> list[Mark | TooManyMarks]:
         """See `Marks.move`."""
+        if not readings:
+            return []
         standing: dict[Reader, Mark] = {}
         async with self._connection.acquired(by="writer") as connection:
             for marks in rounds(readings):
@@ -130,7 +148,7 @@ class PostgresMarks:
         added = {reader: mark for reader, mark in marks.items() if reader not in moved}
         if added:
             async with connection.transaction():
-                await connection.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
+                await connection.execute(_LOCKED, *_columns(added))
                 rows = await connection.fetch(_ADD, *_columns(added), self._most_readers)
             moved |= _standing(rows)
         return moved
@@ -140,6 +158,14 @@ class PostgresMarks:
         async with self._connection.acquired() as connection:
             row = await connection.fetchrow(_ONE, *channel, user_id)
         return None if row is None else Mark(*row)
+
+    async def standing(self, readers: Sequence[Reader]) -> list[Mark | None]:
+        """See `Marks.standing`."""
+        columns = [[*column] for column in zip(*((*at, user) for at, user in readers), strict=True)]
+        async with self._connection.acquired() as connection:
+            rows = await connection.fetch(_STANDING, *(columns or [[], [], []]))
+        standing = _standing(rows)
+        return [standing.get(reader) for reader in readers]
 
     async def page(self, channel: Channel, *, after: str, limit: int) -> list[tuple[str, Mark]]:
         """See `Marks.page`."""

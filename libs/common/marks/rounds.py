@@ -7,11 +7,8 @@ between, what was before must be moved first, in a round of its own.
 
 from collections.abc import Iterable
 
-from libs.common.channels import Channel
 from libs.common.marks.mark import Mark
-from libs.common.marks.port import Reading
-
-Reader = tuple[Channel, str]  # A channel, and a user's id.
+from libs.common.marks.port import Reader, Reading
 
 
 def rounds(readings: Iterable[Reading]) -> list[dict[Reader, Mark]]:

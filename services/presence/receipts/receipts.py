@@ -5,8 +5,7 @@ Whoever is answered has a mark that is stored, and a fact that says so: a proces
 neither.  Whoever is not may say it again, which does no harm.
 """
 
-import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from libs.common.bus.messages import Position
 from libs.common.bus.port import Bus
@@ -15,7 +14,8 @@ from libs.common.errors import Unavailable
 from libs.common.lifecycle.facts import Fact
 from libs.common.lifecycle.port import Lifecycle
 from libs.common.marks.mark import Mark
-from libs.common.marks.port import AT_ONCE, Marks, Reading, TooManyMarks
+from libs.common.marks.port import AT_ONCE, Marks, Reader, Reading, TooManyMarks
+from libs.common.parts import by_parts
 from libs.common.policies.selections import ReceiptRule, SelectedChannels
 from services.presence.receipts.batched_calls import BatchedCalls
 
@@ -47,6 +47,7 @@ class Receipts:
         self._marks = marks
         self._bus = bus
         self._lifecycle = lifecycle
+        self._recorded: dict[Reader, Mark] = {}  # By this process last, and perhaps overtaken.
         self._calls = BatchedCalls[Reading, Moved](
             self._move, "sightings", at_once=AT_ONCE, most_waiting=MOST_WAITING
         )
@@ -89,13 +90,16 @@ class Receipts:
         return tops[channel]
 
     async def _move(self, readings: Sequence[Reading]) -> Sequence[Moved]:
+        await self._confirm()
         tops = await self._tops(readings)
         admitted = [_bounded(reading, tops) for reading in readings]
         kept = [each for each in admitted if isinstance(each, Reading)]
         stands: dict[Reading, Moved] = dict(zip(kept, await self._marks.move(kept), strict=True))
         # A mark that moved back tells nothing.
-        read = [reading for reading in kept if stands[reading] == reading.mark]
-        untold = await self._record(facts_of(read))
+        read = {each[:2]: each.mark for each in kept if stands[each] == each.mark}
+        untold = await self._record(read)
+        self._recorded = {reader: mark for reader, mark in read.items() if reader[0] not in untold}
+        await self._confirm()
         outcome = stands | {each: Unavailable("roster") for each in kept if each.channel in untold}
         return [outcome[each] if isinstance(each, Reading) else each for each in admitted]
 
@@ -107,33 +111,43 @@ class Receipts:
         except Unavailable:
             return {}
 
-    async def _record(self, facts: Sequence[Fact]) -> Collection[Channel]:
-        """Record facts; return the channels of which it could not be."""
-        try:
-            await self._lifecycle.record(facts)
-        except Unavailable:  # Perhaps of a part alone.
-            by_channel: dict[Channel, list[Fact]] = {}
-            for fact in facts:
-                by_channel.setdefault(Channel(fact.app, fact.channel), []).append(fact)
-            tries = [self._is_recorded(some) for some in by_channel.values()]
-            were = zip(by_channel, await asyncio.gather(*tries), strict=True)
-            return {channel for channel, was in were if not was}
-        return ()
+    async def _confirm(self) -> None:
+        """
+        Record anew what was moved on by another process, which may have recorded it before.
 
-    async def _is_recorded(self, facts: Sequence[Fact]) -> bool:
-        try:
-            await self._lifecycle.record(facts)
-        except Unavailable:
-            return False
-        return True
+        So the last that is recorded of a reader is what stands, however the two were interleaved.
+        """
+        while self._recorded:
+            readers = list(self._recorded)
+            stands = zip(readers, await self._marks.standing(readers), strict=True)
+            anew = {
+                reader: mark
+                for reader, mark in stands
+                if mark is not None and mark != self._recorded[reader]
+            }
+            untold = await self._record(anew)
+            if untold:  # It is tried again with the next readings.
+                self._recorded = {each: self._recorded[each] for each in anew}
+                return
+            self._recorded = anew
+
+    async def _record(self, marks: Mapping[Reader, Mark]) -> Collection[Channel]:
+        """Record how far users have read; return the channels of which it could not be."""
+        facts: dict[Channel, list[Fact]] = {}
+        for fact in facts_of(marks):
+            facts.setdefault(Channel(fact.app, fact.channel), []).append(fact)
+
+        async def record(channels: Sequence[Channel]) -> None:
+            await self._lifecycle.record([fact for each in channels for fact in facts[each]])
+
+        return await by_parts(list(facts), record, batch=AT_ONCE)
 
 
-def facts_of(readings: Iterable[Reading]) -> list[Fact]:
-    """Say that users have read; of each user and channel once, the newest."""
-    newest = {reading[:2]: reading.mark for reading in readings}
+def facts_of(marks: Mapping[Reader, Mark]) -> list[Fact]:
+    """Say how far users have read."""
     return [
         Fact(kind="message_read", app=channel.app, channel=channel.name, user=user, data=mark.text)
-        for (channel, user), mark in newest.items()
+        for (channel, user), mark in marks.items()
     ]
 
 

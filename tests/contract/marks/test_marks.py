@@ -150,6 +150,19 @@ class TestFull:
         assert await one.move(read(("late", 1))) == [Mark(1)]
 
 
+class TestStanding:
+    """What stands for several readers."""
+
+    async def test_standing(self, both: Both) -> None:
+        """In the order in which they are asked for; also who is not known, or is asked for twice."""
+        await both[0].move([*read(("7", 3), ("8", 1), epoch="e"), *read(("7", 2), channel=OTHER)])
+
+        asked = [(OTHER, "7"), (ROOM, "9"), (ROOM, "7"), (ELSEWHERE, "7"), (OTHER, "7")]
+
+        assert await both[1].standing(asked) == [Mark(2), None, Mark(3, "e"), None, Mark(2)]
+        assert await both[1].standing([]) == []
+
+
 class TestPage:
     """All marks of a channel."""
 

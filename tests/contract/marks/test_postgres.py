@@ -10,7 +10,7 @@ from libs.common.channels import Channel
 from libs.common.errors import Unavailable
 from libs.common.marks.mark import Mark
 from libs.common.marks.port import Marks, Reading, TooManyMarks
-from libs.common.marks.postgres import LOCK, PostgresMarks
+from libs.common.marks.postgres import LOCK, STRIPE, PostgresMarks
 from tests.support.ports.apps import operated
 from tests.support.ports.marks import READERS, opened_marks
 from tests.support.ports.memberships import cut_off
@@ -30,6 +30,7 @@ async def test_away() -> None:
             marks.check(),
             marks.move(ONE),
             marks.mark(ROOM, "7"),
+            marks.standing([(ROOM, "7")]),
             marks.page(ROOM, after="", limit=1),
             marks.read_by("1", "7", limit=1),
             marks.erase("1", "7"),
@@ -38,6 +39,7 @@ async def test_away() -> None:
             with pytest.raises(Unavailable) as raised:
                 await question
             assert raised.value.backend == "sightings"
+        assert await marks.move([]) == []  # There is nothing to ask.
 
 
 async def test_back(database_url: str) -> None:
@@ -117,15 +119,43 @@ async def test_full_at_once(database_url: str) -> None:
     assert sum(isinstance(answer, TooManyMarks) for answer in told) == 200 - READERS
 
 
+_ALL_LOCKS = f"SELECT pg_advisory_xact_lock({LOCK}, other) FROM generate_series(0, 63) AS other"  # noqa: S608
+
+
 async def test_new_readers_wait(database_url: str) -> None:
     """Who is known waits for nobody who is counted."""
     async with opened_marks(database_url) as (one, _), operated(database_url) as other:
         await one.move(ONE)
         async with other.transaction():
-            await other.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
+            await other.execute(_ALL_LOCKS)
             known = await one.move([Reading(ROOM, "7", Mark(2))])
 
     assert known == [Mark(2)]
+
+
+async def test_other_channels_do_not_wait(database_url: str) -> None:
+    """New readers wait for those alone who are counted in their channel."""
+    row = f"(VALUES ('{ROOM.app}', '{ROOM.name}')) AS one (app, channel)"
+    mine = f"SELECT {STRIPE} FROM {row}"  # noqa: S608
+    async with (
+        opened_marks(database_url) as (one, _),
+        operated(database_url) as other,
+        other.transaction(),
+    ):
+        await other.execute(f"{_ALL_LOCKS} WHERE other <> ({mine})")
+        added = await one.move(ONE)
+
+    assert added == [Mark(1)]
+
+
+async def test_told_again(database_url: str) -> None:
+    """What is told again is not old, also where it does not move."""
+    async with opened_marks(database_url) as (one, _), operated(database_url) as other:
+        await one.move(ONE)
+        await other.execute("UPDATE fanfare_marks SET moved_at = moved_at - interval '1 day'")
+        await one.move(ONE)
+
+        assert await one.forget(moved_before=time.time() - HOUR, limit=9) == 0
 
 
 async def test_forget_waits_for_nobody(database_url: str) -> None:

@@ -9,7 +9,7 @@ from libs.common.config.address import Url
 from libs.common.errors import Unavailable
 from libs.common.marks.mark import Mark
 from libs.common.marks.memory import MemoryMarks
-from libs.common.marks.port import Marks, Reading, TooManyMarks
+from libs.common.marks.port import Marks, Reader, Reading, TooManyMarks
 from libs.common.marks.postgres import PostgresMarks
 from libs.common.postgres.migrate import migrate
 from tests.support.ports.sightings import MEMORY, connected
@@ -65,6 +65,10 @@ class FaultyMarks:
     async def mark(self, channel: Channel, user_id: str) -> Mark | None:
         await self.check()
         return await self.inner.mark(channel, user_id)
+
+    async def standing(self, readers: Sequence[Reader]) -> list[Mark | None]:
+        await self.check()
+        return await self.inner.standing(readers)
 
     async def page(self, channel: Channel, *, after: str, limit: int) -> list[tuple[str, Mark]]:
         await self.check()

@@ -13,7 +13,9 @@ from libs.common.bus.messages import Whisper
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
 from libs.common.lifecycle.facts import Fact, Kind, Recorded, Stream
+from libs.common.lifecycle.memory import MemoryLifecycle
 from libs.common.marks.mark import Mark
+from libs.common.marks.port import Reading
 from libs.common.policies.selections import ReceiptRule, SelectedChannels
 from services.presence.receipts.announcer import ReadAnnouncer
 from services.presence.receipts.pending import PAUSE
@@ -32,6 +34,21 @@ RULES = [
     ReceiptRule(pattern="private-{any*}", app="1"),
     ReceiptRule(pattern="presence-{any*}", app="1", marks="positions"),
 ]
+
+
+class SlowLifecycle(MemoryLifecycle):
+    """The streams of a process that takes its time to record."""
+
+    def __init__(self, inner: MemoryLifecycle) -> None:
+        super().__init__()
+        self._inner = inner
+        self.asked = asyncio.Event()
+        self.goes_on = asyncio.Event()
+
+    async def record(self, facts: Sequence[Fact]) -> None:
+        self.asked.set()
+        await self.goes_on.wait()
+        await self._inner.record(facts)
 
 
 @dataclass
@@ -58,16 +75,15 @@ class Site:
         self.storing, self.telling = self.sinks.of("1")
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    async def running(self, *others: Receipts) -> AsyncIterator[None]:
         async with (
             asyncio.timeout(DEADLINE),
             self.bus.listen() as listener,
             asyncio.TaskGroup() as tasks,
         ):
             await listener.follow([CHAT, OTHER, ROOM])
-            running = [
-                tasks.create_task(each) for each in (self.receipts.run(), self.announcer.run())
-            ]
+            works = [self.announcer.run(), *(each.run() for each in (self.receipts, *others))]
+            running = [tasks.create_task(work) for work in works]
             yield
             for delivery in await listener.receive(0):
                 assert isinstance(delivery, Whisper)
@@ -201,6 +217,55 @@ class TestStored:
 
         assert await site.marks.mark(CHAT, "0") == Mark(2)
         assert logs == [{"event": "marks.refused", "log_level": "warning", "app": "1", "number": 2}]
+
+
+class TestTwo:
+    """Two processes move the same mark."""
+
+    async def test_overtaken(self, site: Site) -> None:
+        """Whoever records late what was moved on since tells the mark that stands once more."""
+        lifecycle = SlowLifecycle(site.lifecycle)
+        late = Receipts(site.receipts.rules, site.marks, bus=site.bus, lifecycle=lifecycle)
+        async with site.running(late):
+            slow = asyncio.ensure_future(late.move([Reading(CHAT, "7", Mark(5))]))
+            await lifecycle.asked.wait()
+            await site.receipts.move([Reading(CHAT, "7", Mark(7))])
+            lifecycle.goes_on.set()
+
+            assert await slow == [Mark(5)]
+
+        assert [mark for *_, mark in await site.recorded()] == ["7", "5", "7"]
+
+    async def test_away(self, site: Site) -> None:
+        """It does so with the next readings where it could not be asked what stands."""
+        lifecycle = SlowLifecycle(site.lifecycle)
+        late = Receipts(site.receipts.rules, site.marks, bus=site.bus, lifecycle=lifecycle)
+        async with site.running(late):
+            slow = asyncio.ensure_future(late.move([Reading(CHAT, "7", Mark(5))]))
+            await lifecycle.asked.wait()
+            await site.receipts.move([Reading(CHAT, "7", Mark(7))])
+            site.marks.is_away = True
+            lifecycle.goes_on.set()
+            with pytest.raises(Unavailable, match="sightings"):
+                await slow
+            site.marks.is_away = False
+
+            await late.move([Reading(CHAT, "7", Mark(5))])
+
+        assert [mark for *_, mark in await site.recorded()] == ["7", "5", "7"]
+
+    async def test_erased(self, site: Site) -> None:
+        """Nothing more is said of who was forgotten meanwhile."""
+        lifecycle = SlowLifecycle(site.lifecycle)
+        late = Receipts(site.receipts.rules, site.marks, bus=site.bus, lifecycle=lifecycle)
+        async with site.running(late):
+            slow = asyncio.ensure_future(late.move([Reading(CHAT, "7", Mark(5))]))
+            await lifecycle.asked.wait()
+            await site.marks.erase("1", "7")
+            lifecycle.goes_on.set()
+            await slow
+
+        assert [mark for *_, mark in await site.recorded()] == ["5"]
 
 
 class TestTold:
