@@ -114,6 +114,7 @@ The exception tree.
         NotInformed
         ProviderUnavailable
         TooManyQuestions
+        TooManyWaiting
     Misconfigured   the operator's settings cannot work; the start stops
         BadPattern
         BadPolicy
@@ -164,8 +165,9 @@ class Unavailable(Exception):
 
     Args:
         backend: What failed: one of the ports ``apps``, ``bus``, ``control``, ``events``,
-            ``memberships``, ``rates``, ``roster`` and ``sightings``; ``identity``, a server that
-            knows users; ``webhook``, a receiver; ``postgres``, while it is migrated.
+            ``marks``, ``memberships``, ``rates``, ``roster`` and ``sightings``; ``receipts``, what
+            waits for the marks; ``identity``, a server that knows users; ``webhook``, a receiver;
+            ``postgres``, while it is migrated.
 
     Attributes:
         backend: What failed.

@@ -127,6 +127,20 @@ class Access:
             raise UnknownCaller
         return app
 
+    async def back_end_channel(self, request: web.Request) -> tuple[Channel, bytes]:
+        """
+        Let a back end say something of the channel of the path.
+
+        Returns:
+            The channel, and the body of the request.
+
+        Raises:
+            BadChannelName: No channel has this name.
+            Denied, Invalid: Those of `back_end`.
+        """
+        call = await self.back_end(request)
+        return _channel(request, call.app), call.body
+
     async def channel(self, request: web.Request) -> Channel:
         """
         Let a back end ask about the channel of the path, or who holds a token that covers it.
@@ -139,14 +153,12 @@ class Access:
             BadChannelName: No channel has this name.
             Denied, Invalid: Those of `back_end`.
         """
-        name = request.match_info["channel"]
         if _scheme(request) == "bearer" and not _is_signed(request):
-            app = self._covered(request, name)
+            app = self._covered(request, request.match_info["channel"])
             await self._count(app)
         else:
             app = (await self.back_end(request)).app
-        check_channel(name, longest=app.limits.longest_channel_name)
-        return Channel(app.id, name)
+        return _channel(request, app)
 
     def _covered(self, request: web.Request, channel: str) -> App:
         check_path(request.rel_url.raw_path, request.match_info["prefix"], WORD, once=True)
@@ -163,6 +175,12 @@ class Access:
 
     async def _count(self, app: App) -> None:
         await self._throttle.check(Act(app.id, "reads"), rate=app.limits.reads)
+
+
+def _channel(request: web.Request, app: App) -> Channel:
+    name = request.match_info["channel"]
+    check_channel(name, longest=app.limits.longest_channel_name)
+    return Channel(app.id, name)
 
 
 def _is_signed(request: web.Request) -> bool:

@@ -262,7 +262,7 @@ async def opened_marks(plan: Plan, metrics: BackendMetrics | None = None) -> Asy
         yield MemoryMarks(plan.max_readers)
         return
     url = plan.urls.sightings
-    async with _postgres(plan, url, "sightings", metrics=metrics) as connection:
+    async with _postgres(plan, url, "marks", metrics=metrics) as connection:
         yield PostgresMarks(connection, plan.max_readers)
 
 

@@ -6,11 +6,11 @@ the channel.
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NoReturn
 
 from aiohttp import web
 
-from libs.common.channels import Channel, check_channel, check_user_id
+from libs.common.channels import Channel, check_user_id
 from libs.common.errors import Invalid, Unavailable
 from libs.common.marks.mark import Mark
 from libs.common.marks.port import Marks, Reading
@@ -20,7 +20,13 @@ from services.presence.absences import Absences
 from services.presence.access import WORD, Access
 from services.presence.doors import Doors
 from services.presence.receipts.receipts import Receipts
-from services.presence.receipts.requests import PastEpoch, check_rule, page_of, reading_of
+from services.presence.receipts.requests import (
+    PastEpoch,
+    check_rule,
+    page_of,
+    reading_of,
+    told_mark,
+)
 
 
 class ReceiptsApi:
@@ -60,23 +66,25 @@ class ReceiptsApi:
         ]
 
     async def _post(self, request: web.Request) -> web.Response:
-        call = await self._access.back_end(request)
-        name = request.match_info["channel"]
-        check_channel(name, longest=call.app.limits.longest_channel_name)
-        channel = Channel(call.app.id, name)
-        reading = reading_of(channel, call.body, check_rule(channel, self._receipts.rules))
+        channel, body = await self._access.back_end_channel(request)
+        reading = reading_of(channel, body, check_rule(channel, self._receipts.rules))
         mark = await self._moved(reading)
-        return answer({"user_id": reading.user_id, "upto": mark.told})
+        return answer(told_mark(reading.user_id, mark))
 
     async def _moved(self, reading: Reading) -> Mark:
-        with self._absences.watched("sightings", "bus", "roster"):
+        with self._absences.watched("marks", perhaps=("bus", "roster")):
             (moved,) = await self._receipts.move([reading])
-            if isinstance(moved, Unavailable | Invalid):
+            if isinstance(moved, Unavailable):
                 raise moved
             stands = moved or await self._marks.mark(reading.channel, reading.user_id)
-        if stands is None:
-            raise PastEpoch((await self._receipts.top(reading.channel)).epoch)
-        return stands
+        if isinstance(stands, Invalid):
+            raise stands
+        return stands or await self._refuse(reading.channel)
+
+    async def _refuse(self, channel: Channel) -> NoReturn:
+        with self._absences.watched("bus"):
+            top = await self._receipts.top(channel)
+        raise PastEpoch(top.epoch)
 
     async def _get(self, request: web.Request) -> web.Response:
         channel = await self._access.channel(request)
@@ -84,18 +92,16 @@ class ReceiptsApi:
         if "user_id" in request.query:
             return answer(await self._told(channel, request.query["user_id"]))
         page = page_of(channel, request.query)
-        with self._absences.watched("sightings"):
+        with self._absences.watched("marks"):
             marks = await self._marks.page(channel, after=page.after, limit=page.limit + 1)
         return answer(page.told(marks))
 
     async def _told(self, channel: Channel, user_id: str) -> dict[str, Any]:
         check_user_id(user_id)
-        with self._absences.watched("sightings"):
+        with self._absences.watched("marks"):
             mark = await self._marks.mark(channel, user_id)
-        told = {"user_id": user_id, "upto": mark and mark.told}
-        if mark is not None and mark.epoch:
-            with self._absences.watched("bus"):
-                top = await self._receipts.top(channel)
-            if top.epoch == mark.epoch:
-                told["unread"] = top.offset - mark.number
-        return told
+        if mark is None or not mark.epoch:
+            return told_mark(user_id, mark)
+        with self._absences.watched("bus"):
+            top = await self._receipts.top(channel)
+        return told_mark(user_id, mark, top=top)

@@ -17,6 +17,14 @@ A = TypeVar("A")
 R = TypeVar("R")
 
 
+class TooManyWaiting(Unavailable):
+    """So much waits for a batch that what is asked now would wait for too long."""
+
+    def __init__(self, name: str, most: int) -> None:
+        super().__init__(name)
+        self.args = (f"more than {most} {name} wait to be stored",)
+
+
 @dataclass(frozen=True, slots=True)
 class _Waiting(Generic[A, R]):
     asked: Sequence[A]
@@ -38,7 +46,7 @@ class BatchedCalls(Generic[A, R]):
 
     Args:
         work: Answers several at once, one for each, in order; may raise Unavailable.
-        backend: What is away where too many wait, for `Unavailable`.
+        name: What is stored, for `Unavailable` where none of the backends is to blame.
         at_once: The most of one batch, and so of one call.
         most_waiting: The most that wait.
     """
@@ -46,13 +54,13 @@ class BatchedCalls(Generic[A, R]):
     def __init__(
         self,
         work: Callable[[Sequence[A]], Awaitable[Sequence[R]]],
-        backend: str,
+        name: str,
         *,
         at_once: int,
         most_waiting: int,
     ) -> None:
         self._work = work
-        self._backend = backend
+        self._name = name
         self._at_once = at_once
         self._most_waiting = most_waiting
         self._waiting: deque[_Waiting[A, R]] = deque()
@@ -65,10 +73,13 @@ class BatchedCalls(Generic[A, R]):
         Ask, and wait until it is done.
 
         Raises:
-            Unavailable: That of the work; or too many wait, or the process ends.
+            TooManyWaiting: No more may wait; it may be asked again.
+            Unavailable: That of the work; or the process ends.
         """
-        if self._is_over or self._number + len(asked) > self._most_waiting:
-            raise Unavailable(self._backend)
+        if self._is_over:
+            raise Unavailable(self._name)
+        if self._number + len(asked) > self._most_waiting:
+            raise TooManyWaiting(self._name, self._most_waiting)
         one = _Waiting(asked, asyncio.get_running_loop().create_future())
         self._waiting.append(one)
         self._number += len(asked)
@@ -88,7 +99,7 @@ class BatchedCalls(Generic[A, R]):
         finally:
             self._is_over = True
             for one in (*batch, *self._waiting):
-                one.failed(Unavailable(self._backend))
+                one.failed(Unavailable(self._name))
 
     def _next(self) -> Sequence[_Waiting[A, R]]:
         batch = [self._waiting.popleft()]

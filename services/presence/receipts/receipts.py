@@ -49,7 +49,7 @@ class Receipts:
         self._lifecycle = lifecycle
         self._recorded: dict[Reader, Mark] = {}  # By this process last, and perhaps overtaken.
         self._calls = BatchedCalls[Reading, Moved](
-            self._move, "sightings", at_once=AT_ONCE, most_waiting=MOST_WAITING
+            self._move, "receipts", at_once=AT_ONCE, most_waiting=MOST_WAITING
         )
 
     async def run(self) -> None:

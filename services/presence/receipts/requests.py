@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from libs.common.bus.messages import Position
 from libs.common.channels import Channel, Kind, check_user_id, is_user_id
 from libs.common.errors import Invalid
 from libs.common.json_text import JsonReader
@@ -77,6 +78,23 @@ class _Said(msgspec.Struct):
 
 
 _decode_said = JsonReader(_Said).read
+
+
+def told_mark(user_id: str, mark: Mark | None, *, top: Position | None = None) -> dict[str, Any]:
+    """
+    Tell how far a user has read.
+
+    Args:
+        user_id: The user's id.
+        mark: What stands; None: nothing is kept.
+        top: The channel's present position, which says how many messages are unread; None: marks
+            are no positions.
+    """
+    told: dict[str, Any] = {"user_id": user_id, "upto": mark and mark.told}
+    if mark is not None and top is not None and top.epoch == mark.epoch:
+        # A replica that took over may not have had the last messages: they were read all the same.
+        told["unread"] = max(0, top.offset - mark.number)
+    return told
 
 
 def rule_of(channel: Channel, rules: SelectedChannels[ReceiptRule]) -> ReceiptRule | None:

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 
 from aiohttp import web
 
-from libs.common.channels import Channel, check_channel
 from libs.common.typists.port import Typists
 from libs.common.web.http import answer
 from libs.common.web.paths import PREFIX
@@ -61,12 +60,9 @@ class TypingApi:
         ]
 
     async def _post(self, request: web.Request) -> web.Response:
-        call = await self._access.back_end(request)
-        name = request.match_info["channel"]
-        check_channel(name, longest=call.app.limits.longest_channel_name)
-        channel = Channel(call.app.id, name)
+        channel, body = await self._access.back_end_channel(request)
         check_typing(channel, ttl=self._ttl)
-        report = report_of(channel, call.body, ttl=self._ttl)
+        report = report_of(channel, body, ttl=self._ttl)
         with self._absences.watched("roster"):
             (is_taken,) = await self._typists.report([report])
         if not is_taken:

@@ -23,7 +23,9 @@ HOUR = 3600.0  # Seconds.
 
 
 async def test_away() -> None:
-    async with connected(f"postgresql://u:secret@127.0.0.1:{free_port()}/db") as connection:
+    async with connected(
+        f"postgresql://u:secret@127.0.0.1:{free_port()}/db", "marks"
+    ) as connection:
         marks = PostgresMarks(connection, READERS)
 
         for question in (
@@ -38,7 +40,7 @@ async def test_away() -> None:
         ):
             with pytest.raises(Unavailable) as raised:
                 await question
-            assert raised.value.backend == "sightings"
+            assert raised.value.backend == "marks"
         assert await marks.move([]) == []  # There is nothing to ask.
 
 

@@ -27,7 +27,7 @@ async def opened_marks(url: str, *, readers: int = READERS) -> AsyncIterator[tup
     await migrate(Url(url))
     async with AsyncExitStack() as stack:
         one, other = [
-            PostgresMarks(await stack.enter_async_context(connected(url)), readers)
+            PostgresMarks(await stack.enter_async_context(connected(url, "marks")), readers)
             for _ in range(2)
         ]
         yield one, other
@@ -54,7 +54,7 @@ class FaultyMarks:
     async def check(self) -> None:
         """See `Marks.check`; all others too."""
         if self.is_away:
-            raise Unavailable("sightings")
+            raise Unavailable("marks")
 
     async def move(self, readings: Sequence[Reading]) -> list[Mark | TooManyMarks]:
         self.moved.append(len(readings))

@@ -33,9 +33,9 @@ async def opened_sightings(url: str) -> AsyncIterator[tuple[Sightings, Sightings
         yield one, other
 
 
-def connected(url: str, **settings: Any) -> PostgresConnection:
+def connected(url: str, port: str = "sightings", **settings: Any) -> PostgresConnection:
     """Make the connections of one process; the caller opens them."""
-    return PostgresConnection(Url(url), "sightings", PostgresSettings(**settings))
+    return PostgresConnection(Url(url), port, PostgresSettings(**settings))
 
 
 class FaultySightings:

@@ -41,6 +41,26 @@ class TestWatched:
 
         assert (still, fail(absences, "roster")) == (clock.now - 5, clock.now)
 
+    def test_perhaps(self) -> None:
+        """Who may not have been asked is not back; since when is told all the same."""
+        clock = Clock()
+        absences = Absences(clock)
+        with pytest.raises(Unavailable) as raised, absences.watched("marks", perhaps=["bus"]):
+            raise Unavailable("bus")
+        clock.now += 5
+
+        with absences.watched("marks", perhaps=["bus"]):
+            pass
+
+        assert raised.value.since == fail(absences, "bus") == clock.now - 5
+
+    def test_not_asked(self) -> None:
+        """What fails and is none of those that were asked has no outage."""
+        with pytest.raises(Unavailable) as raised, Absences(Clock()).watched("marks"):
+            raise Unavailable("receipts")
+
+        assert raised.value.since is None
+
     def test_other_errors(self) -> None:
         """What is no outage says nothing of one."""
         absences = Absences(Clock())

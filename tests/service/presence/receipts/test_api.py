@@ -258,7 +258,7 @@ class TestAway:
 
         for answer in answers:
             assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
-            assert "sightings" in answer.body["error"]
+            assert "marks" in answer.body["error"]
             assert answer.body["since"] == answers[0].body["since"]
         assert (await read(here, backend, "7", 1)).status == 200
 
@@ -273,6 +273,22 @@ class TestAway:
         assert (position.status, number.status) == (503, 200)
         assert "bus" in position.body["error"]
         assert await here.marks.mark(ROOM, "7") is None
+
+    async def test_top(self, here: ServedPresence, backend: BackEnd) -> None:
+        """Nor can be told which history is the present one; since when is said."""
+        await publish(here, 5)
+        here.bus.reads.clear()
+        async with asyncio.TaskGroup() as tasks:
+            asked = tasks.create_task(read(here, backend, "7", "past:9", ROOM))
+            async with asyncio.timeout(DEADLINE):
+                while not here.bus.comparisons:
+                    await asyncio.sleep(0.01)
+            here.bus.is_away = True
+            here.bus.reads.set()
+            answer = await asked
+
+        assert (answer.status, "bus" in answer.body["error"]) == (503, True)
+        assert "since" in answer.body
 
     async def test_told_later(self, here: ServedPresence, backend: BackEnd) -> None:
         """Subscribers are told when the bus is back."""

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from libs.common.errors import Unavailable
-from services.presence.receipts.batched_calls import BatchedCalls
+from services.presence.receipts.batched_calls import BatchedCalls, TooManyWaiting
 from tests.support.deadline import DEADLINE
 
 
@@ -43,7 +43,7 @@ def work() -> Work:
 @asynccontextmanager
 async def running(work: Work) -> AsyncIterator[BatchedCalls[int, int]]:
     """Run calls of at most 4 at once, of which 10 may wait."""
-    calls = BatchedCalls(work, "sightings", at_once=4, most_waiting=10)
+    calls = BatchedCalls(work, "receipts", at_once=4, most_waiting=10)
     async with asyncio.timeout(DEADLINE), asyncio.TaskGroup() as tasks:
         task = tasks.create_task(calls.run())
         yield calls
@@ -99,7 +99,7 @@ async def test_full(work: Work) -> None:
         tasks.create_task(calls.ask([3] * 4))
         await asyncio.sleep(0)
 
-        with pytest.raises(Unavailable, match="sightings"):
+        with pytest.raises(TooManyWaiting, match="more than 10 receipts"):
             await calls.ask([4] * 3)
         tasks.create_task(calls.ask([5, 5]))
         await asyncio.sleep(0)
@@ -129,7 +129,7 @@ async def test_end(work: Work) -> None:
         while not work.batches:
             await asyncio.sleep(0)
 
-    assert [task.result() for task in asked] == ["sightings", "sightings"]
+    assert [task.result() for task in asked] == ["receipts", "receipts"]
     with pytest.raises(Unavailable):
         await calls.ask([3])
 

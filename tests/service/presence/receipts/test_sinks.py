@@ -182,7 +182,7 @@ class TestStored:
         """It comes again; so it does where it was stored, and could not be recorded."""
         async with site.running():
             site.marks.is_away = True
-            with pytest.raises(Unavailable, match="sightings"):
+            with pytest.raises(Unavailable, match="marks"):
                 await site.storing.take([record("3")])
             site.marks.is_away = False
             site.lifecycle.away_for = {CHAT.name}
@@ -246,7 +246,7 @@ class TestTwo:
             await site.receipts.move([Reading(CHAT, "7", Mark(7))])
             site.marks.is_away = True
             lifecycle.goes_on.set()
-            with pytest.raises(Unavailable, match="sightings"):
+            with pytest.raises(Unavailable, match="marks"):
                 await slow
             site.marks.is_away = False
 

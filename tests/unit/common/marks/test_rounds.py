@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from libs.common.channels import Channel
 from libs.common.marks.mark import Mark
-from libs.common.marks.port import Reading
-from libs.common.marks.rounds import Reader, rounds
+from libs.common.marks.port import Reader, Reading
+from libs.common.marks.rounds import rounds
 
 ROOM = Channel("1", "private-a")
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from libs.common.bus.messages import Position
 from libs.common.channels import BadUserId, Channel
 from libs.common.marks.mark import BadMark, Mark
 from libs.common.marks.port import Reading
@@ -14,6 +15,7 @@ from services.presence.receipts.requests import (
     check_rule,
     page_of,
     reading_of,
+    told_mark,
 )
 
 CHAT = Channel("1", "private-chat.7")
@@ -93,6 +95,27 @@ class TestReading:
     def test_no_position(self, upto: str) -> None:
         with pytest.raises(BadMark, match="epoch:offset"):
             reading_of(CHAT, f'{{"user_id": "7", "upto": {upto}}}'.encode(), POSITIONS)
+
+
+class TestTold:
+    """What is told of one user."""
+
+    @pytest.mark.parametrize(
+        "mark,top,told",
+        [
+            (None, None, {"upto": None}),
+            (Mark(3), None, {"upto": 3}),
+            (Mark(3, "e"), Position("e", 5), {"upto": "e:3", "unread": 2}),
+            (Mark(5, "e"), Position("e", 5), {"upto": "e:5", "unread": 0}),
+            (Mark(3, "e"), Position("f", 5), {"upto": "e:3"}),
+        ],
+    )
+    def test_unread(self, mark: Mark | None, top: Position | None, told: dict[str, object]) -> None:
+        assert told_mark("7", mark, top=top) == {"user_id": "7", **told}
+
+    def test_history_is_shorter(self) -> None:
+        """After a failover that lost the last messages nothing is unread, rather than less."""
+        assert told_mark("7", Mark(9, "e"), top=Position("e", 5))["unread"] == 0
 
 
 class TestPage:
