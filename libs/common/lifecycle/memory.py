@@ -134,12 +134,16 @@ class MemoryLifecycle:
         streams = self._streams.items()
         return {stream: kept.number for stream, kept in streams if stream.partition in partitions}
 
-    async def read(self, stream: Stream, sink: str, *, limit: int) -> Page:
+    async def read(
+        self, stream: Stream, sink: str, *, limit: int, after: Recorded | None = None
+    ) -> Page:
         """See `Lifecycle.read`."""
         kept = self._streams.get(stream)
         if kept is None:
             return Page(())
         place = kept.places.get(sink)
+        if after is not None:
+            place = after.number if after.epoch == self._epoch else None
         return Page.after(place, list(islice(kept.after(place or 0), limit)))
 
     async def advance(self, record: Recorded, sink: str, *, fence: int) -> None:

@@ -152,7 +152,9 @@ class Lifecycle(Protocol):
             Unavailable: The backend is away for all of them; else those it is away for are missing.
         """
 
-    async def read(self, stream: Stream, sink: str, *, limit: int) -> Page:
+    async def read(
+        self, stream: Stream, sink: str, *, limit: int, after: Recorded | None = None
+    ) -> Page:
         """
         Read what follows the place of a sink; one that is new to a stream begins with its oldest.
 
@@ -160,6 +162,8 @@ class Lifecycle(Protocol):
             stream: What to read.
             sink: Whose place counts.
             limit: The most records.
+            after: What counts instead of its place: a record that it was brought.  After one of an
+                epoch that is over comes the oldest.
 
         Raises:
             Unavailable: The backend is away.

@@ -3,7 +3,8 @@
 -- First comes what is left of facts that the stream has no room for.
 --
 -- KEYS: facts, heads, subjects, latest, places, a HASH: sink -> "<epoch> <number>"
--- ARGV: the app, the sink, the most facts
+-- ARGV: the app, the sink, the most facts; and, where something else than its place counts, the
+-- epoch and the number of a fact
 -- Reply: the epoch, the number that the sink has had, or -1 if it is new here, the facts, and how
 -- many of them are of the first kind
 
@@ -15,20 +16,28 @@ if not head then
   return { '', -1, {}, 0 }
 end
 local epoch = string.match(head, '^%d+')
-local place = redis.call('HGET', PLACES, ARGV[2])
-local known, number
-if place then
+local known, number = ARGV[4], ARGV[5]
+if not known then
+  local place = redis.call('HGET', PLACES, ARGV[2]) or ''
   known, number = string.match(place, '^(%d+) (%d+)$')
 end
 local had = known == epoch and number or '-1'
 
-local found = {}
-local left = redis.call('ZRANGEBYSCORE', SUBJECTS, '(' .. had, '+inf', 'LIMIT', 0, most)
-for _, subject in ipairs(left) do
-  local packed = redis.call('HGET', LATEST, subject)
-  if packed then
-    found[#found + 1] = cmsgpack.unpack(packed)
+local found, from = {}, had
+while #found < most do
+  local left = redis.call(
+    'ZRANGEBYSCORE', SUBJECTS, '(' .. from, '+inf', 'WITHSCORES', 'LIMIT', 0, most - #found
+  )
+  for i = 1, #left, 2 do
+    local packed = redis.call('HGET', LATEST, left[i])
+    if packed then -- Else what it was is forgotten; the facts of the others are not.
+      found[#found + 1] = cmsgpack.unpack(packed)
+    end
   end
+  if #left == 0 then
+    break
+  end
+  from = left[#left]
 end
 local before = #found
 if before < most then

@@ -108,10 +108,13 @@ class RedisLifecycle:
             for app, head in zip(fields[::2], fields[1::2], strict=True)
         }
 
-    async def read(self, stream: Stream, sink: str, *, limit: int) -> Page:
+    async def read(
+        self, stream: Stream, sink: str, *, limit: int, after: Recorded | None = None
+    ) -> Page:
         """See `Lifecycle.read`."""
         keys = [*names(self._keys, stream), self._places(stream)]
-        call = _READ.call(keys, stream.app, sink, limit)
+        begun = (after.epoch, after.number) if after else ()
+        call = _READ.call(keys, stream.app, sink, limit, *begun)
         epoch, had, entries, before = await self._connection.ask(call)
         records = [
             _record(stream, epoch.decode(), entry, after_gap=place < before)

@@ -15,7 +15,7 @@ import structlog
 
 from libs.common.errors import Unavailable
 from libs.common.lifecycle.facts import Recorded, Stream
-from libs.common.lifecycle.port import Lifecycle, Page
+from libs.common.lifecycle.port import Lifecycle
 from services.presence.lifecycle.sinks import Sink
 
 BATCH = 100  # Facts that a sink gets at once.
@@ -114,13 +114,12 @@ class Passage:
         if not self._may_call():
             return False
         self._fence()
-        limit = sum(call.count for call in self._calls) + BATCH
-        page = await self._lifecycle.read(self._stream, self._sink.name, limit=limit)
-        records = self._following(page.records)
-        if not records:
+        last = self._calls[-1].last if self._calls else None
+        page = await self._lifecycle.read(self._stream, self._sink.name, limit=BATCH, after=last)
+        records = page.records
+        # What began anew waits until those under way are done with: they are of another epoch.
+        if not records or (last is not None and records[0].epoch != last.epoch):
             return False
-        if self._calls:  # Less may be left than there was when those under way were read.
-            page = Page.after(self._calls[-1].last.number, records)
         wanted = [record for record in records if self._sink.wants(record.fact.kind)]
         task = tasks.create_task(self._taken(wanted))
         self._calls.append(_Call(records[-1], len(records), page.lost, task))
@@ -131,12 +130,6 @@ class Passage:
             return True
         has_more = self._head() > self._calls[-1].last.number
         return has_more and len(self._calls) < self._sink.depth
-
-    def _following(self, records: Sequence[Recorded]) -> Sequence[Recorded]:
-        if not self._calls:
-            return records[:BATCH]
-        last = self._calls[-1].last
-        return [each for each in records if each.epoch == last.epoch and each.number > last.number]
 
     async def _taken(self, wanted: Sequence[Recorded]) -> Unavailable | None:
         try:

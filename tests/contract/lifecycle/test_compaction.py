@@ -1,6 +1,7 @@
 """Of facts that a stream has no room for the last about each subject stays, for whoever reads late."""
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from itertools import cycle, islice
 
 import pytest
@@ -154,6 +155,24 @@ async def test_pages(lifecycle: Lifecycle, limit: int) -> None:
     assert read == [each for each in left_of(had) if each.number > 1]
     assert sum(page.lost for page in pages) == 30 - len(read)
     assert max(len(page.records) for page in pages) <= limit
+
+
+@pytest.mark.parametrize("limit", [1, 3, 100])
+async def test_ahead(lifecycle: Lifecycle, limit: int) -> None:
+    """Who reads ahead of its place is told what follows, as if it had had all before."""
+    had = await record(lifecycle, of_all_kinds(30))
+
+    page, ahead = await lifecycle.read(STREAM, SINK, limit=limit), list[Page]()
+    while page.records:
+        ahead.append(page)
+        page = await lifecycle.read(STREAM, SINK, limit=limit, after=page.records[-1])
+
+    read = [each for page in ahead for each in page.records]
+    assert read == left_of(had)
+    assert sum(page.lost for page in ahead) == 30 - len(read) - read[0].number + 1
+    stranger = replace(read[5], epoch="another")
+    begun = await lifecycle.read(STREAM, SINK, limit=100, after=stranger)
+    assert list(begun.records) == read
 
 
 async def test_while_reading(lifecycle: Lifecycle) -> None:

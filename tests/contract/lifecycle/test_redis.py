@@ -100,6 +100,24 @@ class TestHalfSwept:
 class TestKept:
     """What Redis keeps of a stream."""
 
+    async def test_forgotten(self, one: RedisProcess) -> None:
+        """Where the last facts of some subjects are gone those of the others come all the same."""
+        lifecycle = small(one)
+        (fence,) = (await lifecycle.take("p1", [0], ttl=LONG)).values()
+        await lifecycle.record(added(*range(8)))
+        *_, latest = names(Keys(one.keys.prefix, 1), STREAM)
+        kept = await one.ask(latest, "HKEYS")
+        for subject in sorted(kept)[:2]:
+            await one.ask(latest, "HDEL", subject)
+
+        told: list[str] = []
+        while records := (await lifecycle.read(STREAM, "topic", limit=1)).records:
+            told += [each.fact.user for each in records]
+            await lifecycle.advance(records[-1], "topic", fence=fence)
+
+        assert len(kept) == 4
+        assert told == ["2", "3", "4", "5", "6", "7"]
+
     async def test_for_a_day(self, one: RedisProcess) -> None:
         """All that is kept of facts is forgotten a day later; a stream that was settled is empty."""
         lifecycle = small(one)
