@@ -31,6 +31,8 @@ class Timers:
         gathering: For which changes of who is online, or types, are gathered before the backend,
             and clients, are told.
         reading: For which words of how far users have read are gathered before they are passed on.
+        repeating: After which a word of how far a user has read that says nothing new is passed on
+            once more.
         retry_first: The first delay between two attempts at a backend that is away; see `Backoff`.
         retry_longest: The longest such delay.
     """
@@ -48,6 +50,7 @@ class Timers:
     settling: float = 5.0
     gathering: float = 0.1
     reading: float = 0.25
+    repeating: float = 60.0
     retry_first: float = FIRST
     retry_longest: float = LONGEST
 

@@ -2,9 +2,11 @@
 Passes on how far clients' users have read, to whoever keeps the marks: the presence service.
 
 What is said goes into the stream of facts, the newest of each user and channel at a time.  Nobody
-waits for that; while the stream is away it is kept, and told when it is back.
+waits for that; while the stream is away it is kept, and told when it is back.  What a client goes
+on saying is passed on now and then: it may have been forgotten, or refused, meanwhile.
 """
 
+import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -43,7 +45,9 @@ class MarkReports:
         timers: For how long marks are gathered, and the delays between attempts.
     """
 
-    LIMIT = 10_000  # Users, each in each channel, whose marks wait; those of others are dropped.
+    # Users, each in each channel, whose marks wait; those of others are dropped.  Of as many it is
+    # known what was passed on.
+    LIMIT = 10_000
 
     def __init__(
         self, lifecycle: Lifecycle, counters: Counters, *, timers: Timers = TIMERS
@@ -51,6 +55,9 @@ class MarkReports:
         self._lifecycle = lifecycle
         self._counters = counters
         self._marks: dict[MarkReader, Mark] = {}
+        # What was passed on last, and until when nobody need hear it again; the newest at the end.
+        self._passed: dict[MarkReader, tuple[Mark, float]] = {}
+        self._repeating = timers.repeating
         self._is_full = False  # Whether it was said that too many wait.
         self._queue: DistinctQueue[MarkReader] = DistinctQueue(
             self._pass_on, timers, gathering=timers.reading
@@ -64,13 +71,19 @@ class MarkReports:
         """Know how far a connection's user has read in a channel."""
         reader = MarkReader(connection.channel(word.channel), word.user_id)
         former = self._marks.get(reader)
+        if former is None and self._is_passed(reader, word.mark):
+            return
         if former is None and len(self._marks) >= self.LIMIT:
             self._drop()
             return
-        # Of two tabs one may be behind the other; of another epoch it cannot be told.
-        if former is None or former.epoch != word.mark.epoch or former.number < word.mark.number:
-            self._marks[reader] = word.mark
+        # Of two tabs one may be behind the other.
+        self._marks[reader] = former.moved(word.mark) if former else word.mark
         self._queue.put(reader)
+
+    def _is_passed(self, reader: MarkReader, mark: Mark) -> bool:
+        """Whether it was the last that was passed on, not long ago."""
+        passed, until = self._passed.get(reader, (None, 0.0))
+        return passed == mark and time.monotonic() < until
 
     def _drop(self) -> None:
         self._counters.marks_dropped += 1
@@ -98,6 +111,13 @@ class MarkReports:
         for reader, mark in marks.items():
             if self._marks.get(reader) == mark:
                 del self._marks[reader]
+            self._pass(reader, mark)
+
+    def _pass(self, reader: MarkReader, mark: Mark) -> None:
+        self._passed.pop(reader, None)
+        self._passed[reader] = mark, time.monotonic() + self._repeating
+        if len(self._passed) > self.LIMIT:
+            del self._passed[next(iter(self._passed))]
 
 
 def _fact(reader: MarkReader, mark: Mark) -> Fact:
