@@ -2,6 +2,7 @@
 
 import asyncio
 
+from services.presence.webhooks.payloads import Delivery
 from tests.support.fakes.webhook_receiver import Receiver
 from tests.support.services.webhooks import app_with, hook, record, site
 
@@ -65,6 +66,21 @@ async def test_nobody_else(here: Receiver, there: Receiver) -> None:
 
         assert len(there.events) == 20
         assert len(here.told) == 1
+        assert not paused.done()
+        paused.cancel()
+
+
+async def test_longest(here: Receiver, there: Receiver) -> None:
+    """An answer that asks for less, to what was asked at the same time, does not shorten a pause."""
+    here.status = lambda _: 503
+    fact = record("member_added", "presence-a", "1")
+    async with site(app_with(hook(here), hook(there, "b")), timer=lambda: 0.0) as held:
+        for here.headers in ({"Retry-After": HOUR}, {"Retry-After": "1"}, {}):
+            await held["a"].courier.attempt(Delivery("d", [fact.fact]))
+        paused = asyncio.ensure_future(held["a"].take([fact]))
+        await held["b"].take([fact])
+
+        assert len(here.told) == 3
         assert not paused.done()
         paused.cancel()
 
