@@ -14,7 +14,7 @@ from libs.common.marks.port import Reading
 from services.presence.receipts.pending import PendingMarks
 
 EVENT = "fanfare:read"
-AT_ONCE = 100  # Channels that are told at once.
+AT_ONCE = 100  # Channels that are told at once, so that a part of the bus that is away delays few.
 
 
 class ReadAnnouncer:
@@ -54,14 +54,21 @@ class ReadAnnouncer:
 
     async def run(self) -> None:
         """Announce what is due, until cancelled."""
-        while True:
-            now = self._clock()
-            if due := self._pending.due(now)[:AT_ONCE]:
-                async with asyncio.TaskGroup() as tasks:
-                    for channel in due:
-                        tasks.create_task(self._announce(channel, now))
-                continue
+        room = asyncio.Semaphore(AT_ONCE)
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                await room.acquire()
+                channel, marks = await self._due()
+                # What is told from here on has a future of its own.
+                futures = [self._told.pop((channel, user)) for user in marks]
+                task = tasks.create_task(self._announce(channel, marks, told=futures))
+                task.add_done_callback(lambda _: room.release())
+
+    async def _due(self) -> tuple[Channel, Mapping[str, Mark]]:
+        """Wait until a channel is due; return what is told of it."""
+        while (due := self._pending.take(self._clock())) is None:
             await self._sleep(self._pending.next_at())
+        return due
 
     async def _sleep(self, until: float | None) -> None:
         """Wait until a channel is due, or something is to be told."""
@@ -73,18 +80,20 @@ class ReadAnnouncer:
         except TimeoutError:
             return
 
-    async def _announce(self, channel: Channel, now: float) -> None:
-        marks = self._pending.take(channel, now)
-        # What is told from here on has a future of its own.
-        futures = [self._told.pop((channel, user)) for user in marks]
+    async def _announce(
+        self, channel: Channel, marks: Mapping[str, Mark], *, told: Sequence[asyncio.Future[None]]
+    ) -> None:
         try:
             await self._bus.whisper(channel, Broadcast(frame_of(channel, marks), time.time()))
         except Unavailable as error:
-            for future in futures:
+            for future in told:
                 future.set_exception(error)
                 future.exception()  # Who waits may be gone.
             return
-        for future in futures:
+        finally:
+            self._pending.over(channel)
+            self._wake.set()
+        for future in told:
             future.set_result(None)
 
 
