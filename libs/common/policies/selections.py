@@ -88,12 +88,17 @@ class SelectedChannels(Generic[R]):
 
     def rule(self, channel: Channel) -> R | None:
         """Return the rule that selects a channel; None: it is not selected."""
-        for pattern, rule in self._rules.get(channel.app, ()):
-            if pattern.match(channel.name) is not None:
-                return rule
-        return None
+        selected = self._selected(channel)
+        return None if selected is None else selected[0]
 
     def captures(self, channel: Channel) -> Mapping[str, str]:
         """Return what the rule that selects a channel captures of its name; else nothing."""
-        matches = (pattern.match(channel.name) for pattern, _ in self._rules.get(channel.app, ()))
-        return next((captured for captured in matches if captured is not None), {})
+        selected = self._selected(channel)
+        return {} if selected is None else selected[1]
+
+    def _selected(self, channel: Channel) -> tuple[R, Mapping[str, str]] | None:
+        for pattern, rule in self._rules.get(channel.app, ()):
+            captured = pattern.match(channel.name)
+            if captured is not None:
+                return rule, captured
+        return None
