@@ -4,9 +4,11 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from libs.common.lifecycle.facts import Fact, Kind, Recorded, Stream
 from libs.common.lifecycle.memory import MemoryLifecycle
+from libs.common.lifecycle.port import Page
 from services.presence.bell import Bell
 from services.presence.lifecycle.passage import Passage
 from tests.support.deadline import DEADLINE
@@ -50,11 +52,32 @@ class Hanging:
         await asyncio.Event().wait()
 
 
+class WatchedLifecycle(MemoryLifecycle):
+    """
+    Streams that note the numbers of what is read, page by page.
+
+    Attributes:
+        epoch: That of records; empty: it is what it was.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.epoch = ""
+        self.read_numbers: list[list[int]] = []
+
+    async def read(
+        self, stream: Stream, sink: str, *, limit: int, after: Recorded | None = None
+    ) -> Page:
+        page = await super().read(stream, sink, limit=limit, after=after)
+        self.read_numbers.append([record.number for record in page.records])
+        return Page([replace(each, epoch=self.epoch or each.epoch) for each in page.records])
+
+
 class Line:
     """A stream, of which a passage brings the sink what there is."""
 
     def __init__(self, sink: Hanging) -> None:
-        self.lifecycle = MemoryLifecycle()
+        self.lifecycle = WatchedLifecycle()
         self.sink = sink
         self._head = 0
         self._news = Bell()
@@ -135,3 +158,29 @@ async def test_at_rest() -> None:
         await turns()
 
         assert line.sink.asked == asked
+
+
+async def test_read_once() -> None:
+    """What is under way is not read again for what follows it."""
+    line = Line(Hanging(3))
+    await line.tell()
+    async with line.passing(pause=AGES):
+        for count in (1, 2, 3):
+            await line.has_begun(count)
+            await line.tell()
+        await turns()
+
+    assert line.lifecycle.read_numbers == [[1], [2], [3]]
+
+
+async def test_begun_anew() -> None:
+    """What comes after data were lost waits for what was under way before."""
+    line = Line(Hanging(3))
+    await line.tell()
+    async with line.passing(pause=AGES):
+        await line.has_begun(1)
+        line.lifecycle.epoch = "another"
+        await line.tell()
+        await turns()
+
+    assert line.sink.begun == 1

@@ -19,7 +19,7 @@ from libs.common.marks.port import Reading
 from libs.common.policies.selections import ReceiptRule, SelectedChannels
 from services.presence.receipts.announcer import ReadAnnouncer
 from services.presence.receipts.pending import PAUSE
-from services.presence.receipts.receipts import Receipts
+from services.presence.receipts.receipts import Moved, Receipts
 from services.presence.receipts.sinks import ReceiptSinks
 from tests.support.deadline import DEADLINE
 from tests.support.fakes.clock import Clock
@@ -44,10 +44,13 @@ class SlowLifecycle(MemoryLifecycle):
         self._inner = inner
         self.asked = asyncio.Event()
         self.goes_on = asyncio.Event()
+        self.refused: str | None = None  # A mark that cannot be recorded.
 
     async def record(self, facts: Sequence[Fact]) -> None:
         self.asked.set()
         await self.goes_on.wait()
+        if self.refused in [fact.data for fact in facts]:
+            raise Unavailable("roster")
         await self._inner.record(facts)
 
 
@@ -219,51 +222,65 @@ class TestStored:
         assert logs == [{"event": "marks.refused", "log_level": "warning", "app": "1", "number": 2}]
 
 
+@asynccontextmanager
+async def late_process(
+    site: Site,
+) -> AsyncIterator[tuple[Receipts, "asyncio.Future[Sequence[Moved]]", SlowLifecycle]]:
+    """Run another process; it has stored that a user has read up to 5, and not recorded it."""
+    lifecycle = SlowLifecycle(site.lifecycle)
+    late = Receipts(site.receipts.rules, site.marks, bus=site.bus, lifecycle=lifecycle)
+    async with site.running(late):
+        moved = asyncio.ensure_future(late.move([Reading(CHAT, "7", Mark(5))]))
+        await lifecycle.asked.wait()
+        yield late, moved, lifecycle
+
+
 class TestTwo:
     """Two processes move the same mark."""
 
     async def test_overtaken(self, site: Site) -> None:
         """Whoever records late what was moved on since tells the mark that stands once more."""
-        lifecycle = SlowLifecycle(site.lifecycle)
-        late = Receipts(site.receipts.rules, site.marks, bus=site.bus, lifecycle=lifecycle)
-        async with site.running(late):
-            slow = asyncio.ensure_future(late.move([Reading(CHAT, "7", Mark(5))]))
-            await lifecycle.asked.wait()
+        async with late_process(site) as (_, moved, lifecycle):
             await site.receipts.move([Reading(CHAT, "7", Mark(7))])
             lifecycle.goes_on.set()
 
-            assert await slow == [Mark(5)]
+            assert await moved == [Mark(5)]
 
         assert [mark for *_, mark in await site.recorded()] == ["7", "5", "7"]
 
     async def test_away(self, site: Site) -> None:
         """It does so with the next readings where it could not be asked what stands."""
-        lifecycle = SlowLifecycle(site.lifecycle)
-        late = Receipts(site.receipts.rules, site.marks, bus=site.bus, lifecycle=lifecycle)
-        async with site.running(late):
-            slow = asyncio.ensure_future(late.move([Reading(CHAT, "7", Mark(5))]))
-            await lifecycle.asked.wait()
+        async with late_process(site) as (late, moved, lifecycle):
             await site.receipts.move([Reading(CHAT, "7", Mark(7))])
             site.marks.is_away = True
             lifecycle.goes_on.set()
             with pytest.raises(Unavailable, match="marks"):
-                await slow
+                await moved
             site.marks.is_away = False
 
             await late.move([Reading(CHAT, "7", Mark(5))])
 
         assert [mark for *_, mark in await site.recorded()] == ["7", "5", "7"]
 
+    async def test_part_away(self, site: Site) -> None:
+        """Nor is it forgotten where what stands could not be recorded."""
+        async with late_process(site) as (late, moved, lifecycle):
+            await site.receipts.move([Reading(CHAT, "7", Mark(7))])
+            lifecycle.refused = "7"
+            lifecycle.goes_on.set()
+            await moved
+            lifecycle.refused = None
+
+            await late.move([Reading(OTHER, "8", Mark(1))])
+
+        assert [mark for *_, mark in await site.recorded()] == ["7", "5", "7", "1"]
+
     async def test_erased(self, site: Site) -> None:
         """Nothing more is said of who was forgotten meanwhile."""
-        lifecycle = SlowLifecycle(site.lifecycle)
-        late = Receipts(site.receipts.rules, site.marks, bus=site.bus, lifecycle=lifecycle)
-        async with site.running(late):
-            slow = asyncio.ensure_future(late.move([Reading(CHAT, "7", Mark(5))]))
-            await lifecycle.asked.wait()
+        async with late_process(site) as (_, moved, lifecycle):
             await site.marks.erase("1", "7")
             lifecycle.goes_on.set()
-            await slow
+            await moved
 
         assert [mark for *_, mark in await site.recorded()] == ["5"]
 
