@@ -8,17 +8,17 @@ are back; what is over by then is not.
 import asyncio
 import time
 from collections.abc import Sequence
-from itertools import chain, islice
+from itertools import islice
 from math import inf
 
 import structlog
 
 from libs.common.channels import Channel
-from libs.common.typists.port import Report, Typists
+from libs.common.typists.port import Typists
 from services.gateway.connections.connection import Connection
 from services.gateway.counters import Counters
 from services.gateway.presence.distinct_queue import DistinctQueue, by_parts
-from services.gateway.presence.typing_users import Stands, TypingUsers, Typist
+from services.gateway.presence.typing_users import TypingUsers, Typist
 from services.gateway.protocol.effects import HasSent, Types
 from services.gateway.timers import TIMERS, Timers
 
@@ -53,11 +53,10 @@ class TypingReports:
         timers: Timers = TIMERS,
     ) -> None:
         self._typists = typists
-        self._source = source
         self._counters = counters
         self._pause = timers.gathering
         self._is_full = False  # Whether it was said that too many type.
-        self._users: TypingUsers[Connection] = TypingUsers(ttl, most=self.LIMIT)
+        self._users: TypingUsers[Connection] = TypingUsers(ttl, source=source, most=self.LIMIT)
         self._queue: DistinctQueue[Typist] = DistinctQueue(self._report, timers)
         self._stirred = asyncio.Event()
 
@@ -69,7 +68,7 @@ class TypingReports:
         """Know that a connection's user types in a channel, does so no more, or has sent that."""
         now, typist = time.monotonic(), Typist(connection.channel(word.channel), word.user_id)
         if isinstance(word, Types) and not word.is_typing:
-            self._put(self._users.stops(connection, typist.channel, now=now))
+            self._put(self._users.stops(connection, typist.channel))
         elif self._users.has_no_room_for(typist):
             self._drop()
         elif isinstance(word, HasSent):
@@ -86,7 +85,7 @@ class TypingReports:
 
     def left(self, connection: Connection, channel: Channel) -> None:
         """Know that a connection is in a channel no more: whoever typed there types no more."""
-        self._put(self._users.stops(connection, channel, now=time.monotonic()))
+        self._put(self._users.stops(connection, channel))
 
     def restate(self) -> None:
         """Say everything anew: the typists may have lost it."""
@@ -127,21 +126,10 @@ class TypingReports:
 
     async def _tell(self, typists: Sequence[Typist]) -> None:
         now = time.monotonic()
-        stands = (self._users.stands(each, now=now) for each in typists)
-        reports = {each: self._said(each) for each in stands if each is not None}
-        if not reports:
-            return
-        taken = iter(await self._typists.report([*chain.from_iterable(reports.values())]))
-        for each, said in reports.items():
-            *_, is_taken = islice(taken, len(said))  # That the user has sent something always is.
-            self._users.reported(each, is_taken=is_taken)
-
-    def _said(self, stands: Stands) -> list[Report]:
-        channel, user_id = stands.typist
-        reports: list[Report] = []
-        if stands.has_sent:
-            reports.append(Report(channel, user_id, self._source, 0.0, everywhere=True))
-        if stands.lasts or (stands.lasts == 0 and not stands.has_sent):
-            report = Report(channel, user_id, self._source, stands.lasts, renews=stands.renews)
-            reports.append(report)
-        return reports
+        due = (self._users.take_report(each, now=now) for each in typists)
+        reports = [each for each in due if each is not None]
+        said = [report for each in reports for report in each.reports]
+        taken = iter(await self._typists.report(said))
+        for each in reports:
+            are_taken = list(islice(taken, len(each.reports)))
+            self._put(self._users.reported(each, is_taken=all(are_taken)))

@@ -11,7 +11,7 @@ import msgspec
 from libs.common.channels import Channel, Kind, check_user_id
 from libs.common.errors import Invalid
 from libs.common.json_text import JsonReader
-from libs.common.typists.port import MOST_TYPISTS, Report, Typing
+from libs.common.typists.port import USUAL, Report, Typing
 
 
 class NoTyping(Invalid):
@@ -37,7 +37,7 @@ class TooManyTypists(Invalid):
     status = 429
 
     def __init__(self) -> None:
-        super().__init__(f"{MOST_TYPISTS} users type in this channel, and no more are kept")
+        super().__init__(f"{USUAL.typists} users type in this channel, and no more are kept")
 
 
 class _SaidTyping(msgspec.Struct):

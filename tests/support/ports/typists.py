@@ -24,7 +24,7 @@ from libs.common.roster.redis import RedisRoster
 from libs.common.typists.memory import MemoryTypists
 from libs.common.typists.port import Report, Typing, TypingBounds, Typists
 from libs.common.typists.redis import RedisTypists
-from tests.support.ports.rosters import MEMORY, Ear
+from tests.support.ports.rosters import LONG, MEMORY, Ear
 
 CHAT, ROOM, PUBLIC = (
     Channel("1", "private-chat"),
@@ -33,18 +33,22 @@ CHAT, ROOM, PUBLIC = (
 )
 CHANNELS = (CHAT, ROOM, PUBLIC)
 # Seconds: so long that on a Redis, whose clock goes on, nothing is over before a test says so.
-PAUSE, LASTS, TOLD_FOR = 100.0, 600.0, 36_000.0
-BOUNDS = TypingBounds(typists=4, listed=2, pause=PAUSE, told_for=TOLD_FOR)
+PAUSE, LASTS, ENDED_FOR, TOLD_FOR = 100.0, 600.0, 1000.0, 36_000.0
+BOUNDS = TypingBounds(typists=4, listed=2, pause=PAUSE, told_for=TOLD_FOR, ended_for=ENDED_FOR)
 
 _AGE = """
 local function older(instant) return string.format('%.0f', instant - ARGV[1]) end
-for _, key in ipairs({ KEYS[1], KEYS[3] }) do
+for _, key in ipairs({ KEYS[1], KEYS[3], KEYS[4] }) do
   local ends = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
   for i = 1, #ends, 2 do redis.call('ZADD', key, older(ends[i + 1]), ends[i]) end
 end
 if redis.call('EXISTS', KEYS[2]) == 1 then
   redis.call('HSET', KEYS[2], 'at', older(redis.call('HGET', KEYS[2], 'at')))
-  redis.call('PEXPIRE', KEYS[2], older(redis.call('PTTL', KEYS[2])))
+end
+for _, key in ipairs({ KEYS[2], KEYS[3] }) do
+  if redis.call('EXISTS', key) == 1 then
+    redis.call('PEXPIRE', key, older(redis.call('PTTL', key)))
+  end
 end
 """
 
@@ -162,7 +166,7 @@ class RedisTypingWorld:
             index = self.keys.index(channel)
             due = "typists.due" if index not in shared else "typists.nothing"
             shared.add(index)
-            kinds = ("typists.sources", "typists.told")
+            kinds = ("typists.sources", "typists.told", "typists.ended")
             own = [self.keys.of(kind, channel) for kind in kinds]
             yield [*own, self.keys.partition(due, index)]
 
@@ -221,17 +225,22 @@ def says(
     source: str = "g1",
     lasts: float = LASTS,
     channel: Channel = CHAT,
-    renews: bool = False,
+    age: float = 0.0,
 ) -> Report:
     """Say that a user types."""
-    return Report(channel, user_id, source, lasts, renews=renews)
+    return Report(channel, user_id, source, lasts, age=age)
 
 
 def stops(
-    user_id: str, *, source: str = "g1", channel: Channel = CHAT, everywhere: bool = False
+    user_id: str,
+    *,
+    source: str = "g1",
+    channel: Channel = CHAT,
+    everywhere: bool = False,
+    age: float = 0.0,
 ) -> Report:
     """Say that a user has stopped."""
-    return Report(channel, user_id, source, 0.0, everywhere)
+    return Report(channel, user_id, source, 0.0, everywhere, age)
 
 
 def told(*user_ids: str, channel: Channel = CHAT) -> Typed:
@@ -243,3 +252,10 @@ async def typing_in(world: TypingWorld, channel: Channel = CHAT) -> Typing:
     """Read who types in a channel, as the second process does."""
     (typing,) = await world.processes[1].typists.typing([channel])
     return typing
+
+
+async def pass_and_sweep(world: TypingWorld, seconds: float) -> None:
+    """Let time pass, and have somebody sweep; what another one finds then is nothing new."""
+    await world.age(seconds)
+    for process in world.processes:
+        assert await process.leases.sweep(grace=LONG) == 0
