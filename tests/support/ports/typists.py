@@ -11,7 +11,6 @@ from libs.common.bus.port import Bus
 from libs.common.bus.redis import RedisBus
 from libs.common.channels import Channel
 from libs.common.config.address import Url
-from libs.common.errors import Unavailable
 from libs.common.leases.memory import MemoryLeases
 from libs.common.leases.port import Leases
 from libs.common.leases.redis import RedisLeases
@@ -51,41 +50,6 @@ for _, key in ipairs({ KEYS[2], KEYS[3] }) do
   end
 end
 """
-
-
-@dataclass(slots=True)
-class WatchedTypists:
-    """
-    Typists that a test takes away, and whose calls are counted.
-
-    Attributes:
-        inner: The typists themselves.
-        is_away: Whether every call fails.
-        calls: How many there were.
-    """
-
-    inner: Typists
-    is_away: bool = False
-    calls: int = 0
-
-    async def check(self) -> None:
-        """See `Typists.check`."""
-        self._ensure()
-
-    async def report(self, reports: Sequence[Report]) -> list[bool]:
-        """See `Typists.report`."""
-        self._ensure()
-        return await self.inner.report(reports)
-
-    async def typing(self, channels: Sequence[Channel]) -> list[Typing]:
-        """See `Typists.typing`."""
-        self._ensure()
-        return await self.inner.typing(channels)
-
-    def _ensure(self) -> None:
-        self.calls += 1
-        if self.is_away:
-            raise Unavailable("roster")
 
 
 @dataclass(frozen=True, slots=True)
