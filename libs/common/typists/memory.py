@@ -13,11 +13,12 @@ _Source = tuple[str, str]  # Who says so, and of which user.
 
 
 class _Telling(NamedTuple):
-    """What was announced last, and until when that is remembered."""
+    """What was announced last, until when that is known, and if it was another list since then."""
 
     typed: Typed
     at: float
     until: float
+    is_changed: bool = False
 
 
 class _Ends:
@@ -85,7 +86,6 @@ class MemoryTypists:
         self._bounds = bounds
         self._sources: dict[Channel, dict[_Source, float]] = {}  # To when it is over.
         self._told: dict[Channel, _Telling] = {}  # That to be forgotten first comes first.
-        self._changed: set[Channel] = set()  # Where the list was another since then.
         self._due: dict[Channel, float] = {}  # When a channel must be looked at.
         self._ends = _Ends(bounds)
         leases.keep(self)
@@ -148,7 +148,7 @@ class MemoryTypists:
         """
         told = self._telling(channel)
         if told is not None and (has_ended or self._is_held(told)):
-            self._changed.add(channel)
+            self._told[channel] = told._replace(is_changed=True)
         return True
 
     def _is_held(self, told: _Telling) -> bool:
@@ -179,11 +179,10 @@ class MemoryTypists:
         Where nothing is known of that, somebody may have been told of typists if there were any.
         """
         now, typed = self._clock(), Typed(channel, *self._typing(channel))
-        is_known = told is not None and told.typed == typed and channel not in self._changed
+        is_known = told is not None and told.typed == typed and not told.is_changed
         is_news = not is_known and (told is not None or were_typists or typed.count > 0)
         if is_news:
             self._announce(typed)
-            self._changed.discard(channel)
         if is_news or typed.count > 0:
             at = told.at if told is not None and is_known else now
             self._told.pop(channel, None)
@@ -213,9 +212,7 @@ class MemoryTypists:
         now = self._clock()
         self._ends.forget(now)
         while self._told and next(iter(self._told.values())).until <= now:
-            channel = next(iter(self._told))
-            self._changed.discard(channel)
-            del self._told[channel]
+            del self._told[next(iter(self._told))]
         channels = due(self._due, now)
         for channel in channels[: self.SWEEP_LIMIT]:
             self._settle(channel, were_typists=True)

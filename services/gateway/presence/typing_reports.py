@@ -17,6 +17,7 @@ from libs.common.channels import Channel
 from libs.common.typists.port import Typists
 from services.gateway.connections.connection import Connection
 from services.gateway.counters import Counters
+from services.gateway.overflow import Overflow
 from services.gateway.presence.distinct_queue import DistinctQueue, by_parts
 from services.gateway.presence.typing_users import TypingUsers, Typist
 from services.gateway.protocol.effects import HasSent, Types
@@ -55,7 +56,7 @@ class TypingReports:
         self._typists = typists
         self._counters = counters
         self._pause = timers.gathering
-        self._is_full = False  # Whether it was said that too many type.
+        self._overflow = Overflow()
         self._users: TypingUsers[Connection] = TypingUsers(ttl, source=source, most=self.LIMIT)
         self._queue: DistinctQueue[Typist] = DistinctQueue(self._report, timers)
         self._stirred = asyncio.Event()
@@ -67,6 +68,8 @@ class TypingReports:
     def told(self, connection: Connection, word: Types | HasSent) -> None:
         """Know that a connection's user types in a channel, does so no more, or has sent that."""
         now, typist = time.monotonic(), Typist(connection.channel(word.channel), word.user_id)
+        if len(self._users) < self.LIMIT:
+            self._overflow.ends()
         if isinstance(word, Types) and not word.is_typing:
             self._put(self._users.stops(connection, typist.channel))
         elif self._users.has_no_room_for(typist):
@@ -75,12 +78,10 @@ class TypingReports:
             self._put(self._users.has_sent(typist, now=now))
         else:
             self._put(self._users.types(connection, typist, now=now))
-        self._is_full = self._is_full and len(self._users) >= self.LIMIT
 
     def _drop(self) -> None:
         self._counters.typing_dropped += 1
-        if not self._is_full:
-            self._is_full = True
+        if self._overflow.begins():
             log.warning("typing.exceeded", typing=len(self._users))
 
     def left(self, connection: Connection, channel: Channel) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from libs.common.channels import Channel, Kind, check_user_id
+from libs.common.channels import Channel, check_user_id
 from libs.common.errors import Invalid
 from libs.common.json_text import JsonReader
 from libs.common.typists.port import USUAL, Report, Typing
@@ -59,7 +59,7 @@ def check_typing(channel: Channel, *, ttl: float) -> None:
     Raises:
         NoTyping: They may not.
     """
-    if ttl <= 0 or channel.kind in {Kind.ENCRYPTED, Kind.USER}:
+    if ttl <= 0 or not channel.tells_of_users:
         raise NoTyping
 
 

@@ -9,10 +9,13 @@ import pytest
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
 from libs.common.leases.redis import SHARE
+from libs.common.redis.connection import raise_first
 from libs.common.typists.port import Typing, Typists
+from libs.common.typists.redis import RedisTypists
 from tests.support.deadline import DEADLINE
 from tests.support.ports.rosters import LONG, request, seated
 from tests.support.ports.typists import (
+    BOUNDS,
     CHANNELS,
     CHAT,
     ENDED_FOR,
@@ -20,6 +23,7 @@ from tests.support.ports.typists import (
     PAUSE,
     ROOM,
     TOLD_FOR,
+    RedisTypingWorld,
     TypingWorld,
     says,
     stops,
@@ -176,6 +180,20 @@ class TestSweeps:
 
         heard = await world.ear.typed()
         assert sorted(one.channel for one in heard) == sorted(CHANNELS)
+
+    async def test_looked_at_before(self, redis_url: str, prefix: str) -> None:
+        """Where another one has looked meanwhile nothing is left to be done, now or later."""
+        async with typing_world(redis_url, prefix) as world:
+            assert isinstance(world, RedisTypingWorld)
+            typists = RedisTypists(world.connection, world.keys, BOUNDS)
+            await typists.report([says("ann")])
+            await world.age(LASTS)
+
+            name = f"{CHAT.app}/{CHAT.name}".encode()
+            raise_first(await world.connection.ask_all(typists.end([name, name])))
+
+            assert await world.ear.typed() == [told("ann"), told()]
+            assert await names(redis_url, prefix) == {"typists.told"}
 
     async def test_with_seats(self, world: TypingWorld, typists: Typists) -> None:
         """Seats whose grace is over are cleared in the same sweep, and are all that is counted."""

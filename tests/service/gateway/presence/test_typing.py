@@ -1,8 +1,11 @@
 """Who types: told to all subscribers of a channel, on whatever gateway."""
 
+import asyncio
+
 from libs.common.bus.messages import Typed
 from libs.common.channels import Channel
 from libs.common.typists.port import Report
+from tests.service.gateway.presence.signed import sign_in
 from tests.service.gateway.presence.typed import (
     CHAT,
     ROOM,
@@ -123,6 +126,24 @@ class TestBeginAndEnd:
             await until(lambda: here.gateway.state().typing == 0)
             await types(bob)
             assert await lists(bob, "bob") == [[], ["bob"]]
+
+    async def test_published_before_it_was_reported(self) -> None:
+        """
+        So it is where the gateway had reported no word of the user yet.
+        """
+        async with two(ttl=0.3) as (here, there):
+            ann, bob = await member(here, "ann"), await member(there, "bob")
+            here.typists.is_away = True
+            await types(ann)
+            await until(lambda: here.typists.refusals > 0)
+            sent = Report(Channel(APP.id, ROOM), "ann", "", 0.0, everywhere=True)
+            await here.typists.inner.report([sent])
+
+            here.typists.is_away = False
+
+            await until(lambda: here.gateway.state().typing == 0)
+            await types(bob)
+            assert await lists(bob, "bob") == [["bob"]]
 
     async def test_time_is_over(self) -> None:
         """
@@ -248,6 +269,31 @@ class TestLists:
 
             await listed(bob, "ann")
 
+    async def test_lost_while_cut_off(self) -> None:
+        """
+        Who believes a list is told that nobody types, though nobody knows any more that it was told.
+        """
+        async with two() as (here, _):
+            eve = await here.join("news")
+            await here.typists.report([Report(Channel(APP.id, "news"), "ann", "", DEADLINE)])
+            await listed(eve, "ann", channel="news")
+            here.typists.lose_data()
+
+            here.bus.interrupt()
+
+            await listed(eve, channel="news")
+
+    async def test_not_read(self) -> None:
+        """
+        Of a channel that is encrypted, or a user's own, nobody asks who types.
+        """
+        async with two() as (here, _):
+            eve = await sign_in(await here.join("private-encrypted-x"), "eve")
+            await eve.subscribe("news")
+
+            await until(lambda: Channel(APP.id, "news") in here.typists.asked)
+            assert {channel.name for channel in here.typists.asked} == {"news"}
+
 
 class TestAway:
     """Typists that are away, or have lost all."""
@@ -313,3 +359,21 @@ class TestAway:
 
             assert here.typists.reports[-1].lasts == 0
             await listed(bob)
+
+    async def test_drained_while_away(self) -> None:
+        """
+        It waits for typists that are away for a moment.
+        """
+        async with two() as (here, there):
+            ann, bob = await member(here, "ann"), await member(there, "bob")
+            await types(ann)
+            await listed(bob, "ann")
+            here.typists.is_away = True
+            async with asyncio.TaskGroup() as tasks:
+                drain = tasks.create_task(here.gateway.drain())
+                await until(lambda: here.typists.refusals > 3)
+                here.typists.is_away = False
+                await drain
+
+            (typing,) = await here.typists.inner.typing([Channel(APP.id, ROOM)])
+            assert typing.count == 0

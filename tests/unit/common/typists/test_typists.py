@@ -77,3 +77,23 @@ class TestSweep:
 
         assert swept == [1, 0]
         assert process.announced == [Typed(room, 0, ()) for room in rooms]
+
+    async def test_forgotten(self) -> None:
+        """What is known for a while is forgotten then, whatever is known of others."""
+        process = Process()
+        early, late = Channel("1", "private-a"), Channel("1", "private-b")
+        for channel in (late, early, late):
+            process.now += 2 * USUAL.pause
+            sent = Report(channel, "ann", "", 0.0, everywhere=True)
+            types = Report(channel, "ann", "g1", 2 * USUAL.told_for)
+            await process.typists.report([types, sent])
+            await process.typists.report([types])
+
+        process.now += USUAL.ended_for - USUAL.pause
+        await process.leases.sweep(grace=0)
+        assert set(process.typists._ends._ends) == {late}
+        assert set(process.typists._told) == {early, late}
+
+        process.now += USUAL.told_for - USUAL.ended_for
+        await process.leases.sweep(grace=0)
+        assert set(process.typists._told) == {late}
