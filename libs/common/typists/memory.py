@@ -40,8 +40,6 @@ class _Ends:
         """Know that a report ends a user's typing everywhere."""
         ends, said_at = self._ends.setdefault(report.channel, {}), now - report.age
         ends[report.user_id] = max(said_at, ends.get(report.user_id, said_at))
-        for user_id in due(ends, now - self._bounds.ended_for):
-            del ends[user_id]
         if len(ends) > self._bounds.typists:
             del ends[min(ends, key=lambda user_id: ends[user_id])]
         self._noted.pop(report.channel, None)

@@ -49,7 +49,6 @@ end
 -- A word that was said before, and arrives later, is not taken.
 local function note_end(user_id, at)
   redis.call('ZADD', ENDED, 'GT', at, user_id)
-  redis.call('ZREMRANGEBYSCORE', ENDED, '-inf', now - ENDED_FOR)
   redis.call('ZREMRANGEBYRANK', ENDED, 0, -MOST - 1)
   redis.call('PEXPIRE', ENDED, ENDED_FOR)
 end

@@ -69,6 +69,13 @@ class TestEnds:
 
         assert await typists.report([says("ann", age=50)]) == [True]
 
+    async def test_several_at_once(self, world: TypingWorld, typists: Typists) -> None:
+        """Of what is said at once each end counts for what was said before it."""
+        end = stops("ann", source="", everywhere=True)
+        await typists.report([says("ann"), end, says("ann", source="g2"), end, says("bob"), end])
+
+        assert (await typing_in(world)).user_ids == ("bob",)
+
     async def test_end_elsewhere(self, typists: Typists) -> None:
         """An end in one channel is none in another."""
         await typists.report([stops("ann", channel=ROOM, everywhere=True)])

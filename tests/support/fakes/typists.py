@@ -23,7 +23,8 @@ class FaultyTypists:
         inner: The typists themselves.
         is_away: Whether every call fails, and changes nothing.
         away_for: Of which channels nothing can be told or read.
-        is_hanging: Whether no call ends, nor changes anything.
+        answers: Cleared to have answers to reports wait; what was reported is taken.
+        held: How many of these answers wait.
         calls: How many calls there were.
         refusals: How many of them found the typists away.
         reports: What was reported, in order, also while they were away.
@@ -35,7 +36,9 @@ class FaultyTypists:
         self.inner = make()
         self.is_away = False
         self.away_for: set[Channel] = set()
-        self.is_hanging = False
+        self.answers = asyncio.Event()
+        self.answers.set()
+        self.held = 0
         self.calls = 0
         self.refusals = 0
         self.reports: list[Report] = []
@@ -43,24 +46,26 @@ class FaultyTypists:
 
     async def check(self) -> None:
         """See `Typists.check`."""
-        await self._ensure([])
+        self._ensure([])
 
     async def report(self, reports: Sequence[Report]) -> list[bool]:
         """See `Typists.report`."""
         self.reports += reports
-        await self._ensure([report.channel for report in reports])
-        return await self.inner.report(reports)
+        self._ensure([report.channel for report in reports])
+        taken = await self.inner.report(reports)
+        self.held += 1
+        await self.answers.wait()
+        self.held -= 1
+        return taken
 
     async def typing(self, channels: Sequence[Channel]) -> list[Typing]:
         """See `Typists.typing`."""
         self.asked += channels
-        await self._ensure(channels)
+        self._ensure(channels)
         return await self.inner.typing(channels)
 
-    async def _ensure(self, channels: Sequence[Channel]) -> None:
+    def _ensure(self, channels: Sequence[Channel]) -> None:
         self.calls += 1
-        if self.is_hanging:
-            await asyncio.Event().wait()
         if self.is_away or self.away_for.intersection(channels):
             self.refusals += 1
             raise Unavailable("roster")

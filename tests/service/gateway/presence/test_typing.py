@@ -145,6 +145,27 @@ class TestBeginAndEnd:
             await types(bob)
             assert await lists(bob, "bob") == [["bob"]]
 
+    async def test_types_on_meanwhile(self) -> None:
+        """
+        A word that comes while an older one is refused is reported at once.
+        """
+        async with two(ttl=10 * DEADLINE) as (here, there):
+            ann, bob = await member(here, "ann"), await member(there, "bob")
+            here.typists.is_away = True
+            await types(ann)
+            await until(lambda: here.typists.refusals > 0)
+            sent = Report(Channel(APP.id, ROOM), "ann", "", 0.0, everywhere=True)
+            await here.typists.inner.report([sent])
+            here.typists.answers.clear()
+            here.typists.is_away = False
+            await until(lambda: here.typists.held > 0)
+            await types(ann)
+            await heard(ann)
+
+            here.typists.answers.set()
+
+            await listed(bob, "ann")
+
     async def test_time_is_over(self) -> None:
         """
         Who says nothing more has stopped when the time is over; until then it is not said again.

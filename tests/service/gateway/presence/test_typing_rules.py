@@ -25,6 +25,7 @@ from tests.service.gateway.presence.typed import (
     two,
     types,
 )
+from tests.support.deadline import DEADLINE
 from tests.support.fakes.faults import FaultyBus, FaultyRoster
 from tests.support.fakes.typists import faulty_typists
 from tests.support.services.gateway import APP, place, until
@@ -176,7 +177,7 @@ async def test_channel_is_full() -> None:
     bus = FaultyBus()
     roster = FaultyRoster(bus)
     typists = faulty_typists(bus, roster, TypingBounds(typists=1, pause=0.02))
-    async with place(bus=bus, roster=roster, typists=typists, rules=rules()) as here:
+    async with place(bus=bus, roster=roster, typists=typists, rules=rules(10 * DEADLINE)) as here:
         ann, bob = await member(here, "ann"), await member(here, "bob")
         await types(bob)
         await listed(bob, "bob")
