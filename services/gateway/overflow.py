@@ -14,7 +14,7 @@ class Overflow:
         self._is_on = False
 
     def begins(self) -> bool:
-        """Know that there was no room; tell whether there was before."""
+        """Know that there was no room; tell whether there had been some until then."""
         begins, self._is_on = not self._is_on, True
         return begins
 

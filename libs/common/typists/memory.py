@@ -32,9 +32,7 @@ class _Ends:
     def __init__(self, bounds: TypingBounds) -> None:
         self._bounds = bounds
         self._ends: dict[Channel, dict[str, float]] = {}
-        self._noted: dict[
-            Channel, float
-        ] = {}  # When the last was; the first to forget comes first.
+        self._noted: dict[Channel, float] = {}  # When the last was; the oldest comes first.
 
     def note(self, report: Report, now: float) -> None:
         """Know that a report ends a user's typing everywhere."""

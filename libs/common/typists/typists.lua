@@ -4,8 +4,8 @@
 --   sources  ZSET  "<source> <user id>" -> until when that source says that the user types
 --   told     HASH  digest, of what was announced last, at, when that was, and changed, 1 if it was
 --                  another list in between, which somebody may have read; it expires
---   counts   HASH  with a field for each member of a presence channel (`roster/seats.lua`)
 --   ended    ZSET  user id -> when all sources' word of that user was ended; it expires
+--   counts   HASH  with a field for each member of a presence channel (`roster/seats.lua`)
 --   due      ZSET  channel -> when it must be looked at: the first typist's time is over, or what
 --                  had to wait may be announced
 --
