@@ -17,8 +17,19 @@ from tests.service.gateway.presence.typed import (
     two,
     types,
 )
+from tests.support.clients.client import Client
 from tests.support.deadline import DEADLINE
-from tests.support.services.gateway import APP, until
+from tests.support.services.gateway import APP, Place, until
+
+SENT = Report(Channel(APP.id, ROOM), "ann", "", 0.0, everywhere=True)
+
+
+async def types_before_publish(here: Place, ann: Client) -> None:
+    """Have a user type and send, while the gateway cannot report either, but the back end can."""
+    here.typists.is_away = True
+    await types(ann)
+    await until(lambda: here.typists.refusals > 0)
+    await here.typists.inner.report([SENT])
 
 
 class TestBeginAndEnd:
@@ -119,25 +130,18 @@ class TestBeginAndEnd:
             await listed(bob, "ann")
             await types(ann)
             await heard(ann)
-            sent = Report(Channel(APP.id, ROOM), "ann", "", 0.0, everywhere=True)
 
-            await here.typists.report([sent])
+            await here.typists.report([SENT])
 
             await until(lambda: here.gateway.state().typing == 0)
             await types(bob)
             assert await lists(bob, "bob") == [[], ["bob"]]
 
     async def test_published_before_it_was_reported(self) -> None:
-        """
-        So it is where the gateway had reported no word of the user yet.
-        """
+        """So it is where the gateway had reported no word of the user yet."""
         async with two(ttl=0.3) as (here, there):
             ann, bob = await member(here, "ann"), await member(there, "bob")
-            here.typists.is_away = True
-            await types(ann)
-            await until(lambda: here.typists.refusals > 0)
-            sent = Report(Channel(APP.id, ROOM), "ann", "", 0.0, everywhere=True)
-            await here.typists.inner.report([sent])
+            await types_before_publish(here, ann)
 
             here.typists.is_away = False
 
@@ -146,16 +150,10 @@ class TestBeginAndEnd:
             assert await lists(bob, "bob") == [["bob"]]
 
     async def test_types_on_meanwhile(self) -> None:
-        """
-        A word that comes while an older one is refused is reported at once.
-        """
+        """A word that comes while an older one is refused is reported at once."""
         async with two(ttl=10 * DEADLINE) as (here, there):
             ann, bob = await member(here, "ann"), await member(there, "bob")
-            here.typists.is_away = True
-            await types(ann)
-            await until(lambda: here.typists.refusals > 0)
-            sent = Report(Channel(APP.id, ROOM), "ann", "", 0.0, everywhere=True)
-            await here.typists.inner.report([sent])
+            await types_before_publish(here, ann)
             here.typists.answers.clear()
             here.typists.is_away = False
             await until(lambda: here.typists.held > 0)
@@ -305,9 +303,7 @@ class TestLists:
             await listed(eve, channel="news")
 
     async def test_not_read(self) -> None:
-        """
-        Of a channel that is encrypted, or a user's own, nobody asks who types.
-        """
+        """Of a channel that is encrypted, or a user's own, nobody asks who types."""
         async with two() as (here, _):
             eve = await sign_in(await here.join("private-encrypted-x"), "eve")
             await eve.subscribe("news")
@@ -382,9 +378,7 @@ class TestAway:
             await listed(bob)
 
     async def test_drained_while_away(self) -> None:
-        """
-        It waits for typists that are away for a moment.
-        """
+        """It waits for typists that are away for a moment."""
         async with two() as (here, there):
             ann, bob = await member(here, "ann"), await member(there, "bob")
             await types(ann)
