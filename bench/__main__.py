@@ -27,7 +27,7 @@ from bench import (
     marks,
     memory,
     sightings,
-    typing,
+    typists,
     watching,
     webhooks,
 )
@@ -120,7 +120,7 @@ async def _bench() -> list[str]:
             found += await _part(figures.MEMORY, partial(memory.measure, deployment))
             found += await _part(figures.CONNECTING, partial(connecting.measure, deployment))
             found += await _part(figures.JOINING, partial(joining.measure, deployment))
-            found += await _part(figures.TYPING, partial(typing.measure, deployment))
+            found += await _part(figures.TYPING, partial(typists.measure, deployment))
             found += await _part(figures.WEBHOOKS, partial(webhooks.measure, deployment))
             async with postgres_server() as postgres:
                 await authorising.prepare(postgres.url)

@@ -61,9 +61,26 @@ class Channel(NamedTuple):
         return self.name.startswith(ONLINE_PREFIX)
 
     @property
+    def tells_of_users(self) -> bool:
+        """
+        Whether subscribers can be told who types in the channel, and how far each has read.
+
+        Neither of an encrypted one, where clients decrypt all that they are told, nor of a user's
+        own.
+        """
+        return self.kind is not Kind.ENCRYPTED and not self.name.startswith("#")
+
+    @property
     def is_cache(self) -> bool:
         """Whether the channel keeps its last event."""
         return self.name.startswith(_CACHE)
+
+
+class ChannelUser(NamedTuple):
+    """A user in a channel: who types there, has sent something, or reads it."""
+
+    channel: Channel
+    user_id: str
 
 
 class BadChannelName(Invalid):

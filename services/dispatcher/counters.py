@@ -23,6 +23,8 @@ class DispatcherCounters:
         publish_seconds: How long a publish took, of a batch or of a request.
         age: Seconds from the timestamp of a batch's oldest record until the batch was committed.
         commits_failed: Commits that found the log away, and were tried again.
+        senders_untold: Users who have sent something, each in each channel, of whom typists could
+            not be told.
     """
 
     records: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -37,3 +39,4 @@ class DispatcherCounters:
     publish_seconds: Histogram = field(default_factory=Histogram)
     age: Histogram = field(default_factory=Histogram)
     commits_failed: int = 0
+    senders_untold: int = 0

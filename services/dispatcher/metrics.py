@@ -42,6 +42,11 @@ AGE = histogram(
 COMMITS_FAILED = counter(
     "fanfare_commits_failed_total", "Commits that found the log away, and were tried again."
 )
+SENDERS_UNTOLD = counter(
+    "fanfare_senders_untold_total",
+    "Users whom a publish named, each in each channel, and whose typing it did not end: Redis was "
+    "away, or too slow.",
+)
 WAITING = gauge(
     "fanfare_pipeline_waiting", "1 while records wait, as a backend is away; 0 while they flow."
 )
@@ -59,4 +64,5 @@ def read(counters: DispatcherCounters, *, is_waiting: bool) -> Iterator[Metric]:
     yield PUBLISH_SECONDS.of(counters.publish_seconds)
     yield AGE.of(counters.age)
     yield COMMITS_FAILED.of(counters.commits_failed)
+    yield SENDERS_UNTOLD.of(counters.senders_untold)
     yield WAITING.of(int(is_waiting))

@@ -17,7 +17,7 @@ from opentelemetry.trace import Span
 
 from libs.common.bus.messages import Broadcast, Publication, Source, event_frame
 from libs.common.bus.port import Bus
-from libs.common.channels import Channel
+from libs.common.channels import Channel, ChannelUser
 from libs.common.errors import Unavailable
 from libs.common.eventlog.port import Consumer, EventLog
 from libs.common.eventlog.records import NewRecord, Partition, Record, RecordTooLarge
@@ -33,7 +33,7 @@ from services.dispatcher.events.event import DomainEvent, Undecodable
 from services.dispatcher.routing.outlook import unrouted
 from services.dispatcher.routing.router import Router, Routing
 from services.dispatcher.routing.rules import Routed, Unroutable
-from services.dispatcher.senders import Sender, Senders
+from services.dispatcher.senders import Senders
 from services.dispatcher.settings import MAX_BROADCASTS, DispatcherSettings
 
 log = structlog.get_logger()
@@ -59,7 +59,7 @@ class _Work:
 
     publications: list[Publication] = field(default_factory=list)
     audited: list[dict[str, object]] = field(default_factory=list)
-    senders: list[Sender] = field(default_factory=list)
+    senders: list[ChannelUser] = field(default_factory=list)
     dead: list[NewRecord] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
 
@@ -193,7 +193,7 @@ class Pipeline:
             if audit_log.is_on:
                 work.audited += _audited(event, routing.broadcasts)
             if event.user_id:
-                work.senders += (Sender(each.channel, event.user_id) for each in made)
+                work.senders += (ChannelUser(each.channel, event.user_id) for each in made)
         except (Undecodable, Unroutable) as error:
             work.dead.append(self._dead_letter(record, error, span))
         except Exception as error:

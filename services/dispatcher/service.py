@@ -99,8 +99,8 @@ class Dispatcher:
         self._rates = rates
         self._tracer = tracer
         self._roster = roster
-        self._senders = Senders(typists)
         self.counters = DispatcherCounters()
+        self._senders = Senders(typists, self.counters)
         self._api = self._publishing(tally)
         self._router: Router | None = None
         self._absent: set[str] = set()  # Apps that have routes and were not there.

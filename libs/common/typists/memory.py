@@ -13,11 +13,46 @@ _Source = tuple[str, str]  # Who says so, and of which user.
 
 
 class _Telling(NamedTuple):
-    """What was announced last, and until when that is remembered."""
+    """What was announced last, until when that is known, and if it was another list since then."""
 
     typed: Typed
     at: float
     until: float
+    is_changed: bool = False
+
+
+class _Ends:
+    """
+    When users' typing was ended everywhere, in each channel.
+
+    Args:
+        bounds: Of how many users that is known, and for how long.
+    """
+
+    def __init__(self, bounds: TypingBounds) -> None:
+        self._bounds = bounds
+        self._ends: dict[Channel, dict[str, float]] = {}
+        self._noted: dict[Channel, float] = {}  # When the last was; the oldest comes first.
+
+    def note(self, report: Report, now: float) -> None:
+        """Know that a report ends a user's typing everywhere."""
+        ends, said_at = self._ends.setdefault(report.channel, {}), now - report.age
+        ends[report.user_id] = max(said_at, ends.get(report.user_id, said_at))
+        if len(ends) > self._bounds.typists:
+            del ends[min(ends, key=lambda user_id: ends[user_id])]
+        self._noted.pop(report.channel, None)
+        self._noted[report.channel] = now
+
+    def came_since(self, report: Report, now: float) -> bool:
+        """Tell whether the end came after the user said what is reported."""
+        ended_at = self._ends.get(report.channel, {}).get(report.user_id, -math.inf)
+        return now - report.age < ended_at
+
+    def forget(self, now: float) -> None:
+        """Forget what is too long ago."""
+        while self._noted and next(iter(self._noted.values())) <= now - self._bounds.ended_for:
+            channel = next(iter(self._noted))
+            del self._noted[channel], self._ends[channel]
 
 
 class MemoryTypists:
@@ -47,8 +82,8 @@ class MemoryTypists:
         self._bounds = bounds
         self._sources: dict[Channel, dict[_Source, float]] = {}  # To when it is over.
         self._told: dict[Channel, _Telling] = {}  # That to be forgotten first comes first.
-        self._changed: set[Channel] = set()  # Where the list was another since then.
         self._due: dict[Channel, float] = {}  # When a channel must be looked at.
+        self._ends = _Ends(bounds)
         leases.keep(self)
 
     async def check(self) -> None:
@@ -70,26 +105,30 @@ class MemoryTypists:
 
     def _take(self, report: Report) -> tuple[bool, bool]:
         """Tell whether the report is taken, and whether it changes anything."""
-        if report.lasts > 0:
-            return self._go_on(report, self._sources.setdefault(report.channel, {}))
-        ended = _stop(report, self._sources.get(report.channel, {}))
-        has_ended = min(ended, default=math.inf) <= self._clock()
-        return True, bool(ended) and self._change(report.channel, has_ended=has_ended)
+        sources, now = self._sources.get(report.channel, {}), self._clock()
+        is_late = report.lasts > 0 and self._ends.came_since(report, now)
+        if report.lasts > 0 and not is_late:
+            return self._go_on(report, sources, now)
+        is_everywhere = report.everywhere and not is_late
+        if is_everywhere:
+            self._ends.note(report, now)
+        # A source whose last word was said before all was ended has none any more.
+        ended = _stop(report, sources, is_everywhere=is_everywhere)
+        has_ended = min(ended, default=math.inf) <= now
+        return not is_late, bool(ended) and self._change(report.channel, has_ended=has_ended)
 
-    def _go_on(self, report: Report, sources: dict[_Source, float]) -> tuple[bool, bool]:
-        channel, source = report.channel, (report.source, report.user_id)
-        now, most, former = self._clock(), self._bounds.typists, sources.get(source)
-        is_changed = False
-        if report.renews and (former is None or former <= now):
-            if not sources:
-                del self._sources[channel]
-            return False, False
-        if former is None and len(sources) >= most and _drop_ended(sources, now):
+    def _go_on(
+        self, report: Report, sources: dict[_Source, float], now: float
+    ) -> tuple[bool, bool]:
+        channel, source, is_changed = report.channel, (report.source, report.user_id), False
+        former = sources.get(source)
+        if former is None and len(sources) >= self._bounds.typists:
+            if not _drop_ended(sources, now):
+                return False, False
             is_changed = self._change(channel, has_ended=True)
-        if former is None and len(sources) >= most:
-            return False, is_changed
         has_ended = min(sources.values(), default=math.inf) <= now
         over_at = sources[source] = now + report.lasts
+        self._sources[channel] = sources
         if former is None or former <= now:
             is_changed = self._change(channel, has_ended=has_ended)
         elif over_at < former:
@@ -105,7 +144,7 @@ class MemoryTypists:
         """
         told = self._telling(channel)
         if told is not None and (has_ended or self._is_held(told)):
-            self._changed.add(channel)
+            self._told[channel] = told._replace(is_changed=True)
         return True
 
     def _is_held(self, told: _Telling) -> bool:
@@ -136,11 +175,10 @@ class MemoryTypists:
         Where nothing is known of that, somebody may have been told of typists if there were any.
         """
         now, typed = self._clock(), Typed(channel, *self._typing(channel))
-        is_known = told is not None and told.typed == typed and channel not in self._changed
+        is_known = told is not None and told.typed == typed and not told.is_changed
         is_news = not is_known and (told is not None or were_typists or typed.count > 0)
         if is_news:
             self._announce(typed)
-            self._changed.discard(channel)
         if is_news or typed.count > 0:
             at = told.at if told is not None and is_known else now
             self._told.pop(channel, None)
@@ -168,22 +206,21 @@ class MemoryTypists:
     def clear(self, gateways: Sequence[str]) -> int:  # noqa: ARG002 - the port's
         """See `MemoryHoldings.clear`; 0, unless there may be more to look at."""
         now = self._clock()
+        self._ends.forget(now)
         while self._told and next(iter(self._told.values())).until <= now:
-            channel = next(iter(self._told))
-            self._changed.discard(channel)
-            del self._told[channel]
+            del self._told[next(iter(self._told))]
         channels = due(self._due, now)
         for channel in channels[: self.SWEEP_LIMIT]:
             self._settle(channel, were_typists=True)
         return int(len(channels) > self.SWEEP_LIMIT)
 
 
-def _stop(report: Report, sources: dict[_Source, float]) -> list[float]:
+def _stop(report: Report, sources: dict[_Source, float], *, is_everywhere: bool) -> list[float]:
     """Tell until when those would have typed who have stopped."""
     stopped = [
         (source, user)
         for source, user in sources
-        if user == report.user_id and (report.everywhere or source == report.source)
+        if user == report.user_id and (is_everywhere or source == report.source)
     ]
     return [sources.pop(source) for source in stopped]
 

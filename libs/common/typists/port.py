@@ -12,11 +12,6 @@ from typing import NamedTuple, Protocol
 
 from libs.common.channels import Channel
 
-MOST_TYPISTS = 1000  # Of one channel, each source's counted on its own; who comes later waits.
-LISTED = 200  # With more typists, or in a channel with more members, only their number is told.
-PAUSE = 1.0  # Seconds between two announcements of one channel, at least.
-TOLD_FOR = 3600.0  # Seconds for which it is remembered what was announced last.
-
 
 @dataclass(frozen=True, slots=True)
 class TypingBounds:
@@ -24,16 +19,20 @@ class TypingBounds:
     How much there is of typing in one channel.
 
     Attributes:
-        typists: The most, each source's counted on its own; who comes later waits.
+        typists: The most, each source's counted on its own; who comes later waits.  Of as many
+            users it is known when their typing was ended everywhere.
         listed: With more typists, or in a channel with more members, only their number is told.
         pause: Seconds between two announcements, at least.
         told_for: Seconds for which it is remembered what was announced last.
+        ended_for: Seconds for which it is remembered that typing was ended everywhere; no word
+            counts for longer.
     """
 
-    typists: int = MOST_TYPISTS
-    listed: int = LISTED
-    pause: float = PAUSE
-    told_for: float = TOLD_FOR
+    typists: int = 1000
+    listed: int = 200
+    pause: float = 1.0
+    told_for: float = 3600.0
+    ended_for: float = 60.0
 
 
 USUAL = TypingBounds()
@@ -50,8 +49,7 @@ class Report(NamedTuple):
             user types for as long as one source says so.
         lasts: Seconds for which it is so, unless it is said again; 0: the user has stopped.
         everywhere: Whether who has stopped has done so for all sources: what was typed is sent.
-        renews: Whether the source says no more than that it goes on.  What it said before may have
-            ended everywhere since its user typed what it says so of.
+        age: Seconds since the user said so.
     """
 
     channel: Channel
@@ -59,7 +57,7 @@ class Report(NamedTuple):
     source: str
     lasts: float
     everywhere: bool = False
-    renews: bool = False
+    age: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +67,10 @@ class Typing:
 
     Attributes:
         count: How many users.
-        user_ids: Their ids, sorted as UTF-8; None: there are more than `LISTED`, or the channel has
-            more members.
-        was_told: Whether subscribers were told of typists within `TOLD_FOR`: one who comes back may
-            believe an old list.
+        user_ids: Their ids, sorted as UTF-8; None: there are more than are listed, or the channel
+            has more members.
+        was_told: Whether subscribers were told of typists of late: who comes back may believe an
+            old list.
     """
 
     count: int = 0
@@ -88,7 +86,7 @@ class Typists(Protocol):
     Who is typing, shared by every process.
 
     A channel's list changes when its first source says that a user types, and when the last one's
-    word is over.  A change is announced at once, or `PAUSE` after the one before; what ended by its
+    word is over.  A change is announced at once, or a pause after the one before; what ended by its
     time, and what had to wait, is announced by the next sweep of the leases
     (`leases.port.Leases.sweep`).  The list that was announced last is the true one by then.  One
     that is as it was announced before is announced again only where it was another in between:
@@ -108,8 +106,9 @@ class Typists(Protocol):
         Take what sources say, in order.
 
         Returns:
-            For each, whether it was taken: False where the channel has `MOST_TYPISTS` others, and
-            where one renews what is over, or was ended everywhere.
+            For each, whether it was taken: False where as many others type as may, and where its
+            user's typing was ended everywhere since the user said so; the source has no word of
+            that user then.
 
         Raises:
             Unavailable: The backend is away for at least one; all may be said again.

@@ -54,6 +54,7 @@ class RedisTypists:
             bounds.listed,
             milliseconds(bounds.pause),
             milliseconds(bounds.told_for),
+            milliseconds(bounds.ended_for),
         )
 
     async def check(self) -> None:
@@ -92,7 +93,7 @@ class RedisTypists:
         return [self._call(END, _channel(name), counted) for name in names]
 
     def _call(self, script: Script, channel: Channel, *args: Word) -> Call:
-        kinds = ("typists.sources", "typists.told", "roster.counts")
+        kinds = ("typists.sources", "typists.told", "typists.ended", "roster.counts")
         keys = [self._keys.of(kind, channel) for kind in kinds]
         keys.append(self._keys.partition(self.due, self._keys.index(channel)))
         name, feed = f"{channel.app}/{channel.name}", self._keys.of("feed", channel)
@@ -110,9 +111,8 @@ def _grouped(reports: Sequence[Report]) -> Iterator[Sequence[_Numbered]]:
 
 
 def _words(report: Report) -> tuple[Word, ...]:
-    lasts = milliseconds(max(report.lasts, 0.0))
-    is_so = report.renews if lasts > 0 else report.everywhere
-    return report.source, report.user_id, lasts, int(is_so)
+    lasts, age = (milliseconds(max(each, 0.0)) for each in (report.lasts, report.age))
+    return report.source, report.user_id, lasts, int(report.everywhere), age
 
 
 def _channel(name: bytes) -> Channel:

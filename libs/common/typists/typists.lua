@@ -4,17 +4,18 @@
 --   sources  ZSET  "<source> <user id>" -> until when that source says that the user types
 --   told     HASH  digest, of what was announced last, at, when that was, and changed, 1 if it was
 --                  another list in between, which somebody may have read; it expires
+--   ended    ZSET  user id -> when all sources' word of that user was ended; it expires
 --   counts   HASH  with a field for each member of a presence channel (`roster/seats.lua`)
 --   due      ZSET  channel -> when it must be looked at: the first typist's time is over, or what
 --                  had to wait may be announced
 --
 -- Instants are milliseconds by the clock of the server.
 
-local SOURCES, TOLD, COUNTS, DUE = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local SOURCES, TOLD, ENDED, COUNTS, DUE = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local CHANNEL, FEED = ARGV[1], ARGV[2]
 local MOST, LISTED = tonumber(ARGV[3]), tonumber(ARGV[4])
-local PAUSE, TOLD_FOR = tonumber(ARGV[5]), tonumber(ARGV[6])
-local FIRST = 7 -- Of the arguments that each script has for itself.
+local PAUSE, TOLD_FOR, ENDED_FOR = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local FIRST = 8 -- Of the arguments that each script has for itself.
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -16,6 +16,7 @@ from libs.common.apps.limits import Limits, exceeds
 from libs.common.bus.messages import Broadcast, Publication, event_frame
 from libs.common.channels import (
     Channel,
+    ChannelUser,
     check_channel,
     check_event,
     check_socket_id,
@@ -24,7 +25,6 @@ from libs.common.channels import (
 from libs.common.errors import Invalid
 from libs.common.json_text import JsonReader
 from services.dispatcher.api.queries import Attributes, attributes_of
-from services.dispatcher.senders import Sender
 
 T = TypeVar("T")
 
@@ -82,7 +82,7 @@ class Post:
 
     publications: tuple[Publication, ...]
     asked: tuple[Attributes, ...]
-    senders: tuple[Sender, ...] = ()
+    senders: tuple[ChannelUser, ...] = ()
 
     def traced(self, trace: str) -> "Post":
         """Return the same with a ``traceparent`` on every broadcast."""
@@ -190,7 +190,7 @@ def _post(app: App, pairs: list[tuple[PostedEvent, str]], *, now: float, token: 
         publications.append(Publication(Channel(app.id, name), broadcast, token=own))
         asked.append(attributes_of(event.info or ""))
         if event.sender:
-            senders.append(Sender(Channel(app.id, name), event.sender))
+            senders.append(ChannelUser(Channel(app.id, name), event.sender))
     return Post(tuple(publications), tuple(asked), tuple(senders))
 
 

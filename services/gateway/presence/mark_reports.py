@@ -8,17 +8,17 @@ on saying is passed on now and then: it may have been forgotten, or refused, mea
 
 import time
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import structlog
 
-from libs.common.channels import Channel
+from libs.common.channels import ChannelUser
 from libs.common.lifecycle.facts import Fact
 from libs.common.lifecycle.port import Lifecycle
 from libs.common.marks.mark import Mark
 from libs.common.parts import by_parts
 from services.gateway.connections.connection import Connection
 from services.gateway.counters import Counters
+from services.gateway.overflow import Overflow
 from services.gateway.presence.distinct_queue import DistinctQueue
 from services.gateway.protocol.effects import HasRead
 from services.gateway.timers import TIMERS, Timers
@@ -26,13 +26,6 @@ from services.gateway.timers import TIMERS, Timers
 log = structlog.get_logger()
 
 BATCH = 500  # Marks of one call.
-
-
-class MarkReader(NamedTuple):
-    """A user who reads a channel."""
-
-    channel: Channel
-    user_id: str
 
 
 class MarkReports:
@@ -54,12 +47,12 @@ class MarkReports:
     ) -> None:
         self._lifecycle = lifecycle
         self._counters = counters
-        self._marks: dict[MarkReader, Mark] = {}
+        self._marks: dict[ChannelUser, Mark] = {}
         # What was passed on last, and until when nobody need hear it again; the newest at the end.
-        self._passed: dict[MarkReader, tuple[Mark, float]] = {}
+        self._passed: dict[ChannelUser, tuple[Mark, float]] = {}
         self._repeating = timers.repeating
-        self._is_full = False  # Whether it was said that too many wait.
-        self._queue: DistinctQueue[MarkReader] = DistinctQueue(
+        self._overflow = Overflow()
+        self._queue: DistinctQueue[ChannelUser] = DistinctQueue(
             self._pass_on, timers, gathering=timers.reading
         )
 
@@ -69,7 +62,7 @@ class MarkReports:
 
     def told(self, connection: Connection, word: HasRead) -> None:
         """Know how far a connection's user has read in a channel."""
-        reader = MarkReader(connection.channel(word.channel), word.user_id)
+        reader = ChannelUser(connection.channel(word.channel), word.user_id)
         former = self._marks.get(reader)
         if former is None and self._is_passed(reader, word.mark):
             return
@@ -80,15 +73,14 @@ class MarkReports:
         self._marks[reader] = former.moved(word.mark) if former else word.mark
         self._queue.put(reader)
 
-    def _is_passed(self, reader: MarkReader, mark: Mark) -> bool:
+    def _is_passed(self, reader: ChannelUser, mark: Mark) -> bool:
         """Whether it was the last that was passed on, not long ago."""
         passed, until = self._passed.get(reader, (None, 0.0))
         return passed == mark and time.monotonic() < until
 
     def _drop(self) -> None:
         self._counters.marks_dropped += 1
-        if not self._is_full:
-            self._is_full = True
+        if self._overflow.begins():
             log.warning("marks.exceeded", waiting=len(self._marks))
 
     async def settled(self) -> None:
@@ -99,13 +91,14 @@ class MarkReports:
         """Pass marks on until cancelled."""
         await self._queue.run()
 
-    async def _pass_on(self, readers: list[MarkReader]) -> list[MarkReader]:
+    async def _pass_on(self, readers: list[ChannelUser]) -> list[ChannelUser]:
         """Tell the stream; return whose marks it must be told again."""
         left = await by_parts(readers, self._record, batch=BATCH)
-        self._is_full = self._is_full and bool(left)
+        if not left:
+            self._overflow.ends()
         return left
 
-    async def _record(self, readers: Sequence[MarkReader]) -> None:
+    async def _record(self, readers: Sequence[ChannelUser]) -> None:
         marks = {each: self._marks[each] for each in readers if each in self._marks}
         await self._lifecycle.record([_fact(*each) for each in marks.items()])
         for reader, mark in marks.items():
@@ -113,14 +106,14 @@ class MarkReports:
                 del self._marks[reader]
             self._pass(reader, mark)
 
-    def _pass(self, reader: MarkReader, mark: Mark) -> None:
+    def _pass(self, reader: ChannelUser, mark: Mark) -> None:
         self._passed.pop(reader, None)
         self._passed[reader] = mark, time.monotonic() + self._repeating
         if len(self._passed) > self.LIMIT:
             del self._passed[next(iter(self._passed))]
 
 
-def _fact(reader: MarkReader, mark: Mark) -> Fact:
+def _fact(reader: ChannelUser, mark: Mark) -> Fact:
     channel, user_id = reader
     return Fact(
         kind="client_read",

@@ -11,7 +11,7 @@ import time
 from collections.abc import Collection, Sequence
 
 from libs.common.bus.messages import Broadcast
-from libs.common.channels import Channel, Kind
+from libs.common.channels import Channel
 from libs.common.parts import by_parts
 from libs.common.typists.port import Typing, Typists
 from services.gateway.channels.feed import Feed
@@ -56,8 +56,9 @@ class TypingLists:
     def followed(self, channels: Collection[Channel]) -> None:
         """Know that channels are followed from now on."""
         if self._is_on:
-            for channel in filter(_may_have_typists, channels):
-                self._queue.put(channel)
+            for channel in channels:
+                if channel.tells_of_users:
+                    self._queue.put(channel)
 
     def restate(self) -> None:
         """Read all again: something may have been missed."""
@@ -88,8 +89,3 @@ class TypingLists:
         frame = frames.typing(channel.name, typing.count, typing.user_ids)
         if self._hub.list_read(channel, frame, known=known):
             await self._feed.announce(channel, [Broadcast(frame, time.time())])
-
-
-def _may_have_typists(channel: Channel) -> bool:
-    """Tell whether it may: not a user's own channel, nor one of which the server knows no event."""
-    return not channel.name.startswith("#") and channel.kind is not Kind.ENCRYPTED

@@ -8,18 +8,19 @@ are back; what is over by then is not.
 import asyncio
 import time
 from collections.abc import Sequence
-from itertools import chain, islice
+from itertools import islice
 from math import inf
 
 import structlog
 
-from libs.common.channels import Channel
+from libs.common.channels import Channel, ChannelUser
 from libs.common.parts import by_parts
-from libs.common.typists.port import Report, Typists
+from libs.common.typists.port import Typists
 from services.gateway.connections.connection import Connection
 from services.gateway.counters import Counters
+from services.gateway.overflow import Overflow
 from services.gateway.presence.distinct_queue import DistinctQueue
-from services.gateway.presence.typing_users import Stands, TypingUsers, Typist
+from services.gateway.presence.typing_users import TypingUsers
 from services.gateway.protocol.effects import HasSent, Types
 from services.gateway.timers import TIMERS, Timers
 
@@ -54,12 +55,11 @@ class TypingReports:
         timers: Timers = TIMERS,
     ) -> None:
         self._typists = typists
-        self._source = source
         self._counters = counters
         self._pause = timers.gathering
-        self._is_full = False  # Whether it was said that too many type.
-        self._users: TypingUsers[Connection] = TypingUsers(ttl, most=self.LIMIT)
-        self._queue: DistinctQueue[Typist] = DistinctQueue(self._report, timers)
+        self._overflow = Overflow()
+        self._users: TypingUsers[Connection] = TypingUsers(ttl, source=source, most=self.LIMIT)
+        self._queue: DistinctQueue[ChannelUser] = DistinctQueue(self._report, timers)
         self._stirred = asyncio.Event()
 
     def __len__(self) -> int:
@@ -68,26 +68,26 @@ class TypingReports:
 
     def told(self, connection: Connection, word: Types | HasSent) -> None:
         """Know that a connection's user types in a channel, does so no more, or has sent that."""
-        now, typist = time.monotonic(), Typist(connection.channel(word.channel), word.user_id)
+        now, typist = time.monotonic(), ChannelUser(connection.channel(word.channel), word.user_id)
+        if len(self._users) < self.LIMIT:
+            self._overflow.ends()
         if isinstance(word, Types) and not word.is_typing:
-            self._put(self._users.stops(connection, typist.channel, now=now))
+            self._put(self._users.stops(connection, typist.channel))
         elif self._users.has_no_room_for(typist):
             self._drop()
         elif isinstance(word, HasSent):
             self._put(self._users.has_sent(typist, now=now))
         else:
             self._put(self._users.types(connection, typist, now=now))
-        self._is_full = self._is_full and len(self._users) >= self.LIMIT
 
     def _drop(self) -> None:
         self._counters.typing_dropped += 1
-        if not self._is_full:
-            self._is_full = True
+        if self._overflow.begins():
             log.warning("typing.exceeded", typing=len(self._users))
 
     def left(self, connection: Connection, channel: Channel) -> None:
         """Know that a connection is in a channel no more: whoever typed there types no more."""
-        self._put(self._users.stops(connection, channel, now=time.monotonic()))
+        self._put(self._users.stops(connection, channel))
 
     def restate(self) -> None:
         """Say everything anew: the typists may have lost it."""
@@ -112,37 +112,26 @@ class TypingReports:
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             self._put(self._users.look(time.monotonic()))
 
-    def _put(self, typists: Sequence[Typist]) -> None:
+    def _put(self, typists: Sequence[ChannelUser]) -> None:
         if not typists:
             return
         for typist in typists:
             self._queue.put(typist)
         self._stirred.set()
 
-    async def _report(self, typists: list[Typist]) -> list[Typist]:
+    async def _report(self, typists: list[ChannelUser]) -> list[ChannelUser]:
         """Report what stands; return of whom it must be reported again."""
         left = await by_parts(typists, self._tell, batch=BATCH)
         # Those that are told together cost a tenth of what they cost alone.
         await asyncio.sleep(self._pause)
         return left
 
-    async def _tell(self, typists: Sequence[Typist]) -> None:
+    async def _tell(self, typists: Sequence[ChannelUser]) -> None:
         now = time.monotonic()
-        stands = (self._users.stands(each, now=now) for each in typists)
-        reports = {each: self._said(each) for each in stands if each is not None}
-        if not reports:
-            return
-        taken = iter(await self._typists.report([*chain.from_iterable(reports.values())]))
-        for each, said in reports.items():
-            *_, is_taken = islice(taken, len(said))  # That the user has sent something always is.
-            self._users.reported(each, is_taken=is_taken)
-
-    def _said(self, stands: Stands) -> list[Report]:
-        channel, user_id = stands.typist
-        reports: list[Report] = []
-        if stands.has_sent:
-            reports.append(Report(channel, user_id, self._source, 0.0, everywhere=True))
-        if stands.lasts or (stands.lasts == 0 and not stands.has_sent):
-            report = Report(channel, user_id, self._source, stands.lasts, renews=stands.renews)
-            reports.append(report)
-        return reports
+        due = (self._users.take_report(each, now=now) for each in typists)
+        reports = [each for each in due if each is not None]
+        said = [report for each in reports for report in each.reports]
+        taken = iter(await self._typists.report(said))
+        for each in reports:
+            are_taken = list(islice(taken, len(each.reports)))
+            self._put(self._users.reported(each, is_taken=all(are_taken)))

@@ -18,6 +18,7 @@ from libs.common.roster.port import Roster
 from services.gateway.channels.feed import Feed
 from services.gateway.channels.hub import Hub
 from services.gateway.connections.connection import Connection
+from services.gateway.overflow import Overflow
 from services.gateway.presence.distinct_queue import DistinctQueue
 from services.gateway.presence.watched_users import WatchedUsers
 from services.gateway.protocol import frames
@@ -59,7 +60,7 @@ class Watchlists:
         self._gathering = timers.gathering
         self._reading: DistinctQueue[Channel] = DistinctQueue(self._read, timers)
         self._stirred = asyncio.Event()
-        self._is_full = False  # Whether it was said that too many are to be watched.
+        self._overflow = Overflow()
 
     def __len__(self) -> int:
         """Tell how many users are watched."""
@@ -80,8 +81,7 @@ class Watchlists:
 
     def _refuse(self, connection: Connection, count: int) -> None:
         connection.perform([error_told(TooManyWatched(count))])
-        if not self._is_full:
-            self._is_full = True
+        if self._overflow.begins():
             log.warning("watchlists.exceeded", watched=len(self._users))
 
     def gone(self, connection: Connection) -> None:
@@ -89,7 +89,8 @@ class Watchlists:
         ended = self._users.unwatch(connection)
         for channel in ended:
             self._hub.unwatch(channel, now=time.monotonic())
-        self._is_full = self._is_full and not ended
+        if ended:
+            self._overflow.ends()
 
     def changed(self, channel: Channel) -> None:
         """Note that somebody came to a user's own channel, or went from it."""

@@ -29,7 +29,7 @@ class ClientEvents:
         *,
         is_subscribed: bool,
         now: float,
-        counts: bool = False,
+        is_taken: bool = False,
     ) -> bool:
         """
         Let an event pass that the app's rules allow.
@@ -39,7 +39,7 @@ class ClientEvents:
             message: The client event.
             is_subscribed: Whether its sender is subscribed to its channel.
             now: The present instant.
-            counts: Whether it says something to us that counts whether or not it is passed on.
+            is_taken: Whether it says something to us that counts whether or not it is passed on.
 
         Returns:
             Whether it is passed on to others.
@@ -49,14 +49,14 @@ class ClientEvents:
             BadEventName: The event's name breaks a rule.
             TooManyClientEvents: The client sends events too fast, and this one does not count.
         """
-        is_ours = counts or message.event == AWAY
+        is_ours = is_taken or message.event == AWAY
         _check(app, message, is_subscribed=is_subscribed, is_ours=is_ours)
         rate = app.limits.client_events
         if self._bucket is None or self._bucket.rate != rate:
             self._bucket = TokenBucket(rate, now=now)
         if self._bucket.allow(now):
             return app.client_events
-        if counts:
+        if is_taken:
             return False
         raise TooManyClientEvents(rate)
 

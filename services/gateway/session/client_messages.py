@@ -51,7 +51,7 @@ class ClientMessages:
             message,
             is_subscribed=self._subscriptions.is_subscribed(channel.name),
             now=now,
-            counts=self._words.counts(channel, message.event, has_client_events=app.client_events),
+            is_taken=self._words.takes(channel, message.event, has_client_events=app.client_events),
         )
         data = frames.client_data(message.data)
         told = self._told(channel, message.event, data)

@@ -51,9 +51,9 @@ class UserWords:
         self._principal = principal
         self._was_told = False  # Whether the client knows that such words need a user.
 
-    def counts(self, channel: Channel, event: str, *, has_client_events: bool) -> bool:
+    def takes(self, channel: Channel, event: str, *, has_client_events: bool) -> bool:
         """
-        Tell whether an event is a word that counts in a channel, however fast words come.
+        Tell whether an event is a word that is taken in a channel, however fast words come.
 
         Args:
             channel: Where it was said.

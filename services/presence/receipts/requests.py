@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from libs.common.bus.messages import Position
-from libs.common.channels import Channel, Kind, check_user_id, is_user_id
+from libs.common.channels import Channel, check_user_id, is_user_id
 from libs.common.errors import Invalid
 from libs.common.json_text import JsonReader
 from libs.common.marks.mark import Mark, mark_of
@@ -73,7 +73,7 @@ class MarkPage(NamedTuple):
 
 
 class _Said(msgspec.Struct):
-    user_id: str
+    user_id: str | int
     upto: Any
 
 
@@ -99,9 +99,7 @@ def told_mark(user_id: str, mark: Mark | None, *, top: Position | None = None) -
 
 def rule_of(channel: Channel, rules: SelectedChannels[ReceiptRule]) -> ReceiptRule | None:
     """Return the rule by which marks of a channel are kept; None: they are not."""
-    if channel.kind is Kind.ENCRYPTED or channel.name.startswith("#"):
-        return None
-    return rules.rule(channel)
+    return rules.rule(channel) if channel.tells_of_users else None
 
 
 def check_rule(channel: Channel, rules: SelectedChannels[ReceiptRule]) -> ReceiptRule:
@@ -146,5 +144,6 @@ def reading_of(channel: Channel, body: bytes, rule: ReceiptRule) -> Reading:
         raise BadReading(str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadReading("the body is malformed") from error
-    check_user_id(said.user_id)
-    return Reading(channel, said.user_id, mark_of(said.upto, is_position=rule.are_positions))
+    user_id = str(said.user_id)
+    check_user_id(user_id)
+    return Reading(channel, user_id, mark_of(said.upto, is_position=rule.are_positions))

@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
-from libs.common.channels import Channel, Kind, check_user_id
+from libs.common.channels import Channel, check_user_id
 from libs.common.errors import Invalid
 from libs.common.json_text import JsonReader
-from libs.common.typists.port import MOST_TYPISTS, Report, Typing
+from libs.common.typists.port import USUAL, Report, Typing
 
 
 class NoTyping(Invalid):
@@ -37,11 +37,11 @@ class TooManyTypists(Invalid):
     status = 429
 
     def __init__(self) -> None:
-        super().__init__(f"{MOST_TYPISTS} users type in this channel, and no more are kept")
+        super().__init__(f"{USUAL.typists} users type in this channel, and no more are kept")
 
 
 class _SaidTyping(msgspec.Struct):
-    user_id: str
+    user_id: str | int
     typing: bool = True
 
 
@@ -59,7 +59,7 @@ def check_typing(channel: Channel, *, ttl: float) -> None:
     Raises:
         NoTyping: They may not.
     """
-    if ttl <= 0 or channel.kind in {Kind.ENCRYPTED, Kind.USER}:
+    if ttl <= 0 or not channel.tells_of_users:
         raise NoTyping
 
 
@@ -82,8 +82,9 @@ def report_of(channel: Channel, body: bytes, *, ttl: float) -> Report:
         raise BadWord(str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadWord("the body is malformed") from error
-    check_user_id(said.user_id)
-    return Report(channel, said.user_id, source="", lasts=ttl if said.typing else 0.0)
+    user_id = str(said.user_id)
+    check_user_id(user_id)
+    return Report(channel, user_id, source="", lasts=ttl if said.typing else 0.0)
 
 
 def told_typing(typing: Typing) -> dict[str, Any]:

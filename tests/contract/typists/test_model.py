@@ -14,7 +14,7 @@ from tests.support.ports.rosters import LONG, MEMORY, request, seated
 from tests.support.ports.typists import CHANNELS, CHAT, ROOM, TypingWorld, typing_world
 
 TICK = 100.0  # Seconds: on a Redis, whose clock goes on, no test comes near to that.
-BOUNDS = TypingBounds(typists=4, listed=2, pause=2 * TICK, told_for=12 * TICK)
+BOUNDS = TypingBounds(typists=4, listed=2, pause=2 * TICK, told_for=12 * TICK, ended_for=4 * TICK)
 FOREVER = 1e6
 USERS = ("ann", "Zoë M/1", "b b")
 
@@ -62,7 +62,7 @@ reports = st.builds(
     source=st.sampled_from(["", "g1", "g2"]),
     lasts=st.sampled_from([0.0, TICK, 3 * TICK, 6 * TICK, 15 * TICK]),
     everywhere=st.booleans(),
-    renews=st.booleans(),
+    age=st.sampled_from([0.0, 0.0, TICK, 2 * TICK, 4 * TICK]),
 )
 says = st.builds(Say, st.lists(reports, min_size=1, max_size=6))
 waits = st.builds(Wait, st.sampled_from([1, 1, 2, 3, 14]))
@@ -136,7 +136,12 @@ class Play:
 
     async def _lose(self) -> None:
         await self.world.lose(
-            "typists.sources", "typists.told", "typists.due", "roster.counts", "roster.seats"
+            "typists.sources",
+            "typists.told",
+            "typists.ended",
+            "typists.due",
+            "roster.counts",
+            "roster.seats",
         )
         for truth in self.truths.values():
             truth.lose()

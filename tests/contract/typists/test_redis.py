@@ -1,22 +1,29 @@
 """What only the Redis adapter of the typists can do wrong."""
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
 from libs.common.leases.redis import SHARE
+from libs.common.redis.connection import raise_first
 from libs.common.typists.port import Typing, Typists
+from libs.common.typists.redis import RedisTypists
 from tests.support.deadline import DEADLINE
 from tests.support.ports.rosters import LONG, request, seated
 from tests.support.ports.typists import (
+    BOUNDS,
     CHANNELS,
     CHAT,
+    ENDED_FOR,
     LASTS,
     PAUSE,
     ROOM,
     TOLD_FOR,
+    RedisTypingWorld,
     TypingWorld,
     says,
     stops,
@@ -41,6 +48,10 @@ async def names(redis_url: str, prefix: str) -> set[str]:
     return {key.split("}:")[1].partition(":")[0] for key in keys}
 
 
+def _calls(stats: Mapping[str, Any], command: str) -> int:
+    return int(stats.get(f"cmdstat_{command}", {}).get("calls", 0))
+
+
 class TestKeys:
     """What is kept is bounded by what there is."""
 
@@ -57,17 +68,31 @@ class TestKeys:
         before = await names(redis_url, prefix)
         await world.age(TOLD_FOR)
 
-        assert before == {"typists.told"}
+        assert before == {"typists.told", "typists.ended"}
         assert await names(redis_url, prefix) == set()
 
     async def test_strangers(
         self, world: TypingWorld, typists: Typists, redis_url: str, prefix: str
     ) -> None:
-        """That somebody stops who did not type leaves nothing behind, and is told to nobody."""
+        """That somebody stops who did not type is known for a moment, and told to nobody."""
         await typists.report([stops("ann"), stops("bob", channel=ROOM, everywhere=True)])
+        before = await names(redis_url, prefix)
+        await world.age(ENDED_FOR)
 
+        assert before == {"typists.ended"}
         assert await names(redis_url, prefix) == set()
         assert await world.ear.typed() == []
+
+    async def test_many_ends(self, world: TypingWorld, typists: Typists, redis_url: str) -> None:
+        """However many ends a script brings, the channel's typists are looked at once."""
+        async with connect(redis_url) as client:
+            await typists.report([says("ann"), says("bob")])
+            before = await client.info("commandstats")
+            await typists.report([stops(f"u{at}", everywhere=True) for at in range(200)])
+            after = await client.info("commandstats")
+
+        assert _calls(after, "zrange") - _calls(before, "zrange") <= 1
+        assert (await typing_in(world)).count == 2
 
     async def test_prefixes(self, redis_url: str, prefix: str) -> None:
         """Two deployments on one Redis never meet."""
@@ -155,6 +180,20 @@ class TestSweeps:
 
         heard = await world.ear.typed()
         assert sorted(one.channel for one in heard) == sorted(CHANNELS)
+
+    async def test_looked_at_before(self, redis_url: str, prefix: str) -> None:
+        """Where another one has looked meanwhile nothing is left to be done, now or later."""
+        async with typing_world(redis_url, prefix) as world:
+            assert isinstance(world, RedisTypingWorld)
+            typists = RedisTypists(world.connection, world.keys, BOUNDS)
+            await typists.report([says("ann")])
+            await world.age(LASTS)
+
+            name = f"{CHAT.app}/{CHAT.name}".encode()
+            raise_first(await world.connection.ask_all(typists.end([name, name])))
+
+            assert await world.ear.typed() == [told("ann"), told()]
+            assert await names(redis_url, prefix) == {"typists.told"}
 
     async def test_with_seats(self, world: TypingWorld, typists: Typists) -> None:
         """Seats whose grace is over are cleared in the same sweep, and are all that is counted."""

@@ -16,6 +16,7 @@ from tests.support.ports.typists import (
     ROOM,
     TOLD_FOR,
     TypingWorld,
+    pass_and_sweep,
     says,
     stops,
     told,
@@ -23,13 +24,6 @@ from tests.support.ports.typists import (
 )
 
 STRANGE = ("Zoë M/1", "a b", '"\\', "é", "z", "☃", "A", " ")
-
-
-async def pass_and_sweep(world: TypingWorld, seconds: float) -> None:
-    """Let time pass, and have somebody sweep; what another one finds then is nothing new."""
-    await world.age(seconds)
-    for process in world.processes:
-        assert await process.leases.sweep(grace=LONG) == 0
 
 
 class TestReport:
@@ -95,26 +89,6 @@ class TestReport:
         await typists.report([stops("ann", source="g2"), says("ann", source="g3")])
 
         assert await world.ear.typed() == [told("ann")] * 3
-
-    async def test_renews(self, world: TypingWorld, typists: Typists) -> None:
-        """Who only goes on brings back nothing that has ended, by a stop, everywhere or by time."""
-        renewing = [says("ann", renews=True)]
-        assert await typists.report(renewing) == [False]
-        await typists.report([says("ann")])
-        await world.age(LASTS - 50)
-        assert await typists.report(renewing) == [True]
-        await pass_and_sweep(world, 100)
-        assert (await typing_in(world)).user_ids == ("ann",)
-
-        await typists.report([stops("ann", source="", everywhere=True)])
-        assert await typists.report(renewing) == [False]
-        await typists.report([says("ann", lasts=50)])
-        await world.age(100)
-        assert await typists.report(renewing) == [False]
-
-        await pass_and_sweep(world, PAUSE)
-        assert (await typing_in(world)).user_ids == ()
-        assert (await world.ear.typed())[-1] == told()
 
     async def test_stops(self, world: TypingWorld, typists: Typists) -> None:
         """Who stops is told to have; to stop twice, or without having typed, is nothing."""
@@ -317,6 +291,17 @@ class TestBounds:
         assert await typists.report([says("late")]) == [True]
         await pass_and_sweep(world, 0)
         assert (await world.ear.typed())[-1] == told("late")
+
+    async def test_room_for_the_same(self, world: TypingWorld, typists: Typists) -> None:
+        """Who takes their places is told, though it looks the same: some have read of nobody."""
+        many = Typed(CHAT, BOUNDS.typists, None)
+        await typists.report([says(f"u{number}") for number in range(BOUNDS.typists)])
+        await world.age(LASTS)
+        assert (await typing_in(world)).count == 0
+
+        await typists.report([says(f"v{number}") for number in range(BOUNDS.typists)])
+
+        assert await world.ear.typed() == [many, many]
 
     async def test_many_typists(self, world: TypingWorld, typists: Typists) -> None:
         """Of more than are listed the number alone is told."""

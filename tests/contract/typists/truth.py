@@ -5,8 +5,9 @@ Pure.  It does not say when a list is announced to the instant, but which announ
 missing.  Instants are seconds; a test moves `now`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 from libs.common.bus.messages import Typed
 from libs.common.channels import Channel
@@ -40,6 +41,7 @@ class Truth:
     is_changed: bool = False
     mirrors: set[Typed] = field(default_factory=set)
     _sources: dict[tuple[str, str], float] = field(default_factory=dict)
+    _ended: dict[str, float] = field(default_factory=dict)
 
     @property
     def typed(self) -> Typed:
@@ -70,15 +72,24 @@ class Truth:
     def _take(self, report: Report, source: tuple[str, str]) -> bool:
         if report.lasts > 0:
             is_full = len(self._sources) >= self.bounds.typists
-            if source not in self._sources and (report.renews or is_full):
+            if self.now - report.age < self._ended.get(report.user_id, -inf):
+                self._end([source] if source in self._sources else [])
+                return False
+            if source not in self._sources and is_full:
                 return False
             self._sources[source] = self.now + report.lasts
         else:
             ended = [each for each in self._sources if each[1] == report.user_id]
-            for each in ended if report.everywhere else {source} & set(ended):
-                del self._sources[each]
-            self.typed_at = self.now
+            self._end(ended if report.everywhere else {source} & set(ended))
+            if report.everywhere:
+                former = self._ended.get(report.user_id, -inf)
+                self._ended[report.user_id] = max(former, self.now - report.age)
         return True
+
+    def _end(self, sources: Iterable[tuple[str, str]]) -> None:
+        for each in sources:
+            del self._sources[each]
+        self.typed_at = self.now
 
     def hear(self, announced: Sequence[Typed]) -> None:
         """See that what was announced in one step is right, not too early, and new."""
@@ -115,5 +126,6 @@ class Truth:
     def lose(self) -> None:
         """Forget all, unannounced."""
         self._sources.clear()
+        self._ended.clear()
         self.told = None
         self.mirrors.clear()

@@ -47,7 +47,7 @@ async def put_aside(config: Path, log: KafkaEventLog, *events: bytes) -> None:
         router,
         events=log,
         bus=bus,
-        senders=Senders(MemoryTypists(bus.announce, MemoryLeases(), lambda _: 0)),
+        senders=Senders(MemoryTypists(bus.announce, MemoryLeases(), lambda _: 0), counters),
         counters=counters,
     )
     task = asyncio.create_task(pipeline.run())

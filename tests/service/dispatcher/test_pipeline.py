@@ -24,8 +24,8 @@ from services.dispatcher.senders import Senders
 from services.dispatcher.settings import DispatcherSettings, Route
 from tests.support.deadline import DEADLINE
 from tests.support.fakes.logs import audited
+from tests.support.fakes.typists import FaultyTypists
 from tests.support.ports.eventlogs import until
-from tests.support.ports.typists import WatchedTypists
 from tests.support.services.dispatcher import APP, Faults, FaultyBus, FaultyEventLog
 
 Decode = Callable[[Record], DomainEvent | None]
@@ -62,9 +62,8 @@ class Plant:
         self.faults = Faults()
         self.bus = FaultyBus(self.faults)
         self.events = FaultyEventLog(self.faults)
-        self.typists = WatchedTypists(
-            MemoryTypists(self.bus.inner.announce, MemoryLeases(), lambda _: 0)
-        )
+        announce = self.bus.inner.announce
+        self.typists = FaultyTypists(lambda: MemoryTypists(announce, MemoryLeases(), lambda _: 0))
         self.counters = DispatcherCounters()
 
     @asynccontextmanager
@@ -83,7 +82,7 @@ class Plant:
             router,
             events=self.events,
             bus=self.bus,
-            senders=Senders(self.typists),
+            senders=Senders(self.typists, self.counters),
             counters=self.counters,
             decode=decode,
         )

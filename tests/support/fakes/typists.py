@@ -1,11 +1,12 @@
 """Typists that can be away, and what tests ask of them."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
 from libs.common.typists.memory import MemoryTypists
-from libs.common.typists.port import Report, Typing, TypingBounds
+from libs.common.typists.port import Report, Typing, TypingBounds, Typists
 from tests.support.fakes.faults import FaultyBus, FaultyRoster
 
 BOUNDS = TypingBounds(pause=0.02)
@@ -13,24 +14,35 @@ BOUNDS = TypingBounds(pause=0.02)
 
 class FaultyTypists:
     """
-    Typists for one process, with faults that a test switches on.
+    Typists with faults that a test switches on, and whose calls are counted.
+
+    Args:
+        make: Makes the typists themselves, also anew.
 
     Attributes:
         inner: The typists themselves.
         is_away: Whether every call fails, and changes nothing.
         away_for: Of which channels nothing can be told or read.
-        refusals: How many calls found them away.
+        answers: Cleared to have answers to reports wait; what was reported is taken.
+        held: How many of these answers wait.
+        calls: How many calls there were.
+        refusals: How many of them found the typists away.
         reports: What was reported, in order, also while they were away.
+        asked: Of which channels it was asked who types.
     """
 
-    def __init__(self, bus: FaultyBus, roster: FaultyRoster, bounds: TypingBounds = BOUNDS) -> None:
-        self._arguments = (bus.inner.announce, roster.inner_leases, roster.inner.size)
-        self._bounds = bounds
-        self.inner = MemoryTypists(*self._arguments, bounds=bounds)
+    def __init__(self, make: Callable[[], Typists]) -> None:
+        self._make = make
+        self.inner = make()
         self.is_away = False
         self.away_for: set[Channel] = set()
+        self.answers = asyncio.Event()
+        self.answers.set()
+        self.held = 0
+        self.calls = 0
         self.refusals = 0
         self.reports: list[Report] = []
+        self.asked: list[Channel] = []
 
     async def check(self) -> None:
         """See `Typists.check`."""
@@ -40,18 +52,35 @@ class FaultyTypists:
         """See `Typists.report`."""
         self.reports += reports
         self._ensure([report.channel for report in reports])
-        return await self.inner.report(reports)
+        taken = await self.inner.report(reports)
+        self.held += 1
+        await self.answers.wait()
+        self.held -= 1
+        return taken
 
     async def typing(self, channels: Sequence[Channel]) -> list[Typing]:
         """See `Typists.typing`."""
+        self.asked += channels
         self._ensure(channels)
         return await self.inner.typing(channels)
 
     def _ensure(self, channels: Sequence[Channel]) -> None:
+        self.calls += 1
         if self.is_away or self.away_for.intersection(channels):
             self.refusals += 1
             raise Unavailable("roster")
 
     def lose_data(self) -> None:
         """Forget who types, and what was told."""
-        self.inner = MemoryTypists(*self._arguments, bounds=self._bounds)
+        self.inner = self._make()
+
+
+def faulty_typists(
+    bus: FaultyBus, roster: FaultyRoster, bounds: TypingBounds = BOUNDS
+) -> FaultyTypists:
+    """Make typists in memory that announce on a bus, beside a roster."""
+    return FaultyTypists(
+        lambda: MemoryTypists(
+            bus.inner.announce, roster.inner_leases, roster.inner.size, bounds=bounds
+        )
+    )

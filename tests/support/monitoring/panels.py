@@ -224,6 +224,7 @@ EVENTS = Row(
             rates("fanfare_consumer_restarts_total", "group", legend="replaced: {{group}}"),
             rates("fanfare_commits_failed_total", legend="commits that failed"),
         ),
+        _panel("Senders whose typing was not ended", "ops", rates("fanfare_senders_untold_total")),
         _panel("Routes that sent nothing", "ops", rates("fanfare_routes_skipped_total", "reason")),
         _panel("Waits for a backend", "short", sums("fanfare_pipeline_waiting", "instance")),
     ),

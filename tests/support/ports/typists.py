@@ -11,7 +11,6 @@ from libs.common.bus.port import Bus
 from libs.common.bus.redis import RedisBus
 from libs.common.channels import Channel
 from libs.common.config.address import Url
-from libs.common.errors import Unavailable
 from libs.common.leases.memory import MemoryLeases
 from libs.common.leases.port import Leases
 from libs.common.leases.redis import RedisLeases
@@ -24,7 +23,7 @@ from libs.common.roster.redis import RedisRoster
 from libs.common.typists.memory import MemoryTypists
 from libs.common.typists.port import Report, Typing, TypingBounds, Typists
 from libs.common.typists.redis import RedisTypists
-from tests.support.ports.rosters import MEMORY, Ear
+from tests.support.ports.rosters import LONG, MEMORY, Ear
 
 CHAT, ROOM, PUBLIC = (
     Channel("1", "private-chat"),
@@ -33,55 +32,24 @@ CHAT, ROOM, PUBLIC = (
 )
 CHANNELS = (CHAT, ROOM, PUBLIC)
 # Seconds: so long that on a Redis, whose clock goes on, nothing is over before a test says so.
-PAUSE, LASTS, TOLD_FOR = 100.0, 600.0, 36_000.0
-BOUNDS = TypingBounds(typists=4, listed=2, pause=PAUSE, told_for=TOLD_FOR)
+PAUSE, LASTS, ENDED_FOR, TOLD_FOR = 100.0, 600.0, 1000.0, 36_000.0
+BOUNDS = TypingBounds(typists=4, listed=2, pause=PAUSE, told_for=TOLD_FOR, ended_for=ENDED_FOR)
 
 _AGE = """
 local function older(instant) return string.format('%.0f', instant - ARGV[1]) end
-for _, key in ipairs({ KEYS[1], KEYS[3] }) do
+for _, key in ipairs({ KEYS[1], KEYS[3], KEYS[4] }) do
   local ends = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
   for i = 1, #ends, 2 do redis.call('ZADD', key, older(ends[i + 1]), ends[i]) end
 end
 if redis.call('EXISTS', KEYS[2]) == 1 then
   redis.call('HSET', KEYS[2], 'at', older(redis.call('HGET', KEYS[2], 'at')))
-  redis.call('PEXPIRE', KEYS[2], older(redis.call('PTTL', KEYS[2])))
+end
+for _, key in ipairs({ KEYS[2], KEYS[3] }) do
+  if redis.call('EXISTS', key) == 1 then
+    redis.call('PEXPIRE', key, older(redis.call('PTTL', key)))
+  end
 end
 """
-
-
-@dataclass(slots=True)
-class WatchedTypists:
-    """
-    Typists that a test takes away, and whose calls are counted.
-
-    Attributes:
-        inner: The typists themselves.
-        is_away: Whether every call fails.
-        calls: How many there were.
-    """
-
-    inner: Typists
-    is_away: bool = False
-    calls: int = 0
-
-    async def check(self) -> None:
-        """See `Typists.check`."""
-        self._ensure()
-
-    async def report(self, reports: Sequence[Report]) -> list[bool]:
-        """See `Typists.report`."""
-        self._ensure()
-        return await self.inner.report(reports)
-
-    async def typing(self, channels: Sequence[Channel]) -> list[Typing]:
-        """See `Typists.typing`."""
-        self._ensure()
-        return await self.inner.typing(channels)
-
-    def _ensure(self) -> None:
-        self.calls += 1
-        if self.is_away:
-            raise Unavailable("roster")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +130,7 @@ class RedisTypingWorld:
             index = self.keys.index(channel)
             due = "typists.due" if index not in shared else "typists.nothing"
             shared.add(index)
-            kinds = ("typists.sources", "typists.told")
+            kinds = ("typists.sources", "typists.told", "typists.ended")
             own = [self.keys.of(kind, channel) for kind in kinds]
             yield [*own, self.keys.partition(due, index)]
 
@@ -221,17 +189,22 @@ def says(
     source: str = "g1",
     lasts: float = LASTS,
     channel: Channel = CHAT,
-    renews: bool = False,
+    age: float = 0.0,
 ) -> Report:
     """Say that a user types."""
-    return Report(channel, user_id, source, lasts, renews=renews)
+    return Report(channel, user_id, source, lasts, age=age)
 
 
 def stops(
-    user_id: str, *, source: str = "g1", channel: Channel = CHAT, everywhere: bool = False
+    user_id: str,
+    *,
+    source: str = "g1",
+    channel: Channel = CHAT,
+    everywhere: bool = False,
+    age: float = 0.0,
 ) -> Report:
     """Say that a user has stopped."""
-    return Report(channel, user_id, source, 0.0, everywhere)
+    return Report(channel, user_id, source, 0.0, everywhere, age)
 
 
 def told(*user_ids: str, channel: Channel = CHAT) -> Typed:
@@ -243,3 +216,10 @@ async def typing_in(world: TypingWorld, channel: Channel = CHAT) -> Typing:
     """Read who types in a channel, as the second process does."""
     (typing,) = await world.processes[1].typists.typing([channel])
     return typing
+
+
+async def pass_and_sweep(world: TypingWorld, seconds: float) -> None:
+    """Let time pass, and have somebody sweep; what another one finds then is nothing new."""
+    await world.age(seconds)
+    for process in world.processes:
+        assert await process.leases.sweep(grace=LONG) == 0

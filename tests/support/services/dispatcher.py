@@ -33,7 +33,7 @@ from libs.common.web.server import Server
 from services.dispatcher.service import Dispatcher
 from services.dispatcher.settings import DispatcherSettings, Route
 from tests.support.deadline import DEADLINE
-from tests.support.ports.typists import WatchedTypists
+from tests.support.fakes.typists import FaultyTypists
 
 APP = App(id="1", key="app-key", secrets=(Secret("app-secret"),), topic="posted")
 OFF = App(id="2", key="off-key", secrets=(Secret("off-secret"),), enabled=False)
@@ -261,7 +261,7 @@ class ServedDispatcher:
     control: MemoryControl
     roster: MemoryRoster
     tally: MemoryTally
-    typists: WatchedTypists
+    typists: FaultyTypists
     rates: FaultyRates
 
 
@@ -285,7 +285,8 @@ async def served_dispatcher(
     leases = MemoryLeases()
     roster = MemoryRoster(bus.inner.announce, leases)
     tally = MemoryTally(bus.inner.announce, leases)
-    typists = WatchedTypists(typists or MemoryTypists(bus.inner.announce, leases, roster.size))
+    inner = typists or MemoryTypists(bus.inner.announce, leases, roster.size)
+    faulty = FaultyTypists(lambda: inner)
     dispatcher = Dispatcher(
         DispatcherSettings(),
         apps or MemoryApps([APP, OFF]),
@@ -295,7 +296,7 @@ async def served_dispatcher(
         control=control,
         roster=roster,
         tally=tally,
-        typists=typists,
+        typists=faulty,
         rates=rates,
         tracer=tracer,
     )
@@ -315,7 +316,7 @@ async def served_dispatcher(
                 control,
                 roster,
                 tally,
-                typists,
+                faulty,
                 rates,
             )
         finally:

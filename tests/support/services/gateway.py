@@ -33,7 +33,7 @@ from tests.support.clients.client import Client
 from tests.support.deadline import DEADLINE
 from tests.support.fakes.faults import FaultyBus, FaultyRoster
 from tests.support.fakes.tallies import FaultyTally
-from tests.support.fakes.typists import FaultyTypists
+from tests.support.fakes.typists import FaultyTypists, faulty_typists
 from tests.support.ports.rosters import everything
 from tests.support.servers import Certificates
 from tests.support.services.presence import make_presence
@@ -205,7 +205,7 @@ async def place(
     bus = bus or FaultyBus()
     roster = roster or FaultyRoster(bus)
     tally = tally or FaultyTally(bus, roster.inner_leases)
-    typists = typists or FaultyTypists(bus, roster)
+    typists = typists or faulty_typists(bus, roster)
     gateway = _gateway(bus, roster, tally=tally, typists=typists, **others)
     presence = make_presence(
         PresenceSettings(lease_grace=lease_grace, sweep_interval=0.05),

@@ -35,7 +35,7 @@ from services.presence.service import Presence
 from services.presence.settings import PresenceSettings
 from tests.support.deadline import DEADLINE
 from tests.support.fakes.faults import FaultyBus, FaultyRoster
-from tests.support.fakes.typists import FaultyTypists
+from tests.support.fakes.typists import FaultyTypists, faulty_typists
 from tests.support.ports.marks import FaultyMarks
 from tests.support.ports.sightings import FaultySightings
 from tests.support.services.webhooks import Site
@@ -140,7 +140,7 @@ async def served_presence(
     """Serve presence, for the apps `APP` and `OFF` or others."""
     bus, marks, lifecycle = FaultyBus(), FaultyMarks(), MemoryLifecycle()
     roster, sightings = FaultyRoster(bus), FaultySightings()
-    typists = FaultyTypists(bus, roster)
+    typists = faulty_typists(bus, roster)
     control = control or MemoryControl()
     await roster.renew(GATEWAY, ttl=3600.0)
     presence = make_presence(

@@ -72,6 +72,22 @@ class TestKind:
         """A channel that keeps its last event says so after its other prefix."""
         assert Channel("1", name).is_cache == is_cache
 
+    @pytest.mark.parametrize(
+        "name, tells",
+        [
+            ("orders", True),
+            ("private-x", True),
+            ("presence-cache-x", True),
+            ("private-encrypted-x", False),
+            ("private-encrypted-cache-x", False),
+            ("#server-to-user-7", False),
+            ("#online-7", False),
+        ],
+    )
+    def test_tells_of_users(self, name: str, *, tells: bool) -> None:
+        """Who types and who has read is told in channels that several read in the clear."""
+        assert Channel("1", name).tells_of_users == tells
+
 
 class TestCheckChannel:
     """Pusher, "Channel naming conventions"."""

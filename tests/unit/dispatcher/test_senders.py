@@ -1,57 +1,56 @@
 """Who has sent what they typed."""
 
-from collections.abc import Sequence
+import pytest
 
-from libs.common.channels import Channel
-from libs.common.errors import Unavailable
-from libs.common.typists.port import Report, Typing
-from services.dispatcher.senders import Sender, Senders
+from libs.common.channels import Channel, ChannelUser
+from libs.common.leases.memory import MemoryLeases
+from libs.common.typists.memory import MemoryTypists
+from libs.common.typists.port import Report
+from services.dispatcher.counters import DispatcherCounters
+from services.dispatcher.senders import Senders
+from tests.support.fakes.typists import FaultyTypists
 
-ANN, BOB = Sender(Channel("1", "private-a"), "ann"), Sender(Channel("2", "b"), "bob")
+ANN, BOB = ChannelUser(Channel("1", "private-a"), "ann"), ChannelUser(Channel("2", "b"), "bob")
 
 
-class Told:
-    """Typists that keep what they were told, and perhaps say that they are away."""
+@pytest.fixture
+def typists() -> FaultyTypists:
+    return FaultyTypists(lambda: MemoryTypists(lambda _: None, MemoryLeases(), lambda _: 0))
 
-    def __init__(self, *, is_away: bool = False) -> None:
-        self.reports: list[list[Report]] = []
-        self.is_away = is_away
 
-    async def check(self) -> None: ...
-
-    async def report(self, reports: Sequence[Report]) -> list[bool]:
-        self.reports.append(list(reports))
-        if self.is_away:
-            raise Unavailable("roster")
-        return [True] * len(reports)
-
-    async def typing(self, channels: Sequence[Channel]) -> list[Typing]:
-        return [Typing() for _ in channels]
+@pytest.fixture
+def counters() -> DispatcherCounters:
+    return DispatcherCounters()
 
 
 class TestSent:
     """A user who has sent something types no more where it goes."""
 
-    async def test_everywhere(self) -> None:
+    async def test_everywhere(self, typists: FaultyTypists, counters: DispatcherCounters) -> None:
         """All are told in one call, each once, and for whatever source."""
-        typists = Told()
+        await Senders(typists, counters).sent([ANN, BOB, ANN])
 
-        await Senders(typists).sent([ANN, BOB, ANN])
+        assert typists.reports == [Report(*each, "", 0.0, everywhere=True) for each in (ANN, BOB)]
+        assert (typists.calls, counters.senders_untold) == (1, 0)
 
-        assert typists.reports == [[Report(*each, "", 0.0, everywhere=True) for each in (ANN, BOB)]]
-
-    async def test_nobody(self) -> None:
+    async def test_nobody(self, typists: FaultyTypists, counters: DispatcherCounters) -> None:
         """Where nobody is named nothing is asked of anybody."""
-        typists = Told()
+        await Senders(typists, counters).sent([])
 
-        await Senders(typists).sent([])
+        assert typists.calls == 0
 
-        assert typists.reports == []
+    async def test_away(self, typists: FaultyTypists, counters: DispatcherCounters) -> None:
+        """That nobody can be told fails nothing, is tried once, and counted."""
+        typists.is_away = True
 
-    async def test_away(self) -> None:
-        """That nobody can be told fails nothing, and is tried once."""
-        typists = Told(is_away=True)
+        await Senders(typists, counters).sent([ANN, BOB])
 
-        await Senders(typists).sent([ANN])
+        assert (typists.calls, counters.senders_untold) == (1, 2)
 
-        assert len(typists.reports) == 1
+    async def test_slow(self, typists: FaultyTypists, counters: DispatcherCounters) -> None:
+        """Nobody waits for long."""
+        typists.answers.clear()
+
+        await Senders(typists, counters, patience=0.01).sent([ANN])
+
+        assert counters.senders_untold == 1

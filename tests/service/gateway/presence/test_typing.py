@@ -1,8 +1,11 @@
 """Who types: told to all subscribers of a channel, on whatever gateway."""
 
+import asyncio
+
 from libs.common.bus.messages import Typed
 from libs.common.channels import Channel
 from libs.common.typists.port import Report
+from tests.service.gateway.presence.signed import sign_in
 from tests.service.gateway.presence.typed import (
     CHAT,
     ROOM,
@@ -14,8 +17,19 @@ from tests.service.gateway.presence.typed import (
     two,
     types,
 )
+from tests.support.clients.client import Client
 from tests.support.deadline import DEADLINE
-from tests.support.services.gateway import APP, until
+from tests.support.services.gateway import APP, Place, until
+
+SENT = Report(Channel(APP.id, ROOM), "ann", "", 0.0, everywhere=True)
+
+
+async def types_before_publish(here: Place, ann: Client) -> None:
+    """Have a user type and send, while the gateway cannot report either, but the back end can."""
+    here.typists.is_away = True
+    await types(ann)
+    await until(lambda: here.typists.refusals > 0)
+    await here.typists.inner.report([SENT])
 
 
 class TestBeginAndEnd:
@@ -116,13 +130,39 @@ class TestBeginAndEnd:
             await listed(bob, "ann")
             await types(ann)
             await heard(ann)
-            sent = Report(Channel(APP.id, ROOM), "ann", "", 0.0, everywhere=True)
 
-            await here.typists.report([sent])
+            await here.typists.report([SENT])
 
             await until(lambda: here.gateway.state().typing == 0)
             await types(bob)
             assert await lists(bob, "bob") == [[], ["bob"]]
+
+    async def test_published_before_it_was_reported(self) -> None:
+        """So it is where the gateway had reported no word of the user yet."""
+        async with two(ttl=0.3) as (here, there):
+            ann, bob = await member(here, "ann"), await member(there, "bob")
+            await types_before_publish(here, ann)
+
+            here.typists.is_away = False
+
+            await until(lambda: here.gateway.state().typing == 0)
+            await types(bob)
+            assert await lists(bob, "bob") == [["bob"]]
+
+    async def test_types_on_meanwhile(self) -> None:
+        """A word that comes while an older one is refused is reported at once."""
+        async with two(ttl=10 * DEADLINE) as (here, there):
+            ann, bob = await member(here, "ann"), await member(there, "bob")
+            await types_before_publish(here, ann)
+            here.typists.answers.clear()
+            here.typists.is_away = False
+            await until(lambda: here.typists.held > 0)
+            await types(ann)
+            await heard(ann)
+
+            here.typists.answers.set()
+
+            await listed(bob, "ann")
 
     async def test_time_is_over(self) -> None:
         """
@@ -248,6 +288,29 @@ class TestLists:
 
             await listed(bob, "ann")
 
+    async def test_lost_while_cut_off(self) -> None:
+        """
+        Who believes a list is told that nobody types, though nobody knows any more that it was told.
+        """
+        async with two() as (here, _):
+            eve = await here.join("news")
+            await here.typists.report([Report(Channel(APP.id, "news"), "ann", "", DEADLINE)])
+            await listed(eve, "ann", channel="news")
+            here.typists.lose_data()
+
+            here.bus.interrupt()
+
+            await listed(eve, channel="news")
+
+    async def test_not_read(self) -> None:
+        """Of a channel that is encrypted, or a user's own, nobody asks who types."""
+        async with two() as (here, _):
+            eve = await sign_in(await here.join("private-encrypted-x"), "eve")
+            await eve.subscribe("news")
+
+            await until(lambda: Channel(APP.id, "news") in here.typists.asked)
+            assert {channel.name for channel in here.typists.asked} == {"news"}
+
 
 class TestAway:
     """Typists that are away, or have lost all."""
@@ -313,3 +376,19 @@ class TestAway:
 
             assert here.typists.reports[-1].lasts == 0
             await listed(bob)
+
+    async def test_drained_while_away(self) -> None:
+        """It waits for typists that are away for a moment."""
+        async with two() as (here, there):
+            ann, bob = await member(here, "ann"), await member(there, "bob")
+            await types(ann)
+            await listed(bob, "ann")
+            here.typists.is_away = True
+            async with asyncio.TaskGroup() as tasks:
+                drain = tasks.create_task(here.gateway.drain())
+                await until(lambda: here.typists.refusals > 3)
+                here.typists.is_away = False
+                await drain
+
+            (typing,) = await here.typists.inner.typing([Channel(APP.id, ROOM)])
+            assert typing.count == 0

@@ -2,11 +2,13 @@
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from libs.common.apps.limits import Limits
 from libs.common.apps.memory import MemoryApps
 from libs.common.policies.guards import Guards
 from libs.common.policies.policies import Policies
+from libs.common.typists.port import TypingBounds
 from services.gateway.presence.typing_reports import TypingReports
 from services.reload import Rules
 from tests.service.gateway.presence.signed import sign_in
@@ -23,7 +25,10 @@ from tests.service.gateway.presence.typed import (
     two,
     types,
 )
-from tests.support.services.gateway import APP, place
+from tests.support.deadline import DEADLINE
+from tests.support.fakes.faults import FaultyBus, FaultyRoster
+from tests.support.fakes.typists import faulty_typists
+from tests.support.services.gateway import APP, place, until
 
 
 async def test_private_channel() -> None:
@@ -143,3 +148,48 @@ async def test_full(monkeypatch: pytest.MonkeyPatch) -> None:
         assert here.gateway.counters.typing_dropped == 3
         await types(eve)
         await listed(eve, "ann", "eve")
+
+
+async def test_full_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The log tells each time that too many begin to be, and once.
+    """
+    monkeypatch.setattr(TypingReports, "LIMIT", 1)
+    with capture_logs() as logs:
+        async with place(rules=rules(0.6)) as here:
+            ann, bob = await member(here, "ann"), await member(here, "bob")
+            for _ in range(2):
+                await types(ann)
+                await heard(ann)
+                for _ in range(2):
+                    await types(bob)
+                    await heard(bob)
+                await types(ann, typing=False)
+                await until(lambda: here.gateway.state().typing == 0)
+
+    assert [each["event"] for each in logs].count("typing.exceeded") == 2
+
+
+async def test_channel_is_full() -> None:
+    """
+    Who found a channel full is in the list with the next word that there is room for.
+    """
+    bus = FaultyBus()
+    roster = FaultyRoster(bus)
+    typists = faulty_typists(bus, roster, TypingBounds(typists=1, pause=0.02))
+    async with place(bus=bus, roster=roster, typists=typists, rules=rules(10 * DEADLINE)) as here:
+        ann, bob = await member(here, "ann"), await member(here, "bob")
+        await types(bob)
+        await listed(bob, "bob")
+        typists.is_away = True
+        await ann.whisper(ROOM, "client-message", {})
+        await types(ann)
+        await heard(ann)
+        typists.is_away = False
+        await until(lambda: any(one.everywhere for one in typists.reports))
+        await types(bob, typing=False)
+        await listed(ann)
+
+        await types(ann)
+
+        await listed(bob, "ann")

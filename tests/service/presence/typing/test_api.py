@@ -10,7 +10,7 @@ import pytest
 
 from libs.common.bus.messages import Typed
 from libs.common.channels import Channel
-from libs.common.typists.port import MOST_TYPISTS, Report
+from libs.common.typists.port import USUAL, Report
 from tests.support.clients.back_ends import Answer, BackEnd, back_end
 from tests.support.deadline import DEADLINE
 from tests.support.services.presence import APP, OFF, ServedPresence, served_presence
@@ -120,7 +120,7 @@ class TestPost:
         assert "presence.typing_ttl" in answers[0].body["error"]
 
     @pytest.mark.parametrize(
-        "user_id,name", [(7, CHAT.name), ("", CHAT.name), ("a\n", CHAT.name), ("7", "a!b")]
+        "user_id,name", [(7.5, CHAT.name), ("", CHAT.name), ("a\n", CHAT.name), ("7", "a!b")]
     )
     async def test_refused(
         self, here: ServedPresence, backend: BackEnd, user_id: object, name: str
@@ -132,7 +132,7 @@ class TestPost:
     async def test_full(self, here: ServedPresence, backend: BackEnd) -> None:
         """Who is too many is told so; who types already goes on."""
         await here.typists.report(
-            [Report(CHAT, f"u{number}", "", LONG) for number in range(MOST_TYPISTS)]
+            [Report(CHAT, f"u{number}", "", LONG) for number in range(USUAL.typists)]
         )
 
         late, early = await say(here, backend, "late"), await say(here, backend, "u0")

@@ -13,12 +13,11 @@ from msgspec import structs
 from libs.common.apps.app import App
 from libs.common.apps.limits import Limits
 from libs.common.bus.messages import Broadcast, Publication
-from libs.common.channels import Channel
+from libs.common.channels import Channel, ChannelUser
 from libs.common.config.secret import Secret
 from libs.common.errors import Invalid
 from services.dispatcher.api import requests
 from services.dispatcher.api.requests import Post
-from services.dispatcher.senders import Sender
 from tests.unit.dispatcher.examples import json_values
 
 NOW = 1_700_000_000.0
@@ -103,7 +102,7 @@ class TestEvent:
         The user who has sent an event is known for each of its channels, as far as it is named.
         """
         named = {"user_id": "7"}
-        rooms = [Sender(Channel("1", "a"), "7"), Sender(Channel("1", "b"), "7")]
+        rooms = [ChannelUser(Channel("1", "a"), "7"), ChannelUser(Channel("1", "b"), "7")]
 
         assert event(EVENT | named).senders == tuple(rooms)
         assert event(EVENT | {"user_id": 7}).senders == tuple(rooms)

@@ -1,87 +1,9 @@
 """Who types on a gateway, and what is reported of it, and when."""
 
-from collections.abc import Sequence
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from libs.common.channels import Channel
-from services.gateway.presence.typing_users import Stands, TypingUsers, Typist
-
-TTL = 6.0
-ROOM, OTHER = Channel("1", "presence-room"), Channel("1", "presence-other")
-ANN, BOB = Typist(ROOM, "ann"), Typist(ROOM, "bob")
-
-
-class Gateway:
-    """
-    A gateway whose reports arrive at once, unless the typists are away.
-
-    Attributes:
-        held: Until when the typists hold that a user types.
-        reports: What was reported, in order, with the instant.
-    """
-
-    def __init__(self, most: int = 100) -> None:
-        self.users: TypingUsers[str] = TypingUsers(TTL, most=most)
-        self.now = 0.0
-        self.is_away = False
-        self.held: dict[Typist, float] = {}
-        self.reports: list[tuple[float, Stands]] = []
-        self._waiting: dict[Typist, None] = {}
-
-    def types(self, connection: str, typist: Typist = ANN) -> None:
-        self._put(self.users.types(connection, typist, now=self.now))
-
-    def stops(self, connection: str, channel: Channel = ROOM) -> None:
-        self._put(self.users.stops(connection, channel, now=self.now))
-
-    def has_sent(self, typist: Typist = ANN) -> None:
-        self._put(self.users.has_sent(typist, now=self.now))
-
-    def wait(self, seconds: float) -> None:
-        """Let time pass, and look at users when they are due."""
-        until = self.now + seconds
-        while (due := self.users.due) <= until:
-            self.now = due
-            self._put(self.users.look(due))
-        self.now = until
-
-    def back(self) -> None:
-        self.is_away = False
-        self._put([])
-
-    def published(self, typist: Typist = ANN) -> None:
-        """Have a back end publish what a user has typed."""
-        self.held.pop(typist, None)
-
-    def typing(self) -> set[Typist]:
-        """Tell who types as far as the typists know."""
-        return {typist for typist, until in self.held.items() if until > self.now}
-
-    def said(self) -> list[tuple[float, str, float | None]]:
-        return [(at, each.typist.user_id, each.lasts) for at, each in self.reports]
-
-    def _put(self, typists: Sequence[Typist]) -> None:
-        self._waiting.update(dict.fromkeys(typists))
-        for typist in tuple(self._waiting):
-            stands = self.users.stands(typist, now=self.now)
-            if stands is None:
-                del self._waiting[typist]
-            elif not self.is_away:
-                del self._waiting[typist]
-                self.reports.append((self.now, stands))
-                self.users.reported(stands, is_taken=self._takes(stands))
-
-    def _takes(self, stands: Stands) -> bool:
-        if stands.has_sent or stands.lasts == 0:
-            self.held.pop(stands.typist, None)
-        if stands.renews and stands.lasts and self.held.get(stands.typist, 0.0) <= self.now:
-            return False
-        if stands.lasts:
-            self.held[stands.typist] = self.now + stands.lasts
-        return True
+from libs.common.typists.port import Report
+from tests.unit.gateway.presence.typing_gateway import ANN, BOB, TTL, Gateway
 
 
 @pytest.fixture
@@ -172,7 +94,7 @@ class TestReports:
         here.has_sent(BOB)
         here.wait(TTL)
 
-        assert [bool(each.has_sent) for _, each in here.reports] == [False, True, True]
+        assert [each.reports[0].everywhere for _, each in here.reports] == [False, True, True]
         assert here.typing() == set()
         assert len(here.users) == 0
 
@@ -187,23 +109,113 @@ class TestReports:
         here.back()
 
         (_, last) = here.reports[-1]
-        assert (bool(last.has_sent), last.lasts) == (True, 6)
+        assert [(each.everywhere, each.lasts) for each in last.reports] == [(True, 0), (False, 6)]
         assert here.typing() == {ANN}
 
     def test_published(self, here: Gateway) -> None:
         """
-        What is published meanwhile is typed no more, though the last word was not reported yet.
+        What was typed before a publish is typed no more, though it was not reported yet.
         """
         here.types("a")
         here.wait(1)
         here.types("a")
+        here.wait(0.1)
         here.published()
         here.wait(2)
 
         assert here.typing() == set()
         here.types("a")
         assert here.typing() == {ANN}
-        assert here.users.restated() == [ANN]
+
+    def test_first_word_is_late(self, here: Gateway) -> None:
+        """
+        A first word that is reported after the publish brings nobody back.
+        """
+        here.is_away = True
+        here.types("a")
+        here.wait(0.1)
+        here.published()
+        here.wait(0.1)
+        here.back()
+
+        assert here.typing() == set()
+        assert here.said() == [(0.2, "ann", 5.8)]
+        here.wait(TTL)
+        assert here.typing() == set()
+
+    def test_types_on_after_a_publish(self, here: Gateway) -> None:
+        """
+        Who types on after it is in the list again with the next report, for as long as it says so.
+        """
+        here.types("a")
+        here.wait(1)
+        here.published()
+        here.wait(0.1)
+        here.types("a")
+
+        here.wait(1)
+
+        assert here.held == {ANN: pytest.approx(7.1)}
+
+    def test_word_meanwhile(self, here: Gateway) -> None:
+        """
+        A word that comes while a report is on its way that is refused is reported at once.
+        """
+        here.types("a")
+        here.types("b")
+        report = here.users.take_report(ANN, now=0.0)
+        assert report is not None
+        here.users.types("b", ANN, now=1.0)
+
+        assert here.users.reported(report, is_taken=False) == [ANN]
+        again = here.users.take_report(ANN, now=2.0)
+        assert again is not None
+        assert [(each.lasts, each.age) for each in again.reports] == [(5, 1)]
+        assert here.users.reported(again, is_taken=False) == []
+        assert here.users.take_report(ANN, now=2.0) is None
+
+    def test_former_word(self, here: Gateway) -> None:
+        """
+        A connection whose word was said before the publish keeps nobody in the list.
+        """
+        here.types("a")
+        here.wait(1)
+        here.published()
+        here.wait(2)
+        here.types("b")
+
+        here.stops("b")
+
+        assert here.typing() == set()
+
+    def test_refused(self, here: Gateway) -> None:
+        """
+        Who was refused is reported with its next word, however soon that comes.
+        """
+        here.types("a")
+        here.wait(1)
+        here.published()
+        report = here.users.take_report(ANN, now=1.0)
+        assert report is not None
+        here.users.reported(report, is_taken=False)
+
+        assert here.users.types("a", ANN, now=1.1) == [ANN]
+
+    def test_sent_twice(self, here: Gateway) -> None:
+        """
+        That something more was sent while that was reported is reported as well.
+        """
+        here.users.has_sent(ANN, now=0.0)
+        report = here.users.take_report(ANN, now=1.0)
+        assert report is not None
+        here.users.has_sent(ANN, now=1.5)
+        here.users.reported(report, is_taken=True)
+
+        again = here.users.take_report(ANN, now=2.0)
+
+        assert [(each.everywhere, each.age) for each in report.reports] == [(True, 1)]
+        assert again is not None
+        assert [(each.everywhere, each.age) for each in again.reports] == [(True, 0.5)]
 
     def test_restated(self, here: Gateway) -> None:
         """
@@ -214,9 +226,9 @@ class TestReports:
         here.types("b", BOB)
 
         assert here.users.restated() == [ANN, BOB]
-        stands = here.users.stands(ANN, now=1.0)
-        assert stands is not None
-        assert (stands.lasts, stands.renews) == (5, False)
+        report = here.users.take_report(ANN, now=1.0)
+        assert report is not None
+        assert report.reports == (Report(*ANN, "g1", 5, age=1),)
 
 
 class TestAway:
@@ -252,6 +264,36 @@ class TestAway:
         assert len(here.reports) == 1
         assert len(here.users) == 0
 
+    def test_sent(self, here: Gateway) -> None:
+        """
+        That something was sent is kept for as long as it matters, also of who does not type here.
+        """
+        here.held[ANN] = 100.0
+        here.is_away = True
+        here.has_sent()
+        here.wait(TTL - 1)
+
+        here.back()
+
+        assert here.typing() == set()
+        assert here.ended == {ANN: 0}
+
+    def test_longer_word(self, here: Gateway) -> None:
+        """
+        What the typists may hold for longer than any word is left to count is ended.
+        """
+        here.types("a")
+        here.wait(2)
+        here.types("b")
+        here.is_away = True
+        here.stops("b")
+        here.wait(5)
+
+        here.back()
+
+        assert here.said() == [(0, "ann", 6), (2, "ann", 6), (7, "ann", 0)]
+        assert here.typing() == set()
+
     def test_stop_fails(self, here: Gateway) -> None:
         """
         An end is told however often that has failed; a new beginning takes its place.
@@ -286,79 +328,3 @@ class TestBound:
         assert not here.users.has_no_room_for(ANN)
         here.wait(2 * TTL)
         assert not here.users.has_no_room_for(BOB)
-
-
-class Naive:
-    """Remembers every word, and looks at all of them."""
-
-    def __init__(self) -> None:
-        self.words: dict[tuple[str, Channel], tuple[str, float]] = {}
-
-    def has_sent(self, typist: Typist) -> None:
-        self.words = {
-            (connection, channel): (user, until)
-            for (connection, channel), (user, until) in self.words.items()
-            if (channel, user) != typist
-        }
-
-    def typing(self, now: float) -> set[Typist]:
-        return {
-            Typist(channel, user)
-            for (_, channel), (user, until) in self.words.items()
-            if until > now
-        }
-
-
-connections, channels, names = (
-    st.sampled_from("ab"),
-    st.sampled_from((ROOM, OTHER)),
-    st.sampled_from(("ann", "bob")),
-)
-steps = st.one_of(
-    st.tuples(st.just("types"), connections, channels, names),
-    st.tuples(st.just("stops"), connections, channels, names),
-    st.tuples(st.just("sent"), connections, channels, names),
-    st.tuples(st.just("published"), connections, channels, names),
-    st.floats(0.01, 8.0).map(lambda seconds: ("wait", seconds)),
-    st.just(("away",)),
-    st.just(("back",)),
-)
-
-
-@given(st.lists(steps, max_size=40))
-def test_model(history: list[tuple[object, ...]]) -> None:
-    """
-    Whenever the typists are there they hold exactly what a naive memory of all words says.
-
-    Of whom a publish names they hold no more than that: until the next report but one it may be less.
-    """
-    here, naive = Gateway(), Naive()
-    published: set[Typist] = set()
-    for step in history:
-        match step:
-            case ("types", str(connection), Channel() as channel, str(user)):
-                here.types(connection, Typist(channel, user))
-                naive.words[connection, channel] = user, here.now + TTL
-            case ("stops", str(connection), Channel() as channel, _):
-                here.stops(connection, channel)
-                naive.words.pop((connection, channel), None)
-            case ("sent", _, Channel() as channel, str(user)):
-                here.has_sent(Typist(channel, user))
-                naive.has_sent(Typist(channel, user))
-            case ("published", _, Channel() as channel, str(user)):
-                here.published(Typist(channel, user))
-                naive.has_sent(Typist(channel, user))
-                published.add(Typist(channel, user))
-            case ("wait", float(seconds)):
-                here.wait(seconds)
-            case ("away",):
-                here.is_away = True
-            case _:
-                here.back()
-        if not here.is_away:
-            assert here.typing() - published == naive.typing(here.now) - published
-            assert here.typing() <= naive.typing(here.now)
-    here.back()
-    here.wait(3 * TTL)
-    assert len(here.users) == 0
-    assert not here.users._as_whom

@@ -77,14 +77,14 @@ class TestCounts:
         """They are taken in any case, and passed on where the app has client events."""
         app = msgspec.structs.replace(app, client_events=has_client_events)
 
-        is_passed_on = events.check(app, event(), is_subscribed=True, now=0.0, counts=True)
+        is_passed_on = events.check(app, event(), is_subscribed=True, now=0.0, is_taken=True)
 
         assert is_passed_on is has_client_events
 
     def test_too_fast(self, events: ClientEvents, app: App) -> None:
         """Beyond the rate they still count, and are passed on no more."""
         passed_on = [
-            events.check(app, event(), is_subscribed=True, now=0.0, counts=True) for _ in range(3)
+            events.check(app, event(), is_subscribed=True, now=0.0, is_taken=True) for _ in range(3)
         ]
 
         assert passed_on == [True, True, False]
@@ -92,9 +92,9 @@ class TestCounts:
     def test_rules(self, events: ClientEvents, app: App) -> None:
         """The other rules hold for them."""
         with pytest.raises(ClientEventRefused):
-            events.check(app, event(channel="a"), is_subscribed=True, now=0.0, counts=True)
+            events.check(app, event(channel="a"), is_subscribed=True, now=0.0, is_taken=True)
         with pytest.raises(ClientEventRefused):
-            events.check(app, event(), is_subscribed=False, now=0.0, counts=True)
+            events.check(app, event(), is_subscribed=False, now=0.0, is_taken=True)
 
 
 class TestRate:

@@ -72,7 +72,7 @@ class TestReading:
             b"[]",
             b'{"user_id": "7"}',
             b'{"upto": 7}',
-            b'{"user_id": 7, "upto": 7}',
+            b'{"user_id": 7.5, "upto": 7}',
             b"\xff",
             b"[" * 100_000,
         ],

@@ -44,6 +44,7 @@ class TestReport:
         [
             (b'{"user_id": "7", "typing": true}', 6.0),
             (b'{"user_id": "7", "typing": false}', 0.0),
+            (b'{"user_id": 7}', 6.0),
             (b'{"user_id": "7", "more": 1}', 6.0),
         ],
     )
@@ -55,7 +56,7 @@ class TestReport:
         [
             (b"", "malformed"),
             (b"{}", "user_id"),
-            (b'{"user_id": 7}', "user_id"),
+            (b'{"user_id": 7.5}', "user_id"),
             (b'{"user_id": "7", "typing": "no"}', "typing"),
             (b'{"a":' * 100_000, "malformed"),
             (b'{"user_id": "\xff"}', "malformed"),
