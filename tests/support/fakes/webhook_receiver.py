@@ -118,6 +118,8 @@ class Receiver:
             await self._open.wait()
         finally:
             self._here -= 1
+        if request.transport is None:
+            return web.Response()  # Who sent it has given up, and may be dead: it is not heard.
         told = Told(dict(request.headers), body)
         told = Told(told.headers, body, self.status(told))
         self.told.append(told)
