@@ -91,6 +91,16 @@ class Passage:
         Raises:
             Unavailable, Fenced: What was not noted comes again.
         """
+        try:
+            was_any, fault = await self._bring()
+        finally:  # Also where it is broken off: what was passed over is not met again.
+            self._tell_lost()
+        if fault is not None:
+            raise fault
+        return was_any
+
+    async def _bring(self) -> tuple[bool, Unavailable | None]:
+        """Bring all; tell whether there was anything, and what ended it before all was brought."""
         was_any = False
         fault: Unavailable | None = None
         async with asyncio.TaskGroup() as tasks:
@@ -104,10 +114,7 @@ class Passage:
             for call in self._calls:
                 call.task.cancel()
         self._calls.clear()
-        self._tell_lost()
-        if fault is not None:
-            raise fault
-        return was_any
+        return was_any, fault
 
     async def _read_on(self, tasks: asyncio.TaskGroup) -> bool:
         """Call the sink with what follows, if it may be called; tell whether it was."""

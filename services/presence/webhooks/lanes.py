@@ -122,7 +122,10 @@ class Lanes:
         fact = record.fact
         left = min(self._delay, fact.at + self._delay - self._clock())
         # After a gap nobody may have been told that it was occupied: then both must be told.
-        if fact.kind != "channel_vacated" or left <= 0 or record.after_gap:
+        if fact.kind != "channel_vacated":
+            return None
+        if left <= 0 or record.after_gap:  # It is said, so what was held before it returns no more.
+            self._held.pop(fact.channel, None)
             return None
         held = self._held[fact.channel] = Withheld(self._timer() + left)
         return held

@@ -16,6 +16,7 @@ from services.presence.settings import PresenceSettings
 from tests.support.deadline import DEADLINE
 from tests.support.fakes.webhook_receiver import Receiver, receiver
 from tests.support.ports.rosters import LONG, MEMORY, Deployment, deployment, request, seated
+from tests.support.services.gateway import until
 from tests.support.services.webhooks import app_with, hook, site
 
 SETTINGS = PresenceSettings(share_ttl=30.0, poll_interval=0.01)
@@ -128,9 +129,9 @@ async def passes(url: str, prefix: str, here: Receiver, *, bounds: Bounds, size:
             await town.live(3 * size)
             here.go_on()
             await is_done(deployed.lifecycle)
+            await until(lambda: consumer.counts["lost"] > 0)
 
     assert told_of(here) == town.there
-    assert consumer.counts["lost"] > 0
 
 
 @pytest.fixture(params=[MEMORY, "redis_url"], ids=["memory", "redis"])

@@ -123,6 +123,15 @@ class TestVacated:
         assert second is not None
         assert not second.is_over
 
+    def test_held_before_a_gap(self, lanes: Lanes, times: Times) -> None:
+        """What is held before a gap takes nothing with it that comes after the gap."""
+        lanes.enter([times.record("channel_vacated", "a")])
+        lanes.enter([replace(times.record("channel_vacated", "a"), after_gap=True)])
+
+        (turn,) = lanes.enter([times.record("channel_occupied", "a")])
+
+        assert [record.fact.kind for record, _ in turn.items] == ["channel_occupied"]
+
     def test_after_gap(self, lanes: Lanes, times: Times) -> None:
         """Where nobody may have been told that it was occupied, both are said: neither is held."""
         vacated = replace(times.record("channel_vacated", "a"), after_gap=True)
