@@ -14,8 +14,11 @@ function echo({ client, options, backend, member }) {
   keep(client, page.connector.pusher);
 }
 
-function enter({ client, kind, channel }) {
+// Entering begins with the first mention of a channel, so all is bound in one go.
+function enter({ client, kind, channel, events = [], whispers = [] }) {
   const entered = pages.get(client)[kind](channel);
+  for (const event of events) listen({ client, kind, channel, event });
+  for (const name of whispers) listen_for_whisper({ client, kind, channel, name });
   entered.subscribed(() => tell({ client, channel, subscribed: true }));
   entered.error((error) => tell({ client, channel, refused: error }));
   if (kind !== "join") return;

@@ -14,10 +14,7 @@ async def enter(node: Driver, deployment: Deployment, channel: str, *users: str)
     """Let users in at the gateways in turn, and have them listen."""
     for number, user in enumerate(users):
         await node.echo(user, deployment.echo(number % 2, "reverb", user=user, name=user))
-        words = {"client": user, "kind": "join", "channel": channel}
-        await node.do("listen", event=f".{READ}", **words)
-        await node.do("listen_for_whisper", name="read", **words)
-        await node.enter(user, "join", channel)
+        await node.enter(user, "join", channel, events=[f".{READ}"], whispers=["read"])
 
 
 def marks(node: Driver, user: str, reader: str) -> list[Any]:

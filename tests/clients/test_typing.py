@@ -18,10 +18,7 @@ async def enter(
 ) -> None:
     """Let a page with Echo into a presence channel; what it is told of typists it hears from the beginning."""
     await node.echo(name, deployment.echo(gateway, "reverb", user=name, name=name))
-    words = {"client": name, "kind": "join", "channel": channel}
-    await node.do("listen", event=f".{TYPING}", **words)
-    await node.do("listen_for_whisper", name="typing", **words)
-    await node.enter(name, "join", channel)
+    await node.enter(name, "join", channel, events=[f".{TYPING}"], whispers=["typing"])
 
 
 async def whisper(node: Driver, name: str, channel: str, what: str = "typing", **data: Any) -> None:
@@ -76,8 +73,7 @@ async def test_endings(deployment: Deployment, node: Driver, back: BackEnd, room
     await node.echo(bob, deployment.echo(1, "reverb", user=bob))
     for ending in endings:
         channel, user = channels[ending], users[ending]
-        await node.do("listen", client=bob, kind="join", channel=channel, event=f".{TYPING}")
-        await node.enter(bob, "join", channel)
+        await node.enter(bob, "join", channel, events=[f".{TYPING}"])
         await whisper(node, bob, channel)
         await enter(node, deployment, user, gateway=0, channel=channel)
         await whisper(node, user, channel)
@@ -148,8 +144,7 @@ async def test_whoever_it_is(deployment: Deployment, node: Driver, kind: str, ro
     """
     channel, eve = f"room.{room}", f"eve-{room}"
     await node.echo(eve, deployment.echo(0, "reverb", user=eve))
-    await node.do("listen", client=eve, kind=kind, channel=channel, event=f".{TYPING}")
-    await node.enter(eve, kind, channel)
+    await node.enter(eve, kind, channel, events=[f".{TYPING}"])
 
     words = {"kind": kind, "channel": channel, "name": "typing"}
     node.say("whisper", client=eve, data={"user_id": "ann", "typing": True}, **words)

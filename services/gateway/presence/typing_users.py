@@ -84,9 +84,7 @@ class TypingUsers(Generic[C]):
         self._most = most
         self._users: dict[ChannelUser, _Words[C]] = {}
         self._as_whom: dict[tuple[C, Channel], ChannelUser] = {}
-        self._looks: dict[
-            ChannelUser, float
-        ] = {}  # When each user is looked at next, in that order.
+        self._looks: dict[ChannelUser, float] = {}  # When each is looked at next, in order.
 
     def __len__(self) -> int:
         """Tell how many users, each in each channel, are known."""

@@ -7,7 +7,7 @@ A `Driver` is one process with any number of clients; what they see is kept in o
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -119,7 +119,15 @@ class Driver:
         self.say("echo", client=client, options=options, backend=backend, member=member)
         return await self._connected(client)
 
-    async def enter(self, client: str, kind: str, channel: str) -> Seen:
+    async def enter(
+        self,
+        client: str,
+        kind: str,
+        channel: str,
+        *,
+        events: Sequence[str] = (),
+        whispers: Sequence[str] = (),
+    ) -> Seen:
         """
         Let a page with Laravel Echo enter a channel.
 
@@ -127,11 +135,14 @@ class Driver:
             client: Its name.
             kind: Echo's method: ``channel``, ``private``, ``encryptedPrivate`` or ``join``.
             channel: The name without prefix.
+            events: Those to which it listens from the beginning.
+            whispers: Those for which it does.
 
         Returns:
             What the page was told on success: for ``join`` who is here.
         """
-        self.say("enter", client=client, kind=kind, channel=channel)
+        words = {"kind": kind, "channel": channel, "events": events, "whispers": whispers}
+        self.say("enter", client=client, **words)
         await self.wait(client=client, channel=channel, subscribed=True)
         if kind != "join":
             return {}
