@@ -17,7 +17,7 @@ from libs.common.redis.connection import RedisConnection
 from libs.common.telemetry.metrics.families import Metric, counter, gauge
 
 LOOK = 15.0  # Seconds from one question to a server of Redis to the next.
-PATIENCE = 5.0  # Seconds in which all of them must answer.
+PATIENCE = 6.0  # Seconds for the servers of one place: longer than the deadlines of each.
 
 PUBLISHED = counter(
     "fanfare_bus_publications_total",
@@ -120,11 +120,7 @@ class BackendMetrics:
             await asyncio.sleep(LOOK)
 
     async def _ask(self) -> None:
-        try:
-            async with asyncio.timeout(PATIENCE):
-                asked = [await each.figures() for each in self._redis.values()]
-        except TimeoutError:
-            asked = []
+        asked = await asyncio.gather(*map(_figures_of, self._redis.values()))
         self._figures = {name: said for each in asked for name, said in each.items()}
 
     def metrics(self) -> Iterator[Metric]:
@@ -175,6 +171,15 @@ class BackendMetrics:
         restarts = self.events.restarts if self.events else Counter[str]()
         yield REBALANCES.by(rebalances)
         yield RESTARTS.by(restarts)
+
+
+async def _figures_of(connection: RedisConnection) -> Mapping[str, Mapping[str, str]]:
+    """Ask the servers of one place; nothing of those that do not answer in time."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await connection.figures()
+    except TimeoutError:
+        return {}
 
 
 def _replication_lag(said: Mapping[str, str]) -> int | None:

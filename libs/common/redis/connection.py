@@ -178,11 +178,14 @@ class RedisConnection:
             By server, by field; without servers that are away or do not permit it.
         """
         found: dict[str, dict[str, str]] = {}
+
+        async def ask(name: str, node: Node) -> None:
+            with suppress(*TROUBLE):
+                found[name] = await node.figures()
+
         with suppress(*TROUBLE):
             await self._servers.locate()
-            for name, node in self._servers.masters().items():
-                with suppress(*TROUBLE):
-                    found[name] = await node.figures()
+            await asyncio.gather(*(ask(*each) for each in self._servers.masters().items()))
         return found
 
     async def spread(self, keys: Sequence[str]) -> dict[str, str]:

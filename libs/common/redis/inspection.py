@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from libs.common.redis.commands import facts_of
 from libs.common.redis.connection import RedisConnection, raise_first
 from libs.common.redis.scripts import Call
 
@@ -61,14 +62,8 @@ async def inspected(connection: RedisConnection, keys: Sequence[str]) -> list[Re
         raise_first([instant, info], backend="redis")
         seconds, microseconds = map(int, instant)
         ahead = seconds + microseconds / 1e6 - (began + time.time()) / 2
-        servers.append(described(name, facts_of(info.decode()), saves, ahead=ahead))
+        servers.append(described(name, facts_of(info), saves, ahead=ahead))
     return servers
-
-
-def facts_of(text: str) -> dict[str, str]:
-    """Read the answer to ``INFO``: a line for each fact, with a colon after its name."""
-    lines = (line.partition(":") for line in text.splitlines() if not line.startswith("#"))
-    return {name: value for name, found, value in lines if found}
 
 
 def described(name: str, info: Mapping[str, str], saves: Any, *, ahead: float) -> RedisServer:

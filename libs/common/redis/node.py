@@ -22,7 +22,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from libs.common.errors import Misconfigured
 from libs.common.outage import Outage, reason_of
 from libs.common.redis.address import RedisAddress
-from libs.common.redis.commands import Words, packed
+from libs.common.redis.commands import Words, facts_of, packed
 from libs.common.redis.refusals import Refusals, said
 from libs.common.redis.scripts import PROBE
 
@@ -100,8 +100,7 @@ class Node:
             self._free.release()
         if isinstance(reply, Exception):
             raise reply
-        lines = (line.partition(":") for line in reply.decode(errors="replace").splitlines())
-        return {field: value for field, found, value in lines if found}
+        return facts_of(reply)
 
     async def _send(self, packed: bytes, count: int) -> list[Any]:
         before = cancellations()

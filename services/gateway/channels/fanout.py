@@ -58,8 +58,7 @@ class Broadcaster:
             for channel, broadcasts in batch.items()
         ]
         if self._frames.is_on:
-            for channel, fanout in fanouts:
-                self._show(channel, fanout)
+            self._show(fanouts)
         async with self._writing:
             for channel, fanout in fanouts:
                 if fanout is not None:
@@ -67,11 +66,12 @@ class Broadcaster:
                     await self._write(fanout)
                     self._note(channel, fanout, began=began)
 
-    def _show(self, channel: Channel, fanout: Fanout[Connection] | None) -> None:
-        for broadcast in fanout.broadcasts if fanout else ():
-            self._frames.fanned_out(
-                channel, broadcast.frame, recipients=len(fanout.subscribers) if fanout else 0
-            )
+    def _show(self, fanouts: Iterable[tuple[Channel, Fanout[Connection] | None]]) -> None:
+        for channel, fanout in fanouts:
+            if fanout is not None:
+                recipients = len(fanout.subscribers)
+                for broadcast in fanout.broadcasts:
+                    self._frames.fanned_out(channel, broadcast.frame, recipients=recipients)
 
     async def _write(self, fanout: Fanout[Connection]) -> None:
         counters = self._counters

@@ -1,7 +1,10 @@
 """What servers of Redis say of themselves, in numbers."""
 
+import asyncio
+
 import pytest
 
+from libs.common.backends import metrics
 from libs.common.backends.metrics import BackendMetrics
 from libs.common.redis.connection import RedisConnection
 
@@ -39,6 +42,28 @@ async def test_said() -> None:
         "fanfare_redis_evicted_keys_total": {("here",): 1},
         "fanfare_redis_replication_lag_bytes": {},
     }
+
+
+class Hanging:
+    """A connection to servers that never answer."""
+
+    async def figures(self) -> dict[str, dict[str, str]]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+async def test_one_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that does not answer hides no other."""
+    monkeypatch.setattr(metrics, "PATIENCE", 0.01)
+    measured = BackendMetrics()
+    for number, each in enumerate((Hanging(), Saying(here=MASTER), Hanging())):
+        connection: RedisConnection = each  # type: ignore[assignment]
+        measured.watch_redis(connection, number)
+
+    await measured._ask()
+
+    (memory,) = [each for each in measured.metrics() if each.family == metrics.REDIS_MEMORY]
+    assert dict(memory.values) == {("here",): 7}
 
 
 @pytest.mark.parametrize("offsets,lag", [((100,), 0), ((90, 40), 60), ((120,), 0)])

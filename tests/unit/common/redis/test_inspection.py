@@ -2,9 +2,10 @@
 
 from redis.exceptions import ResponseError
 
-from libs.common.redis.inspection import described, facts_of
+from libs.common.redis.commands import facts_of
+from libs.common.redis.inspection import described
 
-INFO = """# Server\r
+INFO = b"""# Server\r
 redis_version:7.2.4\r
 executable:/usr/bin/redis-server:x\r
 \r
