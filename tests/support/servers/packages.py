@@ -1,8 +1,8 @@
 """
 How what tests need gets onto a Debian machine.
 
-Debian's packages come with ``apt-get`` and jars with Maven, both as they are configured on
-the machine.  Nothing is installed unless `install` is called, and what is there is left alone; so
+Debian's packages come with ``apt-get``, jars with Maven and what tests have of Go modules with Go, all as they are
+configured on the machine.  Nothing is installed unless `install` is called, and what is there is left alone; so
 are the servers that Debian starts when it installs a package.
 """
 
@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from tests.support.go import modules
 from tests.support.programs import (
     STATE,
     CannotInstall,
@@ -29,6 +30,7 @@ RETRIES = 5  # For a network that is away for a moment.
 # Debian makes PostgreSQL's first database in our locale, and fails where that is not installed.
 ENVIRONMENT = ["env", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8"]
 
+OF_GO = ("all", "test")  # Which `PURPOSES` need it.
 STILL = "Debian's package did not bring it: please see to it, and then again this"
 
 
@@ -55,7 +57,7 @@ def classpath(jars: Jars) -> str:
 
 def install(purpose: str = "all") -> None:
     """
-    Install what is missing of Debian's packages and of jars for one of `PURPOSES`.
+    Install what is missing of Debian's packages, of jars and of Go modules for one of `PURPOSES`.
 
     Raises:
         CannotInstall: We may not, or it failed.
@@ -68,6 +70,8 @@ def install(purpose: str = "all") -> None:
         raise CannotInstall(f"{lack}; {STILL}") from lack
     for jars in lacking_jars(purpose):
         _fetch(jars)
+    if purpose in OF_GO:
+        modules.install()
 
 
 def _install_packages(packages: list[str]) -> None:
