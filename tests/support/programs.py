@@ -76,6 +76,8 @@ PROGRAMS = {
     "setpriv": Program("util-linux"),
     "haproxy": Program("haproxy"),
     "nginx": Program("nginx-light"),
+    "apache2": Program("apache2-bin"),  # Without the service that comes with the package apache2.
+    "supervisord": Program("supervisor"),
     "psql": Program("postgresql-client"),
     "openssl": Program("openssl"),
     "node": Program("nodejs", 18, r"v"),

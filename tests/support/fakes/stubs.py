@@ -1,7 +1,7 @@
 """Instances of services that only tell who they are and what they were asked."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from aiohttp import web
@@ -21,6 +21,19 @@ class Stub:
         self.service = service
         self.host = host
         self.is_ready = True
+        self._listening = AsyncExitStack()
+
+    async def listen(self, *, port: int, health_port: int) -> None:
+        """Begin to listen."""
+        public, internal = web.Application(), web.Application()
+        public.router.add_route("*", "/{path:.*}", self.answer)
+        internal.router.add_get("/health/ready", self.health)
+        await self._listening.enter_async_context(_listening(public, self.host, port))
+        await self._listening.enter_async_context(_listening(internal, self.host, health_port))
+
+    async def leave(self) -> None:
+        """Listen no longer, as if it had ended."""
+        await self._listening.aclose()
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Tell what was asked, as JSON, or in the first frame of a socket that is an echo."""
@@ -31,6 +44,8 @@ class Stub:
             "headers": dict(request.headers),
             "pairs": list(request.headers.items()),
         }
+        if request.path == "/up" and not self.is_ready:
+            return web.Response(status=503)
         websocket = web.WebSocketResponse()
         if not websocket.can_prepare(request).ok:
             return web.json_response(told)
@@ -49,11 +64,11 @@ class Stub:
 async def stub(service: str, host: str, *, port: int, health_port: int) -> AsyncIterator[Stub]:
     """Run an instance."""
     instance = Stub(service, host)
-    public, internal = web.Application(), web.Application()
-    public.router.add_route("*", "/{path:.*}", instance.answer)
-    internal.router.add_get("/health/ready", instance.health)
-    async with _listening(public, host, port), _listening(internal, host, health_port):
+    await instance.listen(port=port, health_port=health_port)
+    try:
         yield instance
+    finally:
+        await instance.leave()
 
 
 @asynccontextmanager
