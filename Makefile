@@ -105,6 +105,7 @@ docs: $(VENV)/dev  ## Write the pages that are made from the source
 	$(PYTHON) -m tests.support.documents.log_events > docs/log-events.md
 	$(PYTHON) -m tests.support.documents.metrics > docs/metrics.md
 	$(PYTHON) -m tests.support.monitoring.dashboard > deploy/grafana/fanfare.json
+	$(PYTHON) -m tests.support.monitoring.operator_rules > deploy/k8s/components/monitoring/rules.yaml
 
 .PHONY: audit
 audit: $(VENV)/dev ## Look for known weaknesses in dependencies, and write sbom.json

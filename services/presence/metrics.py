@@ -18,6 +18,12 @@ FACTS_LOST = counter(
     "Facts that were dropped before such a sink had them, as too many waited: `facts.lost`.",
     "sink",
 )
+FACTS_LAG = gauge(
+    "fanfare_facts_lag_seconds",
+    "How old the oldest fact is that such a sink has not taken; 0: it has all. It goes by the "
+    "clocks of two machines, and grows while a sink is away.",
+    "sink",
+)
 PASSAGES = gauge(
     "fanfare_fact_passages",
     "Streams of facts that have something for a sink, each sink counted: what is under way, or "
@@ -64,6 +70,7 @@ def read(
     last_seen: LastSeen | None,
     *,
     sweeps: Mapping[str, int],
+    now: float,
 ) -> Iterator[Metric]:
     """
     Read all.
@@ -73,9 +80,11 @@ def read(
         webhooks: Those of all apps.
         last_seen: Stores when users were last seen; None: nobody does.
         sweeps: Searches for dead gateways, by result.
+        now: In UTC epoch seconds.
     """
     yield FACTS.by({sink: counts["facts"] for sink, counts in consumer.by_sink.items()})
     yield FACTS_LOST.by({sink: counts["lost"] for sink, counts in consumer.by_sink.items()})
+    yield FACTS_LAG.by(consumer.lags(now))
     yield PASSAGES.of(consumer.passages)
     yield PARTITIONS.of(len(consumer.partitions))
     yield WEBHOOKS.by({"delivered": 0, "failed": 0, "buried": 0} | webhooks.counts)

@@ -7,6 +7,7 @@ were last seen (`users`) and how far they have read (`receipts`), and answers wh
 """
 
 import asyncio
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
@@ -167,7 +168,13 @@ class Presence:
 
     def metrics(self) -> Iterable[Metric]:
         """See `libs.common.telemetry.metrics.registry.Measured.metrics`."""
-        return metrics.read(self._consumer, self._webhooks, self._last_seen, sweeps=self._sweeps)
+        return metrics.read(
+            self._consumer,
+            self._webhooks,
+            self._last_seen,
+            sweeps=self._sweeps,
+            now=time.time(),
+        )
 
     def figures(self) -> Mapping[str, int]:
         """See `services.process_state.Figured.figures`."""

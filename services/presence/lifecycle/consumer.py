@@ -10,6 +10,7 @@ import secrets
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 
 from libs.common.errors import Unavailable
 from libs.common.lifecycle.facts import Stream
@@ -48,6 +49,7 @@ class FactConsumer:
         self._seen: dict[Stream, int] = {}
         self._news: defaultdict[Stream, Bell] = defaultdict(Bell)
         self._working: dict[_Work, asyncio.Task[None]] = {}
+        self._oldest: dict[_Work, float] = {}
 
     @property
     def partitions(self) -> frozenset[int]:
@@ -63,6 +65,22 @@ class FactConsumer:
     def passages(self) -> int:
         """How many streams have something for a sink, each sink counted."""
         return len(self._working)
+
+    def lags(self, now: float) -> Mapping[str, float]:
+        """
+        Tell how old the oldest fact is that a sink is not done with; 0: there is none.
+
+        Args:
+            now: In UTC epoch seconds.
+
+        Returns:
+            Seconds, by kind of sink, as `by_sink`.
+        """
+        found = dict.fromkeys(self.by_sink, 0.0)
+        for (_, name), since in self._oldest.items():
+            kind = _kind(name)
+            found[kind] = max(found[kind], now - since)
+        return found
 
     async def run(self) -> None:
         """Consume until cancelled; then give up what it owns."""
@@ -151,6 +169,7 @@ class FactConsumer:
                     await asyncio.sleep(backoff.delay())
         finally:
             del self._working[stream, sink.name]
+            self._oldest.pop((stream, sink.name), None)
 
     async def _clear(self, stream: Stream) -> None:
         """Drop what was recorded for sinks that are no more."""
@@ -171,9 +190,13 @@ class FactConsumer:
             head=lambda: self._seen.get(stream, 0),
             news=self._news[stream].heard,
             pause=self._settings.poll_interval,
-            counts=self.by_sink[sink.name.partition(":")[0]],
+            counts=self.by_sink[_kind(sink.name)],
+            tell_oldest=partial(self._note_oldest, (stream, sink.name)),
         )
         return await passage.run()
+
+    def _note_oldest(self, work: _Work, since: float) -> None:
+        self._oldest[work] = since
 
     async def _settle(self, stream: Stream) -> None:
         names = [sink.name for sink in self._sinks.of(stream.app)]
@@ -184,3 +207,8 @@ class FactConsumer:
         if fence is None:
             raise Fenced(stream.partition)
         return fence
+
+
+def _kind(sink: str) -> str:
+    """Return the kind of a sink by its name."""
+    return sink.partition(":")[0]

@@ -29,12 +29,14 @@ class _Call:
     A call of `Sink.take`.
 
     Attributes:
-        last: The last record of those that it was made for.
+        since: When the first of the records that it was made for was decided, in UTC epoch seconds.
+        last: The last of these records.
         count: How many those are.
         lost: How many facts between them and those before will not be had any more.
         task: Returns what the call raised, or None.
     """
 
+    since: float
     last: Recorded
     count: int
     lost: int
@@ -59,6 +61,8 @@ class Passage:
         news: Returns what is done when the stream has another head.
         pause: Seconds that a call of a sink is under way before it is brought what follows already.
         counts: Counts ``facts`` and ``lost``.
+        tell_oldest: Told when the oldest fact that the sink is not done with was decided, in UTC
+            epoch seconds, whenever that is another one.
     """
 
     def __init__(
@@ -72,6 +76,7 @@ class Passage:
         news: Callable[[], asyncio.Future[None]],
         pause: float,
         counts: Counter[str],
+        tell_oldest: Callable[[float], None],
     ) -> None:
         self._lifecycle = lifecycle
         self._stream = stream
@@ -81,6 +86,7 @@ class Passage:
         self._news = news
         self._pause = pause
         self._counts = counts
+        self._tell_oldest = tell_oldest
         self._calls: deque[_Call] = deque()
         self._lost = 0
 
@@ -129,7 +135,9 @@ class Passage:
             return False
         wanted = [record for record in records if self._sink.wants(record.fact.kind)]
         task = tasks.create_task(self._taken(wanted))
-        self._calls.append(_Call(records[-1], len(records), page.lost, task))
+        since = records[0].fact.at
+        self._calls.append(_Call(since, records[-1], len(records), page.lost, task))
+        self._tell_oldest(self._calls[0].since)
         return True
 
     def _may_call(self) -> bool:
@@ -167,6 +175,8 @@ class Passage:
         over: list[_Call] = []
         while self._calls and self._calls[0].task.done() and self._calls[0].fault is None:
             over.append(self._calls.popleft())
+        if self._calls:
+            self._tell_oldest(self._calls[0].since)
         if over:
             await self._lifecycle.advance(over[-1].last, self._sink.name, fence=self._fence())
             self._count_lost(sum(call.lost for call in over))

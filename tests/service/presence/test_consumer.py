@@ -1,7 +1,7 @@
 """Facts come to sinks: in order, each once if nothing fails, and none is lost whatever does."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -127,6 +127,28 @@ async def test_brought(lifecycle: MemoryLifecycle) -> None:
     assert members.numbers == list(range(1, 151))
     assert consumer.counts == {"facts": 350}
     assert consumer.by_sink == {"everything": {"facts": 200}, "members": {"facts": 150}}
+
+
+async def test_lag(lifecycle: MemoryLifecycle) -> None:
+    """The oldest fact that a sink has not taken tells how late it is; one that has all is not."""
+    hanging, other = Notebook("hanging"), Notebook("other")
+    hanging.taking.clear()
+    async with consuming(lifecycle, hanging, other) as consumer:
+        await tell(lifecycle, 1)
+        await other.has(1)
+        await tell(lifecycle, 1)
+        await other.has(2)
+        now = other.written[0].fact.at + 3.0
+        await shows(consumer, {"hanging": 3.0, "other": 0.0}, now=now)
+        hanging.taking.set()
+        await shows(consumer, {"hanging": 0.0, "other": 0.0}, now=now)
+
+
+async def shows(consumer: FactConsumer, lags: Mapping[str, float], *, now: float) -> None:
+    """Wait until it shows them."""
+    async with asyncio.timeout(DEADLINE):
+        while consumer.lags(now) != pytest.approx(lags):
+            await asyncio.sleep(0)
 
 
 async def test_one_hangs(lifecycle: MemoryLifecycle) -> None:

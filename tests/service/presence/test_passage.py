@@ -108,6 +108,7 @@ class Line:
             news=self._news.heard,
             pause=pause,
             counts=Counter(),
+            tell_oldest=lambda _since: None,
         )
         running = asyncio.ensure_future(passage.run())
         yield

@@ -16,6 +16,7 @@ from tests.support.go.modules import find_kustomize
 DEPLOY = ROOT / "deploy" / "k8s"
 OVERLAYS = sorted(path.parent.name for path in DEPLOY.glob("overlays/*/kustomization.yaml"))
 COMPONENTS = sorted(path.parent.name for path in DEPLOY.glob("components/*/kustomization.yaml"))
+NAMESPACE = "fanfare"  # Of all overlays but that to try things with.
 TIMEOUT = 60.0  # Seconds; a tenth of one is usual.
 
 Object = dict[str, Any]
@@ -43,6 +44,7 @@ def combined(overlay: str, *components: str) -> Sequence[Object]:
         folder = Path(name).resolve()
         deploy = os.path.relpath(DEPLOY, folder)
         document = {
+            "namespace": NAMESPACE,
             "resources": [f"{deploy}/overlays/{overlay}"],
             "components": [f"{deploy}/components/{one}" for one in components],
         }

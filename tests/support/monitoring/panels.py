@@ -252,6 +252,7 @@ PRESENCE = Row(
             rates("fanfare_facts_total", "sink"),
             rates("fanfare_facts_lost_total", "sink", legend="lost: {{sink}}"),
         ),
+        _panel("Age of facts not taken", "s", sums("fanfare_facts_lag_seconds", "sink", how="max")),
         _panel("Streams under way", "short", sums("fanfare_fact_passages", "instance")),
         _panel("Partitions of facts", "short", sums("fanfare_fact_partitions", "instance")),
         _panel("Webhooks", "ops", rates("fanfare_webhook_requests_total", "result")),
