@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -10,13 +9,12 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-import yaml
 
 from libs.common.apps.app import App
 from libs.common.config.secret import Secret
 from services.settings import SERVICES
 from tests.support.deployments.commands import command
-from tests.support.deployments.program import ROOT, Program
+from tests.support.deployments.program import Program
 from tests.support.kubernetes.kustomize import render
 from tests.support.kubernetes.pods import (
     Cluster,
@@ -27,6 +25,7 @@ from tests.support.kubernetes.pods import (
     started,
     until_passes,
 )
+from tests.support.kubernetes.secrets import made
 from tests.support.servers import fresh_database
 
 OVERLAY = "production"
@@ -58,11 +57,8 @@ def own_network() -> str:
 
 
 def secret_of(*, redis: str, postgres: str) -> dict[str, str]:
-    """Make the Secret as deploy/k8s/secrets.sh does, and name other servers in it."""
-    made = subprocess.run(  # noqa: S603 - ours.
-        [ROOT / "deploy" / "k8s" / "secrets.sh"], check=True, capture_output=True, text=True
-    )
-    known: dict[str, str] = yaml.safe_load(made.stdout)["stringData"]
+    """Make a Secret that names other servers than those of overlays/dev."""
+    known = made()
     urls = {"bus-url": redis, "roster-url": redis, "apps-url": postgres, "sightings-url": postgres}
     assert known.keys() >= urls.keys()
     return known | urls
@@ -122,9 +118,9 @@ async def _add_app(pod: Pod, database: str, *, topic: str) -> App:
         assert await connection.execute("UPDATE fanfare_apps SET topic = $1", topic) == "UPDATE 1"
     finally:
         await connection.close()
-    made = added.variables
+    told = added.variables
     return App(
-        id=made["PUSHER_APP_ID"],
-        key=made["PUSHER_APP_KEY"],
-        secrets=(Secret(made["PUSHER_APP_SECRET"]),),
+        id=told["PUSHER_APP_ID"],
+        key=told["PUSHER_APP_KEY"],
+        secrets=(Secret(told["PUSHER_APP_SECRET"]),),
     )

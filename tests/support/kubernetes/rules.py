@@ -1,0 +1,284 @@
+"""
+What must hold of objects for Kubernetes beyond their schemas: each rule yields a sentence for each breach.
+
+Those about one pod come first, then those about what objects say of each other.  What the code knows too, such as its
+ports, is taken from there.
+"""
+
+import inspect
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from libs.common.web.server import Server
+from services.program import DRAIN_SPREAD
+from services.settings import SERVICES, Settings
+from services.version import VERSION
+from tests.support.deployments.program import ROOT
+from tests.support.kubernetes.kustomize import Object
+
+Objects = Sequence[Object]
+Rule = Callable[[Objects], Iterator[str]]
+
+KINDS = ("Deployment", "StatefulSet", "Job")
+VOLUMES = {"configMap", "emptyDir", "projected", "secret"}  # Restricted has more; we need no other.
+WRITES_BESIDE_ITSELF = {"kafka"}
+SPARE = 5  # Seconds of grace, for the end itself.
+BARE = 64 << 20  # Bytes that a gateway takes without clients, and more.
+CONNECTION = 20 << 10  # Bytes: what docs/benchmarks.md has as its bound.
+SELECTORS = {"Service", "PodDisruptionBudget", "NetworkPolicy"}
+
+
+def name_of(found: Object) -> str:
+    """Say which object it is."""
+    return f"{found['kind']} {found['metadata']['name']}"
+
+
+def of_kind(objects: Objects, *kinds: str) -> list[Object]:
+    """Return the objects of some kinds."""
+    return [each for each in objects if each["kind"] in kinds]
+
+
+def spec_of(workload: Object) -> Any:
+    """Return the specification of a workload's pods."""
+    return workload["spec"]["template"]["spec"]
+
+
+def container_of(workload: Object) -> Any:
+    """Return the one container of a workload's pods."""
+    (container,) = spec_of(workload)["containers"]
+    return container
+
+
+def ours(objects: Objects, *kinds: str) -> list[Object]:
+    """Return the workloads that run Fanfare, of some kinds."""
+    return [
+        each
+        for each in of_kind(objects, *(kinds or KINDS))
+        if container_of(each)["name"] == "fanfare"
+    ]
+
+
+# ------------------------------------------------------------------------------------------------ Each pod
+
+
+def restricted(objects: Objects) -> Iterator[str]:
+    """What the namespaces enforce, and a root that nobody writes to."""
+    for each in of_kind(objects, *KINDS):
+        pod, own = spec_of(each)["securityContext"], container_of(each)["securityContext"]
+        held = {
+            "runAsNonRoot": pod["runAsNonRoot"] is True and pod["runAsUser"] > 0,
+            "seccompProfile": pod["seccompProfile"] == {"type": "RuntimeDefault"},
+            "allowPrivilegeEscalation": own["allowPrivilegeEscalation"] is False,
+            "capabilities": own["capabilities"] == {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": own["readOnlyRootFilesystem"]
+            or each["metadata"]["name"] in WRITES_BESIDE_ITSELF,
+            "volumes": all(VOLUMES & set(volume) for volume in spec_of(each).get("volumes", [])),
+            "host": not any(field.startswith("host") for field in spec_of(each)),
+        }
+        yield from (f"{name_of(each)}: {what}" for what, holds in held.items() if not holds)
+
+
+def apart_from_kubernetes(objects: Objects) -> Iterator[str]:
+    """No pod has a token, or variables about the services beside it."""
+    accounts = {each["metadata"]["name"]: each for each in of_kind(objects, "ServiceAccount")}
+    for each in of_kind(objects, *KINDS):
+        for field in ("automountServiceAccountToken", "enableServiceLinks"):
+            if spec_of(each)[field] is not False:
+                yield f"{name_of(each)}: {field}"
+    for each in ours(objects):
+        account = accounts.get(spec_of(each)["serviceAccountName"])
+        if account is None or account["automountServiceAccountToken"] is not False:
+            yield f"{name_of(each)}: serviceAccountName"
+
+
+def bounded(objects: Objects) -> Iterator[str]:
+    """Memory has a bound, which is also promised; CPU has none."""
+    for each in of_kind(objects, *KINDS):
+        resources = container_of(each)["resources"]
+        if set(resources["requests"]) != {"cpu", "memory"}:
+            yield f"{name_of(each)}: requests"
+        if resources["limits"] != {"memory": resources["requests"]["memory"]}:
+            yield f"{name_of(each)}: limits"
+
+
+def pinned(objects: Objects) -> Iterator[str]:
+    """Images have a version; Fanfare's is this one's."""
+    for each in of_kind(objects, *KINDS):
+        _, _, tag = container_of(each)["image"].rpartition(":")
+        if not re.fullmatch(r"\d+(\.\d+)*", tag) or (each in ours(objects) and tag != VERSION):
+            yield f"{name_of(each)}: image {container_of(each)['image']}"
+
+
+def as_the_image(objects: Objects) -> Iterator[str]:
+    """Pods run as the account of the image, by its entry point."""
+    user = re.findall(r"(?m)^USER (\d+):(\d+)$", (ROOT / "Dockerfile").read_text())[-1]
+    for each in ours(objects):
+        pod = spec_of(each)["securityContext"]
+        if tuple(str(pod[field]) for field in ("runAsUser", "runAsGroup")) != user:
+            yield f"{name_of(each)}: the user is not the image's"
+        if "command" in container_of(each):
+            yield f"{name_of(each)}: command"
+
+
+def runs_its_service(objects: Objects) -> Iterator[str]:
+    """Each service has a Deployment of its name, which runs it alone."""
+    run = {each["metadata"]["name"]: container_of(each) for each in ours(objects, "Deployment")}
+    if set(run) != set(SERVICES):
+        yield f"the Deployments are {sorted(run)}"
+    for name, container in run.items():
+        if container["args"] != ["run", name]:
+            yield f"Deployment {name}: args {container['args']}"
+
+
+def probed(objects: Objects) -> Iterator[str]:
+    """The kubelet asks the internal address for what the code answers there."""
+    source = inspect.getsource(Server)
+    states = {"startupProbe": "started", "readinessProbe": "ready", "livenessProbe": "live"}
+    for each in ours(objects, "Deployment"):
+        for probe, state in states.items():
+            get = container_of(each)[probe]["httpGet"]
+            if get["path"] != f"/health/{state}" or f'web.get("{get["path"]}"' not in source:
+                yield f"{name_of(each)}: {probe} path {get['path']}"
+            if get["port"] != "internal":
+                yield f"{name_of(each)}: {probe} port {get['port']}"
+
+
+def fits_settings(objects: Objects, name: str, settings: Settings) -> Iterator[str]:
+    """A Deployment and the settings that it gives its processes agree: ports, time to end, memory."""
+    (each,) = [one for one in ours(objects, "Deployment") if one["metadata"]["name"] == name]
+    server, ports = settings.server, container_of(each)["ports"]
+    given = {port["name"]: port["containerPort"] for port in ports}
+    for port, addresses in (("http", server.listen), ("internal", server.internal_listen)):
+        if {given.get(port)} != {address.port for address in addresses}:
+            yield f"{name_of(each)}: port {port}"
+        if any(address.is_loopback for address in addresses):
+            yield f"{name_of(each)}: {port} is reached by nobody"
+    if spec_of(each)["terminationGracePeriodSeconds"] < (
+        server.lb_delay + server.drain_timeout + SPARE
+    ):
+        yield f"{name_of(each)}: terminationGracePeriodSeconds"
+    if "preStop" in container_of(each).get("lifecycle", {}):
+        yield f"{name_of(each)}: preStop, beside server.lb_delay"
+    if name == "gateway":
+        yield from _gateway(each, settings)
+
+
+def _gateway(gateway: Object, settings: Settings) -> Iterator[str]:
+    if gateway["spec"]["minReadySeconds"] < settings.server.lb_delay + DRAIN_SPREAD:
+        yield "Deployment gateway: minReadySeconds"
+    memory = container_of(gateway)["resources"]["limits"]["memory"]
+    if _bytes(memory) < BARE + settings.gateway.max_connections * CONNECTION:
+        yield f"Deployment gateway: memory {memory}"
+
+
+def _bytes(quantity: str) -> int:
+    found = re.fullmatch(r"(\d+)(Mi|Gi)", quantity)
+    assert found, quantity
+    return int(found[1]) << {"Mi": 20, "Gi": 30}[found[2]]
+
+
+def replaced_in_turn(objects: Objects) -> Iterator[str]:
+    """One pod at a time, whose successor is there before it goes; and they are spread."""
+    for each in ours(objects, "Deployment"):
+        if each["spec"]["strategy"]["rollingUpdate"] != {"maxSurge": 1, "maxUnavailable": 0}:
+            yield f"{name_of(each)}: rollingUpdate"
+        labels = each["spec"]["template"]["metadata"]["labels"]
+        for spread in spec_of(each)["topologySpreadConstraints"]:
+            keys = {*spread["matchLabelKeys"]} - {*labels}
+            if not _fits(spread["labelSelector"], labels) or keys != {"pod-template-hash"}:
+                yield f"{name_of(each)}: topologySpreadConstraints"
+
+
+# ----------------------------------------------------------------------- What objects say of each other
+
+
+def selects(objects: Objects) -> Iterator[str]:
+    """Whoever selects pods finds some, and a workload its own."""
+    for each in of_kind(objects, *SELECTORS):
+        found = _selected(objects, each)
+        if not found or (each["kind"] != "NetworkPolicy" and len(found) != 1):
+            yield f"{name_of(each)}: selects {[*map(name_of, found)]}"
+    for each in of_kind(objects, "Deployment", "StatefulSet"):
+        if not _fits(each["spec"]["selector"], labels_of(each)):
+            yield f"{name_of(each)}: selects others"
+
+
+def _selected(objects: Objects, selecting: Object) -> list[Object]:
+    """Return the workloads whose pods an object of `SELECTORS` selects."""
+    spec = selecting["spec"]
+    if selecting["kind"] == "NetworkPolicy":
+        selector = spec["podSelector"]
+    else:
+        is_plain = selecting["kind"] == "Service"
+        selector = {"matchLabels": spec["selector"]} if is_plain else spec["selector"]
+    return [one for one in of_kind(objects, *KINDS) if _fits(selector, labels_of(one))]
+
+
+def labels_of(workload: Object) -> Mapping[str, str]:
+    """Return the labels of a workload's pods."""
+    labels: Mapping[str, str] = workload["spec"]["template"]["metadata"]["labels"]
+    return labels
+
+
+def _fits(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    wanted = selector.get("matchLabels", {}).items()
+    among = selector.get("matchExpressions", [])
+    assert all(each["operator"] == "In" for each in among)
+    return wanted <= labels.items() and all(
+        labels.get(each["key"]) in each["values"] for each in among
+    )
+
+
+def disrupted_in_turn(objects: Objects) -> Iterator[str]:
+    """Of each service one pod may be missing at a time, on purpose."""
+    kept = {each["metadata"]["name"]: each for each in of_kind(objects, "PodDisruptionBudget")}
+    for each in ours(objects, "Deployment"):
+        budget = kept.get(each["metadata"]["name"])
+        if budget is None or budget["spec"].get("maxUnavailable") != 1:
+            yield f"{name_of(each)}: PodDisruptionBudget"
+
+
+def names_ports(objects: Objects) -> Iterator[str]:
+    """Ports that Services and policies name are ports of the pods that they select."""
+    for each in of_kind(objects, "Service", "NetworkPolicy"):
+        spec, is_policy = each["spec"], each["kind"] == "NetworkPolicy"
+        found = _selected(objects, each)
+        known = {port["name"] for one in found for port in container_of(one).get("ports", [])}
+        let_in = [port["port"] for rule in spec.get("ingress", []) for port in rule["ports"]]
+        named = let_in if is_policy else [port["targetPort"] for port in spec["ports"]]
+        yield from (f"{name_of(each)}: port {port}" for port in named if port not in known)
+
+
+def nobody_by_default(objects: Objects) -> Iterator[str]:
+    """Who is not told to come or go does not."""
+    shut = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    if not any(each["spec"] == shut for each in of_kind(objects, "NetworkPolicy")):
+        yield "no NetworkPolicy lets nobody in and out"
+
+
+def let_out(objects: Objects, workload: Object) -> set[int]:
+    """Return the ports of others that a workload's pods may reach."""
+    return {
+        port["port"]
+        for each in of_kind(objects, "NetworkPolicy")
+        if _fits(each["spec"]["podSelector"], labels_of(workload))
+        for rule in each["spec"].get("egress", [])
+        for port in rule["ports"]
+    }
+
+
+RULES: tuple[Rule, ...] = (
+    restricted,
+    apart_from_kubernetes,
+    bounded,
+    pinned,
+    as_the_image,
+    runs_its_service,
+    probed,
+    replaced_in_turn,
+    selects,
+    disrupted_in_turn,
+    names_ports,
+    nobody_by_default,
+)

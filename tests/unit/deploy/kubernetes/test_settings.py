@@ -1,0 +1,189 @@
+"""deploy/k8s: that Fanfare accepts the settings and secrets that its pods are given, and that these fit the manifests."""
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from libs.common.policies.policies import Policies
+from services.cli import COMMANDS, parser
+from services.settings import DEVELOPMENT_SECRETS, SERVICES, Settings, check_services, load
+from tests.support.deployments.program import ROOT
+from tests.support.kubernetes.kustomize import DEPLOY, OVERLAYS, Object, combined, render
+from tests.support.kubernetes.pods import Cluster, lay_out
+from tests.support.kubernetes.rules import (
+    container_of,
+    fits_settings,
+    let_out,
+    ours,
+    spec_of,
+)
+from tests.support.kubernetes.secrets import made
+
+SECRET = made()
+KAFKA = {"kafka-sasl-password": "hush"}
+NAMES = {53}  # The port of those who know names.
+OF_BACKENDS_INSIDE = {"redis-password", "postgres-password"}
+
+by_overlay = pytest.mark.parametrize("overlay", OVERLAYS)
+by_service = pytest.mark.parametrize("name", SERVICES)
+
+
+def settings(
+    directory: Path, objects: Sequence[Object], name: str, kind: str = "Deployment"
+) -> Settings:
+    """Load the settings of a workload's pods as they do."""
+    cluster = Cluster(objects, {"fanfare": SECRET | KAFKA, "fanfare-tls": {}}, directory, {})
+    pod = lay_out(cluster, kind, name, host="127.0.0.1")
+    return load(path=None, environ=pod.environ, needs_apps=kind == "Deployment")
+
+
+def shown(workload: Object) -> Iterator[str]:
+    """Yield the keys of the Secret that a workload's pods are shown."""
+    for volume in spec_of(workload)["volumes"]:
+        for source in volume.get("projected", {}).get("sources", []):
+            if source["secret"]["name"] == "fanfare":
+                yield from (item["key"] for item in source["secret"]["items"])
+
+
+def ports(settings: Settings, name: str) -> Iterator[int]:
+    """Yield the ports of the backends that a service uses."""
+    backends = settings.backends
+    urls = {"bus": backends.bus, "roster": backends.roster, "apps": backends.apps}
+    if name != "gateway":
+        urls["events"] = backends.events
+    for url in urls.values():
+        for host in url.reveal().partition("://")[2].rpartition("@")[2].split(","):
+            yield urlsplit(f"//{host}").port or 0
+
+
+class TestAccepted:
+    """By the program, whatever the overlay."""
+
+    @by_overlay
+    @by_service
+    def test_service(self, tmp_path: Path, overlay: str, name: str) -> None:
+        """The service can work with them, and the manifest fits: ports, time to end, memory."""
+        loaded = settings(tmp_path, render(overlay), name)
+
+        check_services(loaded, [name])
+        assert not [*fits_settings(render(overlay), name, loaded)]
+
+    @by_overlay
+    def test_commands(self, tmp_path: Path, overlay: str) -> None:
+        """Arguments are a command's, and the Job migrates what services read."""
+        for workload in ours(render(overlay)):
+            assert parser().parse_args(container_of(workload)["args"]).command in COMMANDS
+        migrates = settings(tmp_path, render(overlay), "migrate", "Job").backends
+        serves = settings(tmp_path / "presence", render(overlay), "presence").backends
+
+        assert (migrates.apps, migrates.sightings) == (serves.apps, serves.sightings)
+
+    def test_kafka(self, tmp_path: Path) -> None:
+        """Who speaks with Kafka is given its password, and the gateway is not."""
+        objects = combined("production", "kafka-sasl")
+        given = {
+            name: settings(tmp_path / name, objects, name).kafka.sasl_password.reveal()
+            for name in SERVICES
+        }
+
+        assert given == {**dict.fromkeys(SERVICES, "hush"), "gateway": ""}
+
+    def test_rules(self, tmp_path: Path) -> None:
+        """The policies compile."""
+        assert Policies(settings(tmp_path, render("production"), "auth").channels)
+
+    def test_no_development_secrets(self) -> None:
+        """What everybody knows is nowhere."""
+        files = [path for path in DEPLOY.rglob("*") if path.is_file()]
+        text = "".join(path.read_text(encoding="utf-8") for path in files)
+
+        assert not [one for one in DEVELOPMENT_SECRETS if one.reveal() in text]
+
+
+class TestNoticed:
+    """What would not fit is told."""
+
+    @pytest.mark.parametrize(
+        "name, variable, words",
+        [
+            ("gateway", {"FANFARE_SERVER_LISTEN": "*:6002"}, "port http"),
+            ("auth", {"FANFARE_SERVER_INTERNAL_LISTEN": "*:9600"}, "port internal"),
+            ("presence", {"FANFARE_SERVER_INTERNAL_LISTEN": "127.0.0.1:9601"}, "by nobody"),
+            ("dispatcher", {"FANFARE_SERVER_DRAIN_TIMEOUT": "40"}, "terminationGracePeriod"),
+            ("auth", {"FANFARE_SERVER_LB_DELAY": "15"}, "terminationGracePeriod"),
+            ("gateway", {"FANFARE_SERVER_LB_DELAY": "6"}, "minReadySeconds"),
+            ("gateway", {"FANFARE_GATEWAY_MAX_CONNECTIONS": "50000"}, "memory"),
+        ],
+    )
+    def test_settings(
+        self, tmp_path: Path, name: str, variable: Mapping[str, str], words: str
+    ) -> None:
+        """A setting that the manifest was not made for."""
+        objects = copy.deepcopy(render("production"))
+        (workload,) = [one for one in ours(objects) if one["metadata"]["name"] == name]
+        for key, text in variable.items():
+            container_of(workload)["env"].append({"name": key, "value": text})
+
+        told = [*fits_settings(objects, name, settings(tmp_path, objects, name))]
+
+        assert len(told) == 1
+        assert words in told[0]
+
+
+class TestSecrets:
+    """The Secret `fanfare`."""
+
+    @by_overlay
+    def test_made(self, overlay: str) -> None:
+        """deploy/k8s/secrets.sh makes each key that a pod is shown, and no other."""
+        keys = {key for each in ours(render(overlay)) for key in shown(each)}
+
+        assert keys == set(SECRET) - OF_BACKENDS_INSIDE
+
+    def test_example(self) -> None:
+        """The example of an ExternalSecret has each of them."""
+        path = DEPLOY / "overlays" / "production" / "external-secret.example.yaml"
+        example = yaml.safe_load(path.read_text(encoding="utf-8"))
+
+        assert example["spec"]["target"]["name"] == "fanfare"
+        assert {each["secretKey"] for each in example["spec"]["data"]} == (
+            set(SECRET) - OF_BACKENDS_INSIDE
+        )
+
+    def test_documented(self) -> None:
+        """The page lists each of them, and who is shown it."""
+        page = (ROOT / "docs" / "deploy" / "kubernetes.md").read_text(encoding="utf-8")
+
+        assert not [key for key in {*SECRET, *KAFKA} - OF_BACKENDS_INSIDE if f"`{key}`" not in page]
+
+    def test_no_more_than_needed(self) -> None:
+        """Auth alone is shown what signs, and what it believes in."""
+        of = {each["metadata"]["name"]: {*shown(each)} for each in ours(render("production"))}
+
+        assert {name for name, keys in of.items() if "token-keys.json" in keys} == {"auth"}
+        assert {name for name, keys in of.items() if "issuers.json" in keys} == {"auth"}
+        assert of["migrate"] == {"apps-url", "sightings-url"}
+
+
+class TestLetOut:
+    """NetworkPolicies let pods reach what their settings name."""
+
+    @by_service
+    def test_backends(self, tmp_path: Path, name: str) -> None:
+        """Each backend's port, where that is the usual one; no backend's that it has not."""
+        objects = render("dev")
+        (workload,) = [one for one in ours(objects) if one["metadata"]["name"] == name]
+        needed = {*ports(settings(tmp_path, objects, name), name)}
+
+        beside = {4318} | ({443} if name in {"auth", "presence"} else set())
+        assert let_out(objects, workload) == needed | NAMES | beside
+
+    def test_job(self) -> None:
+        """What migrates reaches the database alone."""
+        (job,) = ours(render("production"), "Job")
+
+        assert let_out(render("production"), job) == {5432} | NAMES
