@@ -11,7 +11,10 @@ DOCUMENTS = sorted(
     path
     for folder in (
         ROOT,
-        *(ROOT / name for name in ("docs", "docs/adr", "docs/deploy", "docs/migrate", "examples/chat")),
+        *(
+            ROOT / name
+            for name in ("docs", "docs/adr", "docs/deploy", "docs/migrate", "examples/chat")
+        ),
     )
     for path in folder.glob("*.md")
     if path.name != "CHANGELOG.md"

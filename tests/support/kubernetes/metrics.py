@@ -1,0 +1,107 @@
+"""
+What manifests name of Fanfare's metrics, and whether there is such a thing.
+
+Pure but for the declarations, which are read from the source.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import yaml
+
+from tests.support.kubernetes.kustomize import Object
+from tests.support.kubernetes.manifests import containers, name_of, of_kind, pod_labels, selects
+from tests.support.monitoring import promql
+from tests.support.monitoring.promql import Series
+from tests.support.monitoring.rules import declared, known
+
+ADAPTER, ADAPTER_KEY = "fanfare-adapter-rules", "rules.yaml"
+PLACE = frozenset(
+    {"namespace", "pod"}
+)  # Labels that the Prometheus Operator gives to what it scrapes.
+
+
+def faults(objects: Sequence[Object]) -> Iterator[str]:
+    """Say what is named and not there: series, labels, metrics of pods, what is scraped."""
+    yield from _of_rules(objects)
+    yield from _of_dashboards(objects)
+    yield from _of_adapter(objects)
+    yield from _of_autoscalers(objects)
+    yield from _of_monitors(objects)
+
+
+def expressions(objects: Sequence[Object]) -> Iterator[str]:
+    """Yield what the adapter asks Prometheus, as it does for two pods."""
+    for rule in adapter_rules(objects):
+        yield rule["seriesQuery"]
+        yield (
+            rule["metricsQuery"]
+            .replace("<<.GroupBy>>", "pod")
+            .replace("<<.LabelMatchers>>", 'namespace="N",pod=~"A|B"')
+        )
+
+
+def adapter_rules(objects: Sequence[Object]) -> list[Mapping[str, Any]]:
+    """Read the rules of the adapter; none, where there is none."""
+    found = of_kind(objects, "ConfigMap").get(ADAPTER)
+    return list(yaml.safe_load(found["data"][ADAPTER_KEY])["rules"]) if found else []
+
+
+def _of_rules(objects: Sequence[Object]) -> Iterator[str]:
+    there = known()
+    for found in of_kind(objects, "PrometheusRule").values():
+        for group in found["spec"]["groups"]:
+            for rule in group["rules"]:
+                for fault in promql.faults(rule["expr"], there):
+                    yield f"{name_of(found)}: {rule.get('alert', rule.get('record'))}: {fault}"
+
+
+def _of_dashboards(objects: Sequence[Object]) -> Iterator[str]:
+    there = declared()
+    for found in of_kind(objects, "ConfigMap").values():
+        if found["metadata"].get("labels", {}).get("grafana_dashboard"):
+            for text in found["data"].values():
+                for panel in json.loads(text)["panels"]:
+                    for target in panel.get("targets", []):
+                        for fault in promql.faults(target["expr"], there):
+                            yield f"{name_of(found)}: {panel['title']}: {fault}"
+
+
+def _of_adapter(objects: Sequence[Object]) -> Iterator[str]:
+    there = _scraped(declared())
+    for expression in expressions(objects):
+        for fault in promql.faults(expression, there):
+            yield f"ConfigMap {ADAPTER}: {fault}"
+
+
+def _scraped(series: Mapping[str, Series]) -> Mapping[str, Series]:
+    return {name: replace(each, labels=each.labels | PLACE) for name, each in series.items()}
+
+
+def _of_autoscalers(objects: Sequence[Object]) -> Iterator[str]:
+    answered = {rule["name"]["as"] for rule in adapter_rules(objects)}
+    for found in of_kind(objects, "HorizontalPodAutoscaler").values():
+        for metric in found["spec"]["metrics"]:
+            if metric["type"] == "Resource":
+                continue
+            name = metric["pods"]["metric"]["name"]
+            if name not in answered:
+                yield f"{name_of(found)}: nobody answers {name}"
+
+
+def _of_monitors(objects: Sequence[Object]) -> Iterator[str]:
+    workloads = of_kind(objects, "Deployment").values()
+    for found in of_kind(objects, "PodMonitor").values():
+        chosen = [one for one in workloads if selects(found["spec"]["selector"], pod_labels(one))]
+        if len(chosen) != len(workloads):
+            yield f"{name_of(found)}: selects {len(chosen)} of {len(workloads)} Deployments"
+        for endpoint in found["spec"]["podMetricsEndpoints"]:
+            for one in chosen:
+                if endpoint["port"] not in _ports(one):
+                    yield f"{name_of(found)}: {name_of(one)} has no port {endpoint['port']}"
+
+
+def _ports(workload: Object) -> set[str]:
+    return {port["name"] for one in containers(workload) for port in one.get("ports", [])}

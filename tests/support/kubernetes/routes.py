@@ -1,0 +1,207 @@
+"""
+Which service gets a request: as HAProxy's file has it, and as Gateway API, Traefik and Ingress have it.
+
+Pure.  Each is read as far as deploy/ uses it; what is written in another way is refused, not guessed.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tests.support.kubernetes.kustomize import Object
+from tests.support.kubernetes.manifests import of_kind
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """
+    A request at the public address.
+
+    Attributes:
+        path: Without the query.
+        is_socket: Whether it asks for a WebSocket.
+    """
+
+    path: str
+    is_socket: bool = False
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Those by which anything is routed."""
+        return {"Upgrade": "websocket"} if self.is_socket else {}
+
+
+Router = Callable[[Request], str | None]
+
+
+class NotUnderstood(Exception):
+    """A rule is written in a way that is not read here."""
+
+
+def haproxy(text: str) -> Router:
+    """Read the ``use_backend`` lines of HAProxy's file; the first that fits counts."""
+    found = re.findall(r"^\s*use_backend (\w+) if (.*)$", text, re.MULTILINE)
+    lines = [(service, [*_conditions(condition)]) for service, condition in found]
+
+    def route(request: Request) -> str | None:
+        return next(
+            (service for service, any_of in lines if any(one(request) for one in any_of)), None
+        )
+
+    return route
+
+
+def _conditions(text: str) -> Iterator[Callable[[Request], bool]]:
+    for part in text.split("||"):
+        kind, *words = part.strip().removeprefix("{").removesuffix("}").split()
+        yield _condition(kind, words)
+
+
+def _condition(kind: str, words: Sequence[str]) -> Callable[[Request], bool]:
+    match kind:
+        case "path":
+            return lambda request: request.path in words
+        case "path_beg":
+            return lambda request: request.path.startswith(words[0])
+        case "path_reg":
+            return lambda request: re.search(words[0], request.path) is not None
+        case "hdr(Upgrade)" if words == ["-i", "websocket"]:
+            return lambda request: request.is_socket
+    raise NotUnderstood(kind)
+
+
+def router(objects: Sequence[Object]) -> Router | None:
+    """Read what brings clients in, of rendered objects; None: nothing does."""
+    if found := of_kind(objects, "HTTPRoute"):
+        return gateway_api(found["fanfare"])
+    if found := of_kind(objects, "IngressRoute"):
+        return traefik(found["fanfare"])
+    if found := of_kind(objects, "Ingress"):
+        return ingress([*found.values()])
+    return None
+
+
+def gateway_api(route: Object) -> Router:
+    """Read an HTTPRoute: exact paths come before prefixes, longer ones and those with more headers first."""
+    matches = [
+        (match, rule["backendRefs"][0]["name"])
+        for rule in route["spec"]["rules"]
+        for match in rule["matches"]
+    ]
+
+    def find(request: Request) -> str | None:
+        fitting = [(match, name) for match, name in matches if _fits(match, request)]
+        return max(fitting, key=lambda each: _precedence(each[0]))[1] if fitting else None
+
+    return find
+
+
+def _fits(match: Mapping[str, Any], request: Request) -> bool:
+    kind, value = match["path"]["type"], match["path"]["value"]
+    headers = {each["name"]: each["value"] for each in match.get("headers", [])}
+    if not headers.items() <= request.headers.items():
+        return False
+    return _is_at(kind, value, request.path)
+
+
+def _is_at(kind: str, value: str, path: str) -> bool:
+    match kind:
+        case "Exact":
+            return path == value
+        case "PathPrefix" | "Prefix":  # Of whole parts of a path.
+            return f"{path}/".startswith(f"{value.rstrip('/')}/")
+    raise NotUnderstood(kind)
+
+
+def _precedence(match: Mapping[str, Any]) -> tuple[bool, int, int]:
+    path = match["path"]
+    return path["type"] == "Exact", len(path["value"]), len(match.get("headers", []))
+
+
+_RULE = re.compile(r"^Host\(`[^`]+`\) && (?:\((?P<any>.*)\)|(?P<one>[^&|]*(?:`[^`]*`[^&|]*)*))$")
+_CALL = re.compile(r"^(\w+)\((`[^`]*`(?:, `[^`]*`)*)\)$")
+
+
+def traefik(route: Object) -> Router:
+    """Read an IngressRoute: the highest priority that fits counts."""
+    rules = sorted(route["spec"]["routes"], key=lambda each: -int(each["priority"]))
+    read = [([*_calls(each["match"])], each["services"][0]["name"]) for each in rules]
+
+    def find(request: Request) -> str | None:
+        return next((name for any_of, name in read if any(one(request) for one in any_of)), None)
+
+    return find
+
+
+def _calls(text: str) -> Iterator[Callable[[Request], bool]]:
+    found = _RULE.match(text)
+    if found is None:
+        raise NotUnderstood(text)
+    for part in (found["any"] or found["one"]).split(" || "):
+        call = _CALL.match(part)
+        if call is None:
+            raise NotUnderstood(part)
+        yield _call(call[1], [each.strip("`") for each in call[2].split(", ")])
+
+
+def _call(name: str, words: Sequence[str]) -> Callable[[Request], bool]:
+    match name:
+        case "Path":
+            return lambda request: request.path == words[0]
+        case "PathPrefix":
+            return lambda request: request.path.startswith(words[0])
+        case "PathRegexp":
+            return lambda request: re.search(words[0], request.path) is not None
+        case "HeaderRegexp":
+            return lambda request: bool(re.search(words[1], request.headers.get(words[0], "")))
+    raise NotUnderstood(name)
+
+
+def ingress(found: Sequence[Object]) -> Router:
+    """Read Ingresses of one host: exact paths come before prefixes, and longer ones first."""
+    paths = [
+        path
+        for one in found
+        for rule in one["spec"]["rules"]
+        for path in rule.get("http", {}).get("paths", [])
+    ]
+    order = sorted(paths, key=lambda each: (each["pathType"] != "Exact", -len(each["path"])))
+
+    def find(request: Request) -> str | None:
+        return next(
+            (
+                str(each["backend"]["service"]["name"])
+                for each in order
+                if _is_at(each["pathType"], each["path"], request.path)
+            ),
+            None,
+        )
+
+    return find
+
+
+def ends(objects: Sequence[Object]) -> Iterator[tuple[str, str | int]]:
+    """Yield the Services and their ports, by name or number, to which anything routes."""
+    for route in of_kind(objects, "HTTPRoute").values():
+        for rule in route["spec"]["rules"]:
+            yield from ((each["name"], each["port"]) for each in rule["backendRefs"])
+    for route in of_kind(objects, "IngressRoute").values():
+        for rule in route["spec"]["routes"]:
+            yield from ((each["name"], each["port"]) for each in rule["services"])
+    for one in of_kind(objects, "Ingress").values():
+        for rule in one["spec"]["rules"]:
+            for path in rule.get("http", {}).get("paths", []):
+                service = path["backend"]["service"]
+                yield service["name"], next(iter(service["port"].values()))
+
+
+def faults(objects: Sequence[Object]) -> Iterator[str]:
+    """Say which Services or ports, to which anything routes, are not there."""
+    services = of_kind(objects, "Service")
+    for name, port in ends(objects):
+        there = services[name]["spec"]["ports"] if name in services else []
+        if name not in services:
+            yield f"there is no Service {name}"
+        elif not any(port in {each["name"], each["port"]} for each in there):
+            yield f"Service {name} has no port {port}"

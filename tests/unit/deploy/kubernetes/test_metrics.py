@@ -1,0 +1,131 @@
+"""Metrics that manifests name: in rules, dashboards, the adapter and autoscalers; and what is scraped."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import yaml
+
+from libs.common.web import server
+from tests.support.kubernetes import metrics
+from tests.support.kubernetes.kustomize import OVERLAYS, Object, combined, render
+from tests.support.kubernetes.manifests import of_kind
+from tests.support.monitoring.rules import promtool
+
+WATCHED = "monitoring"
+
+
+def renamed(old: str, new: str, *, kind: str) -> Sequence[Object]:
+    """Return what overlays/monitoring has, with other words in the objects of a kind."""
+    objects = render(WATCHED)
+    return [
+        json.loads(json.dumps(one).replace(old, new)) if one["kind"] == kind else one
+        for one in objects
+    ]
+
+
+def found(objects: Sequence[Object]) -> str:
+    return "\n".join(metrics.faults(objects))
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_there(overlay: str) -> None:
+    """
+    Whatever an overlay names is there.
+    """
+    assert not found(render(overlay))
+
+
+def test_with_keda() -> None:
+    """
+    Who has all of it has no fault either.
+    """
+    assert not found(combined("production", "monitoring", "custom-metrics", "keda", "tls"))
+
+
+def test_expressions(tmp_path: Path) -> None:
+    """
+    What the adapter asks is PromQL to Prometheus' own program.
+    """
+    asked = [*metrics.expressions(render(WATCHED))]
+    rules = [{"record": f"asked:{n}", "expr": each} for n, each in enumerate(asked)]
+    file = tmp_path / "rules.yml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "asked", "rules": rules}]}))
+
+    status, said = promtool("check", "rules", "--lint=none", file)
+
+    assert status == 0, said
+    assert len(asked) == 6
+
+
+def test_path() -> None:
+    """
+    The path that is scraped is the one at which the internal address shows metrics.
+    """
+    (monitor,) = of_kind(render(WATCHED), "PodMonitor").values()
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+
+    assert f'web.get("{endpoint["path"]}", ' in Path(server.__file__).read_text(encoding="utf-8")
+
+
+class TestRenamed:
+    """The tests of these tests: what is renamed is missed."""
+
+    def test_in_rules(self) -> None:
+        objects = renamed("fanfare_listening", "fanfare_hearing", kind="PrometheusRule")
+
+        assert "FanfareNotListening: there is no metric fanfare_hearing" in found(objects)
+
+    def test_in_dashboard(self) -> None:
+        objects = renamed("fanfare_listening", "fanfare_hearing", kind="ConfigMap")
+
+        assert "State: there is no metric fanfare_hearing" in found(objects)
+
+    @pytest.mark.parametrize(
+        "old, new",
+        [
+            ("fanfare_connections", "fanfare_clients"),
+            ("fanfare_auth_decision_seconds", "fanfare_auth_seconds"),
+            ("fanfare_facts_lag_seconds", "fanfare_facts_age_seconds"),
+            ("fanfare_webhooks_away", "fanfare_webhooks_gone"),
+        ],
+    )
+    def test_in_adapter(self, old: str, new: str) -> None:
+        assert f"{metrics.ADAPTER}: there is no metric {new}" in found(
+            renamed(old, new, kind="ConfigMap")
+        )
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "fanfare_connections",
+            "fanfare_auth_decision_seconds_mean",
+            "fanfare_facts_lag_seconds",
+        ],
+    )
+    def test_in_autoscaler(self, name: str) -> None:
+        """
+        Also where the adapter's name is another one: both must be changed.
+        """
+        objects = renamed(name, "fanfare_other", kind="HorizontalPodAutoscaler")
+
+        assert "nobody answers fanfare_other" in found(objects)
+        assert f"nobody answers {name}" in found(
+            renamed(f"as: {name}", "as: fanfare_other", kind="ConfigMap")
+        )
+
+    def test_label(self) -> None:
+        objects = renamed("(namespace, pod, sink)", "(namespace, pod, drain)", kind="ConfigMap")
+
+        assert "nothing here has a label drain" in found(objects)
+
+    def test_port(self) -> None:
+        objects = renamed('"internal"', '"inner"', kind="Deployment")
+
+        assert "PodMonitor fanfare: Deployment gateway has no port internal" in found(objects)
+
+    def test_selector(self) -> None:
+        objects = renamed('"presence"', '"presents"', kind="PodMonitor")
+
+        assert "PodMonitor fanfare: selects 3 of 4 Deployments" in found(objects)

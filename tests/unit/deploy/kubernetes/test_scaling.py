@@ -1,0 +1,141 @@
+"""What decides how many pods there are: that it fits the Deployments, the settings and the topics."""
+
+import json
+from collections.abc import Sequence
+
+import pytest
+
+from tests.support.kubernetes import scaling
+from tests.support.kubernetes.kustomize import OVERLAYS, Object, combined, render
+from tests.support.kubernetes.manifests import of_kind
+
+
+def changed(overlay: str, old: str, new: str, *, kind: str) -> Sequence[Object]:
+    """Return what an overlay has, with other words in the objects of a kind."""
+    before = render(overlay)
+    after = [
+        json.loads(json.dumps(one).replace(old, new)) if one["kind"] == kind else one
+        for one in before
+    ]
+    assert after != before
+    return after
+
+
+def found(objects: Sequence[Object]) -> str:
+    return "\n".join(scaling.faults(objects))
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_fits(overlay: str) -> None:
+    assert not found(render(overlay))
+
+
+def test_all() -> None:
+    """
+    With KEDA and the metrics of users together every Deployment has one scaler.
+    """
+    objects = combined("production", "custom-metrics", "keda")
+
+    assert not found(objects)
+    assert {*of_kind(objects, "HorizontalPodAutoscaler")} == {"gateway", "auth", "presence"}
+    assert {*of_kind(objects, "ScaledObject")} == {"dispatcher"}
+
+
+def test_signals() -> None:
+    """
+    Each service scales on what its users notice, and on CPU.
+    """
+    scalers = of_kind(render("monitoring"), "HorizontalPodAutoscaler")
+    signals = {
+        name: [
+            each["pods"]["metric"]["name"] if each["type"] == "Pods" else each["resource"]["name"]
+            for each in one["spec"]["metrics"]
+        ]
+        for name, one in scalers.items()
+    }
+
+    assert signals == {
+        "gateway": ["cpu", "fanfare_connections"],
+        "auth": ["cpu", "fanfare_auth_decision_seconds_mean"],
+        "dispatcher": ["cpu"],
+        "presence": ["cpu", "fanfare_facts_lag_seconds"],
+    }
+
+
+def test_keda() -> None:
+    """
+    What is posted counts without Kafka, and Kafka's group is seldom divided anew.
+    """
+    (one,) = of_kind(render("keda"), "ScaledObject").values()
+    spec = one["spec"]
+    behaviour = spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
+
+    assert [each["type"] for each in spec["triggers"]] == ["cpu", "kafka"]
+    assert spec["triggers"][1]["metadata"]["limitToPartitionsWithLag"] == "true"
+    assert behaviour["scaleDown"]["stabilizationWindowSeconds"] >= 900
+
+
+class TestRenamed:
+    """The tests of these tests: what no longer fits is found."""
+
+    @pytest.mark.parametrize("kind", ["HorizontalPodAutoscaler", "ScaledObject"])
+    def test_target(self, kind: str) -> None:
+        overlay = "keda" if kind == "ScaledObject" else "production"
+        target = "dispatcher" if kind == "ScaledObject" else "auth"
+        objects = changed(overlay, f'"name": "{target}"', '"name": "other"', kind=kind)
+
+        assert "there is no Deployment other" in found(objects)
+
+    def test_twice(self) -> None:
+        hpas = of_kind(render("production"), "HorizontalPodAutoscaler")
+        objects = [*render("keda"), hpas["dispatcher"]]
+
+        assert "another one scales Deployment dispatcher too" in found(objects)
+
+    def test_replicas(self) -> None:
+        objects = changed(
+            "production",
+            '"spec": {"minReady',
+            '"spec": {"replicas": 3, "minReady',
+            kind="Deployment",
+        )
+
+        assert "Deployment auth sets replicas" in found(objects)
+
+    def test_bounds(self) -> None:
+        objects = changed(
+            "production", '"minReplicas": 2', '"minReplicas": 1', kind="HorizontalPodAutoscaler"
+        )
+
+        assert "HorizontalPodAutoscaler auth: from 1 to 10 pods" in found(objects)
+
+    def test_haste(self) -> None:
+        objects = changed("production", ": 1800", ": 300", kind="HorizontalPodAutoscaler")
+
+        assert "gateway: takes gateways away within half an hour" in found(objects)
+
+    def test_connections(self) -> None:
+        objects = changed("monitoring", '"7000"', '"12000"', kind="HorizontalPodAutoscaler")
+
+        assert "gateway: 12000 connections for each pod, which takes 10000" in found(objects)
+
+    def test_group(self) -> None:
+        """
+        A setting in fanfare.toml is what holds.
+        """
+        objects = changed(
+            "keda", "[[routes]]", '[dispatcher]\\ngroup = \\"mine\\"\\n[[routes]]', kind="ConfigMap"
+        )
+
+        assert "ScaledObject dispatcher: the group is mine, not fanfare" in found(objects)
+
+    def test_topic(self) -> None:
+        objects = changed("keda", "fanfare.events.1", "fanfare.events.2", kind="ScaledObject")
+
+        assert "fanfare.events.1 is not watched" in found(objects)
+        assert "fanfare.events.2 is read by no route" in found(objects)
+
+    def test_brokers(self) -> None:
+        objects = changed("keda", "kafka-1", "kafka-9", kind="ScaledObject")
+
+        assert "ScaledObject dispatcher: Kafka is kafka-0" in found(objects)
