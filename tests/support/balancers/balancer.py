@@ -56,7 +56,8 @@ class Front:
         log: Where it writes what it was asked.
         trust: What they trust; None: it speaks plain HTTP.
         knows_sockets: Whether it gives its cookie to who opens a socket, too.
-        retire: Takes the gateway with an address out of rotation, where it does not see by itself that that is going.
+        retire: Takes the gateway with an address out of rotation, and takes all others in, where it does not see by
+            itself that that is going.
     """
 
     url: str

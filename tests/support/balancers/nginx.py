@@ -86,11 +86,12 @@ class Reload:
     port: int
 
     async def without(self, host: str) -> None:
-        """Take out the gateway with an address; all others are in."""
+        """Take out the gateway with an address, and take all others in; empty: all are in."""
         old = procfs.children(self.server.pid)
         text = self.file.read_text().replace(" down;", ";")
         line = f"server {host}:{self.port} max_fails=1 fail_timeout=2s"
-        self.file.write_text(amended(text, {f"{line};": f"{line} down;"}))
+        changes = {f"{line};": f"{line} down;"} if host else {}
+        self.file.write_text(amended(text, changes))
         os.kill(self.server.pid, signal.SIGHUP)
 
         async def is_read() -> (
