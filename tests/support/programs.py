@@ -78,6 +78,7 @@ PROGRAMS = {
     "nginx": Program("nginx-light"),
     "apache2": Program("apache2-bin"),  # Without the service that comes with the package apache2.
     "supervisord": Program("supervisor"),
+    "systemd-analyze": Program("systemd"),  # It need not run here.
     "psql": Program("postgresql-client"),
     "openssl": Program("openssl"),
     "node": Program("nodejs", 18, r"v"),

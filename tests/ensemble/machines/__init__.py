@@ -1,0 +1,1 @@
+"""Fanfare on bare machines, as the files of deploy/ run it."""
