@@ -12,6 +12,7 @@ from libs.common.backends.adapters import opened
 from services.program import build, plan
 from services.settings import SERVICES, load
 from tests.support.balancers.balancer import GATEWAYS
+from tests.support.balancers.paths import NOBODYS, PUBLIC
 from tests.support.balancers.stage import FRONTS, Stage, staged
 from tests.support.deadline import DEADLINE
 from tests.support.deployments.program import ROOT
@@ -38,41 +39,7 @@ async def shaky(request: pytest.FixtureRequest, certificates: Certificates) -> A
 class TestPaths:
     """The route table of docs/operations.md, "Behind proxies"."""
 
-    @pytest.mark.parametrize(
-        "path,service",
-        [
-            ("/app/key?protocol=7", "gateway"),
-            ("/any/where/app/key", "gateway"),
-            ("//app/key", "gateway"),
-            ("/ws//app/key", "gateway"),
-            ("/pusher/app/key", "gateway"),
-            ("/s/Ab-_0123456789/app/key", "gateway"),
-            ("/broadcasting/auth", "auth"),
-            ("/broadcasting/user-auth", "auth"),
-            ("/api/broadcasting/auth", "auth"),
-            ("/pusher/auth", "auth"),
-            ("/pusher/user-auth", "auth"),
-            ("/api/pusher/auth?app_key=key", "auth"),
-            ("/auth/tokens", "auth"),
-            ("/.well-known/jwks.json", "auth"),
-            ("/apps/1/events?auth_key=key", "dispatcher"),
-            ("/apps/1/batch_events", "dispatcher"),
-            ("/apps/1/channels/presence-room/users", "dispatcher"),
-            ("/apps/app/events", "dispatcher"),
-            ("/some/path/apps/1/events", "dispatcher"),
-            ("//apps/1/events", "dispatcher"),
-            ("/ws//apps/1/channels", "dispatcher"),
-            ("/apps/1/channels/a%3Db%2Cc", "dispatcher"),
-            ("/users/7/terminate_connections", "dispatcher"),
-            ("/events", "dispatcher"),
-            ("/presence/apps/1/online?prefix=shop", "presence"),
-            ("/presence/apps/1/users/7", "presence"),
-            ("/ws//presence/apps/1/channels/presence-room/members", "presence"),
-            ("/apps/1/channels/presence/users", "dispatcher"),
-            ("/", "gateway"),
-            ("/up", "gateway"),
-        ],
-    )
+    @pytest.mark.parametrize("path,service", PUBLIC)
     async def test_public(self, stage: Stage, path: str, service: str) -> None:
         """Each path reaches its service, as it is; below a prefix without that."""
         for prefix in stage.front.prefixes:
@@ -88,11 +55,7 @@ class TestPaths:
         """Sockets reach a gateway, whatever stands before /app/."""
         assert (await stage.open(f"{prefix}/app/key?protocol=7"))["service"] == "gateway"
 
-    @pytest.mark.parametrize(
-        "path",
-        ["/app", "/up/", "/app/", "/app/key/more", "/events/1", "/eventsource", "/users/7", "/presence", "/presence/online",
-         "/health/ready", "/health/deps", "/metrics", "/broadcastings/auth"],
-    )  # fmt: skip
+    @pytest.mark.parametrize("path", NOBODYS)
     async def test_nobody(self, stage: Stage, path: str) -> None:
         """What belongs to no service is not found; operators' addresses are among it."""
         async with stage.session() as http:
