@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import re
 import signal
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import aiohttp
 import jwt
@@ -15,10 +17,13 @@ from tests.ensemble.kubernetes.conftest import OVERLAY, Stage
 from tests.support.clients.back_ends import back_end
 from tests.support.clients.pusher import subscribe
 from tests.support.clients.visitors import Visitor, visitors
+from tests.support.deadline import DEADLINE
+from tests.support.deployments.commands import Outcome, command
 from tests.support.deployments.fleet import said
 from tests.support.kubernetes.kustomize import combined
 from tests.support.kubernetes.pods import lay_out, listening, outcome, started, until_passes
 from tests.support.servers import Certificates
+from tests.support.servers.process import eventually
 
 PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 CHANNEL = "private-company.1"
@@ -104,6 +109,31 @@ class TestDeployment:
 
         assert {name for name, keys in shown.items() if any(key.signs for key in keys)} == {"auth"}
         assert {name for name, keys in shown.items() if keys} == {"auth", "gateway", "presence"}
+
+
+class TestCommands:
+    """What docs/deploy/kubernetes.md has operators run by `kubectl exec`."""
+
+    @pytest.mark.parametrize("name", SERVICES)
+    async def test_check(self, stage: Stage, name: str) -> None:
+        """In each pod `fanfare check` finds nothing that must be mended."""
+        checked = await self._run(stage, name, "check", name)
+
+        assert checked.status == 0, checked
+
+    async def test_status(self, stage: Stage) -> None:
+        """In any pod `fanfare status` shows all of them, once each has told."""
+
+        async def is_whole() -> bool:
+            shown = await self._run(stage, "dispatcher", "status")
+            told = all(re.search(rf"(?m)^\S+ +{name} ", shown.output) for name in SERVICES)
+            return told and shown.status == 0
+
+        await eventually(is_whole, timeout=DEADLINE)
+
+    async def _run(self, stage: Stage, name: str, *words: str) -> Outcome:
+        environ = stage.pods[name].environ
+        return await command(*words, config=Path(environ["FANFARE_CONFIG"]), environ=environ)
 
 
 class TestTls:

@@ -268,6 +268,17 @@ def let_out(objects: Objects, workload: Object) -> set[int]:
     }
 
 
+def let_in(objects: Objects, workload: Object) -> dict[str, list[Any]]:
+    """Return who may reach a workload's pods, by port."""
+    found: dict[str, list[Any]] = {}
+    for each in of_kind(objects, "NetworkPolicy"):
+        if _fits(each["spec"]["podSelector"], labels_of(workload)):
+            for rule in each["spec"].get("ingress", []):
+                for port in rule["ports"]:
+                    found.setdefault(port["port"], []).extend(rule["from"])
+    return found
+
+
 RULES: tuple[Rule, ...] = (
     restricted,
     apart_from_kubernetes,

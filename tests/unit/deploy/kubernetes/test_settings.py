@@ -1,44 +1,29 @@
 """deploy/k8s: that Fanfare accepts the settings and secrets that its pods are given, and that these fit the manifests."""
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
 from libs.common.policies.policies import Policies
 from services.cli import COMMANDS, parser
-from services.settings import DEVELOPMENT_SECRETS, SERVICES, Settings, check_services, load
+from services.settings import DEVELOPMENT_SECRETS, SERVICES, check_services
 from tests.support.deployments.program import ROOT
 from tests.support.kubernetes.kustomize import DEPLOY, OVERLAYS, Object, combined, render
-from tests.support.kubernetes.pods import Cluster, lay_out
 from tests.support.kubernetes.rules import (
     container_of,
     fits_settings,
-    let_out,
     ours,
     spec_of,
 )
-from tests.support.kubernetes.secrets import made
+from tests.unit.deploy.kubernetes.pods import KAFKA, SECRET, settings
 
-SECRET = made()
-KAFKA = {"kafka-sasl-password": "hush"}
-NAMES = {53}  # The port of those who know names.
 OF_BACKENDS_INSIDE = {"redis-password", "postgres-password"}
 
 by_overlay = pytest.mark.parametrize("overlay", OVERLAYS)
 by_service = pytest.mark.parametrize("name", SERVICES)
-
-
-def settings(
-    directory: Path, objects: Sequence[Object], name: str, kind: str = "Deployment"
-) -> Settings:
-    """Load the settings of a workload's pods as they do."""
-    cluster = Cluster(objects, {"fanfare": SECRET | KAFKA, "fanfare-tls": {}}, directory, {})
-    pod = lay_out(cluster, kind, name, host="127.0.0.1")
-    return load(path=None, environ=pod.environ, needs_apps=kind == "Deployment")
 
 
 def shown(workload: Object) -> Iterator[str]:
@@ -47,17 +32,6 @@ def shown(workload: Object) -> Iterator[str]:
         for source in volume.get("projected", {}).get("sources", []):
             if source["secret"]["name"] == "fanfare":
                 yield from (item["key"] for item in source["secret"]["items"])
-
-
-def ports(settings: Settings, name: str) -> Iterator[int]:
-    """Yield the ports of the backends that a service uses."""
-    backends = settings.backends
-    urls = {"bus": backends.bus, "roster": backends.roster, "apps": backends.apps}
-    if name != "gateway":
-        urls["events"] = backends.events
-    for url in urls.values():
-        for host in url.reveal().partition("://")[2].rpartition("@")[2].split(","):
-            yield urlsplit(f"//{host}").port or 0
 
 
 class TestAccepted:
@@ -167,23 +141,3 @@ class TestSecrets:
         assert {name for name, keys in of.items() if "token-keys.json" in keys} == {"auth"}
         assert {name for name, keys in of.items() if "issuers.json" in keys} == {"auth"}
         assert of["migrate"] == {"apps-url", "sightings-url"}
-
-
-class TestLetOut:
-    """NetworkPolicies let pods reach what their settings name."""
-
-    @by_service
-    def test_backends(self, tmp_path: Path, name: str) -> None:
-        """Each backend's port, where that is the usual one; no backend's that it has not."""
-        objects = render("dev")
-        (workload,) = [one for one in ours(objects) if one["metadata"]["name"] == name]
-        needed = {*ports(settings(tmp_path, objects, name), name)}
-
-        beside = {4318} | ({443} if name in {"auth", "presence"} else set())
-        assert let_out(objects, workload) == needed | NAMES | beside
-
-    def test_job(self) -> None:
-        """What migrates reaches the database alone."""
-        (job,) = ours(render("production"), "Job")
-
-        assert let_out(render("production"), job) == {5432} | NAMES
