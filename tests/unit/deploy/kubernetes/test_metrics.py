@@ -100,7 +100,7 @@ class TestRenamed:
         "name",
         [
             "fanfare_connections",
-            "fanfare_auth_decision_seconds_mean",
+            "fanfare_auth_decision_seconds",
             "fanfare_facts_lag_seconds",
         ],
     )

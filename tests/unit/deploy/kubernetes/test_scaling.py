@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.kubernetes import scaling
 from tests.support.kubernetes.kustomize import OVERLAYS, Object, combined, render
-from tests.support.kubernetes.manifests import of_kind
+from tests.support.kubernetes.manifests import containers, of_kind
 
 
 def changed(overlay: str, old: str, new: str, *, kind: str) -> Sequence[Object]:
@@ -56,7 +56,7 @@ def test_signals() -> None:
 
     assert signals == {
         "gateway": ["cpu", "fanfare_connections"],
-        "auth": ["cpu", "fanfare_auth_decision_seconds_mean"],
+        "auth": ["cpu", "fanfare_auth_decision_seconds"],
         "dispatcher": ["cpu"],
         "presence": ["cpu", "fanfare_facts_lag_seconds"],
     }
@@ -73,6 +73,29 @@ def test_keda() -> None:
     assert [each["type"] for each in spec["triggers"]] == ["cpu", "kafka"]
     assert spec["triggers"][1]["metadata"]["limitToPartitionsWithLag"] == "true"
     assert behaviour["scaleDown"]["stabilizationWindowSeconds"] >= 900
+
+
+def test_keda_signs_in() -> None:
+    """
+    As the dispatcher does: the same mechanism, user and password, and TLS.
+    """
+    objects = combined("production", "kafka-sasl", "keda", "keda-sasl")
+    (container,) = containers(of_kind(objects, "Deployment")["dispatcher"])
+    given = {each["name"]: each.get("value") for each in container["env"]}
+    trigger = of_kind(objects, "ScaledObject")["dispatcher"]["spec"]["triggers"][1]
+    spec = of_kind(objects, "TriggerAuthentication")[trigger["authenticationRef"]["name"]]["spec"]
+    (user,) = spec["env"]
+    (password,) = spec["secretTargetRef"]
+
+    mechanism = (
+        given["FANFARE_KAFKA_SASL_MECHANISM"].lower().replace("-sha-", "_sha").replace("-", "_")
+    )
+    assert trigger["metadata"]["sasl"] == mechanism
+    assert (trigger["metadata"]["tls"] == "enable") == (given["FANFARE_KAFKA_TLS"] == "true")
+    assert user["name"] in given
+    assert user["containerName"] == container["name"]
+    assert given["FANFARE_KAFKA_SASL_PASSWORD_FILE"].endswith(f"/{password['key']}")
+    assert not found(objects)
 
 
 class TestRenamed:
