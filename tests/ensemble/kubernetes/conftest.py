@@ -15,6 +15,7 @@ from libs.common.config.secret import Secret
 from services.settings import SERVICES
 from tests.support.deployments.commands import command
 from tests.support.deployments.program import Program
+from tests.support.kubernetes.given import secret
 from tests.support.kubernetes.kustomize import render
 from tests.support.kubernetes.pods import (
     Cluster,
@@ -25,7 +26,6 @@ from tests.support.kubernetes.pods import (
     started,
     until_passes,
 )
-from tests.support.kubernetes.secrets import made
 from tests.support.servers import fresh_database
 
 OVERLAY = "production"
@@ -58,7 +58,7 @@ def own_network() -> str:
 
 def secret_of(*, redis: str, postgres: str) -> dict[str, str]:
     """Make a Secret that names other servers than those of overlays/dev."""
-    known = made()
+    known = secret()
     urls = {"bus-url": redis, "roster-url": redis, "apps-url": postgres, "sightings-url": postgres}
     assert known.keys() >= urls.keys()
     return known | urls

@@ -11,6 +11,7 @@ from libs.common.policies.policies import Policies
 from services.cli import COMMANDS, parser
 from services.settings import DEVELOPMENT_SECRETS, SERVICES, check_services
 from tests.support.deployments.program import ROOT
+from tests.support.kubernetes.given import KAFKA, secret, settings
 from tests.support.kubernetes.kustomize import DEPLOY, OVERLAYS, Object, combined, render
 from tests.support.kubernetes.rules import (
     container_of,
@@ -18,7 +19,6 @@ from tests.support.kubernetes.rules import (
     ours,
     spec_of,
 )
-from tests.unit.deploy.kubernetes.pods import KAFKA, SECRET, settings
 
 OF_BACKENDS_INSIDE = {"redis-password", "postgres-password"}
 
@@ -116,7 +116,7 @@ class TestSecrets:
         """deploy/k8s/secrets.sh makes each key that a pod is shown, and no other."""
         keys = {key for each in ours(render(overlay)) for key in shown(each)}
 
-        assert keys == set(SECRET) - OF_BACKENDS_INSIDE
+        assert keys == set(secret()) - OF_BACKENDS_INSIDE
 
     def test_example(self) -> None:
         """The example of an ExternalSecret has each of them."""
@@ -125,14 +125,16 @@ class TestSecrets:
 
         assert example["spec"]["target"]["name"] == "fanfare"
         assert {each["secretKey"] for each in example["spec"]["data"]} == (
-            set(SECRET) - OF_BACKENDS_INSIDE
+            set(secret()) - OF_BACKENDS_INSIDE
         )
 
     def test_documented(self) -> None:
         """The page lists each of them, and who is shown it."""
         page = (ROOT / "docs" / "deploy" / "kubernetes.md").read_text(encoding="utf-8")
 
-        assert not [key for key in {*SECRET, *KAFKA} - OF_BACKENDS_INSIDE if f"`{key}`" not in page]
+        assert not [
+            key for key in {*secret(), *KAFKA} - OF_BACKENDS_INSIDE if f"`{key}`" not in page
+        ]
 
     def test_no_more_than_needed(self) -> None:
         """Auth alone is shown what signs, and what it believes in."""
