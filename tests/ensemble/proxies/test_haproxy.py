@@ -1,39 +1,18 @@
 """What deploy/haproxy/haproxy.cfg does beside what all load balancers do: test_balancers.py."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from ipaddress import ip_network
 
 import pytest
 
 from libs.common.web.proxies import Caller, Proxies
-from tests.support.balancers.balancer import GATEWAYS, INSTANCES, OTHERS, Ports, front_of
-from tests.support.balancers.stage import Stage, stubs
+from tests.support.balancers.balancer import GATEWAYS, OTHERS
+from tests.support.balancers.haproxied import Haproxied, staged
 from tests.support.deadline import DEADLINE
-from tests.support.deployments.haproxy import Balancer, balancer
 from tests.support.fakes.stubs import stub
-from tests.support.servers.ports import free_port
 from tests.support.servers.process import eventually
 
 TRUSTING = Proxies([ip_network("127.0.0.0/8")])  # As services do that stand behind it.
-
-
-class Haproxied(Stage):
-    """HAProxy before stubs; see `Stage` and `Balancer`."""
-
-    balancer: Balancer
-    ports: Ports
-
-
-@asynccontextmanager
-async def staged(*trusted: str) -> AsyncIterator[Haproxied]:
-    """Run a stage; what stands before it comes from these networks."""
-    ports = Ports(public=free_port(), health=free_port())
-    before = balancer(INSTANCES, port=ports.public, health_port=ports.health, trusted=trusted)
-    async with stubs(ports) as running, before as front:
-        stage = Haproxied(front_of(front), running)
-        stage.balancer, stage.ports = front, ports
-        yield stage
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from tests.support.servers.ports import free_port
 from tests.support.servers.process import Launch, NotReady, Server, make_directory, running
 
 FILE = ROOT / "deploy" / "haproxy" / "haproxy.cfg"
+FOREGROUND = ("-W", "-db")  # As its image does: a master, which replaces its worker on SIGUSR2.
 SERVICES = ("gateway", "auth", "dispatcher", "presence")
 
 
@@ -24,20 +25,28 @@ class Balancer:
         names: Where it looks for the instances of services.
         host: Where clients come.
         port: Where clients come.
+        secure_port: Where clients come with TLS, if it has a certificate.
         monitor: Where it says whether it is ready.
     """
 
-    def __init__(self, server: Server, names: Names, *, port: int, monitor: str) -> None:
+    def __init__(
+        self, server: Server, names: Names, *, ports: tuple[int, int], monitor: str
+    ) -> None:
         self.server = server
         self.names = names
         self.host = "127.0.0.1"
-        self.port = port
+        self.port, self.secure_port = ports
         self.monitor = monitor
 
     @property
     def url(self) -> str:
         """Where clients come."""
         return f"http://{self.host}:{self.port}"
+
+    @property
+    def secure_url(self) -> str:
+        """Where clients come with TLS."""
+        return f"https://{self.host}:{self.secure_port}"
 
     @property
     def lines(self) -> list[str]:
@@ -52,6 +61,7 @@ async def balancer(
     port: int,
     health_port: int,
     trusted: Sequence[str] = (),
+    variables: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Balancer]:
     """
     Run HAProxy before services, which must be ready soon.
@@ -61,20 +71,24 @@ async def balancer(
         port: Where all of them serve the public.
         health_port: Where all of them say whether they are ready.
         trusted: Networks of what stands before it.
+        variables: Further ones of its file.
     """
-    public, monitor = free_port(), f"127.0.0.1:{free_port()}"
+    public, secure, monitor = free_port(), free_port(), f"127.0.0.1:{free_port()}"
     async with names(dict(instances)) as known:
         environ = {
             "LISTEN": f"127.0.0.1:{public}",
+            "LISTEN_TLS": f"127.0.0.1:{secure}",
             "MAX_CONNECTIONS": "1000",
             "MONITOR": monitor,
             "RESOLVER": f"127.0.0.1:{known.port}",
             "HEALTH_PORT": str(health_port),
             **({"TRUSTED_PROXIES": " ".join(trusted)} if trusted else {}),
             **{service.upper(): f"{service}:{port}" for service in SERVICES},
+            **(variables or {}),
         }
         async with running(_launch(environ)) as server:
-            yield Balancer(server, known, port=public, monitor=f"http://{monitor}/health/ready")
+            ready = f"http://{monitor}/health/ready"
+            yield Balancer(server, known, ports=(public, secure), monitor=ready)
 
 
 def _launch(environ: Mapping[str, str]) -> Launch:
@@ -83,7 +97,7 @@ def _launch(environ: Mapping[str, str]) -> Launch:
     return Launch(
         name="haproxy",
         url=f"http://{environ['LISTEN']}",
-        command=["env", *variables, str(find_program("haproxy")), "-db", "-f", str(FILE)],
+        command=["env", *variables, str(find_program("haproxy")), *FOREGROUND, "-f", str(FILE)],
         directory=make_directory("haproxy"),
         probe=lambda: _probe(monitor),
     )

@@ -1,0 +1,191 @@
+"""deploy/haproxy/haproxy.cfg with a certificate: wss and https at one port, everybody sent there from the other."""
+
+import asyncio
+import os
+import shutil
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from ipaddress import ip_network
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from libs.common.web.proxies import Caller, Proxies
+from tests.support.balancers.haproxied import Haproxied, staged
+from tests.support.deadline import DEADLINE
+from tests.support.servers import Certificates
+from tests.support.servers.process import ServerDidNotStart, eventually
+
+HSTS = "Strict-Transport-Security"
+TRUSTING = Proxies([ip_network("127.0.0.0/8")])  # As services do that stand behind it.
+
+
+def issued(directory: Path) -> Certificates:
+    """Return an authority and a certificate that no other test has."""
+    directory.mkdir()
+    return Certificates.issue(directory)
+
+
+def mounted(directory: Path, certificates: Certificates) -> Path:
+    """Put a certificate where HAProxy looks for it, and return its path."""
+    directory.mkdir(exist_ok=True)
+    shutil.copy(certificates.key, directory / "tls.key")
+    return Path(shutil.copy(certificates.certificate, directory / "tls.crt"))
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Certificates:
+    return issued(tmp_path / "first")
+
+
+@pytest.fixture
+def file(tmp_path: Path, certificates: Certificates) -> Path:
+    return mounted(tmp_path / "mount", certificates)
+
+
+@pytest.fixture
+async def stage(file: Path) -> AsyncIterator[Haproxied]:
+    async with staged(CERTIFICATE=str(file), HSTS="600", HARD_STOP="60s") as running:
+        yield running
+
+
+@asynccontextmanager
+async def trusting(certificates: Certificates) -> AsyncIterator[aiohttp.ClientSession]:
+    """Open a session that trusts an authority, and it alone, and makes a handshake for each request."""
+    connector = aiohttp.TCPConnector(ssl=certificates.client_context(), force_close=True)
+    async with aiohttp.ClientSession(connector=connector) as http:
+        yield http
+
+
+class TestSecure:
+    """The port with TLS."""
+
+    async def test_requests(self, stage: Haproxied, certificates: Certificates) -> None:
+        """Services are told that the client has TLS, and the client that it should stay with it."""
+        url = f"{stage.balancer.secure_url}/events"
+        async with trusting(certificates) as http, http.get(url) as response:
+            told = await response.json()
+
+        assert told["service"] == "dispatcher"
+        assert told["headers"]["X-Forwarded-Proto"] == "https"
+        assert TRUSTING.caller("127.0.0.1", told["pairs"]) == Caller("127.0.0.1", is_secure=True)
+        assert response.headers[HSTS] == "max-age=600"
+
+    async def test_sockets(self, stage: Haproxied, certificates: Certificates) -> None:
+        """Sockets are opened by wss, and carry on both ways."""
+        url = f"{stage.balancer.secure_url}/app/key".replace("https", "wss")
+        async with trusting(certificates) as http, http.ws_connect(url) as socket:
+            assert (await socket.receive_json())["service"] == "gateway"
+            await socket.send_str("hello")
+            assert await socket.receive_str(timeout=DEADLINE) == "hello"
+
+    async def test_forged(self, stage: Haproxied, certificates: Certificates) -> None:
+        """Nobody talks TLS away from a connection that has it."""
+        url = f"{stage.balancer.secure_url}/events"
+        said = {"X-Forwarded-Proto": "http"}
+        async with trusting(certificates) as http, http.get(url, headers=said) as response:
+            told = await response.json()
+
+        assert told["headers"]["X-Forwarded-Proto"] == "https"
+
+
+class TestPlain:
+    """The port without TLS."""
+
+    async def test_sent_on(self, stage: Haproxied) -> None:
+        """Whoever comes without is sent to https at its usual port, with all that was asked; HSTS would be void here."""
+        url = f"{stage.balancer.url}/apps/1/events?auth_key=key"
+        async with (
+            aiohttp.ClientSession() as http,
+            http.post(url, data=b"{}", allow_redirects=False) as response,
+        ):
+            assert response.status == 308
+            place = f"{stage.balancer.host}/apps/1/events?auth_key=key"
+            assert response.headers["Location"] == f"https://{place}"
+            assert HSTS not in response.headers
+
+    async def test_behind_another(self, file: Path) -> None:
+        """What stands before it and speaks TLS for it is served."""
+        async with staged("127.0.0.0/8", CERTIFICATE=str(file)) as stage:
+            told = await stage.ask("/events", **{"X-Forwarded-Proto": "https"})
+
+        assert told["headers"]["X-Forwarded-Proto"] == "https"
+
+    async def test_no_certificate(self) -> None:
+        """With no certificate it is the port for everybody, as Compose says it: variables that are empty."""
+        async with staged(CERTIFICATE="", HSTS="") as stage:
+            assert (await stage.ask("/events"))["service"] == "dispatcher"
+
+
+async def test_no_hsts(file: Path, certificates: Certificates) -> None:
+    """Browsers are bound to TLS only where that is asked for."""
+    async with (
+        staged(CERTIFICATE=str(file)) as stage,
+        trusting(certificates) as http,
+        http.get(f"{stage.balancer.secure_url}/events") as response,
+    ):
+        assert response.status == 200
+        assert HSTS not in response.headers
+
+
+class TestRefused:
+    """A certificate that cannot be used: HAProxy says which file, and does not start, not even its plain port."""
+
+    async def refusal(self, file: Path) -> str:
+        with pytest.raises(ServerDidNotStart, match="ended with status 1") as refused:
+            async with staged(CERTIFICATE=str(file)):
+                pass
+        return str(refused.value)
+
+    async def test_missing(self, tmp_path: Path) -> None:
+        assert f"'{tmp_path}/tls.crt' : No such file" in await self.refusal(tmp_path / "tls.crt")
+
+    async def test_no_key(self, file: Path) -> None:
+        file.with_suffix(".key").unlink()
+
+        assert f"No Private Key found in '{file.with_suffix('.key')}'" in await self.refusal(file)
+
+    @pytest.mark.parametrize("name", ["tls.crt", "tls.key"])
+    async def test_unreadable(self, file: Path, name: str) -> None:
+        """What cannot be read, here as it holds nothing that is known, is named."""
+        file.with_name(name).write_text("no such thing")
+
+        assert name in await self.refusal(file)
+
+    async def test_key_of_another(self, file: Path, tmp_path: Path) -> None:
+        shutil.copy(issued(tmp_path / "second").key, file.with_suffix(".key"))
+
+        assert "inconsistencies between private key and certificate" in await self.refusal(file)
+
+
+async def test_renewed(
+    stage: Haproxied, certificates: Certificates, file: Path, tmp_path: Path
+) -> None:
+    """
+    On SIGUSR2 new handshakes show a renewed certificate, and who was connected stays.
+    """
+    second = issued(tmp_path / "second")
+    url = f"{stage.balancer.secure_url}/app/key"
+
+    async def is_renewed() -> bool:
+        try:
+            async with trusting(second) as http, http.get(url) as response:
+                return response.status == 200
+        except aiohttp.ClientConnectorError:
+            return False
+
+    async def is_master() -> bool:
+        return any("Loading success" in line for line in stage.balancer.lines)
+
+    async with trusting(certificates) as http, http.ws_connect(url) as socket:
+        await socket.receive_json()
+        await eventually(is_master, timeout=DEADLINE)
+        mounted(file.parent, second)
+        os.kill(stage.balancer.server.pid, signal.SIGUSR2)
+        await eventually(is_renewed, timeout=DEADLINE)
+
+        await socket.send_str("still here")
+        async with asyncio.timeout(DEADLINE):
+            assert await socket.receive_str() == "still here"
