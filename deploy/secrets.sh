@@ -31,6 +31,10 @@ cat <<END
 # Where the deployment is reached.  For all of a network: 0.0.0.0:6001
 PUBLISH=127.0.0.1:6001
 
+# What else runs, commas between: tls, observability (docs/deploy/containers.md).
+#COMPOSE_PROFILES=observability
+#OTLP_ENDPOINT=http://collector:4318
+
 # The first app: clients name it by its key; back ends sign with its secret.  Later it is changed in PostgreSQL.
 APP_KEY=$(hex 10)
 APP_SECRET=$(hex 32)
@@ -42,5 +46,8 @@ JWT_SECRET=$(hex 32)
 # Between the services and their backends.  PostgreSQL keeps the one that it was first started with.
 REDIS_PASSWORD=$(hex 32)
 POSTGRES_PASSWORD=$(hex 32)
+
+# Of Grafana's account "admin", once the profile observability runs.
+GRAFANA_PASSWORD=$(hex 16)
 END
 token_keys

@@ -84,8 +84,8 @@ PROGRAMS = {
     "node": Program("nodejs", 18, r"v"),
     "npm": Program("npm"),
     "chromium": Program("chromium"),
-    # Tests rules of alerts; the server that comes with it is needed by nobody here.
-    "promtool": Program("prometheus"),
+    "prometheus": Program("prometheus"),
+    "promtool": Program("prometheus"),  # Tests rules of alerts.
     "cc": Program("gcc"),
 }
 JAVAS = ("java", "javac")

@@ -3,10 +3,12 @@
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 import yaml
 
+from services.settings import Settings, load
 from tests.support.deployments.program import ROOT
 
 FILE = ROOT / "docker-compose.yml"
@@ -47,6 +49,14 @@ def composition(environ: Mapping[str, str]) -> dict[str, Any]:
     """
     document: dict[str, Any] = _replaced(yaml.safe_load(FILE.read_text()), environ)
     return document
+
+
+def settings_of(container: Service) -> Settings:
+    """Load the settings of a container of ours as it does: its variables over the file that it mounts."""
+    (mount,) = container["volumes"]
+    source, target, _ = mount.split(":")
+    inside = PurePosixPath(container["environment"]["FANFARE_CONFIG"])
+    return load(path=ROOT / source / inside.relative_to(target), environ=container["environment"])
 
 
 def references() -> Iterator[Reference]:

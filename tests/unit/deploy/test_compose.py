@@ -1,12 +1,15 @@
 """docker-compose.yml: that Fanfare accepts what it says, that its parts fit each other, and that it is hardened."""
 
+import json
 import re
 import time
+from copy import deepcopy
 from itertools import product
-from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 import pytest
+import yaml
+from jsonschema import Draft202012Validator
 
 from libs.common.apps.app import App
 from libs.common.apps.memory import MemoryApps
@@ -15,13 +18,23 @@ from libs.common.policies.policies import Policies
 from services.cli import COMMANDS, client, parser, token
 from services.dispatcher.service import compiled
 from services.program import SPARE_FILES
-from services.settings import DEVELOPMENT_SECRETS, SERVICES, Settings, check_services, load
-from tests.support.deployments.composition import IMAGE, Service, composition, references, secrets
+from services.settings import DEVELOPMENT_SECRETS, SERVICES, Settings, check_services
+from tests.support.deployments.composition import (
+    FILE,
+    IMAGE,
+    Service,
+    composition,
+    references,
+    secrets,
+    settings_of,
+)
 from tests.support.deployments.program import ROOT
+from tests.support.go.modules import find_schema
 from tests.support.tokens.user_tokens import user_of
 
 SECRETS = secrets()
 OPTIONAL = {
+    "GRAFANA_PASSWORD",
     "PUBLISH",
     "TOKEN_KEYS",
     "TOKEN_PUBLIC_KEYS",
@@ -32,16 +45,21 @@ OURS = sorted(name for name, container in CONTAINERS.items() if container["image
 BACKENDS = ("redis", "kafka", "postgres")
 COMMANDERS = sorted({"migrate", "app", "cli"})  # They do something, and end.
 LASTING = sorted(set(CONTAINERS) - set(COMMANDERS))
+WATCHERS = ("collector", "grafana", "prometheus", "tempo")
+MUTE = {"collector", "tempo"}  # Their images have no program that could ask for their health.
+PORTS = {  # From the outside; HAProxy's and Grafana's from this machine only.
+    "haproxy": ["127.0.0.1:6001:6001"],
+    "haproxy-tls": ["443:6443", "80:6001"],
+    "grafana": ["127.0.0.1:3000:3000"],
+}
+DOCUMENT = yaml.safe_load(FILE.read_text())  # As it stands there, with references.
+SCHEMA = Draft202012Validator(json.loads(find_schema("compose-spec.json").read_text()))
 BALANCER = (ROOT / "deploy" / "haproxy" / "haproxy.cfg").read_text()
 
 
 def settings(name: str, containers: dict[str, Service] = CONTAINERS) -> Settings:
-    """Load the settings of a container as it does: its variables over the file that it mounts."""
-    container = containers[name]
-    (mount,) = container["volumes"]
-    source, target, _ = mount.split(":")
-    inside = PurePosixPath(container["environment"]["FANFARE_CONFIG"])
-    return load(path=ROOT / source / inside.relative_to(target), environ=container["environment"])
+    """Load the settings of a container, as it does."""
+    return settings_of(containers[name])
 
 
 def seconds(text: str) -> float:
@@ -139,6 +157,32 @@ class TestSettings:
         )
 
 
+class TestSchema:
+    """The Compose specification's own schema, which Compose itself goes by."""
+
+    def test_valid(self) -> None:
+        """The file is one of Compose's, by what it says of every service."""
+        assert not [*SCHEMA.iter_errors(DOCUMENT)]
+
+    @pytest.mark.parametrize(
+        "right,wrong",
+        [
+            ("mem_limit", "memory_limit"),
+            ("stop_grace_period", "stop_grace"),
+            ("profiles", "profile"),
+        ],
+    )
+    def test_misspelt(self, right: str, wrong: str) -> None:
+        """A word that Compose does not know is found."""
+        spoilt = deepcopy(DOCUMENT)
+        container = spoilt["services"]["haproxy-tls"]
+        container[wrong] = container.pop(right)
+
+        (error,) = SCHEMA.iter_errors(spoilt)
+
+        assert wrong in error.message
+
+
 class TestVariables:
     """What the file refers to."""
 
@@ -187,7 +231,7 @@ class TestContainers:
         if "build" in container:
             assert container["image"] == IMAGE
         else:
-            assert re.fullmatch(r"[a-z/]+:\d+(\.\d+)*(-alpine)?", container["image"])
+            assert re.fullmatch(r"[a-z/-]+:v?\d+(\.\d+)*(-alpine)?", container["image"])
 
     @pytest.mark.parametrize("name", LASTING)
     def test_lasting(self, name: str) -> None:
@@ -197,6 +241,8 @@ class TestContainers:
         assert container["restart"] == "unless-stopped"
         if container["image"] == IMAGE:
             assert "healthcheck" not in container
+        elif name in MUTE:
+            assert container["healthcheck"] == {"disable": True}
         else:
             assert container["healthcheck"]["test"][0] in {"CMD", "CMD-SHELL"}
 
@@ -209,17 +255,35 @@ class TestContainers:
         assert container["healthcheck"] == {"disable": True}
 
     @pytest.mark.parametrize("name", sorted(CONTAINERS))
-    def test_one_port(self, name: str) -> None:
-        """HAProxy alone is reached from outside, at one port; by default from this machine only."""
-        ports = CONTAINERS[name].get("ports", [])
+    def test_ports(self, name: str) -> None:
+        """Nothing is reached from outside but HAProxy, and what profiles add."""
+        assert CONTAINERS[name].get("ports", []) == PORTS.get(name, [])
 
-        assert ports == (["127.0.0.1:6001:6001"] if name == "haproxy" else [])
+    def test_profiles(self) -> None:
+        """What is not asked for does not run, and nothing that runs needs it."""
+        asked = {
+            name: CONTAINERS[name]["profiles"]
+            for name in CONTAINERS
+            if "profiles" in CONTAINERS[name]
+        }
+
+        assert asked == {
+            "cli": ["cli"],
+            "haproxy-tls": ["tls"],
+            **{name: ["observability"] for name in WATCHERS},
+        }
+        usual = set(CONTAINERS) - set(asked)
+        assert not {
+            need for name in usual for need in CONTAINERS[name].get("depends_on", {})
+        } & set(asked)
 
     def test_networks(self) -> None:
         """Backends are in a network without a way out, where HAProxy is not."""
         assert COMPOSITION["networks"]["back"] == {"internal": True}
         assert all(CONTAINERS[name]["networks"] == ["back"] for name in BACKENDS)
         assert CONTAINERS["haproxy"]["networks"] == ["front"]
+        assert CONTAINERS["haproxy-tls"]["networks"] == ["front"]
+        assert CONTAINERS["grafana"]["networks"] == ["watch"]
 
     def test_order(self) -> None:
         """Services start when the tables and the first app are there; HAProxy when all of them are."""
@@ -269,6 +333,24 @@ class TestBalancer:
 
         assert haproxy["ports"][0].endswith(default("LISTEN"))
         assert haproxy["healthcheck"]["test"][-1] == f"http://{default('MONITOR')}/health/ready"
+
+    def test_tls(self) -> None:
+        """With a certificate it is the same program with the same file, which finds the certificate where it is mounted."""
+        plain, secure = CONTAINERS["haproxy"], CONTAINERS["haproxy-tls"]
+        differing = {"environment", "ports", "profiles", "stop_grace_period", "volumes"}
+
+        assert {name for name in secure if secure[name] != plain.get(name)} == differing
+        assert secure["volumes"][0] == plain["volumes"][0]
+        mount = secure["volumes"][1]
+        added = dict(secure["environment"].items() - plain["environment"].items())
+        assert added["CERTIFICATE"] == f"{mount['target']}/tls.crt"
+        assert mount["read_only"] is True
+        assert mount["bind"] == {"create_host_path": False}
+        assert set(added) <= set(re.findall(r"\$\{?(\w+)", BALANCER))
+        assert [port.split(":")[1] for port in secure["ports"]] == [
+            default("LISTEN_TLS")[1:],
+            default("LISTEN")[1:],
+        ]
 
     def test_files(self) -> None:
         """It may open two files for each connection, and some more."""

@@ -63,6 +63,16 @@ class TestDockerfile:
 
         assert {service["user"] for service in services if service["image"] == IMAGE} == {user}
 
+    def test_rules(self) -> None:
+        """Hadolint's rules are kept."""
+        hadolint = Path(sys.executable).with_name("hadolint")
+
+        judged = subprocess.run(  # noqa: S603 - locked.
+            [hadolint, ROOT / "Dockerfile"], check=False, capture_output=True, text=True
+        )
+
+        assert (judged.returncode, judged.stdout) == (0, "")
+
 
 class TestWheel:
     """What `pip install .` installs."""
