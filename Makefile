@@ -69,6 +69,12 @@ up: .env           ## Run everything in containers, with Redis, Kafka, PostgreSQ
 		{ echo "containers, which are other accounts, cannot read deploy/: chmod -R go+rX deploy"; exit 1; }
 	docker compose up --build --detach --wait
 
+.PHONY: roll
+roll: .env         ## Replace the services in containers by a new version, one by one
+	docker compose build gateway
+	docker compose run --rm migrate
+	deploy/roll.sh
+
 .PHONY: down
 down:              ## End what `make up` started
 	docker compose down

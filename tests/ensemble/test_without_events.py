@@ -7,30 +7,14 @@ import aiohttp
 from tests.support.clients.back_ends import BackEnd
 from tests.support.clients.visitors import visitors
 from tests.support.deployments.commands import command
-from tests.support.deployments.fleet import APP, Fleet, said
+from tests.support.deployments.fleet import APP, PLAIN, Plain, said
 
-SETTINGS = f"""
-[[apps]]
-id = "{APP.id}"
-key = "{APP.key}"
-secrets = ["{APP.secrets[0].reveal()}"]
-"""
 ROUTE = """
 [[routes]]
 name = "steps"
 channels = ["steps"]
 event = "step"
 """
-
-
-class Plain(Fleet):
-    """A fleet without routes."""
-
-    def write_settings(self) -> Path:
-        """See `Fleet.write_settings`."""
-        file = self.directory / f"{self.prefix}.toml"
-        file.write_text(SETTINGS)
-        return file
 
 
 class TestWithoutEvents:
@@ -70,9 +54,9 @@ class TestWithoutEvents:
         """
         config = tmp_path / "fanfare.toml"
         environ = {"FANFARE_BACKENDS_EVENTS": "none"}
-        config.write_text(SETTINGS)
+        config.write_text(PLAIN)
         good = await command("check", config=config, environ=environ)
-        config.write_text(SETTINGS + ROUTE)
+        config.write_text(PLAIN + ROUTE)
         bad = await command("check", config=config, environ=environ)
 
         assert good.status == 0

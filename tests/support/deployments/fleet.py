@@ -28,13 +28,15 @@ from tests.support.ports.eventlogs import SETTINGS, upstream
 
 APP = App(id="1", key="app-key", secrets=(Secret("app-secret"),), client_events=True)
 
-_APP = f"""
+PLAIN = f"""
 [[apps]]
 id = "{APP.id}"
 key = "{APP.key}"
 secrets = ["{APP.secrets[0].reveal()}"]
 client_events = true
 watchlists = true
+"""
+_APP = f"""{PLAIN}
 topic = "@.steps"
 """
 _RULES = """
@@ -181,6 +183,16 @@ class Guarded(Fleet):
         """See `Fleet.write_settings`."""
         file = super().write_settings()
         file.write_text(file.read_text() + _TEAMS)
+        return file
+
+
+class Plain(Fleet):
+    """A fleet with its app alone: without routes, so that it needs no event log where `kafka` is ``none``."""
+
+    def write_settings(self) -> Path:
+        """See `Fleet.write_settings`."""
+        file = self.directory / f"{self.prefix}.toml"
+        file.write_text(PLAIN)
         return file
 
 
