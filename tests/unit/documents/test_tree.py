@@ -80,7 +80,9 @@ class TestPaths:
     def test_files(self, document: Path) -> None:
         named = set(_PATH.findall(document.read_text(encoding="utf-8")))
 
-        assert not {name for name in named if not (ROOT / name).exists() | (TESTS / name).exists()}
+        places = (ROOT, TESTS, document.parent)  # docs/deploy is named so by its neighbours.
+
+        assert not {name for name in named if not any((at / name).exists() for at in places)}
 
     def test_links(self, document: Path) -> None:
         named = set(_LINK.findall(document.read_text(encoding="utf-8")))
