@@ -1,4 +1,4 @@
-"""Metrics that manifests name: in rules, dashboards, the adapter and autoscalers; and what is scraped."""
+"""Metrics that manifests name, in rules, dashboards, the adapter and autoscalers; and what is scraped."""
 
 import json
 from collections.abc import Sequence
@@ -9,9 +9,10 @@ import yaml
 
 from libs.common.web import server
 from tests.support.kubernetes import metrics
-from tests.support.kubernetes.kustomize import OVERLAYS, Object, combined, render
+from tests.support.kubernetes.kustomize import DEPLOY, OVERLAYS, Object, combined, render
 from tests.support.kubernetes.manifests import of_kind
-from tests.support.monitoring.rules import promtool
+from tests.support.monitoring import dashboard, operator_rules
+from tests.support.monitoring.rules import ALERTS, RECORDING, promtool
 
 WATCHED = "monitoring"
 
@@ -67,6 +68,34 @@ def test_path() -> None:
     (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
 
     assert f'web.get("{endpoint["path"]}", ' in Path(server.__file__).read_text(encoding="utf-8")
+
+
+def one(kind: str, name: str) -> Object:
+    """Find an object of overlays/monitoring."""
+    found = [each for each in render("monitoring") if each["kind"] == kind]
+    (only,) = [each for each in found if each["metadata"]["name"] == name]
+    return only
+
+
+def test_up_to_date() -> None:
+    """`make docs` writes the rules anew."""
+    written = (DEPLOY / "components" / "monitoring" / "rules.yaml").read_text(encoding="utf-8")
+
+    assert operator_rules.text() == written
+
+
+def test_rules() -> None:
+    """The operator gets those of deploy/prometheus, all of them, as they are there."""
+    documents = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in (RECORDING, ALERTS)]
+
+    groups = one("PrometheusRule", "fanfare")["spec"]["groups"]
+    assert groups == [group for document in documents for group in document["groups"]]
+
+
+def test_dashboard() -> None:
+    found = one("ConfigMap", "fanfare-dashboard")
+
+    assert json.loads(found["data"]["fanfare.json"]) == dashboard.document()
 
 
 class TestRenamed:

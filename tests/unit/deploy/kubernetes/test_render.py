@@ -1,5 +1,6 @@
 """deploy/k8s: that every overlay is taken by kustomize, and every object of it by Kubernetes and who extends it."""
 
+import json
 from collections import Counter
 
 import pytest
@@ -46,6 +47,14 @@ def test_apart(overlay: str) -> None:
     counted = Counter(map(key, render(overlay)))
 
     assert not [one for one, times in counted.items() if times > 1]
+
+
+@by_overlay
+def test_size(overlay: str) -> None:
+    """
+    `kubectl apply` keeps a copy of each object in an annotation, for which there are 256 KiB.
+    """
+    assert not [key(one) for one in render(overlay) if len(json.dumps(one)) > 250_000]
 
 
 @by_overlay
