@@ -2,7 +2,8 @@
 What is wrong with an object of Kubernetes, by the schemas of those who define its kind; names that nobody knows are.
 
 Kubernetes' own come with kubernetes-validate, for each of its versions.  Others are those of their makers' modules
-(`tests.support.go.modules`): as they are read here, what they do not name is refused, as `kubectl` does by default.
+(`tests.support.go.modules`): as they are read here, what they do not name is refused, as `kubectl` does by default, and
+their rules in CEL are asked too.
 """
 
 import json
@@ -16,6 +17,7 @@ from jsonschema import Draft202012Validator
 
 from tests.support.go.modules import SCHEMAS, find_schema
 from tests.support.kubernetes.kustomize import Object
+from tests.support.kubernetes.validations import breaches
 
 OLDEST, NEWEST = "1.31", "1.37"  # Of Kubernetes, that deploy/k8s is for.
 EXPERIMENTAL = "experimental"  # Part of the names of files that a usual cluster has not.
@@ -32,7 +34,9 @@ def _faults(text: str) -> tuple[str, ...]:
     name = f"{found['kind']} {found['metadata']['name']}"
     if (schema := custom().get((found["apiVersion"], found["kind"]))) is not None:
         errors = Draft202012Validator(schema).iter_errors(found)
-        return tuple(f"{name}: {error.json_path}: {error.message}" for error in errors)
+        said = [f"{error.json_path}: {error.message}" for error in errors]
+        # Rules rely on what a schema asks for.
+        return tuple(f"{name}: {one}" for one in said or breaches(schema, found))
     return tuple(f"{name}: {said}" for version in (OLDEST, NEWEST) for said in _own(found, version))
 
 

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Sequence
+from functools import cache
 from itertools import chain
 from typing import Any
 
@@ -12,8 +13,28 @@ from tests.support.kubernetes import schemas
 from tests.support.kubernetes.kustomize import OVERLAYS, Object, render
 
 MISSPELT = "mispelt"
+KINDS = [
+    "ConfigMap",
+    "Deployment",
+    "Gateway",
+    "HTTPRoute",
+    "HorizontalPodAutoscaler",
+    "Ingress",
+    "IngressRoute",
+    "Job",
+    "Namespace",
+    "NetworkPolicy",
+    "PodDisruptionBudget",
+    "PodMonitor",
+    "PrometheusRule",
+    "ScaledObject",
+    "Service",
+    "ServiceAccount",
+    "StatefulSet",
+]
 
 
+@cache
 def one_of_each() -> dict[str, Object]:
     """Find an object of each kind that overlays have."""
     return {one["kind"]: one for one in chain.from_iterable(map(render, OVERLAYS))}
@@ -29,7 +50,14 @@ def misspelt(found: Object, path: Sequence[str | int]) -> Object:
     return changed
 
 
-@pytest.mark.parametrize("kind", sorted(one_of_each()))
+def test_kinds() -> None:
+    """
+    No kind is left out.
+    """
+    assert sorted(one_of_each()) == KINDS
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_misspelt(kind: str) -> None:
     """
     A field that nobody knows is found beside the kind, and in the specification.
@@ -57,6 +85,26 @@ def test_wrong_type() -> None:
     changed["spec"]["ports"][0]["port"] = "http"
 
     assert len(schemas.faults(changed)) == 2  # By the oldest and by the newest.
+
+
+def test_rule() -> None:
+    """
+    What makers of schemas say in CEL counts too.
+    """
+    changed = copy.deepcopy(one_of_each()["HTTPRoute"])
+    changed["spec"]["rules"][0]["matches"][0]["path"]["value"] = "apps"
+
+    assert any("must be an absolute path" in fault for fault in schemas.faults(changed))
+
+
+def test_default() -> None:
+    """
+    Rules see what a cluster would fill in.
+    """
+    changed = copy.deepcopy(one_of_each()["HTTPRoute"])
+    del changed["spec"]["rules"][0]["backendRefs"][0]["port"]  # Of a Service, which is the default.
+
+    assert any("Must have port for Service" in fault for fault in schemas.faults(changed))
 
 
 def test_unknown_kind() -> None:
