@@ -22,7 +22,7 @@ from tests.support.deployments.program import ROOT, Program
 from tests.support.kubernetes.kustomize import Object
 
 SLOW = aiohttp.ClientTimeout(total=DEADLINE)
-HELD_BY = ("FANFARE_SERVER_LISTEN", "FANFARE_SERVER_INTERNAL_LISTEN")
+LISTENS = ("FANFARE_SERVER_LISTEN", "FANFARE_SERVER_INTERNAL_LISTEN")
 
 
 class CannotMount(Exception):
@@ -162,7 +162,7 @@ def listening(pod: Pod) -> dict[str, str]:
     return {
         variable: ",".join(f"{pod.host}:{address.port}" for address in addresses)
         for variable, addresses in zip(
-            HELD_BY, (server.listen, server.internal_listen), strict=True
+            LISTENS, (server.listen, server.internal_listen), strict=True
         )
     }
 

@@ -16,6 +16,7 @@ _PART = "app.kubernetes.io/component"
 
 
 def gateway(change: Change) -> tuple[str, str, Change]:
+    """Say that the Deployment of gateways is changed."""
     return "Deployment", "gateway", change
 
 
