@@ -5,65 +5,77 @@ Pure.  `tests.support.kubernetes.kustomize` renders them.
 """
 
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tests.support.kubernetes.kustomize import Object
 
+Objects = Sequence[Object]
+
+WORKLOADS = ("Deployment", "StatefulSet", "Job")
 ENVIRONMENT = "fanfare-environment"  # The ConfigMap of variables.
 SETTINGS = "fanfare.toml"
 
 
-def of_kind(objects: Sequence[Object], kind: str) -> dict[str, Object]:
-    """Return the objects of a kind, by name."""
-    return {one["metadata"]["name"]: one for one in objects if one["kind"] == kind}
-
-
 def name_of(found: Object) -> str:
-    """Name an object for people."""
+    """Say which object it is."""
     return f"{found['kind']} {found['metadata']['name']}"
 
 
-def pod_labels(workload: Object) -> Mapping[str, str]:
-    """Return the labels of the pods of a workload."""
+def of_kind(objects: Objects, *kinds: str) -> list[Object]:
+    """Return the objects of some kinds."""
+    return [each for each in objects if each["kind"] in kinds]
+
+
+def by_name(objects: Objects, kind: str) -> dict[str, Object]:
+    """Return the objects of a kind by their names."""
+    return {each["metadata"]["name"]: each for each in of_kind(objects, kind)}
+
+
+def spec_of(workload: Object) -> Any:
+    """Return the specification of a workload's pods."""
+    return workload["spec"]["template"]["spec"]
+
+
+def container_of(workload: Object) -> Any:
+    """Return the one container of a workload's pods."""
+    (container,) = spec_of(workload)["containers"]
+    return container
+
+
+def labels_of(workload: Object) -> Mapping[str, str]:
+    """Return the labels of a workload's pods."""
     labels: Mapping[str, str] = workload["spec"]["template"]["metadata"]["labels"]
     return labels
 
 
-def containers(workload: Object) -> Sequence[Any]:
-    """Return the containers of the pods of a workload."""
-    found: Sequence[Any] = workload["spec"]["template"]["spec"]["containers"]
-    return found
+def ours(objects: Objects, *kinds: str) -> list[Object]:
+    """Return the workloads that run Fanfare, of some kinds."""
+    found = of_kind(objects, *(kinds or WORKLOADS))
+    return [each for each in found if container_of(each)["name"] == "fanfare"]
 
 
-def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    """Tell whether a LabelSelector selects labels."""
+def fits(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    """Tell whether a LabelSelector selects what has these labels."""
     wanted = selector.get("matchLabels", {}).items()
+    among = selector.get("matchExpressions", [])
+    assert all(each["operator"] == "In" for each in among)
     return wanted <= labels.items() and all(
-        labels.get(each["key"]) in each["values"]
-        for each in selector.get("matchExpressions", [])
-        if each["operator"] == "In"
+        labels.get(each["key"]) in each["values"] for each in among
     )
 
 
-def variables(objects: Sequence[Object]) -> Mapping[str, str]:
+def variables(objects: Objects) -> Mapping[str, str]:
     """Return what every process gets by the ConfigMap of variables."""
-    found: Mapping[str, str] = _config_map(objects, ENVIRONMENT)
+    (found,) = [data for name, data in _data(objects) if name.startswith(ENVIRONMENT)]
     return found
 
 
-def settings(objects: Sequence[Object]) -> Mapping[str, Any]:
+def settings(objects: Objects) -> Mapping[str, Any]:
     """Read fanfare.toml as it is mounted."""
-    return tomllib.loads(_config_map(objects, "fanfare-", SETTINGS)[SETTINGS])
+    (text,) = [data[SETTINGS] for _, data in _data(objects) if SETTINGS in data]
+    return tomllib.loads(text)
 
 
-def _config_map(objects: Sequence[Object], prefix: str, key: str = "") -> Mapping[str, str]:
-    """Find a ConfigMap by how its name begins, before a hash, and by a key."""
-    (found,) = _matching(objects, prefix, key)
-    return found
-
-
-def _matching(objects: Sequence[Object], prefix: str, key: str) -> Iterator[Mapping[str, str]]:
-    for name, each in of_kind(objects, "ConfigMap").items():
-        if name.startswith(prefix) and (not key or key in each["data"]):
-            yield each["data"]
+def _data(objects: Objects) -> list[tuple[str, Mapping[str, str]]]:
+    return [(name, each["data"]) for name, each in by_name(objects, "ConfigMap").items()]

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from tests.support.kubernetes.kustomize import Object
-from tests.support.kubernetes.manifests import containers, name_of, of_kind, pod_labels, selects
+from tests.support.kubernetes.manifests import by_name, container_of, fits, labels_of, name_of
 from tests.support.monitoring import promql
 from tests.support.monitoring.promql import Series
 from tests.support.monitoring.rules import declared, known
@@ -45,13 +45,13 @@ def expressions(objects: Sequence[Object]) -> Iterator[str]:
 
 def adapter_rules(objects: Sequence[Object]) -> list[Mapping[str, Any]]:
     """Read the rules of the adapter; none, where there is none."""
-    found = of_kind(objects, "ConfigMap").get(ADAPTER)
+    found = by_name(objects, "ConfigMap").get(ADAPTER)
     return list(yaml.safe_load(found["data"][ADAPTER_KEY])["rules"]) if found else []
 
 
 def _of_rules(objects: Sequence[Object]) -> Iterator[str]:
     there = known()
-    for found in of_kind(objects, "PrometheusRule").values():
+    for found in by_name(objects, "PrometheusRule").values():
         for group in found["spec"]["groups"]:
             for rule in group["rules"]:
                 for fault in promql.faults(rule["expr"], there):
@@ -60,7 +60,7 @@ def _of_rules(objects: Sequence[Object]) -> Iterator[str]:
 
 def _of_dashboards(objects: Sequence[Object]) -> Iterator[str]:
     there = declared()
-    for found in of_kind(objects, "ConfigMap").values():
+    for found in by_name(objects, "ConfigMap").values():
         if found["metadata"].get("labels", {}).get("grafana_dashboard"):
             for text in found["data"].values():
                 for panel in json.loads(text)["panels"]:
@@ -82,7 +82,7 @@ def _scraped(series: Mapping[str, Series]) -> Mapping[str, Series]:
 
 def _of_autoscalers(objects: Sequence[Object]) -> Iterator[str]:
     answered = {rule["name"]["as"] for rule in adapter_rules(objects)}
-    for found in of_kind(objects, "HorizontalPodAutoscaler").values():
+    for found in by_name(objects, "HorizontalPodAutoscaler").values():
         for metric in found["spec"]["metrics"]:
             if metric["type"] == "Resource":
                 continue
@@ -92,9 +92,9 @@ def _of_autoscalers(objects: Sequence[Object]) -> Iterator[str]:
 
 
 def _of_monitors(objects: Sequence[Object]) -> Iterator[str]:
-    workloads = of_kind(objects, "Deployment").values()
-    for found in of_kind(objects, "PodMonitor").values():
-        chosen = [one for one in workloads if selects(found["spec"]["selector"], pod_labels(one))]
+    workloads = by_name(objects, "Deployment").values()
+    for found in by_name(objects, "PodMonitor").values():
+        chosen = [one for one in workloads if fits(found["spec"]["selector"], labels_of(one))]
         if len(chosen) != len(workloads):
             yield f"{name_of(found)}: selects {len(chosen)} of {len(workloads)} Deployments"
         for endpoint in found["spec"]["podMetricsEndpoints"]:
@@ -104,4 +104,4 @@ def _of_monitors(objects: Sequence[Object]) -> Iterator[str]:
 
 
 def _ports(workload: Object) -> set[str]:
-    return {port["name"] for one in containers(workload) for port in one.get("ports", [])}
+    return {port["name"] for port in container_of(workload).get("ports", [])}

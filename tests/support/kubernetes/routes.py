@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.support.kubernetes.kustomize import Object
-from tests.support.kubernetes.manifests import of_kind
+from tests.support.kubernetes.manifests import by_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +73,11 @@ def _condition(kind: str, words: Sequence[str]) -> Callable[[Request], bool]:
 
 def router(objects: Sequence[Object]) -> Router | None:
     """Read what brings clients in, of rendered objects; None: nothing does."""
-    if found := of_kind(objects, "HTTPRoute"):
+    if found := by_name(objects, "HTTPRoute"):
         return gateway_api(found["fanfare"])
-    if found := of_kind(objects, "IngressRoute"):
+    if found := by_name(objects, "IngressRoute"):
         return traefik(found["fanfare"])
-    if found := of_kind(objects, "Ingress"):
+    if found := by_name(objects, "Ingress"):
         return ingress([*found.values()])
     return None
 
@@ -183,13 +183,13 @@ def ingress(found: Sequence[Object]) -> Router:
 
 def ends(objects: Sequence[Object]) -> Iterator[tuple[str, str | int]]:
     """Yield the Services and their ports, by name or number, to which anything routes."""
-    for route in of_kind(objects, "HTTPRoute").values():
+    for route in by_name(objects, "HTTPRoute").values():
         for rule in route["spec"]["rules"]:
             yield from ((each["name"], each["port"]) for each in rule["backendRefs"])
-    for route in of_kind(objects, "IngressRoute").values():
+    for route in by_name(objects, "IngressRoute").values():
         for rule in route["spec"]["routes"]:
             yield from ((each["name"], each["port"]) for each in rule["services"])
-    for one in of_kind(objects, "Ingress").values():
+    for one in by_name(objects, "Ingress").values():
         for rule in one["spec"]["rules"]:
             for path in rule.get("http", {}).get("paths", []):
                 service = path["backend"]["service"]
@@ -198,7 +198,7 @@ def ends(objects: Sequence[Object]) -> Iterator[tuple[str, str | int]]:
 
 def faults(objects: Sequence[Object]) -> Iterator[str]:
     """Say which Services or ports, to which anything routes, are not there."""
-    services = of_kind(objects, "Service")
+    services = by_name(objects, "Service")
     for name, port in ends(objects):
         there = services[name]["spec"]["ports"] if name in services else []
         if name not in services:

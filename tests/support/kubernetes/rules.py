@@ -7,7 +7,7 @@ ports, is taken from there.
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from libs.common.web.server import Server
@@ -16,11 +16,20 @@ from services.settings import SERVICES, Settings
 from services.version import VERSION
 from tests.support.deployments.program import ROOT
 from tests.support.kubernetes.kustomize import Object
+from tests.support.kubernetes.manifests import (
+    WORKLOADS,
+    Objects,
+    container_of,
+    fits,
+    labels_of,
+    name_of,
+    of_kind,
+    ours,
+    spec_of,
+)
 
-Objects = Sequence[Object]
 Rule = Callable[[Objects], Iterator[str]]
 
-KINDS = ("Deployment", "StatefulSet", "Job")
 VOLUMES = {"configMap", "emptyDir", "projected", "secret"}  # Restricted has more; we need no other.
 WRITES_BESIDE_ITSELF = {"kafka"}
 SPARE = 5  # Seconds of grace, for the end itself.
@@ -29,42 +38,12 @@ CONNECTION = 20 << 10  # Bytes: what docs/benchmarks.md has as its bound.
 SELECTORS = {"Service", "PodDisruptionBudget", "NetworkPolicy"}
 
 
-def name_of(found: Object) -> str:
-    """Say which object it is."""
-    return f"{found['kind']} {found['metadata']['name']}"
-
-
-def of_kind(objects: Objects, *kinds: str) -> list[Object]:
-    """Return the objects of some kinds."""
-    return [each for each in objects if each["kind"] in kinds]
-
-
-def spec_of(workload: Object) -> Any:
-    """Return the specification of a workload's pods."""
-    return workload["spec"]["template"]["spec"]
-
-
-def container_of(workload: Object) -> Any:
-    """Return the one container of a workload's pods."""
-    (container,) = spec_of(workload)["containers"]
-    return container
-
-
-def ours(objects: Objects, *kinds: str) -> list[Object]:
-    """Return the workloads that run Fanfare, of some kinds."""
-    return [
-        each
-        for each in of_kind(objects, *(kinds or KINDS))
-        if container_of(each)["name"] == "fanfare"
-    ]
-
-
 # ------------------------------------------------------------------------------------------------ Each pod
 
 
 def restricted(objects: Objects) -> Iterator[str]:
     """What the namespaces enforce, and a root that nobody writes to."""
-    for each in of_kind(objects, *KINDS):
+    for each in of_kind(objects, *WORKLOADS):
         pod, own = spec_of(each)["securityContext"], container_of(each)["securityContext"]
         held = {
             "runAsNonRoot": pod["runAsNonRoot"] is True and pod["runAsUser"] > 0,
@@ -82,7 +61,7 @@ def restricted(objects: Objects) -> Iterator[str]:
 def apart_from_kubernetes(objects: Objects) -> Iterator[str]:
     """No pod has a token, or variables about the services beside it."""
     accounts = {each["metadata"]["name"]: each for each in of_kind(objects, "ServiceAccount")}
-    for each in of_kind(objects, *KINDS):
+    for each in of_kind(objects, *WORKLOADS):
         for field in ("automountServiceAccountToken", "enableServiceLinks"):
             if spec_of(each)[field] is not False:
                 yield f"{name_of(each)}: {field}"
@@ -94,7 +73,7 @@ def apart_from_kubernetes(objects: Objects) -> Iterator[str]:
 
 def bounded(objects: Objects) -> Iterator[str]:
     """Memory has a bound, which is also promised; CPU has none."""
-    for each in of_kind(objects, *KINDS):
+    for each in of_kind(objects, *WORKLOADS):
         resources = container_of(each)["resources"]
         if set(resources["requests"]) != {"cpu", "memory"}:
             yield f"{name_of(each)}: requests"
@@ -104,7 +83,7 @@ def bounded(objects: Objects) -> Iterator[str]:
 
 def pinned(objects: Objects) -> Iterator[str]:
     """Images have a version; Fanfare's is this one's."""
-    for each in of_kind(objects, *KINDS):
+    for each in of_kind(objects, *WORKLOADS):
         _, _, tag = container_of(each)["image"].rpartition(":")
         if not re.fullmatch(r"\d+(\.\d+)*", tag) or (each in ours(objects) and tag != VERSION):
             yield f"{name_of(each)}: image {container_of(each)['image']}"
@@ -154,10 +133,13 @@ def fits_settings(objects: Objects, name: str, settings: Settings) -> Iterator[s
             yield f"{name_of(each)}: port {port}"
         if any(address.is_loopback for address in addresses):
             yield f"{name_of(each)}: {port} is reached by nobody"
-    if spec_of(each)["terminationGracePeriodSeconds"] < (
-        server.lb_delay + server.drain_timeout + SPARE
-    ):
-        yield f"{name_of(each)}: terminationGracePeriodSeconds"
+    grace = spec_of(each)["terminationGracePeriodSeconds"]
+    if grace < (needed := server.lb_delay + server.drain_timeout + SPARE):
+        yield (
+            f"{name_of(each)}: terminationGracePeriodSeconds {grace} is less than {needed:g}: "
+            f"server.lb_delay {server.lb_delay:g}, server.drain_timeout {server.drain_timeout:g}, "
+            f"and {SPARE} for the end itself"
+        )
     if "preStop" in container_of(each).get("lifecycle", {}):
         yield f"{name_of(each)}: preStop, beside server.lb_delay"
     if name == "gateway":
@@ -186,7 +168,7 @@ def replaced_in_turn(objects: Objects) -> Iterator[str]:
         labels = each["spec"]["template"]["metadata"]["labels"]
         for spread in spec_of(each)["topologySpreadConstraints"]:
             keys = {*spread["matchLabelKeys"]} - {*labels}
-            if not _fits(spread["labelSelector"], labels) or keys != {"pod-template-hash"}:
+            if not fits(spread["labelSelector"], labels) or keys != {"pod-template-hash"}:
                 yield f"{name_of(each)}: topologySpreadConstraints"
 
 
@@ -200,7 +182,7 @@ def selects(objects: Objects) -> Iterator[str]:
         if not found or (each["kind"] != "NetworkPolicy" and len(found) != 1):
             yield f"{name_of(each)}: selects {[*map(name_of, found)]}"
     for each in of_kind(objects, "Deployment", "StatefulSet"):
-        if not _fits(each["spec"]["selector"], labels_of(each)):
+        if not fits(each["spec"]["selector"], labels_of(each)):
             yield f"{name_of(each)}: selects others"
 
 
@@ -212,22 +194,7 @@ def _selected(objects: Objects, selecting: Object) -> list[Object]:
     else:
         is_plain = selecting["kind"] == "Service"
         selector = {"matchLabels": spec["selector"]} if is_plain else spec["selector"]
-    return [one for one in of_kind(objects, *KINDS) if _fits(selector, labels_of(one))]
-
-
-def labels_of(workload: Object) -> Mapping[str, str]:
-    """Return the labels of a workload's pods."""
-    labels: Mapping[str, str] = workload["spec"]["template"]["metadata"]["labels"]
-    return labels
-
-
-def _fits(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    wanted = selector.get("matchLabels", {}).items()
-    among = selector.get("matchExpressions", [])
-    assert all(each["operator"] == "In" for each in among)
-    return wanted <= labels.items() and all(
-        labels.get(each["key"]) in each["values"] for each in among
-    )
+    return [one for one in of_kind(objects, *WORKLOADS) if fits(selector, labels_of(one))]
 
 
 def disrupted_in_turn(objects: Objects) -> Iterator[str]:
@@ -262,7 +229,7 @@ def let_out(objects: Objects, workload: Object) -> set[int]:
     return {
         port["port"]
         for each in of_kind(objects, "NetworkPolicy")
-        if _fits(each["spec"]["podSelector"], labels_of(workload))
+        if fits(each["spec"]["podSelector"], labels_of(workload))
         for rule in each["spec"].get("egress", [])
         for port in rule["ports"]
     }
@@ -272,7 +239,7 @@ def let_in(objects: Objects, workload: Object) -> dict[str, list[Any]]:
     """Return who may reach a workload's pods, by port."""
     found: dict[str, list[Any]] = {}
     for each in of_kind(objects, "NetworkPolicy"):
-        if _fits(each["spec"]["podSelector"], labels_of(workload)):
+        if fits(each["spec"]["podSelector"], labels_of(workload)):
             for rule in each["spec"].get("ingress", []):
                 for port in rule["ports"]:
                     found.setdefault(port["port"], []).extend(rule["from"])

@@ -15,9 +15,9 @@ from services.dispatcher.settings import DispatcherSettings
 from services.gateway.settings import GatewaySettings
 from tests.support.kubernetes.kustomize import Object
 from tests.support.kubernetes.manifests import (
-    containers,
+    by_name,
+    container_of,
     name_of,
-    of_kind,
     settings,
     variables,
 )
@@ -28,8 +28,8 @@ LEAST = 2  # Pods of each service: one may always go.
 
 def faults(objects: Sequence[Object]) -> Iterator[str]:
     """Say what does not fit."""
-    workloads = of_kind(objects, "Deployment")
-    scalers = [*chain.from_iterable(of_kind(objects, kind).values() for kind in SCALERS)]
+    workloads = by_name(objects, "Deployment")
+    scalers = [*chain.from_iterable(by_name(objects, kind).values() for kind in SCALERS)]
     counted = Counter(_target(one) for one in scalers)
     for one in scalers:
         target = workloads.get(_target(one))
@@ -52,7 +52,7 @@ def _target(scaler: Object) -> str:
 def _of_target(scaler: Object, target: Object) -> Iterator[str]:
     if "replicas" in target["spec"]:
         yield f"{name_of(scaler)}: {name_of(target)} sets replicas, and each apply would undo it"
-    if not all("cpu" in one["resources"]["requests"] for one in containers(target)):
+    if "cpu" not in container_of(target)["resources"]["requests"]:
         yield f"{name_of(scaler)}: {name_of(target)} requests no CPU, of which a share could be used"
 
 
@@ -66,7 +66,7 @@ def _of_bounds(scaler: Object) -> Iterator[str]:
 
 def _of_connections(objects: Sequence[Object]) -> Iterator[str]:
     """Gateways are added before they are full, and taken away slowly."""
-    found = of_kind(objects, "HorizontalPodAutoscaler").get("gateway")
+    found = by_name(objects, "HorizontalPodAutoscaler").get("gateway")
     if found is None:
         return
     down = found["spec"]["behavior"]["scaleDown"]
@@ -86,7 +86,7 @@ def _value(metric: Mapping[str, Any]) -> int:
 
 def _of_kafka(objects: Sequence[Object]) -> Iterator[str]:
     """KEDA looks at the group and the topics that the dispatcher reads, where it reads them."""
-    for found in of_kind(objects, "ScaledObject").values():
+    for found in by_name(objects, "ScaledObject").values():
         triggers = [one["metadata"] for one in found["spec"]["triggers"] if one["type"] == "kafka"]
         group = settings(objects).get("dispatcher", {}).get("group", DispatcherSettings().group)
         brokers = variables(objects)["FANFARE_BACKENDS_EVENTS"].removeprefix("kafka://")

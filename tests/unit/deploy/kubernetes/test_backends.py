@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.deployments.composition import composition, secrets
 from tests.support.kubernetes.kustomize import Object, render
-from tests.support.kubernetes.rules import container_of, name_of, of_kind, spec_of
+from tests.support.kubernetes.manifests import container_of, name_of, of_kind, spec_of
 
 COMPOSED = composition(secrets())["services"]
 BACKENDS = ("redis", "kafka", "postgres")

@@ -10,7 +10,7 @@ import yaml
 from libs.common.web import server
 from tests.support.kubernetes import metrics
 from tests.support.kubernetes.kustomize import DEPLOY, OVERLAYS, Object, combined, render
-from tests.support.kubernetes.manifests import of_kind
+from tests.support.kubernetes.manifests import by_name
 from tests.support.monitoring import dashboard, operator_rules
 from tests.support.monitoring.rules import ALERTS, RECORDING, promtool
 
@@ -64,7 +64,7 @@ def test_path() -> None:
     """
     The path that is scraped is the one at which the internal address shows metrics.
     """
-    (monitor,) = of_kind(render(WATCHED), "PodMonitor").values()
+    (monitor,) = by_name(render(WATCHED), "PodMonitor").values()
     (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
 
     assert f'web.get("{endpoint["path"]}", ' in Path(server.__file__).read_text(encoding="utf-8")

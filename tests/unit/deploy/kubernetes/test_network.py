@@ -9,7 +9,8 @@ import pytest
 from services.settings import SERVICES, Settings
 from tests.support.kubernetes.given import settings
 from tests.support.kubernetes.kustomize import render
-from tests.support.kubernetes.rules import let_in, let_out, of_kind, ours
+from tests.support.kubernetes.manifests import of_kind, ours
+from tests.support.kubernetes.rules import let_in, let_out
 
 NAMES = {53}  # The port of those who know names.
 

@@ -9,7 +9,7 @@ import yaml
 from services.settings import SERVICES
 from tests.support.deployments.program import ROOT
 from tests.support.kubernetes.kustomize import DEPLOY, build, render
-from tests.support.kubernetes.rules import container_of, labels_of, of_kind, ours
+from tests.support.kubernetes.manifests import container_of, labels_of, of_kind, ours
 
 PAGE = (ROOT / "docs" / "deploy" / "kubernetes.md").read_text(encoding="utf-8")
 COMPONENT = "app.kubernetes.io/component"

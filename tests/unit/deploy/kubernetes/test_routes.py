@@ -11,7 +11,7 @@ from services.gateway.settings import GatewaySettings
 from tests.support.deployments.haproxy import FILE
 from tests.support.kubernetes import routes
 from tests.support.kubernetes.kustomize import OVERLAYS, Object, render
-from tests.support.kubernetes.manifests import of_kind
+from tests.support.kubernetes.manifests import by_name
 from tests.support.kubernetes.routes import Request, Router, haproxy, router
 
 WAYS = ["gateway-api", "ingress-haproxy", "ingress-nginx", "ingress-traefik"]
@@ -112,7 +112,7 @@ def test_tls(way: str) -> None:
     found = [
         one
         for kind in ("Gateway", "IngressRoute", "Ingress")
-        for one in of_kind(render(way), kind).values()
+        for one in by_name(render(way), kind).values()
     ]
 
     assert "fanfare-tls" in str(found)
@@ -126,14 +126,14 @@ def test_host(way: str) -> None:
     objects = render(way)
 
     assert "the-host" not in str(objects)
-    assert "public" not in of_kind(objects, "ConfigMap")
+    assert "public" not in by_name(objects, "ConfigMap")
 
 
 def test_no_timeouts() -> None:
     """
     Gateway API's time-outs would end sockets that are well.
     """
-    (route,) = of_kind(render("gateway-api"), "HTTPRoute").values()
+    (route,) = by_name(render("gateway-api"), "HTTPRoute").values()
 
     assert not [rule for rule in route["spec"]["rules"] if "timeouts" in rule]
     assert "sessionPersistence" not in str(route)
@@ -143,7 +143,7 @@ def test_patience() -> None:
     """
     NGINX waits for longer than gateways let a silent client be.
     """
-    annotations = of_kind(render("ingress-nginx"), "Ingress")["fanfare-gateway"]["metadata"][
+    annotations = by_name(render("ingress-nginx"), "Ingress")["fanfare-gateway"]["metadata"][
         "annotations"
     ]
     silent = GatewaySettings().activity_timeout + GatewaySettings().pong_timeout
@@ -158,9 +158,9 @@ def test_sticky() -> None:
     """
     Clients are kept at a gateway: by a cookie, or by a consistent hash.
     """
-    traefik = of_kind(render("ingress-traefik"), "IngressRoute")["fanfare"]["spec"]["routes"]
+    traefik = by_name(render("ingress-traefik"), "IngressRoute")["fanfare"]["spec"]["routes"]
     kept = [each for one in traefik for each in one["services"] if "sticky" in each]
-    nginx = of_kind(render("ingress-nginx"), "Ingress")["fanfare-gateway"]["metadata"][
+    nginx = by_name(render("ingress-nginx"), "Ingress")["fanfare-gateway"]["metadata"][
         "annotations"
     ]
 
@@ -168,7 +168,7 @@ def test_sticky() -> None:
     assert len(kept) == 2
     assert (
         "haproxy.org/cookie-persistence"
-        in of_kind(render("ingress-haproxy"), "Service")["gateway"]["metadata"]["annotations"]
+        in by_name(render("ingress-haproxy"), "Service")["gateway"]["metadata"]["annotations"]
     )
     assert nginx["nginx.org/lb-method"].endswith(" consistent")
     assert nginx["nginx.org/websocket-services"] == "gateway"
@@ -180,14 +180,14 @@ class TestRenamed:
     @by_way
     def test_service(self, way: str) -> None:
         objects = deepcopy(list(render(way)))
-        of_kind(objects, "Service")["auth"]["metadata"]["name"] = "authority"
+        by_name(objects, "Service")["auth"]["metadata"]["name"] = "authority"
 
         assert "there is no Service auth" in [*routes.faults(objects)]
 
     @by_way
     def test_port(self, way: str) -> None:
         objects = deepcopy(list(render(way)))
-        of_kind(objects, "Service")["auth"]["spec"]["ports"] = [{"name": "web", "port": 80}]
+        by_name(objects, "Service")["auth"]["spec"]["ports"] = [{"name": "web", "port": 80}]
 
         assert any("Service auth has no port" in fault for fault in routes.faults(objects))
 

@@ -8,7 +8,8 @@ import pytest
 
 from tests.support.kubernetes import rules
 from tests.support.kubernetes.kustomize import OVERLAYS, Object, render
-from tests.support.kubernetes.rules import Rule, container_of, spec_of
+from tests.support.kubernetes.manifests import container_of, spec_of
+from tests.support.kubernetes.rules import Rule
 
 Change = Callable[[Any], object]
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.kubernetes import scaling
 from tests.support.kubernetes.kustomize import OVERLAYS, Object, combined, render
-from tests.support.kubernetes.manifests import containers, of_kind
+from tests.support.kubernetes.manifests import by_name, container_of
 
 
 def changed(overlay: str, old: str, new: str, *, kind: str) -> Sequence[Object]:
@@ -37,15 +37,15 @@ def test_all() -> None:
     objects = combined("production", "custom-metrics", "keda")
 
     assert not found(objects)
-    assert {*of_kind(objects, "HorizontalPodAutoscaler")} == {"gateway", "auth", "presence"}
-    assert {*of_kind(objects, "ScaledObject")} == {"dispatcher"}
+    assert {*by_name(objects, "HorizontalPodAutoscaler")} == {"gateway", "auth", "presence"}
+    assert {*by_name(objects, "ScaledObject")} == {"dispatcher"}
 
 
 def test_signals() -> None:
     """
     Each service scales on what its users notice, and on CPU.
     """
-    scalers = of_kind(render("monitoring"), "HorizontalPodAutoscaler")
+    scalers = by_name(render("monitoring"), "HorizontalPodAutoscaler")
     signals = {
         name: [
             each["pods"]["metric"]["name"] if each["type"] == "Pods" else each["resource"]["name"]
@@ -66,7 +66,7 @@ def test_keda() -> None:
     """
     What is posted counts without Kafka, and Kafka's group is seldom divided anew.
     """
-    (one,) = of_kind(render("keda"), "ScaledObject").values()
+    (one,) = by_name(render("keda"), "ScaledObject").values()
     spec = one["spec"]
     behaviour = spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
 
@@ -80,10 +80,10 @@ def test_keda_signs_in() -> None:
     As the dispatcher does: the same mechanism, user and password, and TLS.
     """
     objects = combined("production", "kafka-sasl", "keda", "keda-sasl")
-    (container,) = containers(of_kind(objects, "Deployment")["dispatcher"])
+    container = container_of(by_name(objects, "Deployment")["dispatcher"])
     given = {each["name"]: each.get("value") for each in container["env"]}
-    trigger = of_kind(objects, "ScaledObject")["dispatcher"]["spec"]["triggers"][1]
-    spec = of_kind(objects, "TriggerAuthentication")[trigger["authenticationRef"]["name"]]["spec"]
+    trigger = by_name(objects, "ScaledObject")["dispatcher"]["spec"]["triggers"][1]
+    spec = by_name(objects, "TriggerAuthentication")[trigger["authenticationRef"]["name"]]["spec"]
     (user,) = spec["env"]
     (password,) = spec["secretTargetRef"]
 
@@ -110,7 +110,7 @@ class TestRenamed:
         assert "there is no Deployment other" in found(objects)
 
     def test_twice(self) -> None:
-        hpas = of_kind(render("production"), "HorizontalPodAutoscaler")
+        hpas = by_name(render("production"), "HorizontalPodAutoscaler")
         objects = [*render("keda"), hpas["dispatcher"]]
 
         assert "another one scales Deployment dispatcher too" in found(objects)

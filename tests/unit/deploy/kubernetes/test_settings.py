@@ -1,24 +1,22 @@
 """deploy/k8s: that Fanfare accepts the settings and secrets that its pods are given, and that these fit the manifests."""
 
 import copy
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 import yaml
 
+from libs.common.errors import Misconfigured
 from libs.common.policies.policies import Policies
 from services.cli import COMMANDS, parser
 from services.settings import DEVELOPMENT_SECRETS, SERVICES, check_services
 from tests.support.deployments.program import ROOT
 from tests.support.kubernetes.given import KAFKA, secret, settings
 from tests.support.kubernetes.kustomize import DEPLOY, OVERLAYS, Object, combined, render
-from tests.support.kubernetes.rules import (
-    container_of,
-    fits_settings,
-    ours,
-    spec_of,
-)
+from tests.support.kubernetes.manifests import container_of, ours, spec_of
+from tests.support.kubernetes.rules import fits_settings
 
 OF_BACKENDS_INSIDE = {"redis-password", "postgres-password"}
 
@@ -106,6 +104,23 @@ class TestNoticed:
 
         assert len(told) == 1
         assert words in told[0]
+
+    def test_renamed_variable(self, tmp_path: Path) -> None:
+        """A variable that no setting has."""
+        objects = copy.deepcopy(render("production"))
+        (workload,) = [one for one in ours(objects) if one["metadata"]["name"] == "auth"]
+        for each in container_of(workload)["env"]:
+            each["name"] = each["name"].replace("AUTH_ISSUERS", "AUTH_ISSUER")
+
+        with pytest.raises(Misconfigured, match="FANFARE_AUTH_ISSUER_FILE"):
+            settings(tmp_path, objects, "auth")
+
+    def test_renamed_key(self, tmp_path: Path) -> None:
+        """A key of fanfare.toml that no setting has."""
+        text = json.dumps(render("production")).replace("drain_timeout =", "drain_time =")
+
+        with pytest.raises(Misconfigured, match=r"server\.drain_time\b"):
+            settings(tmp_path, json.loads(text), "gateway")
 
 
 class TestSecrets:
