@@ -62,3 +62,29 @@ class TestUp:
 
         assert ended.status != 0
         assert "docker is missing: `make up` needs Docker with Compose" in ended.said
+
+
+class TestRoll:
+    """`make roll`: the image and the tables come first."""
+
+    def test_order(self, tree: Clone, tmp_path: Path) -> None:
+        """They are made new, and then instances are asked for; the stand-in has none."""
+        ended = tree.make("roll", PATH=with_docker(tmp_path / "bin"))
+
+        called = [line for line in ended.said.splitlines() if line.startswith("docker was called")]
+        assert [line.split(": ")[1] for line in called] == [
+            "compose build gateway",
+            "compose run --rm migrate",
+        ]
+        assert "roll.sh: nothing is changed" in ended.said
+
+    def test_no_image(self, tree: Clone, tmp_path: Path) -> None:
+        """Where the image cannot be built nothing else is done."""
+        path = with_docker(tmp_path / "bin")
+        (tmp_path / "bin" / "docker").write_text("#!/bin/sh\nexit 1\n")
+
+        ended = tree.make("roll", PATH=path)
+
+        assert ended.status != 0
+        assert "compose build" in ended.said
+        assert not [word for word in ("migrate", "roll.sh") if word in ended.said]

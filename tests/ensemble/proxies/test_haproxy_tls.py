@@ -15,7 +15,7 @@ import pytest
 from libs.common.web.proxies import Caller, Proxies
 from tests.support.balancers.haproxied import Haproxied, staged
 from tests.support.deadline import DEADLINE
-from tests.support.servers import Certificates
+from tests.support.servers import Certificates, procfs
 from tests.support.servers.process import ServerDidNotStart, eventually
 
 HSTS = "Strict-Transport-Security"
@@ -176,14 +176,16 @@ async def test_renewed(
         except aiohttp.ClientConnectorError:
             return False
 
+    master = stage.balancer.server.pid
+
     async def is_master() -> bool:
-        return any("Loading success" in line for line in stage.balancer.lines)
+        return procfs.catches(master, signal.SIGUSR2)  # While it starts it ignores it.
 
     async with trusting(certificates) as http, http.ws_connect(url) as socket:
         await socket.receive_json()
         await eventually(is_master, timeout=DEADLINE)
         mounted(file.parent, second)
-        os.kill(stage.balancer.server.pid, signal.SIGUSR2)
+        os.kill(master, signal.SIGUSR2)
         await eventually(is_renewed, timeout=DEADLINE)
 
         await socket.send_str("still here")

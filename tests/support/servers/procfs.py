@@ -1,5 +1,6 @@
-"""What Linux tells about processes (proc(5)): whether one still runs, and its children."""
+"""What Linux tells about processes (proc(5)): whether one still runs, what it listens to, and its children."""
 
+import signal
 from pathlib import Path
 
 
@@ -27,6 +28,14 @@ def is_stopped(pid: int) -> bool:
     except OSError:
         return started(pid) is None
     return all(state in {"T", "X", "Z"} for state in states)
+
+
+def catches(pid: int, number: signal.Signals) -> bool:
+    """Tell whether a process would act on a signal that it were sent now."""
+    status = Path(f"/proc/{pid}/status").read_text().splitlines()
+    masks = dict(line.split(":", 1) for line in status)
+    bit = 1 << (number - 1)
+    return bool(int(masks["SigCgt"], 16) & bit) and not int(masks["SigBlk"], 16) & bit
 
 
 def children(pid: int) -> list[int]:
