@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from logging import DEBUG
 
 import structlog
+from msgspec.structs import asdict
 from opentelemetry.trace import Span
 
-from libs.common.bus.messages import Broadcast, Publication, Source, event_frame
+from libs.common.bus.messages import Audited, Broadcast, Publication, Source, event_frame
 from libs.common.bus.port import Bus
 from libs.common.channels import Channel, ChannelUser
 from libs.common.errors import Unavailable
@@ -29,7 +30,7 @@ from libs.common.telemetry.tracing.tracer import UNTRACED, Tracer, failed, onwar
 from services.dispatcher.counters import DispatcherCounters
 from services.dispatcher.events.dead_letters import bare, dead_letter
 from services.dispatcher.events.decoding import decode
-from services.dispatcher.events.event import DomainEvent, Undecodable
+from services.dispatcher.events.event import DomainEvent, Undecodable, coordinates
 from services.dispatcher.routing.outlook import unrouted
 from services.dispatcher.routing.router import Router, Routing
 from services.dispatcher.routing.rules import Routed, Unroutable
@@ -191,7 +192,7 @@ class Pipeline:
             ]
             work.publications += made
             if audit_log.is_on:
-                work.audited += _audited(event, routing.broadcasts)
+                work.audited += _audited(record, event, routing.broadcasts)
             if event.user_id:
                 work.senders += (ChannelUser(each.channel, event.user_id) for each in made)
         except (Undecodable, Unroutable) as error:
@@ -293,20 +294,29 @@ def _worded(error: Exception) -> str:
     return "a fault of ours: record.failed in the log tells more"
 
 
-def _audited(event: DomainEvent, broadcasts: Iterable[Routed]) -> Iterator[dict[str, object]]:
+def _audited(
+    record: Record, event: DomainEvent, broadcasts: Iterable[Routed]
+) -> Iterator[dict[str, object]]:
     """Say what the audit log is to tell, without the content."""
     for routed in broadcasts:
         if routed.audit:
             yield {
-                "id": event.id[:LONGEST],
+                **asdict(_mark(record, event, routed)),
                 "source": event.source[:LONGEST],
                 "type": event.type[:LONGEST],
                 "route": routed.route,
                 "app": routed.app,
                 "channel": routed.channel,
-                "name": routed.event,
-                "bytes": len(routed.data.encode(errors="surrogatepass")),
             }
+
+
+def _mark(record: Record, event: DomainEvent, routed: Routed) -> Audited:
+    """Say what gateways are to tell beside, in texts that any envelope takes."""
+    event_id, name = (
+        text.encode(errors="replace").decode() for text in (event.id[:LONGEST], routed.event)
+    )
+    size = len(routed.data.encode(errors="surrogatepass"))
+    return Audited(event_id, coordinates(record), name, size)
 
 
 def _publication(
@@ -322,5 +332,6 @@ def _publication(
         time.time(),
         (event.socket_id,) if event.socket_id else (),
         trace,
+        _mark(record, event, routed) if routed.audit else None,
     )
     return Publication(Channel(routed.app, routed.channel), broadcast, source)

@@ -34,7 +34,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         data: Name to CEL expression; empty: the event's data as it is.
         enabled: A disabled route is counted and does nothing.
         max_age: Seconds after which an event is not worth telling; 0: it always is.
-        audit: Whether the audit log has a line for each broadcast, without its content.
+        audit: Whether the audit log has a line for each broadcast, and one of each gateway that
+            wrote it, without its content.
     """
 
     name: _Name

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.clients.back_ends import BackEnd
-from tests.support.deployments.fleet import Fleet, said
+from tests.support.clients.visitors import visitors
+from tests.support.deployments.fleet import APP, Fleet, said
 from tests.support.ports.eventlogs import until
 
 
@@ -16,20 +17,27 @@ async def test_file(tmp_path: Path, backend: BackEnd) -> None:
     """
     file = tmp_path / "audit.log"
     fleet = Audited(tmp_path)
-    async with fleet.running(FANFARE_LOG_AUDIT=str(file)) as running:
+    async with (
+        fleet.running(FANFARE_LOG_AUDIT=str(file)) as running,
+        visitors(APP) as visitor,
+    ):
         await backend.post(running.url, "/users/ann/terminate_connections", b"{}")
         await backend.post(running.url, "/apps/1/events", b"{}", auth_signature="0" * 64)
+        ann = visitor()
+        await ann.connect(running.url)
+        await ann.join("steps.1")
         await backend.emit(running.url, {"room": "1", "n": "hush"}, id="7")
-        await until(lambda: file.exists() and file.read_text().count("\n") == 3)
+        await until(lambda: file.exists() and file.read_text().count("\n") == 4)
         log = said(running)
 
     lines = [json.loads(line) for line in file.read_text().splitlines()]
-    assert [line["event"] for line in lines] == [
-        "audit.terminated",
-        "audit.denied",
-        "audit.published",
-    ]
-    assert (lines[2]["id"], lines[2]["channel"], lines[2]["name"]) == ("7", "steps.1", "step")
+    assert [line["event"] for line in lines[:2]] == ["audit.terminated", "audit.denied"]
+    published, delivered = sorted(lines[2:], key=lambda line: line["event"], reverse=True)
+    assert (published["event"], delivered["event"]) == ("audit.published", "audit.delivered")
+    assert (published["id"], published["channel"], published["name"]) == ("7", "steps.1", "step")
+    told = ("id", "record", "app", "channel", "name", "bytes")
+    assert [delivered[name] for name in told] == [published[name] for name in told]
+    assert delivered["recipients"] == 1
     assert not [line for line in log if line["event"].startswith("audit.")]
     assert "hush" not in file.read_text()
 

@@ -17,11 +17,29 @@ from libs.common.json_text import write
 VERSION = 1
 
 
+class Audited(msgspec.Struct, frozen=True, array_like=True):
+    """
+    What the audit log is to say of a broadcast wherever it is written to sockets.
+
+    Attributes:
+        id: The event's id.
+        record: Where the log has it: topic, partition and offset.
+        name: The name of the event, as subscribers are told it.
+        bytes: The size of the data that they are told.
+    """
+
+    id: str
+    record: str
+    name: str
+    bytes: int
+
+
 class _Header(msgspec.Struct, frozen=True, omit_defaults=True):
     at: float
     v: int
     x: tuple[str, ...] = ()
     t: str = ""
+    a: Audited | None = None
 
 
 _encode_header = msgspec.json.Encoder().encode
@@ -38,12 +56,14 @@ class Broadcast:
         published_at: When it was published, UTC epoch seconds.
         excluded: Socket ids that must not receive it: its originators.
         trace: W3C ``traceparent``, or empty.
+        audited: What the audit log is to say of it; None: it says nothing.
     """
 
     frame: bytes
     published_at: float
     excluded: tuple[str, ...] = ()
     trace: str = ""
+    audited: Audited | None = None
 
 
 class Position(msgspec.Struct, frozen=True, array_like=True):
@@ -196,7 +216,13 @@ def event_frame(channel: str, event: str, data: str | None, *, user_id: str | No
 
 def pack(broadcast: Broadcast) -> bytes:
     """Put a broadcast into its envelope: a JSON header, a line feed, the frame."""
-    header = _Header(broadcast.published_at, VERSION, x=broadcast.excluded, t=broadcast.trace)
+    header = _Header(
+        broadcast.published_at,
+        VERSION,
+        x=broadcast.excluded,
+        t=broadcast.trace,
+        a=broadcast.audited,
+    )
     return _encode_header(header) + b"\n" + broadcast.frame
 
 
@@ -214,4 +240,4 @@ def unpack(envelope: bytes) -> Broadcast:
         known = _decode_header(header)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ValueError("an envelope with an unreadable header") from error
-    return Broadcast(frame, known.at, known.x, known.t)
+    return Broadcast(frame, known.at, known.x, known.t, known.a)

@@ -10,8 +10,11 @@ import asyncio
 import time
 from collections.abc import Iterable, Mapping
 
-from libs.common.bus.messages import Broadcast
+from msgspec.structs import asdict
+
+from libs.common.bus.messages import Audited, Broadcast
 from libs.common.channels import Channel
+from libs.common.telemetry.audit import audit_log
 from libs.common.telemetry.tracing.names import fanning_out
 from libs.common.telemetry.tracing.tracer import UNTRACED, Tracer
 from services.gateway.channels.hub import Fanout, Hub
@@ -102,7 +105,21 @@ class Broadcaster:
                     channel.app, channel.name, recipients=fanout.recipients(broadcast)
                 )
                 self._tracer.record(step, broadcast.trace, began=began, ended=now)
+            if broadcast.audited is not None and audit_log.is_on:
+                _audit(channel, fanout, broadcast, broadcast.audited)
         self._counters.recipients.record(len(fanout.subscribers), len(fanout.broadcasts))
+
+
+def _audit(
+    channel: Channel, fanout: Fanout[Connection], broadcast: Broadcast, audited: Audited
+) -> None:
+    audit_log.info(
+        "audit.delivered",
+        **asdict(audited),
+        app=channel.app,
+        channel=channel.name,
+        recipients=fanout.recipients(broadcast),
+    )
 
 
 def runs(broadcasts: Iterable[Broadcast]) -> list[bytes]:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from libs.common.apps.limits import Limits
+from libs.common.bus.messages import Audited, pack, unpack
 from libs.common.eventlog.records import NewRecord, Record
 from libs.common.leases.memory import MemoryLeases
 from libs.common.typists.memory import MemoryTypists
@@ -139,6 +140,7 @@ class TestRecords:
         assert line == {
             "event": "audit.published",
             "id": f"{TOPIC}/0/0",
+            "record": f"{TOPIC}/0/0",
             "source": TOPIC,
             "type": TOPIC,
             "route": "rooms",
@@ -147,6 +149,24 @@ class TestRecords:
             "name": "step",
             "bytes": len('{"n":"hush"}'),
         }
+        (told,), (untold,) = [await plant.bus.broadcasts(name) for name in ("a", "all")]
+        assert told.audited == Audited(f"{TOPIC}/0/0", f"{TOPIC}/0/0", "step", 12)
+        assert untold.audited is None
+
+    async def test_half_a_pair(self, plant: Plant) -> None:
+        """
+        An id and a name of any characters are marked, and the same in both lines.
+        """
+        event = DomainEvent("t", "\ud83d", TOPIC, "", time=1.0, data={"n": 1, "room": "a"}, key="")
+        await plant.tell(0)
+        with audited() as lines:
+            async with plant.running(lambda _: event, [replace(ROUTES[0], type="t", audit=True)]):
+                await plant.wait_until_committed(1)
+
+        (told,) = await plant.bus.broadcasts("a")
+        assert unpack(pack(told)) == told
+        assert told.audited is not None
+        assert [line["id"] for line in lines] == [told.audited.id]
 
     async def test_routed_in_order(self, plant: Plant) -> None:
         """

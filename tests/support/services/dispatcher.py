@@ -104,11 +104,15 @@ class FaultyBus:
 
     async def frames(self, name: str, *, app: App = APP) -> list[bytes]:
         """Return the frames in a channel's history, in order."""
+        return [broadcast.frame for broadcast in await self.broadcasts(name, app=app)]
+
+    async def broadcasts(self, name: str, *, app: App = APP) -> list[Broadcast]:
+        """Return what is in a channel's history, in order."""
         channel = Channel(app.id, name)
         top = (await self.inner.tops([channel]))[channel]
         history = await self.inner.history(channel, Position(top.epoch, 0), limit=1000)
         assert history.entries is not None
-        return [entry.broadcast.frame for entry in history.entries]
+        return [entry.broadcast for entry in history.entries]
 
     async def whisper(self, channel: Channel, broadcast: Broadcast) -> None:
         """See `Bus.whisper`."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.common.bus.messages import Broadcast, event_frame, pack, unpack
+from libs.common.bus.messages import Audited, Broadcast, event_frame, pack, unpack
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 
@@ -21,6 +21,7 @@ class TestEnvelope:
             published_at=st.floats(allow_nan=False, allow_infinity=False),
             excluded=st.lists(TEXTS).map(tuple),
             trace=TEXTS,
+            audited=st.none() | st.builds(Audited, TEXTS, TEXTS, TEXTS, st.integers(0, 2**53)),
         )
     )
     def test_there_and_back(self, broadcast: Broadcast) -> None:
@@ -35,11 +36,19 @@ class TestEnvelope:
         assert plain == b'{"at":1.5,"v":1}\n{"event":"a"}\n'
         assert full == b'{"at":1.5,"v":1,"x":["1.2"],"t":"00-ab-cd-01"}\n{}'
 
+    def test_audited(self) -> None:
+        """What the audit log is to be told is a field that only such envelopes have."""
+        packed = pack(Broadcast(b"{}", 1.5, audited=Audited("7", "steps/0/3", "step", 9)))
+
+        assert packed == b'{"at":1.5,"v":1,"a":["7","steps/0/3","step",9]}\n{}'
+
     def test_from_a_newer_release(self) -> None:
         """A higher version is read as far as it is known."""
-        envelope = b'{"v":7,"at":2,"x":["1.2"],"z":{"new":[1]}}\nframe'
+        envelope = b'{"v":7,"at":2,"x":["1.2"],"z":{"new":[1]},"a":["7","s/0/3","step",9,1]}\nframe'
 
-        assert unpack(envelope) == Broadcast(b"frame", 2.0, ("1.2",))
+        assert unpack(envelope) == Broadcast(
+            b"frame", 2.0, ("1.2",), audited=Audited("7", "s/0/3", "step", 9)
+        )
 
     @pytest.mark.parametrize(
         "envelope",
