@@ -10,14 +10,22 @@ the old one stays.
 
 import asyncio
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
 
 import structlog
 from cryptography import x509
 
 from libs.common.errors import Misconfigured
+from libs.common.telemetry.metrics.families import Metric, gauge
 
 INTERVAL = 2.0  # Seconds between two looks; renewals come weeks before the old certificate ends.
+
+EXPIRES = gauge(
+    "fanfare_certificate_expiry_timestamp_seconds",
+    "When the certificate ends that the public address shows now, in UTC epoch seconds; there is "
+    "none in a process that speaks plain HTTP.",
+)
 
 # OpenSSL's words for a key of the certificate's own kind, and of another kind, for which it then
 # has no certificate.
@@ -48,7 +56,7 @@ class Certificate:
         self._certificate = certificate
         self._key = key
         self._tried = self._seen = self._stamps()
-        self._newest = loaded(self._certificate, self._key)
+        self._newest, self._ends_at = self._loaded()
         self.context = loaded(self._certificate, self._key)
         # Called in every handshake, also where a client names no server.  To load into a context
         # that is in use would not do: a file that fits no more leaves half of it changed.
@@ -75,12 +83,24 @@ class Certificate:
             return
         self._tried = stamps
         try:
-            self._newest = await asyncio.to_thread(loaded, self._certificate, self._key)
+            self._newest, self._ends_at = await asyncio.to_thread(self._loaded)
         except Misconfigured as error:
             # The sentence says it all.
             log.error("certificate.refused", reason=str(error))  # noqa: TRY400
         else:
             log.info("certificate.replaced", file=str(self._certificate))
+
+    def metrics(self) -> Iterator[Metric]:
+        """See `Measured.metrics`."""
+        yield EXPIRES.of(self._ends_at)
+
+    def _loaded(self) -> tuple[ssl.SSLContext, float | None]:
+        """Load the files, and read when what they have ends; None: OpenSSL alone can read it."""
+        context = loaded(self._certificate, self._key)
+        try:
+            return context, lifetime(self._certificate)[1]
+        except (OSError, ValueError):
+            return context, None
 
     def _stamps(self) -> tuple[Stamp, Stamp]:
         return _stamp(self._certificate), _stamp(self._key)

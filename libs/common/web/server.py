@@ -105,8 +105,9 @@ class Server:
     bound: Bound | None = None
 
     def __post_init__(self) -> None:
-        canary = [self.canary] if self.canary else []
-        self.registry = Registry([*self.services, self._requests, *canary, *self.measured])
+        parts: list[Measured | None] = [self.certificate, self.canary, *self.measured]
+        shown = [part for part in parts if part is not None]
+        self.registry = Registry([*self.services, self._requests, *shown])
         self.health = Health(self.services)
 
     @property

@@ -233,6 +233,14 @@ EVENTS = Row(
 AUTH = Row(
     "Auth",
     (
+        _panel(
+            "Until the certificate ends",
+            "s",
+            Query(
+                f"min by (instance) (fanfare_certificate_expiry_timestamp_seconds{{{CHOSEN}}}) - time()",
+                "{{instance}}",
+            ),
+        ),
         _panel("Requests by status", "ops", rates("fanfare_auth_requests_total", "status")),
         _panel("Channels", "ops", rates("fanfare_auth_channels_total", "result")),
         _panel("Time for a decision", "s", *quantiles("fanfare_auth_decision_seconds")),

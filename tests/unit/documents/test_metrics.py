@@ -12,12 +12,14 @@ from libs.common.config.environment import listing
 from libs.common.telemetry.metrics.families import Family
 from libs.common.telemetry.settings import TelemetrySettings
 from libs.common.telemetry.telemetry import Telemetry
+from libs.common.web.certificates import Certificate
 from libs.common.web.server import Server
 from services.program import build, plan
 from services.settings import SERVICES, Settings
 from tests.support.documents.log_events import words
 from tests.support.documents.metrics import families, page
 from tests.support.documents.tree import ROOT
+from tests.support.servers import Certificates
 
 PAGE = ROOT / "docs" / "metrics.md"
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")]
@@ -45,7 +47,7 @@ class TestPage:
     def test_once(self) -> None:
         assert len(NAMES) == len(FAMILIES)
 
-    async def test_shown(self) -> None:
+    async def test_shown(self, certificates: Certificates) -> None:
         """A process with all services shows each family that is declared, once, and no other."""
         settings = Settings(telemetry=RECEIVER)
         telemetry = Telemetry(settings.telemetry, "1.2.3", services=SERVICES)
@@ -53,7 +55,10 @@ class TestPage:
             services = build(settings, SERVICES, backends)
             measured = [*telemetry.measured, backends.metrics]
             canary = Canary(backends.bus)
-            server = Server(services, (), (), measured=measured, canary=canary)
+            certificate = Certificate(certificates.certificate, certificates.key)
+            server = Server(
+                services, (), (), certificate=certificate, measured=measured, canary=canary
+            )
 
             shown = [each.family.name for each in server.registry.read()]
 

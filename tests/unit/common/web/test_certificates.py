@@ -1,5 +1,6 @@
 """The certificate of the public address: files that cannot work, and when files that changed are loaded."""
 
+import datetime as dt
 import os
 import shutil
 from collections.abc import Sequence
@@ -12,8 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from structlog.testing import capture_logs
 
 from libs.common.errors import Misconfigured
-from libs.common.web.certificates import Certificate, loaded
+from libs.common.web.certificates import EXPIRES, Certificate, lifetime, loaded
 from tests.support.servers import Certificates
+from tests.support.servers import certificates as issuing
 
 
 @pytest.fixture
@@ -260,3 +262,30 @@ class TestLook:
         shutil.copy(others.key, files.key)
 
         assert await self.looks(certificate) == ["certificate.replaced"]
+
+
+class TestMetrics:
+    """When the certificate ends that is shown now, whatever stands in the files."""
+
+    async def test_ends(
+        self, files: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """
+        The end of the new one is told once it is shown; until then, and while it is refused, that of the old.
+        """
+        monkeypatch.setattr(issuing, "LIFETIME", dt.timedelta(days=400))
+        (tmp_path / "renewed").mkdir()
+        renewed = Certificates.issue(tmp_path / "renewed")
+        certificate = Certificate(files.certificate, files.key)
+        (_, old), (_, new) = lifetime(files.certificate), lifetime(renewed.certificate)
+        assert [*certificate.metrics()] == [EXPIRES.of(old)]
+
+        shutil.copy(renewed.certificate, files.certificate)
+        for _ in range(2):
+            await certificate.look()
+        assert [*certificate.metrics()] == [EXPIRES.of(old)]
+
+        shutil.copy(renewed.key, files.key)
+        for _ in range(2):
+            await certificate.look()
+        assert [*certificate.metrics()] == [EXPIRES.of(new)]
