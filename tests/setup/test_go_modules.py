@@ -83,6 +83,16 @@ class TestFetched:
 
         assert tries.read_text().count("\n") == modules.RETRIES
 
+    def test_hangs(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """
+        A registry that never answers is given up.
+        """
+        monkeypatch.setattr(modules, "FETCH_TIMEOUT", 0.5)
+        write_go(path / "go", NEW, download="exec sleep 600")
+
+        with pytest.raises(CannotInstall, match="could not fetch kustomize within"):
+            modules.install()
+
     def test_not_built(self, path: Path) -> None:
         write_go(path / "go", NEW, download="exit 0")
 

@@ -4,6 +4,7 @@ Finding things in rendered objects.
 Pure.  `tests.support.kubernetes.kustomize` renders them.
 """
 
+import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -63,6 +64,14 @@ def fits(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     return wanted <= labels.items() and all(
         labels.get(each["key"]) in each["values"] for each in among
     )
+
+
+def reworded(objects: Objects, old: str, new: str, *, kind: str) -> Objects:
+    """Return the same with another text in the objects of a kind: wherever it stands, names included."""
+    return [
+        json.loads(json.dumps(one).replace(old, new)) if one["kind"] == kind else one
+        for one in objects
+    ]
 
 
 def variables(objects: Objects) -> Mapping[str, str]:

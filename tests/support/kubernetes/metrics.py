@@ -7,6 +7,7 @@ Pure but for the declarations, which are read from the source.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import yaml
@@ -52,21 +53,26 @@ def adapter_rules(objects: Sequence[Object]) -> list[Mapping[str, Any]]:
 def _of_rules(objects: Sequence[Object]) -> Iterator[str]:
     there = known()
     for found in by_name(objects, "PrometheusRule").values():
-        for group in found["spec"]["groups"]:
-            for rule in group["rules"]:
-                for fault in promql.faults(rule["expr"], there):
-                    yield f"{name_of(found)}: {rule.get('alert', rule.get('record'))}: {fault}"
+        for rule in chain.from_iterable(each["rules"] for each in found["spec"]["groups"]):
+            for fault in promql.faults(rule["expr"], there):
+                yield f"{name_of(found)}: {rule.get('alert', rule.get('record'))}: {fault}"
 
 
 def _of_dashboards(objects: Sequence[Object]) -> Iterator[str]:
     there = declared()
+    for title, expression in _shown(objects):
+        for fault in promql.faults(expression, there):
+            yield f"{title}: {fault}"
+
+
+def _shown(objects: Sequence[Object]) -> Iterator[tuple[str, str]]:
+    """Yield what panels of dashboards show: their titles, and each expression."""
     for found in by_name(objects, "ConfigMap").values():
         if found["metadata"].get("labels", {}).get("grafana_dashboard"):
-            for text in found["data"].values():
-                for panel in json.loads(text)["panels"]:
-                    for target in panel.get("targets", []):
-                        for fault in promql.faults(target["expr"], there):
-                            yield f"{name_of(found)}: {panel['title']}: {fault}"
+            for panel in chain.from_iterable(
+                json.loads(text)["panels"] for text in found["data"].values()
+            ):
+                yield from ((panel["title"], each["expr"]) for each in panel.get("targets", []))
 
 
 def _of_adapter(objects: Sequence[Object]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -10,7 +11,7 @@ import yaml
 from libs.common.web import server
 from tests.support.kubernetes import metrics
 from tests.support.kubernetes.kustomize import DEPLOY, OVERLAYS, Object, combined, render
-from tests.support.kubernetes.manifests import by_name
+from tests.support.kubernetes.manifests import by_name, reworded
 from tests.support.monitoring import dashboard, operator_rules
 from tests.support.monitoring.rules import ALERTS, RECORDING, promtool
 
@@ -19,11 +20,7 @@ WATCHED = "monitoring"
 
 def renamed(old: str, new: str, *, kind: str) -> Sequence[Object]:
     """Return what overlays/monitoring has, with other words in the objects of a kind."""
-    objects = render(WATCHED)
-    return [
-        json.loads(json.dumps(one).replace(old, new)) if one["kind"] == kind else one
-        for one in objects
-    ]
+    return reworded(render(WATCHED), old, new, kind=kind)
 
 
 def found(objects: Sequence[Object]) -> str:
@@ -58,6 +55,59 @@ def test_expressions(tmp_path: Path) -> None:
 
     assert status == 0, said
     assert len(asked) == 6
+
+
+POD = 'namespace="N",pod="{}"'
+GIVEN = {
+    "fanfare_connections{%s}": {"A": "70+0x9", "B": "30+0x9"},
+    "fanfare_auth_decision_seconds_sum{%s}": {"A": "0+6x9", "B": "0+0x9"},
+    "fanfare_auth_decision_seconds_count{%s}": {"A": "0+60x9", "B": "0+0x9"},
+    'fanfare_facts_lag_seconds{%s,sink="webhook"}': {"A": "90+0x9", "B": "90+0x9"},
+    'fanfare_facts_lag_seconds{%s,sink="topic"}': {"A": "2+0x9", "B": "2+0x9"},
+    "fanfare_webhooks_away{%s}": {"A": "0+0x9", "B": "1+0x9"},
+}
+ANSWERS: dict[str, dict[str, float]] = {
+    "fanfare_connections": {"A": 70, "B": 30},
+    "fanfare_auth_decision_seconds": {"A": 0.1, "B": 0},  # Nobody asked B.
+    "fanfare_facts_lag_seconds": {"A": 90, "B": 2},  # One of B's receivers is away.
+}
+
+
+def test_answers(tmp_path: Path) -> None:
+    """
+    What the adapter answers about two pods is what autoscalers are to go by.
+    """
+    names = [rule["name"]["as"] for rule in metrics.adapter_rules(render(WATCHED))]
+    asked = [*metrics.expressions(render(WATCHED))][1::2]
+    rules = [{"record": f"asked:{n}", "expr": each} for n, each in zip(names, asked, strict=True)]
+    document = {"groups": [{"name": "asked", "rules": rules}]}
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump(document))
+    (tmp_path / "tests.yml").write_text(yaml.safe_dump(cases()))
+
+    status, said = promtool("test", "rules", tmp_path / "tests.yml")
+
+    assert status == 0, said
+    assert names == [*ANSWERS]
+
+
+def cases() -> dict[str, Any]:
+    """Compose what promtool is to hold the answers against."""
+    series = [
+        {"series": name % POD.format(pod), "values": values}
+        for name, by_pod in GIVEN.items()
+        for pod, values in by_pod.items()
+    ]
+    tests = [
+        {
+            "expr": f'asked:{name}{{pod="{pod}"}}',
+            "eval_time": "5m",
+            "exp_samples": [{"labels": f'asked:{name}{{pod="{pod}"}}', "value": value}],
+        }
+        for name, answer in ANSWERS.items()
+        for pod, value in answer.items()
+    ]
+    case = {"interval": "1m", "input_series": series, "promql_expr_test": tests}
+    return {"rule_files": ["rules.yml"], "evaluation_interval": "1m", "tests": [case]}
 
 
 def test_path() -> None:

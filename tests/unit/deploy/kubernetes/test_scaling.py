@@ -1,23 +1,18 @@
 """What decides how many pods there are: that it fits the Deployments, the settings and the topics."""
 
-import json
 from collections.abc import Sequence
 
 import pytest
 
 from tests.support.kubernetes import scaling
 from tests.support.kubernetes.kustomize import OVERLAYS, Object, combined, render
-from tests.support.kubernetes.manifests import by_name, container_of
+from tests.support.kubernetes.manifests import by_name, container_of, reworded
 
 
 def changed(overlay: str, old: str, new: str, *, kind: str) -> Sequence[Object]:
     """Return what an overlay has, with other words in the objects of a kind."""
-    before = render(overlay)
-    after = [
-        json.loads(json.dumps(one).replace(old, new)) if one["kind"] == kind else one
-        for one in before
-    ]
-    assert after != before
+    after = reworded(render(overlay), old, new, kind=kind)
+    assert after != render(overlay)
     return after
 
 
