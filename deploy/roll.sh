@@ -19,28 +19,27 @@ fail() {
     exit 1
 }
 
-instances() { # SERVICE
-    docker compose ps --quiet "$1"
+instances() { # SERVICE [OPTION]
+    docker compose ps ${2:+"$2"} --quiet "$1"
 }
 
 health() { # ID
     docker inspect --format '{{if .State.Running}}{{.State.Health.Status}}{{else}}ended{{end}}' "$1"
 }
 
-check() { # SERVICE ID …
-    service=$1
-    shift
-    [ $# -gt 0 ] || fail "no $service runs: \`make up\` starts it"
-    for id in "$@"; do
+check() { # SERVICE; Compose would take one that has ended, of the old image, for one that is to come.
+    [ -n "$(instances "$1")" ] || fail "no $1 runs: \`make up\` starts it"
+    for id in $(instances "$1" --all); do
         state=$(health "$id")
-        [ "$state" = healthy ] || fail "nothing is changed: $service $id is $state; mend or remove it first"
+        [ "$state" = healthy ] || fail "nothing is changed: $1 $id is $state; mend or remove it first"
     done
 }
 
 start() { # SERVICE NUMBER; prints the id of the one that came.
     before=$(instances "$1" | tr '\n' ' ')
     docker compose up --detach --no-deps --no-build --no-recreate --scale "$1=$2" "$1" >&2 || return 1
-    for id in $(instances "$1"); do
+    after=$(instances "$1") || return 1
+    for id in $after; do
         case " $before" in
         *" $id "*) ;;
         *) echo "$id" ;;
@@ -59,7 +58,7 @@ await() { # ID
 
 replace() { # SERVICE NUMBER OLD
     new=$(start "$1" $(($2 + 1))) || new=""
-    [ -n "$new" ] || fail "no $1 has come; those that ran still run"
+    [ -n "$new" ] || fail "no $1 has come, or Docker does not tell; those that ran still run"
     case $new in *[!0-9a-f]*) fail "more than one $1 has come, of somebody else's: see \`docker compose ps $1\`" ;; esac
     say "$1 $new: started"
     if ! await "$new"; then
@@ -76,9 +75,8 @@ replace() { # SERVICE NUMBER OLD
 }
 
 roll() { # SERVICE
+    check "$1"
     old=$(instances "$1")
-    # shellcheck disable=SC2086 # Ids are words.
-    check "$1" $old
     number=$(echo "$old" | wc -l)
     for each in $old; do
         replace "$1" "$number" "$each"

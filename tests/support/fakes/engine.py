@@ -30,8 +30,9 @@ class Engine:
     def run(self, *words: str) -> int:
         """Do a command, and return its exit status."""
         match words:
-            case ("compose", "ps", "--quiet", service):
-                sys.stdout.write("".join(f"{name}\n" for name in self._running(service)))
+            case ("compose", "ps", *options, "--quiet", service) if options in ([], ["--all"]):
+                names = self._running(service) if not options else self._all(service)
+                sys.stdout.write("".join(f"{name}\n" for name in names))
             case (*up, scale, service) if tuple(up) == UP and scale.startswith(f"{service}="):
                 return self._scale(service, int(scale.partition("=")[2]))
             case ("inspect", "--format", form, name):
@@ -47,17 +48,19 @@ class Engine:
                 return 64
         return 0
 
+    def _all(self, service: str) -> list[str]:
+        return [name for name, each in self._containers.items() if each["service"] == service]
+
     def _running(self, service: str) -> list[str]:
-        return [
-            name
-            for name, container in self._containers.items()
-            if container["service"] == service and container["health"] != "ended"
-        ]
+        return [name for name in self._all(service) if self._containers[name]["health"] != "ended"]
 
     def _scale(self, service: str, number: int) -> int:
         if service in self._state["refused"]:
             return 1
-        for _ in range(number - len(self._running(service))):
+        for name in self._all(service):  # As Compose does with those that have ended.
+            if self._containers[name]["health"] == "ended":
+                self._containers[name]["health"] = "starting"
+        for _ in range(number - len(self._all(service))):
             self._state["made"] += 1
             name = f"{self._state['made']:012x}"
             health = "unhealthy" if service in self._state["sick"] else "starting"

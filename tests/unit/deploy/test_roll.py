@@ -144,9 +144,9 @@ class TestStopped:
         assert (status, machine.kinds("gateway")) == (1, [False, True])
         assert "ended with status 137" in said
 
-    @pytest.mark.parametrize("health", ["unhealthy", "starting"])
+    @pytest.mark.parametrize("health", ["unhealthy", "starting", "ended"])
     def test_unwell_before(self, tmp_path: Path, health: str) -> None:
-        """Where one is unwell that ran before, nothing is begun."""
+        """Where one is unwell, or has ended, nothing is begun: Compose would start that one again in place of a new one."""
         machine = Machine(tmp_path, {"gateway": 2})
         machine.becomes("a1", health)
 
