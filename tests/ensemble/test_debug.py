@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,10 @@ async def test_debug(tmp_path: Path, redis_url: str, kafka_url: str) -> None:
     Of what permits a subscription nothing is shown.
     """
     fleet = Fleet(tmp_path, redis=redis_url, kafka=kafka_url)
-    async with fleet.running("gateway") as one, fleet.running("auth") as other:
+    async with (
+        fleet.running("gateway", FANFARE_LOG_AUDIT="log") as one,
+        fleet.running("auth") as other,
+    ):
         first = await debug(fleet, "--level", "debug", "--process", "gateway")
         await debug(fleet, "--frames", "--app", APP.id, "--channel", ROOM)
         await until(one, "debugging.changed", lambda line: line["frames"] == [f"{APP.id} {ROOM}"])
@@ -54,6 +58,10 @@ async def test_debug(tmp_path: Path, redis_url: str, kafka_url: str) -> None:
                 await until(process, "debugging.changed", lambda line: line["until"] is None)
 
     assert first.status == 0
+    audited = said(one, "audit.debug_ordered")
+    assert [line["kind"] for line in audited] == ["level", "frames", "off"]
+    assert {line["by"] for line in audited} == {socket.gethostname()}
+    assert not said(other, "audit.debug_ordered")
     assert said(other, "debugging.changed")[-1]["log_level"] == "info"
     assert all(line["log_level"] == "info" for line in said(other, "debugging.changed"))
     orders = json.loads(status.output)["orders"]

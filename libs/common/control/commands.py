@@ -24,6 +24,7 @@ class Command(msgspec.Struct, frozen=True, omit_defaults=True):
         channels: Those that an ``expel`` is about: names, in which ``*`` stands for any characters.
         level: The level of the log that a ``debug`` orders.
         processes: Names of those that a ``debug`` concerns; none: all.
+        by: The machine from which a ``debug`` was ordered, as it calls itself; empty: not said.
     """
 
     verb: str
@@ -35,3 +36,4 @@ class Command(msgspec.Struct, frozen=True, omit_defaults=True):
     channels: tuple[str, ...] = ()
     level: str = ""
     processes: tuple[str, ...] = ()
+    by: str = ""

@@ -16,6 +16,7 @@ from libs.common.control.hearing import hear
 from libs.common.control.port import Control
 from libs.common.debugging.orders import LEVELS, Debugging, DebugOrders, Watched
 from libs.common.telemetry import logs
+from libs.common.telemetry.audit import audit_log
 
 LOOK = 60.0  # Seconds from one look at the clock to the next: it may be set meanwhile.
 # Seconds: a timer may end before the clock says that an order has.
@@ -70,7 +71,8 @@ class Debugger:
 
     def _take(self, commands: Sequence[Command]) -> None:
         for command in commands:
-            self._orders.take(command)
+            if self._orders.take(command):
+                _audit(command)
         self._heard.set()
 
     async def _keep(self) -> None:
@@ -102,6 +104,19 @@ class Debugger:
         _say(level, state)
         if is_quieter:
             self._set_level(level)
+
+
+def _audit(order: Command) -> None:
+    audit_log.info(
+        "audit.debug_ordered",
+        kind=order.kind,
+        log_level=order.level,
+        app=order.app,
+        channel=order.subject,
+        processes=[*order.processes],
+        until=order.expires_at,
+        by=order.by,
+    )
 
 
 def _say(level: str, state: Debugging) -> None:

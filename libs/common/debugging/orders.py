@@ -84,16 +84,21 @@ class DebugOrders:
     def __init__(self) -> None:
         self._known: dict[Command, bool] = {}  # And whether it was not ended before its time.
 
-    def take(self, command: Command) -> None:
-        """Know of a command; those that order something else are ignored, as are repetitions."""
+    def take(self, command: Command) -> bool:
+        """
+        Know of a command; tell if it is an order that was not known.
+
+        Those that order something else are ignored, as are repetitions.
+        """
         if command.verb != VERB or command in self._known:
-            return
+            return False
         if command.kind == "off":
             self._known = dict.fromkeys(self._known, False)
         is_order = command.kind == "frames" or (command.kind == "level" and command.level in LEVELS)
         self._known[command] = is_order
         while len(self._known) > MOST:
             del self._known[next(iter(self._known))]
+        return True
 
     def in_force(self, *, now: float) -> list[Command]:
         """Return the orders that hold, in the order in which they came; forget what has expired."""

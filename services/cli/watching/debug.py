@@ -10,11 +10,13 @@ it.  The exit status is 0; 1 where Redis is away, and 2 where no process has suc
 
 import argparse
 import asyncio
+import socket
 import sys
 import time
 from collections.abc import Iterable, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from libs.common.backends.adapters import opened_board, opened_control
 from libs.common.channels import BadChannelName, check_channel
@@ -156,7 +158,7 @@ async def _told(
                 check_names(processes, await seen(board))
         async with opened_control(plan(settings)) as control:
             for order in orders:
-                await control.send(order)
+                await control.send(replace(order, by=socket.gethostname()))
             return await in_force(control)
 
 

@@ -4,12 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
+from libs.common.control.commands import Command
 from libs.common.control.memory import MemoryControl
 from libs.common.debugging.debugger import Debugger
 from libs.common.debugging.orders import Watched, frames_order, level_order, off_order
 from tests.support.deadline import DEADLINE
+from tests.support.fakes.logs import audited
 
 ROOM = Watched("1", "room")
 
@@ -132,3 +135,40 @@ async def test_shown_frames() -> None:
         assert process.levels[-1] == "info"
 
     assert process.levels[-1] == "warning"
+
+
+async def test_audited() -> None:
+    """
+    Each order that is heard has a line of the audit log, once, whomever it concerns, with who gave it.
+    """
+    process = Process()
+    order = frames_order(ROOM, ["gw2"], now=1000.0, seconds=60.0)
+    with audited() as lines:
+        async with process.running():
+            await process.control.send(replace(order, by="ops1"))
+            await process.control.send(Command("terminate", "1", "ann", 1000.0, 1060.0))
+            await process.control.send(off_order(now=1000.0))
+            await process.until(lambda: len(lines) == 2)
+
+    assert lines == [
+        {
+            "event": "audit.debug_ordered",
+            "kind": "frames",
+            "log_level": "",
+            "app": "1",
+            "channel": "room",
+            "processes": ["gw2"],
+            "until": 1060.0,
+            "by": "ops1",
+        },
+        {
+            "event": "audit.debug_ordered",
+            "kind": "off",
+            "log_level": "",
+            "app": "",
+            "channel": "",
+            "processes": [],
+            "until": 1000.0 + 2 * 86_400,
+            "by": "",
+        },
+    ]
