@@ -98,6 +98,20 @@ class TestRequests:
         scheme = stage.front.url.partition(":")[0]
         assert [text for name, text in pairs if name == "x-forwarded-proto"] == [scheme]
 
+    async def test_without_tls(self, stage: Stage) -> None:
+        """Where there is TLS, who comes without is sent there, with the whole path."""
+        path = "/realtime/apps/1/events?auth_key=key"
+        places = []
+        if stage.front.plain:
+            async with (
+                stage.session() as http,
+                http.get(stage.front.plain + path, allow_redirects=False) as response,
+            ):
+                places.append((response.status, response.headers["Location"]))
+
+        wanted = (308, f"https://127.0.0.1{path}")
+        assert places == ([wanted] if stage.front.trust else [])
+
     async def test_no_secrets_in_the_log(self, stage: Stage) -> None:
         """A request is logged without its query."""
         await stage.ask("/apps/1/logged?auth_signature=abc123")

@@ -32,8 +32,8 @@ Include {directory}/fanfare.conf
 @asynccontextmanager
 async def apache_front(ports: Ports, certificates: Certificates) -> AsyncIterator[Front]:
     """Run Apache before services."""
-    public, directory = free_port(), make_directory("apache")
-    write(directory, ports, certificates, public=public)
+    public, plain, directory = free_port(), free_port(), make_directory("apache")
+    write(directory, ports, certificates, public=public, plain=plain)
     url, trust = f"https://127.0.0.1:{public}", certificates.client_context()
     launch = Launch(
         name="apache",
@@ -43,12 +43,20 @@ async def apache_front(ports: Ports, certificates: Certificates) -> AsyncIterato
         probe=lambda: probe(url, trust),
     )
     async with running(launch):
-        yield Front(url, ("", "/realtime"), directory / "access.log", trust, knows_sockets=False)
+        yield Front(
+            url,
+            ("", "/realtime"),
+            directory / "access.log",
+            trust,
+            knows_sockets=False,
+            plain=f"http://127.0.0.1:{plain}",
+        )
 
 
-def write(directory: Path, ports: Ports, certificates: Certificates, *, public: int) -> None:
+def write(
+    directory: Path, ports: Ports, certificates: Certificates, *, public: int, plain: int
+) -> None:
     """Write what Apache reads."""
-    plain = free_port()
     text = moved(FILE.read_text(), ports, certificates)
     changes = {
         "*:80>": f"127.0.0.1:{plain}>",

@@ -56,6 +56,7 @@ class Front:
         log: Where it writes what it was asked.
         trust: What they trust; None: it speaks plain HTTP.
         knows_sockets: Whether it gives its cookie to who opens a socket, too.
+        plain: Where those come who speak no TLS; empty: nowhere else.
         retire: Takes the gateway with an address out of rotation, and takes all others in, where it does not see by
             itself that that is going.
     """
@@ -65,6 +66,7 @@ class Front:
     log: Path
     trust: ssl.SSLContext | None = None
     knows_sockets: bool = True
+    plain: str = ""
     retire: Callable[[str], Awaitable[None]] = _nothing
 
     @property

@@ -37,8 +37,8 @@ http {{
 @asynccontextmanager
 async def nginx_front(ports: Ports, certificates: Certificates) -> AsyncIterator[Front]:
     """Run nginx before services."""
-    public, directory = free_port(), make_directory("nginx")
-    write(directory, ports, certificates, public=public)
+    public, plain, directory = free_port(), free_port(), make_directory("nginx")
+    write(directory, ports, certificates, public=public, plain=plain)
     url, trust = f"https://127.0.0.1:{public}", certificates.client_context()
     launch = Launch(
         name="nginx",
@@ -49,14 +49,23 @@ async def nginx_front(ports: Ports, certificates: Certificates) -> AsyncIterator
     )
     async with running(launch) as server:
         reload = Reload(server, directory / "fanfare.conf", ports.public)
-        yield Front(url, ("", "/realtime"), directory / "access.log", trust, retire=reload.without)
+        yield Front(
+            url,
+            ("", "/realtime"),
+            directory / "access.log",
+            trust,
+            plain=f"http://127.0.0.1:{plain}",
+            retire=reload.without,
+        )
 
 
-def write(directory: Path, ports: Ports, certificates: Certificates, *, public: int) -> None:
+def write(
+    directory: Path, ports: Ports, certificates: Certificates, *, public: int, plain: int
+) -> None:
     """Write what nginx reads."""
     text = moved(FILE.read_text(), ports, certificates)
     changes = {
-        "listen 80;": f"listen 127.0.0.1:{free_port()};",
+        "listen 80;": f"listen 127.0.0.1:{plain};",
         "listen 443 ssl;": f"listen 127.0.0.1:{public} ssl;",
         "/var/log/nginx/fanfare.log": str(directory / "access.log"),
     }

@@ -23,7 +23,7 @@ def checked(*command: str | Path) -> tuple[int, str]:
 
 def test_nginx(tmp_path: Path, certificates: Certificates) -> None:
     """It finds nothing wrong, and nothing to warn of."""
-    nginx.write(tmp_path, PORTS, certificates, public=443)
+    nginx.write(tmp_path, PORTS, certificates, public=443, plain=80)
 
     status, said = checked(*nginx.command(tmp_path), "-t", "-e", "stderr")
 
@@ -32,7 +32,7 @@ def test_nginx(tmp_path: Path, certificates: Certificates) -> None:
 
 def test_apache(tmp_path: Path, certificates: Certificates) -> None:
     """It finds nothing wrong."""
-    apache.write(tmp_path, PORTS, certificates, public=443)
+    apache.write(tmp_path, PORTS, certificates, public=443, plain=80)
 
     status, said = checked(*apache.command(tmp_path), "-t")
 
