@@ -62,7 +62,7 @@ class Passage:
         pause: Seconds that a call of a sink is under way before it is brought what follows already.
         counts: Counts ``facts`` and ``lost``.
         tell_oldest: Told when the oldest fact that the sink is not done with was decided, in UTC
-            epoch seconds, whenever that is another one.
+            epoch seconds, as often as that may be another one.
     """
 
     def __init__(
