@@ -1,4 +1,4 @@
-"""deploy/haproxy/haproxy.cfg: that HAProxy takes it.  What it does, tests/ensemble/test_haproxy.py shows."""
+"""deploy/haproxy/haproxy.cfg: that HAProxy takes it.  What it does, tests/ensemble/proxies shows."""
 
 import subprocess
 
