@@ -43,6 +43,9 @@ LOOKUPS = counter(
 QUESTIONS = gauge("fanfare_membership_questions", "Memberships that wait for the backend's answer.")
 
 
+STATUSES = ("200", "400", "401", "403", "429", "503")
+
+
 def read(
     counters: AuthCounters, jwks: Mapping[str, Jwks], lookups: MembershipLookups
 ) -> Iterator[Metric]:
@@ -54,7 +57,8 @@ def read(
         jwks: The keys of issuers, by the issuer.
         lookups: What is asked about memberships.
     """
-    yield REQUESTS.by({str(status): count for status, count in counters.requests.items()})
+    answers = {str(status): count for status, count in counters.requests.items()}
+    yield REQUESTS.by(answers, known=STATUSES)
     yield CHANNELS.by(counters.channels)
     yield SECONDS.of(counters.seconds)
     yield JWKS_AGE.by({name: keys.age for name, keys in jwks.items() if keys.is_read})

@@ -1,9 +1,13 @@
 """What a dispatcher tells of itself in numbers: docs/metrics.md is made from these declarations."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from itertools import product
+from typing import get_args
 
 from libs.common.telemetry.metrics.families import Metric, counter, gauge, histogram
 from services.dispatcher.counters import DispatcherCounters
+from services.dispatcher.events.event import TooDeep, Undecodable
+from services.dispatcher.routing.rules import Reason, Unroutable
 
 RECORDS = counter(
     "fanfare_records_total",
@@ -52,11 +56,24 @@ WAITING = gauge(
 )
 
 
-def read(counters: DispatcherCounters, *, is_waiting: bool) -> Iterator[Metric]:
-    """Read all, given what is counted, and whether the pipeline waits."""
-    yield RECORDS.by(counters.records)
-    yield DEAD.by(counters.dead)
-    yield SKIPPED.by(counters.skipped)
+RESULTS = ("routed", "unrouted", "empty", "dead")
+FLAWS = tuple(each.__name__ for each in (Undecodable, TooDeep, Unroutable))
+
+
+def read(
+    counters: DispatcherCounters, topics: Collection[str], *, is_waiting: bool
+) -> Iterator[Metric]:
+    """
+    Read all.
+
+    Args:
+        counters: What is counted.
+        topics: Those that are read.
+        is_waiting: Whether the pipeline waits.
+    """
+    yield RECORDS.by(counters.records, known=product(topics, RESULTS))
+    yield DEAD.by(counters.dead, known=FLAWS)
+    yield SKIPPED.by(counters.skipped, known=get_args(Reason))
     yield POSTED.by(counters.posted)
     yield ROUTED.of(counters.broadcasts)
     yield BATCH.of(counters.batches)

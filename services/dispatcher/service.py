@@ -207,7 +207,8 @@ class Dispatcher:
     def metrics(self) -> Iterable[Metric]:
         """See `libs.common.telemetry.metrics.registry.Measured.metrics`."""
         is_waiting = self._pipeline is not None and self._pipeline.is_waiting
-        return metrics.read(self.counters, is_waiting=is_waiting)
+        topics = self._router.topics if self._router else ()
+        return metrics.read(self.counters, topics, is_waiting=is_waiting)
 
     def figures(self) -> Mapping[str, int]:
         """See `services.process_state.Figured.figures`."""

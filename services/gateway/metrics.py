@@ -111,6 +111,13 @@ DRAINING = gauge("fanfare_draining", "1 while the gateway lets nobody in, as it 
 LISTENING = gauge("fanfare_listening", "1 while it hears what is published; 0: in doubt.")
 
 
+# What is counted by is 0 from the start where it is known: ours, and what browsers close with.
+CLOSE_CODES = ("0", "1000", "1001", "1005", "1009", "4009", "4100", "4200", "4201")
+REFUSAL_CODES = ("4000", "4001", "4003", "4004", "4005", "4006", "4007", "4009", "4100")
+STATUSES = ("400", "401", "403", "4100", "4301")
+KINDS = ("text", "binary", "ping", "pong")
+
+
 class GatewayMetrics:
     """
     The numbers of one gateway.
@@ -148,15 +155,15 @@ class GatewayMetrics:
         unsent = [each.socket.unsent for each in self._connections]
         yield CONNECTIONS.of(len(unsent))
         yield OPENED.of(counters.opened)
-        yield CLOSED.by(_named(counters.closed))
-        yield REFUSED.by(_named(counters.refused))
+        yield CLOSED.by(_named(counters.closed), known=CLOSE_CODES)
+        yield REFUSED.by(_named(counters.refused), known=REFUSAL_CODES)
         yield SLOW.of(counters.slow)
         yield UNSENT.of(sum(unsent))
         yield UNSENT_MAX.of(max(unsent, default=0))
 
     def _of_messages(self) -> Iterator[Metric]:
         counters = self._counters
-        yield RECEIVED.by(counters.received)
+        yield RECEIVED.by(counters.received, known=KINDS)
         yield RECEIVED_BYTES.of(counters.received_bytes)
         yield SENT.by({"broadcast": counters.deliveries, "answer": counters.answers})
         yield SENT_BYTES.of(counters.sent_bytes)
@@ -172,7 +179,8 @@ class GatewayMetrics:
         rooms = self._hub.rooms()
         yield CHANNELS.of(len(rooms))
         yield SUBSCRIPTIONS.of(sum(len(room.subscribers) for room in rooms))
-        yield SUBSCRIBES_REFUSED.by(_named(self._counters.subscribes_refused))
+        refused = _named(self._counters.subscribes_refused)
+        yield SUBSCRIBES_REFUSED.by(refused, known=STATUSES)
         yield INTERRUPTIONS.of(self._counters.interruptions)
         yield GAPS.of(self._counters.gaps)
         yield GAPS_UNREPAIRED.of(self._counters.gaps_unrepaired)

@@ -64,6 +64,9 @@ SEEN_DROPPED = counter(
 )
 
 
+SINKS = ("webhook", "topic", "last_seen")
+
+
 def read(
     consumer: FactConsumer,
     webhooks: Webhooks,
@@ -82,8 +85,9 @@ def read(
         sweeps: Searches for dead gateways, by result.
         now: In UTC epoch seconds.
     """
-    yield FACTS.by({sink: counts["facts"] for sink, counts in consumer.by_sink.items()})
-    yield FACTS_LOST.by({sink: counts["lost"] for sink, counts in consumer.by_sink.items()})
+    by_sink = consumer.by_sink.items()
+    yield FACTS.by({sink: counts["facts"] for sink, counts in by_sink}, known=SINKS)
+    yield FACTS_LOST.by({sink: counts["lost"] for sink, counts in by_sink}, known=SINKS)
     yield FACTS_LAG.by(consumer.lags(now))
     yield PASSAGES.of(consumer.passages)
     yield PARTITIONS.of(len(consumer.partitions))

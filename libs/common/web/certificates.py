@@ -47,6 +47,7 @@ class Certificate:
 
     Attributes:
         context: For a listener.
+        ends_at: When what is shown now ends, UTC epoch seconds; None: OpenSSL alone can read it.
 
     Raises:
         Misconfigured: The certificate cannot be used.
@@ -56,7 +57,7 @@ class Certificate:
         self._certificate = certificate
         self._key = key
         self._tried = self._seen = self._stamps()
-        self._newest, self._ends_at = self._loaded()
+        self._newest, self.ends_at = self._loaded()
         self.context = loaded(self._certificate, self._key)
         # Called in every handshake, also where a client names no server.  To load into a context
         # that is in use would not do: a file that fits no more leaves half of it changed.
@@ -83,16 +84,12 @@ class Certificate:
             return
         self._tried = stamps
         try:
-            self._newest, self._ends_at = await asyncio.to_thread(self._loaded)
+            self._newest, self.ends_at = await asyncio.to_thread(self._loaded)
         except Misconfigured as error:
             # The sentence says it all.
             log.error("certificate.refused", reason=str(error))  # noqa: TRY400
         else:
             log.info("certificate.replaced", file=str(self._certificate))
-
-    def metrics(self) -> Iterator[Metric]:
-        """See `Measured.metrics`."""
-        yield EXPIRES.of(self._ends_at)
 
     def _loaded(self) -> tuple[ssl.SSLContext, float | None]:
         """Load the files, and read when what they have ends; None: OpenSSL alone can read it."""
@@ -104,6 +101,22 @@ class Certificate:
 
     def _stamps(self) -> tuple[Stamp, Stamp]:
         return _stamp(self._certificate), _stamp(self._key)
+
+
+class CertificateMetrics:
+    """
+    What a process tells of its certificate.
+
+    Args:
+        certificate: What it shows; None: it speaks plain HTTP.
+    """
+
+    def __init__(self, certificate: Certificate | None) -> None:
+        self._certificate = certificate
+
+    def metrics(self) -> Iterator[Metric]:
+        """See `Measured.metrics`."""
+        yield EXPIRES.of(self._certificate.ends_at if self._certificate else None)
 
 
 def loaded(certificate: Path, key: Path) -> ssl.SSLContext:

@@ -22,7 +22,7 @@ from libs.common.telemetry.metrics.exposition import exposition
 from libs.common.telemetry.metrics.registry import Measured, Registry
 from libs.common.telemetry.metrics.requests import RequestMetrics
 from libs.common.web import http
-from libs.common.web.certificates import Certificate
+from libs.common.web.certificates import Certificate, CertificateMetrics
 from libs.common.web.entrance import ENTRANCE, Entrance
 from libs.common.web.health import OK, Dependency, Health
 from libs.common.web.listeners import Bound, listening
@@ -105,9 +105,9 @@ class Server:
     bound: Bound | None = None
 
     def __post_init__(self) -> None:
-        parts: list[Measured | None] = [self.certificate, self.canary, *self.measured]
-        shown = [part for part in parts if part is not None]
-        self.registry = Registry([*self.services, self._requests, *shown])
+        own = [self._requests, CertificateMetrics(self.certificate)]
+        canary = [self.canary] if self.canary else []
+        self.registry = Registry([*self.services, *own, *canary, *self.measured])
         self.health = Health(self.services)
 
     @property

@@ -46,7 +46,8 @@ async def test_requests(served: tuple[Client, Auth]) -> None:
         await client.ask("presence-room", bearer=bearer)
     await client.ask("private-two")
 
-    assert told(auth, "auth_requests_total") == {("200",): 2, ("401",): 1, ("403",): 1}
+    answers = told(auth, "auth_requests_total")
+    assert {("200",): 2, ("401",): 1, ("403",): 1, ("503",): 0}.items() <= answers.items()
     assert told(auth, "auth_decision_seconds")[()].count == 4
 
 

@@ -7,7 +7,7 @@ rules ("Metric and label naming"): they end with the unit, counters with ``_tota
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -58,15 +58,18 @@ class Family:
         """Read a family that has no labels; None: it is not known here."""
         return Metric(self, {} if value is None else {(): value})
 
-    def by(self, values: Mapping[Key, Value]) -> "Metric":
+    def by(self, values: Mapping[Key, Value], *, known: Iterable[Key] = ()) -> "Metric":
         """
         Read a family by its labels.
 
         Args:
             values: By the values of all labels, in their order; of a single label by its value.
+            known: Those that are there with 0 before they are counted, so that the rate of the
+                first one is seen (Prometheus, "Instrumentation": avoid missing metrics).
         """
         whole: dict[Labels, Value] = {
-            (key,) if isinstance(key, str) else key: value for key, value in values.items()
+            (key,) if isinstance(key, str) else key: value
+            for key, value in (dict.fromkeys(known, 0) | {**values}).items()
         }
         return Metric(self, whole)
 

@@ -16,6 +16,8 @@ REQUESTS = counter(
     "those that ask for a WebSocket are not among them.",
     "status",
 )
+# Those that are 0 from the start.
+STATUSES = ("200", "202", "204", "400", "401", "403", "404", "413", "429", "500", "503")
 SECONDS = histogram("fanfare_http_request_seconds", "How long the answers to them took.")
 
 
@@ -46,5 +48,6 @@ class RequestMetrics:
 
     def metrics(self) -> Iterator[Metric]:
         """See `Measured.metrics`."""
-        yield REQUESTS.by({str(status): count for status, count in self._answers.items()})
+        answers = {str(status): count for status, count in self._answers.items()}
+        yield REQUESTS.by(answers, known=STATUSES)
         yield SECONDS.of(self._seconds)

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from structlog.testing import capture_logs
 
 from libs.common.errors import Misconfigured
-from libs.common.web.certificates import EXPIRES, Certificate, lifetime, loaded
+from libs.common.web.certificates import Certificate, lifetime, loaded
 from tests.support.servers import Certificates
 from tests.support.servers import certificates as issuing
 
@@ -264,7 +264,7 @@ class TestLook:
         assert await self.looks(certificate) == ["certificate.replaced"]
 
 
-class TestMetrics:
+class TestEndsAt:
     """When the certificate ends that is shown now, whatever stands in the files."""
 
     async def test_ends(
@@ -278,14 +278,14 @@ class TestMetrics:
         renewed = Certificates.issue(tmp_path / "renewed")
         certificate = Certificate(files.certificate, files.key)
         (_, old), (_, new) = lifetime(files.certificate), lifetime(renewed.certificate)
-        assert [*certificate.metrics()] == [EXPIRES.of(old)]
+        assert certificate.ends_at == old
 
         shutil.copy(renewed.certificate, files.certificate)
         for _ in range(2):
             await certificate.look()
-        assert [*certificate.metrics()] == [EXPIRES.of(old)]
+        assert certificate.ends_at == old
 
         shutil.copy(renewed.key, files.key)
         for _ in range(2):
             await certificate.look()
-        assert [*certificate.metrics()] == [EXPIRES.of(new)]
+        assert certificate.ends_at == new

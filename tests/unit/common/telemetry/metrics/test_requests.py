@@ -24,7 +24,9 @@ async def told(*answers: web.StreamResponse, **headers: str) -> dict[str, Any]:
 async def test_answers() -> None:
     values = await told(web.Response(), web.Response(status=503), web.Response())
 
-    assert values["fanfare_http_requests_total"] == {("200",): 2, ("503",): 1}
+    counted = values["fanfare_http_requests_total"]
+    assert {key: value for key, value in counted.items() if value} == {("200",): 2, ("503",): 1}
+    assert counted["500",] == 0
     assert values["fanfare_http_request_seconds"][()].count == 3
 
 
@@ -34,5 +36,5 @@ async def test_websocket() -> None:
     """
     values = await told(web.WebSocketResponse(), **{hdrs.UPGRADE: "websocket"})
 
-    assert values["fanfare_http_requests_total"] == {}
+    assert not any(values["fanfare_http_requests_total"].values())
     assert values["fanfare_http_request_seconds"][()].count == 0
