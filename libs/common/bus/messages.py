@@ -189,7 +189,14 @@ class Typed:
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """The listener was cut off or overrun: anything may have been missed of what it follows."""
+    """
+    The listener was cut off or overrun: anything may have been missed of what it follows.
+
+    Attributes:
+        channels: Those of which something may have been missed; None: all that it follows.
+    """
+
+    channels: frozenset[Channel] | None = None
 
 
 Delivery = Entry | Whisper | Transition | Counted | Typed | Interrupted

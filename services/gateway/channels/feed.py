@@ -182,7 +182,7 @@ class Feed:
         for delivery in deliveries:
             if isinstance(delivery, Interrupted):
                 self._counters.interruptions += 1
-                self._check.doubt()
+                self._check.doubt(delivery.channels)
             elif (early := self._early.get(delivery.channel)) is not None:
                 early.append(delivery)
             elif isinstance(delivery, Whisper):

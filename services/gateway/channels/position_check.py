@@ -4,13 +4,13 @@ Compares how far each channel is here with how far it is on the bus.
 So also a lost last entry is found.
 
 A channel that brings entries needs no check: the next entry shows what is missing.  So only silent
-ones are compared, once in a while; and all of them when there was a doubt, as after the connection
-to the bus broke.
+ones are compared, once in a while; and all that are in doubt, as after the connection to the bus
+broke that brought them.
 """
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from libs.common.bus.messages import Position
 from libs.common.bus.port import Bus
@@ -50,19 +50,22 @@ class PositionCheck:
         self._interval = interval
         self._unseated = unseated
         self._timers = timers
-        self._doubts = 0  # Reasons to compare all positions.
+        self._doubts = 0  # Reasons to compare positions now.
+        self._doubted: frozenset[Channel] | None = frozenset()  # Whose they are; None: all.
         # Where positions did not agree: what was reached here, and what the bus has.
         self._tops: dict[Channel, tuple[Position, Position]] = {}
         self._next_check = time.monotonic() + interval
 
     @property
     def is_in_doubt(self) -> bool:
-        """Whether something may be missing, and not all positions have been compared since."""
+        """Whether something may be missing, and positions have not been compared since."""
         return self._doubts > 0
 
-    def doubt(self) -> None:
-        """Have all positions compared: something may be missing anywhere."""
+    def doubt(self, channels: frozenset[Channel] | None = None) -> None:
+        """Have positions compared: something may be missing in these channels, or anywhere."""
         self._doubts += 1
+        known = self._doubted
+        self._doubted = None if channels is None or known is None else known | channels
 
     def behind(self) -> Iterator[Channel]:
         """
@@ -89,26 +92,41 @@ class PositionCheck:
             doubts, now = self._doubts, time.monotonic()
             if not doubts and now < self._next_check:
                 continue
-            self._next_check = now + self._interval
-            if await self._check(everything=doubts > 0):
+            doubted, self._doubted = self._doubted, frozenset()
+            rooms = self._in_doubt(doubted) if doubts else self._silent(now)
+            if await self._check(rooms, seats=doubts > 0):
                 self._doubts -= doubts  # Those that came meanwhile ask for another check.
                 backoff.reset()
             else:
-                self._doubts += 1
+                self.doubt(doubted if doubts else None)
                 await asyncio.sleep(backoff.delay())
 
-    async def _check(self, *, everything: bool) -> bool:
-        """Compare positions with the bus; tell whether all could be."""
-        # Nothing is published in users' own channels: who is online is read again after a doubt.
-        others = [room for room in self._hub.rooms() if not room.channel.is_online]
-        rooms = [room for room in others if everything or not room.active]
+    def _in_doubt(self, doubted: frozenset[Channel] | None) -> list[Room[Connection]]:
+        return [room for room in self._hub.rooms() if doubted is None or room.channel in doubted]
+
+    def _silent(self, now: float) -> list[Room[Connection]]:
+        """Choose the rooms that were silent since this was asked the last time."""
+        self._next_check = now + self._interval
+        silent = [room for room in self._hub.rooms() if not room.active]
         for room in self._hub.rooms():
             room.active = False
+        return silent
+
+    async def _check(self, chosen: Iterable[Room[Connection]], *, seats: bool) -> bool:
+        """
+        Compare positions with the bus; tell whether all could be.
+
+        Args:
+            chosen: Whose.
+            seats: Whether seats too may be lost.
+        """
+        # Nothing is published in users' own channels: who is online is read again after a doubt.
+        rooms = [room for room in chosen if not room.channel.is_online]
         answers = [
             await self._compare(rooms[start : start + CHECK_BATCH])
             for start in range(0, len(rooms), CHECK_BATCH)
         ]
-        if everything and all(answers):
+        if seats and all(answers):
             self._unseated.set()
         return all(answers)
 

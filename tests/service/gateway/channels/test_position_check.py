@@ -86,6 +86,39 @@ async def test_doubt() -> None:
         assert it.behind() == []
 
 
+async def test_doubt_of_some() -> None:
+    """Where the doubt is of some channels alone, the others are not asked for."""
+    async with checked() as it:
+        other = publication("b", "1")
+        await it.bus.publish([other])
+        it.hub.open(other.channel, Position("another", 7), now=0.0)
+
+        it.check.doubt(frozenset({other.channel}))
+        await it.cleared()
+        assert it.unseated.is_set()
+        assert it.behind() == ["b"]
+
+        it.check.doubt(frozenset({other.channel}))
+        it.check.doubt()
+        it.check.doubt(frozenset({other.channel}))
+        await it.cleared()
+        assert sorted(it.behind()) == ["a", "b"]
+
+
+async def test_doubt_of_some_while_the_bus_is_away() -> None:
+    """The doubt stays one of these channels alone."""
+    async with checked() as it:
+        it.bus.is_away = True
+        it.check.doubt(frozenset({online_channel("1", "ann"), publication("a", "1").channel}))
+        await until(lambda: it.bus.refusals > 2)
+        it.hub.open(publication("b", "1").channel, Position("another", 7), now=0.0)
+
+        it.bus.is_away = False
+
+        await it.cleared()
+        assert it.behind() == ["a"]
+
+
 async def test_delivered_since() -> None:
     """What deliveries have brought up to date since it was compared needs no repair."""
     async with checked() as it:
