@@ -22,14 +22,17 @@ BACKENDS = {
     "memory": MEMORY,
     "redis": "redis_url",
     "cluster": "redis_cluster_url",
+    "cluster-sharded": "redis_cluster_url#sharded",
     "sentinel": "redis_sentinel_url",
 }
 
 
 @pytest.fixture(params=list(BACKENDS.values()), ids=list(BACKENDS))
 def bus_url(request: pytest.FixtureRequest) -> str:
-    """Name the backend."""
-    return MEMORY if request.param == MEMORY else str(request.getfixturevalue(request.param))
+    """Name the backend, and behind a # how feeds are announced and heard."""
+    fixture, _, way = request.param.partition("#")
+    url = MEMORY if fixture == MEMORY else str(request.getfixturevalue(fixture))
+    return f"{url}#{way}" if way else url
 
 
 @pytest.fixture

@@ -56,6 +56,7 @@ from libs.common.rates.redis import RedisRates
 from libs.common.redis.address import place_of
 from libs.common.redis.connection import RedisConnection
 from libs.common.redis.keys import Keys
+from libs.common.redis.pubsub.ways import Pubsub
 from libs.common.roster.memory import MemoryRoster
 from libs.common.roster.port import Roster
 from libs.common.roster.redis import RedisRoster
@@ -299,11 +300,12 @@ async def _shared(
         return _in_memory(plan, wanted, metrics=metrics)
     keys = _keys(plan)
     bus_connection = await _redis(plan.urls.bus, "bus", stack, metrics=metrics)
-    bus = metrics.bus = RedisBus(bus_connection, keys, plan.history)
+    pubsub = Pubsub(plan.urls.pubsub)
+    bus = metrics.bus = RedisBus(bus_connection, keys, plan.history, pubsub=pubsub)
     connection = await _redis(plan.urls.roster, "roster", stack, metrics=metrics)
-    roster = RedisRoster(connection, keys, wanted)
-    tally = RedisTally(connection, keys, wanted)
-    typists = RedisTypists(connection, keys)
+    roster = RedisRoster(connection, keys, wanted, pubsub=pubsub)
+    tally = RedisTally(connection, keys, wanted, pubsub=pubsub)
+    typists = RedisTypists(connection, keys, pubsub=pubsub)
     leases = RedisLeases(connection, keys, holdings=[roster, tally], terms=[roster, typists])
     return bus, leases, roster, tally, typists, RedisLifecycle(connection, keys)
 

@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from libs.common.config.address import Url
 from libs.common.redis.keys import MOST_PARTITIONS, PARTITIONS
+from libs.common.redis.pubsub.ways import Way
 
 MEMORY = Url("memory://")
 NONE = Url("none")  # In `BackendSettings.events`: there is no log.
@@ -26,6 +27,7 @@ class BackendSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         prefix: Begins every key in Redis: two deployments with other prefixes never meet.
         partitions: Into how many parts the channels are divided; the same in all processes.
         bus: Ordered channels with a short memory.
+        pubsub: How a cluster of the bus passes on what is announced; others have the classic way.
         events: The log of domain events; ``none``: the Pusher API is all that back ends have.
         apps: The tenants; ``memory://`` means those of the file.
         roster: Subscriptions, members and leases.
@@ -38,6 +40,7 @@ class BackendSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]+$")] = "fanfare"
     partitions: Annotated[int, Meta(ge=1, le=MOST_PARTITIONS)] = PARTITIONS
     bus: Url = MEMORY
+    pubsub: Way = "classic"
     events: Url = MEMORY
     apps: Url = MEMORY
     roster: Url = MEMORY

@@ -14,6 +14,7 @@ from libs.common.postgres import address as postgres_address
 from libs.common.redis import address as redis_address
 
 _REDIS = ("redis", "rediss", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
+_CLUSTERS = ("redis+cluster", "rediss+cluster")
 _POSTGRES = postgres_address.SCHEMES
 _SCHEMES: Mapping[str, tuple[str, ...]] = {
     "bus": ("memory", *_REDIS),
@@ -45,6 +46,11 @@ def refused_urls(backends: BackendSettings) -> Iterator[str]:
             yield from _url_problems(backend, url, schemes)
     if redis_address.place_of(backends.bus) != redis_address.place_of(backends.roster):
         yield backends.apart
+    if backends.pubsub != "classic" and backends.bus.scheme not in _CLUSTERS:
+        yield (
+            f'backends.pubsub = "{backends.pubsub}" needs a Redis Cluster in backends.bus, '
+            f"redis+cluster://…, and is of no use elsewhere; found {backends.bus}"
+        )
 
 
 def _url_problems(backend: str, url: Url, schemes: Sequence[str]) -> Iterator[str]:

@@ -4,8 +4,7 @@ The bus on Redis.
 A channel's history is a stream, and its epoch, offset and sources are a hash beside it;
 ``publish.lua`` and ``history.lua`` are the only ones to touch them.  The first also sets what
 ``last.lua`` reads, the last entry of a cache channel, and a key for each token.  Publishing is one
-pipeline per server.  Listeners are in `bus.redis_listener`, and what is said on the feeds in
-`bus.wire`.
+pipeline per server.  Listeners are in `bus.listening`, and what is said on the feeds in `bus.wire`.
 """
 
 import asyncio
@@ -20,6 +19,10 @@ from typing import Any
 import structlog
 
 from libs.common.bus.inbox import Inbox
+from libs.common.bus.listening.classic import ClassicListener
+from libs.common.bus.listening.following import Following
+from libs.common.bus.listening.sharded import ShardedListener
+from libs.common.bus.listening.watch import HearingWatch
 from libs.common.bus.messages import (
     Broadcast,
     Cached,
@@ -31,7 +34,6 @@ from libs.common.bus.messages import (
     unpack,
 )
 from libs.common.bus.port import TOKEN_TTL, UNPUBLISHED_TTL, History, Listener
-from libs.common.bus.redis_listener import RedisListener
 from libs.common.bus.settings import HistorySettings
 from libs.common.bus.wire import encode_whisper
 from libs.common.channels import Channel
@@ -39,6 +41,7 @@ from libs.common.errors import Unavailable
 from libs.common.redis.commands import Word
 from libs.common.redis.connection import RedisConnection, raise_first
 from libs.common.redis.keys import Keys
+from libs.common.redis.pubsub.ways import Pubsub
 from libs.common.redis.scripts import Call, Script, milliseconds
 
 # Milliseconds.  Far above any history's age: with it go epoch and sources.
@@ -68,7 +71,8 @@ class RedisBus:
         keys: The deployment's names.
         history: How much of each channel is remembered.
         backlog: Deliveries that a listener may leave untaken; see `Inbox`.
-        probe_interval: See `RedisListener`.
+        probe_interval: Seconds of silence after which a listener asks whether it still hears.
+        pubsub: How is announced and heard; other ways than the classic need a cluster.
 
     Attributes:
         published: What became of publications: ``appended``, or ``repeated``, as they were known.
@@ -82,6 +86,7 @@ class RedisBus:
         *,
         backlog: int = 65_536,
         probe_interval: float = PROBE_INTERVAL,
+        pubsub: Pubsub = Pubsub.CLASSIC,
     ) -> None:
         self._redis = connection
         self._keys = keys
@@ -89,6 +94,8 @@ class RedisBus:
         self._max_age = milliseconds(self._settings.max_age)
         self._backlog = backlog
         self._probe_interval = probe_interval
+        self._pubsub = pubsub
+        self._publish = _PUBLISH.announcing(pubsub)
         self._listeners = itertools.count(1)
         self.published = {"appended": 0, "repeated": 0}
 
@@ -117,7 +124,7 @@ class RedisBus:
         channel, source = publication.channel, publication.source
         needs_more = publication.token or channel.is_cache
         further, ttls = self._further(publication) if needs_more else _NOTHING
-        return _PUBLISH.call(
+        return self._publish.call(
             (self._keys.of("meta", channel), self._keys.of("history", channel), *further),
             pack(publication.broadcast),
             self._keys.of("feed", channel),
@@ -154,8 +161,11 @@ class RedisBus:
 
     async def whisper(self, channel: Channel, broadcast: Broadcast) -> None:
         """See `Bus.whisper`."""
-        feed = self._keys.of("feed", channel)
-        await self._redis.ask(Call(feed, ("PUBLISH", feed, encode_whisper(broadcast))))
+        feed, message = self._keys.of("feed", channel), encode_whisper(broadcast)
+        commands = self._pubsub.commands
+        raise_first(
+            await self._redis.ask_all([Call(feed, (each, feed, message)) for each in commands])
+        )
 
     async def history(self, channel: Channel, after: Position, *, limit: int) -> History:
         """See `Bus.history`."""
@@ -208,16 +218,7 @@ class RedisBus:
     @asynccontextmanager
     async def listen(self) -> AsyncIterator[Listener]:
         """See `Bus.listen`.  While Redis is away the listener is there, and refuses to follow."""
-        number = next(self._listeners)
-        listener = RedisListener(
-            self._redis,
-            self._keys.single(f"listener:{secrets.token_hex(8)}"),
-            lambda channel: self._keys.of("feed", channel),
-            inbox=Inbox(self._backlog),
-            read_tops=self.tops,
-            probe_interval=self._probe_interval,
-            name="listener" if number == 1 else f"listener {number}",
-        )
+        listener = self._listener()
         try:
             async with asyncio.TaskGroup() as tasks:
                 running = tasks.create_task(listener.run())
@@ -228,6 +229,31 @@ class RedisBus:
             if len(group.exceptions) > 1:
                 raise
             raise group.exceptions[0] from None  # What the caller's own block raised, as it was.
+
+    def _listener(self) -> ClassicListener | ShardedListener:
+        number, service = next(self._listeners), f"listener:{secrets.token_hex(8)}"
+        name = "listener" if number == 1 else f"listener {number}"
+        inbox = Inbox(self._backlog)
+        following = Following(lambda channel: self._keys.of("feed", channel), inbox)
+        if self._pubsub.hears_sharded:
+            return ShardedListener(
+                self._redis,
+                service,
+                following,
+                inbox=inbox,
+                read_tops=self.tops,
+                probe_interval=self._probe_interval,
+                name=name,
+            )
+        return ClassicListener(
+            self._redis,
+            self._keys.single(service),
+            following,
+            inbox=inbox,
+            read_tops=self.tops,
+            watch=HearingWatch(self._probe_interval),
+            name=name,
+        )
 
 
 def _new_epochs() -> Iterator[str]:

@@ -205,19 +205,54 @@ class RedisConnection:
             self.outage.lost(reason(error), by="servers")
             raise Unavailable(self._backend) from error
 
-    async def dedicated(self) -> Connection:
+    async def grouped(self, keys: Sequence[str]) -> dict[str, list[str]]:
+        """
+        Put keys together that one server has; keys that none has are left out.
+
+        Returns:
+            The keys by the server's name, as in `spread`.
+
+        Raises:
+            Unavailable: It cannot be found out where they are.
+        """
+        groups: dict[str, list[str]] = {}
+        try:
+            await self._servers.locate()
+        except TROUBLE as error:
+            raise Unavailable(self._backend) from error
+        for key in keys:
+            with suppress(ClusterDownError):
+                groups.setdefault(self._servers.of(key).name, []).append(key)
+        return groups
+
+    def doubt(self) -> None:
+        """Have it found out anew where the keys are: a server said that it has some no more."""
+        self._servers.doubt()
+
+    async def dedicated(self, server: str = "") -> Connection:
         """
         Open a connection outside the pools, for a subscriber; the caller closes it.
+
+        Args:
+            server: The name of the one to connect to; empty: any, each time another.
 
         Raises:
             Unavailable: The connection cannot be opened.
         """
         try:
             await self._servers.locate()
-            return await self._servers.for_subscriber().dedicated()
+            return await self._subscribed(server).dedicated()
         except TROUBLE as error:
             self._servers.doubt()
             raise Unavailable(self._backend) from error
+
+    def _subscribed(self, server: str) -> Node:
+        if not server:
+            return self._servers.for_subscriber()
+        for node in self._servers.masters().values():
+            if node.name == server:
+                return node
+        raise ClusterDownError(f"{server} has no slots any more")
 
     async def _send(self, errands: Sequence[_Errand]) -> None:
         """Send each errand to its node and put the reply, or what went wrong, into it."""

@@ -78,6 +78,11 @@ class Keys:
         return [self.partition(f"probe.{kind}", index) for index in range(len(self.tags))]
 
 
+def neighbour(key: str, kind: str) -> str:
+    """Name a key beside another one, in the same slot: ``fanfare:{tag}:listener``."""
+    return f"{key[: key.index('}') + 1]}:{kind}"
+
+
 def slot(key: str) -> int:
     """Tell a key's slot (Redis, "Cluster specification": hash tags)."""
     start = key.find("{")

@@ -1,12 +1,14 @@
 """Scripts in Lua, which lie beside the adapters that run them; calls of scripts and commands."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import sha1
 from math import ceil
 from pathlib import Path
 from typing import NamedTuple, Self
 
 from libs.common.redis.commands import Word, Words
+from libs.common.redis.pubsub.ways import Pubsub
 
 
 class Script:
@@ -40,6 +42,10 @@ class Script:
         shebang = f"#!lua flags={flags}" if flags else "#!lua"
         return cls("\n".join((shebang, *map(_text, paths))))
 
+    def announcing(self, pubsub: Pubsub) -> "Script":
+        """Return the script that announces in this way; it is written for the classic one."""
+        return self if pubsub is Pubsub.CLASSIC else _announcing(self, pubsub)
+
     def call(self, keys: Sequence[str], *args: Word) -> "Call":
         """Say what to run it on: ``KEYS`` and ``ARGV``."""
         return Call(keys[0], ("EVALSHA", self.digest, len(keys), *keys, *args), self)
@@ -63,6 +69,11 @@ class Call(NamedTuple):
 def milliseconds(seconds: float) -> int:
     """Convert a duration for Redis; a short one does not become none."""
     return ceil(seconds * 1000)
+
+
+@lru_cache(maxsize=64)
+def _announcing(script: Script, pubsub: Pubsub) -> Script:
+    return Script(pubsub.announced(script.text))
 
 
 def _text(path: Path) -> str:

@@ -19,6 +19,7 @@ from libs.common.lifecycle.redis import FACTS, letters, names
 from libs.common.redis.commands import Word
 from libs.common.redis.connection import RedisConnection, raise_first
 from libs.common.redis.keys import Keys
+from libs.common.redis.pubsub.ways import Pubsub
 from libs.common.redis.scripts import Call, Script, milliseconds
 from libs.common.roster.port import (
     JoinAnswer,
@@ -62,6 +63,7 @@ class RedisRoster:
         keys: The deployment's names.
         wanted: Which facts are recorded of what it decides.
         bounds: How many of them are kept.
+        pubsub: How transitions are announced.
     """
 
     due = "roster.leaving"
@@ -73,11 +75,13 @@ class RedisRoster:
         wanted: Wanted = nobody,
         *,
         bounds: Bounds = BOUNDS,
+        pubsub: Pubsub = Pubsub.CLASSIC,
     ) -> None:
         self._connection = connection
         self._keys = keys
         self._wanted = wanted
         self._bounds = bounds
+        self._pubsub = pubsub
 
     async def check(self) -> None:
         """See `Roster.check`."""
@@ -173,7 +177,8 @@ class RedisRoster:
         ]
         feed, wanted = self._keys.of("feed", channel), letters(self._wanted, channel.app)
         about = channel.app, channel.name, online_user(channel), wanted
-        return script.call(keys, _name(channel), feed, bench.gateway, *about, *self._bounds, *args)
+        words = _name(channel), feed, bench.gateway, *about, *self._bounds, *args
+        return script.announcing(self._pubsub).call(keys, *words)
 
     def _channel_keys(self, channel: Channel) -> list[str]:
         kinds = ("seats", "counts", "infos", "version")

@@ -19,6 +19,7 @@ from libs.common.lifecycle.port import BOUNDS, Bounds, Wanted, nobody
 from libs.common.lifecycle.redis import FACTS, letters, names
 from libs.common.redis.connection import RedisConnection, raise_first
 from libs.common.redis.keys import Keys, Place
+from libs.common.redis.pubsub.ways import Pubsub
 from libs.common.redis.scripts import Call, Script
 from libs.common.tally.port import Count, Kind, Outcome, Subject
 
@@ -47,6 +48,7 @@ class RedisTally:
         keys: The deployment's names.
         wanted: Which facts are recorded of what it decides.
         bounds: How many of them are kept.
+        pubsub: How counts are announced.
     """
 
     def __init__(
@@ -56,11 +58,13 @@ class RedisTally:
         wanted: Wanted = nobody,
         *,
         bounds: Bounds = BOUNDS,
+        pubsub: Pubsub = Pubsub.CLASSIC,
     ) -> None:
         self._connection = connection
         self._keys = keys
         self._wanted = wanted
         self._bounds = bounds
+        self._pubsub = pubsub
 
     async def report(self, gateway: str, counts: Sequence[Count]) -> list[Outcome | Unavailable]:
         """See `Tally.report`."""
@@ -129,7 +133,7 @@ class RedisTally:
         ]
         feed = self._keys.of("feed", place)
         about = gateway, _text(subject), subject.name, feed, app, wanted
-        return script.call(keys, *about, *self._bounds, *args)
+        return script.announcing(self._pubsub).call(keys, *about, *self._bounds, *args)
 
 
 def _numbers(keys: Keys, subject: Subject) -> str:

@@ -14,6 +14,7 @@ from libs.common.leases.redis import SHARE
 from libs.common.redis.commands import Word
 from libs.common.redis.connection import RedisConnection, raise_first
 from libs.common.redis.keys import Keys
+from libs.common.redis.pubsub.ways import Pubsub
 from libs.common.redis.scripts import Call, Script, milliseconds
 from libs.common.typists.port import USUAL, Report, Typing, TypingBounds
 
@@ -40,15 +41,22 @@ class RedisTypists:
         connection: To Redis; the caller opens and closes it.
         keys: The deployment's names.
         bounds: Of each channel.
+        pubsub: How lists are announced.
     """
 
     due = "typists.due"
 
     def __init__(
-        self, connection: RedisConnection, keys: Keys, bounds: TypingBounds = USUAL
+        self,
+        connection: RedisConnection,
+        keys: Keys,
+        bounds: TypingBounds = USUAL,
+        *,
+        pubsub: Pubsub = Pubsub.CLASSIC,
     ) -> None:
         self._connection = connection
         self._keys = keys
+        self._pubsub = pubsub
         self._bounds = (
             bounds.typists,
             bounds.listed,
@@ -97,7 +105,7 @@ class RedisTypists:
         keys = [self._keys.of(kind, channel) for kind in kinds]
         keys.append(self._keys.partition(self.due, self._keys.index(channel)))
         name, feed = f"{channel.app}/{channel.name}", self._keys.of("feed", channel)
-        return script.call(keys, name, feed, *self._bounds, *args)
+        return script.announcing(self._pubsub).call(keys, name, feed, *self._bounds, *args)
 
 
 def _grouped(reports: Sequence[Report]) -> Iterator[Sequence[_Numbered]]:

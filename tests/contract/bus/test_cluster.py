@@ -1,19 +1,15 @@
 """What only a Redis Cluster can do wrong to `bus.redis`: slots that move, nodes that fail."""
 
-import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from libs.common.bus.port import Bus
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
 from libs.common.redis.keys import Keys, slot
-from tests.support.deadline import DEADLINE
 from tests.support.ports.buses import (
+    becomes_available,
     event,
     heard,
     heard_until_interrupted,
@@ -24,9 +20,9 @@ from tests.support.ports.buses import (
     texts,
 )
 from tests.support.servers import Server, redis_cluster
-from tests.support.servers.process import eventually
 from tests.support.servers.redis.cluster import RedisCluster
 from tests.support.servers.redis.server import connect
+from tests.support.servers.redis.slots import Move, owner_index, tell
 
 CHANNEL = Channel("1", "private-company.7")
 
@@ -36,46 +32,6 @@ async def cluster() -> AsyncIterator[RedisCluster]:
     """Yield a cluster of the test's own."""
     async with redis_cluster() as started:
         yield started
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """A slot on its way from the node that owns it to another one."""
-
-    slot: int
-    source: Server
-    target: Server
-
-    async def begin(self) -> None:
-        """Let the target import the slot."""
-        source, target = [await _id(node) for node in (self.source, self.target)]
-        await _tell(self.target, "CLUSTER", "SETSLOT", self.slot, "IMPORTING", source)
-        await _tell(self.source, "CLUSTER", "SETSLOT", self.slot, "MIGRATING", target)
-
-    async def carry(self, *keys: str) -> None:
-        """Move keys."""
-        place = urlsplit(self.target.url)
-        await _tell(self.source, "MIGRATE", place.hostname, place.port, "", 0, 5000, "KEYS", *keys)
-
-    async def finish(self) -> None:
-        """Make the target the owner."""
-        target = await _id(self.target)
-        for node in (self.target, self.source):
-            await _tell(node, "CLUSTER", "SETSLOT", self.slot, "NODE", target)
-
-
-async def _tell(node: Server, *words: Any) -> Any:
-    async with connect(node.url) as client:
-        return await client.execute_command(*words)
-
-
-async def _id(node: Server) -> str:
-    return str(await _tell(node, "CLUSTER", "MYID"))
-
-
-def owner_index(number: int) -> int:
-    """Tell which node has a slot at the start."""
-    return number * 3 // 16_384
 
 
 def keys_of(keys: Keys, channel: Channel) -> tuple[str, str]:
@@ -217,11 +173,11 @@ async def test_slot_without_node(cluster: RedisCluster, prefix: str) -> None:
         processes(only_owner, prefix, count=1) as (two,),
     ):
         await one.publish([event(CHANNEL, "a")])
-        await _tell(owner, "CLUSTER", "DELSLOTS", number)
+        await tell(owner, "CLUSTER", "DELSLOTS", number)
         for bus in (one, two):
             with pytest.raises(Unavailable):
                 await bus.publish([event(CHANNEL, "lost")])
-        await _tell(owner, "CLUSTER", "ADDSLOTS", number)
+        await tell(owner, "CLUSTER", "ADDSLOTS", number)
         for bus in (one, two):
             await becomes_available(bus, [CHANNEL])
         await two.publish([event(CHANNEL, "b")])
@@ -260,16 +216,3 @@ async def test_node_fails(cluster: RedisCluster, prefix: str) -> None:
         assert texts(deliveries) == ["back"] * 30
         for channel in channels:
             assert await kept(bus, channel) == [channel.name, "back"]
-
-
-async def becomes_available(bus: Bus, channels: list[Channel]) -> None:
-    """Wait until all of the channels can be read."""
-
-    async def succeeds() -> bool:
-        try:
-            return set(await bus.tops(channels)) == set(channels)
-        except Unavailable:
-            return False
-
-    async with asyncio.timeout(2 * DEADLINE):
-        await eventually(succeeds, timeout=DEADLINE)

@@ -19,8 +19,10 @@ from libs.common.bus.redis import PROBE_INTERVAL, RedisBus
 from libs.common.bus.settings import HistorySettings
 from libs.common.channels import Channel
 from libs.common.config.address import Url
+from libs.common.errors import Unavailable
 from libs.common.redis.connection import RedisConnection
 from libs.common.redis.keys import Keys
+from libs.common.redis.pubsub.ways import Pubsub
 from tests.support.deadline import DEADLINE
 from tests.support.servers.process import eventually
 
@@ -38,17 +40,28 @@ async def processes(
     backlog: int = BACKLOG,
     probe_interval: float = PROBE_INTERVAL,
 ) -> AsyncIterator[Sequence[Bus]]:
-    """Open the same bus as so many processes would; on memory there is one process."""
+    """
+    Open the same bus as so many processes would; on memory there is one process.
+
+    A URL with ``#sharded`` or another value of `Pubsub` behind it is used in that way.
+    """
     if url == MEMORY:
         yield [MemoryBus(history, backlog=backlog)] * count
         return
+    url, _, way = url.partition("#")
+    pubsub = Pubsub(way or "classic")
     async with AsyncExitStack() as stack:
         connections = [
             await stack.enter_async_context(RedisConnection(Url(url), "bus")) for _ in range(count)
         ]
         yield [
             RedisBus(
-                connection, Keys(prefix), history, backlog=backlog, probe_interval=probe_interval
+                connection,
+                Keys(prefix),
+                history,
+                backlog=backlog,
+                probe_interval=probe_interval,
+                pubsub=pubsub,
             )
             for connection in connections
         ]
@@ -89,6 +102,19 @@ async def reached(bus: Bus, channel: Channel, offset: int) -> None:
     await eventually(has_come, timeout=DEADLINE)
 
 
+async def becomes_available(bus: Bus, channels: Sequence[Channel]) -> None:
+    """Wait until all of the channels can be read."""
+
+    async def succeeds() -> bool:
+        try:
+            return set(await bus.tops(channels)) == set(channels)
+        except Unavailable:
+            return False
+
+    async with asyncio.timeout(2 * DEADLINE):
+        await eventually(succeeds, timeout=DEADLINE)
+
+
 async def heard(listener: Listener, count: int) -> list[Delivery]:
     """Receive until there are so many deliveries."""
     deliveries: list[Delivery] = []
@@ -111,7 +137,7 @@ async def heard_until_interrupted(listener: Listener) -> list[Delivery]:
     """Receive until the listener says that it was cut off."""
     deliveries: list[Delivery] = []
     async with asyncio.timeout(DEADLINE):
-        while Interrupted() not in deliveries:
+        while not any(isinstance(delivery, Interrupted) for delivery in deliveries):
             deliveries += await listener.receive(1.0)
     return deliveries
 

@@ -23,6 +23,7 @@ from libs.common.lifecycle.port import BOUNDS, Bounds, Lifecycle, Wanted, nobody
 from libs.common.lifecycle.redis import RedisLifecycle
 from libs.common.redis.connection import RedisConnection
 from libs.common.redis.keys import PARTITIONS, Keys
+from libs.common.redis.pubsub.ways import Pubsub
 from libs.common.redis.scripts import Call
 from libs.common.roster.memory import MemoryRoster
 from libs.common.roster.port import JoinRequest, Members, Roster, Seat
@@ -200,11 +201,12 @@ async def read(site: Deployment) -> Members:
 
 @dataclass(frozen=True, slots=True)
 class RedisProcess:
-    """Leases, a roster and a tally on Redis, and the connection and keys that they use."""
+    """Leases and what they hold on Redis, and the connection and keys that they use."""
 
     leases: RedisLeases
     roster: RedisRoster
     tally: RedisTally
+    typists: RedisTypists
     connection: RedisConnection
     keys: Keys
 
@@ -216,13 +218,14 @@ class RedisProcess:
         wanted: Wanted = nobody,
         *,
         bounds: Bounds = BOUNDS,
+        pubsub: Pubsub = Pubsub.CLASSIC,
     ) -> Self:
         """Make the adapters, as the composition root does."""
-        roster = RedisRoster(connection, keys, wanted, bounds=bounds)
-        tally = RedisTally(connection, keys, wanted, bounds=bounds)
-        typists = RedisTypists(connection, keys)
+        roster = RedisRoster(connection, keys, wanted, bounds=bounds, pubsub=pubsub)
+        tally = RedisTally(connection, keys, wanted, bounds=bounds, pubsub=pubsub)
+        typists = RedisTypists(connection, keys, pubsub=pubsub)
         leases = RedisLeases(connection, keys, holdings=[roster, tally], terms=[roster, typists])
-        return cls(leases, roster, tally, connection, keys)
+        return cls(leases, roster, tally, typists, connection, keys)
 
     async def ask(self, key: str, command: str, *words: str | float) -> Any:
         """Perform a command on a key."""

@@ -1,10 +1,12 @@
-"""A Redis Cluster of three masters: plain ``redis-server`` processes, introduced over redis-py."""
+"""A Redis Cluster of three masters: plain ``redis-server`` processes, introduced by redis-py."""
 
 import functools
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
+
+from redis.exceptions import ResponseError
 
 from tests.support.deadline import DEADLINE
 from tests.support.servers.ports import free_port
@@ -24,10 +26,12 @@ class RedisCluster:
     Attributes:
         url: ``redis+cluster://`` with all nodes.
         nodes: The masters; the first owns the lowest slots.
+        replica: Of the first, if there is one.
     """
 
     url: str
     nodes: tuple[Server, ...]
+    replica: Server | None = None
 
     async def wait_until_ready(self) -> None:
         """
@@ -36,13 +40,19 @@ class RedisCluster:
         Raises:
             TimeoutError: They do not agree in time.
         """
+        members = len(self.nodes) + (self.replica is not None)
         for node in self.nodes:
-            await eventually(functools.partial(_sees_all, node), timeout=DEADLINE)
+            await eventually(functools.partial(_sees_all, node, members), timeout=DEADLINE)
 
 
 @asynccontextmanager
-async def redis_cluster() -> AsyncIterator[RedisCluster]:
-    """Run a cluster of three masters without replicas; each has its data again after a restart."""
+async def redis_cluster(*, replica: bool = False) -> AsyncIterator[RedisCluster]:
+    """
+    Run a cluster of three masters; each has its data again after a restart.
+
+    Args:
+        replica: Whether the first has one, which takes its place when it dies.
+    """
     async with AsyncExitStack() as stack:
         nodes = [await stack.enter_async_context(_node()) for _ in range(MASTERS)]
         for index, node in enumerate(nodes):
@@ -51,6 +61,9 @@ async def redis_cluster() -> AsyncIterator[RedisCluster]:
         hosts = ",".join(urlsplit(node.url).netloc for node in nodes)
         cluster = RedisCluster(f"redis+cluster://{hosts}", tuple(nodes))
         await cluster.wait_until_ready()
+        if replica:
+            cluster = replace(cluster, replica=await stack.enter_async_context(_node()))
+            await _follow(cluster)
         yield cluster
 
 
@@ -63,6 +76,7 @@ async def _node() -> AsyncIterator[Server]:
         "cluster-port": str(free_port()),
         "cluster-announce-ip": "127.0.0.1",
         "cluster-node-timeout": str(round(NODE_TIMEOUT * 1000)),
+        "repl-diskless-sync": "no",  # With it a replica waits for further ones before it gets a copy.
         "appendonly": "yes",
         "appendfsync": "no",
     }
@@ -89,11 +103,35 @@ async def _introduce(nodes: Sequence[Server]) -> None:
             await client.cluster("MEET", "127.0.0.1", port, bus["cluster-port"])
 
 
-async def _sees_all(node: Server) -> bool:
+async def _follow(cluster: RedisCluster) -> None:
+    """Make the replica one of the first node, and wait until it has a copy."""
+    replica, (first, *_) = cluster.replica, cluster.nodes
+    assert replica is not None
+    await _introduce([first, replica])
+    await cluster.wait_until_ready()
+    async with connect(first.url) as client:
+        master = await client.cluster("MYID")
+
+    async def is_told() -> bool:
+        async with visit(replica.url) as client:
+            with suppress(ResponseError):  # It does not know the master yet.
+                return bool(await client.cluster("REPLICATE", master))
+        return False
+
+    async def is_in_step() -> bool:
+        async with visit(replica.url) as client:
+            state = await client.info("replication")
+        return bool(state["master_link_status"] == "up")
+
+    await eventually(is_told, timeout=DEADLINE)
+    await eventually(is_in_step, timeout=DEADLINE)
+
+
+async def _sees_all(node: Server, members: int) -> bool:
     async with visit(node.url) as client:
         seen = await client.cluster("INFO")
     return (
         seen["cluster_state"] == "ok"
-        and int(seen["cluster_known_nodes"]) == MASTERS
+        and int(seen["cluster_known_nodes"]) == members
         and int(seen["cluster_slots_ok"]) == SLOTS
     )

@@ -7,6 +7,7 @@ import pytest
 from libs.common.backends.settings import BackendSettings
 from libs.common.backends.urls import refused_urls
 from libs.common.config.address import Url
+from libs.common.redis.pubsub.ways import Way
 
 
 def refused(**urls: str) -> list[str]:
@@ -57,3 +58,20 @@ def test_apart() -> None:
     (said,) = refused(bus=REDIS)
 
     assert said.startswith("backends.roster must be on the same servers as backends.bus")
+
+
+CLUSTER = "redis+cluster://one,two"
+
+
+@pytest.mark.parametrize("pubsub", ["both-classic", "both-sharded", "sharded"])
+def test_pubsub(pubsub: Way) -> None:
+    """What is announced for one node needs several: it is refused elsewhere, in a sentence."""
+    there = BackendSettings(bus=Url(CLUSTER), roster=Url(CLUSTER), pubsub=pubsub)
+    here = BackendSettings(bus=Url(REDIS), roster=Url(REDIS), pubsub=pubsub)
+
+    assert list(refused_urls(there)) == []
+    (said,) = refused_urls(here)
+    assert said == (
+        f'backends.pubsub = "{pubsub}" needs a Redis Cluster in backends.bus, '
+        f"redis+cluster://…, and is of no use elsewhere; found {REDIS}"
+    )

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from libs.common.channels import Channel
 from libs.common.errors import Misconfigured
-from libs.common.redis.keys import SLOTS, Keys, slot
+from libs.common.redis.keys import SLOTS, Keys, neighbour, slot
 
 CHANNELS = st.builds(Channel, st.text("0123456789", min_size=1), st.text("-a_=@,.;", min_size=1))
 
@@ -79,6 +79,19 @@ class TestKeys:
         """The number of partitions has bounds."""
         with pytest.raises(Misconfigured, match="1 to 4096"):
             Keys("fanfare", partitions)
+
+
+class TestNeighbour:
+    """What lies beside a key has its slot."""
+
+    def test_same_slot(self) -> None:
+        """The name begins as the key's does."""
+        key = Keys("a.b").of("feed", Channel("1", "private-{x}"))
+
+        beside = neighbour(key, "listener:1")
+
+        assert beside == key[: key.index("}") + 1] + ":listener:1"
+        assert slot(beside) == slot(key)
 
 
 class TestSlot:

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from redis.asyncio import Connection
 
 from libs.common.errors import Unavailable
-from libs.common.redis.commands import Words, packed
-from libs.common.redis.node import REPLY_TIMEOUT, cancellations, heed_cancellation
+from libs.common.redis.node import REPLY_TIMEOUT
+from libs.common.redis.pubsub.command_queue import CommandQueue
 
 BATCH = 512  # Feeds that one command names.
 
@@ -35,9 +35,7 @@ class Subscription:
     """
     A connection and what it is subscribed to.
 
-    Lives while `read` and `write` run, which are two so that whoever subscribes may be cancelled
-    without breaking off a command.  Commands that wait to be written are bounded by the calls that
-    made them.
+    Lives while `read` and `write` run; see `CommandQueue`.
 
     Args:
         connection: Open, and used by nobody else.
@@ -49,8 +47,7 @@ class Subscription:
         self._connection = connection
         self._backend = backend
         self._hear = hear
-        self._commands: list[Words] = []
-        self._has_commands = asyncio.Event()
+        self._commands = CommandQueue(connection)
         self._unconfirmed: deque[_Request] = deque()  # Redis confirms in the order of the commands,
         self._confirmed = 0  # each feed by itself: so many of the first request's.
         self._is_closed = False
@@ -69,7 +66,7 @@ class Subscription:
             if self._is_closed:
                 raise Unavailable(self._backend)
             self._unconfirmed.append(_Request(len(batch), confirmed))
-            self._post(("SUBSCRIBE", *batch))
+            self._commands.post(("SUBSCRIBE", *batch))
             try:
                 async with asyncio.timeout(REPLY_TIMEOUT):
                     await confirmed
@@ -80,11 +77,7 @@ class Subscription:
         """Unsubscribe from feeds, soon."""
         names = list(feeds)
         for start in range(0, len(names), BATCH):
-            self._post(("UNSUBSCRIBE", *names[start : start + BATCH]))
-
-    def _post(self, command: Words) -> None:
-        self._commands.append(command)
-        self._has_commands.set()
+            self._commands.post(("UNSUBSCRIBE", *names[start : start + BATCH]))
 
     async def write(self) -> None:
         """
@@ -93,13 +86,7 @@ class Subscription:
         Raises:
             RedisError, OSError: The connection broke.
         """
-        while True:
-            await self._has_commands.wait()
-            self._has_commands.clear()
-            commands, self._commands = self._commands, []
-            before = cancellations()
-            await self._connection.send_packed_command(packed(commands))
-            await heed_cancellation(self._connection, before)
+        await self._commands.run()
 
     async def read(self) -> None:
         """
