@@ -23,9 +23,11 @@ from libs.common.postgres.address import SCHEMES
 from libs.common.postgres.connection import PostgresConnection, reason
 from libs.common.postgres.inspection import PostgresServer
 from libs.common.redis import inspection as redis
-from libs.common.redis.connection import RedisConnection
+from libs.common.redis.connection import RedisConnection, raise_first
 from libs.common.redis.inspection import RedisServer
 from libs.common.redis.keys import Keys
+from libs.common.redis.pubsub.ways import Pubsub
+from libs.common.redis.scripts import Call
 from services.program import plan
 from services.settings import Settings
 
@@ -141,6 +143,8 @@ async def _redis(backend: Backend, settings: Settings) -> Reply:
     keys = Keys(settings.backends.prefix, settings.backends.partitions).probes("check")
     async with RedisConnection(backend.url, backend.names[0]) as connection:
         await connection.check(keys)
+        if "bus" in backend.names:
+            await _announce(connection, keys, Pubsub(settings.backends.pubsub))
     # Apart, for what is refused here says nothing of what was asked before.
     async with RedisConnection(backend.url, backend.names[0]) as connection:
         try:
@@ -148,6 +152,18 @@ async def _redis(backend: Backend, settings: Settings) -> Reply:
         except Unavailable as error:
             return Reply(backend=backend, reserve=reason_of(error))
     return Reply(backend=backend, said=said)
+
+
+async def _announce(connection: RedisConnection, keys: Sequence[str], pubsub: Pubsub) -> None:
+    """
+    See whether each server passes on what is announced in this way; nobody hears it.
+
+    Raises:
+        Unavailable: One does not; the cause says why.
+    """
+    asked = (await connection.spread(keys)).values()
+    calls = [Call(key, (command, key, "")) for key in asked for command in pubsub.commands]
+    raise_first(await connection.ask_all(calls), backend="bus")
 
 
 async def _kafka(backend: Backend, settings: Settings) -> Reply:

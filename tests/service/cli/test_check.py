@@ -13,7 +13,7 @@ from services.cli.checking.backends import reached
 from services.settings import SERVICES, load
 from tests.support.deployments.commands import command
 from tests.support.ports.eventlogs import create
-from tests.support.servers import redis_server
+from tests.support.servers import redis_cluster, redis_server
 from tests.support.servers.ports import free_port
 from tests.support.servers.redis.server import connect
 from tests.unit.test_settings import APP, ROUTE
@@ -168,3 +168,20 @@ async def test_permissions(tmp_path: Path, more: tuple[str, ...], *, tells: bool
     assert bool(backend["servers"]) is tells
     assert any("+info allows that" in text for text in backend["warnings"]) is not tells
     assert "SECRET" not in json.dumps(found)
+
+
+async def test_pubsub(tmp_path: Path, prefix: str) -> None:
+    """Sharded pub/sub is tried at every node of the bus; one that has none is named."""
+    config = written(tmp_path, APP)
+    async with redis_cluster() as cluster:
+        environ = redis_of(cluster.url, prefix) | {"FANFARE_BACKENDS_PUBSUB": "sharded"}
+        good = await checked(config, **environ)
+        async with connect(cluster.nodes[1].url) as client:
+            await client.execute_command("ACL", "SETUSER", "default", "-spublish")
+        bad = await checked(config, **environ)
+        classic = await checked(config, **environ | {"FANFARE_BACKENDS_PUBSUB": "classic"})
+
+    assert good["ok"]
+    assert not bad["ok"]
+    assert "spublish" in json.dumps(bad)
+    assert classic["ok"]
