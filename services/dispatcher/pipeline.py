@@ -181,7 +181,7 @@ class Pipeline:
                 self._counters.records[record.topic, "empty"] += 1
                 return
             if self._tracer.wants(event.trace):
-                span = self._begin(record, event)
+                span = self._begin(record, event.trace, event_id=event.id)
                 work.spans.append(span)
             with current(span):
                 routing = self._routed(record, event)
@@ -196,6 +196,8 @@ class Pipeline:
             if event.user_id:
                 work.senders += (ChannelUser(each.channel, event.user_id) for each in made)
         except (Undecodable, Unroutable) as error:
+            if span is None and (span := self._unread(record)) is not None:
+                work.spans.append(span)
             work.dead.append(self._dead_letter(record, error, span))
         except Exception as error:
             # Our own fault; yet one record must not stop all that come after it.
@@ -208,12 +210,20 @@ class Pipeline:
                 )
             work.dead.append(self._dead_letter(record, error, span))
 
-    def _begin(self, record: Record, event: DomainEvent) -> Span:
+    def _begin(self, record: Record, trace: str, *, event_id: str) -> Span:
         group = self._settings.group
         step = processing(
-            record.topic, record.partition, record.offset, group=group, event_id=event.id
+            record.topic, record.partition, record.offset, group=group, event_id=event_id
         )
-        return self._tracer.begin(step, event.trace)
+        return self._tracer.begin(step, trace)
+
+    def _unread(self, record: Record) -> Span | None:
+        """Begin the span of a record that is no event, if its header says that it is watched."""
+        headers = {name.lower(): value for name, value in record.headers}
+        trace = headers.get("traceparent", b"").decode(errors="replace")
+        if not self._tracer.wants(trace, may_begin=False):
+            return None
+        return self._begin(record, trace, event_id=coordinates(record))
 
     async def _publish(self, publications: Sequence[Publication]) -> None:
         began = time.monotonic()

@@ -105,7 +105,7 @@ class Server:
     bound: Bound | None = None
 
     def __post_init__(self) -> None:
-        own = [self._requests, CertificateMetrics(self.certificate)]
+        own: list[Measured] = [self._requests, CertificateMetrics(self.certificate)]
         canary = [self.canary] if self.canary else []
         self.registry = Registry([*self.services, *own, *canary, *self.measured])
         self.health = Health(self.services)

@@ -163,3 +163,24 @@ class TestPosted:
             "record.dead_lettered"
         ]
         assert (span.attributes or {})["error.type"] == "Unroutable"
+
+    @pytest.mark.parametrize("trace, count", [(TRACE, 1), (OTHER_TRACE, 0), ("\udcff", 0)])
+    async def test_unreadable(
+        self, trace: str, count: int, here: ServedDispatcher, spans: SpanQueue
+    ) -> None:
+        """
+        So is a record that cannot be read, if its header says that it is watched.
+        """
+        headers = (("TraceParent", trace.encode(errors="surrogateescape")),)
+        await here.events.inner.append(
+            [NewRecord("posted", b"{", None, headers), NewRecord("posted", b"[]", None, headers)]
+        )
+        await until(lambda: here.events.inner.committed("fanfare", "posted") == 2)
+        taken = await ended(spans, 2 * count)
+
+        assert [span.name for span in taken] == ["process posted"] * 2 * count
+        for span in taken:
+            assert span.parent is not None
+            assert span.parent.trace_id == int(TRACE[3:35], 16)
+            assert span.status.status_code is StatusCode.ERROR
+            assert (span.attributes or {})["error.type"] == "Undecodable"
