@@ -9,6 +9,7 @@ import os
 import socket
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from uuid import uuid4
 
 import structlog
@@ -20,12 +21,13 @@ from libs.common.telemetry.metrics.registry import Measured, Registry
 from libs.common.telemetry.otlp import OtlpReceiver
 from libs.common.telemetry.settings import TelemetrySettings
 from libs.common.telemetry.tracing.protobuf import SpansEncoder
-from libs.common.telemetry.tracing.queue import SpanQueue
+from libs.common.telemetry.tracing.queue import MOST, SpanQueue
 from libs.common.telemetry.tracing.tracer import Tracer
 
 log = structlog.get_logger()
 
 SPANS_INTERVAL = 1.0  # Seconds that a span waits at most, unless metrics are sent more often.
+FLUSH_TIMEOUT = 2.0  # Seconds that the receiver has for what waits when the process ends.
 MOST_SPANS = 128  # Of one export: all else waits while it is written.
 
 
@@ -64,9 +66,13 @@ class Telemetry:
                 tasks.create_task(self._send(self._receiver, registry, self._spans))
 
     async def _send(self, receiver: OtlpReceiver, registry: Registry, spans: SpanQueue) -> None:
-        async with receiver.opened(), asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._send_metrics(receiver, registry))
-            tasks.create_task(self._send_spans(receiver, spans))
+        async with receiver.opened():
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._send_metrics(receiver, registry))
+                    tasks.create_task(self._send_spans(receiver, spans))
+            finally:
+                await self._flush(receiver, spans)
 
     async def _send_metrics(self, receiver: OtlpReceiver, registry: Registry) -> None:
         encoder = MetricsEncoder(self._resource, since=time.time())
@@ -83,14 +89,29 @@ class Telemetry:
         encoder = SpansEncoder(self._resource)
         while True:
             await asyncio.sleep(min(SPANS_INTERVAL, self._settings.otlp_interval))
-            while taken := spans.take(MOST_SPANS):
-                try:
-                    body = encoder.encode(taken)
-                except Exception:  # The same.
-                    log.exception("spans.failed", spans=len(taken))
-                else:
-                    is_sent = await receiver.send("/v1/traces", body)
-                    spans.note(len(taken), is_sent=is_sent)
+            await _send_waiting(receiver, encoder, spans)
+
+    async def _flush(self, receiver: OtlpReceiver, spans: SpanQueue) -> None:
+        """Send what waits when the process ends; what is not taken in time is lost, and counted."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FLUSH_TIMEOUT):
+                await _send_waiting(receiver, SpansEncoder(self._resource), spans)
+        spans.note(len(spans.take(MOST)), is_sent=False)
+
+
+async def _send_waiting(receiver: OtlpReceiver, encoder: SpansEncoder, spans: SpanQueue) -> None:
+    while taken := spans.take(MOST_SPANS):
+        try:
+            body = encoder.encode(taken)
+        except Exception:  # A fault of ours, as above.
+            log.exception("spans.failed", spans=len(taken))
+            continue
+        try:
+            is_sent = await receiver.send("/v1/traces", body)
+        except asyncio.CancelledError:
+            spans.put_back(taken)
+            raise
+        spans.note(len(taken), is_sent=is_sent)
 
 
 def resource(version: str, services: Sequence[str]) -> Mapping[str, str]:

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from libs.common.config.address import Url
 from libs.common.config.secret import Secret
+from libs.common.telemetry import telemetry as sending
 from libs.common.telemetry.metrics.families import Metric, Value, counter
 from libs.common.telemetry.metrics.registry import Registry
 from libs.common.telemetry.otlp import OtlpReceiver
@@ -216,6 +217,38 @@ class TestSpans:
                 await receiver.wait_for_spans(1)
 
         assert [(line["event"], line["spans"]) for line in lines] == [("spans.failed", 1)]
+
+
+class TestEnd:
+    """Spans that wait when the process ends."""
+
+    async def test_sent(self, receiver: FakeReceiver) -> None:
+        """
+        They are sent, all of them.
+        """
+        telemetry = Telemetry(settings(receiver.url), "1.2.3", services=["gateway"])
+        async with running(telemetry, Registry([])):
+            await receiver.taken()
+            for _ in range(MOST_SPANS + 1):
+                telemetry.tracer.begin(publishing("1"), "").end()
+
+        assert len(await receiver.wait_for_spans(MOST_SPANS + 1)) == MOST_SPANS + 1
+
+    async def test_away(self, receiver: FakeReceiver, monkeypatch: pytest.MonkeyPatch) -> None:
+        """
+        A receiver that hangs keeps the end waiting for no longer than it may.
+        """
+        monkeypatch.setattr(sending, "FLUSH_TIMEOUT", SHORT)
+        telemetry = Telemetry(settings(receiver.url), "1.2.3", services=["gateway"])
+        registry = Registry(telemetry.measured)
+        async with running(telemetry, registry):
+            await receiver.taken()
+            receiver.answers.clear()
+            telemetry.tracer.begin(publishing("1"), "").end()
+
+        (spans,) = (each for each in registry.read() if each.family is SPANS)
+        assert spans.values["sent",] == 0
+        assert spans.values["lost",] == 1
 
 
 class TestFaults:

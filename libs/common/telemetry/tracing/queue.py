@@ -5,7 +5,7 @@ What does not fit is dropped and counted, and said once until there is room agai
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import structlog
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
@@ -54,6 +54,10 @@ class SpanQueue(SpanProcessor):
         if not self._waiting:
             self._is_told = False
         return taken
+
+    def put_back(self, spans: Sequence[ReadableSpan]) -> None:
+        """Have spans wait again that were taken last, as nobody knows what became of them."""
+        self._waiting.extendleft(reversed(spans))
 
     def note(self, spans: int, *, is_sent: bool) -> None:
         """Count what became of spans that were taken."""
