@@ -12,7 +12,6 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from libs.common.apps.app import App
 from libs.common.config.secret import Secret
-from libs.common.web.certificates import EXPIRES
 from tests.support.clients.visitors import visitors
 from tests.support.deadline import DEADLINE
 from tests.support.deployments.program import ROOT, Program, program
@@ -63,13 +62,13 @@ class TestProgram:
 
     async def test_both_ways(self, running: Program, receiver: FakeReceiver) -> None:
         """
-        What is scraped and what is sent has the names that docs/metrics.md has, but for that of certificates: it has none.
+        What is scraped and what is sent has the names that docs/metrics.md has.
         """
         taken = metrics_of(await receiver.taken())
         scrape = await scraped(running)
 
         shown = {name if name in NAMES else f"{name}_total" for name in scrape}
-        assert shown == NAMES - {EXPIRES.name}
+        assert shown == NAMES
         assert {*taken} <= NAMES
 
     async def test_clients(self, running: Program) -> None:
