@@ -45,8 +45,8 @@ WEBHOOKS_WAITING = gauge(
 )
 SWEEPS = counter(
     "fanfare_sweeps_total",
-    "Searches for gateways whose lease has lapsed: `found` one, whose members left, `nothing`, or "
-    "`failed`, as the roster is away.",
+    "Searches for gateways whose lease has lapsed: `found` one that did not end in order, and gave "
+    "it up, `nothing` of the kind, or `failed`, as the roster is away.",
     "result",
 )
 SEEN_STORED = counter(

@@ -149,17 +149,15 @@ class Presence:
     async def _sweep(self) -> None:
         backoff = Backoff(first=self._settings.sweep_interval)
         while True:
-            delay = self._settings.sweep_interval
+            delay, result, before = self._settings.sweep_interval, "nothing", self._leases.given_up
             try:
                 with self._absences.watched("roster"):
-                    swept = await self._leases.sweep(grace=self._settings.lease_grace)
-                self._sweeps["found" if swept else "nothing"] += 1
-                if swept:
-                    delay = 0.0
+                    if await self._leases.sweep(grace=self._settings.lease_grace):
+                        delay = 0.0  # There may be more.
                 backoff.reset()
             except Unavailable:
-                self._sweeps["failed"] += 1
-                delay = backoff.delay()
+                delay, result = backoff.delay(), "failed"
+            self._sweeps["found" if self._leases.given_up > before else result] += 1
             await asyncio.sleep(delay)
 
     def adopt(self, rules: PresenceRules, /) -> None:

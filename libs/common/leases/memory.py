@@ -37,12 +37,14 @@ class MemoryLeases:
 
     Attributes:
         clock: Monotonic seconds, for what is held.
+        given_up: See `Leases.given_up`.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
+        self.given_up = 0
         self._leases: dict[str, float] = {}  # Gateway to when it lapses.
-        self._renewed: dict[str, float] = {}  # Gateway to when, of those that are in `_leases`.
+        self._renewed: dict[str, float] = {}  # Gateway to when, until it releases or is cleared.
         self._lapsed: dict[str, float] = {}  # Gateway to when a sweep first saw that.
         self._cleared: dict[str, float] = {}  # Gateway to when; swept out after a day.
         self._holdings: list[MemoryHoldings] = []
@@ -90,7 +92,6 @@ class MemoryLeases:
         now = self.clock()
         for gateway in due(self._leases, now):
             del self._leases[gateway]
-            self._renewed.pop(gateway, None)
             self._lapsed.setdefault(gateway, now)
         for gateway in due(self._cleared, now - CLEARED_FOR):
             del self._cleared[gateway]
@@ -98,6 +99,7 @@ class MemoryLeases:
         for gateway in ended:
             del self._lapsed[gateway]
             self._cleared[gateway] = now
+            self.given_up += self._renewed.pop(gateway, None) is not None
         return sum(holdings.clear(ended) for holdings in self._holdings)
 
 

@@ -33,6 +33,15 @@ class Leases(Protocol):
     that holds something and has no lease counts as one whose lease has lapsed.
     """
 
+    @property
+    def given_up(self) -> int:
+        """
+        Count the gateways that sweeps of this process cleared, and that had not released a lease.
+
+        Each is counted once, whichever of several sweepers comes to it, and also by a sweep that
+        raises.  One that never renewed is none.
+        """
+
     async def check(self) -> None:
         """
         Ask the backend whether it can be used now; an operator's question, which costs a little.

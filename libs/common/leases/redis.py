@@ -75,6 +75,9 @@ class RedisLeases:
         keys: The deployment's names.
         holdings: What is taken from gateways that are cleared.
         terms: What is ended when its time is over.
+
+    Attributes:
+        given_up: See `Leases.given_up`.
     """
 
     def __init__(
@@ -89,6 +92,7 @@ class RedisLeases:
         self._keys = keys
         self._holdings = holdings
         self._terms = terms
+        self.given_up = 0
 
     async def check(self) -> None:
         """See `Leases.check`."""
@@ -128,8 +132,13 @@ class RedisLeases:
         return sum(cleared[: len(clearing)])
 
     async def _judge(self, grace: float) -> list[Any]:
+        """Name for each partition the gateways that ended there; errors are among the replies."""
         kinds = ("leases", "lapsed", "cleared", "renewed")
-        return await self._everywhere(SWEEP, kinds, milliseconds(grace), SHARE)
+        replies = await self._everywhere(SWEEP, kinds, milliseconds(grace), SHARE)
+        if not isinstance(replies[0], Exception):
+            # Each gateway ends in all partitions; where it does in the first, it is counted.
+            self.given_up += replies[0][1]
+        return [each if isinstance(each, Exception) else each[0] for each in replies]
 
     def _overdue(self) -> list[Call]:
         """Look in every partition for what is over by its own time."""

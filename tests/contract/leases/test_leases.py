@@ -177,6 +177,69 @@ class TestLease:
         assert [transition.info for transition in await ear.heard()] == ["{}", None]
 
 
+class TestGivenUp:
+    """Gateways are counted that stopped renewing, and nothing else of what a sweep takes away."""
+
+    async def test_stopped_renewing(self, site: Deployment) -> None:
+        """A gateway is counted when it is cleared, once for all sweepers, whatever it holds."""
+        await site.leases.renew("empty", ttl=-1)
+        await site.leases.renew("full", ttl=-1)
+        await seated(site.roster, request(CHANNEL, "ann", socket_id="1.1", gateway="full"))
+        await site.leases.sweep(grace=LONG)
+        early = site.leases.given_up
+
+        await asyncio.gather(site.leases.sweep(grace=0), site.other_leases.sweep(grace=0))
+        await sweep_all(site)
+
+        assert (early, given_up(site)) == (0, 2)
+
+    async def test_departures(self, site: Deployment) -> None:
+        """Members who leave while their gateway lives are nobody's end."""
+        ann = request(CHANNEL, "ann", socket_id="1.1")
+        await seated(site.roster, ann)
+        await site.roster.leave([ann.seat], grace=SHORT)
+
+        await sweep_away(site.other_leases, 1)
+
+        assert given_up(site) == 0
+
+    async def test_released(self, site: Deployment) -> None:
+        """Nor is a gateway given up that ended in order, with seats, or late though it did."""
+        await seated(site.roster, request(CHANNEL, "ann", socket_id="1.1"))
+        await site.leases.release("g1")
+        await site.leases.renew("late", ttl=-1)
+        await site.leases.sweep(grace=LONG)
+        await site.leases.release("late")
+
+        await sweep_all(site)
+
+        assert given_up(site) == 0
+
+    async def test_came_back(self, site: Deployment) -> None:
+        """Nor one that renewed in the grace; if it stops again, it is counted then."""
+        await site.leases.renew("g2", ttl=-1)
+        await site.leases.sweep(grace=LONG)
+        await site.leases.renew("g2", ttl=-1)
+        await site.leases.sweep(grace=LONG)
+        early = given_up(site)
+
+        await sweep_all(site)
+
+        assert (early, given_up(site)) == (0, 1)
+
+
+async def sweep_all(site: Deployment) -> None:
+    """Sweep, with no grace, until there is nothing left."""
+    async with asyncio.timeout(DEADLINE):
+        while await site.leases.sweep(grace=0) or await site.other_leases.sweep(grace=0):
+            await asyncio.sleep(0)  # For the deadline: leases in memory never wait.
+
+
+def given_up(site: Deployment) -> int:
+    """Count the gateways that were given up, by all who sweep."""
+    return sum(leases.given_up for leases in {site.leases, site.other_leases})
+
+
 class TestNewName:
     """A gateway that lost its lease returns under a new name, with the connections that it has."""
 

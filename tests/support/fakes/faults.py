@@ -240,6 +240,11 @@ class FaultyRoster:
         self._check()
         return await self.inner.online(app, prefix=prefix, after=after, limit=limit)
 
+    @property
+    def given_up(self) -> int:
+        """See `Leases.given_up`."""
+        return self.inner_leases.given_up
+
     async def renew(self, gateway: str, *, ttl: float) -> bool:
         """See `Leases.renew`."""
         self._check()

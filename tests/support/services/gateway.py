@@ -28,6 +28,7 @@ from services.gateway.service import Gateway
 from services.gateway.session.rules import SessionRules
 from services.gateway.settings import GatewaySettings
 from services.gateway.timers import Timers
+from services.presence.service import Presence
 from services.presence.settings import PresenceSettings
 from tests.support.clients.client import Client
 from tests.support.deadline import DEADLINE
@@ -71,6 +72,7 @@ class Place:
         roster: Where it seats members.
         tally: Where it counts connections.
         typists: Whom it tells who types.
+        presence: Sweeps the roster.
         port: Where clients come.
         scheme: How: ``http``, or ``https`` where it has a certificate.
     """
@@ -83,6 +85,7 @@ class Place:
         *,
         tally: FaultyTally,
         typists: FaultyTypists,
+        presence: Presence,
         http: ClientSession,
     ) -> None:
         self.gateway = gateway
@@ -90,6 +93,7 @@ class Place:
         self.roster = roster
         self.tally = tally
         self.typists = typists
+        self.presence = presence
         self.port = 0
         self.scheme = "http"
         self._http = http
@@ -215,7 +219,9 @@ async def place(
     server = _server([presence, gateway], certificates, proxies)
     trust = TCPConnector(ssl=certificates.client_context() if certificates else True)
     async with ClientSession(connector=trust) as http, _served(server):
-        here = Place(gateway, bus, roster, tally=tally, typists=typists, http=http)
+        here = Place(
+            gateway, bus, roster, tally=tally, typists=typists, presence=presence, http=http
+        )
         here.found_at(server)
         try:
             yield here
