@@ -72,15 +72,14 @@ class Broadcaster:
     def _show(self, fanouts: Iterable[tuple[Channel, Fanout[Connection] | None]]) -> None:
         for channel, fanout in fanouts:
             if fanout is not None:
-                recipients = len(fanout.subscribers)
                 for broadcast in fanout.broadcasts:
+                    recipients = fanout.recipients(broadcast)
                     self._frames.fanned_out(channel, broadcast.frame, recipients=recipients)
 
     async def _write(self, fanout: Fanout[Connection]) -> None:
         counters = self._counters
-        counters.broadcasts += len(fanout.broadcasts)
-        counters.deliveries += len(fanout.broadcasts) * len(fanout.subscribers)
         excluded = fanout.excluded()
+        self._count(fanout, {each.socket_id for each in excluded})
         for subscriber, broadcasts in excluded.items():
             for data in runs(broadcasts):
                 counters.sent_bytes += len(data)
@@ -93,6 +92,19 @@ class Broadcaster:
                 await asyncio.sleep(0)
             for data in shared:
                 socket.write_all(sockets[start : start + SLICE], data)
+
+    def _count(self, fanout: Fanout[Connection], excluded: set[str]) -> None:
+        """Count who gets what; one who is left out of some frames is looked for in each."""
+        counters, everybody = self._counters, len(fanout.subscribers)
+        counters.broadcasts += len(fanout.broadcasts)
+        counters.deliveries += len(fanout.broadcasts) * everybody
+        if not excluded:
+            counters.recipients.record(everybody, len(fanout.broadcasts))
+            return
+        for broadcast in fanout.broadcasts:
+            left_out = len(excluded.intersection(broadcast.excluded))
+            counters.deliveries -= left_out
+            counters.recipients.record(everybody - left_out)
 
     def _note(self, channel: Channel, fanout: Fanout[Connection], *, began: float) -> None:
         """Record how long it took: once for each broadcast, never for each subscriber."""
@@ -107,7 +119,6 @@ class Broadcaster:
                 self._tracer.record(step, broadcast.trace, began=began, ended=now)
             if broadcast.audited is not None and audit_log.is_on:
                 _audit(channel, fanout, broadcast, broadcast.audited)
-        self._counters.recipients.record(len(fanout.subscribers), len(fanout.broadcasts))
 
 
 def _audit(

@@ -3,12 +3,16 @@
 import time
 from typing import Any
 
+from structlog.testing import capture_logs
+
 from libs.common.bus.messages import Broadcast, Publication, event_frame
 from libs.common.channels import Channel
+from libs.common.debugging.orders import Watched
 from libs.common.telemetry.metrics.histogram import Histogram
 from services.gateway.connections.socket import TOO_SLOW
 from services.gateway.service import Gateway
-from tests.support.services.gateway import APP, place, until
+from tests.support.fakes.logs import events
+from tests.support.services.gateway import APP, place, publication, until
 
 
 def told(gateway: Gateway, name: str) -> dict[tuple[str, ...], Any]:
@@ -114,6 +118,46 @@ class TestMessages:
             recipients: Histogram = number(here.gateway, "broadcast_recipients")
             assert (latency.count, recipients.count, recipients.sum) == (1, 1, 2)
             assert 3.0 <= latency.sum < 30.0
+
+    async def test_sender_left_out(self) -> None:
+        """
+        Who is left out is no recipient: of a client's own event, nor of one that names its socket.
+        """
+        async with place() as here:
+            alone = await here.join("private-news")
+            with capture_logs() as logs:
+                here.gateway.frames.watch([Watched("1", "private-news")])
+                await alone.whisper("private-news", "client-typing", "x")
+                await until(lambda: bool(events(logs, "frame.sent")))
+                await here.publish("private-news", "own", excluded=[alone.socket_id, "1.1"])
+                await here.publish("private-news", "for all")
+                assert await alone.expect("news", "private-news") == "for all"
+
+            shown = [line["recipients"] for line in events(logs, "frame.sent")]
+            assert sorted(shown) == [0, 0, 1]
+            assert told(here.gateway, "messages_sent_total")["broadcast",] == 1
+            recipients: Histogram = number(here.gateway, "broadcast_recipients")
+            assert (recipients.count, recipients.sum) == (3, 1)
+
+    async def test_some_left_out(self) -> None:
+        """
+        Of what is written together, each event is counted with its own recipients.
+        """
+        async with place() as here:
+            clients = [await here.join("news") for _ in range(3)]
+            first, second, _ = (client.socket_id for client in clients)
+            excluded = [(), (first, first), (first, second)]
+            await here.bus.publish(
+                [
+                    publication("news", str(number), excluded=each)
+                    for number, each in enumerate(excluded)
+                ]
+            )
+            assert [await clients[2].expect("news", "news") for _ in range(3)] == [0, 1, 2]
+
+            assert told(here.gateway, "messages_sent_total")["broadcast",] == 3 + 2 + 1
+            recipients: Histogram = number(here.gateway, "broadcast_recipients")
+            assert (recipients.count, recipients.sum) == (3, 6)
 
     async def test_clock_ahead(self) -> None:
         """
