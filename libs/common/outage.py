@@ -28,19 +28,23 @@ class Standing(NamedTuple):
     How a backend is and was, by all that talk to it here.
 
     Attributes:
-        is_up: Whether none of them finds it away.
+        is_up: Whether none of them finds it away; None: none of them has asked it.
         outages: How often it went away, since the start.
     """
 
-    is_up: bool
+    is_up: bool | None
     outages: int
 
 
 def standings() -> dict[str, Standing]:
     """Tell of each backend, by name, how it is; it is known from its first `Outage` on."""
-    names = sorted({each.backend for each in _KNOWN} | {*_LOST})
-    away = {each.backend for each in _KNOWN if each.is_away}
-    return {name: Standing(name not in away, _LOST[name]) for name in names}
+    is_up: dict[str, bool | None] = dict.fromkeys(
+        sorted({each.backend for each in _KNOWN} | {*_LOST})
+    )
+    for each in _KNOWN:
+        if each.was_asked:
+            is_up[each.backend] = is_up[each.backend] is not False and not each.is_away
+    return {name: Standing(up, _LOST[name]) for name, up in is_up.items()}
 
 
 class Outage:
@@ -59,6 +63,7 @@ class Outage:
     Attributes:
         backend: The backend's name.
         since: The instant of the first failure, in monotonic seconds; None: the backend is there.
+        was_asked: Whether it was ever told of a failure or an answer.
     """
 
     def __init__(
@@ -66,6 +71,7 @@ class Outage:
     ) -> None:
         self.backend = backend
         self.since: float | None = None
+        self.was_asked = False
         self._clock = clock
         self._facts = facts
         self._reasons: dict[str, str] = {}  # By user.
@@ -104,6 +110,7 @@ class Outage:
             reason: Why, as the server or its client library gave it.
             by: Which user of the backend called: ``listener``, or the address of a server of many.
         """
+        self.was_asked = True
         self._reasons[by] = reason
         if self.since is None:
             self.since = self._clock()
@@ -113,6 +120,7 @@ class Outage:
 
     def found(self, *, by: str = "") -> None:
         """Note that the backend answered a user; logged if it was away, and now is for nobody."""
+        self.was_asked = True
         if by not in self._reasons:
             return
         reason, seconds = self.reason, round(self.seconds, 3)

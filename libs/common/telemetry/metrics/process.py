@@ -45,7 +45,7 @@ LINES_DROPPED = counter(
 BACKEND_UP = gauge(
     "fanfare_backend_up",
     "1 while the backend answers this process; 0 while it is away, or for `webhook` one of the "
-    "receivers is.",
+    "receivers is. Of one that the process has not asked yet, and never asks, nothing is told.",
     "backend",
 )
 BACKEND_OUTAGES = counter(
@@ -93,7 +93,8 @@ class ProcessMetrics:
         yield RELOADS.by(self.reloads)
         yield LINES_DROPPED.of(dropped_lines())
         found = standings()
-        yield BACKEND_UP.by({name: int(each.is_up) for name, each in found.items()})
+        asked = {name: each.is_up for name, each in found.items() if each.is_up is not None}
+        yield BACKEND_UP.by({name: int(is_up) for name, is_up in asked.items()})
         yield BACKEND_OUTAGES.by({name: each.outages for name, each in found.items()})
 
 

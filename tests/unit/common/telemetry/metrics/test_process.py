@@ -62,16 +62,31 @@ def test_backends() -> None:
     assert told(measured, "backend_up")["test/backend",] == 1
 
 
+def test_backend_that_is_not_asked() -> None:
+    """
+    Nothing is said of whether it is up before somebody asked it; its outages are counted from zero.
+    """
+    measured = ProcessMetrics("1.2.3")
+    idle, asked = Outage("test/idle"), Outage("test/asked")
+    asked.found()
+
+    up, outages = told(measured, "backend_up"), told(measured, "backend_outages_total")
+
+    assert {name for (name,) in up if name in {"test/idle", "test/asked"}} == {"test/asked"}
+    assert (up["test/asked",], outages["test/idle",], outages["test/asked",]) == (1, 0, 0)
+    assert not idle.is_away
+
+
 def test_forgotten_backend() -> None:
     """
-    Its outages stay counted when nobody talks to it any more.
+    Its outages stay counted when nobody talks to it any more, and nothing else is said of it.
     """
     Outage("test/forgotten").lost("gone")
     gc.collect()
 
     measured = ProcessMetrics("1.2.3")
 
-    assert told(measured, "backend_up")["test/forgotten",] == 1
+    assert ("test/forgotten",) not in told(measured, "backend_up")
     assert told(measured, "backend_outages_total")["test/forgotten",] == 1
 
 
