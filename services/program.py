@@ -24,6 +24,7 @@ from libs.common.errors import Misconfigured
 from libs.common.policies.guards import Guards
 from libs.common.policies.policies import Policies
 from libs.common.policies.selections import SelectedChannels
+from libs.common.telemetry import logs
 from libs.common.telemetry.metrics.registry import Measured
 from libs.common.telemetry.telemetry import Telemetry
 from libs.common.telemetry.tracing.tracer import UNTRACED, Tracer
@@ -315,6 +316,7 @@ async def _keep_reloading(
     while reload is not None:
         await reload.wanted.wait()
         reload.wanted.clear()
+        logs.reopen()
         try:
             settings = reload.read()
             check_services(settings, [service.name for service in services])

@@ -1,6 +1,7 @@
 """The audit log of a program as operators start it."""
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from tests.support.ports.eventlogs import until
 
 async def test_file(tmp_path: Path, backend: BackEnd) -> None:
     """
-    Acts of security and broadcasts that a route has audited are in the file, and not in the log.
+    Acts of security and broadcasts that a route has audited are in the file, and not in the log; SIGHUP opens another.
     """
     file = tmp_path / "audit.log"
     fleet = Audited(tmp_path)
@@ -29,8 +30,13 @@ async def test_file(tmp_path: Path, backend: BackEnd) -> None:
         await backend.emit(running.url, {"room": "1", "n": "hush"}, id="7")
         await until(lambda: file.exists() and file.read_text().count("\n") == 4)
         log = said(running)
+        moved = file.rename(tmp_path / "audit.log.1")
+        running.send(signal.SIGHUP)
+        await until(file.exists)
+        await backend.post(running.url, "/users/ann/terminate_connections", b"{}")
+        await until(lambda: file.read_text().count("\n") == 1)
 
-    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    lines = [json.loads(line) for line in moved.read_text().splitlines()]
     assert [line["event"] for line in lines[:2]] == ["audit.terminated", "audit.denied"]
     published, delivered = sorted(lines[2:], key=lambda line: line["event"], reverse=True)
     assert (published["event"], delivered["event"]) == ("audit.published", "audit.delivered")
@@ -39,7 +45,7 @@ async def test_file(tmp_path: Path, backend: BackEnd) -> None:
     assert [delivered[name] for name in told] == [published[name] for name in told]
     assert delivered["recipients"] == 1
     assert not [line for line in log if line["event"].startswith("audit.")]
-    assert "hush" not in file.read_text()
+    assert "hush" not in moved.read_text()
 
 
 async def test_no_file(tmp_path: Path) -> None:

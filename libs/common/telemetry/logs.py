@@ -149,6 +149,23 @@ def configure_audit(settings: LogSettings) -> None:
     _open_audit(settings.audit, sys.stderr or io.StringIO(), _form(settings))
 
 
+def reopen() -> None:
+    """
+    Open the file of the audit log anew by its path, as whoever rotates it has moved the old one.
+
+    The new file takes the old one's descriptor in one step, so that no line is lost between.
+    """
+    for path, stream in _FILES.items():
+        try:
+            descriptor = _opened(path)
+        except OSError as error:
+            # The sentence says it all.
+            log.error("log.not_reopened", file=path, reason=error.strerror)  # noqa: TRY400
+            continue
+        os.dup2(descriptor, stream.fileno(), inheritable=False)
+        os.close(descriptor)
+
+
 def dropped_lines() -> int:
     """Count the lines that were lost since the start, as nobody read them."""
     writer = getattr(sys.stderr, "buffer", None)
@@ -229,10 +246,14 @@ def _appended(path: str, notice: Notice) -> TextIO:
     if (known := _FILES.get(path)) is not None:
         return known
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+        descriptor = _opened(path)
     except OSError as error:
         raise Misconfigured(f"log.audit: {path}: {error.strerror}") from error
     return _FILES.setdefault(path, _unwaiting(descriptor, notice))
+
+
+def _opened(path: str) -> int:
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
 
 
 def _unwaiting(descriptor: int, notice: Notice) -> TextIO:

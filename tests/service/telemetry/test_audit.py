@@ -124,3 +124,38 @@ async def test_held_back(configure: Configure, monkeypatch: pytest.MonkeyPatch) 
         ("record.failed", None),
         ("audit.denied", "audit"),
     }
+
+
+async def test_rotated(configure: Configure, tmp_path: Path) -> None:
+    """
+    A file that was moved away is made anew when it is opened again, and no line is lost between.
+    """
+    file, moved = tmp_path / "audit.log", tmp_path / "audit.log.1"
+    configure(LogSettings(format="json", audit=str(file)))
+    audit_log.info("audit.revoked", app="1")
+    await until(lambda: file.read_text().count("\n") == 1)
+    file.rename(moved)
+    audit_log.info("audit.revoked", app="2")
+    logs.reopen()
+    audit_log.info("audit.revoked", app="3")
+
+    await until(lambda: (moved.read_text() + file.read_text()).count("\n") == 3)
+    assert lines(moved.read_text())[0]["app"] == "1"
+    assert [each["app"] for each in lines(moved.read_text() + file.read_text())] == ["1", "2", "3"]
+    assert lines(file.read_text())[-1]["app"] == "3"
+
+
+async def test_not_reopened(configure: Configure, tmp_path: Path) -> None:
+    """
+    Where no file can be made it is said, and the former one goes on.
+    """
+    (tmp_path / "there").mkdir()
+    file = tmp_path / "there" / "audit.log"
+    stderr = configure(LogSettings(format="json", audit=str(file)))
+    (tmp_path / "there").rename(tmp_path / "elsewhere")
+    logs.reopen()
+    audit_log.info("audit.revoked", app="1")
+
+    await until(lambda: "revoked" in (tmp_path / "elsewhere" / "audit.log").read_text())
+    (said,) = events(lines(stderr.getvalue()), "log.not_reopened")
+    assert (said["file"], said["reason"]) == (str(file), "No such file or directory")

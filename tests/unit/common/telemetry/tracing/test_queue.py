@@ -61,3 +61,16 @@ def test_results() -> None:
     queue.note(2, is_sent=False)
 
     assert counted(queue) == {"sent": 3, "lost": 2, "dropped": 0}
+
+
+def test_put_back() -> None:
+    """
+    Spans whose sending was cut off are the next ones again, in their order.
+    """
+    queue = SpanQueue()
+    end(queue, 3)
+    first, second = queue.take(2)
+    queue.put_back([first, second])
+
+    assert queue.take(2) == [first, second]
+    assert len(queue.take(2)) == 1
