@@ -1,4 +1,4 @@
-"""A Redis Cluster of three masters: plain ``redis-server`` processes, introduced by redis-py."""
+"""A Redis Cluster of masters: plain ``redis-server`` processes, introduced by redis-py."""
 
 import functools
 from collections.abc import AsyncIterator, Sequence
@@ -46,17 +46,20 @@ class RedisCluster:
 
 
 @asynccontextmanager
-async def redis_cluster(*, replica: bool = False) -> AsyncIterator[RedisCluster]:
+async def redis_cluster(
+    masters: int = MASTERS, *, replica: bool = False
+) -> AsyncIterator[RedisCluster]:
     """
-    Run a cluster of three masters; each has its data again after a restart.
+    Run a cluster of masters; each has its data again after a restart.
 
     Args:
+        masters: How many.
         replica: Whether the first has one, which takes its place when it dies.
     """
     async with AsyncExitStack() as stack:
-        nodes = [await stack.enter_async_context(_node()) for _ in range(MASTERS)]
+        nodes = [await stack.enter_async_context(_node()) for _ in range(masters)]
         for index, node in enumerate(nodes):
-            await _assign(node, index)
+            await _assign(node, index, masters)
         await _introduce(nodes)
         hosts = ",".join(urlsplit(node.url).netloc for node in nodes)
         cluster = RedisCluster(f"redis+cluster://{hosts}", tuple(nodes))
@@ -85,9 +88,9 @@ async def _node() -> AsyncIterator[Server]:
         yield server
 
 
-async def _assign(node: Server, index: int) -> None:
-    """Give a node its third of the slots, and an epoch of its own, so that none is contested."""
-    first, last = SLOTS * index // MASTERS, SLOTS * (index + 1) // MASTERS - 1
+async def _assign(node: Server, index: int, masters: int) -> None:
+    """Give a node its share of the slots, and an epoch of its own, so that none is contested."""
+    first, last = SLOTS * index // masters, SLOTS * (index + 1) // masters - 1
     async with connect(node.url) as client:
         await client.cluster("SET-CONFIG-EPOCH", index + 1)
         await client.cluster("ADDSLOTSRANGE", first, last)
