@@ -89,6 +89,19 @@ async def measure(deployment: Deployment, postgres: str) -> Sample:
         }
 
 
+async def decide(deployment: Deployment, postgres: str) -> float:
+    """Return the CPU seconds of a decision, on a fresh process, when it remembers memberships."""
+    requests = [_single(user)[0] for user in range(CLIENTS)]
+    backends = f'memberships = "{postgres}"'
+    async with (
+        asyncio.timeout(LIMIT),
+        deployment.running("auth", backends=backends, more=_SECTIONS) as auth,
+        opened(auth.port, LINES) as lines,
+    ):
+        await _share(lines, requests)
+        return (await _rates(lines, auth.process.pid, requests))["auth_cpu"]
+
+
 async def _rates(lines: Sequence[Line], pid: int, requests: Sequence[bytes]) -> Sample:
     """Let the clients ask in turn: auth takes a hundred requests a second of one user."""
     began, cpu = time.monotonic(), cpu_seconds(pid)

@@ -8,6 +8,8 @@ reads orders from its standard input and answers each with a line, ``done BYTES`
     connect COUNT            open plain TCP connections
     upgrade COUNT            open WebSockets, and wait until each is greeted
     subscribe COUNT CHANNEL  the same, and subscribe each to a channel
+    spread COUNT PREFIX      the same, each to a channel of its own: PREFIX0, PREFIX1, ...
+    ping SIZE                have each ask whether it is heard; the answers have SIZE bytes each
     receive BYTES            take that many bytes from all connections together
 
 It ends with its input.  The yardstick and the gateway are measured with the same clients.
@@ -18,6 +20,7 @@ import select
 import socket
 import sys
 from collections.abc import Iterable, Iterator
+from itertools import repeat
 
 from bench import websocket
 from bench.websocket import Decoder, Unexpected
@@ -70,7 +73,12 @@ class Crowd:
             case ["upgrade", count]:
                 self._keep(self._upgraded(int(count)))
             case ["subscribe", count, channel]:
-                self._keep(self._subscribed(int(count), channel))
+                self._keep(self._subscribed(repeat(channel, int(count))))
+            case ["spread", count, prefix]:
+                names = [f"{prefix}{number}" for number in range(int(count))]
+                self._keep(self._subscribed(names))
+            case ["ping", size]:
+                return self._ping(int(size))
             case ["receive", size]:
                 return self._receive(int(size))
             case _:
@@ -86,11 +94,13 @@ class Crowd:
             self._upgrade(clients)
             yield from clients
 
-    def _subscribed(self, count: int, channel: str) -> Iterator[Client]:
-        frame = websocket.subscribe(channel)
-        for clients in self._opened(count):
+    def _subscribed(self, channels: Iterable[str]) -> Iterator[Client]:
+        frames = [websocket.subscribe(channel) for channel in channels]
+        for start in range(0, len(frames), TOGETHER):
+            few = frames[start : start + TOGETHER]
+            clients = [Client(self._port) for _ in few]
             self._upgrade(clients)
-            for client in clients:
+            for client, frame in zip(clients, few, strict=True):
                 client.send(frame)
             for client in clients:
                 client.expect("pusher_internal:subscription_succeeded")
@@ -107,6 +117,11 @@ class Crowd:
             client.socket.settimeout(0)
             self._sockets[client.socket.fileno()] = client.socket
             self._poll.register(client.socket, select.EPOLLIN)
+
+    def _ping(self, size: int) -> int:
+        for each in self._sockets.values():
+            each.sendall(websocket.PING)
+        return self._receive(size * len(self._sockets))
 
     def _receive(self, size: int) -> int:
         received = 0

@@ -59,6 +59,7 @@ class Deployment:
         more: str = "",
         gateway: str = "",
         prefix: str = PREFIX,
+        members: int = MEMBERS,
     ) -> AsyncIterator[Program]:
         """
         Run services in one process.
@@ -72,6 +73,7 @@ class Deployment:
             more: Further sections.
             gateway: Further lines of the section ``[gateway]``.
             prefix: Begins the keys on Redis: who has another one is in another deployment.
+            members: That a presence channel may have.
         """
         name = f"{'-'.join(services)}-{secrets.token_hex(4)}"
         config = self.directory / f"{name}.toml"
@@ -80,7 +82,7 @@ class Deployment:
             redis=self.redis,
             app=APP,
             secret=APP.secrets[0].reveal(),
-            members=MEMBERS,
+            members=members,
             more_gateway=gateway,
             more_backends=backends,
         )

@@ -47,23 +47,25 @@ def _untraced() -> str:
 @dataclass(frozen=True, slots=True)
 class Server:
     """
-    A server with `SOCKETS` clients.
+    A server with clients.
 
     Attributes:
         pid: The process whose CPU time counts.
         crowd: The clients.
         send: Has it write so many events to each of them.
         size: Bytes that one subscriber receives of an event.
+        sockets: How many clients.
     """
 
     pid: int
     crowd: Crowd
     send: Callable[[int], Awaitable[None]]
     size: int
+    sockets: int = SOCKETS
 
     async def deliver(self, events: int) -> None:
         """Send events at once, and wait until all clients have received them."""
-        size = events * SOCKETS * self.size
+        size = events * self.sockets * self.size
         self.crowd.tell(f"receive {size}")
         await self.send(events)
         await self.crowd.received(size)
@@ -73,7 +75,7 @@ class Server:
         before = cpu_seconds(self.pid)
         for _ in range(times):
             await self.deliver(events)
-        return (cpu_seconds(self.pid) - before) / (times * events * SOCKETS)
+        return (cpu_seconds(self.pid) - before) / (times * events * self.sockets)
 
 
 async def measure(deployment: Deployment) -> Sample:
@@ -111,7 +113,13 @@ async def _in_turn(first: Cost, second: Cost) -> tuple[float, float]:
 
 @asynccontextmanager
 async def gateway(
-    deployment: Deployment, bus: Bus, name: str, *, more: str = "", trace: Trace = _untraced
+    deployment: Deployment,
+    bus: Bus,
+    name: str,
+    *,
+    more: str = "",
+    trace: Trace = _untraced,
+    sockets: int = SOCKETS,
 ) -> AsyncIterator[tuple[Server, str]]:
     """
     Run a gateway whose clients are all in one channel; yield where operators come, too.
@@ -122,6 +130,7 @@ async def gateway(
         name: Of the channel.
         more: Further sections of its settings.
         trace: Gives the ``traceparent`` of the next event.
+        sockets: How many clients.
     """
     channel = Channel(APP.id, name)
     message = event_frame(name, "event", DATA)
@@ -135,9 +144,9 @@ async def gateway(
         clients(program.port, APP.key) as crowd,
     ):
         separate(program.process.pid, [crowd.pid])
-        await crowd.ask(f"subscribe {SOCKETS} {name}")
+        await crowd.ask(f"subscribe {sockets} {name}")
         size = len(frame(message))
-        yield Server(program.process.pid, crowd, publish, size), program.internal_url
+        yield Server(program.process.pid, crowd, publish, size, sockets), program.internal_url
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ and the subscriber checks that each event arrives once and in order.
 import asyncio
 import secrets
 import time
+from contextlib import AbstractAsyncContextManager
 
 import msgspec
 
@@ -20,6 +21,7 @@ from libs.common.config.address import Url
 from libs.common.eventlog.kafka.log import KafkaEventLog
 from libs.common.eventlog.kafka.settings import KafkaSettings
 from libs.common.eventlog.records import NewRecord
+from tests.support.deployments.program import Program
 
 EVENTS = 10_000
 WARM_UP = 1000  # Events before the clock starts.
@@ -44,10 +46,8 @@ event = "{{type}}"
 async def measure(deployment: Deployment, kafka: str) -> Sample:
     """Measure one journey of `EVENTS` events, through processes of their own."""
     topic = f"bench-{secrets.token_hex(4)}"
-    await _fill(kafka, topic)
-    dispatcher = deployment.running(
-        "dispatcher", backends=f'events = "{kafka}"', more=_SECTIONS.format(topic=topic)
-    )
+    await fill(kafka, topic)
+    dispatcher = dispatching(deployment, kafka, topic)
     async with (
         asyncio.timeout(LIMIT),
         deployment.running("gateway") as gateway,
@@ -61,7 +61,15 @@ async def measure(deployment: Deployment, kafka: str) -> Sample:
             return {"journey": await _rate(stream)}
 
 
-async def _fill(kafka: str, topic: str) -> None:
+def dispatching(
+    deployment: Deployment, kafka: str, topic: str
+) -> AbstractAsyncContextManager[Program]:
+    """Run a dispatcher that reads a topic."""
+    backends, more = f'events = "{kafka}"', _SECTIONS.format(topic=topic)
+    return deployment.running("dispatcher", backends=backends, more=more)
+
+
+async def fill(kafka: str, topic: str) -> None:
     """Append CloudEvents in binary mode, all to one partition."""
     async with KafkaEventLog(Url(kafka), KafkaSettings()) as log:
         for start in range(0, EVENTS, APPENDED):

@@ -6,9 +6,12 @@ Very many members of presence channels in one process, who join all at once.
 reads orders from its standard input and answers each with a line, ``done NUMBER``:
 
     meet COUNT      open WebSockets for so many users; those of the order before go
-    join SIZE NAME  have them join channels of SIZE members, called presence-NAME.0,
-                    presence-NAME.1, ...: the microseconds from the first request until all were
-                    answered; it is done when nothing more is said to them
+    join SIZE NAME [USER [MS]]
+                    have them join channels of SIZE members, called presence-NAME.0,
+                    presence-NAME.1, ..., as user-0, user-1, ..., or as USER-0, ..., all
+                    at once or so many milliseconds after one another: the microseconds from the
+                    first request until all were answered; it is done when nothing more is said
+                    to them
     type ROUNDS MS  have them say in each of so many rounds, which begin so many milliseconds
                     after one another, that they type: the lists that they were told
 
@@ -53,8 +56,8 @@ class Members:
             case ["meet", count]:
                 self._meet(int(count))
                 return 0
-            case ["join", size, name]:
-                return round(self._join(int(size), name) * 1e6)
+            case ["join", size, name, *user]:
+                return round(self._join(int(size), name, *user) * 1e6)
             case ["type", rounds, period]:
                 return self._type(int(rounds), int(period) / 1000)
             case _:
@@ -68,17 +71,19 @@ class Members:
             client.send(websocket.upgrade(APP.key))
         self._greetings = [client.expect(GREETING) for client in self._clients]
 
-    def _join(self, size: int, name: str) -> float:
+    def _join(self, size: int, name: str, user: str = "user", pace: str = "0") -> float:
         numbers = range(len(self._clients))
         self._channels = [f"presence-{name}.{number // size}" for number in numbers]
         requests = [
-            websocket.subscribe_presence(APP, greeting, channel, user_id=f"user-{number}")
+            websocket.subscribe_presence(APP, greeting, channel, user_id=f"{user}-{number}")
             for number, greeting, channel in zip(
                 numbers, self._greetings, self._channels, strict=True
             )
         ]
-        began = time.monotonic()
-        for client, request in zip(self._clients, requests, strict=True):
+        began, seconds = time.monotonic(), float(pace) / 1000
+        for number, client, request in zip(numbers, self._clients, requests, strict=True):
+            if seconds:
+                time.sleep(max(0.0, began + number * seconds - time.monotonic()))
             client.send(request)
         answered_at = _answered(client.socket for client in self._clients)
         return answered_at - began

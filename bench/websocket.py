@@ -67,6 +67,9 @@ def _masked(payload: bytes) -> bytes:
     return struct.pack("!BBH", 0x80 | TEXT, 0x80 | 126, size) + bytes(4) + payload
 
 
+PING = _masked(b'{"event":"pusher:ping","data":{}}')
+
+
 def read(payload: bytes) -> dict[str, Any]:
     """Decode a Pusher message."""
     message: dict[str, Any] = msgspec.json.decode(payload)
