@@ -110,6 +110,7 @@ docs: $(VENV)/dev  ## Write the pages that are made from the source
 	$(PYTHON) -m tests.support.documents.tree > docs/tree.md
 	$(PYTHON) -m tests.support.documents.log_events > docs/log-events.md
 	$(PYTHON) -m tests.support.documents.metrics > docs/metrics.md
+	$(PYTHON) -m tests.support.documents.scale
 	$(PYTHON) -m tests.support.monitoring.dashboard > deploy/grafana/fanfare.json
 	$(PYTHON) -m tests.support.monitoring.operator_rules > deploy/k8s/components/monitoring/rules.yaml
 

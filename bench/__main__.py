@@ -33,6 +33,7 @@ from bench import (
 )
 from bench.deployment import Deployment
 from bench.figures import Figure, Sample
+from bench.scale import checking
 from bench.websocket import Unexpected
 from bench.workers import Failed
 from bench.yardstick import NoCompiler, compiled
@@ -122,6 +123,8 @@ async def _bench() -> list[str]:
             found += await _part(figures.JOINING, partial(joining.measure, deployment))
             found += await _part(figures.TYPING, partial(typists.measure, deployment))
             found += await _part(figures.WEBHOOKS, partial(webhooks.measure, deployment))
+            scale = partial(checking.measure, redis, deployment)
+            found += await _part(figures.SCALE, scale, runs=1)
             async with postgres_server() as postgres:
                 await authorising.prepare(postgres.url)
                 measure = partial(authorising.measure, deployment, postgres.url)
@@ -137,9 +140,9 @@ async def _bench() -> list[str]:
     return found
 
 
-async def _part(lines: Sequence[Figure], measure: Measure) -> list[str]:
-    """Run one measurement `RUNS` times and print its lines; return what is beyond its bound."""
-    samples = [await measure() for _ in range(RUNS)]
+async def _part(lines: Sequence[Figure], measure: Measure, runs: int = RUNS) -> list[str]:
+    """Run one measurement so often and print its lines; return what is beyond its bound."""
+    samples = [await measure() for _ in range(runs)]
     for figure in lines:
         print(figure.line(samples), flush=True)
     return list(figures.complaints(lines, samples))

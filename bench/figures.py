@@ -61,9 +61,8 @@ class Figure:
         return f"{self.title:<58}{self.unit:<12}{numbers}   {self._bound()}".rstrip()
 
     def _bound(self) -> str:
-        if self.at_most is not None:
-            return f"at most {self.at_most:g}"
-        return "" if self.at_least is None else f"at least {self.at_least:g}"
+        bounds = (("at least", self.at_least), ("at most", self.at_most))
+        return ", ".join(f"{word} {bound:g}" for word, bound in bounds if bound is not None)
 
 
 FANOUT = (
@@ -270,6 +269,16 @@ MARKS = (
         unit="µs",
         scale=MICROSECONDS,
     ),
+)
+SCALE = tuple(
+    Figure(
+        name=f"scale_{run}_{part.lower()}",
+        title=f"scale: {words}: CPU of {part}, model / real",
+        at_least=0.5,
+        at_most=2.0,
+    )
+    for run, words in (("events", "three gateways"), ("joins", "joins, two gateways"))
+    for part in ("Redis", "gateway")
 )
 JOURNEY = (Figure(name="journey", title="Kafka to socket, one subscriber", unit="events/s"),)
 

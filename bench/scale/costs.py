@@ -1,0 +1,54 @@
+"""
+What it costs to hand events to readers: the one form that all costs of the model have.
+
+Pure.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+
+class Cost(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What a process spends on events that it handles together.
+
+    Attributes:
+        call: Once, however many there are.
+        event: For each event.
+        write: For each reader, however many events it gets together.
+        message: For each event and reader.
+    """
+
+    call: float
+    event: float
+    write: float
+    message: float
+
+    def seconds(self, events: float, readers: float) -> float:
+        """Return the CPU seconds of so many events, which all go to so many readers, together."""
+        return self.call + self.event * events + readers * (self.write + self.message * events)
+
+    def marginal(self, readers: float) -> float:
+        """Return the CPU seconds that one more event adds, to readers of its own, among many."""
+        return self.event + readers * (self.write + self.message)
+
+
+def solved(costs: Mapping[tuple[int, int], float]) -> Cost:
+    """
+    Find the cost that explains four measurements.
+
+    What would be below nothing, as noise can make it, is nothing.
+
+    Args:
+        costs: CPU seconds by events and readers, at two numbers of either: all four pairs.
+    """
+    (few, many), (small, large) = (sorted({key[axis] for key in costs}) for axis in (0, 1))
+    extra, wide = many - few, large - small
+    low, high = costs[few, small], costs[few, large]
+    by_event = (costs[many, small] - low) / extra
+    message = max(0.0, ((costs[many, large] - high) / extra - by_event) / wide)
+    write = max(0.0, (high - low) / wide - message * few)
+    event = max(0.0, by_event - message * small)
+    call = max(0.0, low - event * few - small * (write + message * few))
+    return Cost(call=call, event=event, write=write, message=message)
