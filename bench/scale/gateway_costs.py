@@ -96,7 +96,7 @@ async def _arrivals(deployment: Deployment) -> tuple[float, float, float, float]
         ):
             pid = program.process.pid
             separate(pid, [crowd.pid])
-            process = resident_bytes(pid)
+            process = float(resident_bytes(pid))
             await crowd.ask(order.format(FIRST, "first"))
             resident, cpu = resident_bytes(pid), cpu_seconds(pid)
             await crowd.ask(order.format(LAST - FIRST, "last"))

@@ -32,14 +32,14 @@ TIERS = (
     ("Growth Plus", 1_199, 30_000, 90),
 )
 
-_MADE = re.compile(r"(<!-- (?!end)(\w+) -->\n).*?(\n<!-- end -->)", re.DOTALL)
+_MADE = re.compile(r"(<!-- (?!end)(\w+) -->\n)(?:(?!<!-- ).)*(<!-- end -->)", re.DOTALL)
 
 
 def made(text: str, constants: Constants) -> str:
     """Put the tables of these constants into a page."""
 
     def table(found: re.Match[str]) -> str:
-        return f"{found[1]}{TABLES[found[2]](constants)}{found[3]}"
+        return f"{found[1]}{TABLES[found[2]](constants)}\n{found[3]}"
 
     return _MADE.sub(table, text)
 
