@@ -8,6 +8,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+REST = 0.01  # Seconds of nothing after which a process has to be woken in full.
+
 
 class Cost(msgspec.Struct, frozen=True, kw_only=True):
     """
@@ -18,16 +20,27 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
         event: For each event.
         write: For each reader, however many events it gets together.
         message: For each event and reader.
+        waking: Once, besides, after `REST` seconds with nothing to do: the machine has put the
+            process to sleep, and its caches have gone to others.  After less, a share of it.
     """
 
     call: float
     event: float
     write: float
     message: float
+    waking: float = 0.0
 
-    def seconds(self, events: float, readers: float) -> float:
-        """Return the CPU seconds of so many events, which all go to so many readers, together."""
-        return self.call + self.event * events + readers * (self.write + self.message * events)
+    def seconds(self, events: float, readers: float, *, rested: float = 0.0) -> float:
+        """
+        Return the CPU seconds of events that are handled together.
+
+        Args:
+            events: How many.
+            readers: To how many all of them go.
+            rested: Seconds for which there was nothing to do before.
+        """
+        once = self.call + self.waking * min(1.0, rested / REST)
+        return once + self.event * events + readers * (self.write + self.message * events)
 
     def marginal(self, readers: float) -> float:
         """Return the CPU seconds that one more event adds, to readers of its own, among many."""

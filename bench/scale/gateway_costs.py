@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from statistics import median
 
+import msgspec
+
 from bench.deployment import APP, Deployment
 from bench.fanout import Server, gateway
 from bench.scale.constants import GatewayCosts
-from bench.scale.costs import Cost, solved
+from bench.scale.costs import REST, Cost, solved
 from bench.scale.redis_costs import publications
 from bench.workers import clients, cpu_seconds, resident_bytes, separate
 from libs.common.bus.port import Bus
@@ -47,12 +49,27 @@ async def measure(deployment: Deployment, bus: Bus, *, rounds: int) -> GatewayCo
 async def fan_out(deployment: Deployment, bus: Bus, *, rounds: int) -> Cost:
     """Measure events that come together, for few subscribers and for many."""
     found: dict[tuple[int, int], float] = {}
+    waking = 0.0
     for sockets in SUBSCRIBERS:
         name = f"scale-{sockets}"
         async with gateway(deployment, bus, name, sockets=sockets) as (server, _):
             for events in TOGETHER:
                 found[events, sockets] = await _cost(server, events, rounds)
-    return solved(found)
+            if sockets == SUBSCRIBERS[0]:
+                waking = await _rested(server, rounds) - found[1, sockets]
+    return msgspec.structs.replace(solved(found), waking=max(0.0, waking))
+
+
+async def _rested(server: Server, rounds: int) -> float:
+    """Return the CPU seconds of an event after some time without."""
+    costs = []
+    for _ in range(rounds):
+        before = cpu_seconds(server.pid)
+        for _ in range(TURNS):
+            await asyncio.sleep(REST)
+            await server.deliver(1)
+        costs.append((cpu_seconds(server.pid) - before) / TURNS)
+    return median(costs)
 
 
 async def room(deployment: Deployment, bus: Bus, cost: Cost, *, rounds: int) -> float:

@@ -51,7 +51,7 @@ class _Roster:
     gateways: Sequence[str]
     members: int = 0
 
-    def work(self, jobs: Sequence[Job]) -> Done:
+    def work(self, jobs: Sequence[Job], _: float) -> Done:
         seconds, following = 0.0, []
         for job in jobs:
             ask: _Seat = job.what
@@ -77,10 +77,10 @@ class _Gateway:
     is_asking: bool = False
     here: int = 0
 
-    def work(self, jobs: Sequence[Job]) -> Done:
+    def work(self, jobs: Sequence[Job], rested: float) -> Done:
         self.waiting += [job for job in jobs if isinstance(job.what, _Ask)]
         told = sum(job.what.transitions for job in jobs if isinstance(job.what, _Told))
-        seconds = self.fan_out.seconds(told, self.here) if told else 0.0
+        seconds = self.fan_out.seconds(told, self.here, rested=rested) if told else 0.0
         seconds += self.costs.newcomer * sum(isinstance(job.what, _Ask) for job in jobs)
         seconds += sum(self._admit(job.what) for job in jobs if isinstance(job.what, _Seated))
         return Done(seconds, self._ask())

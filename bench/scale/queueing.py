@@ -41,7 +41,7 @@ class Done(NamedTuple):
     next: Sequence[tuple[str, Job]] = ()
 
 
-Work = Callable[[Sequence[Job]], Done]
+Work = Callable[[Sequence[Job], float], Done]  # The jobs, and how long there were none before.
 
 
 @dataclass(slots=True)
@@ -67,6 +67,7 @@ class _Station:
     work: Work
     waiting: list[Job] = field(default_factory=list)
     is_busy: bool = False
+    free_since: float = 0.0
 
 
 def run(stations: Mapping[str, Work], arrivals: Iterable[tuple[float, str, Job]]) -> Course:
@@ -107,10 +108,10 @@ def _turn(
 ) -> tuple[float, Sequence[tuple[str, Job]]]:
     """Let a station take what waits; return until when, and what follows."""
     jobs, station.waiting = station.waiting, []
-    done = station.work(jobs)
+    done = station.work(jobs, at - station.free_since)
     course.busy[name] += done.seconds
     course.turns[name] += 1
-    course.ended = at + done.seconds
+    course.ended = station.free_since = at + done.seconds
     if not done.next:
         course.waits.extend(course.ended - job.born for job in jobs)
     return course.ended, done.next

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from statistics import median
 
+import msgspec
+
 from bench.deployment import APP
 from bench.fanout import DATA
 from bench.scale.constants import RedisCosts
-from bench.scale.costs import Cost, solved
+from bench.scale.costs import REST, Cost, solved
 from bench.workers import cpu_seconds
 from libs.common.bus.messages import Broadcast, Entry, Publication, event_frame
 from libs.common.bus.port import Bus, Listener
@@ -21,9 +23,6 @@ TOGETHER = (1, 16)  # Events of one pipeline.
 FOLLOWERS = (0, 8)  # Gateways that follow.
 TURNS = 60  # Publishes of a round.
 WARM_UP = 10
-# Seconds between publishes: on a server that is busy without a pause all is cheaper, and none
-# should be as busy as that.
-PAUSE = 0.005
 STANDING = 2.0  # Seconds.
 CHANNELS = 2000
 FIRST, ENTRIES = 30, 50  # Entries of a channel, and the further ones whose memory is taken.
@@ -65,19 +64,35 @@ async def publish(server: Server, bus: Bus, *, rounds: int) -> Cost:
                 await _turns(bus, listeners, events, WARM_UP)
                 costs = [await _cost(server, bus, listeners, events) for _ in range(rounds)]
                 found[events, followers] = median(costs)
-    return solved(found)
+    rested = [await _cost(server, bus, [], 1, pause=REST) for _ in range(rounds)]
+    waking = median(rested) - found[1, 0]
+    return msgspec.structs.replace(solved(found), waking=max(0.0, waking))
 
 
-async def _cost(server: Server, bus: Bus, listeners: Sequence[Listener], events: int) -> float:
+async def _cost(
+    server: Server,
+    bus: Bus,
+    listeners: Sequence[Listener],
+    events: int,
+    *,
+    pause: float = 0.0,
+) -> float:
     before = cpu_seconds(server.pid)
-    await _turns(bus, listeners, events, TURNS)
+    await _turns(bus, listeners, events, TURNS, pause=pause)
     return (cpu_seconds(server.pid) - before) / TURNS
 
 
-async def _turns(bus: Bus, listeners: Sequence[Listener], events: int, turns: int) -> None:
+async def _turns(
+    bus: Bus,
+    listeners: Sequence[Listener],
+    events: int,
+    turns: int,
+    *,
+    pause: float = 0.0,
+) -> None:
     """Publish, and wait until all who follow have it, before it is published again."""
     for _ in range(turns):
-        await asyncio.sleep(PAUSE)
+        await asyncio.sleep(pause)
         await bus.publish(publications([CHANNEL] * events))
         for listener in listeners:
             missing = events

@@ -197,7 +197,7 @@ async def _gateway(
             found[joining, there] = median(storms) - told
         paced = {there: await run(JOINING[1], there, PACE) for there in (SMALL, SHOWN)}
     storm, joining = solved(found), JOINING[1]
-    told = known.fan_out.seconds(1, joining / 2)
+    told = known.fan_out.seconds(1, joining / 2, rested=PACE / 1000)
     (small, redis), (large, _) = paced[SMALL], paced[SHOWN]
     listed = (large - small) / joining / (SHOWN - SMALL)
     share = GatewayShare(

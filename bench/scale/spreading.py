@@ -41,20 +41,22 @@ def spread(
     return run({REDIS: partial(_publish, publish, layout), **stations}, arrivals)
 
 
-def _publish(cost: Cost, layout: Layout, jobs: Sequence[Job]) -> Done:
+def _publish(cost: Cost, layout: Layout, jobs: Sequence[Job], rested: float) -> Done:
     following = [(name, job) for job in jobs for name in layout[job.what]]
     readers = Counter(name for name, _ in following)
     writing = sum(cost.write + cost.message * events for events in readers.values())
-    return Done(cost.seconds(len(jobs), 0) + writing, following)
+    return Done(cost.seconds(len(jobs), 0, rested=rested) + writing, following)
 
 
-def _deliver(cost: Cost, room: float, layout: Layout, name: str, jobs: Sequence[Job]) -> Done:
+def _deliver(
+    cost: Cost, room: float, layout: Layout, name: str, jobs: Sequence[Job], rested: float
+) -> Done:
     channels = Counter(job.what for job in jobs)
     writing = sum(
         room + layout[channel][name] * (cost.write + cost.message * events)
         for channel, events in channels.items()
     )
-    return Done(cost.seconds(len(jobs), 0) + writing)
+    return Done(cost.seconds(len(jobs), 0, rested=rested) + writing)
 
 
 def share(cost: Cost, *, rate: float, readers: float, events: int = 2000, seed: int = 1) -> float:
@@ -76,8 +78,8 @@ def share(cost: Cost, *, rate: float, readers: float, events: int = 2000, seed: 
         arrivals.append((at, "process", Job(at, None)))
     each = cost.marginal(readers)
 
-    def work(jobs: Sequence[Job]) -> Done:
-        return Done(cost.call + each * len(jobs))
+    def work(jobs: Sequence[Job], rested: float) -> Done:
+        return Done(cost.seconds(0, 0, rested=rested) + each * len(jobs))
 
     course = run({"process": work}, arrivals)
     return course.busy["process"] / max(course.ended, at)

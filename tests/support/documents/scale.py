@@ -80,6 +80,7 @@ def costs(constants: Constants) -> str:
     gateway, redis, services = constants.gateway, constants.redis, constants.services
     rows = [
         ("gateway: events that Redis brings together, once", _us(gateway.fan_out.call)),
+        ("gateway: the same, besides, after 10 ms of nothing", _us(gateway.fan_out.waking)),
         ("gateway: each of them", _us(gateway.fan_out.event)),
         ("gateway: each channel among them", _us(gateway.room)),
         ("gateway: each subscriber written to, single", _us(gateway.fan_out.write)),
@@ -92,6 +93,7 @@ def costs(constants: Constants) -> str:
         ("gateway: memory of a channel of its own besides", _bytes(gateway.channel)),
         ("gateway: memory without connections", _bytes(gateway.process)),
         ("Redis: events of one pipeline, once", _us(redis.publish.call)),
+        ("Redis: the same, besides, after 10 ms of nothing", _us(redis.publish.waking)),
         ("Redis: each of them (the publish script)", _us(redis.publish.event)),
         ("Redis: each gateway that follows, however many events at once", _us(redis.publish.write)),
         ("Redis: each event and gateway that follows", _us(redis.publish.message)),

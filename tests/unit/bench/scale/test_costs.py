@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from bench.scale.costs import Cost, solved
+from bench.scale.costs import REST, Cost, solved
 
 COST = Cost(call=100.0, event=7.0, write=5.0, message=0.5)
 
@@ -19,6 +19,15 @@ class TestCost:
         apart, together = 4 * COST.seconds(1, 10), COST.seconds(4, 10)
 
         assert apart - together == pytest.approx(3 * (100 + 10 * 5))
+
+    @pytest.mark.parametrize("rested, share", [(0.0, 0.0), (REST / 2, 0.5), (9.0, 1.0)])
+    def test_waking(self, rested: float, share: float) -> None:
+        """
+        Who had nothing to do for a while pays for being woken.
+        """
+        cost = Cost(call=0, event=0, write=0, message=0, waking=10.0)
+
+        assert cost.seconds(1, 1, rested=rested) == pytest.approx(10 * share)
 
 
 class TestSolved:

@@ -16,7 +16,7 @@ class TestRun:
         """
         What comes at the same instant is one turn.
         """
-        course = run({"one": lambda _: Done(1.0)}, arriving(0, 0, 0))
+        course = run({"one": lambda *_: Done(1.0)}, arriving(0, 0, 0))
 
         assert course.turns == {"one": 1}
         assert course.busy == {"one": 1.0}
@@ -27,7 +27,7 @@ class TestRun:
         """
         taken: list[int] = []
 
-        def work(jobs: Sequence[Job]) -> Done:
+        def work(jobs: Sequence[Job], _: float) -> Done:
             taken.append(len(jobs))
             return Done(1.0)
 
@@ -42,11 +42,25 @@ class TestRun:
         What a station passes on arrives when it is done, and is as old as what it follows from.
         """
         stations = {
-            "one": lambda jobs: Done(1.0, [("two", job) for job in jobs]),
-            "two": lambda _: Done(0.5),
+            "one": lambda jobs, _: Done(1.0, [("two", job) for job in jobs]),
+            "two": lambda *_: Done(0.5),
         }
 
         course = run(stations, arriving(0, 0))
 
         assert course.busy == {"one": 1.0, "two": 0.5}
         assert course.waits == [1.5, 1.5]
+
+    def test_rested(self) -> None:
+        """
+        A station is told how long it had nothing to do.
+        """
+        rests: list[float] = []
+
+        def work(_: Sequence[Job], rested: float) -> Done:
+            rests.append(rested)
+            return Done(1.0)
+
+        run({"one": work}, arriving(0, 0.5, 5))
+
+        assert rests == [0.0, 0.0, 3.0]
