@@ -48,7 +48,12 @@ def state_of_process(
         services={service.name: dict(service.figures()) for service in services},
         waits_for=server.health.missing,
         away=tuple(
-            AwayBackend(name=each.name, since=each.since, reason=each.reason[:MOST_REASON])
+            AwayBackend(
+                name=each.name,
+                since=each.since,
+                reason=each.reason[:MOST_REASON],
+                is_own=each.is_own,
+            )
             for each in absences
         ),
         listen=tuple(map(str, public)),

@@ -63,6 +63,7 @@ class Outage:
     Attributes:
         backend: The backend's name.
         since: The instant of the first failure, in monotonic seconds; None: the backend is there.
+        lost_at: The same instant as ``backend.lost`` in the log has it, in UTC epoch seconds.
         was_asked: Whether it was ever told of a failure or an answer.
     """
 
@@ -71,6 +72,7 @@ class Outage:
     ) -> None:
         self.backend = backend
         self.since: float | None = None
+        self.lost_at: float | None = None
         self.was_asked = False
         self._clock = clock
         self._facts = facts
@@ -97,10 +99,12 @@ class Outage:
         Raise if it is away.
 
         Raises:
-            Unavailable: It is; the cause has the reason.
+            Unavailable: It is; `Unavailable.since` is set, and the cause has the reason.
         """
         if self.is_away:
-            raise Unavailable(self.backend) from ConnectionError(self.reason)
+            error = Unavailable(self.backend)
+            error.since = self.lost_at
+            raise error from ConnectionError(self.reason)
 
     def lost(self, reason: str, *, by: str = "") -> None:
         """
@@ -113,7 +117,7 @@ class Outage:
         self.was_asked = True
         self._reasons[by] = reason
         if self.since is None:
-            self.since = self._clock()
+            self.since, self.lost_at = self._clock(), time.time()
             _LOST[self.backend] += 1
             user = {"by": by} if by else {}
             log.warning("backend.lost", backend=self.backend, reason=reason, **user, **self._facts)
@@ -126,7 +130,7 @@ class Outage:
         reason, seconds = self.reason, round(self.seconds, 3)
         del self._reasons[by]
         if not self._reasons:
-            self.since = None
+            self.since = self.lost_at = None
             log.info(
                 "backend.found",
                 backend=self.backend,

@@ -199,7 +199,7 @@ class Presence:
         yield Dependency("marks", self._receipts.check, is_needed=False)
         if self._topic is not None:
             yield Dependency("events", self._topic.check, is_needed=False)
-        yield Dependency("webhooks", self._webhooks.check, is_needed=False)
+        yield Dependency("webhooks", self._webhooks.check, is_needed=False, is_own=False)
 
 
 def _topic(events: EventLog | None, settings: PresenceSettings, receipts: Receipts) -> Topic | None:

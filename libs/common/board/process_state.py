@@ -25,11 +25,13 @@ class AwayBackend(msgspec.Struct, frozen=True, kw_only=True):
         name: As operators know it.
         since: Since when, as far as the process can tell; UTC epoch seconds.
         reason: Why.
+        is_own: Whether it is the deployment's, and no app's, as receivers of webhooks are.
     """
 
     name: str
     since: float
     reason: str = ""
+    is_own: bool = True
 
 
 class ProcessState(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ clients stay connected, and other processes would be in the same place.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
@@ -41,11 +41,14 @@ class Dependency:
         name: As operators know it: a backend of the settings, or a part of the service.
         check: Asks whether it can be used; raises `Unavailable`, whose cause says why, if not.
         is_needed: Whether the service is not ready before it was there once.
+        is_own: Whether it is the deployment's.  What belongs to an app, as receivers of webhooks
+            do, is told of where it is away; the process is well without it.
     """
 
     name: str
     check: Check
     is_needed: bool = True
+    is_own: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +58,16 @@ class Absence:
 
     Attributes:
         name: As `Dependency.name`.
-        since: When it was first found so; UTC epoch seconds.
+        since: Since when, as whoever uses it says, or when it was first found so.  In UTC epoch
+            seconds.
         reason: Why, when it was last asked.
+        is_own: As `Dependency.is_own`.
     """
 
     name: str
     since: float
     reason: str
+    is_own: bool
 
 
 class Dependent(Protocol):
@@ -151,6 +157,15 @@ class Health:
             for name, uses in self._uses.items()
         }
 
+    def is_well(self, states: Mapping[str, Mapping[str, str]]) -> bool:
+        """Tell whether all that is the deployment's can be used, by what `states` told."""
+        return all(
+            states[name][each.name] == OK
+            for name, uses in self._uses.items()
+            for each in uses
+            if each.is_own
+        )
+
     async def _ask_all(self, patience: float) -> dict[Check, str]:
         """Ask all together, and wait for a while: one that hangs hides no other's answer."""
         asked = {check: self._ask(check) for check in self._checks}
@@ -169,21 +184,23 @@ class Health:
         return asking
 
     async def _asked(self, check: Check) -> str:
-        state = await state_of(check)
-        self._note(check, state)
+        state, since = await _found(check)
+        self._note(check, state, since=since)
         if state == OK:
             self._missing = {each for each in self._missing if each.check != check}
         return state
 
-    def _note(self, check: Check, state: str) -> None:
+    def _note(self, check: Check, state: str, *, since: float | None) -> None:
         """Remember since when what cannot be used is away."""
         known = self._absences.pop(check, None)
-        if state != OK:
+        if state == OK:
+            return
+        if since is None:
             since = known.since if known else time.time()
-            name = next(
-                each.name for uses in self._uses.values() for each in uses if each.check == check
-            )
-            self._absences[check] = Absence(name, since, state.removeprefix(AWAY))
+        one = next(each for uses in self._uses.values() for each in uses if each.check == check)
+        self._absences[check] = Absence(
+            one.name, since, reason=state.removeprefix(AWAY), is_own=one.is_own
+        )
 
 
 def _answer(asking: asyncio.Task[str] | None, patience: float) -> str:
@@ -194,14 +211,20 @@ def _answer(asking: asyncio.Task[str] | None, patience: float) -> str:
 
 async def state_of(check: Check) -> str:
     """Tell how a dependency is: ``ok``, or why it cannot be used."""
+    state, _ = await _found(check)
+    return state
+
+
+async def _found(check: Check) -> tuple[str, float | None]:
+    """Tell besides since when it cannot be used, where that is known (UTC epoch seconds)."""
     try:
         async with asyncio.timeout(DEADLINE):
             await check()
     except Unavailable as error:
-        return f"{AWAY}{reason_of(error)}"
+        return f"{AWAY}{reason_of(error)}", error.since
     except TimeoutError:
-        return f"{AWAY}no answer within {DEADLINE:g} s"
-    return OK
+        return f"{AWAY}no answer within {DEADLINE:g} s", None
+    return OK, None
 
 
 def _now() -> float:

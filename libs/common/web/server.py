@@ -258,8 +258,7 @@ class Server:
         if self.canary is not None:
             is_lost = self.canary.flight.reason is not None
             told |= {"canary": self.canary.flight.json()}
-        states = [state for health in checks.values() for state in health.values()]
-        is_well = not is_lost and all(state == OK for state in states)
+        is_well = not is_lost and self.health.is_well(checks)
         status = {"status": OK if is_well else "degraded"}
         return http.answer(status | told, status=200 if is_well else 503)
 

@@ -55,9 +55,9 @@ class Deployment:
 
     @property
     def is_well(self) -> bool:
-        """Whether every process answers, and has all that it uses."""
+        """Whether every process answers, and has all of the deployment's own that it uses."""
         return bool(self.nodes) and not any(
-            node.is_silent or node.state.away for node in self.nodes
+            node.is_silent or any(away.is_own for away in node.state.away) for node in self.nodes
         )
 
     def total(self, service: str, figure: str) -> int:

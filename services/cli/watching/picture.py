@@ -85,8 +85,8 @@ def troubles(deployment: Deployment) -> Iterator[str]:
             names = ", ".join(node.state.waits_for)
             yield f"{place} {_services(node)}: is not ready: waits for {names}"
         for away in node.state.away:
-            since = _since(away.since, deployment)
-            yield printable(f"{place}: {away.name} is away {since}: {away.reason}")
+            since, warning = _since(away.since, deployment), "" if away.is_own else "warning: "
+            yield printable(f"{warning}{place}: {away.name} is away {since}: {away.reason}")
 
 
 def _services(node: ToldProcess) -> str:

@@ -3,7 +3,8 @@ Print how a running deployment is: every process, what it does, and what is away
 
 Any machine that reaches the Redis of backends.control can ask: each process tells it every two
 seconds.  The exit status is 0 where every process answers and has all that it uses; 1 where one
-is silent or without a backend, none is there, or Redis is away.
+is silent or without a backend, none is there, or Redis is away.  Receivers of webhooks are an app's
+own: one that fails is named in a warning, and changes no status.
 """
 
 import argparse

@@ -87,9 +87,15 @@ class Courier:
         """Whether the last try failed."""
         return self._outage.is_away
 
-    async def check(self) -> None:
-        """Raise Unavailable if the last try failed; nothing is sent."""
-        self._outage.ensure()
+    @property
+    def lost_at(self) -> float | None:
+        """Since when tries have failed, in UTC epoch seconds; None: the last one did not."""
+        return self._outage.lost_at
+
+    @property
+    def trouble(self) -> str:
+        """Say which webhook fails, and why, for operators."""
+        return f"{self._name} of app {self._app_id}: {self._outage.reason}"
 
     def settings(self) -> WebhookSettings | None:
         """Return what is said of the webhook now; None: there is none any more."""

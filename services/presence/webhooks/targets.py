@@ -10,6 +10,7 @@ from libs.common.apps.port import known_app
 from libs.common.config.address import Network
 from libs.common.egress.client import EgressClient
 from libs.common.egress.policy import Egress
+from libs.common.errors import Unavailable
 from libs.common.lifecycle.facts import Kind, Recorded
 from services.presence.bell import Bell
 from services.presence.webhooks.batches import Batches
@@ -21,6 +22,7 @@ from services.presence.webhooks.window import Share, Window
 # Calls with facts of one stream: what is held back or tried again must not keep other channels
 # waiting, and what waits is bounded.
 DEPTH = 10
+NAMED = 5  # Webhooks that fail which an operator is told of by name.
 FIRST, MOST = 100, 2000  # Turns of channels and users that are worked on at once, see `Window`.
 
 
@@ -174,6 +176,23 @@ class Webhooks:
         return (sink for _, sinks in self._sinks.values() for sink in sinks)
 
     async def check(self) -> None:
-        """Raise Unavailable if the last request to any of them failed; nothing is sent."""
-        for sink in self._all():
-            await sink.courier.check()
+        """
+        Say which of them failed when they were last told something; nothing is sent.
+
+        Raises:
+            Unavailable: One did; since when, and in the cause which, at most `NAMED`, and why.
+        """
+        failing = {sink.courier: sink.courier.lost_at for sink in self._all()}
+        lost = sorted((at, courier.trouble) for courier, at in failing.items() if at is not None)
+        if lost:
+            error = Unavailable("webhook")
+            error.since = lost[0][0]
+            raise error from ConnectionError(_worded([trouble for _, trouble in lost]))
+
+
+def _worded(troubles: Sequence[str]) -> str:
+    named = "; ".join(troubles[:NAMED])
+    if len(troubles) == 1:
+        return named
+    more = "; …" if len(troubles) > NAMED else ""
+    return f"{len(troubles)} webhooks fail: {named}{more}"

@@ -12,6 +12,7 @@ from libs.common.apps.webhooks import USUAL
 from libs.common.config.secret import Secret
 from libs.common.errors import Unavailable
 from libs.common.lifecycle.facts import KINDS, Recorded
+from libs.common.outage import reason_of
 from services.presence.webhooks.signing import webhook_secret
 from tests.support.fakes.webhook_receiver import Receiver
 from tests.support.services.webhooks import SECRET, app_with, hook, record, site
@@ -146,6 +147,26 @@ class TestAgain:
 
         assert users_of(here)[-1] == 7
         assert len({told.id for told in here.told}) == 1
+
+    async def test_which(self, here: Receiver, there: Receiver) -> None:
+        """Operators are told which webhooks of which apps fail, and why, since the first failure."""
+        here.status = there.status = lambda _: 503
+        telling = []
+        async with site(app_with(hook(here), hook(there, "b"))) as held:
+            for name, receiver in (("a", here), ("b", there)):
+                telling.append(asyncio.ensure_future(held[name].take(added(7))))
+                await receiver.until(lambda one: one.begun >= 2)
+            with pytest.raises(Unavailable) as caught:
+                await held.webhooks.check()
+            lost_at = held["a"].courier.lost_at
+            here.status = there.status = lambda _: 200
+            await asyncio.gather(*telling)
+
+        assert reason_of(caught.value) == (
+            "2 webhooks fail: a of app 1: answered 503; b of app 1: answered 503"
+        )
+        assert caught.value.since == lost_at
+        assert lost_at is not None
 
     async def test_gone(self, here: Receiver) -> None:
         """A receiver that is not there gets all when it is."""

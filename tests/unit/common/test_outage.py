@@ -1,5 +1,7 @@
 """An outage is one line when it begins and one when it ends."""
 
+import time
+
 import pytest
 from structlog.testing import capture_logs
 
@@ -167,3 +169,20 @@ class TestUsers:
             outage.ensure()
 
         assert (caught.value.backend, reason_of(caught.value)) == ("bus", "refused")
+
+    def test_since(self, outage: Outage) -> None:
+        """It says since when: the instant of the line in the log, however often it was asked later."""
+        before = time.time()
+        outage.lost("refused", by="a")
+        lost_at = outage.lost_at
+        outage.lost("reset", by="b")
+
+        with pytest.raises(Unavailable) as caught:
+            outage.ensure()
+
+        assert lost_at is not None
+        assert before <= lost_at <= time.time()
+        assert caught.value.since == lost_at
+        for user in ("a", "b"):
+            outage.found(by=user)
+        assert outage.lost_at is None

@@ -10,6 +10,9 @@ from services.cli.watching.deployment import Deployment, deployment
 
 NOW = 1_000_000.0
 AWAY = AwayBackend(name="bus", since=NOW - 90, reason="refused")
+HOOKS = AwayBackend(
+    name="webhooks", since=NOW - 60, reason="orders of app 1: answered 500", is_own=False
+)
 
 
 def entry(
@@ -78,6 +81,8 @@ class TestWell:
         [
             ([entry("a"), entry("b", phase="draining")], True),
             ([entry("a", away=(AWAY,))], False),
+            ([entry("a", away=(HOOKS,))], True),
+            ([entry("a", away=(HOOKS, AWAY))], False),
             ([entry("a"), entry("b", "web-2:80", silent=True)], False),
             ([], False),
         ],
@@ -101,7 +106,7 @@ def test_json() -> None:
     one, two = found["processes"]
     assert (found["ok"], found["at"]) == (False, "1970-01-12T13:46:40.000Z")
     assert one["away"] == [
-        {"name": "bus", "since": "1970-01-12T13:45:10.000Z", "reason": "refused"}
+        {"name": "bus", "since": "1970-01-12T13:45:10.000Z", "reason": "refused", "is_own": True}
     ]
     assert (one["silent"], one["silent_since"]) == (False, None)
     assert (two["silent"], two["silent_since"]) == (True, "1970-01-12T13:45:40.000Z")

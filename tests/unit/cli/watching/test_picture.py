@@ -4,7 +4,7 @@ import pytest
 
 from libs.common.board.port import BoardEntry
 from services.cli.watching.picture import fitted, lasting, speeds, summary, table, troubles
-from tests.unit.cli.watching.test_deployment import AWAY, NOW, entry, put
+from tests.unit.cli.watching.test_deployment import AWAY, HOOKS, NOW, entry, put
 
 MEANING = "it ended without a word, hangs, or does not reach Redis"
 
@@ -46,6 +46,16 @@ def test_troubles() -> None:
         "web-1:80 (pid 7): bus is away since 1970-01-12T13:45:10Z, for 1 min 30 s: refused",
         f"web-2:80 (pid 8) gateway: silent since 1970-01-12T13:45:40Z, for 1 min; {MEANING}",
         "web-3:80 (pid 9) gateway: is not ready: waits for bus, roster",
+    ]
+
+
+def test_of_others() -> None:
+    """That an app's receiver fails is no fault of the deployment: a warning, which names it."""
+    assert list(troubles(put(entry("a", pid=7, away=(HOOKS,))))) == [
+        (
+            "warning: web-1:80 (pid 7): webhooks is away since 1970-01-12T13:45:40Z, for 1 min: "
+            "orders of app 1: answered 500"
+        )
     ]
 
 

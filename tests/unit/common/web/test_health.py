@@ -19,12 +19,14 @@ class Backend:
 
     Attributes:
         reason: Why it is away; empty: it is there.
+        since: Since when it says that it is, in UTC epoch seconds.
         answering: Cleared to have it say nothing.
         asked: How often it was.
     """
 
     def __init__(self, reason: str = "") -> None:
         self.reason = reason
+        self.since: float | None = None
         self.answering = asyncio.Event()
         self.answering.set()
         self.asked = 0
@@ -34,7 +36,9 @@ class Backend:
         self.asked += 1
         await self.answering.wait()
         if self.reason:
-            raise Unavailable("bus") from OSError(self.reason)
+            error = Unavailable("bus")
+            error.since = self.since
+            raise error from OSError(self.reason)
 
 
 class Serving:
@@ -160,6 +164,38 @@ class TestStates:
         assert before <= since <= time.time()
         assert [(each.since, each.reason) for each in later] == [(since, "still gone")]
         assert after == []
+
+    async def test_since_when(self) -> None:
+        """Who knows since when it is away is believed; it may have been back and away again."""
+        bus = Backend("gone")
+        bus.since = 1000.0
+        async with living(Serving("gateway", Dependency("bus", bus.check))) as health:
+            await health.states()
+            first = health.absences()
+            bus.since = 2000.0
+            await health.states()
+            second = health.absences()
+
+        assert [each.since for each in (*first, *second)] == [1000.0, 2000.0]
+
+    async def test_of_others(self) -> None:
+        """That something of an app's is away is told, and all is well with the process."""
+        hooks, roster = Backend("answered 500"), Backend()
+        presence = Serving(
+            "presence",
+            Dependency("roster", roster.check),
+            Dependency("webhooks", hooks.check, is_needed=False, is_own=False),
+        )
+        async with living(presence) as health:
+            told = await health.states()
+            well = health.is_well(told)
+            ((name, is_own),) = [(each.name, each.is_own) for each in health.absences()]
+            roster.reason = "gone"
+            later = health.is_well(await health.states())
+
+        assert told["presence"]["webhooks"] == "away: answered 500"
+        assert (well, later) == (True, False)
+        assert (name, is_own) == ("webhooks", False)
 
     async def test_state_of(self) -> None:
         backend = Backend("gone")
