@@ -75,6 +75,118 @@ class TestSecrets:
             of(json.dumps({"data": f"see {secret}, please"})) == f'{{"data":"see {MASK}, please"}}'
         )
 
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "x-api-key",
+            "X-Api-Key",
+            "sessionId",
+            "session",
+            "PHPSESSID",
+            "set-cookie",
+            "sig",
+            "X-Amz-Signature",
+            "proxy-authorization",
+            "oauth",
+            "privateKey",
+            "aws_access_key_id",
+            "passphrase",
+            "_csrf",
+            "id_token_hint",
+        ],
+    )
+    def test_names_joined_otherwise(self, name: str) -> None:
+        assert of(json.dumps({name: "opaque"})) == f'{{"{name}":"{MASK}"}}'
+
+    @pytest.mark.parametrize(
+        "pair",
+        [
+            {"name": "X-Api-Key", "value": "opaque"},
+            {"key": "authorization", "value": "opaque"},
+            ["cookie", "opaque"],
+        ],
+    )
+    def test_pairs(self, pair: Any) -> None:
+        """
+        A name may stand beside its value, as in lists of headers.
+        """
+        assert "opaque" not in of(json.dumps({"headers": [pair]}))
+
+    @pytest.mark.parametrize(
+        "url, shows",
+        [
+            (
+                "https://a/?token=X&access_token=Y&sig=Z",
+                "https://a/?token=***&access_token=***&sig=***",
+            ),
+            ("https://a/?X-Amz-Signature=Y", "https://a/?X-Amz-Signature=***"),
+            ("see https://a/b?c=X, or /d?e=Y#f", "see https://a/b?c=*** or /d?e=***#f"),
+            (
+                "https://a/#access_token=X&expires_in=3",
+                "https://a/#access_token=***&expires_in=***",
+            ),
+            ("https://a/?X", "https://a/?***"),
+            ("https://a/?X&b=Y", "https://a/?***&b=***"),
+            ("wss://ann:X@a:1/b", "wss://***@a:1/b"),
+            ("https://a/b/c", "https://a/b/c"),
+        ],
+    )
+    def test_urls(self, url: str, shows: str) -> None:
+        """
+        Of a URL no value of its query shows, whatever its name, and no login.
+        """
+        assert of(json.dumps({"url": url})) == f'{{"url":"{shows}"}}'
+
+    @pytest.mark.parametrize(
+        "secret",
+        [
+            "sk_live_51H8xYzAbCdEfGh",
+            "whsec_MfKQ9r8GKYqrTwjU",
+            "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
+            "xoxb-17653672481-19874698323",
+            "AKIAIOSFODNN7EXAMPLE",
+            "0123456789abcdef" * 4,
+            "8" + "a" * 39,
+        ],
+    )
+    def test_looks_like_a_key(self, secret: str) -> None:
+        text = of(json.dumps({"data": f"see {secret}, please", secret: 1}))
+
+        assert secret not in text
+        assert f"see {MASK}, please" in text
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "Authorization: Bearer opaque",
+            "authorization: opaque",
+            "token=opaque",
+            "a=b, x-api-key=opaque",
+            "it sent Bearer opaque1",
+            '{"token":"opaque", and no end',
+            "a=1;sessionid=opaque",
+        ],
+    )
+    def test_lines(self, line: str) -> None:
+        """
+        Headers, forms and JSON that broke off are searched as texts.
+        """
+        assert "opaque" not in of(json.dumps({"data": line}))
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "basic understanding of it: none",
+            "Who? me & you; a = b",
+            "4f8b1c9e-6a1d-4a2b-9a39-1c2d3e4f5a6b",
+            "0af7651916cd43dd8448eb211c80319c",
+            "App.Events.TheOrderOfACustomerWasShippedYesterday",
+            "author: Ann",
+        ],
+    )
+    def test_other_texts(self, text: str) -> None:
+        assert of(json.dumps({"data": text})) == json.dumps({"data": text}, separators=(",", ":"))
+
     def test_deep(self) -> None:
         """
         What lies too deep to be searched is left out.
