@@ -58,7 +58,7 @@ class Debugger:
         self._clock = clock
         self._orders = DebugOrders()
         self._heard = asyncio.Event()
-        self._shown = level, tuple[Watched, ...]()
+        self._shown: tuple[str, tuple[Watched, ...], float | None] = level, (), None
 
     async def run(self) -> None:
         """Do as ordered until cancelled."""
@@ -91,19 +91,14 @@ class Debugger:
         level = state.level or self._level
         if state.frames:  # They are shown at the level info.
             level = LEVELS[min(LEVELS.index(level), LEVELS.index("info"))]
-        if (level, state.frames) == self._shown:
+        if (level, state.frames, state.until) == self._shown:
             return
-        before, _ = self._shown
-        self._shown = level, state.frames
+        self._shown = level, state.frames, state.until
         for watch in self._watch:
             watch(state.frames)
-        # The line is written at whichever of the two levels shows more.
-        is_quieter = LEVELS.index(level) > LEVELS.index(before)
-        if not is_quieter:
-            self._set_level(level)
+        self._set_level("info")  # For the line, which neither level may show.
         _say(level, state)
-        if is_quieter:
-            self._set_level(level)
+        self._set_level(level)
 
 
 def _audit(order: Command) -> None:

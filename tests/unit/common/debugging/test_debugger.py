@@ -33,14 +33,14 @@ class Process:
         self.now = 1000.0
         self.control = MemoryControl(lambda: self.now)
 
-    def debugger(self, level: str = "info") -> Debugger:
+    def debugger(self, level: str, set_level: Callable[[str], None] | None) -> Debugger:
         self.levels = [level]
         return Debugger(
             self.control,
             level=level,
             names=lambda: {"gw1"},
             watch=[self._watch],
-            set_level=self.levels.append,
+            set_level=set_level or self.levels.append,
             clock=lambda: self.now,
         )
 
@@ -59,9 +59,11 @@ class Process:
                 await asyncio.sleep(0)
 
     @asynccontextmanager
-    async def running(self, level: str = "info") -> AsyncIterator[None]:
+    async def running(
+        self, level: str = "info", set_level: Callable[[str], None] | None = None
+    ) -> AsyncIterator[None]:
         async with asyncio.TaskGroup() as tasks:
-            task = tasks.create_task(self.debugger(level).run())
+            task = tasks.create_task(self.debugger(level, set_level).run())
             yield
             task.cancel()
 
@@ -135,6 +137,41 @@ async def test_shown_frames() -> None:
         assert process.levels[-1] == "info"
 
     assert process.levels[-1] == "warning"
+
+
+async def test_said_at_any_level() -> None:
+    """
+    Between levels that show no info, too, it is said what is shown, and again when that ends.
+    """
+    process = Process()
+    written: list[str] = []
+
+    def note(level: str) -> None:
+        written.extend(process.levels[-1] for _ in logs[len(written) :])  # The level they met.
+        process.levels.append(level)
+
+    with capture_logs() as logs:
+        async with process.running("warning", note):
+            await process.order_level("error")
+            await process.until(lambda: process.levels[-1] == "error")
+            await process.order_level("warning")
+            await process.until(lambda: process.levels[-1] == "warning")
+
+    assert written == ["info", "info", "info"]
+    assert process.levels[-1] == "warning"
+
+
+async def test_nothing_more_to_show() -> None:
+    """
+    Who orders what is shown already is told that it holds, and until when.
+    """
+    process = Process()
+    with capture_logs() as logs:
+        async with process.running():
+            await process.order_level("info")
+            await process.until(lambda: bool(logs))
+
+    assert [line["until"] for line in logs] == [process.now + 60.0, None]
 
 
 async def test_audited() -> None:
