@@ -1,12 +1,14 @@
 """A deployment in words: a table of what runs where, and below it what is wrong."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from textwrap import wrap
 
 from libs.common.rfc3339 import text_of
 from services.cli.tables import aligned, printable
 from services.cli.watching.deployment import Deployment, ToldProcess
 
 TITLES = ("NODE", "SERVICE", "RELEASE", "STATE", "UP", "DOES")
+_INDENT = "  "  # Before what a sentence goes on with in its next line.
 _SPANS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -61,6 +63,14 @@ def _speed(now: Deployment, before: Deployment, *, service: str, figure: str) ->
         figures = [each.state.services.get(service, {}).get(figure, 0) for each in (earlier, node)]
         total += (figures[1] - figures[0]) / (node.told_at - earlier.told_at)
     return total
+
+
+def wrapped(lines: Iterable[str], *, width: int) -> list[str]:
+    """Break sentences between words, so that each line fits; what follows the first is set in."""
+    wide = max(width, len(_INDENT) + 1)
+    return [
+        part for line in lines for part in wrap(line, wide, subsequent_indent=_INDENT) or [line]
+    ]
 
 
 def fitted(lines: Sequence[str], *, width: int, height: int) -> list[str]:

@@ -19,7 +19,7 @@ from libs.common.board.port import Board
 from libs.common.errors import Misconfigured, Unavailable
 from services.cli.arguments import seconds
 from services.cli.watching.deployment import Deployment
-from services.cli.watching.picture import fitted, speeds, summary, table, troubles
+from services.cli.watching.picture import fitted, speeds, summary, table, troubles, wrapped
 from services.cli.watching.status import NOBODY, check_shared, seen, unread
 from services.program import plan
 from services.settings import Settings
@@ -72,13 +72,13 @@ async def _redraw(board: Board, settings: Settings, before: Deployment | None) -
     try:
         now = await seen(board)
     except (Unavailable, TimeoutError) as error:
-        _draw([unread(settings, error), "what was seen last:", *_lines(before, before)])
+        _draw([unread(settings, error), "what was seen last:"], before, before)
         return before
-    _draw(list(_lines(now, before)))
+    _draw([], now, before)
     return now
 
 
-def _lines(now: Deployment | None, before: Deployment | None) -> Iterator[str]:
+def _sentences(now: Deployment | None, before: Deployment | None) -> Iterator[str]:
     if now is None or not now.nodes:
         yield NOBODY
         return
@@ -86,11 +86,12 @@ def _lines(now: Deployment | None, before: Deployment | None) -> Iterator[str]:
     yield speeds(now, before)
     yield from troubles(now)  # Before what may be longer than the screen.
     yield ""
-    yield from table(now)
 
 
-def _draw(lines: list[str]) -> None:
+def _draw(said: list[str], now: Deployment | None, before: Deployment | None) -> None:
     width, height = shutil.get_terminal_size()
+    lines = wrapped([*said, *_sentences(now, before)], width=width)
+    lines += table(now) if now and now.nodes else []
     drawn = [line + _REST_OF_LINE for line in fitted(lines, width=width, height=height)]
     sys.stdout.write(_HOME + "\r\n".join(drawn) + _BELOW)
     sys.stdout.flush()

@@ -3,7 +3,7 @@
 import pytest
 
 from libs.common.board.port import BoardEntry
-from services.cli.watching.picture import fitted, lasting, speeds, summary, table, troubles
+from services.cli.watching.picture import fitted, lasting, speeds, summary, table, troubles, wrapped
 from tests.unit.cli.watching.test_deployment import AWAY, HOOKS, NOW, entry, put
 
 MEANING = "it ended without a word, hangs, or does not reach Redis"
@@ -97,6 +97,33 @@ class TestSpeeds:
         before, now = put(delivered(100, age=5.0)), put(delivered(100, age=5.0), entry("b"))
 
         assert speeds(now, before).endswith(" 0 deliveries")
+
+
+class TestWrapped:
+    """What is wrong is read whole on a narrow screen, too."""
+
+    def test_narrow(self) -> None:
+        """Words go on in the next line, set in; nothing is lost."""
+        (line,) = troubles(put(entry("b", "web-2:80", pid=8, age=60.0, silent=True)))
+
+        lines = wrapped([line], width=50)
+
+        assert lines[0] == "web-2:80 (pid 8) gateway: silent since"
+        assert max(map(len, lines)) <= 50
+        assert " ".join(each.strip() for each in lines) == line
+        assert all(each.startswith("  ") for each in lines[1:])
+
+    def test_wide(self) -> None:
+        """What fits stays as it is."""
+        assert wrapped(["a b", ""], width=3) == ["a b", ""]
+
+    def test_long_word(self) -> None:
+        """A name that is wider than the screen is cut into pieces."""
+        assert wrapped(["x" * 8], width=5) == ["xxxxx", "  xxx"]
+
+    def test_no_width(self) -> None:
+        """A terminal that has none, or next to none, ends nothing."""
+        assert wrapped(["ab"], width=0)
 
 
 class TestFitted:
