@@ -121,11 +121,11 @@ def worded(error: Exception, url: str, app: App) -> str:
 
 
 def _after_answer(error: Refused, url: str, app: App) -> str:
-    if error.is_page:
-        return f"is {url} the public address of a deployment? {_ELSEWHERE}"
-    if error.status == 401:
+    if error.status == 401 and not error.is_page:
         return f"id, key and secret of app {app.id} must be those of {url}"
-    return f"is {url} the public address of a deployment?" if error.status == 404 else ""
+    if error.is_page or error.status == 404:
+        return f"is {url} the public address of a deployment? {_ELSEWHERE}"
+    return ""
 
 
 def _unanswered(error: Exception, url: str) -> tuple[str, str]:

@@ -104,7 +104,8 @@ class TestAnother:
             url = f"http://127.0.0.1:{port}"
 
             assert await published(config, url) == (
-                f"answered 404: no such page; is {url} the public address of a deployment?"
+                f"answered 404: no such page; "
+                f"is {url} the public address of a deployment? {ELSEWHERE}"
             )
 
     @pytest.mark.parametrize("status", [401, 404, 502])
