@@ -6,6 +6,7 @@ two lines in the log, ``backend.lost`` and ``backend.found``, however many calls
 however many users the backend has.
 """
 
+import re
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -17,6 +18,11 @@ import structlog
 from libs.common.errors import Unavailable
 
 log = structlog.get_logger()
+
+_ADDRESS = re.compile(r"\('([^']+)', (\d+)(?:, [^()]*)?\)")
+# ``[Error 7] RequestTimedOutError``, as aiokafka names what a broker answered.
+_CLASS = re.compile(r"(?:\[Error -?\d+\] )?\b((?:[A-Z][a-z]+){2,})Error\b")
+_HUMP = re.compile(r"([A-Z])")
 
 # Of this process: who shows how backends are would else have to be told of each by its maker.
 _KNOWN: "WeakSet[Outage]" = WeakSet()
@@ -141,6 +147,14 @@ class Outage:
 
 
 def reason_of(error: BaseException) -> str:
-    """Say in one line why a call failed: what its cause says, or the name of the cause's class."""
+    """Say in one line why a call failed: what its cause says, or else what its class is called."""
     cause = error.__cause__ or error
-    return " ".join(str(cause).split()) or type(cause).__name__
+    if isinstance(cause, TimeoutError) and not str(cause):
+        return "no answer in time"
+    return worded(str(cause)) or worded(type(cause).__name__)
+
+
+def worded(text: str) -> str:
+    """Say in one line, and in words, what a client library says with its classes and tuples."""
+    line = _ADDRESS.sub(r"\1:\2", " ".join(text.split()))
+    return _CLASS.sub(lambda found: _HUMP.sub(r" \1", found[1]).strip().lower(), line)

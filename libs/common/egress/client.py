@@ -9,6 +9,7 @@ bound.
 
 import asyncio
 import errno
+import os
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -21,9 +22,21 @@ from aiohttp.abc import AbstractResolver
 from libs.common.egress.lookups import Lookups
 from libs.common.egress.policy import Egress
 from libs.common.errors import Unavailable
+from libs.common.outage import worded
 
 # A compressed answer would have to be bounded twice.
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "fanfare"}
+
+
+_KINDS: tuple[tuple[type[Exception], str], ...] = (
+    (aiohttp.ClientConnectorDNSError, "the name is not found"),
+    (aiohttp.ClientConnectorCertificateError, "the certificate is not trusted"),
+    (aiohttp.ClientConnectorSSLError, "TLS fails"),
+    (aiohttp.ServerDisconnectedError, "the connection broke off"),
+    (aiohttp.ClientPayloadError, "the answer broke off"),
+    (aiohttp.ClientResponseError, "what is said is no HTTP"),
+    (aiohttp.InvalidURL, "the URL cannot be used"),
+)
 
 
 class NoAnswer(Unavailable):
@@ -210,4 +223,11 @@ def _reason(error: Exception) -> str:
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     if isinstance(cause, OSError) and cause.errno == errno.EACCES:
         return f"no answer: {cause.strerror}"
-    return f"no answer: {type(error).__name__}"
+    return f"no answer: {_worded(error)}"
+
+
+def _worded(error: Exception) -> str:
+    """Say what happened, in words of ours: those of the error may quote the server."""
+    words = next((said for kind, said in _KINDS if isinstance(error, kind)), "")
+    number = error.errno if isinstance(error, OSError) else None
+    return words or (os.strerror(number).lower() if number else worded(type(error).__name__))

@@ -254,7 +254,7 @@ class TestFailing:
                 with pytest.raises(ProviderUnavailable) as caught:
                     await keys.find(K1)
 
-        assert caught.value.reason == "no answer: ClientConnectorCertificateError"
+        assert caught.value.reason == "no answer: the certificate is not trusted"
         assert not server.asked
 
     async def test_before_the_start(self, server: IdentityServer, timer: Timer) -> None:

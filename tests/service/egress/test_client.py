@@ -13,6 +13,7 @@ from libs.common.egress.policy import Egress
 from tests.support.deadline import DEADLINE
 from tests.support.fakes.identity_server import IdentityServer, Said, identity_server
 from tests.support.fakes.resolver import Names
+from tests.support.servers.ports import free_port
 
 HERE = Egress([ip_network("127.0.0.1/32")])
 
@@ -145,3 +146,25 @@ class TestBounds:
         client = EgressClient("webhook", HERE, connections=1, per_host=1)
 
         assert "before the start" in await refused(client, get("http://127.0.0.1/"))
+
+
+class TestReasons:
+    """Operators read why in words, and no names of Python's classes."""
+
+    async def test_refused(self) -> None:
+        async with calling(HERE) as client:
+            reason = await refused(client, get(f"http://127.0.0.1:{free_port()}/"))
+
+        assert reason == "no answer: connection refused"
+
+    async def test_no_such_name(self) -> None:
+        async with calling(HERE) as client:
+            reason = await refused(client, get("http://nowhere.invalid/"))
+
+        assert reason == "no answer: the name is not found"
+
+    async def test_no_tls(self, server: IdentityServer) -> None:
+        async with calling(HERE) as client:
+            reason = await refused(client, get(f"https://127.0.0.1:{port_of(server)}/"))
+
+        assert reason == "no answer: TLS fails"

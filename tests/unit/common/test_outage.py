@@ -109,7 +109,12 @@ class TestReason:
         [
             (OSError("no route to host"), "no route to host"),
             (OSError("two\n  lines"), "two lines"),
-            (TimeoutError(), "TimeoutError"),
+            (TimeoutError(), "no answer in time"),
+            (ConnectionResetError(), "connection reset"),
+            (
+                OSError("[Error 7] RequestTimedOutError. ('10.0.0.1', 9092, <Kind.INET: 2>)"),
+                "request timed out. 10.0.0.1:9092",
+            ),
         ],
     )
     def test_cause(self, cause: Exception, reason: str) -> None:

@@ -22,7 +22,7 @@ from aiokafka.errors import ConsumerStoppedError, KafkaConnectionError, KafkaErr
 from libs.common.config.address import Url
 from libs.common.errors import Misconfigured, Unavailable
 from libs.common.eventlog.kafka.settings import KafkaSettings, servers
-from libs.common.outage import Outage
+from libs.common.outage import Outage, worded
 
 log = structlog.get_logger()
 
@@ -58,7 +58,7 @@ class _Complaints(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a complaint."""
         if record.levelno >= logging.WARNING:
-            self.last = record.getMessage()
+            self.last = worded(record.getMessage())
 
 
 _complaints = _Complaints()
@@ -294,7 +294,7 @@ def ensure_there(missing: Collection[str]) -> None:
 def reason_of(error: BaseException) -> str:
     """Say in one line what went wrong with Kafka."""
     name, text = type(error).__name__, str(error)
-    return text if text.startswith(name) else ": ".join(filter(None, [name, text]))
+    return worded(text.removeprefix(f"{name}: ")) or "it fails without a word"
 
 
 def _milliseconds(seconds: float) -> int:
