@@ -21,6 +21,8 @@ from libs.common.outage import Outage
 from libs.common.telemetry.metrics.families import Metric, counter
 from libs.common.telemetry.settings import TelemetrySettings
 
+# OTLP, "OTLP/HTTP Request".
+METRICS_PATH, SPANS_PATH = PATHS = "/v1/metrics", "/v1/traces"
 LONGEST_ANSWER = 65_536  # Bytes of an answer that are read.
 # The operator names the receiver, as the backends: it may be anywhere.
 _ANYWHERE = Egress(allow=(ip_network("0.0.0.0/0"), ip_network("::/0")))
@@ -71,18 +73,31 @@ class OtlpReceiver:
         self._results[result] += 1
         return result != "lost"
 
+    async def check(self) -> None:
+        """
+        Send exports of nothing, which change nothing, one of each signal.
+
+        Raises:
+            NoAnswer: One was not taken.
+        """
+        for path in PATHS:
+            await self._answer(path, b"")
+
     async def _sent(self, path: str, body: bytes) -> str:
         signal = path.rpartition("/")[2]  # A receiver may take one signal and not the other.
         try:
-            answer = await self._client.ask(self._request(path, body))
+            answer = await self._answer(path, body)
         except NoAnswer as error:
             self._outage.lost(error.reason, by=signal)
             return "lost"
-        if not 200 <= answer.status < 300:
-            self._outage.lost(f"it answers with status {answer.status}", by=signal)
-            return "lost"
         self._outage.found(by=signal)
-        return "refused" if _is_refused(answer.body) else "taken"
+        return "refused" if _is_refused(answer) else "taken"
+
+    async def _answer(self, path: str, body: bytes) -> bytes:
+        answer = await self._client.ask(self._request(path, body))
+        if not 200 <= answer.status < 300:
+            raise NoAnswer("telemetry", f"it answers with status {answer.status}")
+        return answer.body
 
     def _request(self, path: str, body: bytes) -> OutgoingRequest:
         headers = {"Content-Type": "application/x-protobuf"}

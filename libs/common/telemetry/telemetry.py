@@ -18,7 +18,7 @@ from opentelemetry.sdk.resources import OTELResourceDetector
 from libs.common.telemetry.metrics.process import ProcessMetrics
 from libs.common.telemetry.metrics.protobuf import MetricsEncoder
 from libs.common.telemetry.metrics.registry import Measured, Registry
-from libs.common.telemetry.otlp import OtlpReceiver
+from libs.common.telemetry.otlp import METRICS_PATH, SPANS_PATH, OtlpReceiver
 from libs.common.telemetry.settings import TelemetrySettings
 from libs.common.telemetry.tracing.protobuf import SpansEncoder
 from libs.common.telemetry.tracing.queue import MOST, SpanQueue
@@ -83,7 +83,7 @@ class Telemetry:
             except Exception:  # A fault of ours; what the process is for goes on.
                 log.exception("metrics.failed", part="otlp")
             else:
-                await receiver.send("/v1/metrics", body)
+                await receiver.send(METRICS_PATH, body)
 
     async def _send_spans(self, receiver: OtlpReceiver, spans: SpanQueue) -> None:
         encoder = SpansEncoder(self._resource)
@@ -107,7 +107,7 @@ async def _send_waiting(receiver: OtlpReceiver, encoder: SpansEncoder, spans: Sp
             log.exception("spans.failed", spans=len(taken))
             continue
         try:
-            is_sent = await receiver.send("/v1/traces", body)
+            is_sent = await receiver.send(SPANS_PATH, body)
         except asyncio.CancelledError:
             spans.put_back(taken)
             raise

@@ -11,6 +11,7 @@ the old one stays.
 import asyncio
 import ssl
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -23,8 +24,8 @@ INTERVAL = 2.0  # Seconds between two looks; renewals come weeks before the old 
 
 EXPIRES = gauge(
     "fanfare_certificate_expiry_timestamp_seconds",
-    "When the certificate ends that the public address shows now, in UTC epoch seconds; there is "
-    "none in a process that speaks plain HTTP.",
+    "When the first certificate ends of those that the public address shows now, in UTC epoch "
+    "seconds; there is none in a process that speaks plain HTTP.",
 )
 
 # OpenSSL's words for a key of the certificate's own kind, and of another kind, for which it then
@@ -47,7 +48,8 @@ class Certificate:
 
     Attributes:
         context: For a listener.
-        ends_at: When what is shown now ends, UTC epoch seconds; None: OpenSSL alone can read it.
+        ends_at: When the first of those ends that are shown now, UTC epoch seconds; None: OpenSSL
+            alone can read them.
 
     Raises:
         Misconfigured: The certificate cannot be used.
@@ -95,7 +97,7 @@ class Certificate:
         """Load the files, and read when what they have ends; None: OpenSSL alone can read it."""
         context = loaded(self._certificate, self._key)
         try:
-            return context, lifetime(self._certificate)[1]
+            return context, min(each.ends_at for each in lifetimes(self._certificate))
         except (OSError, ValueError):
             return context, None
 
@@ -139,15 +141,41 @@ def loaded(certificate: Path, key: Path) -> ssl.SSLContext:
     return context
 
 
-def lifetime(certificate: Path) -> tuple[float, float]:
+@dataclass(frozen=True, slots=True)
+class Lifetime:
     """
-    Read from when to when a server's own certificate is good, in UTC epoch seconds.
+    From when to when a certificate is good.
+
+    Attributes:
+        subject: Whose it is (RFC 4514).
+        begins_at: UTC epoch seconds.
+        ends_at: The same.
+    """
+
+    subject: str
+    begins_at: float
+    ends_at: float
+
+
+def lifetimes(certificate: Path) -> list[Lifetime]:
+    """
+    Read when the certificates of a file are good: the server's own, and those above it.
+
+    An authority's own, which it has signed itself, is none of them: clients have theirs.
 
     Args:
         certificate: A file that `loaded` takes.
     """
-    own = x509.load_pem_x509_certificates(certificate.read_bytes())[0]
-    return own.not_valid_before_utc.timestamp(), own.not_valid_after_utc.timestamp()
+    own, *above = x509.load_pem_x509_certificates(certificate.read_bytes())
+    return [_lifetime(own), *(_lifetime(each) for each in above if each.subject != each.issuer)]
+
+
+def _lifetime(certificate: x509.Certificate) -> Lifetime:
+    return Lifetime(
+        certificate.subject.rfc4514_string(),
+        certificate.not_valid_before_utc.timestamp(),
+        certificate.not_valid_after_utc.timestamp(),
+    )
 
 
 def _check(setting: str, file: Path, *, mark: bytes, what: str) -> None:

@@ -10,10 +10,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec.structs import replace
+
 from libs.common.apps.admin import AppAdmin
 from libs.common.apps.app import App
 from libs.common.backends.adapters import opened_memberships, opened_sightings
 from libs.common.config.address import Url
+from libs.common.egress.client import NoAnswer
 from libs.common.errors import Misconfigured, Unavailable
 from libs.common.eventlog.kafka import inspection as kafka
 from libs.common.eventlog.kafka.inspection import KafkaCluster
@@ -28,12 +31,14 @@ from libs.common.redis.inspection import RedisServer
 from libs.common.redis.keys import Keys
 from libs.common.redis.pubsub.ways import Pubsub
 from libs.common.redis.scripts import Call
+from libs.common.telemetry.otlp import OtlpReceiver
 from services.program import plan
 from services.settings import Settings
 
 DEADLINE = (
     8.0  # Seconds that a backend has: longer than what is asked of it takes in the worst case.
 )
+RECEIVER_TIMEOUT = 3.0  # Seconds for each of two signals.
 BACKENDS = ("bus", "roster", "sessions", "control", "events", "apps", "memberships", "sightings")
 # Of each service; some besides, where the settings say so (`used_by`).
 USED = {
@@ -53,7 +58,7 @@ class Backend:
     A backend, under all the names that the settings have for it.
 
     Attributes:
-        names: Keys of ``[backends]``.
+        names: Keys of ``[backends]``, or a setting elsewhere in full.
         url: Where it is.
     """
 
@@ -74,6 +79,7 @@ class Reply:
         said: How it describes itself; None: it did not.
         trouble: Why it cannot be used; empty: it can.
         reserve: Why it did not describe itself, though it can be used.
+        doubt: Why it cannot be used, where services do without it.
         apps: Those that it keeps; None: it keeps none.
     """
 
@@ -81,7 +87,13 @@ class Reply:
     said: Said | None = None
     trouble: str = ""
     reserve: str = ""
+    doubt: str = ""
     apps: tuple[App, ...] | None = None
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it was reached, and takes what it is there for."""
+        return not (self.trouble or self.doubt)
 
 
 def used_by(services: Collection[str], settings: Settings) -> set[str]:
@@ -110,15 +122,21 @@ async def reached(
     async with asyncio.TaskGroup() as tasks:
         asked = [
             tasks.create_task(_reached(backend, settings, deadline))
-            for backend in backends_of(settings, services)
+            for backend in [*backends_of(settings, services), *receiver_of(settings)]
         ]
     return [task.result() for task in asked]
+
+
+def receiver_of(settings: Settings) -> list[Backend]:
+    """Name the receiver of metrics and spans, which all services use, if there is one."""
+    url = settings.telemetry.otlp_endpoint
+    return [Backend(("telemetry.otlp_endpoint",), url)] if url else []
 
 
 async def _reached(backend: Backend, settings: Settings, deadline: float) -> Reply:
     try:
         async with asyncio.timeout(deadline):
-            return await _way(backend)(backend, settings)
+            return await _way(backend, settings)(backend, settings)
     except Unavailable as error:
         return Reply(backend=backend, trouble=f"cannot be used: {_why(error)}")
     except TimeoutError:
@@ -132,7 +150,11 @@ def _why(error: Unavailable) -> str:
     return "no answer in time" if is_silent else reason(error)
 
 
-def _way(backend: Backend) -> Callable[[Backend, Settings], Coroutine[Any, Any, Reply]]:
+def _way(
+    backend: Backend, settings: Settings
+) -> Callable[[Backend, Settings], Coroutine[Any, Any, Reply]]:
+    if backend.url == settings.telemetry.otlp_endpoint:
+        return _receiver
     if backend.url.scheme == "kafka":
         return _kafka
     return _postgres if backend.url.scheme in SCHEMES else _redis
@@ -168,6 +190,18 @@ async def _announce(connection: RedisConnection, keys: Sequence[str], pubsub: Pu
 
 async def _kafka(backend: Backend, settings: Settings) -> Reply:
     return Reply(backend=backend, said=await kafka.inspected(backend.url, settings.kafka))
+
+
+async def _receiver(backend: Backend, settings: Settings) -> Reply:
+    telemetry = settings.telemetry
+    timeout = min(telemetry.otlp_timeout, RECEIVER_TIMEOUT)
+    receiver = OtlpReceiver(replace(telemetry, otlp_timeout=timeout))
+    async with receiver.opened():
+        try:
+            await receiver.check()
+        except NoAnswer as error:
+            return Reply(backend=backend, doubt=error.reason)
+    return Reply(backend=backend)
 
 
 async def _postgres(backend: Backend, settings: Settings) -> Reply:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 import msgspec
 
+from libs.common.apps.app import App
 from libs.common.apps.memory import MemoryApps
 from libs.common.errors import Misconfigured
 from libs.common.eventlog.kafka.inspection import KafkaCluster
@@ -111,7 +112,7 @@ def judged(
     known = msgspec.structs.replace(settings, apps=apps or ())
     own = [*map(Remark, doubts(known)), *machine.of_certificate(settings)]
     if not offline:
-        own += [*machine.of_files(settings, services), *_of_routes(known)]
+        own += [*machine.of_files(settings, services), *_of_apps(settings, apps)]
     told = [Told(reply, tuple(_remarks(reply, known, services))) for reply in replies]
     return CheckReport(
         apps=None if apps is None else len(apps),
@@ -122,17 +123,24 @@ def judged(
     )
 
 
-def _of_routes(settings: Settings) -> Iterator[Remark]:
-    """See whether routes are of apps that there are; those of a file were looked at before."""
-    ids = {app.id for app in settings.apps}
-    absent = sorted({route.app for route in settings.routes} - ids) if ids else []
-    if absent:
-        yield Remark(f"routes wait for apps that are not there: {', '.join(absent)}")
+def _of_apps(settings: Settings, apps: Sequence[App] | None) -> Iterator[Remark]:
+    """See whether rules are of apps that there are; those of a file were looked at before."""
+    if apps is None:
+        return
+    if not apps:
+        yield Remark("there are no apps, so that nobody can connect: fanfare apps add makes one")
+    ids = {app.id for app in apps}
+    for what, rules in (("routes", settings.routes), ("policies", settings.channels)):
+        absent = sorted({rule.app for rule in rules} - ids)
+        if absent:
+            yield Remark(f"{what} wait for apps that are not there: {', '.join(absent)}")
 
 
 def _remarks(reply: Reply, settings: Settings, services: Collection[str]) -> Iterator[Remark]:
     if reply.trouble:
         yield remarks.error(reply.trouble)
+    elif reply.doubt:
+        yield Remark(f"it takes no metrics or spans, and services run without: {reply.doubt}")
     elif reply.reserve:
         yield Remark(f"{_NO_INFO}: {reply.reserve}")
     match reply.said:

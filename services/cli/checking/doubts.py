@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from urllib.parse import urlsplit
 
 from libs.common.apps.app import App
 from libs.common.apps.limits import exceeds
 from libs.common.channels import Kind, kind_of
+from libs.common.config.address import Address
 from libs.common.policies.settings import ChannelPolicy
+from libs.common.telemetry.settings import TelemetrySettings
 from libs.common.web.server import MAX_BODY
 from services.settings import Settings
 
@@ -19,6 +22,7 @@ ENVELOPE = 1024
 def doubts(settings: Settings) -> Iterator[str]:
     """Yield what is doubtful, a sentence each."""
     yield from _plain_clients(settings)
+    yield from _plain_telemetry(settings.telemetry)
     for app in settings.apps:
         yield from (f"app {app.id}: {doubt}" for doubt in _doubts(app, settings))
     if settings.presence.keeps_sightings and not _shares_sightings(settings):
@@ -46,6 +50,17 @@ def _plain_clients(settings: Settings) -> Iterator[str]:
             f"clients from elsewhere speak plain ws:// with server.listen ({reached[0]}), which "
             "anybody on their way reads: set server.certificate, or, where a proxy before it "
             "speaks TLS, name that in server.trusted_proxies"
+        )
+
+
+def _plain_telemetry(telemetry: TelemetrySettings) -> Iterator[str]:
+    endpoint = telemetry.otlp_endpoint
+    host = urlsplit(endpoint.reveal()).hostname or ""
+    is_read = endpoint.scheme == "http" and not Address(host, 0).is_loopback
+    if is_read and telemetry.otlp_authorization.reveal():
+        yield (
+            f"telemetry.otlp_authorization goes to {endpoint} without TLS, where anybody on the "
+            "way reads it: begin telemetry.otlp_endpoint with https://"
         )
 
 

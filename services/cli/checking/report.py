@@ -74,7 +74,7 @@ def _builtins(told: Told) -> dict[str, Any]:
     return {
         "settings": reply.backend.names,
         "url": str(reply.backend.url),
-        "reached": not reply.trouble,
+        "reached": reply.is_usable,
         "servers": reply.said if isinstance(reply.said, tuple) else [*filter(None, [reply.said])],
         "errors": [remark.text for remark in told.remarks if remark.is_error],
         "warnings": [remark.text for remark in told.remarks if not remark.is_error],
@@ -88,7 +88,7 @@ def summary(report: CheckReport) -> Iterator[str]:
     for told in report.backends:
         if told.reply.said is not None:
             yield f"{told.reply.backend}: {described(told.reply.said)}"
-        elif not told.reply.trouble:
+        elif told.reply.is_usable:
             yield f"{told.reply.backend}: it answers"
 
 

@@ -12,6 +12,7 @@ from libs.common.postgres.migrate import migrate, migrations
 from services.cli.checking.backends import reached
 from services.settings import SERVICES, load
 from tests.support.deployments.commands import command
+from tests.support.fakes.otlp_receiver import FakeReceiver
 from tests.support.ports.eventlogs import create
 from tests.support.servers import redis_cluster, redis_server
 from tests.support.servers.ports import free_port
@@ -185,3 +186,33 @@ async def test_pubsub(tmp_path: Path, prefix: str) -> None:
     assert not bad["ok"]
     assert "spublish" in json.dumps(bad)
     assert classic["ok"]
+
+
+@pytest.mark.parametrize("status,said", [(200, ""), (401, "it answers with status 401")])
+async def test_receiver(tmp_path: Path, status: int, said: str) -> None:
+    """The receiver of metrics and spans is asked for both; services run without it."""
+    receiver = FakeReceiver()
+    receiver.traces_status = status
+    async with receiver.listening():
+        found = await checked(written(tmp_path, APP, telemetry(receiver.url)))
+
+    (told,) = found["backends"]
+    assert (told["settings"], told["url"]) == (["telemetry.otlp_endpoint"], receiver.url)
+    assert told["reached"] is not bool(said)
+    assert found["ok"]
+    assert [each.rpartition(": ")[2] for each in told["warnings"]] == [said] * bool(said)
+
+
+async def test_no_receiver(tmp_path: Path) -> None:
+    """One that is away is named within seconds."""
+    config = written(tmp_path, APP, telemetry(f"http://127.0.0.1:{free_port()}"))
+
+    found = await checked(config)
+
+    (said,) = found["warnings"]
+    assert said.startswith("telemetry.otlp_endpoint: http://127.0.0.1:")
+    assert "it takes no metrics or spans, and services run without: " in said
+
+
+def telemetry(url: str) -> str:
+    return f'[telemetry]\notlp_endpoint = "{url}"'

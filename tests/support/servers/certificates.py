@@ -40,6 +40,30 @@ class Certificates:
         return cls(directory / "ca.pem", directory / "server.pem", directory / "server.key")
 
     @classmethod
+    def chain(cls, directory: Path, *, days: float) -> "Certificates":
+        """Make a server certificate that another signs, good for so many days, below the authority."""
+        ca_key, above_key, own_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
+        ca, now = _authority(ca_key), dt.datetime.now(dt.UTC)
+        above = (
+            x509.CertificateBuilder()
+            .subject_name(_name("Fanfare test intermediate"))
+            .issuer_name(ca.subject)
+            .public_key(above_key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - dt.timedelta(days=90))
+            .not_valid_after(now + dt.timedelta(days=days))
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .sign(ca_key, hashes.SHA256())
+        )
+        files = cls.at(directory)
+        files.ca.write_bytes(_pem(ca))
+        files.certificate.write_bytes(
+            b"".join(map(_pem, (_server(own_key, above, above_key), above, ca)))
+        )
+        files.key.write_bytes(_pem_key(own_key))
+        return files
+
+    @classmethod
     def issue(cls, directory: Path) -> "Certificates":
         """Make an authority, let it sign a server certificate, and write the files."""
         ca_key = ec.generate_private_key(ec.SECP256R1())

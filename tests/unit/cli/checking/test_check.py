@@ -150,6 +150,24 @@ class TestStoredApps:
             "routes wait for apps that are not there: 9"
         ]
 
+    def test_none(self, file: Path) -> None:
+        """Where there are none all rules wait."""
+        settings = read(
+            file,
+            POSTGRES,
+            ROUTE + 'app = "1"',
+            '[[channels]]\npattern = "private-a"\nallow = "true"\napp = "2"',
+        )
+        place = Backend(("apps",), settings.backends.apps)
+
+        report = check.judged(settings, SERVICES, [Reply(backend=place, apps=())], offline=False)
+
+        assert [remark.text for remark in report.own] == [
+            "there are no apps, so that nobody can connect: fanfare apps add makes one",
+            "routes wait for apps that are not there: 1",
+            "policies wait for apps that are not there: 2",
+        ]
+
     def test_unknown(self, file: Path) -> None:
         """Where they could not be read nothing is said of them."""
         settings = read(file, POSTGRES, ROUTE + 'app = "1"')

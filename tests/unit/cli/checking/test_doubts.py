@@ -148,6 +148,33 @@ class TestPlainClients:
         assert "plain ws" not in capsys.readouterr().err
 
 
+class TestPlainTelemetry:
+    """The word that a receiver of metrics knows us by is not for everybody on the way."""
+
+    def telemetry(self, endpoint: str) -> str:
+        return f'[telemetry]\notlp_endpoint = "{endpoint}"\notlp_authorization = "Bearer opaque"'
+
+    def test_said(self, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert execute(read(file, APP, self.telemetry("http://collector:4318/x"))) == 0
+
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "telemetry.otlp_authorization goes to http://collector:4318 without TLS" in line
+        assert "opaque" not in line
+
+    @pytest.mark.parametrize(
+        "endpoint", ["https://collector", "http://[::1]:1", "http://127.0.0.2"]
+    )
+    def test_silent(self, file: Path, capsys: pytest.CaptureFixture[str], endpoint: str) -> None:
+        assert execute(read(file, APP, self.telemetry(endpoint))) == 0
+        assert capsys.readouterr().err == ""
+
+    def test_nothing_to_keep(self, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        plain = '[telemetry]\notlp_endpoint = "http://collector:4318"'
+
+        assert execute(read(file, APP, plain)) == 0
+        assert capsys.readouterr().err == ""
+
+
 def policy(pattern: str, *more: str) -> str:
     return "\n".join(["[[channels]]", f'pattern = "{pattern}"', 'allow = "true"', *more])
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from structlog.testing import capture_logs
 
 from libs.common.errors import Misconfigured
-from libs.common.web.certificates import Certificate, lifetime, loaded
+from libs.common.web.certificates import Certificate, lifetimes, loaded
 from tests.support.servers import Certificates
 from tests.support.servers import certificates as issuing
 
@@ -277,7 +277,7 @@ class TestEndsAt:
         (tmp_path / "renewed").mkdir()
         renewed = Certificates.issue(tmp_path / "renewed")
         certificate = Certificate(files.certificate, files.key)
-        (_, old), (_, new) = lifetime(files.certificate), lifetime(renewed.certificate)
+        old, new = (lifetimes(each.certificate)[0].ends_at for each in (files, renewed))
         assert certificate.ends_at == old
 
         shutil.copy(renewed.certificate, files.certificate)
