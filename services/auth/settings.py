@@ -71,7 +71,11 @@ class Issuer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 "and no secret"
             )
         if self.jwks:
-            check_url(self.jwks, f'the jwks of issuer "{self.issuer}"')
+            check_url(
+                self.jwks,
+                f'the jwks of issuer "{self.issuer}"',
+                example="https://id.example.org/keys",
+            )
 
     def _check_secret(self) -> None:
         if self.key or self.jwks or len(self.secret.reveal().encode()) < SHORTEST_SECRET:
@@ -125,7 +129,12 @@ class Introspection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         return self.user_id or {"introspect": "sub", "whoami": "id"}[self.mode]
 
     def __post_init__(self) -> None:
-        check_url(self.url, "auth.introspection: the url", plain_http=self.plain_http)
+        check_url(
+            self.url,
+            "auth.introspection: the url",
+            example="https://example.org/api/user",
+            plain_http=self.plain_http,
+        )
         if self.client_secret.reveal() and not self.client_id:
             raise ValueError("auth.introspection: a client_secret needs a client_id")
         if self.client_id and self.mode == "whoami":

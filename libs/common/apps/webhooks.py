@@ -57,7 +57,12 @@ class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     plain_http: bool = False
 
     def __post_init__(self) -> None:
-        check_url(self.url, "the url of a webhook", plain_http=self.plain_http)
+        check_url(
+            self.url,
+            "the url of a webhook",
+            example="https://example.org/webhooks",
+            plain_http=self.plain_http,
+        )
         for name, value in self.headers.items():
             if not _TOKEN.fullmatch(name) or not _TEXT.fullmatch(value.reveal()):
                 raise ValueError(

@@ -10,6 +10,7 @@ from libs.common.config.fields import Seconds
 from libs.common.config.secret import Secret
 from libs.common.egress.urls import check_url
 
+_EXAMPLE = "http://collector:4318"
 _SIGNALS = ("/v1/metrics", "/v1/traces", "/v1/logs")
 
 
@@ -63,12 +64,10 @@ class TelemetrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
                     "sample_ratio is set, and otlp_endpoint, which takes spans, is not"
                 )
             return
-        check_url(text, "otlp_endpoint", plain_http=True)
+        check_url(text, "otlp_endpoint", example=_EXAMPLE, plain_http=True)
         url = urlsplit(text)
         if url.query or url.path.rstrip("/").endswith(_SIGNALS):
-            raise ValueError(
-                "otlp_endpoint is what stands before /v1/metrics, such as http://collector:4318"
-            )
+            raise ValueError(f"otlp_endpoint is what stands before /v1/metrics, such as {_EXAMPLE}")
 
     def url(self, path: str) -> str:
         """Name where one signal goes, given its path (OTLP, "OTLP/HTTP Request")."""

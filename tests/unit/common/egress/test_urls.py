@@ -4,6 +4,8 @@ import pytest
 
 from libs.common.egress.urls import check_url
 
+EXAMPLE = "https://example.org/x"
+
 
 class TestUrl:
     """Whom keys are taken from, and tokens shown to: over lines that nobody else reads or writes."""
@@ -19,7 +21,7 @@ class TestUrl:
         ],
     )
     def test_good(self, url: str) -> None:
-        check_url(url, "the url")
+        check_url(url, "the url", example=EXAMPLE)
 
     @pytest.mark.parametrize(
         "url",
@@ -45,10 +47,30 @@ class TestUrl:
     )
     def test_refused(self, url: str) -> None:
         with pytest.raises(ValueError, match="the url"):
-            check_url(url, "the url")
+            check_url(url, "the url", example=EXAMPLE)
 
     def test_plain_http(self) -> None:
         """Inside a private network an operator may do without TLS, having said so."""
-        check_url("http://laravel:8000/api/user", "the url", plain_http=True)
+        check_url("http://laravel:8000/api/user", "the url", example=EXAMPLE, plain_http=True)
         with pytest.raises(ValueError, match="https"):
-            check_url("ftp://laravel/", "the url", plain_http=True)
+            check_url("ftp://laravel/", "the url", example=EXAMPLE, plain_http=True)
+
+    @pytest.mark.parametrize(
+        "url,plain_http,said",
+        [
+            ("collector:4318", True, f"must be a URL such as {EXAMPLE}"),
+            ("https://", False, f"must be a URL such as {EXAMPLE}"),
+            ("https://a:port", False, f"must be a URL such as {EXAMPLE}"),
+            ("https://u:p@a/", False, "must hold no user and no password"),
+            ("https://a/#x", False, "must not have a part after #"),
+            ("grpc://a:4317", True, "must begin with https:// or http://"),
+            ("ftp://a", False, "must begin with https://, or with http:// and a loopback address"),
+            ("http://a", False, "must begin with https://, or with http:// and a loopback address"),
+        ],
+    )
+    def test_words(self, url: str, said: str, *, plain_http: bool) -> None:
+        """What is said is true of this URL, and shows no other kind's example."""
+        with pytest.raises(ValueError, match="the url") as raised:
+            check_url(url, "the url", example=EXAMPLE, plain_http=plain_http)
+
+        assert str(raised.value) == f"the url {said}"

@@ -22,11 +22,11 @@ def test_receivers(url: str) -> None:
 @pytest.mark.parametrize(
     "url,said",
     [
-        ("collector:4318", "must be a URL"),
-        ("grpc://collector:4317", "must begin with https://"),
+        ("collector:4318", "must be a URL such as http://collector:4318"),
+        ("grpc://collector:4317", "must begin with https:// or http://"),
         ("http://", "must be a URL"),
         ("http://collector:port", "must be a URL"),
-        ("http://user:hush@collector:4318", "hold no password"),
+        ("http://user:hush@collector:4318", "hold no user and no password"),
         ("http://collector:4318/v1/metrics", "what stands before /v1/metrics"),
         ("http://collector:4318/v1/traces/", "what stands before /v1/metrics"),
         ("http://collector:4318?a=b", "what stands before /v1/metrics"),
