@@ -12,6 +12,7 @@ import pytest
 from services.settings import DEVELOPMENT_SECRETS
 from tests.ensemble.kubernetes.conftest import cluster_of, own_network
 from tests.support.kubernetes.kustomize import Object
+from tests.support.kubernetes.manifests import by_name, reworded, spec_of
 from tests.support.kubernetes.pods import (
     CannotMount,
     Cluster,
@@ -38,7 +39,7 @@ def nowhere(directory: Path) -> Cluster:
 def gateway(cluster: Cluster, change: Callable[[Object], object] = lambda _: None) -> Pod:
     """Lay out a gateway whose manifest was changed: its template's spec."""
     changed = replace(cluster, objects=copy.deepcopy(cluster.objects))
-    change(changed.find("Deployment", "gateway")["spec"]["template"]["spec"])
+    change(spec_of(by_name(changed.objects, "Deployment")["gateway"]))
     return lay_out(changed, "Deployment", "gateway", host=f"{own_network()}.1")
 
 
@@ -100,21 +101,16 @@ class TestRefused:
     @pytest.mark.parametrize(
         "before, after, words",
         [
-            ("drain_timeout = 30", 'drain_timeout = "soon"', "server.drain_timeout"),
+            ("drain_timeout = 30", "drain_timeout = 'soon'", "server.drain_timeout"),
             ("max_connections", "max_conections", "did you mean max_connections?"),
         ],
     )
     async def test_settings(self, tmp_path: Path, before: str, after: str, words: str) -> None:
         """What is wrong in the ConfigMap is named."""
         cluster = nowhere(tmp_path)
-        cluster = replace(cluster, objects=copy.deepcopy(cluster.objects))
-        for each in cluster.objects:
-            if each["kind"] == "ConfigMap" and "fanfare.toml" in each["data"]:
-                assert before in each["data"]["fanfare.toml"]
-                text = each["data"]["fanfare.toml"].replace(before, after)
-                each["data"]["fanfare.toml"] = text
+        objects = reworded(cluster.objects, before, after, kind="ConfigMap")
 
-        status, written = await outcome(gateway(cluster))
+        status, written = await outcome(gateway(replace(cluster, objects=objects)))
 
         assert (status, words in written) == (2, True)
 

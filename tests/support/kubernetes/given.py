@@ -1,14 +1,13 @@
 """What pods of deploy/k8s are given: the Secret `fanfare`, as secrets.sh makes it, and the settings that they then load."""
 
 import subprocess
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 import yaml
 
 from services.settings import Settings, load
-from tests.support.kubernetes.kustomize import DEPLOY, Object
+from tests.support.kubernetes.kustomize import DEPLOY, Objects
 from tests.support.kubernetes.pods import Cluster, lay_out
 
 KAFKA = {"kafka-sasl-password": "hush"}  # With components/kafka-sasl.
@@ -24,9 +23,7 @@ def secret() -> dict[str, str]:
     return texts
 
 
-def settings(
-    directory: Path, objects: Sequence[Object], name: str, kind: str = "Deployment"
-) -> Settings:
+def settings(directory: Path, objects: Objects, name: str, kind: str = "Deployment") -> Settings:
     """Load the settings of a workload's pods as they do."""
     cluster = Cluster(objects, {"fanfare": secret() | KAFKA, "fanfare-tls": {}}, directory, {})
     pod = lay_out(cluster, kind, name, host="127.0.0.1")

@@ -20,6 +20,7 @@ NAMESPACE = "fanfare"  # Of all overlays but that to try things with.
 TIMEOUT = 60.0  # Seconds; a tenth of one is usual.
 
 Object = dict[str, Any]
+Objects = Sequence[Object]
 
 
 class NotRendered(Exception):
@@ -27,7 +28,7 @@ class NotRendered(Exception):
 
 
 @cache
-def render(overlay: str) -> Sequence[Object]:
+def render(overlay: str) -> Objects:
     """
     Return the objects of an overlay, which are not to be changed: others get the same.
 
@@ -38,7 +39,7 @@ def render(overlay: str) -> Sequence[Object]:
 
 
 @cache
-def combined(overlay: str, *components: str) -> Sequence[Object]:
+def combined(overlay: str, *components: str) -> Objects:
     """Render an overlay with components on top of it, as one of a user's own would; as `render`."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
@@ -52,7 +53,7 @@ def combined(overlay: str, *components: str) -> Sequence[Object]:
         return build(folder)
 
 
-def build(folder: Path) -> Sequence[Object]:
+def build(folder: Path) -> Objects:
     """Render any folder that has a kustomization; as `render`."""
     done = subprocess.run(  # noqa: S603 - our own.
         [find_kustomize(), "build", folder],

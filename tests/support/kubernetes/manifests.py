@@ -6,16 +6,15 @@ Pure.  `tests.support.kubernetes.kustomize` renders them.
 
 import json
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from tests.support.kubernetes.kustomize import Object
-
-Objects = Sequence[Object]
+from tests.support.kubernetes.kustomize import Object, Objects
 
 WORKLOADS = ("Deployment", "StatefulSet", "Job")
 ENVIRONMENT = "fanfare-environment"  # The ConfigMap of variables.
 SETTINGS = "fanfare.toml"
+COMPONENT = "app.kubernetes.io/component"
 
 
 def name_of(found: Object) -> str:
@@ -44,6 +43,11 @@ def container_of(workload: Object) -> Any:
     return container
 
 
+def ports_of(workload: Object) -> set[str]:
+    """Return the names of the ports of a workload's pods."""
+    return {port["name"] for port in container_of(workload).get("ports", [])}
+
+
 def labels_of(workload: Object) -> Mapping[str, str]:
     """Return the labels of a workload's pods."""
     labels: Mapping[str, str] = workload["spec"]["template"]["metadata"]["labels"]
@@ -67,11 +71,13 @@ def fits(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
 
 
 def reworded(objects: Objects, old: str, new: str, *, kind: str) -> Objects:
-    """Return the same with another text in the objects of a kind: wherever it stands, names included."""
-    return [
+    """Return the same with another text in the objects of a kind: wherever it stands, names included; fails if nowhere."""
+    changed = [
         json.loads(json.dumps(one).replace(old, new)) if one["kind"] == kind else one
         for one in objects
     ]
+    assert changed != objects, f"no {kind} has {old}"
+    return changed
 
 
 def variables(objects: Objects) -> Mapping[str, str]:

@@ -5,26 +5,25 @@ Pure but for the declarations, which are read from the source.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
 from typing import Any
 
 import yaml
 
-from tests.support.kubernetes.kustomize import Object
-from tests.support.kubernetes.manifests import by_name, container_of, fits, labels_of, name_of
+from tests.support.kubernetes.kustomize import Objects
+from tests.support.kubernetes.manifests import by_name, fits, labels_of, name_of, ports_of
 from tests.support.monitoring import promql
 from tests.support.monitoring.promql import Series
 from tests.support.monitoring.rules import declared, known
 
 ADAPTER, ADAPTER_KEY = "fanfare-adapter-rules", "rules.yaml"
-PLACE = frozenset(
-    {"namespace", "pod"}
-)  # Labels that the Prometheus Operator gives to what it scrapes.
+# Labels that the Prometheus Operator gives to what it scrapes.
+PLACE = frozenset({"namespace", "pod"})
 
 
-def faults(objects: Sequence[Object]) -> Iterator[str]:
+def faults(objects: Objects) -> Iterator[str]:
     """Say what is named and not there: series, labels, metrics of pods, what is scraped."""
     yield from _of_rules(objects)
     yield from _of_dashboards(objects)
@@ -33,7 +32,7 @@ def faults(objects: Sequence[Object]) -> Iterator[str]:
     yield from _of_monitors(objects)
 
 
-def expressions(objects: Sequence[Object]) -> Iterator[str]:
+def expressions(objects: Objects) -> Iterator[str]:
     """Yield what the adapter asks Prometheus, as it does for two pods."""
     for rule in adapter_rules(objects):
         yield rule["seriesQuery"]
@@ -44,13 +43,13 @@ def expressions(objects: Sequence[Object]) -> Iterator[str]:
         )
 
 
-def adapter_rules(objects: Sequence[Object]) -> list[Mapping[str, Any]]:
+def adapter_rules(objects: Objects) -> list[Mapping[str, Any]]:
     """Read the rules of the adapter; none, where there is none."""
     found = by_name(objects, "ConfigMap").get(ADAPTER)
     return list(yaml.safe_load(found["data"][ADAPTER_KEY])["rules"]) if found else []
 
 
-def _of_rules(objects: Sequence[Object]) -> Iterator[str]:
+def _of_rules(objects: Objects) -> Iterator[str]:
     there = known()
     for found in by_name(objects, "PrometheusRule").values():
         for rule in chain.from_iterable(each["rules"] for each in found["spec"]["groups"]):
@@ -58,14 +57,14 @@ def _of_rules(objects: Sequence[Object]) -> Iterator[str]:
                 yield f"{name_of(found)}: {rule.get('alert', rule.get('record'))}: {fault}"
 
 
-def _of_dashboards(objects: Sequence[Object]) -> Iterator[str]:
+def _of_dashboards(objects: Objects) -> Iterator[str]:
     there = declared()
     for title, expression in _shown(objects):
         for fault in promql.faults(expression, there):
             yield f"{title}: {fault}"
 
 
-def _shown(objects: Sequence[Object]) -> Iterator[tuple[str, str]]:
+def _shown(objects: Objects) -> Iterator[tuple[str, str]]:
     """Yield what panels of dashboards show: their titles, and each expression."""
     for found in by_name(objects, "ConfigMap").values():
         if found["metadata"].get("labels", {}).get("grafana_dashboard"):
@@ -75,7 +74,7 @@ def _shown(objects: Sequence[Object]) -> Iterator[tuple[str, str]]:
                 yield from ((panel["title"], each["expr"]) for each in panel.get("targets", []))
 
 
-def _of_adapter(objects: Sequence[Object]) -> Iterator[str]:
+def _of_adapter(objects: Objects) -> Iterator[str]:
     there = _scraped(declared())
     for expression in expressions(objects):
         for fault in promql.faults(expression, there):
@@ -86,7 +85,7 @@ def _scraped(series: Mapping[str, Series]) -> Mapping[str, Series]:
     return {name: replace(each, labels=each.labels | PLACE) for name, each in series.items()}
 
 
-def _of_autoscalers(objects: Sequence[Object]) -> Iterator[str]:
+def _of_autoscalers(objects: Objects) -> Iterator[str]:
     answered = {rule["name"]["as"] for rule in adapter_rules(objects)}
     for found in by_name(objects, "HorizontalPodAutoscaler").values():
         for metric in found["spec"]["metrics"]:
@@ -97,7 +96,7 @@ def _of_autoscalers(objects: Sequence[Object]) -> Iterator[str]:
                 yield f"{name_of(found)}: nobody answers {name}"
 
 
-def _of_monitors(objects: Sequence[Object]) -> Iterator[str]:
+def _of_monitors(objects: Objects) -> Iterator[str]:
     workloads = by_name(objects, "Deployment").values()
     for found in by_name(objects, "PodMonitor").values():
         chosen = [one for one in workloads if fits(found["spec"]["selector"], labels_of(one))]
@@ -105,9 +104,5 @@ def _of_monitors(objects: Sequence[Object]) -> Iterator[str]:
             yield f"{name_of(found)}: selects {len(chosen)} of {len(workloads)} Deployments"
         for endpoint in found["spec"]["podMetricsEndpoints"]:
             for one in chosen:
-                if endpoint["port"] not in _ports(one):
+                if endpoint["port"] not in ports_of(one):
                     yield f"{name_of(found)}: {name_of(one)} has no port {endpoint['port']}"
-
-
-def _ports(workload: Object) -> set[str]:
-    return {port["name"] for port in container_of(workload).get("ports", [])}

@@ -19,7 +19,8 @@ import aiohttp
 from services.settings import load
 from tests.support.deadline import DEADLINE
 from tests.support.deployments.program import ROOT, Program
-from tests.support.kubernetes.kustomize import Object
+from tests.support.kubernetes.kustomize import Object, Objects
+from tests.support.kubernetes.manifests import by_name, container_of, spec_of
 
 SLOW = aiohttp.ClientTimeout(total=DEADLINE)
 LISTENS = ("FANFARE_SERVER_LISTEN", "FANFARE_SERVER_INTERNAL_LISTEN")
@@ -41,19 +42,15 @@ class Cluster:
         changes: Variables over those of the manifests: where the backends are, and bounds of this machine.
     """
 
-    objects: Sequence[Object]
+    objects: Objects
     secrets: Mapping[str, Mapping[str, str]]
     directory: Path
     changes: Mapping[str, str]
 
-    def find(self, kind: str, name: str) -> Object:
-        """Return one object."""
-        (found,) = [
-            each
-            for each in self.objects
-            if each["kind"] == kind and each["metadata"]["name"] == name
-        ]
-        return found
+    def config_map(self, name: str) -> Mapping[str, str]:
+        """Return the texts of a ConfigMap."""
+        texts: Mapping[str, str] = by_name(self.objects, "ConfigMap")[name]["data"]
+        return texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +97,8 @@ def lay_out(cluster: Cluster, kind: str, name: str, *, host: str) -> Pod:
     Raises:
         CannotMount: A volume names what is not there.
     """
-    template = cluster.find(kind, name)["spec"]["template"]["spec"]
-    (container,) = template["containers"]
+    workload = by_name(cluster.objects, kind)[name]
+    template, container = spec_of(workload), container_of(workload)
     root = cluster.directory / host / name
     root.mkdir(parents=True)
     volumes = {volume["name"]: volume for volume in template["volumes"]}
@@ -132,7 +129,7 @@ def _mount(cluster: Cluster, volume: Object, folder: Path) -> None:
 
 def _files(cluster: Cluster, volume: Object) -> Iterator[tuple[str, str]]:
     if "configMap" in volume:
-        yield from cluster.find("ConfigMap", volume["configMap"]["name"])["data"].items()
+        yield from cluster.config_map(volume["configMap"]["name"]).items()
     for source in volume.get("projected", {}).get("sources", []):
         name = source["secret"]["name"]
         if name not in cluster.secrets:
@@ -145,7 +142,7 @@ def _files(cluster: Cluster, volume: Object) -> Iterator[tuple[str, str]]:
 
 def _variables(cluster: Cluster, container: Object) -> Iterator[tuple[str, str]]:
     for source in container.get("envFrom", []):
-        yield from cluster.find("ConfigMap", source["configMapRef"]["name"])["data"].items()
+        yield from cluster.config_map(source["configMapRef"]["name"]).items()
     for variable in container["env"]:
         yield variable["name"], variable["value"]
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.support.kubernetes.kustomize import Object
+from tests.support.kubernetes.kustomize import Object, Objects
 from tests.support.kubernetes.manifests import by_name
 
 
@@ -71,7 +71,7 @@ def _condition(kind: str, words: Sequence[str]) -> Callable[[Request], bool]:
     raise NotUnderstood(kind)
 
 
-def router(objects: Sequence[Object]) -> Router | None:
+def router(objects: Objects) -> Router | None:
     """Read what brings clients in, of rendered objects; None: nothing does."""
     if found := by_name(objects, "HTTPRoute"):
         return gateway_api(found["fanfare"])
@@ -158,7 +158,7 @@ def _call(name: str, words: Sequence[str]) -> Callable[[Request], bool]:
     raise NotUnderstood(name)
 
 
-def ingress(found: Sequence[Object]) -> Router:
+def ingress(found: Objects) -> Router:
     """Read Ingresses of one host: exact paths come before prefixes, and longer ones first."""
     paths = [
         path
@@ -181,7 +181,7 @@ def ingress(found: Sequence[Object]) -> Router:
     return find
 
 
-def ends(objects: Sequence[Object]) -> Iterator[tuple[str, str | int]]:
+def targets(objects: Objects) -> Iterator[tuple[str, str | int]]:
     """Yield the Services and their ports, by name or number, to which anything routes."""
     for route in by_name(objects, "HTTPRoute").values():
         for rule in route["spec"]["rules"]:
@@ -196,10 +196,10 @@ def ends(objects: Sequence[Object]) -> Iterator[tuple[str, str | int]]:
                 yield service["name"], next(iter(service["port"].values()))
 
 
-def faults(objects: Sequence[Object]) -> Iterator[str]:
+def faults(objects: Objects) -> Iterator[str]:
     """Say which Services or ports, to which anything routes, are not there."""
     services = by_name(objects, "Service")
-    for name, port in ends(objects):
+    for name, port in targets(objects):
         there = services[name]["spec"]["ports"] if name in services else []
         if name not in services:
             yield f"there is no Service {name}"

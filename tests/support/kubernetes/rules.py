@@ -15,16 +15,17 @@ from services.program import DRAIN_SPREAD
 from services.settings import SERVICES, Settings
 from services.version import VERSION
 from tests.support.deployments.program import ROOT
-from tests.support.kubernetes.kustomize import Object
+from tests.support.kubernetes.kustomize import Object, Objects
 from tests.support.kubernetes.manifests import (
     WORKLOADS,
-    Objects,
+    by_name,
     container_of,
     fits,
     labels_of,
     name_of,
     of_kind,
     ours,
+    ports_of,
     spec_of,
 )
 
@@ -60,7 +61,7 @@ def restricted(objects: Objects) -> Iterator[str]:
 
 def apart_from_kubernetes(objects: Objects) -> Iterator[str]:
     """No pod has a token, or variables about the services beside it."""
-    accounts = {each["metadata"]["name"]: each for each in of_kind(objects, "ServiceAccount")}
+    accounts = by_name(objects, "ServiceAccount")
     for each in of_kind(objects, *WORKLOADS):
         for field in ("automountServiceAccountToken", "enableServiceLinks"):
             if spec_of(each)[field] is not False:
@@ -125,7 +126,7 @@ def probed(objects: Objects) -> Iterator[str]:
 
 def fits_settings(objects: Objects, name: str, settings: Settings) -> Iterator[str]:
     """A Deployment and the settings that it gives its processes agree: ports, time to end, memory."""
-    (each,) = [one for one in ours(objects, "Deployment") if one["metadata"]["name"] == name]
+    each = by_name(objects, "Deployment")[name]
     server, ports = settings.server, container_of(each)["ports"]
     given = {port["name"]: port["containerPort"] for port in ports}
     for port, addresses in (("http", server.listen), ("internal", server.internal_listen)):
@@ -165,7 +166,7 @@ def replaced_in_turn(objects: Objects) -> Iterator[str]:
     for each in ours(objects, "Deployment"):
         if each["spec"]["strategy"]["rollingUpdate"] != {"maxSurge": 1, "maxUnavailable": 0}:
             yield f"{name_of(each)}: rollingUpdate"
-        labels = each["spec"]["template"]["metadata"]["labels"]
+        labels = labels_of(each)
         for spread in spec_of(each)["topologySpreadConstraints"]:
             keys = {*spread["matchLabelKeys"]} - {*labels}
             if not fits(spread["labelSelector"], labels) or keys != {"pod-template-hash"}:
@@ -199,7 +200,7 @@ def _selected(objects: Objects, selecting: Object) -> list[Object]:
 
 def disrupted_in_turn(objects: Objects) -> Iterator[str]:
     """Of each service one pod may be missing at a time, on purpose."""
-    kept = {each["metadata"]["name"]: each for each in of_kind(objects, "PodDisruptionBudget")}
+    kept = by_name(objects, "PodDisruptionBudget")
     for each in ours(objects, "Deployment"):
         budget = kept.get(each["metadata"]["name"])
         if budget is None or budget["spec"].get("maxUnavailable") != 1:
@@ -210,8 +211,7 @@ def names_ports(objects: Objects) -> Iterator[str]:
     """Ports that Services and policies name are ports of the pods that they select."""
     for each in of_kind(objects, "Service", "NetworkPolicy"):
         spec, is_policy = each["spec"], each["kind"] == "NetworkPolicy"
-        found = _selected(objects, each)
-        known = {port["name"] for one in found for port in container_of(one).get("ports", [])}
+        known = set[str]().union(*map(ports_of, _selected(objects, each)))
         let_in = [port["port"] for rule in spec.get("ingress", []) for port in rule["ports"]]
         named = let_in if is_policy else [port["targetPort"] for port in spec["ports"]]
         yield from (f"{name_of(each)}: port {port}" for port in named if port not in known)

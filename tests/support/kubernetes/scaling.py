@@ -5,7 +5,7 @@ Pure.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -13,20 +13,14 @@ from libs.common.apps.app import App
 from libs.common.config.secret import Secret
 from services.dispatcher.settings import DispatcherSettings
 from services.gateway.settings import GatewaySettings
-from tests.support.kubernetes.kustomize import Object
-from tests.support.kubernetes.manifests import (
-    by_name,
-    container_of,
-    name_of,
-    settings,
-    variables,
-)
+from tests.support.kubernetes.kustomize import Object, Objects
+from tests.support.kubernetes.manifests import by_name, container_of, name_of, settings, variables
 
 SCALERS = ("HorizontalPodAutoscaler", "ScaledObject")
 LEAST = 2  # Pods of each service: one may always go.
 
 
-def faults(objects: Sequence[Object]) -> Iterator[str]:
+def faults(objects: Objects) -> Iterator[str]:
     """Say what does not fit."""
     workloads = by_name(objects, "Deployment")
     scalers = [*chain.from_iterable(by_name(objects, kind).values() for kind in SCALERS)]
@@ -64,7 +58,7 @@ def _of_bounds(scaler: Object) -> Iterator[str]:
         yield f"{name_of(scaler)}: from {least} to {most} pods"
 
 
-def _of_connections(objects: Sequence[Object]) -> Iterator[str]:
+def _of_connections(objects: Objects) -> Iterator[str]:
     """Gateways are added before they are full, and taken away slowly."""
     found = by_name(objects, "HorizontalPodAutoscaler").get("gateway")
     if found is None:
@@ -84,7 +78,7 @@ def _value(metric: Mapping[str, Any]) -> int:
     return int(metric["pods"]["target"]["averageValue"])
 
 
-def _of_kafka(objects: Sequence[Object]) -> Iterator[str]:
+def _of_kafka(objects: Objects) -> Iterator[str]:
     """KEDA looks at the group and the topics that the dispatcher reads, where it reads them."""
     for found in by_name(objects, "ScaledObject").values():
         triggers = [one["metadata"] for one in found["spec"]["triggers"] if one["type"] == "kafka"]
@@ -100,7 +94,7 @@ def _of_kafka(objects: Sequence[Object]) -> Iterator[str]:
             yield f"{name_of(found)}: {topic} is {'read by no route' if topic in watched else 'not watched'}"
 
 
-def topics(objects: Sequence[Object]) -> set[str]:
+def topics(objects: Objects) -> set[str]:
     """Return the topics that the dispatcher reads by its routes."""
     return {
         route.get("topic")

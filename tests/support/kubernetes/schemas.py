@@ -17,6 +17,7 @@ from jsonschema import Draft202012Validator
 
 from tests.support.go.modules import SCHEMAS, find_schema
 from tests.support.kubernetes.kustomize import Object
+from tests.support.kubernetes.manifests import name_of
 from tests.support.kubernetes.validations import breaches
 
 OLDEST, NEWEST = "1.31", "1.37"  # Of Kubernetes, that deploy/k8s is for.
@@ -31,7 +32,7 @@ def faults(found: Object) -> list[str]:
 @cache
 def _faults(text: str) -> tuple[str, ...]:
     found = json.loads(text)
-    name = f"{found['kind']} {found['metadata']['name']}"
+    name = name_of(found)
     if (schema := custom().get((found["apiVersion"], found["kind"]))) is not None:
         errors = Draft202012Validator(schema).iter_errors(found)
         said = [f"{error.json_path}: {error.message}" for error in errors]

@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.deployments.composition import composition, secrets
 from tests.support.kubernetes.kustomize import Object, render
-from tests.support.kubernetes.manifests import container_of, name_of, of_kind, spec_of
+from tests.support.kubernetes.manifests import by_name, container_of, spec_of
 
 COMPOSED = composition(secrets())["services"]
 BACKENDS = ("redis", "kafka", "postgres")
@@ -16,12 +16,7 @@ MINE = {  # Of a volume the top is the file system's, with a lost+found.
 
 def stateful(name: str) -> Object:
     """Return a backend."""
-    (found,) = [
-        each
-        for each in of_kind(render("dev"), "StatefulSet")
-        if name_of(each) == f"StatefulSet {name}"
-    ]
-    return found
+    return by_name(render("dev"), "StatefulSet")[name]
 
 
 def plain(name: str) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """Metrics that manifests name, in rules, dashboards, the adapter and autoscalers; and what is scraped."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import yaml
 
 from libs.common.web import server
 from tests.support.kubernetes import metrics
-from tests.support.kubernetes.kustomize import DEPLOY, OVERLAYS, Object, combined, render
+from tests.support.kubernetes.kustomize import DEPLOY, OVERLAYS, Objects, combined, render
 from tests.support.kubernetes.manifests import by_name, reworded
 from tests.support.monitoring import dashboard, operator_rules
 from tests.support.monitoring.rules import ALERTS, RECORDING, promtool
@@ -18,12 +17,12 @@ from tests.support.monitoring.rules import ALERTS, RECORDING, promtool
 WATCHED = "monitoring"
 
 
-def renamed(old: str, new: str, *, kind: str) -> Sequence[Object]:
+def renamed(old: str, new: str, *, kind: str) -> Objects:
     """Return what overlays/monitoring has, with other words in the objects of a kind."""
     return reworded(render(WATCHED), old, new, kind=kind)
 
 
-def found(objects: Sequence[Object]) -> str:
+def found(objects: Objects) -> str:
     return "\n".join(metrics.faults(objects))
 
 
@@ -120,13 +119,6 @@ def test_path() -> None:
     assert f'web.get("{endpoint["path"]}", ' in Path(server.__file__).read_text(encoding="utf-8")
 
 
-def one(kind: str, name: str) -> Object:
-    """Find an object of overlays/monitoring."""
-    found = [each for each in render("monitoring") if each["kind"] == kind]
-    (only,) = [each for each in found if each["metadata"]["name"] == name]
-    return only
-
-
 def test_up_to_date() -> None:
     """`make docs` writes the rules anew."""
     written = (DEPLOY / "components" / "monitoring" / "rules.yaml").read_text(encoding="utf-8")
@@ -138,14 +130,14 @@ def test_rules() -> None:
     """The operator gets those of deploy/prometheus, all of them, as they are there."""
     documents = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in (RECORDING, ALERTS)]
 
-    groups = one("PrometheusRule", "fanfare")["spec"]["groups"]
+    groups = by_name(render(WATCHED), "PrometheusRule")["fanfare"]["spec"]["groups"]
     assert groups == [group for document in documents for group in document["groups"]]
 
 
 def test_dashboard() -> None:
-    found = one("ConfigMap", "fanfare-dashboard")
+    shown = by_name(render(WATCHED), "ConfigMap")["fanfare-dashboard"]
 
-    assert json.loads(found["data"]["fanfare.json"]) == dashboard.document()
+    assert json.loads(shown["data"]["fanfare.json"]) == dashboard.document()
 
 
 class TestRenamed:

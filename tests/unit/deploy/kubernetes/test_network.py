@@ -9,7 +9,7 @@ import pytest
 from services.settings import SERVICES, Settings
 from tests.support.kubernetes.given import settings
 from tests.support.kubernetes.kustomize import render
-from tests.support.kubernetes.manifests import of_kind, ours
+from tests.support.kubernetes.manifests import by_name, of_kind, ours
 from tests.support.kubernetes.rules import let_in, let_out
 
 NAMES = {53}  # The port of those who know names.
@@ -35,7 +35,7 @@ class TestLetIn:
     def test_services(self, name: str) -> None:
         """Whoever a namespace's label lets to the one port is not let to the other."""
         objects = render("production")
-        (workload,) = [one for one in ours(objects) if one["metadata"]["name"] == name]
+        workload = by_name(objects, "Deployment")[name]
 
         assert let_in(objects, workload) == {
             "http": [{"namespaceSelector": {"matchLabels": {"fanfare/public": "true"}}}],
@@ -64,7 +64,7 @@ class TestLetOut:
     def test_backends(self, tmp_path: Path, name: str) -> None:
         """Each backend's port, where that is the usual one; no backend's that it has not."""
         objects = render("dev")
-        (workload,) = [one for one in ours(objects) if one["metadata"]["name"] == name]
+        workload = by_name(objects, "Deployment")[name]
         needed = {*ports(settings(tmp_path, objects, name), name)}
 
         beside = {4318} | ({443} if name in {"auth", "presence"} else set())

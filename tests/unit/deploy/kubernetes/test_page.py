@@ -9,10 +9,9 @@ import yaml
 from services.settings import SERVICES
 from tests.support.deployments.program import ROOT
 from tests.support.kubernetes.kustomize import DEPLOY, build, render
-from tests.support.kubernetes.manifests import container_of, labels_of, of_kind, ours
+from tests.support.kubernetes.manifests import COMPONENT, container_of, labels_of, of_kind, ours
 
 PAGE = (ROOT / "docs" / "deploy" / "kubernetes.md").read_text(encoding="utf-8")
-COMPONENT = "app.kubernetes.io/component"
 
 
 def test_overlay_of_your_own(tmp_path: Path) -> None:

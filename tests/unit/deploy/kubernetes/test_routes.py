@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Sequence
 from copy import deepcopy
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from services.gateway.settings import GatewaySettings
 from tests.support.deployments.haproxy import FILE
 from tests.support.kubernetes import routes
-from tests.support.kubernetes.kustomize import OVERLAYS, Object, render
+from tests.support.kubernetes.kustomize import OVERLAYS, Objects, render
 from tests.support.kubernetes.manifests import by_name
 from tests.support.kubernetes.routes import Request, Router, haproxy, router
 
@@ -50,9 +49,8 @@ PREFIXED = {
     Request("/realtime/presence/apps/1/users/7"): "presence",
     Request("/apps/1/app/app-key", is_socket=True): "gateway",
 }
-FOR_PREFIXES = {
-    "ingress-traefik"
-}  # Ways that take any prefix; the others say that a path is to be added.
+# Ways that take any prefix; the others say that a path is to be added.
+FOR_PREFIXES = {"ingress-traefik"}
 
 
 def of(way: str) -> Router:
@@ -62,7 +60,7 @@ def of(way: str) -> Router:
     return found
 
 
-def service(objects: Sequence[Object], request: Request) -> str | None:
+def service(objects: Objects, request: Request) -> str | None:
     """Tell who gets a request, by rendered objects."""
     found = router(objects)
     assert found is not None

@@ -1,19 +1,17 @@
 """What deploy/k8s must keep to, in every overlay; and that a breach of each kind is noticed."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.support.kubernetes import rules
-from tests.support.kubernetes.kustomize import OVERLAYS, Object, render
-from tests.support.kubernetes.manifests import container_of, spec_of
+from tests.support.kubernetes.kustomize import OVERLAYS, Objects, render
+from tests.support.kubernetes.manifests import COMPONENT, by_name, container_of, spec_of
 from tests.support.kubernetes.rules import Rule
 
 Change = Callable[[Any], object]
-
-_PART = "app.kubernetes.io/component"
 
 
 def gateway(change: Change) -> tuple[str, str, Change]:
@@ -90,12 +88,14 @@ BREACHES: dict[str, tuple[Rule, tuple[str, str, Change], str]] = {
     ),
     "Service's selector": (
         rules.selects,
-        ("Service", "auth", lambda it: it["spec"]["selector"].update({_PART: "nobody"})),
+        ("Service", "auth", lambda it: it["spec"]["selector"].update({COMPONENT: "nobody"})),
         "Service auth: selects",
     ),
     "pod's label": (
         rules.selects,
-        gateway(lambda it: it["spec"]["template"]["metadata"]["labels"].update({_PART: "gate"})),
+        gateway(
+            lambda it: it["spec"]["template"]["metadata"]["labels"].update({COMPONENT: "gate"})
+        ),
         "Deployment gateway: selects others",
     ),
     "budget": (
@@ -121,13 +121,10 @@ BREACHES: dict[str, tuple[Rule, tuple[str, str, Change], str]] = {
 }
 
 
-def changed(kind: str, name: str, change: Change) -> Sequence[Object]:
+def changed(kind: str, name: str, change: Change) -> Objects:
     """Render an overlay, and change one object of it."""
     objects = copy.deepcopy(render("production"))
-    (found,) = [
-        each for each in objects if each["kind"] == kind and each["metadata"]["name"] == name
-    ]
-    change(found)
+    change(by_name(objects, kind)[name])
     return objects
 
 

@@ -1,7 +1,6 @@
 """deploy/k8s: that Fanfare accepts the settings and secrets that its pods are given, and that these fit the manifests."""
 
 import copy
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from services.settings import DEVELOPMENT_SECRETS, SERVICES, check_services
 from tests.support.deployments.program import ROOT
 from tests.support.kubernetes.given import KAFKA, secret, settings
 from tests.support.kubernetes.kustomize import DEPLOY, OVERLAYS, Object, combined, render
-from tests.support.kubernetes.manifests import container_of, ours, spec_of
+from tests.support.kubernetes.manifests import by_name, container_of, ours, reworded, spec_of
 from tests.support.kubernetes.rules import fits_settings
 
 OF_BACKENDS_INSIDE = {"redis-password", "postgres-password"}
@@ -96,7 +95,7 @@ class TestNoticed:
     ) -> None:
         """A setting that the manifest was not made for."""
         objects = copy.deepcopy(render("production"))
-        (workload,) = [one for one in ours(objects) if one["metadata"]["name"] == name]
+        workload = by_name(objects, "Deployment")[name]
         for key, text in variable.items():
             container_of(workload)["env"].append({"name": key, "value": text})
 
@@ -108,7 +107,7 @@ class TestNoticed:
     def test_renamed_variable(self, tmp_path: Path) -> None:
         """A variable that no setting has."""
         objects = copy.deepcopy(render("production"))
-        (workload,) = [one for one in ours(objects) if one["metadata"]["name"] == "auth"]
+        workload = by_name(objects, "Deployment")["auth"]
         for each in container_of(workload)["env"]:
             each["name"] = each["name"].replace("AUTH_ISSUERS", "AUTH_ISSUER")
 
@@ -117,10 +116,12 @@ class TestNoticed:
 
     def test_renamed_key(self, tmp_path: Path) -> None:
         """A key of fanfare.toml that no setting has."""
-        text = json.dumps(render("production")).replace("drain_timeout =", "drain_time =")
+        objects = reworded(
+            render("production"), "drain_timeout =", "drain_time =", kind="ConfigMap"
+        )
 
         with pytest.raises(Misconfigured, match=r"server\.drain_time\b"):
-            settings(tmp_path, json.loads(text), "gateway")
+            settings(tmp_path, objects, "gateway")
 
 
 class TestSecrets:
