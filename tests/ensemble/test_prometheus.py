@@ -15,7 +15,8 @@ from tests.support.deployments.fleet import Fleet
 from tests.support.monitoring.rules import ALERTS, PROMETHEUS, RECORDING, rules
 from tests.support.programs import find_program
 from tests.support.servers.ports import free_port
-from tests.support.servers.process import Launch, NotReady, eventually, make_directory, running
+from tests.support.servers.process import Launch, eventually, make_directory, running
+from tests.support.servers.web import answers
 
 
 class Prometheus:
@@ -60,24 +61,12 @@ def launch(directory: Path, config: Path) -> Launch:
     address = f"127.0.0.1:{free_port()}"
     command = [find_program("prometheus"), f"--config.file={config}"]
     options = [f"--storage.tsdb.path={directory}", f"--web.listen-address={address}"]
-
-    async def probe() -> None:
-        try:
-            async with (
-                aiohttp.ClientSession() as http,
-                http.get(f"http://{address}/-/ready") as answer,
-            ):
-                if answer.status != 200:
-                    raise NotReady(f"answers {answer.status}")
-        except aiohttp.ClientConnectionError as error:
-            raise NotReady(str(error)) from error
-
     return Launch(
         name="prometheus",
         url=f"http://{address}",
         command=[*map(str, command), *options],
         directory=directory,
-        probe=probe,
+        probe=lambda: answers(f"http://{address}/-/ready", status=200),
     )
 
 

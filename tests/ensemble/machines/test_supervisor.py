@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import aiohttp
 import pytest
 
 from tests.support.balancers.balancer import amended
@@ -20,6 +19,7 @@ from tests.support.deployments.machines import Machine, machine, plain_environ
 from tests.support.deployments.program import ROOT
 from tests.support.programs import find_program
 from tests.support.servers.process import eventually
+from tests.support.servers.web import answers
 
 FILE = ROOT / "deploy" / "supervisor" / "fanfare.conf"
 PORTS = {
@@ -80,11 +80,8 @@ class Supervised:
         url = f"http://{self.machine.host}:{PORTS[name]}/health/ready"
 
         async def is_ready() -> bool:
-            try:
-                async with aiohttp.ClientSession() as http, http.get(url) as response:
-                    return response.status == 200
-            except aiohttp.ClientConnectionError:
-                return False
+            await answers(url, status=200)
+            return True
 
         await eventually(is_ready, timeout=DEADLINE)
 

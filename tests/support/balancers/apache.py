@@ -4,12 +4,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.support.balancers.balancer import Front, Ports, amended, moved, probe
+from tests.support.balancers.balancer import Front, Ports, amended, moved
 from tests.support.deployments.program import ROOT
 from tests.support.programs import find_program
 from tests.support.servers import Certificates
 from tests.support.servers.ports import free_port
 from tests.support.servers.process import Launch, make_directory, running
+from tests.support.servers.web import answers
 
 FILE = ROOT / "deploy" / "apache" / "fanfare.conf"
 MODULES = Path("/usr/lib/apache2/modules")
@@ -40,7 +41,7 @@ async def apache_front(ports: Ports, certificates: Certificates) -> AsyncIterato
         url=url,
         command=[*command(directory), "-D", "FOREGROUND"],
         directory=directory,
-        probe=lambda: probe(url, trust),
+        probe=lambda: answers(url, trust=trust),
     )
     async with running(launch):
         yield Front(

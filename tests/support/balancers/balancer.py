@@ -6,12 +6,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import aiohttp
-
 from tests.support.deployments.haproxy import Balancer as HAProxy
 from tests.support.deployments.haproxy import balancer as haproxy
 from tests.support.servers import Certificates
-from tests.support.servers.process import NotReady
 
 GATEWAYS = ("127.20.0.1", "127.20.0.2")
 OTHERS = {"auth": "127.20.0.3", "dispatcher": "127.20.0.4", "presence": "127.20.0.5"}
@@ -109,15 +106,3 @@ def moved(text: str, ports: Ports, certificates: Certificates) -> str:
         f"{TLS}/tls.key": str(certificates.key),
     }
     return amended(text, places | tls)
-
-
-async def probe(url: str, trust: ssl.SSLContext) -> None:
-    """See that something answers, whatever it says."""
-    try:
-        async with (
-            aiohttp.ClientSession() as http,
-            http.get(f"{url}/no/such/path", ssl=trust) as answer,
-        ):
-            await answer.read()
-    except aiohttp.ClientConnectionError as error:
-        raise NotReady(str(error)) from error

@@ -159,10 +159,9 @@ async def deployed(
 
 async def _is_up(front: Front) -> bool:
     """Tell whether each service is found: what it says itself is nothing to wait for."""
-    trust = True if front.trust is None else front.trust
     statuses = set()
     async with aiohttp.ClientSession() as http:
         for path in ("/up", "/broadcasting/auth", "/apps/1/channels", "/presence/apps/1/online"):
-            async with http.get(f"{front.url}{path}", ssl=trust) as response:
+            async with http.get(f"{front.url}{path}", ssl=front.trust or True) as response:
                 statuses.add(response.status)
     return 503 not in statuses

@@ -7,13 +7,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.balancers.balancer import Front, Ports, amended, moved, probe
+from tests.support.balancers.balancer import Front, Ports, amended, moved
 from tests.support.deadline import DEADLINE
 from tests.support.deployments.program import ROOT
 from tests.support.programs import find_program
 from tests.support.servers import Certificates, procfs
 from tests.support.servers.ports import free_port
 from tests.support.servers.process import Launch, Server, eventually, make_directory, running
+from tests.support.servers.web import answers
 
 FILE = ROOT / "deploy" / "nginx" / "fanfare.conf"
 WORKERS = 2
@@ -45,7 +46,7 @@ async def nginx_front(ports: Ports, certificates: Certificates) -> AsyncIterator
         url=url,
         command=command(directory),
         directory=directory,
-        probe=lambda: probe(url, trust),
+        probe=lambda: answers(url, trust=trust),
     )
     async with running(launch) as server:
         reload = Reload(server, directory / "fanfare.conf", ports.public)
@@ -103,9 +104,8 @@ class Reload:
         self.file.write_text(amended(text, changes))
         os.kill(self.server.pid, signal.SIGHUP)
 
-        async def is_read() -> (
-            bool
-        ):  # Old workers stay for as long as they have sockets, and accept none.
+        async def is_read() -> bool:
+            # Old workers stay for as long as they have sockets, and accept none.
             return len(set(procfs.children(self.server.pid)) - set(old)) == WORKERS
 
         await eventually(is_read, timeout=DEADLINE)

@@ -32,8 +32,7 @@ class Stage:
 
     def session(self, **options: Any) -> aiohttp.ClientSession:
         """Open connections of a client of its own, who trusts what the front shows."""
-        trust = self.front.trust
-        connector = aiohttp.TCPConnector(ssl=True if trust is None else trust)
+        connector = aiohttp.TCPConnector(ssl=self.front.trust or True)
         return aiohttp.ClientSession(connector=connector, **options)
 
     async def ask(self, path: str, **headers: str) -> dict[str, Any]:

@@ -3,13 +3,12 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-import aiohttp
-
 from tests.support.deployments.program import ROOT
 from tests.support.fakes.name_server import Names, names
 from tests.support.programs import find_program
 from tests.support.servers.ports import free_port
-from tests.support.servers.process import Launch, NotReady, Server, make_directory, running
+from tests.support.servers.process import Launch, Server, make_directory, running
+from tests.support.servers.web import answers
 
 FILE = ROOT / "deploy" / "haproxy" / "haproxy.cfg"
 FOREGROUND = ("-W", "-db")  # As its image does: a master, which replaces its worker on SIGUSR2.
@@ -99,14 +98,5 @@ def _launch(environ: Mapping[str, str]) -> Launch:
         url=f"http://{environ['LISTEN']}",
         command=["env", *variables, str(find_program("haproxy")), *FOREGROUND, "-f", str(FILE)],
         directory=make_directory("haproxy"),
-        probe=lambda: _probe(monitor),
+        probe=lambda: answers(monitor, status=200),
     )
-
-
-async def _probe(url: str) -> None:
-    try:
-        async with aiohttp.ClientSession() as http, http.get(url) as response:
-            if response.status != 200:
-                raise NotReady(f"answers {response.status}")
-    except aiohttp.ClientConnectionError as error:
-        raise NotReady(str(error)) from error

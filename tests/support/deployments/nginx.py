@@ -3,11 +3,10 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import aiohttp
-
 from tests.support.programs import find_program
 from tests.support.servers.ports import free_port
-from tests.support.servers.process import Launch, NotReady, make_directory, running
+from tests.support.servers.process import Launch, make_directory, running
+from tests.support.servers.web import answers
 
 # What `location` and `proxy_pass` make of a path: nginx, "proxy_pass", with a URI.
 CONFIGURATION = """
@@ -49,20 +48,13 @@ async def nginx(upstream: str, *, location: str, uri: str) -> AsyncIterator[int]
     file = directory / "nginx.conf"
     words = {"directory": directory, "port": port, "location": location}
     file.write_text(CONFIGURATION.format(**words, upstream=upstream, uri=uri))
+    url = f"http://127.0.0.1:{port}"
     launch = Launch(
         name="nginx",
-        url=f"http://127.0.0.1:{port}",
+        url=url,
         command=[str(find_program("nginx")), "-c", str(file), "-p", str(directory)],
         directory=directory,
-        probe=lambda: _probe(port),
+        probe=lambda: answers(url),
     )
     async with running(launch):
         yield port
-
-
-async def _probe(port: int) -> None:
-    try:
-        async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{port}/") as answer:
-            await answer.read()
-    except aiohttp.ClientConnectionError as error:
-        raise NotReady(str(error)) from error
