@@ -1,9 +1,7 @@
 """Settings that cannot work: the program says in one line what is wrong, and does not start."""
 
 import asyncio
-import os
 import socket
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.support.deadline import DEADLINE
-from tests.support.deployments.program import ROOT
+from tests.support.deployments.program import FANFARE, ROOT, plain_environ
 from tests.support.servers import Certificates
 from tests.support.servers.ports import free_port
 
@@ -43,15 +41,14 @@ async def run(directory: Path, text: str, *services: str, **variables: str) -> O
     """Run the program with the text of a file and variables, and wait for its end."""
     config = directory / "fanfare.toml"
     config.write_text(text)
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("FANFARE_")}
     listen = {
         "FANFARE_SERVER_LISTEN": f"127.0.0.1:{free_port()}",
         "FANFARE_SERVER_INTERNAL_LISTEN": f"127.0.0.1:{free_port()}",
     }
     process = await asyncio.create_subprocess_exec(
         "setpriv", "--pdeathsig=KILL",
-        sys.executable, "-m", "services", "run", *services, "--config", str(config),
-        cwd=ROOT, env={**clean, **listen, **variables},
+        *FANFARE, "run", *services, "--config", str(config),
+        cwd=ROOT, env={**plain_environ(), **listen, **variables},
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:

@@ -4,12 +4,11 @@ import asyncio
 import re
 import secrets
 import shlex
-import sys
 from pathlib import Path
 
 from tests.support.balancers.balancer import amended
-from tests.support.deployments.machines import machine, plain_environ
-from tests.support.deployments.program import ROOT
+from tests.support.deployments.machines import machine
+from tests.support.deployments.program import FANFARE, ROOT, plain_environ
 
 PAGE = ROOT / "docs" / "deploy" / "machines.md"
 
@@ -23,7 +22,7 @@ async def test_commands(tmp_path: Path, redis_url: str, database_url: str) -> No
     places = {
         "/etc/fanfare/secrets": shlex.quote(str(here.secrets)),
         "/etc/fanfare/fanfare.toml": shlex.quote(str(here.settings())),
-        "/opt/fanfare/bin/fanfare": f"{shlex.quote(sys.executable)} -m services",
+        "/opt/fanfare/bin/fanfare": shlex.join(FANFARE),
     }
 
     more = {"FANFARE_BACKENDS_PREFIX": f"t{secrets.token_hex(6)}", "PYTHONPATH": str(ROOT)}

@@ -5,7 +5,6 @@ import os
 import re
 import secrets
 import signal
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +14,8 @@ import pytest
 from tests.support.balancers.balancer import amended
 from tests.support.deadline import DEADLINE
 from tests.support.deployments.deployment import migrate
-from tests.support.deployments.machines import Machine, machine, plain_environ
-from tests.support.deployments.program import ROOT
+from tests.support.deployments.machines import Machine, machine
+from tests.support.deployments.program import FANFARE, ROOT, plain_environ
 from tests.support.programs import find_program
 from tests.support.servers.process import eventually
 from tests.support.servers.web import answers
@@ -138,7 +137,7 @@ def _moved(here: Machine, settings: Path, directory: Path) -> str:
     return amended(
         FILE.read_text(),
         {
-            "/opt/fanfare/bin/fanfare": f"{sys.executable} -m services",
+            "/opt/fanfare/bin/fanfare": " ".join(FANFARE),
             "/etc/fanfare/fanfare.toml": str(settings),
             "/etc/fanfare/secrets": str(here.secrets),
             "/var/log/supervisor": str(directory),

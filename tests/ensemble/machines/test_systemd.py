@@ -3,7 +3,6 @@
 import asyncio
 import secrets
 import signal
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -13,8 +12,8 @@ import pytest
 
 from tests.support.deadline import DEADLINE
 from tests.support.deployments.fleet import said
-from tests.support.deployments.machines import Machine, machine, plain_environ
-from tests.support.deployments.program import ROOT, Program
+from tests.support.deployments.machines import Machine, machine
+from tests.support.deployments.program import FANFARE, Program, plain_environ, spawned
 from tests.support.deployments.units import Unit, unit
 from tests.support.servers.process import eventually
 
@@ -44,18 +43,9 @@ async def started(unit: Unit, on: Machine, more: Mapping[str, str]) -> AsyncIter
     installed, *words = unit.one("ExecStart").split()
     assert installed == "/opt/fanfare/bin/fanfare"
     log = on.secrets / f"{unit.name}.log"
-    with log.open("ab") as output:
-        process = await asyncio.create_subprocess_exec(
-            *("setpriv", "--pdeathsig=KILL", sys.executable, "-m", "services", *words),
-            cwd=ROOT, env=plain_environ() | environ, stdout=output, stderr=output,
-        )  # fmt: skip
     ports = [_port(environ.get(f"FANFARE_SERVER_{name}")) for name in ("LISTEN", "INTERNAL_LISTEN")]
-    try:
+    async with spawned([*FANFARE, *words], environ=plain_environ() | environ, log=log) as process:
         yield Program(process, log, on.host, *ports)
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
 
 
 async def ended(unit: Unit, on: Machine, more: Mapping[str, str]) -> tuple[int, str]:

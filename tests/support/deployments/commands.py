@@ -11,6 +11,7 @@ from unittest.mock import patch
 
 from services.cli import main
 from tests.support.deadline import DEADLINE
+from tests.support.deployments.program import plain_environ
 
 
 class Outcome(NamedTuple):
@@ -41,9 +42,8 @@ async def command(*words: str, config: Path, environ: Mapping[str, str]) -> Outc
 
 def _run(words: tuple[str, ...], config: Path, environ: Mapping[str, str]) -> Outcome:
     output, complaint = io.StringIO(), io.StringIO()
-    others = {name: text for name, text in os.environ.items() if not name.startswith("FANFARE_")}
     with (
-        patch.dict(os.environ, {**others, **environ}, clear=True),
+        patch.dict(os.environ, {**plain_environ(), **environ}, clear=True),
         redirect_stdout(output),
         redirect_stderr(complaint),
     ):

@@ -5,7 +5,6 @@ The files of deploy/ name ports, such as 6001; at an address of loopback that no
 """
 
 import json
-import os
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -68,8 +67,3 @@ def machine(directory: Path, *, redis: str, postgres: str) -> Machine:
         (directory / name).write_text(text)
     high, low = random.randrange(256), random.randrange(1, 255)  # noqa: S311 - not a secret.
     return Machine(f"127.30.{high}.{low}", directory)
-
-
-def plain_environ() -> dict[str, str]:
-    """Return this process's variables without those of Fanfare."""
-    return {name: text for name, text in os.environ.items() if not name.startswith("FANFARE_")}

@@ -4,9 +4,10 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -15,6 +16,7 @@ from tests.support.deadline import DEADLINE
 from tests.support.servers.ports import free_port
 
 ROOT = Path(__file__).parents[3]
+FANFARE = (sys.executable, "-m", "services")  # What `fanfare` is where it is installed.
 
 
 @dataclass(slots=True)
@@ -58,14 +60,19 @@ class Program:
 
     async def wait_for(self, state: str) -> None:
         """Wait until its health has a state, ``live``, ``started`` or ``ready``; fails likewise."""
+        async with aiohttp.ClientSession() as http:
+            await self.wait_until(state, partial(self._is, state, http))
+
+    async def wait_until(self, what: str, holds: Callable[[], Awaitable[bool]]) -> None:
+        """Wait until something holds of it; fails likewise, and says what."""
         try:
-            async with asyncio.timeout(DEADLINE), aiohttp.ClientSession() as http:
-                while not await self._is(state, http):
+            async with asyncio.timeout(DEADLINE):
+                while not await holds():
                     if self.process.returncode is not None:
                         raise AssertionError(f"it ended: {self.log.read_text()[-2000:]}")
                     await asyncio.sleep(0.05)
         except TimeoutError:
-            raise AssertionError(f"not {state} in time: {self.log.read_text()[-2000:]}") from None
+            raise AssertionError(f"not {what} in time: {self.log.read_text()[-2000:]}") from None
 
     async def _is(self, state: str, http: aiohttp.ClientSession) -> bool:
         try:
@@ -105,22 +112,43 @@ async def program(
         "FANFARE_SERVER_INTERNAL_LISTEN": f"{host}:{internal_port}",
         **(environ or {}),
     }
-    command = ["setpriv", "--pdeathsig=KILL", sys.executable, "-m", "services", "run", *services]
+    command = [*FANFARE, "run", *services, "--config", str(config)]
+    environ = {**os.environ, **settings}
+    async with spawned(command, environ=environ, log=log, stderr=stderr) as process:
+        running = Program(process, log, host, port, internal_port)
+        await running.wait_for(until)
+        yield running
+
+
+@asynccontextmanager
+async def spawned(
+    command: Sequence[str], *, environ: Mapping[str, str], log: Path, stderr: int | None = None
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """
+    Run a command of Fanfare, which is killed in the end, or when the tests are.
+
+    Args:
+        command: `FANFARE`, and the words after it.
+        environ: All its variables.
+        log: Where its output goes.
+        stderr: The descriptor of its standard error; None: that goes to ``log`` too.
+    """
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
-            *command,
-            "--config",
-            str(config),
+            *("setpriv", "--pdeathsig=KILL", *command),
             cwd=ROOT,
-            env={**os.environ, **settings},
+            env=environ,
             stdout=output,
             stderr=output if stderr is None else stderr,
         )
-    running = Program(process, log, host, port, internal_port)
     try:
-        await running.wait_for(until)
-        yield running
+        yield process
     finally:
         if process.returncode is None:
             process.kill()
         await process.wait()
+
+
+def plain_environ() -> dict[str, str]:
+    """Return this process's variables without those of Fanfare."""
+    return {name: text for name, text in os.environ.items() if not name.startswith("FANFARE_")}

@@ -7,10 +7,10 @@ takes the place of the container's root, an address of loopback that of the pod'
 
 import asyncio
 import os
-import sys
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import aiohttp
 
 from services.settings import load
 from tests.support.deadline import DEADLINE
-from tests.support.deployments.program import ROOT, Program
+from tests.support.deployments.program import FANFARE, Program, spawned
 from tests.support.kubernetes.kustomize import Object, Objects
 from tests.support.kubernetes.manifests import by_name, container_of, spec_of
 
@@ -110,7 +110,7 @@ def lay_out(cluster: Cluster, kind: str, name: str, *, host: str) -> Pod:
     return Pod(
         container,
         # ENTRYPOINT of Dockerfile, and what the manifest says after it.
-        [sys.executable, "-m", "services", *container["args"]],
+        [*FANFARE, *container["args"]],
         {"PATH": os.environ["PATH"], **environ, **cluster.changes},
         root / "log",
         host,
@@ -168,17 +168,9 @@ def listening(pod: Pod) -> dict[str, str]:
 async def started(pod: Pod, more: Mapping[str, str] | None = None) -> AsyncIterator[Program]:
     """Run a pod's command, with ``more`` variables; it is killed in the end."""
     ports = {each["name"]: each["containerPort"] for each in pod.container.get("ports", [])}
-    with pod.log.open("ab") as output:
-        process = await asyncio.create_subprocess_exec(
-            "setpriv", "--pdeathsig=KILL", *pod.command,
-            cwd=ROOT, env={**pod.environ, **(more or {})}, stdout=output, stderr=output,
-        )  # fmt: skip
-    try:
+    environ = {**pod.environ, **(more or {})}
+    async with spawned(pod.command, environ=environ, log=pod.log) as process:
         yield Program(process, pod.log, pod.host, ports.get("http", 0), ports.get("internal", 0))
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
 
 
 async def outcome(pod: Pod) -> tuple[int, str]:
@@ -190,11 +182,4 @@ async def outcome(pod: Pod) -> tuple[int, str]:
 
 async def until_passes(pod: Pod, program: Program, probe: str) -> None:
     """Wait until a probe passes; fails with the log of a process that ends, or takes too long."""
-    try:
-        async with asyncio.timeout(DEADLINE):
-            while not await pod.passes(probe):
-                if program.process.returncode is not None:
-                    raise AssertionError(f"it ended: {pod.log.read_text()[-2000:]}")
-                await asyncio.sleep(0.05)
-    except TimeoutError:
-        raise AssertionError(f"no {probe} in time: {pod.log.read_text()[-2000:]}") from None
+    await program.wait_until(probe, partial(pod.passes, probe))
