@@ -135,11 +135,7 @@ class TestCertificates:
         """
         A key that does not fit the certificate is named at the start, and not only after a renewal.
         """
-        pairs = []
-        for name in ("one", "two"):
-            (tmp_path / name).mkdir()
-            pairs.append(Certificates.issue(tmp_path / name))
-        one, two = pairs
+        one, two = (Certificates.issue(tmp_path / name) for name in ("one", "two"))
         files = {
             "FANFARE_SERVER_CERTIFICATE": str(one.certificate),
             "FANFARE_SERVER_CERTIFICATE_KEY": str(two.key),

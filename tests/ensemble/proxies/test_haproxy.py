@@ -1,18 +1,15 @@
 """What deploy/haproxy/haproxy.cfg does beside what all load balancers do: test_balancers.py."""
 
 from collections.abc import AsyncIterator
-from ipaddress import ip_network
 
 import pytest
 
-from libs.common.web.proxies import Caller, Proxies
+from libs.common.web.proxies import Caller
 from tests.support.balancers.balancer import GATEWAYS, OTHERS
-from tests.support.balancers.haproxied import Haproxied, staged
+from tests.support.balancers.haproxied import BEHIND, Haproxied, staged
 from tests.support.deadline import DEADLINE
 from tests.support.fakes.stubs import stub
 from tests.support.servers.process import eventually
-
-TRUSTING = Proxies([ip_network("127.0.0.0/8")])  # As services do that stand behind it.
 
 
 @pytest.fixture
@@ -32,7 +29,7 @@ class TestBehindAnother:
             told = await stage.ask("/events", **said)
             silent = await stage.ask("/events")
 
-        caller = TRUSTING.caller("127.0.0.1", told["pairs"])
+        caller = BEHIND.caller("127.0.0.1", told["pairs"])
         assert caller == Caller("203.0.113.7", is_secure=True)
         assert silent["headers"]["X-Forwarded-For"] == "127.0.0.1"
         assert silent["headers"]["X-Forwarded-Proto"] == "http"
@@ -43,7 +40,7 @@ class TestBehindAnother:
         async with staged("192.0.2.0/24") as stage:
             told = await stage.ask("/events", **said)
 
-        caller = TRUSTING.caller("127.0.0.1", told["pairs"])
+        caller = BEHIND.caller("127.0.0.1", told["pairs"])
         assert caller == Caller("127.0.0.1", is_secure=False)
 
 

@@ -5,58 +5,35 @@ import os
 import shutil
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from ipaddress import ip_network
 from pathlib import Path
 
 import aiohttp
 import pytest
 
-from libs.common.web.proxies import Caller, Proxies
-from tests.support.balancers.haproxied import Haproxied, staged
+from libs.common.web.proxies import Caller
+from tests.support.balancers.haproxied import BEHIND, Haproxied, staged
 from tests.support.deadline import DEADLINE
 from tests.support.servers import Certificates, procfs
 from tests.support.servers.process import ServerDidNotStart, eventually
+from tests.support.servers.web import trusting
 
 HSTS = "Strict-Transport-Security"
-TRUSTING = Proxies([ip_network("127.0.0.0/8")])  # As services do that stand behind it.
-
-
-def issued(directory: Path) -> Certificates:
-    """Return an authority and a certificate that no other test has."""
-    directory.mkdir()
-    return Certificates.issue(directory)
-
-
-def mounted(directory: Path, certificates: Certificates) -> Path:
-    """Put a certificate where HAProxy looks for it, and return its path."""
-    directory.mkdir(exist_ok=True)
-    shutil.copy(certificates.key, directory / "tls.key")
-    return Path(shutil.copy(certificates.certificate, directory / "tls.crt"))
 
 
 @pytest.fixture
 def certificates(tmp_path: Path) -> Certificates:
-    return issued(tmp_path / "first")
+    return Certificates.issue(tmp_path / "first")
 
 
 @pytest.fixture
 def file(tmp_path: Path, certificates: Certificates) -> Path:
-    return mounted(tmp_path / "mount", certificates)
+    return certificates.mount(tmp_path / "mount")
 
 
 @pytest.fixture
 async def stage(file: Path) -> AsyncIterator[Haproxied]:
     async with staged(CERTIFICATE=str(file), HSTS="600", HARD_STOP="60s") as running:
         yield running
-
-
-@asynccontextmanager
-async def trusting(certificates: Certificates) -> AsyncIterator[aiohttp.ClientSession]:
-    """Open a session that trusts an authority, and it alone, and makes a handshake for each request."""
-    connector = aiohttp.TCPConnector(ssl=certificates.client_context(), force_close=True)
-    async with aiohttp.ClientSession(connector=connector) as http:
-        yield http
 
 
 class TestSecure:
@@ -70,7 +47,7 @@ class TestSecure:
 
         assert told["service"] == "dispatcher"
         assert told["headers"]["X-Forwarded-Proto"] == "https"
-        assert TRUSTING.caller("127.0.0.1", told["pairs"]) == Caller("127.0.0.1", is_secure=True)
+        assert BEHIND.caller("127.0.0.1", told["pairs"]) == Caller("127.0.0.1", is_secure=True)
         assert response.headers[HSTS] == "max-age=600"
 
     async def test_sockets(self, stage: Haproxied, certificates: Certificates) -> None:
@@ -152,10 +129,10 @@ class TestRefused:
         """What cannot be read, here as it holds nothing that is known, is named."""
         file.with_name(name).write_text("no such thing")
 
-        assert name in await self.refusal(file)
+        assert f"from file '{file.with_name(name)}'" in await self.refusal(file)
 
     async def test_key_of_another(self, file: Path, tmp_path: Path) -> None:
-        shutil.copy(issued(tmp_path / "second").key, file.with_suffix(".key"))
+        shutil.copy(Certificates.issue(tmp_path / "second").key, file.with_suffix(".key"))
 
         assert "inconsistencies between private key and certificate" in await self.refusal(file)
 
@@ -166,7 +143,7 @@ async def test_renewed(
     """
     On SIGUSR2 new handshakes show a renewed certificate, and who was connected stays.
     """
-    second = issued(tmp_path / "second")
+    second = Certificates.issue(tmp_path / "second")
     url = f"{stage.balancer.secure_url}/app/key"
 
     async def is_renewed() -> bool:
@@ -184,7 +161,7 @@ async def test_renewed(
     async with trusting(certificates) as http, http.ws_connect(url) as socket:
         await socket.receive_json()
         await eventually(is_master, timeout=DEADLINE)
-        mounted(file.parent, second)
+        second.mount(file.parent)
         os.kill(master, signal.SIGUSR2)
         await eventually(is_renewed, timeout=DEADLINE)
 

@@ -1,7 +1,6 @@
 """Gateways are replaced as deploy/roll.sh does it, one by one behind HAProxy, while pusher-js is connected by wss."""
 
 import asyncio
-import shutil
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -70,20 +69,17 @@ class Deployment:
 async def deployment(tmp_path: Path, redis_url: str) -> AsyncIterator[Deployment]:
     async with AsyncExitStack() as stack:
         deployment = Deployment(Plain(tmp_path, redis=redis_url, kafka="none"), stack)
-        await deployment.run(OTHERS, "auth", "dispatcher", "presence")
-        for host in OLD:
-            deployment.gateways[host] = await deployment.run(host, "gateway")
+        others = deployment.run(OTHERS, "auth", "dispatcher", "presence")
+        _, *gateways = await asyncio.gather(
+            others, *(deployment.run(host, "gateway") for host in OLD)
+        )
+        deployment.gateways = dict(zip(OLD, gateways, strict=True))
         yield deployment
 
 
 @pytest.fixture
 def certificates(tmp_path: Path) -> Certificates:
-    directory = tmp_path / "tls"
-    directory.mkdir()
-    made = Certificates.issue(directory)
-    shutil.copy(made.certificate, directory / "tls.crt")
-    shutil.copy(made.key, directory / "tls.key")
-    return made
+    return Certificates.issue(tmp_path / "tls")
 
 
 @pytest.fixture
@@ -117,12 +113,16 @@ async def replace(deployment: Deployment, running: Balancer, old: str, *, new: s
 
 
 async def test_rolled(
-    deployment: Deployment, certificates: Certificates, node: Driver, backend: BackEnd
+    deployment: Deployment,
+    certificates: Certificates,
+    node: Driver,
+    backend: BackEnd,
+    tmp_path: Path,
 ) -> None:
     """
     Each step moves the clients of one gateway alone, and all hear on; HAProxy is told nothing.
     """
-    running = await deployment.balance(certificates.ca.parent / "tls.crt")
+    running = await deployment.balance(certificates.mount(tmp_path / "mount"))
     secure = options(running.host, running.port, wssPort=running.secure_port, forceTLS=True)
     for name in CLIENTS:
         await node.connect(name, APP.key, **secure)

@@ -4,7 +4,6 @@ import asyncio
 import signal
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
@@ -17,6 +16,7 @@ from tests.support.deployments.fleet import APP, Fleet, complaints, said
 from tests.support.deployments.program import Program
 from tests.support.servers import Certificates
 from tests.support.servers.process import eventually
+from tests.support.servers.web import trusting
 
 
 class Mount:
@@ -55,18 +55,12 @@ class Mount:
 
 @pytest.fixture
 def first(tmp_path: Path) -> Certificates:
-    return issued(tmp_path / "first")
+    return Certificates.issue(tmp_path / "first")
 
 
 @pytest.fixture
 def second(tmp_path: Path) -> Certificates:
-    return issued(tmp_path / "second")
-
-
-def issued(directory: Path) -> Certificates:
-    """Return an authority and a certificate that no other test has."""
-    directory.mkdir()
-    return Certificates.issue(directory)
+    return Certificates.issue(tmp_path / "second")
 
 
 @pytest.fixture
@@ -82,14 +76,6 @@ def mount(tmp_path: Path, first: Certificates) -> Mount:
 async def process(tmp_path: Path, mount: Mount) -> AsyncIterator[Program]:
     async with Fleet(tmp_path).running(**mount.environ) as process:
         yield process
-
-
-@asynccontextmanager
-async def trusting(certificates: Certificates) -> AsyncIterator[aiohttp.ClientSession]:
-    """Open a session that trusts an authority, and it alone, and makes a handshake for each request."""
-    connector = aiohttp.TCPConnector(ssl=certificates.client_context(), force_close=True)
-    async with aiohttp.ClientSession(connector=connector) as http:
-        yield http
 
 
 async def connect(http: aiohttp.ClientSession, process: Program) -> Client:

@@ -27,9 +27,7 @@ def files(tmp_path: Path) -> Certificates:
 @pytest.fixture
 def others(tmp_path: Path) -> Certificates:
     """Return others."""
-    directory = tmp_path / "others"
-    directory.mkdir()
-    return Certificates.issue(directory)
+    return Certificates.issue(tmp_path / "others")
 
 
 @pytest.fixture

@@ -2,11 +2,15 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from ipaddress import ip_network
 
+from libs.common.web.proxies import Proxies
 from tests.support.balancers.balancer import INSTANCES, Ports, front_of
 from tests.support.balancers.stage import Stage, stubs
 from tests.support.deployments.haproxy import Balancer, balancer
 from tests.support.servers.ports import free_port
+
+BEHIND = Proxies([ip_network("127.0.0.0/8")])  # Whom services trust that stand behind it.
 
 
 class Haproxied(Stage):

@@ -6,6 +6,7 @@ For tests of TLS: the names are 127.0.0.1, ::1 and localhost, so clients can ver
 
 import datetime as dt
 import ipaddress
+import shutil
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +66,8 @@ class Certificates:
 
     @classmethod
     def issue(cls, directory: Path) -> "Certificates":
-        """Make an authority, let it sign a server certificate, and write the files."""
+        """Make an authority, let it sign a server certificate, and write the files; the directory may be new."""
+        directory.mkdir(exist_ok=True)
         ca_key = ec.generate_private_key(ec.SECP256R1())
         server_key = ec.generate_private_key(ec.SECP256R1())
         ca = _authority(ca_key)
@@ -75,6 +77,12 @@ class Certificates:
         files.key.write_bytes(_pem_key(server_key))
         files.key.chmod(0o600)
         return files
+
+    def mount(self, directory: Path) -> Path:
+        """Copy the certificate and its key as secrets are mounted, and return the path of ``tls.crt``."""
+        directory.mkdir(exist_ok=True)
+        shutil.copy(self.key, directory / "tls.key")
+        return Path(shutil.copy(self.certificate, directory / "tls.crt"))
 
     def client_context(self) -> ssl.SSLContext:
         """Return what a Python client needs to trust the authority, and only it."""

@@ -1,9 +1,12 @@
-"""Servers that speak HTTP: whether one answers."""
+"""Servers that speak HTTP: whether one answers, and sessions with those that show a certificate."""
 
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import aiohttp
 
+from tests.support.servers.certificates import Certificates
 from tests.support.servers.process import NotReady
 
 
@@ -31,3 +34,11 @@ async def answers(
         raise NotReady(str(error)) from error
     if status not in {None, answer.status}:
         raise NotReady(f"answers {answer.status}")
+
+
+@asynccontextmanager
+async def trusting(certificates: Certificates) -> AsyncIterator[aiohttp.ClientSession]:
+    """Open a session that trusts an authority, and it alone, and makes a handshake for each request."""
+    connector = aiohttp.TCPConnector(ssl=certificates.client_context(), force_close=True)
+    async with aiohttp.ClientSession(connector=connector) as http:
+        yield http
