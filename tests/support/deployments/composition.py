@@ -59,6 +59,11 @@ def settings_of(container: Service) -> Settings:
     return load(path=ROOT / source / inside.relative_to(target), environ=container["environment"])
 
 
+def share_network(containers: Mapping[str, Service], *names: str) -> bool:
+    """Tell whether some containers reach each other."""
+    return bool(set.intersection(*(set(containers[name]["networks"]) for name in names)))
+
+
 def references() -> Iterator[Reference]:
     """Yield the variables that the file refers to."""
     for found in _REFERENCE.finditer(FILE.read_text()):

@@ -27,18 +27,15 @@ from tests.support.deployments.composition import (
     references,
     secrets,
     settings_of,
+    share_network,
 )
 from tests.support.deployments.program import ROOT
 from tests.support.go.modules import find_schema
 from tests.support.tokens.user_tokens import user_of
 
 SECRETS = secrets()
-OPTIONAL = {
-    "GRAFANA_PASSWORD",
-    "PUBLISH",
-    "TOKEN_KEYS",
-    "TOKEN_PUBLIC_KEYS",
-}  # An .env without them works, as far as it goes.
+# An .env without them works, as far as it goes.
+OPTIONAL = {"GRAFANA_PASSWORD", "PUBLISH", "TOKEN_KEYS", "TOKEN_PUBLIC_KEYS"}
 COMPOSITION = composition(SECRETS)
 CONTAINERS: dict[str, Service] = COMPOSITION["services"]
 OURS = sorted(name for name, container in CONTAINERS.items() if container["image"] == IMAGE)
@@ -96,7 +93,7 @@ class TestSettings:
         hosts = {urlsplit(url.reveal()).hostname for url in urls}
 
         assert hosts == set(BACKENDS)
-        assert all(share_network(name, str(host)) for host in hosts)
+        assert all(share_network(CONTAINERS, name, str(host)) for host in hosts)
 
     def test_rules(self) -> None:
         """Policies and routes compile for the first app."""
@@ -143,7 +140,7 @@ class TestSettings:
 
         assert client.app_of(loaded, None).key == SECRETS["APP_KEY"]
         assert client.public_url(loaded, None) == "http://haproxy:6001"
-        assert share_network("cli", "haproxy")
+        assert share_network(CONTAINERS, "cli", "haproxy")
 
     def test_no_development_secrets(self) -> None:
         """What everybody knows is nowhere."""
@@ -325,7 +322,7 @@ class TestBalancer:
             assert default("HEALTH_PORT") == str(internal.port)
             assert not public.is_loopback
             assert not internal.is_loopback
-            assert share_network("haproxy", name)
+            assert share_network(CONTAINERS, "haproxy", name)
 
     def test_itself(self) -> None:
         """It listens where its port is published, and says how it is where Compose asks."""
@@ -382,7 +379,3 @@ def default(name: str) -> str:
     """Return what HAProxy takes where a variable is not set; the same wherever it stands."""
     (only,) = set(re.findall(r"\$\{%s-([^}]*)\}" % name, BALANCER))  # noqa: UP031 - braces abound.
     return str(only)
-
-
-def share_network(one: str, other: str) -> bool:
-    return bool(set(CONTAINERS[one]["networks"]) & set(CONTAINERS[other]["networks"]))

@@ -10,7 +10,13 @@ import pytest
 import yaml
 
 from services.settings import SERVICES
-from tests.support.deployments.composition import Service, composition, secrets, settings_of
+from tests.support.deployments.composition import (
+    Service,
+    composition,
+    secrets,
+    settings_of,
+    share_network,
+)
 from tests.support.deployments.program import ROOT
 
 SECRETS = secrets()
@@ -42,8 +48,8 @@ class TestTelemetry:
         receiver = read("otel", "collector.yaml")["receivers"]["otlp"]["protocols"]["http"]
         url = urlsplit(offered)
         assert (url.hostname, f"0.0.0.0:{url.port}") == ("collector", receiver["endpoint"])
-        assert share_network(name, "collector")
-        assert share_network(name, "prometheus")
+        assert share_network(CONTAINERS, name, "collector")
+        assert share_network(CONTAINERS, name, "prometheus")
 
     def test_traces(self) -> None:
         """The collector hands spans to Tempo, where Grafana finds them; metrics it drops, which Prometheus has."""
@@ -57,8 +63,8 @@ class TestTelemetry:
         assert source["url"] == f"http://tempo:{tempo['server']['http_listen_port']}"
         assert pipelines["traces"]["exporters"] == ["otlp_http"]
         assert pipelines["metrics"]["exporters"] == ["nop"]
-        assert share_network("collector", "tempo")
-        assert share_network("grafana", "tempo")
+        assert share_network(CONTAINERS, "collector", "tempo")
+        assert share_network(CONTAINERS, "grafana", "tempo")
 
     def test_kept(self) -> None:
         """What Tempo and Prometheus keep lies on their volumes, which have bounds."""
@@ -99,7 +105,3 @@ class TestTelemetry:
 def read(*names: str) -> dict[str, Any]:
     document: dict[str, Any] = yaml.safe_load((ROOT / "deploy").joinpath(*names).read_text())
     return document
-
-
-def share_network(one: str, other: str) -> bool:
-    return bool(set(CONTAINERS[one]["networks"]) & set(CONTAINERS[other]["networks"]))
