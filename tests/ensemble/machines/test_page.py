@@ -6,8 +6,7 @@ import secrets
 import shlex
 from pathlib import Path
 
-from tests.support.balancers.balancer import amended
-from tests.support.deployments.machines import machine
+from tests.support.deployments.machines import amended, machine
 from tests.support.deployments.program import FANFARE, ROOT, plain_environ
 
 PAGE = ROOT / "docs" / "deploy" / "machines.md"

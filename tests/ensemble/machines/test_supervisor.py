@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.balancers.balancer import amended
 from tests.support.deadline import DEADLINE
 from tests.support.deployments.deployment import migrate
-from tests.support.deployments.machines import Machine, machine
+from tests.support.deployments.machines import Machine, amended, machine
 from tests.support.deployments.program import FANFARE, ROOT, plain_environ
 from tests.support.programs import find_program
 from tests.support.servers.process import eventually

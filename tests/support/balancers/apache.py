@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.support.balancers.balancer import Front, Ports, amended, moved
+from tests.support.balancers.balancer import Front, Ports, moved
+from tests.support.deployments.machines import amended
 from tests.support.deployments.program import ROOT
 from tests.support.programs import find_program
 from tests.support.servers import Certificates

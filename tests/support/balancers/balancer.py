@@ -1,13 +1,14 @@
 """A running load balancer, whichever it is."""
 
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.deployments.haproxy import Balancer as HAProxy
 from tests.support.deployments.haproxy import balancer as haproxy
+from tests.support.deployments.machines import amended
 from tests.support.servers import Certificates
 
 GATEWAYS = ("127.20.0.1", "127.20.0.2")
@@ -82,20 +83,6 @@ async def haproxy_front(ports: Ports, _: Certificates) -> AsyncIterator[Front]:
 def front_of(running: HAProxy) -> Front:
     """Tell how clients see HAProxy."""
     return Front(running.url, ("",), running.server.log)
-
-
-def amended(text: str, changes: Mapping[str, str]) -> str:
-    """
-    Change a file of deploy/ for a test.
-
-    Args:
-        text: The file.
-        changes: What takes the place of what; fails unless each is there.
-    """
-    for old, new in changes.items():
-        assert old in text, f"{old} is not there"
-        text = text.replace(old, new)
-    return text
 
 
 def moved(text: str, ports: Ports, certificates: Certificates) -> str:

@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.balancers.balancer import Front, Ports, amended, moved
+from tests.support.balancers.balancer import Front, Ports, moved
 from tests.support.deadline import DEADLINE
+from tests.support.deployments.machines import amended
 from tests.support.deployments.program import ROOT
 from tests.support.programs import find_program
 from tests.support.servers import Certificates, procfs

@@ -31,10 +31,8 @@ class Machine:
 
     def settings(self) -> Path:
         """Write its settings: those of deploy/machines.toml, with no time for load balancers."""
-        text = SETTINGS.read_text()
-        assert "lb_delay = 3 " in text
         file = self.secrets / "fanfare.toml"
-        file.write_text(text.replace("lb_delay = 3 ", "lb_delay = 0 "))
+        file.write_text(amended(SETTINGS.read_text(), {"lb_delay = 3 ": "lb_delay = 0 "}))
         return file
 
 
@@ -67,3 +65,17 @@ def machine(directory: Path, *, redis: str, postgres: str) -> Machine:
         (directory / name).write_text(text)
     high, low = random.randrange(256), random.randrange(1, 255)  # noqa: S311 - not a secret.
     return Machine(f"127.30.{high}.{low}", directory)
+
+
+def amended(text: str, changes: Mapping[str, str]) -> str:
+    """
+    Change a file of deploy/ for a test.
+
+    Args:
+        text: The file.
+        changes: What takes the place of what; fails unless each is there.
+    """
+    for old, new in changes.items():
+        assert old in text, f"{old} is not there"
+        text = text.replace(old, new)
+    return text

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.settings import SERVICES
-from tests.support.deployments.machines import SETTINGS
+from tests.support.deployments.machines import SETTINGS, amended
 from tests.support.deployments.units import UNITS, Unit, unit
 from tests.support.programs import find_program
 
@@ -25,7 +25,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("units") / "system"
     shutil.copytree(UNITS, directory, symlinks=True)
     for file in directory.glob("*.service"):
-        file.write_text(file.read_text().replace("/opt/fanfare/bin/fanfare", "/bin/true"))
+        file.write_text(amended(file.read_text(), {"/opt/fanfare/bin/fanfare": "/bin/true"}))
     return directory
 
 
