@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +37,17 @@ def cases() -> list[Rule]:
     return [test for file in files for test in file["tests"]]
 
 
-def declared() -> dict[str, Series]:
-    """Return the series that processes show, by the name of the metric."""
+@cache
+def declared() -> Mapping[str, Series]:
+    """Return the series that processes show, by the name of the metric; all of the source is read, once."""
     return dict(shown({each.name: each for few in families().values() for each in few}))
 
 
-def known() -> dict[str, Series]:
+@cache
+def known() -> Mapping[str, Series]:
     """Return all series that rules may read: those that processes show, and those that rules record."""
-    return declared() | {rule["record"]: recorded(rule["record"]) for rule in rules(RECORDING)}
+    recordings = {rule["record"]: recorded(rule["record"]) for rule in rules(RECORDING)}
+    return {**declared(), **recordings}
 
 
 def promtool(*arguments: str | Path) -> tuple[int, str]:
