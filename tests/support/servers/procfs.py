@@ -1,4 +1,4 @@
-"""What Linux tells about processes (proc(5)): whether one still runs, what it listens to, and its children."""
+"""What Linux tells about processes (proc(5)): whether one still runs, which signals it acts on, and its children."""
 
 import signal
 from pathlib import Path
