@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import base64
 import itertools
+import socket
 import sys
 from collections.abc import Callable, Coroutine
 from contextlib import aclosing
@@ -34,6 +35,7 @@ from services.settings import Settings
 Action = Callable[[argparse.Namespace, Settings, EventLog], Coroutine[None, None, int]]
 
 TITLES = ("ID", "PRODUCED", "STOOD AT", "KIND", "BYTES", "REASON")
+MOST_NAMED = 10  # Of the IDs that were given: they can be very many.
 BAR = 30  # Characters.
 
 
@@ -125,15 +127,34 @@ async def _replay(arguments: argparse.Namespace, settings: Settings, events: Eve
             async with aclosing(topic.letters(meant)) as letters:
                 await replay(letters, events, progress=progress, shown=_sending)
         finally:
-            sent, failed = progress.sent, progress.failed
-            audit_log.info("audit.replayed", what="events", sent=sent, failed=failed)
-    _say(f"{_start()}{progress}.")
+            _audit(topic.name, choice, progress)
+            _say(f"{_start()}{progress}.")
+    else:
+        _say(f"{_start()}{progress}.")
     for letter, reason in progress.reasons.items():
         _say(f"{letter}: {reason}")
     unknown = sorted(choice.ids - ids)
-    for name in itertools.islice(unknown, 10):
+    for name in itertools.islice(unknown, MOST_NAMED):
         _say(f"{name}: there is no such letter, or it was sent again")
     return 1 if progress.failed or unknown else 0
+
+
+def _audit(topic: str, choice: LetterChoice, progress: Replayed) -> None:
+    audit_log.info(
+        "audit.replayed",
+        what="events",
+        by=socket.gethostname(),
+        source=topic,
+        chosen={
+            "ids": sorted(choice.ids)[:MOST_NAMED],
+            "topic": choice.topic,
+            "kind": choice.kind,
+        },
+        total=progress.total,
+        sent=progress.sent,
+        failed=progress.failed,
+        unsure=progress.unsure,
+    )
 
 
 def _looking(count: int, total: int) -> None:

@@ -1,6 +1,7 @@
 """Dead letters are sent again: appended to the topics where they stood, and noted as such."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 
 from libs.common.eventlog.port import EventLog
@@ -8,6 +9,7 @@ from libs.common.eventlog.records import RecordTooLarge
 from services.dispatcher.events.dead_letters import PutAside
 
 AT_ONCE = 100  # Letters that are appended together.
+LAST = 10.0  # Seconds in which those that are on their way may arrive after an interruption.
 MOST_REASONS = 10  # Letters of which it is said why they were not sent.
 
 BARE = "its content was too large to be put aside: it is at {topic}/{partition}, offset {offset}"
@@ -23,17 +25,20 @@ class Replayed:
         total: How many letters there are to be sent.
         sent: Those that were.
         failed: Those that could not be; they stay.
+        unsure: Those that were on their way when it broke off, and may have been sent.
         reasons: Why, by letter; of some.
     """
 
     total: int
     sent: int = 0
     failed: int = 0
+    unsure: int = 0
     reasons: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         failed = f", {self.failed} could not be" if self.failed else ""
-        return f"{self.sent} of {self.total} sent again{failed}"
+        unsure = f", {self.unsure} may have been" if self.unsure else ""
+        return f"{self.sent} of {self.total} sent again{failed}{unsure}"
 
     def fail(self, letter: PutAside, reason: str) -> None:
         """Note that a letter cannot be sent."""
@@ -52,7 +57,8 @@ async def replay(
     """
     Send letters again, in order, and note which.
 
-    Where it breaks off between the two, some may be sent once more by the next replay: a dispatcher
+    An interruption lets those arrive and be noted that are on their way.  Where it breaks off
+    between the two all the same, some may be sent once more by the next replay: a dispatcher
     publishes what they say again.
 
     Args:
@@ -66,8 +72,20 @@ async def replay(
     """
     async for some in letters:
         for start in range(0, len(some), AT_ONCE):
-            await _send(some[start : start + AT_ONCE], events, progress)
+            await _uninterrupted(_send(some[start : start + AT_ONCE], events, progress))
             shown(progress)
+
+
+async def _uninterrupted(sending: Coroutine[None, None, None]) -> None:
+    """Let a step end before an interruption does, or fail after `LAST` seconds."""
+    task = asyncio.create_task(sending)
+    try:
+        # What was appended and not noted would be sent twice.
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task], timeout=LAST)
+        task.cancel()
+        raise
 
 
 async def _send(letters: Sequence[PutAside], events: EventLog, progress: Replayed) -> None:
@@ -78,12 +96,15 @@ async def _send(letters: Sequence[PutAside], events: EventLog, progress: Replaye
             progress.fail(letter, BARE.format(**place))
     if not whole:
         return
+    progress.unsure = len(whole)
     try:
         await events.append([letter.again for letter in whole])
     except RecordTooLarge:
         whole = [letter for letter in whole if await _fits(letter, events, progress)]
+    progress.unsure = len(whole)
     await events.append([letter.note for letter in whole])
     progress.sent += len(whole)
+    progress.unsure = 0
 
 
 async def _fits(letter: PutAside, events: EventLog, progress: Replayed) -> bool:

@@ -43,13 +43,16 @@ class DeadLetterTopic:
         events: Has the topic.
         name: Its name.
         looked: Called with how many records were looked at, and how many there are, about.
+
+    Attributes:
+        name: Its name.
     """
 
     def __init__(
         self, events: EventLog, name: str, looked: Callable[[int, int], None] = lambda *_: None
     ) -> None:
         self._events = events
-        self._name = name
+        self.name = name
         self._looked = looked
 
     async def letters(self, choice: LetterChoice) -> AsyncGenerator[list[PutAside], None]:
@@ -80,7 +83,7 @@ class DeadLetterTopic:
 
     async def _records(self) -> AsyncGenerator[list[Record], None]:
         count = 0
-        async with self._events.browse(self._name) as browser:
+        async with self._events.browse(self.name) as browser:
             while records := await browser.next():
                 count += len(records)
                 self._looked(count, browser.total)

@@ -22,6 +22,7 @@ class Progress:
         delivered: Those that a receiver took.
         failed: Those that it did not; they stay.
         left: Those that were not tried, as the ones before had failed.
+        unsure: Those whose answer was awaited when it broke off.
         reasons: Why the last one of each webhook failed.
     """
 
@@ -29,6 +30,7 @@ class Progress:
     delivered: int = 0
     failed: int = 0
     left: int = 0
+    unsure: int = 0
     reasons: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -39,24 +41,29 @@ class Progress:
     def __str__(self) -> str:
         words = f"{self.done} of {self.total}: {self.delivered} delivered"
         words += f", {self.failed} failed" if self.failed else ""
-        return words + (f", {self.left} not tried" if self.left else "")
+        words += f", {self.left} not tried" if self.left else ""
+        return words + (f", {self.unsure} may have been" if self.unsure else "")
 
 
 async def replay(
-    selection: Selection, tools: WebhookTools, *, shown: Callable[[Progress], None]
-) -> Progress:
+    selection: Selection,
+    tools: WebhookTools,
+    *,
+    progress: Progress,
+    shown: Callable[[Progress], None],
+) -> None:
     """
     Send letters again, and forget those that were delivered.
 
     Args:
         selection: Which.
         tools: What they are delivered with; its client is open.
+        progress: Is told how far it is.
         shown: Called after each.
 
     Raises:
         Unavailable: The list cannot be read, or written; what was delivered may be sent once more.
     """
-    progress = Progress(await tools.letters.count(selection))
     couriers: dict[tuple[str, str], Courier] = {}
     troubles: Counter[tuple[str, str]] = Counter()
     async for letter in _letters(tools.letters, selection):
@@ -65,11 +72,11 @@ async def replay(
             progress.left += 1
         else:
             courier = couriers.setdefault(name, Courier(*name, tools=tools))
+            progress.unsure = 1
             fault = await _attempt(courier, letter)
             troubles[name] = troubles[name] + 1 if fault else 0
             await _note(progress, letter, fault, tools.letters)
         shown(progress)
-    return progress
 
 
 async def _attempt(courier: Courier, letter: DeadLetter) -> str:
@@ -80,10 +87,12 @@ async def _attempt(courier: Courier, letter: DeadLetter) -> str:
 
 async def _note(progress: Progress, letter: DeadLetter, fault: str, letters: DeadLetters) -> None:
     if fault:
+        progress.unsure = 0
         progress.failed += 1
         progress.reasons[f"{letter.app}/{letter.webhook}"] = fault
         return
     await letters.remove([letter.id])
+    progress.unsure = 0
     progress.delivered += 1
 
 

@@ -6,6 +6,7 @@ Webhooks themselves are added with fanfare apps set, or are [[apps.webhooks]] of
 
 import argparse
 import asyncio
+import socket
 import sys
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
@@ -29,6 +30,7 @@ from services.settings import Settings
 
 Action = Callable[[argparse.Namespace, Settings], Coroutine[None, None, int]]
 
+MOST_NAMED = 10  # Of the IDs that were given: they can be very many.
 _IN_MEMORY = (
     "webhooks that could not be delivered are kept in the memory of each presence process, and go "
     "with it: the line webhook.dead_lettered of its log tells of each; to list and to replay them "
@@ -136,11 +138,30 @@ async def _replay(arguments: argparse.Namespace, settings: Settings) -> int:
         await stack.enter_async_context(client.opened())
         tools = WebhookTools(apps, client, letters, settings.presence)
         logs.configure_audit(settings.log)
-        progress = await replay(selection, tools, shown=_show)
-        sent, failed = progress.delivered, progress.failed
-        audit_log.info("audit.replayed", what="webhooks", sent=sent, failed=failed)
-    _conclude(progress)
+        progress = Progress(await letters.count(selection))
+        try:
+            await replay(selection, tools, progress=progress, shown=_show)
+        finally:
+            _audit(selection, progress)
+            _conclude(progress)
     return 1 if progress.failed or progress.left else 0
+
+
+def _audit(selection: Selection, progress: Progress) -> None:
+    audit_log.info(
+        "audit.replayed",
+        what="webhooks",
+        by=socket.gethostname(),
+        chosen={
+            "ids": sorted(selection.ids)[:MOST_NAMED],
+            "app": selection.app,
+            "webhook": selection.webhook,
+        },
+        total=progress.total,
+        sent=progress.delivered,
+        failed=progress.failed,
+        unsure=progress.unsure,
+    )
 
 
 def _check_kept(settings: Settings) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,8 @@ from tests.support.deadline import DEADLINE
 from tests.support.deployments.commands import Outcome, command
 from tests.support.ports.eventlogs import SETTINGS, create
 from tests.unit.test_settings import APP, ROUTE
+
+AUDITED = ("event", "what", "by", "source", "chosen", "total", "sent", "failed", "unsure")
 
 
 @pytest.fixture
@@ -109,7 +112,17 @@ async def test_journey(config: Path, kafka_url: str, prefix: str) -> None:
     assert {record.key for record in records} == {b"key"}
     assert all(not record.headers for record in records)
     lines = [json.loads(line) for line in audit.read_text().splitlines()]
-    assert [(line["event"], line["what"], line["sent"], line["failed"]) for line in lines] == [
-        ("audit.replayed", "events", 1, 0),
-        ("audit.replayed", "events", 2, 0),
+    assert [{name: line[name] for name in AUDITED} for line in lines] == [
+        {
+            "event": "audit.replayed",
+            "what": "events",
+            "by": socket.gethostname(),
+            "source": f"{prefix}.dead",
+            "chosen": {"ids": ids, "topic": "", "kind": kind},
+            "total": sent,
+            "sent": sent,
+            "failed": 0,
+            "unsure": 0,
+        }
+        for ids, kind, sent in ((["0/0"], "", 1), ([], "Unroutable", 2))
     ]

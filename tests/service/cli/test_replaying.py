@@ -1,5 +1,6 @@
 """Dead letters are sent again, by the same code as ever."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -36,7 +37,9 @@ async def lay_by(held: Site, *numbers: int, webhook: str = "a") -> None:
 
 
 async def replayed(held: Site, selection: Selection = ALL) -> Progress:
-    return await replay(selection, held.tools, shown=lambda _: None)
+    progress = Progress(await held.letters.count(selection))
+    await replay(selection, held.tools, progress=progress, shown=lambda _: None)
+    return progress
 
 
 async def test_delivered(here: Receiver) -> None:
@@ -45,7 +48,12 @@ async def test_delivered(here: Receiver) -> None:
     async with site(app_with(hook(here))) as held:
         await lay_by(held, 1, 2, 3)
 
-        await replay(ALL, held.tools, shown=lambda progress: shown.append(str(progress)))
+        await replay(
+            ALL,
+            held.tools,
+            progress=Progress(3),
+            shown=lambda progress: shown.append(str(progress)),
+        )
 
         assert await held.dead() == []
     assert [told.id for told in here.told] == ["msg_a1", "msg_a2", "msg_a3"]
@@ -89,3 +97,17 @@ async def test_no_such_webhook(here: Receiver) -> None:
 
         assert progress.reasons == {"1/gone": "app 1 has no webhook gone any more"}
         assert len(await held.dead()) == 1
+
+
+async def test_interrupted(here: Receiver) -> None:
+    """Of one whose answer did not come it is said that it may have been delivered."""
+    here.hang()
+    async with site(app_with(hook(here))) as held:
+        await lay_by(held, 1, 2)
+        progress = Progress(2)
+        task = asyncio.create_task(replay(ALL, held.tools, progress=progress, shown=lambda _: None))
+        await here.until(lambda receiver: receiver.begun == 1)
+        task.cancel()
+        await asyncio.wait([task])
+
+    assert str(progress) == "0 of 2: 0 delivered, 1 may have been"

@@ -1,10 +1,18 @@
 """Dead letters are chosen, and sent again."""
 
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from libs.common.errors import Unavailable
 from libs.common.eventlog.memory import MemoryEventLog
 from libs.common.eventlog.records import NewRecord, Record
+from services.cli.dead_letters import replaying
 from services.cli.dead_letters.replaying import MOST_REASONS, Replayed, replay
 from services.cli.dead_letters.selecting import DeadLetterTopic, LetterChoice
 from services.dispatcher.events.dead_letters import bare, dead_letter
+from tests.support.deadline import DEADLINE
 
 EVERYTHING = LetterChoice()
 
@@ -128,3 +136,71 @@ class TestReplay:
         progress = await replayed(log)
 
         assert (progress.failed, len(progress.reasons)) == (MOST_REASONS + 5, MOST_REASONS)
+
+
+class SlowLog:
+    """A log of which a test says when it takes what it was given."""
+
+    def __init__(self, log: MemoryEventLog) -> None:
+        self._log = log
+        self.asked = asyncio.Event()
+        self.takes = asyncio.Event()
+        self.is_away = False
+
+    async def append(self, records: Sequence[NewRecord]) -> None:
+        self.asked.set()
+        await self.takes.wait()
+        if self.is_away:
+            raise Unavailable("events")
+        await self._log.append(records)
+
+
+class TestInterrupted:
+    """What is told is what was sent, whatever ends it."""
+
+    async def begun(self, log: MemoryEventLog) -> tuple[SlowLog, Replayed, asyncio.Task[None]]:
+        slow, progress = SlowLog(log), Replayed(3)
+        letters = DeadLetterTopic(log, "dead").letters(EVERYTHING)
+        task = asyncio.create_task(
+            replay(letters, slow, progress=progress, shown=lambda _: None)  # type: ignore[arg-type]
+        )
+        async with asyncio.timeout(DEADLINE):
+            await slow.asked.wait()
+        return slow, progress, task
+
+    async def test_on_their_way(self) -> None:
+        """Those that are on their way arrive, and are noted and counted; no other is begun."""
+        log = await log_with(letter(1), letter(2), letter(3))
+        slow, progress, task = await self.begun(log)
+
+        task.cancel()
+        await asyncio.sleep(0)
+        slow.takes.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+        assert (progress.sent, progress.unsure) == (2, 0)
+        assert await values(log, "orders") == [b"1", b"2"]
+        assert await DeadLetterTopic(log, "dead").ids(EVERYTHING) == ["0/2"]
+
+    async def test_too_slow(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Nobody waits for ever: what may have arrived is told."""
+        monkeypatch.setattr(replaying, "LAST", 0.0)
+        _, progress, task = await self.begun(await log_with(letter(1), letter(2), letter(3)))
+
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+        assert str(progress) == "0 of 3 sent again, 2 may have been"
+
+    async def test_away(self) -> None:
+        """So it is where the log goes away."""
+        slow, progress, task = await self.begun(await log_with(letter(1), letter(2)))
+
+        slow.is_away = True
+        slow.takes.set()
+        with pytest.raises(Unavailable):
+            await task
+
+        assert str(progress) == "0 of 3 sent again, 2 may have been"
