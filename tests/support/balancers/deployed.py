@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import signal
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -108,7 +108,9 @@ class Deployed:
         return made
 
 
-def _program(*services: str, hosts: list[str], among: Deployed) -> Any:
+def _program(
+    *services: str, hosts: list[str], among: Deployed
+) -> AbstractAsyncContextManager[Program]:
     def listening(port: int) -> str:
         return ",".join(f"{host}:{port}" for host in hosts)
 

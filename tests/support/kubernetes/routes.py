@@ -5,7 +5,7 @@ Pure.  Each is read as far as deploy/ uses it; what is written in another way is
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,14 +119,24 @@ def _precedence(match: Mapping[str, Any]) -> tuple[bool, int, int]:
     return path["type"] == "Exact", len(path["value"]), len(match.get("headers", []))
 
 
-_RULE = re.compile(r"^Host\(`[^`]+`\) && (?:\((?P<any>.*)\)|(?P<one>[^&|]*(?:`[^`]*`[^&|]*)*))$")
+_HOST = r"Host\(`[^`]+`\) && "
+_ONE = r"(?:[^&|`]|`[^`]*`)*"  # Of several behind a host, without parentheses, the first alone has the host.
+_RULE = re.compile(rf"^(?:{_HOST}(?:\((?P<any>.*)\)|(?P<one>{_ONE}))|(?P<hostless>(?!Host).*))$")
 _CALL = re.compile(r"^(\w+)\((`[^`]*`(?:, `[^`]*`)*)\)$")
 
 
 def traefik(route: Object) -> Router:
-    """Read an IngressRoute: the highest priority that fits counts."""
-    rules = sorted(route["spec"]["routes"], key=lambda each: -int(each["priority"]))
-    read = [([*_calls(each["match"])], each["services"][0]["name"]) for each in rules]
+    """Read an IngressRoute."""
+    routes = route["spec"]["routes"]
+    return traefik_rules(
+        (each["match"], each["priority"], each["services"][0]["name"]) for each in routes
+    )
+
+
+def traefik_rules(rules: Iterable[tuple[str, int, str]]) -> Router:
+    """Read rules of Traefik, with their priorities and services: the highest priority that fits counts."""
+    order = sorted(rules, key=lambda each: -each[1])
+    read = [([*_calls(match)], service) for match, _, service in order]
 
     def find(request: Request) -> str | None:
         return next((name for any_of, name in read if any(one(request) for one in any_of)), None)
@@ -138,7 +148,7 @@ def _calls(text: str) -> Iterator[Callable[[Request], bool]]:
     found = _RULE.match(text)
     if found is None:
         raise NotUnderstood(text)
-    for part in (found["any"] or found["one"]).split(" || "):
+    for part in (found["any"] or found["one"] or found["hostless"]).split(" || "):
         call = _CALL.match(part)
         if call is None:
             raise NotUnderstood(part)

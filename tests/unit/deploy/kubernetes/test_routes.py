@@ -11,7 +11,14 @@ from tests.support.deployments.haproxy import FILE
 from tests.support.kubernetes import routes
 from tests.support.kubernetes.kustomize import OVERLAYS, Objects, render
 from tests.support.kubernetes.manifests import by_name
-from tests.support.kubernetes.routes import Request, Router, haproxy, router
+from tests.support.kubernetes.routes import (
+    NotUnderstood,
+    Request,
+    Router,
+    haproxy,
+    router,
+    traefik_rules,
+)
 
 WAYS = ["gateway-api", "ingress-haproxy", "ingress-nginx", "ingress-traefik"]
 HAPROXY = haproxy(FILE.read_text(encoding="utf-8"))
@@ -194,3 +201,15 @@ class TestRenamed:
         objects = json.loads(json.dumps(render(way)).replace("/broadcasting", "/broadcast"))
 
         assert service(objects, Request("/broadcasting/auth")) != "auth"
+
+    def test_parentheses(self) -> None:
+        """
+        Without them Traefik would ask for the host in the first of several paths alone.
+        """
+        rule = "Host(`ws.example.org`) && {}Path(`/up`) || Path(`/events`){}"
+
+        route = traefik_rules([(rule.format("(", ")"), 1, "gateway")])
+
+        assert route(Request("/events")) == "gateway"
+        with pytest.raises(NotUnderstood):
+            traefik_rules([(rule.format("", ""), 1, "gateway")])

@@ -1,14 +1,12 @@
 """deploy/traefik, as far as that can be judged without Traefik, which Debian has not: what goes where."""
 
-import re
-from typing import Any
-
 import pytest
 import yaml
 
 from tests.support.balancers.balancer import PLACES
 from tests.support.balancers.paths import NOBODYS, PUBLIC
 from tests.support.deployments.program import ROOT
+from tests.support.kubernetes.routes import Request, traefik_rules
 
 DIRECTORY = ROOT / "deploy" / "traefik"
 STATIC = yaml.safe_load((DIRECTORY / "traefik.yml").read_text())
@@ -16,39 +14,28 @@ DYNAMIC = yaml.safe_load((DIRECTORY / "dynamic.yml").read_text())
 HTTP = DYNAMIC["http"]
 
 
-def router(path: str) -> dict[str, Any] | None:
-    """Return which router takes a path that is no socket's: of those whose rule fits, the one of highest priority."""
-    found = [
-        each
-        for each in HTTP["routers"].values()
-        for pattern in re.findall(r"PathRegexp\(`([^`]+)`\)", each["rule"])
-        if re.search(pattern, path)
-    ]
-    return max(found, key=lambda each: int(each["priority"]), default=None)
+ROUTE = traefik_rules(
+    (each["rule"], each["priority"], each["service"]) for each in HTTP["routers"].values()
+)
 
 
 @pytest.mark.parametrize("prefix", ["", "/realtime"])
 @pytest.mark.parametrize("path,service", PUBLIC)
 def test_public(path: str, service: str, prefix: str) -> None:
     """Each path has its service, also below the prefix that is taken off."""
-    chosen = router(prefix + path.partition("?")[0])
-
-    assert chosen is not None
-    assert chosen["service"] == f"fanfare-{service}"
+    assert ROUTE(Request(prefix + path.partition("?")[0])) == f"fanfare-{service}"
 
 
 @pytest.mark.parametrize("path", NOBODYS)
 def test_nobodys(path: str) -> None:
     """What belongs to no service has no router."""
-    assert router(path) is None
+    assert ROUTE(Request(path)) is None
 
 
-def test_sockets() -> None:
-    """Sockets come before all else."""
-    first = max(HTTP["routers"].values(), key=lambda each: int(each["priority"]))
-
-    assert first["rule"] == "HeaderRegexp(`Upgrade`, `(?i)^websocket$`)"
-    assert first["service"] == "fanfare-gateway"
+@pytest.mark.parametrize("path", [*NOBODYS, *(path for path, _ in PUBLIC)])
+def test_sockets(path: str) -> None:
+    """Sockets come before all else, whatever their path is."""
+    assert ROUTE(Request(path, is_socket=True)) == "fanfare-gateway"
 
 
 def test_names() -> None:
