@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import base64
 import itertools
+import re
 import socket
 import sys
 from collections.abc import Callable, Coroutine
@@ -18,6 +19,7 @@ from typing import Any
 import msgspec
 
 from libs.common.backends.adapters import opened_events
+from libs.common.config.environment import did_you_mean
 from libs.common.errors import Misconfigured, Unavailable
 from libs.common.eventlog.port import EventLog
 from libs.common.outage import reason_of
@@ -36,6 +38,9 @@ Action = Callable[[argparse.Namespace, Settings, EventLog], Coroutine[None, None
 
 TITLES = ("ID", "PRODUCED", "STOOD AT", "KIND", "BYTES", "REASON")
 MOST_NAMED = 10  # Of the IDs that were given: they can be very many.
+# Those that a dispatcher has words for; a fault of ours has the name of its exception.
+KINDS = frozenset({"Undecodable", "TooDeep", "Unroutable"})
+_ID = re.compile(r"[0-9]+/[0-9]+")
 BAR = 30  # Characters.
 
 
@@ -106,17 +111,19 @@ async def _list(arguments: argparse.Namespace, settings: Settings, events: Event
         print("\n".join(aligned([TITLES, *map(_row, found)])))
     if count > len(found):
         _say(f"{count - len(found)} more; --limit {count} lists all")
-    elif not count:
+    unseen = _unseen(choice, topic, settings)
+    for sentence in unseen:
+        _say(sentence)
+    if not (count or unseen):
         _say("there is nothing that could not be read or routed")
-    return 0
+    return 1 if unseen else 0
 
 
 async def _replay(arguments: argparse.Namespace, settings: Settings, events: EventLog) -> int:
     choice = LetterChoice(ids=frozenset(arguments.ids), topic=arguments.topic, kind=arguments.kind)
-    if choice == LetterChoice() and not arguments.all:
-        raise Misconfigured("which? name IDs, --topic, --kind, or --all")
-    topic = DeadLetterTopic(events, settings.dispatcher.dead_letter_topic, _looking)
-    ids = frozenset(await topic.ids(choice))
+    _check(choice, is_all=arguments.all)
+    looked = DeadLetterTopic(events, settings.dispatcher.dead_letter_topic, _looking)
+    ids = frozenset(await looked.ids(choice))
     progress = Replayed(len(ids))
     # Those that come from now on are not meant, lest what fails again is sent without end.
     meant = LetterChoice(ids=ids, with_replayed=True)
@@ -133,10 +140,44 @@ async def _replay(arguments: argparse.Namespace, settings: Settings, events: Eve
         _say(f"{_start()}{progress}.")
     for letter, reason in progress.reasons.items():
         _say(f"{letter}: {reason}")
+    unseen = _unseen(choice, looked, settings)
+    for sentence in unseen:
+        _say(sentence)
     unknown = sorted(choice.ids - ids)
     for name in itertools.islice(unknown, MOST_NAMED):
         _say(f"{name}: there is no such letter, or it was sent again")
-    return 1 if progress.failed or unknown else 0
+    return 1 if progress.failed or unknown or unseen else 0
+
+
+def _check(choice: LetterChoice, *, is_all: bool) -> None:
+    """Raise Misconfigured where a choice is none, or its parts do not fit together."""
+    if (choice == LetterChoice()) is not is_all:
+        raise Misconfigured(
+            "--all goes with no ID, --topic or --kind: which are meant?"
+            if is_all
+            else "which? name IDs, --topic, --kind, or --all"
+        )
+    for name in sorted(choice.ids):
+        if not _ID.fullmatch(name):
+            raise Misconfigured(
+                f"{name[:64]!r} is no ID of a letter: fanfare dead-letters list shows them, "
+                "such as 0/17"
+            )
+
+
+def _unseen(choice: LetterChoice, looked: DeadLetterTopic, settings: Settings) -> list[str]:
+    """Say which parts of a choice no letter had, that none is known to have either."""
+    topics = {app.events_topic for app in settings.apps} - {""}
+    topics |= {route.topic for route in settings.routes} - {""}
+    parts = (
+        ("is of the kind", choice.kind, looked.kinds | KINDS),
+        ("stood in the topic", choice.topic, looked.topics | topics),
+    )
+    return [
+        f"no letter {what} {name[:64]!r}{did_you_mean(name, sorted(known))}"
+        for what, name, known in parts
+        if name and name not in known
+    ]
 
 
 def _audit(topic: str, choice: LetterChoice, progress: Replayed) -> None:

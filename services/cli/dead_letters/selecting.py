@@ -46,6 +46,8 @@ class DeadLetterTopic:
 
     Attributes:
         name: Its name.
+        kinds: Those of the letters that were looked at, whether they were meant or not.
+        topics: Where they stood.
     """
 
     def __init__(
@@ -54,6 +56,8 @@ class DeadLetterTopic:
         self._events = events
         self.name = name
         self._looked = looked
+        self.kinds: set[str] = set()
+        self.topics: set[str] = set()
 
     async def letters(self, choice: LetterChoice) -> AsyncGenerator[list[PutAside], None]:
         """
@@ -73,6 +77,8 @@ class DeadLetterTopic:
         async with aclosing(self._records()) as read:
             async for records in read:
                 some = [letter for letter in map(put_aside, records) if letter is not None]
+                self.kinds |= {letter.kind for letter in some}
+                self.topics |= {letter.topic for letter in some}
                 meant = [each for each in some if each.id not in done and choice.means(each)]
                 if meant:
                     yield meant

@@ -12,9 +12,10 @@ from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 
 from libs.common.apps.app import App
-from libs.common.apps.port import known_app
+from libs.common.apps.port import Apps, known_app
 from libs.common.backends.adapters import opened_apps, opened_dead_letters
-from libs.common.dead_letters.port import Selection
+from libs.common.config.environment import did_you_mean
+from libs.common.dead_letters.port import DeadLetters, Selection
 from libs.common.errors import Misconfigured, Unavailable
 from libs.common.telemetry import logs
 from libs.common.telemetry.audit import audit_log
@@ -112,6 +113,9 @@ async def _list(arguments: argparse.Namespace, settings: Settings) -> int:
     async with opened_dead_letters(plan(settings)) as kept:
         letters = await kept.read(selection, limit=arguments.limit)
         total = await kept.count(selection)
+    if not total and selection != Selection():
+        async with opened_apps(plan(settings)) as apps:
+            _check_known(selection, apps)
     if arguments.json:
         for letter in letters:
             print(json_line(letter))
@@ -129,8 +133,12 @@ async def _replay(arguments: argparse.Namespace, settings: Settings) -> int:
     selection = Selection(
         app=arguments.app, webhook=arguments.webhook, ids=frozenset(arguments.ids)
     )
-    if selection == Selection() and not arguments.all:
-        raise Misconfigured("which? name IDs, --app, --webhook, or --all")
+    if (selection == Selection()) is not arguments.all:
+        raise Misconfigured(
+            "--all goes with no ID, --app or --webhook: which are meant?"
+            if arguments.all
+            else "which? name IDs, --app, --webhook, or --all"
+        )
     async with AsyncExitStack() as stack:
         apps = await stack.enter_async_context(opened_apps(plan(settings)))
         letters = await stack.enter_async_context(opened_dead_letters(plan(settings)))
@@ -139,12 +147,38 @@ async def _replay(arguments: argparse.Namespace, settings: Settings) -> int:
         tools = WebhookTools(apps, client, letters, settings.presence)
         logs.configure_audit(settings.log)
         progress = Progress(await letters.count(selection))
+        if not progress.total:
+            _check_known(selection, apps)
+        unknown = await _unknown(selection, letters)
         try:
             await replay(selection, tools, progress=progress, shown=_show)
         finally:
             _audit(selection, progress)
             _conclude(progress)
-    return 1 if progress.failed or progress.left else 0
+    for name in unknown[:MOST_NAMED]:
+        _say(f"{name}: there is no such letter, or it was delivered")
+    return 1 if progress.failed or progress.left or unknown else 0
+
+
+def _check_known(selection: Selection, apps: Apps) -> None:
+    """Raise Misconfigured where a selection of which there is nothing names what there is not."""
+    app = known_app(apps, selection.app) if selection.app else None
+    if selection.app and app is None:
+        raise Misconfigured(f"there is no app {selection.app[:64]!r}")
+    names = {webhook.name for each in ([app] if app else apps.all()) for webhook in each.webhooks}
+    if selection.webhook and selection.webhook not in names:
+        raise Misconfigured(
+            f"there is no webhook {selection.webhook[:64]!r}"
+            f"{did_you_mean(selection.webhook, sorted(names))}"
+        )
+
+
+async def _unknown(selection: Selection, letters: DeadLetters) -> list[str]:
+    """Name the ids that were given and are of no letter; read before letters are forgotten."""
+    if not selection.ids:
+        return []
+    found = await letters.read(selection, limit=len(selection.ids))
+    return sorted(selection.ids - {letter.id for letter in found})
 
 
 def _audit(selection: Selection, progress: Progress) -> None:

@@ -35,7 +35,7 @@ from libs.common.debugging.orders import (
 from libs.common.errors import Misconfigured, Unavailable
 from libs.common.rfc3339 import text_of
 from services.cli.arguments import seconds
-from services.cli.client import app_of
+from services.cli.client import DatabaseAway, app_of, is_stored
 from services.cli.tables import aligned
 from services.cli.watching.deployment import Deployment
 from services.cli.watching.status import DEADLINE, check_shared, seen, unread
@@ -131,12 +131,23 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _app(settings: Settings, given: str) -> str:
-    """Tell which app is meant; those in PostgreSQL are not looked up."""
-    if settings.apps:
-        return app_of(settings, given or None).id
-    if not given:
+    """Tell which app is meant; where none can be looked up, the one that was given."""
+    if settings.apps or is_stored(settings):
+        try:
+            return app_of(settings, given or None).id
+        except DatabaseAway as error:
+            if not given:
+                raise
+            _warn(f"{error}; whether there is an app {given!r} was not seen")
+    elif given:
+        _warn(f"these settings have no apps; whether there is an app {given!r} was not seen")
+    else:
         raise Misconfigured("--app: name the app whose frames are shown")
     return given
+
+
+def _warn(sentence: str) -> None:
+    print(f"fanfare: warning: {sentence}", file=sys.stderr)
 
 
 def _channel(name: str) -> str:

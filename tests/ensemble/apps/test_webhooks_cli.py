@@ -89,6 +89,12 @@ async def test_dead_letters(operator: Operator, database_url: str) -> None:
         listed = await webhooks(operator, "list")
         whole = await webhooks(operator, "list", "--json", "--limit", "1")
         unsaid = await webhooks(operator, "replay")
+        too_much = await webhooks(operator, "replay", "--all", "msg_1")
+        gone = await webhooks(operator, "replay", "msg_0")
+        nowhere = [
+            await webhooks(operator, *words)
+            for words in (("replay", "--app", "9"), ("list", "--webhook", "b"))
+        ]
         replayed = await webhooks(operator, "replay", "--app", "1")
         nothing = await webhooks(operator, "list")
 
@@ -96,6 +102,11 @@ async def test_dead_letters(operator: Operator, database_url: str) -> None:
     assert json.loads(whole.output)["id"] == "msg_1"
     assert "1 more; --limit 2 lists all" in whole.complaint
     assert (unsaid.status, "--all" in unsaid.complaint) == (2, True)
+    assert (too_much.status, "--all goes with no ID" in too_much.complaint) == (2, True)
+    assert (gone.status, "msg_0: there is no such letter" in gone.complaint) == (1, True)
+    assert [each.status for each in nowhere] == [2, 2]
+    assert "there is no app '9'" in nowhere[0].complaint
+    assert "there is no webhook 'b'" in nowhere[1].complaint
     assert (replayed.status, replayed.complaint) == (0, "2 of 2: 2 delivered.\n")
     assert [told.id for told in here.told] == ["msg_1", "msg_2"]
     assert "nothing that could not be delivered" in nothing.complaint

@@ -85,6 +85,9 @@ async def test_journey(config: Path, kafka_url: str, prefix: str) -> None:
         others = await letters("replay", "--kind", "Unroutable")
         nothing = await letters("replay", "--all")
         unknown = await letters("replay", "0/0", "7/7")
+        nope = await letters("replay", "--kind", "Unroutble")
+        nowhere = await letters("list", "--topic", f"{prefix}.ordrs")
+        known = await letters("replay", "--kind", "TooDeep")
         async with log.browse(f"{prefix}.orders") as browser:
             records = await browser.next()
 
@@ -104,6 +107,9 @@ async def test_journey(config: Path, kafka_url: str, prefix: str) -> None:
     ]
     assert (one.status, others.status, nothing.status, unknown.status) == (0, 0, 0, 1)
     assert "7/7: there is no such letter" in unknown.complaint
+    assert (nope.status, nowhere.status, known.status) == (1, 1, 0)
+    assert "no letter is of the kind 'Unroutble'; did you mean Unroutable" in nope.complaint
+    assert f"no letter stood in the topic '{prefix}.ordrs'; did you mean" in nowhere.complaint
     assert [record.value for record in records[3:]] == [
         b"no JSON",
         b'{"type": "t"}',

@@ -74,11 +74,25 @@ def test_nothing_kept(
     )
 
 
+@pytest.mark.parametrize(
+    "words,said",
+    [
+        ((), "which? name IDs, --topic, --kind, or --all"),
+        (("0/1", "--all"), "--all goes with no ID, --topic or --kind"),
+        (("--kind", "Unroutable", "--all"), "--all goes with no ID, --topic or --kind"),
+        (("abc",), "'abc' is no ID of a letter"),
+        (("0/1", "1"), "'1' is no ID of a letter"),
+    ],
+)
 def test_which(
-    capsys: pytest.CaptureFixture[str], file: Path, monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str],
+    file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    said: str,
 ) -> None:
-    """All of them are sent again only if that is said."""
+    """It must be said which are sent again, and only that."""
     monkeypatch.setenv("FANFARE_BACKENDS_EVENTS", "kafka://127.0.0.1:1")
 
-    assert main(["dead-letters", "replay", "--config", str(file)]) == 2
-    assert "which? name IDs, --topic, --kind, or --all" in capsys.readouterr().err
+    assert main(["dead-letters", "replay", *words, "--config", str(file)]) == 2
+    assert said in capsys.readouterr().err

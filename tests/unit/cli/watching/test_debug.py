@@ -2,6 +2,7 @@
 
 import argparse
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +13,13 @@ from libs.common.control.memory import MemoryControl
 from libs.common.debugging.orders import LONGEST, Watched, frames_order, level_order, off_order
 from libs.common.errors import Misconfigured
 from services.cli.arguments import Parser
+from services.cli.client import DatabaseAway
 from services.cli.watching import debug
 from services.cli.watching.debug import check_names, in_force, orders_of
 from services.cli.watching.deployment import deployment
 from services.settings import load
+from tests.unit.test_settings import APP
+from tests.unit.test_settings import read as app_settings
 
 REDIS = {"FANFARE_BACKENDS_CONTROL": "redis://h"}
 
@@ -70,6 +74,31 @@ class TestOrders:
     def test_refused(self, words: list[str], said: str) -> None:
         with pytest.raises(Misconfigured, match=said):
             ordered(*words)
+
+
+class TestApps:
+    """An app that nobody has is a mistake, where that can be known."""
+
+    def test_of_the_file(self, tmp_path: Path) -> None:
+        settings = app_settings(tmp_path / "f.toml", APP, BACKENDS_CONTROL="redis://h")
+
+        with pytest.raises(Misconfigured, match="there is no app '99'; --app must be one of 1"):
+            orders_of(read("--frames", "--app", "99"), settings, now=100.0)
+
+    def test_none_known(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """Where the settings have no apps it is said that nobody looked."""
+        assert len(ordered("--frames", "--app", "99")) == 1
+        assert "whether there is an app '99' was not seen" in capsys.readouterr().err
+
+    def test_database_away(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """Frames are wanted in an outage, too."""
+        environ = REDIS | {"FANFARE_BACKENDS_APPS": "postgresql://127.0.0.1:1/x"}
+        settings = load(path=None, environ=environ, needs_apps=False)
+
+        assert len(orders_of(read("--frames", "--app", "1"), settings, now=100.0)) == 1
+        assert "whether there is an app '1' was not seen" in capsys.readouterr().err
+        with pytest.raises(DatabaseAway):
+            orders_of(read("--frames"), settings, now=100.0)
 
 
 class TestNames:
