@@ -18,9 +18,9 @@ import msgspec
 
 from libs.common.config.environment import reason
 from libs.common.errors import Misconfigured
-from libs.common.findings.words import printable
 from services.cli.client import app_of
 from services.cli.explaining import events, joins
+from services.cli.explaining.explanation import Explanation, text_of
 from services.cli.explaining.records import FORMS
 from services.settings import Settings
 
@@ -30,6 +30,9 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
 def configure(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.add_argument("--app", default="", help="the app's id (default: the only one)")
+    parser.add_argument(
+        "--json", action="store_true", help="one JSON object, of several events one a line"
+    )
     joining = parser.add_argument_group("who may join")
     joining.add_argument("--user", help="the user's id, as the token names it")
     joining.add_argument("--channel", help="the channel's name, prefix included")
@@ -64,24 +67,26 @@ def execute(arguments: argparse.Namespace, settings: Settings) -> int:
             raise Misconfigured(
                 "--event takes neither --user nor --channel: explain one or the other"
             )
-        is_good, lines = _event(arguments, settings)
+        found = _event(arguments, settings)
     elif arguments.user is None or arguments.channel is None:
         raise Misconfigured("name --user and --channel, or --event: what is to be explained?")
     else:
-        is_good, lines = _join(arguments, settings)
-    print("\n".join(map(printable, lines)))
-    return 0 if is_good else 1
+        found = [_join(arguments, settings)]
+    print("\n".join(each.json() for each in found) if arguments.json else text_of(found))
+    return 0 if all(each.is_good for each in found) else 1
 
 
-def _join(arguments: argparse.Namespace, settings: Settings) -> tuple[bool, list[str]]:
+def _join(arguments: argparse.Namespace, settings: Settings) -> Explanation:
     app = _app(settings, arguments.app)
     claims = _object("--claims", arguments.claims)
     info = _object("--info", arguments.info)
     user = joins.Described(arguments.user, info, {"sub": arguments.user, **claims})
-    return joins.explained(settings, app, channel=arguments.channel, user=user)
+    is_good, lines = joins.explained(settings, app, channel=arguments.channel, user=user)
+    facts = {"app": app, "user": user.id, "channel": arguments.channel}
+    return Explanation(is_good=is_good, lines=lines, facts=facts)
 
 
-def _event(arguments: argparse.Namespace, settings: Settings) -> tuple[bool, list[str]]:
+def _event(arguments: argparse.Namespace, settings: Settings) -> list[Explanation]:
     document = _content(arguments.event)
     if arguments.records is not None:
         if arguments.key is not None:

@@ -5,7 +5,7 @@ It compiles and asks the routes of the settings as a dispatcher does; nothing el
 Values are shown: it is the operator who asks.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from libs.common.apps.limits import Limits
@@ -17,6 +17,7 @@ from libs.common.expressions import AbsentField, Unevaluable
 from libs.common.findings.findings import found
 from libs.common.findings.words import mismatches, shown, told
 from services.cli.client import app_of
+from services.cli.explaining.explanation import Explanation
 from services.cli.explaining.records import PrintedRecord, UnreadableRecord, printed
 from services.dispatcher.events.cloudevents import BATCH, STRUCTURED, records_of
 from services.dispatcher.events.decoding import decode
@@ -46,7 +47,7 @@ class Origin:
 
 def explained(
     settings: Settings, document: bytes, origin: Origin, *, now: float
-) -> tuple[bool, list[str]]:
+) -> list[Explanation]:
     """
     Tell what becomes of an event, or of several that are posted together, and why.
 
@@ -56,9 +57,6 @@ def explained(
         origin: Where it comes from.
         now: UTC epoch seconds.
 
-    Returns:
-        Whether something is sent of each, and lines.
-
     Raises:
         Misconfigured: A route cannot work; or it is not clear which app's topic is meant.
     """
@@ -66,21 +64,23 @@ def explained(
         records = _records(settings, document, origin)
     except Undecodable as error:
         hint = "; what stands in Kafka is explained with --topic"
-        return False, [f"POST /events refuses it with 400: {error}{hint}"]
+        return [
+            Explanation(is_good=False, lines=[f"POST /events refuses it with 400: {error}{hint}"])
+        ]
     router = _router(settings)
-    return _joined(
+    return [
         _explained(
             router,
             Record(each.topic, 0, 0, now, each.key, each.value, each.headers),
             now=now,
         )
         for each in records
-    )
+    ]
 
 
 def explained_records(
     settings: Settings, text: bytes, form: str, topic: str | None, *, now: float
-) -> tuple[bool, list[str]]:
+) -> list[Explanation]:
     """
     Tell what becomes of records as another tool has printed them; else as `explained`.
 
@@ -94,17 +94,18 @@ def explained_records(
     router = _router(settings)
     found = list(printed(text, form, topic, now=now))
     if not found:
-        return False, ["there is no record"]
-    return _joined(_of_line(router, each, now=now) for each in found)
+        return [Explanation(is_good=False, lines=["there is no record"])]
+    return [_of_line(router, each, now=now) for each in found]
 
 
-def _of_line(
-    router: Router, found: PrintedRecord | UnreadableRecord, *, now: float
-) -> tuple[bool, list[str]]:
+def _of_line(router: Router, found: PrintedRecord | UnreadableRecord, *, now: float) -> Explanation:
     if isinstance(found, UnreadableRecord):
-        return False, [f"line {found.line}: no record that can be read: {found.reason}"]
-    is_good, lines = _explained(router, found.record, now=now)
-    return is_good, [f"line {found.line}: {_about(found.record)}", *lines]
+        words = f"line {found.line}: no record that can be read: {found.reason}"
+        return Explanation(is_good=False, lines=[words], facts={"line": found.line})
+    record, whole = found.record, _explained(router, found.record, now=now)
+    place = {"line": found.line, "partition": record.partition, "offset": record.offset}
+    lines = [f"line {found.line}: {_about(record)}", *whole.lines]
+    return Explanation(is_good=whole.is_good, lines=lines, facts={**place, **whole.facts})
 
 
 def _about(record: Record) -> str:
@@ -112,15 +113,6 @@ def _about(record: Record) -> str:
     key = "no key" if record.key is None else f"key {shown(record.key.decode(errors='replace'))}"
     names = ", ".join(name for name, _ in record.headers) or "none"
     return f"{record.topic}/{record.partition} at {record.offset}, {key}, headers: {names}"
-
-
-def _joined(answers: Iterable[tuple[bool, list[str]]]) -> tuple[bool, list[str]]:
-    """Put together what is said of several events, an empty line between them."""
-    are_good, lines = [], list[str]()
-    for is_good, more in answers:
-        are_good.append(is_good)
-        lines += [*([""] if lines else []), *more]
-    return all(are_good), lines
 
 
 def _router(settings: Settings) -> Router:
@@ -150,14 +142,15 @@ def _posted_topic(settings: Settings, app: str) -> str:
     return f"fanfare.events.{app}"
 
 
-def _explained(router: Router, record: Record, *, now: float) -> tuple[bool, list[str]]:
+def _explained(router: Router, record: Record, *, now: float) -> Explanation:
     try:
         event = decode(record)
-    except Undecodable as error:
-        return False, [f"a record of topic {record.topic}", f"dead letter: {error}"]
-    if event is None:
         words = "nothing to tell: a tombstone, or what a database tells beside its changes"
-        return False, [f"a record of topic {record.topic}", words]
+    except Undecodable as error:
+        event, words = None, f"dead letter: {error}"
+    if event is None:
+        lines = [f"a record of topic {record.topic}", words]
+        return Explanation(is_good=False, lines=lines, facts={"topic": record.topic})
     lines = [
         f"event of type {event.type}, id {event.id}, source {event.source}",
         f"  read from topic {record.topic}",
@@ -168,8 +161,13 @@ def _explained(router: Router, record: Record, *, now: float) -> tuple[bool, lis
     for rule in fitting:
         lines += _of_rule(rule, record.topic, event, now=now)
     lines += _others([rule for rule in rules if rule not in fitting], "" if fitting else event.type)
-    is_good, verdict = _verdict(router, record.topic, event, now=now)
-    return is_good, [*lines, verdict]
+    broadcasts, verdict = _verdict(router, record.topic, event, now=now)
+    facts = {
+        "topic": record.topic,
+        "event": {"type": event.type, "id": event.id, "source": event.source},
+        "broadcasts": [_plain(each) for each in broadcasts],
+    }
+    return Explanation(is_good=bool(broadcasts), lines=[*lines, verdict], facts=facts)
 
 
 def _elsewhere(router: Router, topic: str, event: DomainEvent) -> Iterator[str]:
@@ -261,11 +259,23 @@ def _sent(routed: Routed) -> str:
     )
 
 
-def _verdict(router: Router, topic: str, event: DomainEvent, *, now: float) -> tuple[bool, str]:
+def _plain(routed: Routed) -> dict[str, str]:
+    return {
+        "app": routed.app,
+        "channel": routed.channel,
+        "event": routed.event,
+        "data": routed.data,
+    }
+
+
+def _verdict(
+    router: Router, topic: str, event: DomainEvent, *, now: float
+) -> tuple[Sequence[Routed], str]:
     try:
         routing: Routing = router.route(topic, event, now=now)
     except Unroutable as error:
-        return False, f"dead letter, of which no route sends anything: {error}"
+        return (), f"dead letter, of which no route sends anything: {error}"
     if routing.broadcasts:
-        return True, f"sent: {_counted(len(routing.broadcasts), 'broadcast')}"
-    return False, f"not sent: {unrouted(router, topic, event, routing)}"
+        number = _counted(len(routing.broadcasts), "broadcast")
+        return routing.broadcasts, f"would be sent: {number}"
+    return (), f"would not be sent: {unrouted(router, topic, event, routing)}"

@@ -1,7 +1,8 @@
 """
 Show how a running deployment is, again and again, until q or Ctrl-C.
 
-What `fanfare status` prints once, on the whole terminal, with what is done in a second.
+What `fanfare status` prints once, on the whole terminal, with what is done in a second.  For
+programs it is `fanfare status --json`.
 """
 
 import argparse
@@ -44,7 +45,10 @@ def execute(arguments: argparse.Namespace, settings: Settings) -> int:
     """Show it until somebody has seen enough; raises Misconfigured where it cannot be shown."""
     check_shared(settings)
     if sys.stdin is None or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise Misconfigured("fanfare top needs a terminal: fanfare status prints what it shows")
+        raise Misconfigured(
+            "fanfare top needs a terminal: fanfare status prints what it shows, with --json for "
+            "programs"
+        )
     asyncio.run(_show(arguments.interval, settings))
     return 0
 

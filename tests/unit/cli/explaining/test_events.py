@@ -87,7 +87,7 @@ class TestSent:
                 "  orders: sends",
                 '      app 1, channel orders.5, event order.new, 12 bytes: {"name":"5"}',
                 '      app 1, channel orders, event order.new, 12 bytes: {"name":"5"}',
-                "sent: 2 broadcasts",
+                "would be sent: 2 broadcasts",
             ],
         )
 
@@ -100,7 +100,7 @@ class TestSent:
             "  rows: sends",
             '      app 1, channel user.7, event users.updated, 8 bytes: {"id":7}',
             "  off: is disabled",
-            "sent: 1 broadcast",
+            "would be sent: 1 broadcast",
         ]
 
     def test_standard_input(self, explain: Explain, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,7 +109,7 @@ class TestSent:
 
         status, lines = explain({}, "--event", "-")
 
-        assert (status, lines[-1]) == (0, "sent: 2 broadcasts")
+        assert (status, lines[-1]) == (0, "would be sent: 2 broadcasts")
 
     def test_bytes(self, explain: Explain) -> None:
         """Bytes are counted, as the limit does; what a terminal would obey is not printed."""
@@ -130,7 +130,7 @@ class TestNotSent:
                 [
                     "  low: when does not hold",
                     "      data.quantity < data.threshold is false: data.quantity is the number 7, data.threshold is the number 5",
-                    "not sent: `when` does not hold of 'low'",
+                    "would not be sent: `when` does not hold of 'low'",
                 ],
             ),
             (
@@ -140,7 +140,7 @@ class TestNotSent:
                     "  low: when does not hold",
                     "      data.kind == '5' is false: data.kind is the number 5",
                     "      hint: data.kind is the number 5, '5' is a text: a number never equals a text; write string(data.kind) == '5'",
-                    "not sent: `when` does not hold of 'low'",
+                    "would not be sent: `when` does not hold of 'low'",
                 ],
             ),
             (
@@ -149,7 +149,7 @@ class TestNotSent:
                 [
                     "  low: when does not hold",
                     "      data.quantity < data.threshold needs what is absent: data.quantity is the number 3, data.threshold is absent",
-                    "not sent: route 'low' needs a field for `when` that is absent",
+                    "would not be sent: route 'low' needs a field for `when` that is absent",
                 ],
             ),
             (
@@ -186,7 +186,7 @@ class TestNotSent:
                 [
                     "  low: fits the type stock.*, and reads the topic inventory",
                     "  orders: the type does not fit order.*",
-                    "not sent: no route of the topic 'fanfare.events.1' is for its type",
+                    "would not be sent: no route of the topic 'fanfare.events.1' is for its type",
                 ],
             ),
             (
@@ -194,7 +194,7 @@ class TestNotSent:
                 (),
                 [
                     "  orders: the type does not fit order.*; did you mean order.new?",
-                    "not sent: no route of the topic 'fanfare.events.1' is for its type",
+                    "would not be sent: no route of the topic 'fanfare.events.1' is for its type",
                 ],
             ),
             (
@@ -202,7 +202,7 @@ class TestNotSent:
                 ("--topic", "others"),
                 [
                     "  low: fits the type stock.*, and reads the topic inventory",
-                    "not sent: no route reads the topic 'others'",
+                    "would not be sent: no route reads the topic 'others'",
                 ],
             ),
         ],
@@ -221,7 +221,7 @@ class TestNotSent:
 
         assert status == 1
         assert lines[2].startswith("  rows: max_age, the event is ")
-        assert lines[-1] == "not sent: route 'rows' has a max_age, and the event is older"
+        assert lines[-1] == "would not be sent: route 'rows' has a max_age, and the event is older"
 
     @pytest.mark.parametrize(
         "value,argv,last",
@@ -256,7 +256,11 @@ class TestNotSent:
         status, lines = explain([good, bad])
 
         assert status == 1
-        assert lines[5:8] == ["sent: 2 broadcasts", "", "event of type other, id 1, source /s"]
+        assert lines[5:8] == [
+            "would be sent: 2 broadcasts",
+            "",
+            "event of type other, id 1, source /s",
+        ]
 
 
 class TestWords:
@@ -318,7 +322,7 @@ class TestRecords:
             "event of type order.new, id 1, source /s",
             "  read from topic fanfare.events.1",
         ]
-        assert lines.count("sent: 2 broadcasts") == 2
+        assert lines.count("would be sent: 2 broadcasts") == 2
 
     def test_key(self, explain: Explain) -> None:
         """The key of each record is its own."""
@@ -339,7 +343,7 @@ class TestRecords:
 
         assert status == 1
         assert lines[0].startswith("line 1: no record that can be read: 1 of 3 fields;")
-        assert lines[-1] == "sent: 2 broadcasts"
+        assert lines[-1] == "would be sent: 2 broadcasts"
 
     def test_old(self, explain: Explain) -> None:
         """The time is the record's: one that is too old is not sent."""
@@ -355,3 +359,42 @@ class TestRecords:
 
     def test_key_beside(self, explain: Explain) -> None:
         assert explain(b"\n", "--records", "json", "--key", "x")[0] == 2
+
+
+class TestJson:
+    """For programs: an object of each event, one a line."""
+
+    def test_record(self, explain: Explain) -> None:
+        record = {"topic": "users", "key": '{"id": 8}', "offset": 4, "payload": json.dumps(ROW)}
+
+        status, (line,) = explain(record, "--records", "json", "--json")
+
+        told = json.loads(line)
+        assert (status, told["ok"], told["verdict"]) == (0, True, "would be sent: 1 broadcast")
+        assert (told["line"], told["topic"], told["partition"], told["offset"]) == (
+            1,
+            "users",
+            0,
+            4,
+        )
+        assert told["event"] == {
+            "type": "users.updated",
+            "id": told["event"]["id"],
+            "source": "users",
+        }
+        assert told["broadcasts"] == [
+            {"app": "1", "channel": "user.8", "event": "users.updated", "data": '{"id":8}'}
+        ]
+        assert told["told"][-1] == told["verdict"]
+
+    def test_several(self, explain: Explain) -> None:
+        good, bad = order(data={"name": "5"}), order(type="other")
+
+        status, lines = explain([good, bad], "--json")
+
+        assert status == 1
+        assert [json.loads(line)["ok"] for line in lines] == [True, False]
+        assert json.loads(lines[1])["broadcasts"] == []
+
+    def test_unreadable(self, explain: Explain) -> None:
+        assert json.loads(explain(b"what", "--records", "json", "--json")[1][0])["ok"] is False

@@ -1,5 +1,6 @@
 """What `fanfare explain` prints: who may join, which policy decided, and why."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,6 +50,17 @@ def explain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Explain:
         return status, said.out + said.err
 
     return run
+
+
+def test_json(explain: Explain) -> None:
+    """For programs it is one object."""
+    status, text = explain("private-company.5", "--json")
+
+    told = json.loads(text)
+    assert (status, told["ok"]) == (1, False)
+    assert (told["app"], told["user"], told["channel"]) == ("1", "7", "private-company.5")
+    assert told["verdict"] == told["told"][-1]
+    assert told["verdict"].startswith("denied by private-company.{company_id}")
 
 
 class TestDecision:
