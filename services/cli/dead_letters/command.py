@@ -8,6 +8,7 @@ elsewhere: fanfare webhooks.
 import argparse
 import asyncio
 import base64
+import heapq
 import itertools
 import re
 import socket
@@ -54,6 +55,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     listing.add_argument(
         "--limit", type=above_zero, default=100, metavar="N", help="at most so many (default: 100)"
+    )
+    listing.add_argument(
+        "--newest", action="store_true", help="the newest instead of the oldest, the newest first"
     )
     listing.add_argument("--json", action="store_true", help="a JSON object on each line")
     listing.add_argument("--values", action="store_true", help="with --json: the events themselves")
@@ -103,20 +107,30 @@ async def _list(arguments: argparse.Namespace, settings: Settings, events: Event
     async with aclosing(topic.letters(choice)) as letters:
         async for some in letters:
             count += len(some)
-            found += some[: arguments.limit - len(found)]
+            if arguments.newest:
+                found = heapq.nlargest(arguments.limit, [*found, *some], key=_put_aside_at)
+            else:
+                found += some[: arguments.limit - len(found)]
     if arguments.json:
         for letter in found:
             print(json_line(letter, with_value=arguments.values))
     elif found:
         print("\n".join(aligned([TITLES, *map(_row, found)])))
     if count > len(found):
-        _say(f"{count - len(found)} more; --limit {count} lists all")
+        others = "" if arguments.newest else "--newest lists the newest, "
+        _say(f"{count - len(found)} more; {others}--limit {count} lists all")
     unseen = _unseen(choice, topic, settings)
     for sentence in unseen:
         _say(sentence)
     if not (count or unseen):
         _say("there is nothing that could not be read or routed")
     return 1 if unseen else 0
+
+
+def _put_aside_at(letter: PutAside) -> tuple[float, int, int]:
+    """Order letters by when they came into their topic; within a partition that is their order."""
+    record = letter.record
+    return record.timestamp, record.partition, record.offset
 
 
 async def _replay(arguments: argparse.Namespace, settings: Settings, events: EventLog) -> int:

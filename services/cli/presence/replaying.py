@@ -1,6 +1,6 @@
 """Dead letters are sent again: by the same code as ever, each once, the oldest first."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
@@ -77,6 +77,19 @@ async def replay(
             troubles[name] = troubles[name] + 1 if fault else 0
             await _note(progress, letter, fault, tools.letters)
         shown(progress)
+
+
+async def newest(letters: DeadLetters, selection: Selection, *, limit: int) -> list[DeadLetter]:
+    """
+    Read the letters that were given up last, the last one first.
+
+    Raises:
+        Unavailable: The list cannot be read.
+    """
+    found: deque[DeadLetter] = deque(maxlen=limit)
+    async for letter in _letters(letters, selection):
+        found.append(letter)
+    return [*reversed(found)]
 
 
 async def _attempt(courier: Courier, letter: DeadLetter) -> str:

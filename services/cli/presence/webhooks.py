@@ -22,7 +22,7 @@ from libs.common.telemetry.audit import audit_log
 from services.cli.arguments import add_action
 from services.cli.client import trouble
 from services.cli.presence.letters import json_line, table
-from services.cli.presence.replaying import Progress, replay
+from services.cli.presence.replaying import Progress, newest, replay
 from services.presence.webhooks.delivery import WebhookTools
 from services.presence.webhooks.signing import webhook_secret
 from services.presence.webhooks.targets import receivers
@@ -60,6 +60,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _configure_selection(listing)
     listing.add_argument(
         "--limit", type=int, default=100, metavar="N", help="at most so many (default: 100)"
+    )
+    listing.add_argument(
+        "--newest", action="store_true", help="the newest instead of the oldest, the newest first"
     )
     listing.add_argument("--json", action="store_true", help="whole, a JSON object on each line")
     again = add_action(actions, "replay", "send it again, each once, the oldest first", _replay)
@@ -111,7 +114,11 @@ async def _list(arguments: argparse.Namespace, settings: Settings) -> int:
         raise Misconfigured(f"--limit: expected a number above 0, found {arguments.limit}")
     selection = Selection(app=arguments.app, webhook=arguments.webhook)
     async with opened_dead_letters(plan(settings)) as kept:
-        letters = await kept.read(selection, limit=arguments.limit)
+        letters = (
+            await newest(kept, selection, limit=arguments.limit)
+            if arguments.newest
+            else await kept.read(selection, limit=arguments.limit)
+        )
         total = await kept.count(selection)
     if not total and selection != Selection():
         async with opened_apps(plan(settings)) as apps:
@@ -122,7 +129,8 @@ async def _list(arguments: argparse.Namespace, settings: Settings) -> int:
     elif letters:
         print("\n".join(table(letters)))
     if total > len(letters):
-        _say(f"{total - len(letters)} more; --limit {total} lists all.")
+        others = "" if arguments.newest else "--newest lists the newest, "
+        _say(f"{total - len(letters)} more; {others}--limit {total} lists all.")
     elif not total:
         _say("there is nothing that could not be delivered.")
     return 0

@@ -88,6 +88,7 @@ async def test_dead_letters(operator: Operator, database_url: str) -> None:
 
         listed = await webhooks(operator, "list")
         whole = await webhooks(operator, "list", "--json", "--limit", "1")
+        newest = await webhooks(operator, "list", "--json", "--limit", "1", "--newest")
         unsaid = await webhooks(operator, "replay")
         too_much = await webhooks(operator, "replay", "--all", "msg_1")
         gone = await webhooks(operator, "replay", "msg_0")
@@ -100,7 +101,9 @@ async def test_dead_letters(operator: Operator, database_url: str) -> None:
 
     assert [line.split()[0] for line in listed.output.splitlines()] == ["ID", "msg_1", "msg_2"]
     assert json.loads(whole.output)["id"] == "msg_1"
-    assert "1 more; --limit 2 lists all" in whole.complaint
+    assert "1 more; --newest lists the newest, --limit 2 lists all" in whole.complaint
+    assert json.loads(newest.output)["id"] == "msg_2"
+    assert "1 more; --limit 2 lists all" in newest.complaint
     assert (unsaid.status, "--all" in unsaid.complaint) == (2, True)
     assert (too_much.status, "--all goes with no ID" in too_much.complaint) == (2, True)
     assert (gone.status, "msg_0: there is no such letter" in gone.complaint) == (1, True)

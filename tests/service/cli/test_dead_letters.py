@@ -81,6 +81,8 @@ async def test_journey(config: Path, kafka_url: str, prefix: str) -> None:
     async with KafkaEventLog(Url(kafka_url), SETTINGS) as log:
         await put_aside(config, log, b"no JSON", b'{"type": "t"}', b'{"type": "t", "n": 1}')
         listed, whole = await letters("list"), await letters("list", "--json", "--values")
+        newest = await letters("list", "--newest", "--limit", "2")
+        oldest = await letters("list", "--limit", "2")
         one = await letters("replay", "0/0")
         others = await letters("replay", "--kind", "Unroutable")
         nothing = await letters("replay", "--all")
@@ -98,6 +100,10 @@ async def test_journey(config: Path, kafka_url: str, prefix: str) -> None:
     assert [row.split()[0] for row in rows] == ["0/0", "0/1", "0/2"]
     assert f"{prefix}.orders/0 at 1" in rows[1]
     assert "'room' is absent" in rows[1]
+    assert [row.split()[0] for row in newest.output.splitlines()[1:]] == ["0/2", "0/1"]
+    assert newest.complaint == "1 more; --limit 3 lists all\n"
+    assert [row.split()[0] for row in oldest.output.splitlines()[1:]] == ["0/0", "0/1"]
+    assert oldest.complaint == "1 more; --newest lists the newest, --limit 3 lists all\n"
     values = [json.loads(line)["value"] for line in whole.output.splitlines()]
     assert values == ["no JSON", '{"type": "t"}', '{"type": "t", "n": 1}']
     assert [each.complaint.splitlines()[-1] for each in (one, others, nothing)] == [

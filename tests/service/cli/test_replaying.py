@@ -7,7 +7,7 @@ import pytest
 
 from libs.common.dead_letters.port import DeadLetter, Selection
 from libs.common.lifecycle.facts import Fact
-from services.cli.presence.replaying import TROUBLES, Progress, replay
+from services.cli.presence.replaying import TROUBLES, Progress, newest, replay
 from tests.support.fakes.webhook_receiver import Receiver, receiver
 from tests.support.services.webhooks import Site, app_with, hook, site
 
@@ -111,3 +111,13 @@ async def test_interrupted(here: Receiver) -> None:
         await asyncio.wait([task])
 
     assert str(progress) == "0 of 2: 0 delivered, 1 may have been"
+
+
+async def test_newest(here: Receiver) -> None:
+    """Of very many the last ones are had, the last one first."""
+    async with site(app_with(hook(here))) as held:
+        await lay_by(held, *range(1, 251))
+
+        found = await newest(held.letters, ALL, limit=2)
+
+    assert [letter.id for letter in found] == ["msg_a250", "msg_a249"]
