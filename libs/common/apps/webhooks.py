@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from libs.common.config.address import Network
 from libs.common.config.secret import Secret
+from libs.common.config.types import PERMITS
 from libs.common.egress.policy import Egress
 from libs.common.egress.urls import check_url
 from libs.common.lifecycle.facts import ABOUT_USERS, Fact, Kind, ToldKind
@@ -48,7 +49,7 @@ class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             posted can be read on the way.
     """
 
-    url: str
+    url: Annotated[str, PERMITS]
     name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{0,64}$")] = ""
     events: tuple[ToldKind, ...] = ()
     channel_prefix: str = ""

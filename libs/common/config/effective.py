@@ -14,8 +14,8 @@ import msgspec
 from libs.common.config import environment
 from libs.common.config.environment import Variable
 from libs.common.config.loader import document, file_of
-from libs.common.config.masks import masked
-from libs.common.config.types import is_struct, member_of
+from libs.common.config.masks import masked, place_of
+from libs.common.config.types import is_permit, is_struct, member_of
 
 Source = Literal["default", "file", "environment"]
 
@@ -110,9 +110,8 @@ class _Pairing:
             elif value and is_struct(member_of(field.type)):
                 yield from self._members(value, written, full, origin=source)
             else:
-                yield EffectiveSetting(
-                    full, masked(value), DEFAULT if written is _ABSENT else source
-                )
+                shown = place_of(value) if is_permit(field.type) else masked(value)
+                yield EffectiveSetting(full, shown, DEFAULT if written is _ABSENT else source)
 
     def _members(
         self, members: tuple[msgspec.Struct, ...], raw: Any, name: str, *, origin: SettingOrigin

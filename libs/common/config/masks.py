@@ -2,7 +2,7 @@
 Values of settings as they may be shown: whatever may be a secret is ``…``.
 
 Pure.  A `Secret` is one; so may be the login of a URL, of whatever type the URL is, and what its
-query gives; and a private key, wherever it stands.
+query gives, and the path of one that is a permission; and a private key, wherever it stands.
 """
 
 from typing import Any
@@ -30,6 +30,13 @@ def masked(value: Any) -> Any:
         case bool() | int() | float() | None:
             return value
     return _masked_members(value)
+
+
+def place_of(url: str) -> str:
+    """Return of a URL whose path is secret what may be shown: the server."""
+    scheme, slashes, rest = _url(url).partition("://")
+    host, slash, _ = rest.partition("/")
+    return f"{scheme}{slashes}{host.partition('?')[0]}" + f"/{MASK}" * bool(slash or "?" in host)
 
 
 def _masked_members(value: Any) -> Any:

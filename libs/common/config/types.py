@@ -15,6 +15,7 @@ from libs.common.config.secret import Secret
 
 LONGEST = 60  # Characters of a value that are shown.
 ALONE: Final = "alone"  # Notes on a list that its only member may stand in its place.
+PERMITS: Final = "permits"  # Notes on a URL that who knows it may use it: its path is secret.
 
 _TYPES: Mapping[Any, str] = {
     bool: "true or false",
@@ -57,6 +58,11 @@ def member_of(kind: Any) -> Any:
 def may_stand_alone(kind: Any) -> bool:
     """Tell whether a list's only member may stand in its place."""
     return get_origin(kind) is Annotated and ALONE in get_args(kind)[1:]
+
+
+def is_permit(kind: Any) -> bool:
+    """Tell whether a URL's path is secret."""
+    return get_origin(kind) is Annotated and PERMITS in get_args(kind)[1:]
 
 
 def is_struct(kind: Any) -> bool:

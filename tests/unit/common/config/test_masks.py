@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.common.config.address import Address, Url
-from libs.common.config.masks import masked
+from libs.common.config.masks import masked, place_of
 from libs.common.config.secret import Secret
 
 
@@ -70,6 +70,22 @@ class TestUrls:
         """However a password is written, nothing of it that is more than a sign is shown."""
         assert "XYZZY" not in masked(Url(f"redis://u:XYZZY{text}@h/0"))
         assert "XYZZY" not in masked(Url(f"redis://u:{text}XYZZY@h/0"))
+
+
+@pytest.mark.parametrize(
+    "url,shown",
+    [
+        ("https://hooks.example/services/T0/hush", "https://hooks.example/…"),
+        ("https://hooks.example:8443/hush?a=hush", "https://hooks.example:8443/…"),
+        ("https://hooks.example?hush", "https://hooks.example/…"),
+        ("https://hooks.example", "https://hooks.example"),
+        ("https://hu@sh@hooks.example/", "https://…@hooks.example/…"),
+        ("https://hooks.example/hu@sh", "https://…"),
+    ],
+)
+def test_permit(url: str, shown: str) -> None:
+    """Of a URL that is a permission the server is shown."""
+    assert place_of(url) == shown
 
 
 @pytest.mark.parametrize(
