@@ -5,11 +5,14 @@ Pure.  A branch is the program, a command, or an action of a command.
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from services.settings import SERVICES
+import msgspec
+
+from libs.common.config.types import is_struct
+from services.settings import SERVICES, Settings
 
 Takes = Literal["nothing", "choice", "file", "text"]
 
@@ -68,11 +71,28 @@ def branches(parser: argparse.ArgumentParser, path: tuple[str, ...] = ()) -> Ite
         elif action.option_strings:
             options.append(_option(action))
         else:
-            few = SERVICES if action.metavar == "SERVICE" else action.choices or ()
-            words |= dict.fromkeys(map(str, few), "")
+            words |= dict.fromkeys(_words(action), "")
     yield Branch(path, tuple(words.items()), tuple(options))
     for name, each in inner.items():
         yield from branches(each, (*path, name))
+
+
+def _words(action: argparse.Action) -> Iterable[str]:
+    """Tell what may stand in the place of an argument, where that is known."""
+    if action.metavar == "SERVICE":
+        return SERVICES
+    if action.metavar == "SETTING":
+        return _settings(Settings)
+    return map(str, action.choices or ())
+
+
+def _settings(table: type[msgspec.Struct], above: str = "") -> Iterator[str]:
+    """Yield the names of settings and of their sections; members of lists have no names."""
+    for field in msgspec.structs.fields(table):
+        name = f"{above}{field.encode_name}"
+        yield name
+        if is_struct(field.type):
+            yield from _settings(field.type, f"{name}.")
 
 
 def _option(action: argparse.Action) -> Option:

@@ -14,9 +14,12 @@ _BASH = """\
 # Completion of fanfare for bash.
 _fanfare() {
     local branch= word skip= words=
-    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}
-    # Bash takes --option=value for three words.
-    if [ "$current" = "=" ]; then
+    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} before=
+    # Bash takes --option=value for three words, unless COMP_WORDBREAKS has no = any more.
+    if [[ "$current" == --*=* ]]; then
+        previous=${current%%=*} before=${current%%=*}=
+        current=${current#*=}
+    elif [ "$current" = "=" ]; then
         current=
     elif [ "$previous" = "=" ]; then
         previous=${COMP_WORDS[COMP_CWORD-2]}
@@ -48,8 +51,12 @@ _ZSH = """\
 #compdef fanfare
 # Completion of fanfare for zsh.
 _fanfare() {
-    local branch= word skip=
+    local branch= word skip= previous=${words[CURRENT-1]}
     local -a found
+    if [[ $PREFIX == --*=* ]]; then
+        previous=${PREFIX%%=*}
+        compset -P '*='
+    fi
     for word in "${(@)words[2,CURRENT-1]}"; do
         if [[ -n $skip ]]; then
             skip=
@@ -62,7 +69,7 @@ _fanfare() {
             esac ;;
         esac
     done
-    case "$branch ${words[CURRENT-1]}" in
+    case "$branch $previous" in
 @FOLLOWING@
     esac
     case "$branch" in
@@ -120,10 +127,13 @@ def bash(branches: Sequence[Branch]) -> str:
 def _bash_values(option: Option) -> str:
     match option.takes:
         case "file":
-            return 'compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$current"))'
+            return (
+                "compopt -o filenames 2>/dev/null; "
+                'COMPREPLY=($(compgen -P "$before" -f -- "$current"))'
+            )
         case "choice":
             words = _quoted(" ".join(option.choices))
-            return f'COMPREPLY=($(compgen -W {words} -- "$current"))'
+            return f'COMPREPLY=($(compgen -P "$before" -W {words} -- "$current"))'
     return "COMPREPLY=()"
 
 

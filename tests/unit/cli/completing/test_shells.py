@@ -66,6 +66,23 @@ class TestBash:
         assert completed("debug", "--level", "=") == levels
         assert completed("debug", "--level", "=", "w") == ["warning"]
 
+    def test_one_word(self, completed: Completed, tmp_path: Path) -> None:
+        """
+        So they are where COMP_WORDBREAKS, which others change, has no sign of equality.
+        """
+        (tmp_path / "settings.toml").touch()
+
+        assert completed("debug", "--level=w") == ["--level=warning"]
+        assert len(completed("debug", "--level=")) == 4
+        assert completed("--config=set") == ["--config=settings.toml"]
+        assert completed("debug", "--level=debug", "--pro") == ["--process"]
+        assert completed("debug", "--app=") == []
+
+    def test_settings(self, completed: Completed) -> None:
+        assert completed("config", "show", "gateway.max_conn") == ["gateway.max_connections"]
+        assert {"gateway", "gateway.max_connections"} <= {*completed("config", "show", "gate")}
+        assert completed("config", "show", "gateway", "app") == ["apps"]
+
     def test_services(self, completed: Completed) -> None:
         assert {*completed("run", "auth", "")} >= {*SERVICES}
 
