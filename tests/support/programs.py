@@ -80,6 +80,7 @@ PROGRAMS = {
     "supervisord": Program("supervisor"),
     "systemd-analyze": Program("systemd"),  # It need not run here.
     "psql": Program("postgresql-client"),
+    "pg_dump": Program("postgresql-client"),
     "openssl": Program("openssl"),
     "node": Program("nodejs", 18, r"v"),
     "npm": Program("npm"),
