@@ -43,7 +43,7 @@ from services.program import plan
 from services.settings import Settings
 
 USUAL = 600.0  # Seconds that an order holds.
-TITLES = ("SHOWS", "PROCESSES", "SINCE", "UNTIL")
+TITLES = ("SHOWS", "PROCESSES", "SINCE", "UNTIL", "BY")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -84,9 +84,9 @@ def execute(arguments: argparse.Namespace, settings: Settings) -> int:
         print(f"fanfare: {unread(settings, error)}", file=sys.stderr)
         return 1
     if arguments.json:
-        print(msgspec.json.encode({"orders": [_plain(each) for each in found]}).decode())
+        print(msgspec.json.encode({"orders": [plain(each) for each in found]}).decode())
     else:
-        print("\n".join(_lines(found)))
+        print("\n".join(lines(found)))
     return 0
 
 
@@ -208,7 +208,8 @@ async def in_force(control: Control) -> list[Command]:
     return orders.in_force(now=time.time())
 
 
-def _lines(orders: Sequence[Command]) -> list[str]:
+def lines(orders: Sequence[Command]) -> list[str]:
+    """Lay out orders for people: what, for whom, since and until when, and who ordered it."""
     if not orders:
         return ["nothing is ordered: every process logs what its settings say"]
     rows = [
@@ -217,6 +218,7 @@ def _lines(orders: Sequence[Command]) -> list[str]:
             ", ".join(each.processes) or "all",
             text_of(each.issued_at),
             text_of(each.expires_at),
+            each.by or "-",
         )
         for each in orders
     ]
@@ -229,7 +231,8 @@ def _shows(order: Command) -> str:
     return f"frames of app {order.app}" + (f", channel {order.subject}" if order.subject else "")
 
 
-def _plain(order: Command) -> dict[str, object]:
+def plain(order: Command) -> dict[str, object]:
+    """Put an order into values for JSON; ``by`` is null where an older release gave it."""
     what = (
         {"level": order.level}
         if order.kind == "level"
@@ -239,4 +242,5 @@ def _plain(order: Command) -> dict[str, object]:
         "processes": list(order.processes),
         "since": text_of(order.issued_at),
         "until": text_of(order.expires_at),
+        "by": order.by or None,
     }

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from libs.common.board.port import BoardEntry
 from libs.common.board.process_state import ProcessState, written
@@ -15,7 +16,7 @@ from libs.common.errors import Misconfigured
 from services.cli.arguments import Parser
 from services.cli.client import DatabaseAway
 from services.cli.watching import debug
-from services.cli.watching.debug import check_names, in_force, orders_of
+from services.cli.watching.debug import check_names, in_force, lines, orders_of, plain
 from services.cli.watching.deployment import deployment
 from services.settings import load
 from tests.unit.test_settings import APP
@@ -129,3 +130,27 @@ async def test_in_force() -> None:
     await control.send(order)
 
     assert await in_force(control) == [order]
+
+
+class TestStatus:
+    """What is ordered says who ordered it, from which machine."""
+
+    ORDER = replace(level_order("debug", ["gw1"], now=0, seconds=60), by="ops-1")
+    FORMER = frames_order(Watched("1", ""), [], now=0, seconds=60)  # It does not say by whom.
+
+    def test_lines(self) -> None:
+        titles, order, former = lines([self.ORDER, self.FORMER])
+
+        assert titles.split() == ["SHOWS", "PROCESSES", "SINCE", "UNTIL", "BY"]
+        assert order.split()[-1] == "ops-1"
+        assert former.split()[-1] == "-"
+
+    def test_json(self) -> None:
+        assert plain(self.ORDER) == {
+            "level": "debug",
+            "processes": ["gw1"],
+            "since": "1970-01-01T00:00:00.000Z",
+            "until": "1970-01-01T00:01:00.000Z",
+            "by": "ops-1",
+        }
+        assert plain(self.FORMER)["by"] is None
