@@ -6,6 +6,7 @@ is there to protect.
 """
 
 from libs.common.errors import Invalid, Unavailable
+from libs.common.rates.limited import note_limited
 from libs.common.rates.memory import MemoryRates
 from libs.common.rates.port import Act, Rates
 
@@ -51,4 +52,5 @@ class Throttle:
         except Unavailable:
             wait = await self._own.take(act, rate=rate, cost=cost)
         if wait > 0:
+            note_limited(act.name)
             raise TooManyRequests(act, rate, wait=wait)

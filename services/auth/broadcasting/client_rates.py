@@ -7,6 +7,7 @@ identity providers.
 """
 
 from libs.common.errors import Invalid
+from libs.common.rates.limited import note_limited
 from libs.common.rates.memory import MemoryRates
 from libs.common.rates.port import Act
 
@@ -50,4 +51,5 @@ class ClientRates:
             return
         wait = await self._rates.take(act, rate=rate)
         if wait > 0:
+            note_limited(f"requests_per_{whose}")
             raise TooFast(whose, rate, wait=wait)

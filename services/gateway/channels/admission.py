@@ -277,7 +277,7 @@ class Admission:
                 taken[join.channel] = answer
                 await self._introduce(join, news, known=known[join.channel])
             elif isinstance(answer, TooManyMembers):
-                refusal = Refusal("LimitReached", str(answer), answer.code)
+                refusal = Refusal("LimitReached", str(answer), answer.code, limit="members")
                 join.connection.perform(join.connection.session.refused(join.channel.name, refusal))
             else:
                 # A seat under a lost name does not count: it will be cleared.

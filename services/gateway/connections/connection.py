@@ -15,6 +15,7 @@ from aiohttp import WebSocketError, WSMsgType, web
 from libs.common.apps.app import App
 from libs.common.channels import Channel
 from libs.common.errors import Denied
+from libs.common.rates.limited import note_limited
 from libs.common.tally.port import Subject
 from libs.common.telemetry.audit import audit_log
 from services.gateway.connections.socket import Socket
@@ -242,8 +243,10 @@ class Connection:
 
     def _do(self, effect: Effect) -> None:
         match effect:
-            case Send(frame):
+            case Send(frame, limit):
                 self._send(frame)
+                if limit:
+                    note_limited(limit)
             case Refuse():
                 self._refuse(effect)
             case Ask():
@@ -278,6 +281,8 @@ class Connection:
         user, refusal = self.session.user, effect.refusal
         refused = self._surroundings.counters.subscribes_refused
         refused[refusal.status] = refused.get(refusal.status, 0) + 1
+        if refusal.limit:
+            note_limited(refusal.limit)
         log.info(
             "subscribe.refused",
             app=self.session.app.id,

@@ -15,6 +15,7 @@ from aiohttp import hdrs, web
 from libs.common.apps.app import App
 from libs.common.apps.port import Apps
 from libs.common.errors import Invalid
+from libs.common.rates.limited import note_limited
 from libs.common.tally.port import Subject
 from libs.common.tokens.channel_tokens import StaleToken
 from libs.common.web.entrance import caller_of
@@ -131,4 +132,5 @@ class Eligibility:
         if self.is_closed:
             raise OverCapacity("this gateway is going")
         if 0 < self._most <= len(self._here):
+            note_limited("max_connections")
             raise OverCapacity("this gateway holds as many connections as it may")

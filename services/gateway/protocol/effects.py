@@ -11,7 +11,11 @@ from libs.common.errors import Denied, Invalid
 from libs.common.marks.mark import Mark
 from services.gateway.protocol import frames
 from services.gateway.protocol.frames import Member, User
-from services.gateway.protocol.limits import TooManyChannels, TooMuchUserInfo
+from services.gateway.protocol.limits import (
+    TooManyChannels,
+    TooManyClientEvents,
+    TooMuchUserInfo,
+)
 
 DENIED = "AuthError"  # The kind of a refusal of what a client may not do.
 
@@ -26,6 +30,7 @@ class Refusal(NamedTuple):
         status: The HTTP status that goes with it.
         detail: A more precise reason, for the log of operators alone.
         hint: What may be meant instead, for the same.
+        limit: Which limit was reached, as `libs.common.rates.limited` calls it; empty: none.
     """
 
     kind: str
@@ -33,6 +38,7 @@ class Refusal(NamedTuple):
     status: int
     detail: str = ""
     hint: str = ""
+    limit: str = ""
 
 
 def refusal_of(error: Denied | Invalid) -> Refusal:
@@ -44,15 +50,22 @@ def refusal_of(error: Denied | Invalid) -> Refusal:
         case TooMuchUserInfo():
             return Refusal("LimitReached", str(error), error.code)
         case TooManyChannels():
-            return Refusal("LimitReached", str(error), error.status)
+            return Refusal("LimitReached", str(error), error.status, limit="channels")
     return Refusal("InvalidChannel", str(error), error.status)
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Write a frame to the client."""
+    """
+    Write a frame to the client.
+
+    Attributes:
+        frame: The text of the message.
+        limit: Which limit it tells of, as `libs.common.rates.limited` calls it; empty: none.
+    """
 
     frame: bytes
+    limit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +255,8 @@ Effect = Send | Refuse | Ping | Ask | Leave | Relay | UserWord | Known | Watch |
 
 def error_told(why: Denied | Invalid) -> Send:
     """Tell the client what is wrong; it stays connected."""
-    return Send(frames.error(why.code, str(why)))
+    limit = "client_events" if isinstance(why, TooManyClientEvents) else ""
+    return Send(frames.error(why.code, str(why)), limit)
 
 
 def refusal_told(channel: str, why: Denied | Invalid) -> Refuse:

@@ -9,11 +9,12 @@ at most, and while the tally is away not at all.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 
 from libs.common.errors import Denied, Invalid
 from libs.common.leases.port import LeaseLost
+from libs.common.rates.limited import note_limited
 from libs.common.tally.port import Outcome, Subject, Tally
 from services.gateway.held_writes import Held, HeldWrites
 from services.gateway.lease import Lease
@@ -24,11 +25,11 @@ BATCH = 500  # Newcomers of one round trip.
 MOST = 10_000  # Newcomers who may wait.
 BACKLOG = 100_000  # Subjects that may have to be reported before newcomers are refused.
 
-_SETTINGS = {
-    "app": "limits.connections",
-    "user": "limits.connections_per_user",
-    "tenant": "limits.connections_per_tenant",
-    "address": "limits.connections_per_address",
+_LIMITS = {
+    "app": "connections",
+    "user": "connections_per_user",
+    "tenant": "connections_per_tenant",
+    "address": "connections_per_address",
 }
 
 
@@ -223,9 +224,20 @@ class ConnectionLimiter:
         if lost:
             self._lease.lose(name)
         outcomes = [answer if isinstance(answer, Outcome) else None for answer in answers]
+        known = dict(zip((count.subject for count in round_.counts), outcomes, strict=True))
         for claim, verdict in self._quotas.settle(round_, outcomes, now=time.monotonic()):
+            if verdict is Verdict.OVER_QUOTA:
+                _note_full(claim, known)
             claim.answer(verdict)
         return None not in outcomes
+
+
+def _note_full(claim: Claim, known: Mapping[Subject, Outcome | None]) -> None:
+    """Count which of a newcomer's quotas are full, as far as the tally has said."""
+    for subject, limit in claim.limited:
+        outcome = known[subject]
+        if outcome is not None and outcome.total >= limit:
+            note_limited(_LIMITS[subject.kind])
 
 
 def _is_granted(verdict: "asyncio.Future[Verdict]") -> bool:
@@ -244,4 +256,4 @@ def check(verdict: Verdict, quotas: Iterable[Quota]) -> None:
 def _named(quotas: Iterable[Quota]) -> str:
     """Name those that have a limit, as the settings do."""
     kinds = [subject.kind for subject, limit in quotas if limit > 0]
-    return " or ".join(_SETTINGS[kind] for kind in kinds)
+    return " or ".join(f"limits.{_LIMITS[kind]}" for kind in kinds)

@@ -168,7 +168,7 @@ class Session:
                 effects += self._activity.heard(now)
             effects += self._handle(message, now)
         except Invalid as error:
-            effects.append(Send(frames.error(error.code, str(error))))
+            effects.append(error_told(error))
         return effects
 
     def ticked(self, now: float) -> list[Effect]:

@@ -1,5 +1,6 @@
 """The auth service over real HTTP: apps, pages of other origins, operation."""
 
+from collections import Counter
 from collections.abc import AsyncIterator
 
 import pytest
@@ -12,6 +13,7 @@ from libs.common.policies.guards import Guards
 from libs.common.policies.policies import Policies
 from libs.common.policies.selections import SelectedChannels
 from libs.common.policies.settings import ChannelPolicy
+from libs.common.rates.limited import refusals_by_limit
 from services.auth.settings import AuthSettings
 from services.reload import Rules
 from tests.support.health import health_of
@@ -224,6 +226,7 @@ class TestOperation:
     async def test_one_user_too_often(self) -> None:
         """Beyond its own rate a user waits, and others do not."""
         settings = AuthSettings(issuers=ISSUERS, requests_per_user=1)
+        before = Counter(refusals_by_limit())
         async with serving(ONE, settings=settings) as (client, _):
             first, second = [await client.ask("presence-room") for _ in range(2)]
             other = await client.ask("presence-room", bearer=token(sub="8"))
@@ -231,16 +234,19 @@ class TestOperation:
         assert (first.status, second.status, other.status) == (200, 429, 200)
         assert second.headers["Retry-After"] == "1"
         assert "requests_per_user" in await reason(second)
+        assert Counter(refusals_by_limit()) - before == {"requests_per_user": 1}
 
     async def test_one_address_too_often(self) -> None:
         """Beyond its own rate an address waits, whatever it shows."""
         settings = AuthSettings(issuers=ISSUERS, requests_per_address=1)
+        before = Counter(refusals_by_limit())
         async with serving(ONE, settings=settings) as (client, _):
             first, second = [
                 await client.ask("presence-room", bearer="made.up.one") for _ in range(2)
             ]
 
         assert (first.status, second.status) == (401, 429)
+        assert Counter(refusals_by_limit()) - before == {"requests_per_address": 1}
 
     async def test_prefixes(self) -> None:
         """The endpoints stand where the settings say, and nowhere else."""

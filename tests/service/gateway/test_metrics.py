@@ -1,13 +1,18 @@
 """What a gateway tells of itself in numbers."""
 
 import time
+from collections import Counter
 from typing import Any
 
+import msgspec
 from structlog.testing import capture_logs
 
+from libs.common.apps.limits import Limits
+from libs.common.apps.memory import MemoryApps
 from libs.common.bus.messages import Broadcast, Publication, event_frame
 from libs.common.channels import Channel
 from libs.common.debugging.orders import Watched
+from libs.common.rates.limited import refusals_by_limit
 from libs.common.telemetry.metrics.histogram import Histogram
 from services.gateway.connections.socket import TOO_SLOW
 from services.gateway.service import Gateway
@@ -194,3 +199,29 @@ class TestChannels:
             await until(lambda: bool(counted(here.gateway, "subscribes_refused_total")))
 
             assert counted(here.gateway, "subscribes_refused_total") == {("401",): 1}
+
+
+class TestLimits:
+    """What was refused as a limit was reached."""
+
+    async def test_client(self) -> None:
+        """
+        Channels of a connection, members of a channel, client events; each by its limit.
+        """
+        limits = Limits(channels=2, members=1, client_events=1)
+        apps = MemoryApps([msgspec.structs.replace(APP, limits=limits)])
+        before = Counter(refusals_by_limit())
+        async with place(apps=apps) as here:
+            ann, bob = await here.join("presence-room", user="ann"), await here.connect()
+            await bob.ask("presence-room", user="bob")
+            await bob.expect("pusher:subscription_error", "presence-room")
+            await ann.subscribe("news")
+            await ann.ask("sport")
+            await ann.expect("pusher:subscription_error", "sport")
+            for _ in range(3):
+                await ann.send({"event": "client-x", "channel": "presence-room", "data": {}})
+            for _ in range(2):
+                await ann.expect_error(4301)
+
+        refused = Counter(refusals_by_limit()) - before
+        assert refused == {"members": 1, "channels": 1, "client_events": 2}

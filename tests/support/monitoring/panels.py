@@ -122,6 +122,7 @@ USERS = Row(
             rates("fanfare_connections_refused_total", "code", legend="connect: {{code}}"),
             rates("fanfare_subscribes_refused_total", "status", legend="subscribe: {{status}}"),
         ),
+        _panel("Limits reached", "ops", rates("fanfare_rate_limited_total", "limit")),
     ),
 )
 

@@ -83,6 +83,7 @@ class TestPage:
         assert ("4100",) in listed["fanfare_connections_refused_total"]
         assert {("last_seen",), ("webhook",)} <= listed["fanfare_facts_lost_total"]
         assert ("Undecodable",) in listed["fanfare_dead_letters_total"]
+        assert {("publishes",), ("connections",)} <= listed["fanfare_rate_limited_total"]
 
     @by_name
     def test_words(self, family: Family) -> None:

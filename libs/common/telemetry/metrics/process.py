@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from libs.common.outage import standings
+from libs.common.rates.limited import LIMITS, refusals_by_limit
 from libs.common.telemetry.logs import dropped_lines
 from libs.common.telemetry.metrics.families import Metric, counter, gauge, histogram
 from libs.common.telemetry.metrics.histogram import Histogram
@@ -50,6 +51,13 @@ BACKEND_UP = gauge(
 )
 BACKEND_OUTAGES = counter(
     "fanfare_backend_outages_total", "Times that the backend went away: `backend.lost`.", "backend"
+)
+RATE_LIMITED = counter(
+    "fanfare_rate_limited_total",
+    "Requests, client events, subscribes and connections that were refused as a limit was reached, "
+    "by its name in the settings: those of an app's `limits`, `requests_per_address` and "
+    "`requests_per_user` of auth, and `max_connections` of a gateway.",
+    "limit",
 )
 
 
@@ -96,6 +104,7 @@ class ProcessMetrics:
         asked = {name: each.is_up for name, each in found.items() if each.is_up is not None}
         yield BACKEND_UP.by({name: int(is_up) for name, is_up in asked.items()})
         yield BACKEND_OUTAGES.by({name: each.outages for name, each in found.items()})
+        yield RATE_LIMITED.by(refusals_by_limit(), known=LIMITS)
 
 
 @contextmanager

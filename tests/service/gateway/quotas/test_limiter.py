@@ -1,6 +1,7 @@
 """Newcomers who wait until the tally says whether there is room."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from ipaddress import ip_network
@@ -10,6 +11,7 @@ import pytest
 
 from libs.common.apps.memory import MemoryApps
 from libs.common.errors import Unavailable
+from libs.common.rates.limited import refusals_by_limit
 from libs.common.tally.port import Count, Outcome
 from libs.common.web.proxies import Proxies
 from services.gateway.lease import Lease
@@ -178,6 +180,7 @@ class TestWaiting:
         No more are let in than the gateway may hold, however many waited at once.
         """
         async with slow(limited(connections=9), max_connections=1) as (here, tally):
+            before = Counter(refusals_by_limit())
             tally.answers.clear()
             clients = [await here.open() for _ in range(3)]
             await until(lambda: here.gateway.state().newcomers >= 2)
@@ -191,6 +194,7 @@ class TestWaiting:
                 "pusher:error",
             ]
             await until(lambda: held(here, WHOLE) == 1)
+            assert Counter(refusals_by_limit()) - before == {"max_connections": 2}
 
     async def test_draining(self) -> None:
         """

@@ -1,8 +1,10 @@
 """Quotas of connections of an address, a user and a tenant, over real sockets."""
 
+from collections import Counter
 from ipaddress import ip_network
 from typing import Any
 
+from libs.common.rates.limited import refusals_by_limit
 from libs.common.web.proxies import Proxies
 from tests.support.services.gateway import place, until
 from tests.support.services.quotas import (
@@ -18,6 +20,11 @@ from tests.support.services.quotas import (
 )
 
 LOCAL = Proxies([ip_network("127.0.0.0/8")])
+
+
+def refused() -> Counter[str]:
+    """Tell how often each limit was the reason of a refusal."""
+    return Counter(refusals_by_limit())
 
 
 class TestAddress:
@@ -38,7 +45,7 @@ class TestAddress:
         """
         What an address is refused does not count for the app.
         """
-        apps = limited(connections=2, connections_per_address=1)
+        apps, before = limited(connections=2, connections_per_address=1), refused()
         async with place(apps=apps, proxies=LOCAL) as here:
             first = await here.connect(headers={"X-Forwarded-For": "198.51.100.1"})
             for _ in range(5):
@@ -46,6 +53,9 @@ class TestAddress:
 
             second = await here.connect(headers={"X-Forwarded-For": "198.51.100.2"})
             await expect_let_in(first, second)
+            assert refused() - before == {"connections_per_address": 5}
+            await expect_refused(here, 4004, {"X-Forwarded-For": "198.51.100.3"})
+            assert refused() - before == {"connections_per_address": 5, "connections": 1}
 
 
 class TestUser:
@@ -60,6 +70,7 @@ class TestUser:
             place(**often) as here,
             place(bus=here.bus, roster=here.roster, tally=here.tally, **often) as there,
         ):
+            before = refused()
             first, second, bob = await here.connect(), await there.connect(), await there.connect()
             await sign_in(first, "ann")
             await sign_in(bob, "bob")
@@ -70,6 +81,7 @@ class TestUser:
             await expect_sent_away(second, 4004)
             await expect_let_in(first, bob)
             assert held(here, ANN) == 1
+            assert refused() - before == {"connections_per_user": 1}
 
     async def test_twice(self) -> None:
         """

@@ -1,8 +1,11 @@
 """What an app may do how often, while the shared count is there and while it is away."""
 
+from collections import Counter
+
 import pytest
 
 from libs.common.errors import Invalid, Unavailable
+from libs.common.rates.limited import refusals_by_limit
 from libs.common.rates.memory import MemoryRates
 from libs.common.rates.port import Act
 from libs.common.rates.throttle import Throttle, TooManyRequests
@@ -65,6 +68,19 @@ class TestLimited:
         assert isinstance(caught.value, Invalid)
         assert caught.value.status == 429
         assert caught.value.retry_after == pytest.approx(0.25, abs=1e-3)
+
+    async def test_counted(self) -> None:
+        """
+        What is refused is counted, by the limit, and once whatever it costs.
+        """
+        before = Counter(refusals_by_limit())
+
+        throttle = Throttle(Rates())
+        await passed(throttle, ACT, rate=1, tries=3)
+        with pytest.raises(TooManyRequests):
+            await throttle.check(ACT, rate=1, cost=9)
+
+        assert Counter(refusals_by_limit()) - before == {"publishes": 3}
 
     async def test_cost(self) -> None:
         """

@@ -8,7 +8,11 @@ import pytest
 
 from libs.common.errors import Denied, Forbidden, Invalid
 from services.gateway.protocol.effects import Refuse, Send, error_told, refusal_of, refusal_told
-from services.gateway.protocol.limits import TooManyChannels, TooMuchUserInfo
+from services.gateway.protocol.limits import (
+    TooManyChannels,
+    TooManyClientEvents,
+    TooMuchUserInfo,
+)
 
 
 class Secretive(Forbidden):
@@ -43,6 +47,13 @@ class TestRefusal:
 
         assert (refusal.kind, refusal.status, refusal.detail) == (kind, status, "")
         assert refusal.message == str(error)
+
+    def test_limit(self) -> None:
+        """It says which limit was reached; the size of an object is none of those counted."""
+        assert refusal_of(TooManyChannels(10)).limit == "channels"
+        assert refusal_of(TooMuchUserInfo(10)).limit == refusal_of(Invalid("no")).limit == ""
+        assert error_told(TooManyClientEvents(10)).limit == "client_events"
+        assert error_told(Invalid("no")).limit == ""
 
     def test_detail(self) -> None:
         """What operators alone are told is not in the frame."""

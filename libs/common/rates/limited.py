@@ -1,0 +1,38 @@
+"""
+What this process refused as a limit was reached: how often, by limit, since its start.
+
+One count for the process, as `outage` has one: limits are held in many places, and whoever shows
+the count would else have to be told of each.  No bound of a size or of a queue is among them.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+
+# As the settings call them: those of an app (``limits.``), of auth, and of a gateway.
+LIMITS = (
+    "publishes",
+    "reads",
+    "auth_requests",
+    "requests_per_address",
+    "requests_per_user",
+    "client_events",
+    "channels",
+    "members",
+    "connections",
+    "connections_per_user",
+    "connections_per_tenant",
+    "connections_per_address",
+    "max_connections",
+)
+
+_REFUSED: Counter[str] = Counter()
+
+
+def note_limited(limit: str) -> None:
+    """Count a refusal; the limit is one of `LIMITS`."""
+    _REFUSED[limit] += 1
+
+
+def refusals_by_limit() -> Mapping[str, int]:
+    """Return how often each limit was the reason, of those that ever were."""
+    return dict(_REFUSED)
