@@ -343,5 +343,6 @@ def _publication(
         (event.socket_id,) if event.socket_id else (),
         trace,
         _mark(record, event, routed) if routed.audit else None,
+        event.time,
     )
     return Publication(Channel(routed.app, routed.channel), broadcast, source)

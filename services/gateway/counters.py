@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from libs.common.telemetry.metrics.histogram import NUMBERS, Histogram
+from libs.common.telemetry.metrics.histogram import NUMBERS, SECONDS, Histogram
+
+# Seconds that an event took: Kafka may have kept it for long.
+MINUTES = (*SECONDS, 60.0, 120.0, 300.0, 900.0, 3600.0)
 
 
 @dataclass(slots=True)
@@ -24,6 +27,7 @@ class Counters:
         deliveries: Frames written, counted for each subscriber.
         sent_bytes: Bytes of both, with their WebSocket headers where they were fanned out.
         latency: Seconds from each broadcast's publish until it was written to all its subscribers.
+        delivery: Seconds from when each event of the log happened until the same.
         recipients: To how many subscribers each broadcast was written.
         interruptions: Times that the bus was not heard for a while, or faster than was taken.
         gaps: Times that entries of a channel were missing.
@@ -47,6 +51,7 @@ class Counters:
     deliveries: int = 0
     sent_bytes: int = 0
     latency: Histogram = field(default_factory=Histogram)
+    delivery: Histogram = field(default_factory=lambda: Histogram(MINUTES))
     recipients: Histogram = field(default_factory=lambda: Histogram(NUMBERS))
     interruptions: int = 0
     gaps: int = 0

@@ -71,6 +71,13 @@ HUB_LATENCY = histogram(
     "the clocks of two machines, if the publisher is on another; of what a gateway itself has to "
     "tell, as of members who join, it is the time that writing took.",
 )
+DELIVERY_LATENCY = histogram(
+    "fanfare_delivery_latency_seconds",
+    "From when an event of the log happened until it was written to all its subscribers here: the "
+    "`time` of a CloudEvent, `ts_ms` of a change, else the timestamp of the record. It goes by the "
+    "clock of whoever produced it, and is long for what is replayed. What back ends post to the "
+    "Pusher API is not among it: there `fanfare_hub_latency_seconds` says as much.",
+)
 INTERRUPTIONS = counter(
     "fanfare_bus_interruptions_total",
     "Times that the ear on the bus was cut off or overrun: what was missed is read again.",
@@ -170,6 +177,7 @@ class GatewayMetrics:
         yield BROADCASTS.of(counters.broadcasts)
         yield RECIPIENTS.of(counters.recipients)
         yield HUB_LATENCY.of(counters.latency)
+        yield DELIVERY_LATENCY.of(counters.delivery)
         yield WHISPERS_DROPPED.of(counters.whispers_dropped)
         yield TYPING_DROPPED.of(counters.typing_dropped)
         yield MARKS_DROPPED.of(counters.marks_dropped)

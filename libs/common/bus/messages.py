@@ -40,6 +40,7 @@ class _Header(msgspec.Struct, frozen=True, omit_defaults=True):
     x: tuple[str, ...] = ()
     t: str = ""
     a: Audited | None = None
+    e: float = 0.0
 
 
 _encode_header = msgspec.json.Encoder().encode
@@ -57,6 +58,8 @@ class Broadcast:
         excluded: Socket ids that must not receive it: its originators.
         trace: W3C ``traceparent``, or empty.
         audited: What the audit log is to say of it; None: it says nothing.
+        occurred_at: When the event of the log happened that it tells of, UTC epoch seconds, by
+            whoever produced it; 0: it comes from elsewhere, or from a former release.
     """
 
     frame: bytes
@@ -64,6 +67,7 @@ class Broadcast:
     excluded: tuple[str, ...] = ()
     trace: str = ""
     audited: Audited | None = None
+    occurred_at: float = 0.0
 
 
 class Position(msgspec.Struct, frozen=True, array_like=True):
@@ -229,6 +233,7 @@ def pack(broadcast: Broadcast) -> bytes:
         x=broadcast.excluded,
         t=broadcast.trace,
         a=broadcast.audited,
+        e=broadcast.occurred_at,
     )
     return _encode_header(header) + b"\n" + broadcast.frame
 
@@ -247,4 +252,4 @@ def unpack(envelope: bytes) -> Broadcast:
         known = _decode_header(header)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ValueError("an envelope with an unreadable header") from error
-    return Broadcast(frame, known.at, known.x, known.t, known.a)
+    return Broadcast(frame, known.at, known.x, known.t, known.a, known.e)

@@ -112,6 +112,8 @@ class Broadcaster:
         for broadcast in fanout.broadcasts:
             # Clocks differ between machines: nothing arrives before it was sent.
             self._counters.latency.record(max(0.0, now - broadcast.published_at))
+            if broadcast.occurred_at:
+                self._counters.delivery.record(max(0.0, now - broadcast.occurred_at))
             if broadcast.trace and self._tracer.wants(broadcast.trace):
                 step = fanning_out(
                     channel.app, channel.name, recipients=fanout.recipients(broadcast)

@@ -155,7 +155,7 @@ class TestRecords:
 
     async def test_half_a_pair(self, plant: Plant) -> None:
         """
-        An id and a name of any characters are marked, and the same in both lines.
+        An id and a name of any characters are marked, and the same in both lines; so is the time.
         """
         event = DomainEvent("t", "\ud83d", TOPIC, "", time=1.0, data={"n": 1, "room": "a"}, key="")
         await plant.tell(0)
@@ -165,6 +165,7 @@ class TestRecords:
 
         (told,) = await plant.bus.broadcasts("a")
         assert unpack(pack(told)) == told
+        assert told.occurred_at == event.time
         assert told.audited is not None
         assert [line["id"] for line in lines] == [told.audited.id]
 

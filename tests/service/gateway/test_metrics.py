@@ -164,17 +164,36 @@ class TestMessages:
             recipients: Histogram = number(here.gateway, "broadcast_recipients")
             assert (recipients.count, recipients.sum) == (3, 6)
 
+    async def test_delivery_latency(self) -> None:
+        """
+        From when an event happened, once however many are told; what does not say when is left out.
+        """
+        async with place() as here:
+            clients = [await here.join("news") for _ in range(2)]
+            now, frame = time.time(), event_frame("news", "told", "x")
+            told = [Broadcast(frame, now, occurred_at=now - 90), Broadcast(frame, now)]
+            await here.bus.publish([Publication(Channel(APP.id, "news"), each) for each in told])
+            for client in clients * 2:
+                await client.expect("told", "news")
+
+            latency: Histogram = number(here.gateway, "delivery_latency_seconds")
+            assert (latency.count, number(here.gateway, "hub_latency_seconds").count) == (1, 2)
+            assert 90 <= latency.sum < 120
+            assert latency.counts[latency.bounds.index(60) + 1] == 1
+
     async def test_clock_ahead(self) -> None:
         """
         A publisher whose clock is ahead of ours makes no broadcast arrive before it was sent.
         """
         async with place() as here:
             client = await here.join("news")
-            broadcast = Broadcast(event_frame("news", "told", "x"), time.time() + 3600)
+            later = time.time() + 3600
+            broadcast = Broadcast(event_frame("news", "told", "x"), later, occurred_at=later)
             await here.bus.publish([Publication(Channel(APP.id, "news"), broadcast)])
             await client.expect("told", "news")
 
             assert number(here.gateway, "hub_latency_seconds").sum == 0
+            assert number(here.gateway, "delivery_latency_seconds").sum == 0
 
 
 class TestChannels:

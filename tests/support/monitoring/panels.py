@@ -105,6 +105,11 @@ USERS = Row(
             *quantiles("fanfare_hub_latency_seconds", of=(0.5, 0.95, 0.99)),
         ),
         _panel(
+            "Latency, event of the log to socket",
+            "s",
+            *quantiles("fanfare_delivery_latency_seconds", of=(0.5, 0.95, 0.99)),
+        ),
+        _panel(
             "Messages",
             "ops",
             rates("fanfare_messages_sent_total", "kind", legend="sent: {{kind}}"),

@@ -22,6 +22,7 @@ class TestEnvelope:
             excluded=st.lists(TEXTS).map(tuple),
             trace=TEXTS,
             audited=st.none() | st.builds(Audited, TEXTS, TEXTS, TEXTS, st.integers(0, 2**53)),
+            occurred_at=st.floats(allow_nan=False, allow_infinity=False),
         )
     )
     def test_there_and_back(self, broadcast: Broadcast) -> None:
@@ -41,6 +42,14 @@ class TestEnvelope:
         packed = pack(Broadcast(b"{}", 1.5, audited=Audited("7", "steps/0/3", "step", 9)))
 
         assert packed == b'{"at":1.5,"v":1,"a":["7","steps/0/3","step",9]}\n{}'
+
+    def test_event_time(self) -> None:
+        """When an event happened is a field too; envelopes of former releases have none."""
+        packed = pack(Broadcast(b"{}", 1.5, occurred_at=1.25))
+
+        assert packed == b'{"at":1.5,"v":1,"e":1.25}\n{}'
+        assert unpack(packed).occurred_at == 1.25
+        assert unpack(b'{"at":1.5,"v":1}\n{}').occurred_at == 0.0
 
     def test_from_a_newer_release(self) -> None:
         """A higher version is read as far as it is known."""
