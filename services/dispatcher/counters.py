@@ -18,6 +18,7 @@ class DispatcherCounters:
         skipped: Routes that did not apply although they were meant to, by why.
         posted: What back ends posted and was taken, by kind.
         broadcasts: Publications of records that the bus took.
+        fanout: How many publications each record became, of those to which a route applied.
         batches: How many records were worked on at once.
         batch_seconds: How long the work on a batch took, waits for backends included.
         publish_seconds: How long a publish took, of a batch or of a request.
@@ -34,6 +35,7 @@ class DispatcherCounters:
         default_factory=lambda: Counter(events=0, cloudevents=0, terminations=0)
     )
     broadcasts: int = 0
+    fanout: Histogram = field(default_factory=lambda: Histogram(NUMBERS))
     batches: Histogram = field(default_factory=lambda: Histogram(NUMBERS))
     batch_seconds: Histogram = field(default_factory=Histogram)
     publish_seconds: Histogram = field(default_factory=Histogram)

@@ -29,6 +29,10 @@ POSTED = counter(
     "kind",
 )
 ROUTED = counter("fanfare_routed_broadcasts_total", "Broadcasts that records became.")
+FANOUT = histogram(
+    "fanfare_record_broadcasts",
+    "Broadcasts that a record became, of those to which a route applied: one for each channel.",
+)
 BATCH = histogram("fanfare_batch_records", "Records that were worked on at once.")
 BATCH_SECONDS = histogram(
     "fanfare_batch_seconds",
@@ -76,6 +80,7 @@ def read(
     yield SKIPPED.by(counters.skipped, known=get_args(Reason))
     yield POSTED.by(counters.posted)
     yield ROUTED.of(counters.broadcasts)
+    yield FANOUT.of(counters.fanout)
     yield BATCH.of(counters.batches)
     yield BATCH_SECONDS.of(counters.batch_seconds)
     yield PUBLISH_SECONDS.of(counters.publish_seconds)

@@ -251,6 +251,7 @@ class Pipeline:
             )
             return
         self._counters.records[record.topic, "routed"] += 1
+        self._counters.fanout.record(len(routing.broadcasts))
         if self._log.is_enabled_for(DEBUG):
             self._log.debug(
                 "event.routed",

@@ -31,6 +31,8 @@ class Counters:
         recipients: To how many subscribers each broadcast was written.
         interruptions: Times that the bus was not heard for a while, or faster than was taken.
         gaps: Times that entries of a channel were missing.
+        mismatches: Times that a channel was found behind the bus by comparing positions.
+        member_gaps: Times that a change of a channel's members was missing, which are read again.
         gaps_unrepaired: Times that missing entries could not be read from the bus any more.
         whispers_dropped: Client events that found the bus away or the queue full.
         typing_dropped: Words about who types that were not noticed, because too many do.
@@ -55,6 +57,8 @@ class Counters:
     recipients: Histogram = field(default_factory=lambda: Histogram(NUMBERS))
     interruptions: int = 0
     gaps: int = 0
+    mismatches: int = 0
+    member_gaps: int = 0
     gaps_unrepaired: int = 0
     whispers_dropped: int = 0
     typing_dropped: int = 0

@@ -33,6 +33,7 @@ class Lease:
 
     Attributes:
         name: The present name.
+        lost: How often it was given up for another, since the start.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Lease:
         self._interval = interval
         self._timers = timers
         self.name = secrets.token_hex(8)
+        self.lost = 0
         self._renamed = asyncio.Event()
         self._unseated = unseated
         self._is_held = False  # Whether the present name was ever renewed.
@@ -62,6 +64,7 @@ class Lease:
     def lose(self, name: str) -> None:
         """Give up a name, unless that was done before; its seats will be cleared."""
         if name == self.name:
+            self.lost += 1
             self.name = secrets.token_hex(8)
             self._is_held = self._must_go = False
             self._renamed.set()

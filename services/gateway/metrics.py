@@ -41,6 +41,15 @@ CHANNELS = gauge(
 SUBSCRIPTIONS = gauge(
     "fanfare_subscriptions", "Subscriptions of the clients here, each channel of each counted."
 )
+MEMBERS = gauge(
+    "fanfare_members",
+    "Subscriptions of presence channels here: members, each connection of theirs counted.",
+)
+ONLINE = gauge(
+    "fanfare_online_connections",
+    "Connections here that are somebody's: by sign-in, by a token, or by what a channel was joined "
+    "with.",
+)
 SUBSCRIBES_REFUSED = counter(
     "fanfare_subscribes_refused_total",
     "Subscribes that were refused, by the status that the client was told.",
@@ -85,6 +94,15 @@ INTERRUPTIONS = counter(
 GAPS = counter(
     "fanfare_gaps_total", "Times that entries of a channel were missing, and were read again."
 )
+MISMATCHES = counter(
+    "fanfare_position_mismatches_total",
+    "Times that a gap was found by comparing positions with the bus: after an interruption, or as "
+    "the last entries of a channel did not come and nothing said so.",
+)
+MEMBER_GAPS = counter(
+    "fanfare_member_gaps_total",
+    "Times that a change of a channel's members was missing, and they were read again.",
+)
 GAPS_UNREPAIRED = counter(
     "fanfare_gaps_unrepaired_total",
     "Times that such entries were gone from the history: subscribers were told of a loss.",
@@ -114,6 +132,10 @@ WAITING = gauge(
     "`sign_ins`, `seats` of users who are online, and `marks` of how far users have read.",
     "queue",
 )
+LEASES_LOST = counter(
+    "fanfare_leases_lost_total",
+    "Times that this gateway had to take another name, and seat its members again: `lease.lost`.",
+)
 DRAINING = gauge("fanfare_draining", "1 while the gateway lets nobody in, as it is going.")
 LISTENING = gauge("fanfare_listening", "1 while it hears what is published; 0: in doubt.")
 
@@ -140,8 +162,8 @@ class GatewayMetrics:
         self._connections = connections
         self._hub = hub
 
-    def read(self, state: GatewayState) -> Iterator[Metric]:
-        """Read all, given what the gateway is doing now."""
+    def read(self, state: GatewayState, *, leases_lost: int) -> Iterator[Metric]:
+        """Read all, given what the gateway is doing now, and how many leases it has lost."""
         yield from self._of_connections()
         yield from self._of_messages()
         yield from self._of_channels()
@@ -154,6 +176,8 @@ class GatewayMetrics:
         }
         yield WAITING.by(queues)
         yield TYPISTS.of(state.typing)
+        yield ONLINE.of(state.online)
+        yield LEASES_LOST.of(leases_lost)
         yield DRAINING.of(not state.is_accepting)
         yield LISTENING.of(state.is_listening)
 
@@ -187,10 +211,14 @@ class GatewayMetrics:
         rooms = self._hub.rooms()
         yield CHANNELS.of(len(rooms))
         yield SUBSCRIPTIONS.of(sum(len(room.subscribers) for room in rooms))
+        presence = (room for room in rooms if room.channel.is_presence)
+        yield MEMBERS.of(sum(len(room.subscribers) for room in presence))
         refused = _named(self._counters.subscribes_refused)
         yield SUBSCRIBES_REFUSED.by(refused, known=STATUSES)
         yield INTERRUPTIONS.of(self._counters.interruptions)
         yield GAPS.of(self._counters.gaps)
+        yield MISMATCHES.of(self._counters.mismatches)
+        yield MEMBER_GAPS.of(self._counters.member_gaps)
         yield GAPS_UNREPAIRED.of(self._counters.gaps_unrepaired)
 
 

@@ -350,7 +350,8 @@ class Gateway:
 
     def metrics(self) -> Iterable[Metric]:
         """See `libs.common.telemetry.metrics.registry.Measured.metrics`."""
-        return GatewayMetrics(self.counters, self._connections, self._hub).read(self.state())
+        read = GatewayMetrics(self.counters, self._connections, self._hub).read
+        return read(self.state(), leases_lost=self._lease.lost)
 
     def figures(self) -> Mapping[str, int]:
         """See `services.process_state.Figured.figures`; it looks at no connection."""

@@ -173,6 +173,7 @@ class Feed:
         while True:
             await self._take(await listener.receive(self._timers.poll))
             for channel in self._check.behind():
+                self._counters.mismatches += 1
                 await self._repair(channel)
             await self._tell_counts()
             await self._unfollow_idle()
@@ -210,6 +211,7 @@ class Feed:
     async def _take_transition(self, transition: Transition, batch: Batch) -> Batch:
         diff = self._hub.transition(transition)
         if diff is None:
+            self._counters.member_gaps += 1
             await self._broadcaster.fan_out(batch)
             await self._read_members(transition.channel)
             return {}

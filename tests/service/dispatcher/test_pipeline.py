@@ -180,7 +180,8 @@ class TestRecords:
         assert await plant.heard("a") == list(range(25))
         assert await plant.heard("b") == [25]
         assert await plant.heard("all") == list(range(26))
-        assert plant.counters.broadcasts == 52
+        assert plant.counters.broadcasts == plant.counters.fanout.sum == 52
+        assert plant.counters.fanout.count == 26
         assert plant.counters.records == {
             (TOPIC, "routed"): 26,
             (TOPIC, "unrouted"): 1,

@@ -96,3 +96,4 @@ async def test_forsaken() -> None:
     assert third != second
     await lease.renew()
     assert lease.name == third
+    assert lease.lost == 2

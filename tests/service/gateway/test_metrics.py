@@ -206,6 +206,30 @@ class TestChannels:
             assert number(here.gateway, "connections") == len(clients)
             assert number(here.gateway, "channels") == 2
             assert number(here.gateway, "subscriptions") == 3
+            assert (
+                number(here.gateway, "members") == number(here.gateway, "online_connections") == 0
+            )
+
+    async def test_members(self) -> None:
+        """
+        Those who are somebody's, and what of it is seen in presence channels; each connection counts.
+        """
+        async with place() as here:
+            anns = [await here.join("presence-a", user="ann") for _ in range(2)]
+            await anns[0].subscribe("news")
+            bob = await here.join("presence-a", "presence-b", user="bob")
+            nobody = await here.join("news")
+
+            assert len({client.socket_id for client in (*anns, bob, nobody)}) == 4
+            assert number(here.gateway, "members") == 4
+            assert number(here.gateway, "online_connections") == 3
+
+    async def test_lease_lost(self) -> None:
+        async with place() as here:
+            before = number(here.gateway, "leases_lost_total")
+            here.gateway._lease.lose(here.gateway.state().name)
+
+            assert (before, number(here.gateway, "leases_lost_total")) == (0, 1)
 
     async def test_refused(self) -> None:
         """

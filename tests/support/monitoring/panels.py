@@ -140,6 +140,7 @@ GATEWAYS = Row(
             "short",
             sums("fanfare_channels", legend="channels, each gateway's counted"),
             sums("fanfare_subscriptions", legend="subscriptions"),
+            sums("fanfare_members", legend="of presence channels"),
         ),
         _panel(
             "Bytes a second",
@@ -177,8 +178,11 @@ GATEWAYS = Row(
             "Gaps",
             "ops",
             rates("fanfare_gaps_total", legend="read again"),
+            rates("fanfare_position_mismatches_total", legend="found by comparing positions"),
+            rates("fanfare_member_gaps_total", legend="of members"),
             rates("fanfare_gaps_unrepaired_total", legend="lost"),
             rates("fanfare_bus_interruptions_total", legend="cut off from the bus"),
+            rates("fanfare_leases_lost_total", legend="leases lost"),
         ),
         _panel(
             "Dropped",
@@ -194,6 +198,7 @@ GATEWAYS = Row(
             sums("fanfare_listening", legend="listening"),
             sums("fanfare_draining", legend="draining"),
             sums("fanfare_typists", legend="users who type"),
+            sums("fanfare_online_connections", legend="connections of users"),
         ),
     ),
 )
@@ -210,6 +215,7 @@ EVENTS = Row(
         _panel("Time for a batch", "s", *quantiles("fanfare_batch_seconds")),
         _panel("Time for a publish", "s", *quantiles("fanfare_publish_seconds")),
         _panel("Records of a batch", "short", *quantiles("fanfare_batch_records")),
+        _panel("Broadcasts of a record", "short", *quantiles("fanfare_record_broadcasts")),
         _panel(
             "What is published",
             "ops",

@@ -160,6 +160,7 @@ class TestRepair:
                 assert await heard(client, 5) == numbers(6, 10)
 
             assert here.gateway.counters.gaps == 2
+            assert here.gateway.counters.mismatches == 0
             assert here.gateway.counters.gaps_unrepaired == 0
 
     async def test_long_gap(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,6 +251,7 @@ class TestRepair:
             await here.publish("a", "1")
 
             assert await heard(client, 1) == ["1"]
+            assert (here.gateway.counters.gaps, here.gateway.counters.mismatches) == (1, 1)
 
     async def test_lost_behind_old_ones(self) -> None:
         """

@@ -264,6 +264,8 @@ class TestRepair:
                 assert told == {"bob", "cy"}
                 assert (await bob.expect(ADDED, ROOM))["user_id"] == "cy"
                 await expect_no_news(here, ann)
+                assert here.gateway.counters.member_gaps == 1
+                assert there.gateway.counters.member_gaps == 0
 
     async def test_interrupted(self) -> None:
         """
