@@ -84,7 +84,7 @@ roll() { # SERVICE
     say "$1: all $((number)) replaced"
 }
 
-trap 'say "interrupted: there may be one instance more than before, see \`docker compose ps\`"; exit 130' INT TERM
+trap 'say "interrupted: there may be one instance more than before, see \`docker compose ps\`"; exit 130' HUP INT TERM
 [ $# -gt 0 ] || set -- gateway dispatcher presence auth
 for name in "$@"; do
     case $name in

@@ -32,7 +32,7 @@ def file(tmp_path: Path, certificates: Certificates) -> Path:
 
 @pytest.fixture
 async def stage(file: Path) -> AsyncIterator[Haproxied]:
-    async with staged(CERTIFICATE=str(file), HSTS="600", HARD_STOP="60s") as running:
+    async with staged(CERTIFICATE=str(file), HSTS="600") as running:
         yield running
 
 

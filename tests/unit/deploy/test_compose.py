@@ -334,7 +334,7 @@ class TestBalancer:
     def test_tls(self) -> None:
         """With a certificate it is the same program with the same file, which finds the certificate where it is mounted."""
         plain, secure = CONTAINERS["haproxy"], CONTAINERS["haproxy-tls"]
-        differing = {"environment", "ports", "profiles", "stop_grace_period", "volumes"}
+        differing = {"environment", "ports", "profiles", "volumes"}
 
         assert {name for name in secure if secure[name] != plain.get(name)} == differing
         assert secure["volumes"][0] == plain["volumes"][0]

@@ -1,5 +1,6 @@
 """deploy/haproxy/haproxy.cfg: that HAProxy takes it.  What it does, tests/ensemble/proxies shows."""
 
+import re
 import subprocess
 
 import pytest
@@ -30,3 +31,12 @@ def test_valid(environ: dict[str, str]) -> None:
     )
 
     assert (checked.returncode, checked.stderr) == (0, "")
+
+
+def test_reload() -> None:
+    """Who is there before a reload, as for a renewed certificate, stays as long as a silent socket may."""
+    said = FILE.read_text(encoding="utf-8")
+    hours = dict(re.findall(r"^ +(hard-stop-after|timeout tunnel) .*?(\d+)h", said, re.MULTILINE))
+
+    assert set(hours) == {"hard-stop-after", "timeout tunnel"}
+    assert int(hours["hard-stop-after"]) >= int(hours["timeout tunnel"])

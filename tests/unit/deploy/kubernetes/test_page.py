@@ -15,12 +15,14 @@ PAGE = (ROOT / "docs" / "deploy" / "kubernetes.md").read_text(encoding="utf-8")
 
 
 def test_overlay_of_your_own(tmp_path: Path) -> None:
-    """The example, beside a copy of the repository, has one's own rules, Kafka and image in every pod."""
+    """The example, beside a copy of the repository, has one's own rules, Kafka and image in every pod, and one's own name."""
     (text,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
-    (copy,) = yaml.safe_load(text)["resources"]
+    copy, host = yaml.safe_load(text)["resources"]
     shutil.copytree(DEPLOY, tmp_path / copy.removesuffix("/overlays/production"))
     (tmp_path / "kustomization.yaml").write_text(text)
     (tmp_path / "fanfare.toml").write_text("# Mine.\n")
+    theirs = (DEPLOY / "overlays" / "ingress-traefik" / host).read_text(encoding="utf-8")
+    (tmp_path / host).write_text(theirs.replace("ws.example.org", "my.example.org"))
 
     objects = build(tmp_path)
 
@@ -33,6 +35,9 @@ def test_overlay_of_your_own(tmp_path: Path) -> None:
         (source,) = container_of(each)["envFrom"]
         assert source["configMapRef"]["name"] in known
         assert container_of(each)["image"] == "your.registry/fanfare:0.1.0"
+    routes = [each["spec"]["routes"] for each in of_kind(objects, "IngressRoute")]
+    assert routes
+    assert all("Host(`my.example.org`)" in route["match"] for few in routes for route in few)
 
 
 def test_order() -> None:

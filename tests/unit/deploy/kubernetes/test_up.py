@@ -13,23 +13,27 @@ KUBECTL = """#!/bin/sh
 echo "$*" >> asked
 case "$*" in
     *"get secret"*) printf '%s' "$THERE" ;;
+    *"get deployment"*) printf '%s' "$RUNS" ;;
     *"create --filename -") cat > created ;;
     *"apps list --json") echo "$APPS" ;;
     *"$REFUSED") exit 1 ;;
 esac
 """
 HERE = "--namespace fanfare-dev"
+SERVICES = ("gateway", "auth", "dispatcher", "presence")
 FANFARE = f"{HERE} exec deployment/dispatcher -- fanfare"
 
 
-def up(directory: Path, *, there: str = "", apps: str = "[]", refused: str = "-") -> list[str]:
-    """Run it, and return what was asked; ``there`` is the Secret's name, if there is one."""
+def up(
+    directory: Path, *, there: str = "", runs: str = "", apps: str = "[]", refused: str = "-"
+) -> list[str]:
+    """Run it, and return what was asked; ``there`` and ``runs`` are the Secret and a Deployment, if there are any."""
     program = directory / "kubectl"
     program.write_text(
         KUBECTL.replace("asked", f"{directory}/asked").replace("> c", f"> {directory}/c")
     )
     program.chmod(0o755)
-    variables = {"THERE": there, "APPS": apps, "REFUSED": refused}
+    variables = {"THERE": there, "RUNS": runs, "APPS": apps, "REFUSED": refused}
     done = subprocess.run(  # noqa: S603 - ours.
         [DEPLOY / "up.sh"],
         check=False,
@@ -49,8 +53,9 @@ def test_first(tmp_path: Path) -> None:
         f"{HERE} get secret fanfare --ignore-not-found --output name",
         f"{HERE} create --filename -",
         f"{HERE} delete job migrate --ignore-not-found",
+        f"{HERE} get deployment dispatcher --ignore-not-found --output name",
         "apply --kustomize overlays/dev",
-        f"{HERE} wait deployment --all --for condition=Available --timeout 15m",
+        *(f"{HERE} rollout status deployment/{each} --timeout 15m" for each in SERVICES),
         f"{FANFARE} apps list --json",
         f"{FANFARE} apps add --name First --client-events",
         f"{FANFARE} status",
@@ -60,9 +65,12 @@ def test_first(tmp_path: Path) -> None:
 
 
 def test_again(tmp_path: Path) -> None:
-    """Secrets and apps that are there stay."""
-    asked = up(tmp_path, there="secret/fanfare", apps='[{"id": "1"}]')
+    """Secrets and apps that are there stay, and pods are replaced: the image has the same name."""
+    asked = up(tmp_path, there="secret/fanfare", runs="deployment/dispatcher", apps='[{"id": "1"}]')
 
+    applied = asked.index("apply --kustomize overlays/dev")
+    services = " ".join(f"deployment/{each}" for each in SERVICES)
+    assert asked[applied + 1] == f"{HERE} rollout restart {services}"
     assert not [one for one in asked if "create" in one or "apps add" in one]
     assert asked[-1] == f"{FANFARE} status"
 
