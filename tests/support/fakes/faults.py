@@ -26,6 +26,7 @@ class FaultyBus:
         away_for: Of which channels nothing can be read, as where one master of a cluster is away.
         reads: Cleared to have answers of `tops` and `last` wait.
         loses: Which deliveries never arrive.
+        lost: How many did not.
         follows: Cleared to have answers to follows wait.
         held: How many of these answers wait.
         refusals: How many calls found it away.
@@ -40,6 +41,7 @@ class FaultyBus:
         self.reads = asyncio.Event()
         self.reads.set()
         self.loses: Callable[[Delivery], bool] = lambda _: False
+        self.lost = 0
         self.follows = asyncio.Event()
         self.follows.set()
         self.held = 0
@@ -149,7 +151,9 @@ class FaultyListener:
     def _is_lost(self, delivery: Delivery) -> bool:
         if isinstance(delivery, Interrupted):
             return False
-        return self._bus.is_away or self._bus.loses(delivery)
+        is_lost = self._bus.is_away or self._bus.loses(delivery)
+        self._bus.lost += is_lost
+        return is_lost
 
 
 class FaultyRoster:

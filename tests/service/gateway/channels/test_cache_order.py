@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from libs.common.bus.messages import Delivery, Position
+from libs.common.bus.messages import Position
 from libs.common.bus.port import History
 from libs.common.bus.settings import HistorySettings
 from libs.common.channels import Channel
@@ -82,20 +82,14 @@ class TestOrder:
         """
         What the bus keeps already and is still on its way here comes once, after what is before it.
         """
-        lost: list[Delivery] = []
-
-        def lose(delivery: Delivery) -> bool:
-            lost.append(delivery)
-            return True
-
         async with place(position_check=0.05) as here:
             here.bus.follows.clear()
             client = await here.connect()
             await client.ask(ROOM)
             await until(lambda: here.bus.held == 1)
-            here.bus.loses = lose
+            here.bus.loses = lambda _: True
             await publish(here, ROOM, "1", "2")
-            await until(lambda: len(lost) == 2)
+            await until(lambda: here.bus.lost == 2)
             here.bus.follows.set()
 
             await client.expect(SUCCEEDED, ROOM)

@@ -232,13 +232,14 @@ class TestRepair:
             here.bus.loses = lambda _: True
             await here.publish("a", "1", "2")
             await here.publish("b", "1")
-
+            await until(lambda: here.bus.lost == 3)
             here.bus.loses = lambda _: False
             here.bus.interrupt()
 
             read = [await client.read() for _ in range(3)]
             assert [each["data"] for each in read if each["channel"] == "a"] == [1, 2]
             assert [each["data"] for each in read if each["channel"] == "b"] == [1]
+            assert here.gateway.counters.gaps == 2
 
     async def test_lost_last_entry(self) -> None:
         """
