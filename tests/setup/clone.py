@@ -76,10 +76,10 @@ def clone(path: Path) -> Clone:
     listed = _tracked()
     if not listed:
         ignored = (ROOT / ".gitignore").read_text().replace("/\n", "\n").split()
-        shutil.copytree(ROOT, path, ignore=shutil.ignore_patterns(".git", *ignored))
+        shutil.copytree(ROOT, path, symlinks=True, ignore=shutil.ignore_patterns(".git", *ignored))
     for name in listed:
         (path / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, path / name)
+        shutil.copy(ROOT / name, path / name, follow_symlinks=False)
     return Clone(path)
 
 
