@@ -124,7 +124,9 @@ def _mount(cluster: Cluster, volume: Object, folder: Path) -> None:
     for name, text in _files(cluster, volume):
         file = folder / name
         file.write_text(text)
-        file.chmod(0o440)
+        file.chmod(
+            volume.get("projected", {}).get("defaultMode", 0o644)
+        )  # 644: Kubernetes' default.
 
 
 def _files(cluster: Cluster, volume: Object) -> Iterator[tuple[str, str]]:

@@ -36,6 +36,11 @@ WRITES_BESIDE_ITSELF = {"kafka"}
 SPARE = 5  # Seconds of grace, for the end itself.
 BARE = 100 << 20  # Bytes that a process takes without clients; some 95 MiB.
 CONNECTION = 20 << 10  # Bytes: what docs/benchmarks.md has as its bound.
+FOR_GROUP = (
+    0o440  # Of a Secret's files: for the group of the pod's volumes to read, for nobody to write.
+)
+BUDGETS = {"startupProbe": (60, 300), "readinessProbe": (5, 30), "livenessProbe": (30, 120)}
+NAMES = {53: {"UDP", "TCP"}}  # What is asked by more than TCP.
 SELECTORS = {"Service", "PodDisruptionBudget", "NetworkPolicy"}
 
 
@@ -124,8 +129,47 @@ def probed(objects: Objects) -> Iterator[str]:
                 yield f"{name_of(each)}: {probe} port {get['port']}"
 
 
+def patient(objects: Objects) -> Iterator[str]:
+    """
+    Probes fail after seconds that fit what they decide: a start waits for backends, a pod that is busy lives on.
+    """
+    for each in ours(objects, "Deployment"):
+        for name, (least, most) in BUDGETS.items():
+            probe = container_of(each)[name]
+            seconds = probe["periodSeconds"] * probe["failureThreshold"]
+            if not least <= seconds <= most or probe["timeoutSeconds"] < 2:
+                yield f"{name_of(each)}: {name} gives up after {seconds} s"
+
+
+def shows_secrets(objects: Objects) -> Iterator[str]:
+    """Files of Secrets are for the account of the pod to read: by its group, as the kubelet owns them."""
+    for each in ours(objects):
+        pod = spec_of(each)
+        if pod["securityContext"].get("fsGroup") != pod["securityContext"]["runAsGroup"]:
+            yield f"{name_of(each)}: fsGroup"
+        for volume in pod["volumes"]:
+            if "projected" in volume and volume["projected"].get("defaultMode") != FOR_GROUP:
+                yield f"{name_of(each)}: defaultMode of {volume['name']}"
+
+
+def rolls_out(objects: Objects) -> Iterator[str]:
+    """A ConfigMap that pods use is named after what it says, so that a change replaces them."""
+    for each in ours(objects, "Deployment"):
+        used = [
+            volume["configMap"]["name"]
+            for volume in spec_of(each)["volumes"]
+            if "configMap" in volume
+        ]
+        used += [one["configMapRef"]["name"] for one in container_of(each)["envFrom"]]
+        yield from (
+            f"{name_of(each)}: ConfigMap {name} has no hash"
+            for name in used
+            if not re.search(r"-[0-9a-z]{10}$", name)
+        )
+
+
 def fits_settings(objects: Objects, name: str, settings: Settings) -> Iterator[str]:
-    """A Deployment and the settings that it gives its processes agree: ports, time to end, memory."""
+    """A Deployment and the settings that it gives its processes agree: ports, time to end, memory, trust."""
     each = by_name(objects, "Deployment")[name]
     server, ports = settings.server, container_of(each)["ports"]
     given = {port["name"]: port["containerPort"] for port in ports}
@@ -141,6 +185,8 @@ def fits_settings(objects: Objects, name: str, settings: Settings) -> Iterator[s
             f"server.lb_delay {server.lb_delay:g}, server.drain_timeout {server.drain_timeout:g}, "
             f"and {SPARE} for the end itself"
         )
+    if server.trusted_proxies:
+        yield f"{name_of(each)}: server.trusted_proxies believes who was not named by its operator"
     if "preStop" in container_of(each).get("lifecycle", {}):
         yield f"{name_of(each)}: preStop, beside server.lb_delay"
     if name == "gateway":
@@ -217,6 +263,34 @@ def names_ports(objects: Objects) -> Iterator[str]:
         yield from (f"{name_of(each)}: port {port}" for port in named if port not in known)
 
 
+def shows_public_port(objects: Objects) -> Iterator[str]:
+    """Services of ours lead to the public port alone: the other one asks for no password."""
+    for each in of_kind(objects, "Service"):
+        if each["metadata"]["name"] in SERVICES:
+            led = {port["targetPort"] for port in each["spec"]["ports"]}
+            if led != {"http"}:
+                yield f"{name_of(each)}: leads to {sorted(map(str, led))}"
+
+
+def speaks(objects: Objects) -> Iterator[str]:
+    """Policies let out what is spoken at a port: names over UDP and TCP, all else over TCP."""
+    for each in of_kind(objects, "NetworkPolicy"):
+        found: dict[Any, set[str]] = {}
+        for rule in [*each["spec"].get("egress", []), *each["spec"].get("ingress", [])]:
+            for port in rule["ports"]:
+                found.setdefault(port["port"], set()).add(port.get("protocol", "TCP"))
+        for port, protocols in found.items():
+            if protocols != NAMES.get(port, {"TCP"}):
+                yield f"{name_of(each)}: {port} over {sorted(protocols)}"
+
+
+def enforced(objects: Objects) -> Iterator[str]:
+    """The namespace takes no pod that is not restricted."""
+    for each in of_kind(objects, "Namespace"):
+        if each["metadata"]["labels"].get("pod-security.kubernetes.io/enforce") != "restricted":
+            yield f"{name_of(each)}: pod-security"
+
+
 def nobody_by_default(objects: Objects) -> Iterator[str]:
     """Who is not told to come or go does not."""
     shut = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
@@ -254,9 +328,15 @@ RULES: tuple[Rule, ...] = (
     as_the_image,
     runs_its_service,
     probed,
+    patient,
+    shows_secrets,
+    rolls_out,
     replaced_in_turn,
     selects,
     disrupted_in_turn,
     names_ports,
+    shows_public_port,
+    speaks,
+    enforced,
     nobody_by_default,
 )

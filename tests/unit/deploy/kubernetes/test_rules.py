@@ -19,6 +19,12 @@ def gateway(change: Change) -> tuple[str, str, Change]:
     return "Deployment", "gateway", change
 
 
+def secrets_of(workload: Any) -> Any:
+    """Return the volume that has the files of the Secret."""
+    (volume,) = [one for one in spec_of(workload)["volumes"] if one["name"] == "secrets"]
+    return volume["projected"]
+
+
 # Which rule notices a change of which object, and what it says.
 BREACHES: dict[str, tuple[Rule, tuple[str, str, Change], str]] = {
     "root": (
@@ -81,6 +87,31 @@ BREACHES: dict[str, tuple[Rule, tuple[str, str, Change], str]] = {
         gateway(lambda it: container_of(it)["livenessProbe"]["httpGet"].update(port="http")),
         "livenessProbe port http",
     ),
+    "busy": (
+        rules.patient,
+        gateway(lambda it: container_of(it)["livenessProbe"].update(failureThreshold=1)),
+        "livenessProbe gives up after 10 s",
+    ),
+    "start": (
+        rules.patient,
+        gateway(lambda it: container_of(it)["startupProbe"].update(failureThreshold=2)),
+        "startupProbe gives up after 4 s",
+    ),
+    "group": (
+        rules.shows_secrets,
+        gateway(lambda it: spec_of(it)["securityContext"].pop("fsGroup")),
+        "Deployment gateway: fsGroup",
+    ),
+    "mode": (
+        rules.shows_secrets,
+        ("Job", "migrate", lambda it: secrets_of(it).update(defaultMode=0o444)),
+        "Job migrate: defaultMode of secrets",
+    ),
+    "hash": (
+        rules.rolls_out,
+        gateway(lambda it: container_of(it)["envFrom"][0]["configMapRef"].update(name="fanfare")),
+        "ConfigMap fanfare has no hash",
+    ),
     "rolling": (
         rules.replaced_in_turn,
         gateway(lambda it: it["spec"]["strategy"]["rollingUpdate"].update(maxUnavailable=1)),
@@ -112,6 +143,30 @@ BREACHES: dict[str, tuple[Rule, tuple[str, str, Change], str]] = {
         rules.names_ports,
         gateway(lambda it: container_of(it)["ports"][0].update(name="public")),
         "Service gateway: port http",
+    ),
+    "operators' port": (
+        rules.shows_public_port,
+        ("Service", "auth", lambda it: it["spec"]["ports"][0].update(targetPort="internal")),
+        "Service auth: leads to ['internal']",
+    ),
+    "names over TCP": (
+        rules.speaks,
+        ("NetworkPolicy", "names", lambda it: it["spec"]["egress"][0]["ports"].pop(0)),
+        "NetworkPolicy names: 53 over ['TCP']",
+    ),
+    "Redis over UDP": (
+        rules.speaks,
+        (
+            "NetworkPolicy",
+            "redis",
+            lambda it: it["spec"]["egress"][0]["ports"][0].update(protocol="UDP"),
+        ),
+        "NetworkPolicy redis: 6379 over ['UDP']",
+    ),
+    "any pod": (
+        rules.enforced,
+        ("Namespace", "fanfare", lambda it: it["metadata"]["labels"].clear()),
+        "Namespace fanfare: pod-security",
     ),
     "open": (
         rules.nobody_by_default,

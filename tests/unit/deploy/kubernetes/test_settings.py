@@ -88,6 +88,7 @@ class TestNoticed:
             ("auth", {"FANFARE_SERVER_LB_DELAY": "15"}, "terminationGracePeriod"),
             ("gateway", {"FANFARE_SERVER_LB_DELAY": "6"}, "minReadySeconds"),
             ("gateway", {"FANFARE_GATEWAY_MAX_CONNECTIONS": "50000"}, "memory"),
+            ("auth", {"FANFARE_SERVER_TRUSTED_PROXIES": "0.0.0.0/0"}, "trusted_proxies"),
         ],
     )
     def test_settings(
