@@ -12,6 +12,7 @@ from typing import Any
 from tests.support.kubernetes.kustomize import Object, Objects
 
 WORKLOADS = ("Deployment", "StatefulSet", "Job")
+SELECTORS = ("Service", "PodDisruptionBudget", "NetworkPolicy")
 ENVIRONMENT = "fanfare-environment"  # The ConfigMap of variables.
 SETTINGS = "fanfare.toml"
 COMPONENT = "app.kubernetes.io/component"
@@ -68,6 +69,17 @@ def fits(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     return wanted <= labels.items() and all(
         labels.get(each["key"]) in each["values"] for each in among
     )
+
+
+def selected(objects: Objects, selecting: Object) -> list[Object]:
+    """Return the workloads whose pods an object of `SELECTORS` selects."""
+    spec = selecting["spec"]
+    if selecting["kind"] == "NetworkPolicy":
+        selector = spec["podSelector"]
+    else:
+        is_plain = selecting["kind"] == "Service"
+        selector = {"matchLabels": spec["selector"]} if is_plain else spec["selector"]
+    return [one for one in of_kind(objects, *WORKLOADS) if fits(selector, labels_of(one))]
 
 
 def reworded(objects: Objects, old: str, new: str, *, kind: str) -> Objects:

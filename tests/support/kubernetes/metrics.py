@@ -5,6 +5,7 @@ Pure but for the declarations, which are read from the source.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
@@ -12,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from tests.support.kubernetes.kustomize import Objects
+from tests.support.kubernetes.kustomize import Object, Objects
 from tests.support.kubernetes.manifests import by_name, fits, labels_of, name_of, ports_of
 from tests.support.monitoring import promql
 from tests.support.monitoring.promql import Series
@@ -21,6 +22,8 @@ from tests.support.monitoring.rules import declared, known
 ADAPTER, ADAPTER_KEY = "fanfare-adapter-rules", "rules.yaml"
 # Labels that the Prometheus Operator gives to what it scrapes.
 PLACE = frozenset({"namespace", "pod"})
+JOB = re.compile(r'\bjob=~\\"([^"\\]*)\\"')  # Within JSON.
+NAMESPACES = ("fanfare", "elsewhere")  # Anybody's.
 
 
 def faults(objects: Objects) -> Iterator[str]:
@@ -106,3 +109,30 @@ def _of_monitors(objects: Objects) -> Iterator[str]:
             for one in chosen:
                 if endpoint["port"] not in ports_of(one):
                     yield f"{name_of(found)}: {name_of(one)} has no port {endpoint['port']}"
+            yield from _of_jobs(objects, found, endpoint)
+
+
+def _of_jobs(objects: Objects, monitor: Object, endpoint: Mapping[str, Any]) -> Iterator[str]:
+    """In each namespace what is scraped is a job of its own, which rules are about."""
+    jobs = [_job(monitor, endpoint, namespace) for namespace in NAMESPACES]
+    if len({*jobs}) < len(jobs):
+        yield f"{name_of(monitor)}: job {jobs[0]} in each namespace"
+    for job in jobs:
+        for wanted in {*JOB.findall(json.dumps([*by_name(objects, "PrometheusRule").values()]))}:
+            if not re.fullmatch(wanted, job):
+                yield f"{name_of(monitor)}: job {job}, and rules are about {wanted}"
+
+
+def _job(monitor: Object, endpoint: Mapping[str, Any], namespace: str) -> str:
+    """Return the label ``job`` that the Prometheus Operator gives to the pods of a namespace."""
+    assert "jobLabel" not in monitor["spec"]  # A label of pods would name the job.
+    labels = {"__meta_kubernetes_namespace": namespace}
+    labels["job"] = f"{namespace}/{monitor['metadata']['name']}"
+    for rule in endpoint.get("relabelings", []):
+        assert rule.get("action", "replace") == "replace"
+        texts = [labels.get(name, "") for name in rule.get("sourceLabels", [])]
+        found = re.fullmatch(rule.get("regex", "(.*)"), rule.get("separator", ";").join(texts))
+        if found:
+            replacement = re.sub(r"\$\{?(\d+)\}?", r"\\\1", rule.get("replacement", "$1"))
+            labels[rule["targetLabel"]] = found.expand(replacement)
+    return labels["job"]

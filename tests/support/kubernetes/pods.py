@@ -23,6 +23,7 @@ from tests.support.kubernetes.kustomize import Object, Objects
 from tests.support.kubernetes.manifests import by_name, container_of, spec_of
 
 SLOW = aiohttp.ClientTimeout(total=DEADLINE)
+READABLE = 0o644  # Kubernetes' default for files of volumes.
 LISTENS = ("FANFARE_SERVER_LISTEN", "FANFARE_SERVER_INTERNAL_LISTEN")
 
 
@@ -121,25 +122,28 @@ def lay_out(cluster: Cluster, kind: str, name: str, *, host: str) -> Pod:
 def _mount(cluster: Cluster, volume: Object, folder: Path) -> None:
     """Show what is in a volume, as the kubelet does before it creates the container."""
     folder.mkdir(parents=True)
-    for name, text in _files(cluster, volume):
+    for name, text, mode in _files(cluster, volume):
         file = folder / name
         file.write_text(text)
-        file.chmod(
-            volume.get("projected", {}).get("defaultMode", 0o644)
-        )  # 644: Kubernetes' default.
+        file.chmod(mode)
 
 
-def _files(cluster: Cluster, volume: Object) -> Iterator[tuple[str, str]]:
+def _files(cluster: Cluster, volume: Object) -> Iterator[tuple[str, str, int]]:
+    """Yield the files of a volume: name, text and mode."""
     if "configMap" in volume:
-        yield from cluster.config_map(volume["configMap"]["name"]).items()
-    for source in volume.get("projected", {}).get("sources", []):
+        mode = volume["configMap"].get("defaultMode", READABLE)
+        for name, text in cluster.config_map(volume["configMap"]["name"]).items():
+            yield name, text, mode
+    projected = volume.get("projected", {})
+    for source in projected.get("sources", []):
         name = source["secret"]["name"]
         if name not in cluster.secrets:
             raise CannotMount(f'secret "{name}" not found')
         for item in source["secret"]["items"]:
             if item["key"] not in cluster.secrets[name]:
                 raise CannotMount(f"references non-existent secret key: {item['key']}")
-            yield item["path"], cluster.secrets[name][item["key"]]
+            mode = item.get("mode", projected.get("defaultMode", READABLE))
+            yield item["path"], cluster.secrets[name][item["key"]], mode
 
 
 def _variables(cluster: Cluster, container: Object) -> Iterator[tuple[str, str]]:

@@ -7,10 +7,12 @@ Pure.  Each is read as far as deploy/ uses it; what is written in another way is
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby, starmap
+from operator import itemgetter
 from typing import Any
 
 from tests.support.kubernetes.kustomize import Object, Objects
-from tests.support.kubernetes.manifests import by_name
+from tests.support.kubernetes.manifests import by_name, name_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,7 @@ class NotUnderstood(Exception):
 
 def haproxy(text: str) -> Router:
     """Read the ``use_backend`` lines of HAProxy's file; the first that fits counts."""
-    found = re.findall(r"^\s*use_backend (\w+) if (.*)$", text, re.MULTILINE)
-    lines = [(service, [*_conditions(condition)]) for service, condition in found]
+    lines = [(service, [*starmap(_condition, any_of)]) for service, any_of in _lines(text)]
 
     def route(request: Request) -> str | None:
         return next(
@@ -52,10 +53,44 @@ def haproxy(text: str) -> Router:
     return route
 
 
-def _conditions(text: str) -> Iterator[Callable[[Request], bool]]:
+def haproxy_expressions(text: str) -> list[tuple[str, set[str]]]:
+    """Read the same lines, those of a service together: by which expressions it is found, as Traefik writes these."""
+    return [
+        (name, {one for _, any_of in lines for condition in any_of for one in _written(*condition)})
+        for name, lines in groupby(_lines(text), key=itemgetter(0))
+    ]
+
+
+def _lines(text: str) -> Iterator[tuple[str, list[tuple[str, list[str]]]]]:
+    """Yield each service, and its conditions: their kinds and words."""
+    for line in map(str.strip, text.splitlines()):
+        if line.startswith(("use_backend", "use-server")):
+            found = re.fullmatch(r"use_backend (\w+) if (.*)", line)
+            if found is None:
+                raise NotUnderstood(line)
+            yield found[1], [*_conditions(found[2])]
+
+
+def _conditions(text: str) -> Iterator[tuple[str, list[str]]]:
     for part in text.split("||"):
-        kind, *words = part.strip().removeprefix("{").removesuffix("}").split()
-        yield _condition(kind, words)
+        found = re.fullmatch(r"\{ (\S+) ([^{}]+) \}", part.strip())
+        if found is None:
+            raise NotUnderstood(part)
+        yield found[1], found[2].split()
+
+
+def _written(kind: str, words: Sequence[str]) -> Iterator[str]:
+    match kind:
+        case "path":
+            yield from (f"Path(`{word}`)" for word in words)
+        case "path_beg":
+            yield from (f"PathPrefix(`{word}`)" for word in words)
+        case "path_reg":
+            yield from (f"PathRegexp(`{word}`)" for word in words)
+        case "hdr(Upgrade)" if words == ["-i", "websocket"]:
+            yield "HeaderRegexp(`Upgrade`, `(?i)^websocket$`)"
+        case _:
+            raise NotUnderstood(kind)
 
 
 def _condition(kind: str, words: Sequence[str]) -> Callable[[Request], bool]:
@@ -133,6 +168,12 @@ def traefik(route: Object) -> Router:
     )
 
 
+def traefik_expressions(route: Object) -> list[tuple[str, set[str]]]:
+    """Return each service of an IngressRoute, and by which expressions, in the order in which they count."""
+    order = sorted(route["spec"]["routes"], key=lambda each: -each["priority"])
+    return [(each["services"][0]["name"], {*_parts(each["match"])}) for each in order]
+
+
 def traefik_rules(rules: Iterable[tuple[str, int, str]]) -> Router:
     """Read rules of Traefik, with their priorities and services: the highest priority that fits counts."""
     order = sorted(rules, key=lambda each: -each[1])
@@ -144,11 +185,16 @@ def traefik_rules(rules: Iterable[tuple[str, int, str]]) -> Router:
     return find
 
 
-def _calls(text: str) -> Iterator[Callable[[Request], bool]]:
+def _parts(text: str) -> Sequence[str]:
+    """Return the calls of a rule, any of which will do, without the host."""
     found = _RULE.match(text)
     if found is None:
         raise NotUnderstood(text)
-    for part in (found["any"] or found["one"] or found["hostless"]).split(" || "):
+    return str(found["any"] or found["one"] or found["hostless"]).split(" || ")
+
+
+def _calls(text: str) -> Iterator[Callable[[Request], bool]]:
+    for part in _parts(text):
         call = _CALL.match(part)
         if call is None:
             raise NotUnderstood(part)
@@ -207,7 +253,15 @@ def targets(objects: Objects) -> Iterator[tuple[str, str | int]]:
 
 
 def faults(objects: Objects) -> Iterator[str]:
-    """Say which Services or ports, to which anything routes, are not there."""
+    """Say what is named and not there, and what a way has not that it must have."""
+    yield from _of_targets(objects)
+    yield from _of_parents(objects)
+    yield from _of_traefik(objects)
+    yield from _of_ingress(objects)
+
+
+def _of_targets(objects: Objects) -> Iterator[str]:
+    """Services and ports are there, to which anything routes."""
     services = by_name(objects, "Service")
     for name, port in targets(objects):
         there = services[name]["spec"]["ports"] if name in services else []
@@ -215,3 +269,69 @@ def faults(objects: Objects) -> Iterator[str]:
             yield f"there is no Service {name}"
         elif not any(port in {each["name"], each["port"]} for each in there):
             yield f"Service {name} has no port {port}"
+
+
+def _of_parents(objects: Objects) -> Iterator[str]:
+    """Routes belong to the Gateway that is beside them; a user's own is elsewhere."""
+    gateways = by_name(objects, "Gateway")
+    for route in by_name(objects, "HTTPRoute").values():
+        for parent in route["spec"]["parentRefs"] if gateways else []:
+            place = parent.get("kind", "Gateway"), parent["name"]
+            if place[0] != "Gateway" or place[1] not in gateways:
+                yield f"{name_of(route)}: there is no {' '.join(place)}"
+                continue
+            listeners = gateways[place[1]]["spec"]["listeners"]
+            section = parent.get("sectionName")
+            if section not in {None, *(each["name"] for each in listeners)}:
+                yield f"{name_of(route)}: {' '.join(place)} has no {section}"
+
+
+def _of_traefik(objects: Objects) -> Iterator[str]:
+    """Clients come by TLS alone, and no script and no plain request sees the cookie."""
+    for route in by_name(objects, "IngressRoute").values():
+        if route["spec"].get("entryPoints") != ["websecure"]:
+            yield f"{name_of(route)}: entryPoints"
+        services = [service for rule in route["spec"]["routes"] for service in rule["services"]]
+        for cookie in (each["sticky"].get("cookie", {}) for each in services if "sticky" in each):
+            for field in ("secure", "httpOnly"):
+                if cookie.get(field) is not True:
+                    yield f"{name_of(route)}: {field}"
+
+
+def _of_ingress(objects: Objects) -> Iterator[str]:
+    """Each controller finds the annotations without which it would not do what is meant."""
+    by_class: dict[str, list[Object]] = {}
+    for one in by_name(objects, "Ingress").values():
+        by_class.setdefault(one["spec"].get("ingressClassName", ""), []).append(one)
+    for name, few in by_class.items():
+        match name:
+            case "haproxy":
+                yield from _of_haproxy(few)
+            case "nginx":
+                yield from _of_nginx(few)
+            case _:
+                yield f"there is no class {name!r} of Ingresses"
+
+
+def _of_haproxy(found: Objects) -> Iterator[str]:
+    """Who comes without TLS is sent to where it is."""
+    for one in found:
+        if _annotations(one).get("haproxy.org/ssl-redirect") != "true":
+            yield f"{name_of(one)}: ssl-redirect"
+
+
+def _of_nginx(found: Objects) -> Iterator[str]:
+    """Of a host's Ingresses one has the host, and the others the paths: F5's controller takes no two without."""
+    kinds = {
+        name_of(one): _annotations(one).get("nginx.org/mergeable-ingress-type") for one in found
+    }
+    for name, kind in kinds.items():
+        if kind not in {"master", "minion"}:
+            yield f"{name}: mergeable-ingress-type {kind}"
+    if (masters := [*kinds.values()].count("master")) != 1:
+        yield f"there are {masters} masters of Ingresses"
+
+
+def _annotations(found: Object) -> Mapping[str, str]:
+    annotations: Mapping[str, str] = found["metadata"].get("annotations", {})
+    return annotations

@@ -8,15 +8,16 @@ ports, is taken from there.
 import inspect
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from libs.common.web.server import Server
 from services.program import DRAIN_SPREAD
 from services.settings import SERVICES, Settings
 from services.version import VERSION
 from tests.support.deployments.program import ROOT
+from tests.support.kubernetes import network
 from tests.support.kubernetes.kustomize import Object, Objects
 from tests.support.kubernetes.manifests import (
+    SELECTORS,
     WORKLOADS,
     by_name,
     container_of,
@@ -25,7 +26,7 @@ from tests.support.kubernetes.manifests import (
     name_of,
     of_kind,
     ours,
-    ports_of,
+    selected,
     spec_of,
 )
 
@@ -36,12 +37,12 @@ WRITES_BESIDE_ITSELF = {"kafka"}
 SPARE = 5  # Seconds of grace, for the end itself.
 BARE = 100 << 20  # Bytes that a process takes without clients; some 95 MiB.
 CONNECTION = 20 << 10  # Bytes: what docs/benchmarks.md has as its bound.
-FOR_GROUP = (
-    0o440  # Of a Secret's files: for the group of the pod's volumes to read, for nobody to write.
-)
+SECRET_MODE = 0o440  # The account's group reads, which is fsGroup; nobody else does.
+ENFORCE = "pod-security.kubernetes.io/enforce"
+# Seconds, at least and at most.  A start is given up when backends had the time to come back.  Who hangs gets no more
+# requests within half a minute, in which many a process is well again: restarted, all its clients return at once.
 BUDGETS = {"startupProbe": (60, 300), "readinessProbe": (5, 30), "livenessProbe": (30, 120)}
-NAMES = {53: {"UDP", "TCP"}}  # What is asked by more than TCP.
-SELECTORS = {"Service", "PodDisruptionBudget", "NetworkPolicy"}
+HASH = re.compile(r".-[2456789bcdfghkmt]{10}$")  # As kustomize writes it.
 
 
 # ------------------------------------------------------------------------------------------------ Each pod
@@ -129,43 +130,76 @@ def probed(objects: Objects) -> Iterator[str]:
                 yield f"{name_of(each)}: {probe} port {get['port']}"
 
 
+def shows_secrets(objects: Objects) -> Iterator[str]:
+    """Files of Secrets are the group's to read, and the pod's account is in that group."""
+    for each in of_kind(objects, *WORKLOADS):
+        volumes = [*_secret_volumes(each)]
+        for volume in volumes:
+            shown = volume.get("secret") or volume["projected"]
+            sources = [shown, *(one.get("secret", {}) for one in shown.get("sources", []))]
+            items = [item for one in sources for item in one.get("items", [])]
+            modes = {shown.get("defaultMode"), *(one["mode"] for one in items if "mode" in one)}
+            if modes != {SECRET_MODE}:
+                yield f"{name_of(each)}: defaultMode of {volume['name']}"
+        pod = spec_of(each)["securityContext"]
+        if volumes and pod.get("fsGroup") != pod["runAsGroup"]:
+            yield f"{name_of(each)}: fsGroup"
+
+
+def _secret_volumes(workload: Object) -> Iterator[Object]:
+    for volume in spec_of(workload).get("volumes", []):
+        sources = volume.get("projected", {}).get("sources", [])
+        if "secret" in volume or any("secret" in source for source in sources):
+            yield volume
+
+
+def rolls_out(objects: Objects) -> Iterator[str]:
+    """The ConfigMaps that pods read are named after what is in them: a change rolls out, and rolls back."""
+    there = by_name(objects, "ConfigMap")
+    for each in of_kind(objects, *WORKLOADS):
+        for name in _config_maps(each):
+            if name not in there:
+                yield f"{name_of(each)}: there is no ConfigMap {name}"
+            if not HASH.search(name):
+                yield f"{name_of(each)}: a change of ConfigMap {name} would not roll out"
+
+
+def _config_maps(workload: Object) -> Iterator[str]:
+    container = container_of(workload)
+    for volume in spec_of(workload).get("volumes", []):
+        for source in (volume, *volume.get("projected", {}).get("sources", [])):
+            if "configMap" in source:
+                yield source["configMap"]["name"]
+    for source in container.get("envFrom", []):
+        if "configMapRef" in source:
+            yield source["configMapRef"]["name"]
+    for variable in container.get("env", []):
+        if "configMapKeyRef" in variable.get("valueFrom", {}):
+            yield variable["valueFrom"]["configMapKeyRef"]["name"]
+
+
 def patient(objects: Objects) -> Iterator[str]:
     """
     Probes fail after seconds that fit what they decide: a start waits for backends, a pod that is busy lives on.
+
+    A roll-out waits for longer than a start may take.
     """
     for each in ours(objects, "Deployment"):
         for name, (least, most) in BUDGETS.items():
             probe = container_of(each)[name]
-            seconds = probe["periodSeconds"] * probe["failureThreshold"]
-            if not least <= seconds <= most or probe["timeoutSeconds"] < 2:
+            seconds = _budget(probe)
+            if not least <= seconds <= most or probe.get("timeoutSeconds", 1) < 2:
                 yield f"{name_of(each)}: {name} gives up after {seconds} s"
+        start = container_of(each)["startupProbe"]
+        longest = start.get("initialDelaySeconds", 0) + _budget(start)
+        if longest >= each["spec"].get("progressDeadlineSeconds", 600):
+            yield f"{name_of(each)}: progressDeadlineSeconds, a start may take {longest} s"
 
 
-def shows_secrets(objects: Objects) -> Iterator[str]:
-    """Files of Secrets are for the account of the pod to read: by its group, as the kubelet owns them."""
-    for each in ours(objects):
-        pod = spec_of(each)
-        if pod["securityContext"].get("fsGroup") != pod["securityContext"]["runAsGroup"]:
-            yield f"{name_of(each)}: fsGroup"
-        for volume in pod["volumes"]:
-            if "projected" in volume and volume["projected"].get("defaultMode") != FOR_GROUP:
-                yield f"{name_of(each)}: defaultMode of {volume['name']}"
-
-
-def rolls_out(objects: Objects) -> Iterator[str]:
-    """A ConfigMap that pods use is named after what it says, so that a change replaces them."""
-    for each in ours(objects, "Deployment"):
-        used = [
-            volume["configMap"]["name"]
-            for volume in spec_of(each)["volumes"]
-            if "configMap" in volume
-        ]
-        used += [one["configMapRef"]["name"] for one in container_of(each)["envFrom"]]
-        yield from (
-            f"{name_of(each)}: ConfigMap {name} has no hash"
-            for name in used
-            if not re.search(r"-[0-9a-z]{10}$", name)
-        )
+def _budget(probe: Object) -> int:
+    """Return the seconds of failures after which a probe has failed, with Kubernetes' defaults."""
+    seconds: int = probe.get("periodSeconds", 10) * probe.get("failureThreshold", 3)
+    return seconds
 
 
 def fits_settings(objects: Objects, name: str, settings: Settings) -> Iterator[str]:
@@ -189,8 +223,21 @@ def fits_settings(objects: Objects, name: str, settings: Settings) -> Iterator[s
         yield f"{name_of(each)}: server.trusted_proxies believes who was not named by its operator"
     if "preStop" in container_of(each).get("lifecycle", {}):
         yield f"{name_of(each)}: preStop, beside server.lb_delay"
+    yield from _unready(each, settings)
     if name == "gateway":
         yield from _gateway(each, settings)
+
+
+def _unready(workload: Object, settings: Settings) -> Iterator[str]:
+    """
+    Who ends is seen to be unready before it is gone.
+
+    Of a pod that Kubernetes deletes it takes the endpoint away by itself, which is what server.lb_delay is for.  The probe is
+    for a process that is told to end by others, or ends a drain of its own: it has until the end of that.
+    """
+    server, seen = settings.server, _budget(container_of(workload)["readinessProbe"])
+    if seen > server.lb_delay + server.drain_timeout:
+        yield f"{name_of(workload)}: readinessProbe sees after {seen} seconds who is gone by then"
 
 
 def _gateway(gateway: Object, settings: Settings) -> Iterator[str]:
@@ -222,26 +269,22 @@ def replaced_in_turn(objects: Objects) -> Iterator[str]:
 # ----------------------------------------------------------------------- What objects say of each other
 
 
+def enforced(objects: Objects) -> Iterator[str]:
+    """Namespaces refuse pods that are not restricted."""
+    for each in of_kind(objects, "Namespace"):
+        if each["metadata"].get("labels", {}).get(ENFORCE) != "restricted":
+            yield f"{name_of(each)}: {ENFORCE}"
+
+
 def selects(objects: Objects) -> Iterator[str]:
     """Whoever selects pods finds some, and a workload its own."""
     for each in of_kind(objects, *SELECTORS):
-        found = _selected(objects, each)
+        found = selected(objects, each)
         if not found or (each["kind"] != "NetworkPolicy" and len(found) != 1):
             yield f"{name_of(each)}: selects {[*map(name_of, found)]}"
     for each in of_kind(objects, "Deployment", "StatefulSet"):
         if not fits(each["spec"]["selector"], labels_of(each)):
             yield f"{name_of(each)}: selects others"
-
-
-def _selected(objects: Objects, selecting: Object) -> list[Object]:
-    """Return the workloads whose pods an object of `SELECTORS` selects."""
-    spec = selecting["spec"]
-    if selecting["kind"] == "NetworkPolicy":
-        selector = spec["podSelector"]
-    else:
-        is_plain = selecting["kind"] == "Service"
-        selector = {"matchLabels": spec["selector"]} if is_plain else spec["selector"]
-    return [one for one in of_kind(objects, *WORKLOADS) if fits(selector, labels_of(one))]
 
 
 def disrupted_in_turn(objects: Objects) -> Iterator[str]:
@@ -253,73 +296,6 @@ def disrupted_in_turn(objects: Objects) -> Iterator[str]:
             yield f"{name_of(each)}: PodDisruptionBudget"
 
 
-def names_ports(objects: Objects) -> Iterator[str]:
-    """Ports that Services and policies name are ports of the pods that they select."""
-    for each in of_kind(objects, "Service", "NetworkPolicy"):
-        spec, is_policy = each["spec"], each["kind"] == "NetworkPolicy"
-        known = set[str]().union(*map(ports_of, _selected(objects, each)))
-        let_in = [port["port"] for rule in spec.get("ingress", []) for port in rule["ports"]]
-        named = let_in if is_policy else [port["targetPort"] for port in spec["ports"]]
-        yield from (f"{name_of(each)}: port {port}" for port in named if port not in known)
-
-
-def shows_public_port(objects: Objects) -> Iterator[str]:
-    """Services of ours lead to the public port alone: the other one asks for no password."""
-    for each in of_kind(objects, "Service"):
-        if each["metadata"]["name"] in SERVICES:
-            led = {port["targetPort"] for port in each["spec"]["ports"]}
-            if led != {"http"}:
-                yield f"{name_of(each)}: leads to {sorted(map(str, led))}"
-
-
-def speaks(objects: Objects) -> Iterator[str]:
-    """Policies let out what is spoken at a port: names over UDP and TCP, all else over TCP."""
-    for each in of_kind(objects, "NetworkPolicy"):
-        found: dict[Any, set[str]] = {}
-        for rule in [*each["spec"].get("egress", []), *each["spec"].get("ingress", [])]:
-            for port in rule["ports"]:
-                found.setdefault(port["port"], set()).add(port.get("protocol", "TCP"))
-        for port, protocols in found.items():
-            if protocols != NAMES.get(port, {"TCP"}):
-                yield f"{name_of(each)}: {port} over {sorted(protocols)}"
-
-
-def enforced(objects: Objects) -> Iterator[str]:
-    """The namespace takes no pod that is not restricted."""
-    for each in of_kind(objects, "Namespace"):
-        if each["metadata"]["labels"].get("pod-security.kubernetes.io/enforce") != "restricted":
-            yield f"{name_of(each)}: pod-security"
-
-
-def nobody_by_default(objects: Objects) -> Iterator[str]:
-    """Who is not told to come or go does not."""
-    shut = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-    if not any(each["spec"] == shut for each in of_kind(objects, "NetworkPolicy")):
-        yield "no NetworkPolicy lets nobody in and out"
-
-
-def let_out(objects: Objects, workload: Object) -> set[int]:
-    """Return the ports of others that a workload's pods may reach."""
-    return {
-        port["port"]
-        for each in of_kind(objects, "NetworkPolicy")
-        if fits(each["spec"]["podSelector"], labels_of(workload))
-        for rule in each["spec"].get("egress", [])
-        for port in rule["ports"]
-    }
-
-
-def let_in(objects: Objects, workload: Object) -> dict[str, list[Any]]:
-    """Return who may reach a workload's pods, by port."""
-    found: dict[str, list[Any]] = {}
-    for each in of_kind(objects, "NetworkPolicy"):
-        if fits(each["spec"]["podSelector"], labels_of(workload)):
-            for rule in each["spec"].get("ingress", []):
-                for port in rule["ports"]:
-                    found.setdefault(port["port"], []).extend(rule["from"])
-    return found
-
-
 RULES: tuple[Rule, ...] = (
     restricted,
     apart_from_kubernetes,
@@ -328,15 +304,15 @@ RULES: tuple[Rule, ...] = (
     as_the_image,
     runs_its_service,
     probed,
-    patient,
-    shows_secrets,
-    rolls_out,
     replaced_in_turn,
     selects,
     disrupted_in_turn,
-    names_ports,
-    shows_public_port,
-    speaks,
+    shows_secrets,
+    patient,
+    rolls_out,
     enforced,
-    nobody_by_default,
+    network.names_ports,
+    network.shows_public_port,
+    network.nobody_by_default,
+    network.speaks,
 )

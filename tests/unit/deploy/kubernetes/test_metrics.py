@@ -1,6 +1,8 @@
 """Metrics that manifests name, in rules, dashboards, the adapter and autoscalers; and what is scraped."""
 
+import copy
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,13 @@ WATCHED = "monitoring"
 def renamed(old: str, new: str, *, kind: str) -> Objects:
     """Return what overlays/monitoring has, with other words in the objects of a kind."""
     return reworded(render(WATCHED), old, new, kind=kind)
+
+
+def changed_monitor(change: Callable[[Any], object]) -> Objects:
+    """Return what overlays/monitoring has, with another endpoint in its PodMonitor."""
+    objects = copy.deepcopy(render(WATCHED))
+    change(by_name(objects, "PodMonitor")["fanfare"]["spec"]["podMetricsEndpoints"][0])
+    return objects
 
 
 def found(objects: Objects) -> str:
@@ -195,6 +204,27 @@ class TestRenamed:
         objects = renamed('"internal"', '"inner"', kind="Deployment")
 
         assert "PodMonitor fanfare: Deployment gateway has no port internal" in found(objects)
+
+    def test_job(self) -> None:
+        """
+        Without a label of its own a job has the name of the namespace, which may be any.
+        """
+        kept = changed_monitor(lambda endpoint: endpoint.pop("relabelings"))
+        same = changed_monitor(
+            lambda endpoint: endpoint["relabelings"][0].update(replacement="fanfare")
+        )
+        other = changed_monitor(
+            lambda endpoint: endpoint["relabelings"][0].update(targetLabel="work")
+        )
+
+        assert "job elsewhere/fanfare, and rules are about fanfare.*" in found(kept)
+        assert "job fanfare in each namespace" in found(same)
+        assert "job elsewhere/fanfare" in found(other)
+
+    def test_job_of_rules(self) -> None:
+        objects = renamed("fanfare.*", "live.*", kind="PrometheusRule")
+
+        assert "job fanfare/fanfare, and rules are about live.*" in found(objects)
 
     def test_selector(self) -> None:
         objects = renamed('"presence"', '"presents"', kind="PodMonitor")

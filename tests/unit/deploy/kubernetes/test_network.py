@@ -10,7 +10,7 @@ from services.settings import SERVICES, Settings
 from tests.support.kubernetes.given import settings
 from tests.support.kubernetes.kustomize import render
 from tests.support.kubernetes.manifests import by_name, of_kind, ours
-from tests.support.kubernetes.rules import let_in, let_out
+from tests.support.kubernetes.network import let_in, let_out
 
 NAMES = {53}  # The port of those who know names.
 

@@ -100,6 +100,18 @@ class TestRenamed:
 
         assert "there is no Deployment other" in found(objects)
 
+    @pytest.mark.parametrize(
+        "old, new, told",
+        [
+            ('"kind": "Deployment"', '"kind": "StatefulSet"', "no StatefulSet auth of apps/v1"),
+            ('"apps/v1"', '"apps/v2"', "no Deployment auth of apps/v2"),
+        ],
+    )
+    def test_kind(self, old: str, new: str, told: str) -> None:
+        objects = changed("production", old, new, kind="HorizontalPodAutoscaler")
+
+        assert f"HorizontalPodAutoscaler auth: there is {told}" in found(objects)
+
     def test_twice(self) -> None:
         hpas = by_name(render("production"), "HorizontalPodAutoscaler")
         objects = [*render("keda"), hpas["dispatcher"]]
@@ -131,7 +143,61 @@ class TestRenamed:
     def test_connections(self) -> None:
         objects = changed("monitoring", '"7000"', '"12000"', kind="HorizontalPodAutoscaler")
 
-        assert "gateway: 12000 connections for each pod, which takes 10000" in found(objects)
+        assert "gateway: fanfare_connections of 12000, the bound is 10000" in found(objects)
+
+    @pytest.mark.parametrize(
+        "old, new, told",
+        [
+            ('"100m"', '"100"', "auth: fanfare_auth_decision_seconds of 100, the bound is 1"),
+            ('"100m"', '"1000m"', "auth: fanfare_auth_decision_seconds of 1, the bound is 1"),
+            ('"100m"', '"0"', "auth: fanfare_auth_decision_seconds of 0"),
+            (
+                '"averageValue": "5"',
+                '"averageValue": "60"',
+                "presence: fanfare_facts_lag_seconds of 60",
+            ),
+            ('"7000"', '"7000k"', "gateway: fanfare_connections of 7e+06"),
+            (
+                "fanfare_facts_lag",
+                "fanfare_facts_age",
+                "fanfare_facts_age_seconds of 5, the bound is None",
+            ),
+        ],
+    )
+    def test_metrics(self, old: str, new: str, told: str) -> None:
+        assert told in found(changed("monitoring", old, new, kind="HorizontalPodAutoscaler"))
+
+    @pytest.mark.parametrize("share", [0, 101, 700])
+    def test_share(self, share: int) -> None:
+        """
+        Of the CPU that is requested.
+        """
+        hpas = changed("keda", ": 70", f": {share}", kind="HorizontalPodAutoscaler")
+        keda = changed("keda", '"value": "70"', f'"value": "{share}"', kind="ScaledObject")
+
+        assert f"HorizontalPodAutoscaler presence: {share} % of the CPU" in found(hpas)
+        assert f"ScaledObject dispatcher: {share} % of the CPU" in found(keda)
+
+    def test_quantity(self) -> None:
+        """
+        A quantity of CPU is no share of it.
+        """
+        objects = changed("keda", '"Utilization"', '"AverageValue"', kind="ScaledObject")
+
+        assert "ScaledObject dispatcher: 0 % of the CPU" in found(objects)
+
+    def test_takeover(self) -> None:
+        """
+        KEDA must be told that it may have what scales the dispatcher already.
+        """
+        said = f'"{scaling.TAKES_OVER}": '
+        refused = changed("keda", f'{said}"true"', f'{said}"false"', kind="ScaledObject")
+        without = changed("keda", said, '"mine": ', kind="ScaledObject")
+        beside = changed("keda", '"name": "dispatcher"}}', '"name": "mine"}}', kind="ScaledObject")
+
+        assert f"ScaledObject dispatcher: {scaling.TAKES_OVER}" in found(refused)
+        assert f"ScaledObject dispatcher: {scaling.TAKES_OVER}" in found(without)
+        assert "another HorizontalPodAutoscaler than dispatcher" in found(beside)
 
     def test_group(self) -> None:
         """

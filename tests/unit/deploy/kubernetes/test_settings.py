@@ -17,6 +17,7 @@ from tests.support.kubernetes.kustomize import DEPLOY, OVERLAYS, Object, combine
 from tests.support.kubernetes.manifests import by_name, container_of, ours, reworded, spec_of
 from tests.support.kubernetes.rules import fits_settings
 
+TRUSTED = "FANFARE_SERVER_TRUSTED_PROXIES"
 OF_BACKENDS_INSIDE = {"redis-password", "postgres-password"}
 
 by_overlay = pytest.mark.parametrize("overlay", OVERLAYS)
@@ -42,6 +43,15 @@ class TestAccepted:
 
         check_services(loaded, [name])
         assert not [*fits_settings(render(overlay), name, loaded)]
+
+    @by_overlay
+    def test_modes(self, tmp_path: Path, overlay: str) -> None:
+        """Files have the modes of the manifest: secrets are nobody else's to read, settings are anybody's."""
+        settings(tmp_path, render(overlay), "gateway")
+
+        found = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.rglob("*.*")}
+        assert found["token-public-keys.json"] == 0o440
+        assert found["fanfare.toml"] == 0o644
 
     @by_overlay
     def test_commands(self, tmp_path: Path, overlay: str) -> None:
@@ -88,7 +98,10 @@ class TestNoticed:
             ("auth", {"FANFARE_SERVER_LB_DELAY": "15"}, "terminationGracePeriod"),
             ("gateway", {"FANFARE_SERVER_LB_DELAY": "6"}, "minReadySeconds"),
             ("gateway", {"FANFARE_GATEWAY_MAX_CONNECTIONS": "50000"}, "memory"),
-            ("auth", {"FANFARE_SERVER_TRUSTED_PROXIES": "0.0.0.0/0"}, "trusted_proxies"),
+            ("auth", {"FANFARE_SERVER_DRAIN_TIMEOUT": "5"}, "readinessProbe sees after 15"),
+            ("auth", {TRUSTED: "0.0.0.0/0"}, "trusted_proxies"),
+            ("auth", {TRUSTED: "::/0"}, "trusted_proxies"),
+            ("gateway", {TRUSTED: "10.0.0.0/8"}, "trusted_proxies"),
         ],
     )
     def test_settings(
@@ -114,6 +127,16 @@ class TestNoticed:
 
         with pytest.raises(Misconfigured, match="FANFARE_AUTH_ISSUER_FILE"):
             settings(tmp_path, objects, "auth")
+
+    def test_mode(self, tmp_path: Path) -> None:
+        """Another mode of the manifest is that of the files."""
+        old, new = f'"defaultMode": {0o440}', f'"defaultMode": {0o400}'
+        objects = reworded(render("production"), old, new, kind="Deployment")
+
+        settings(tmp_path, objects, "auth")
+
+        (file,) = tmp_path.rglob("bus-url")
+        assert file.stat().st_mode & 0o777 == 0o400
 
     def test_renamed_key(self, tmp_path: Path) -> None:
         """A key of fanfare.toml that no setting has."""
