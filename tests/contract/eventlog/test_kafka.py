@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from libs.common.config.address import Url
 from libs.common.config.secret import Secret
 from libs.common.errors import Unavailable
+from libs.common.eventlog.kafka import consumer as reading
 from libs.common.eventlog.kafka import pump
 from libs.common.eventlog.kafka.log import KafkaEventLog
 from libs.common.eventlog.kafka.settings import KafkaSettings
@@ -147,6 +148,7 @@ class TestRecords:
         All that is before it is read, and so are all other partitions.
         """
         monkeypatch.setattr(pump, "RETRY_INTERVAL", 0.5)
+        monkeypatch.setattr(reading, "FIRST_DELAY", 2.0)  # As slow as a large group.
         await create(kafka_url, prefix, partitions=2)
         bad, good = Partition(prefix, 0), Partition(prefix, 1)
         readable = [b"before 0", b"before 1", b"before 2", b"first"]

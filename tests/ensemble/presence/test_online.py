@@ -69,11 +69,12 @@ class Scene:
         told: dict[str, Any] = answer.body
         return told
 
-    async def seen(self, user: str, *, by: int = 0) -> dict[str, Any]:
-        """Wait until it is kept when a user was last seen; return what is told then."""
+    async def seen(self, user: str, *, by: int = 0, since: str = "") -> dict[str, Any]:
+        """Wait until it is kept that a user was seen (since then); return what is told of them."""
 
         async def is_kept() -> bool:
-            return bool((await self.told(user, by=by))["last_seen"])
+            last_seen = (await self.told(user, by=by))["last_seen"]
+            return bool(last_seen) and last_seen >= since
 
         await eventually(is_kept, timeout=DEADLINE)
         return await self.told(user, by=by)
@@ -142,7 +143,7 @@ async def test_online(scene: Scene) -> None:
     rest = await scene.backend.get(scene.processes[1].url, f"{PATH}/online", **query, cursor=cursor)
     online = await scene.told("shop|7")
     await scene.go(phone, laptop)
-    offline = [await scene.seen("shop|7", by=by) for by in range(2)]
+    offline = [await scene.seen("shop|7", by=by, since=online["last_seen"]) for by in range(2)]
 
     pages = [answer.body["users"] for answer in (*listed, rest)]
     assert pages == [["shop|7"], ["shop|7"], ["shop|8"]]

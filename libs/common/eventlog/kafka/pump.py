@@ -57,7 +57,7 @@ class Pump:
         self._batch = batch
         self._is_careful = False
         self._suspects: set[TopicPartition] = set()
-        self._retry_at = 0.0
+        self._retry_at: float | None = None  # None: nothing was read carefully since.
         self.blocked: dict[Partition, int] = {}
 
     async def run(self, client: AIOKafkaConsumer) -> None:
@@ -83,7 +83,7 @@ class Pump:
                 )
         except Unreadable:
             self._is_careful = True
-            self._retry_at = _now() + RETRY_INTERVAL
+            self._retry_at = None
             raise
         return batches
 
@@ -92,28 +92,32 @@ class Pump:
         partitions = [*(client.assignment() - client.paused())]
         random.shuffle(partitions)  # None shall always be the last.
         found: dict[TopicPartition, Sequence[ConsumerRecord]] = {}
-        free = self._batch
+        free, is_any_blamed = self._batch, False
         for partition in partitions:
             most = 1 if partition in self._suspects else free
             try:
                 with decoding():
                     found |= await client.getmany(partition, timeout_ms=0, max_records=most)
             except Unreadable as error:
+                is_any_blamed = True
                 await self._blame(client, partition, error)
             if partition in found:
                 self.blocked.pop(Partition(*partition), None)
                 free -= len(found[partition])
             if not free:
                 break
+        if self._retry_at is None and (found or is_any_blamed):
+            # Not before: to join the group again may take longer than that.
+            self._retry_at = _now() + RETRY_INTERVAL
         if not found:
             await asyncio.sleep(POLL / 4)
         return found
 
     def _retry(self, client: AIOKafkaConsumer) -> None:
         """Trust all partitions from time to time, and be careful no more when none has failed."""
-        if _now() < self._retry_at:
+        if self._retry_at is None or _now() < self._retry_at:
             return
-        self._retry_at = _now() + RETRY_INTERVAL
+        self._retry_at = None
         self._is_careful = bool(self._suspects)
         self._suspects.clear()
         client.resume(*client.paused())
