@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 
 from libs.common.errors import Denied, Invalid
 from libs.common.leases.port import LeaseLost
@@ -18,7 +19,7 @@ from libs.common.rates.limited import note_limited
 from libs.common.tally.port import Outcome, Subject, Tally
 from services.gateway.held_writes import Held, HeldWrites
 from services.gateway.lease import Lease
-from services.gateway.quotas.quotas import Claim, Quota, Quotas, Round, Verdict
+from services.gateway.quotas.quotas import Claim, Quota, Quotas, Round, Verdict, has_limit
 from services.gateway.timers import TIMERS, Timers
 
 BATCH = 500  # Newcomers of one round trip.
@@ -51,6 +52,10 @@ class QuotaInDoubt(Invalid):
         super().__init__(f"there may soon be room below {_named(quotas)}, come back")
 
 
+# What a newcomer counts for, or why it is not let in.
+Admitted = tuple[Subject, ...] | OverQuota | QuotaInDoubt
+
+
 class ConnectionLimiter:
     """
     Counts this gateway's connections.
@@ -69,8 +74,9 @@ class ConnectionLimiter:
         self._tally = tally
         self._lease = lease
         self._timers = timers
-        self._patience = renewal + timers.room_margin
-        self._quotas = Quotas(self._patience)
+        patience = renewal + timers.room_margin
+        self._deadline = patience + timers.room_margin
+        self._quotas = Quotas(patience)
         self._held = HeldWrites(timers.count_patience)
         self._stirred = asyncio.Event()
         self._came = asyncio.Event()
@@ -92,48 +98,69 @@ class ConnectionLimiter:
         """How many subjects have connections here, or had some as far as the tally knows."""
         return self._quotas.counted
 
-    async def enter(self, quotas: tuple[Quota, ...], newcomer: Held) -> tuple[Subject, ...]:
+    def admit(
+        self, quotas: tuple[Quota, ...], newcomer: Held, *, answer: Callable[[Admitted], None]
+    ) -> "Entering | None":
         """
         Count a newcomer, once there is room for it.
 
         Args:
             quotas: What it counts for.
             newcomer: Its socket, which is held until the tally counts it.
+            answer: Takes, once, what it counts for, which must be given to `leave` in the end; or
+                why it is not let in.
 
         Returns:
-            What it counts for; this must be given to `leave` in the end.
+            The wait for the answer; None: it was given, as at once to all who have no limit.
+        """
+        if has_limit(quotas):
+            entering = Entering(self, quotas, newcomer, answer=answer, patience=self._deadline)
+            self.claim(quotas, entering.judged)
+            return entering if entering.is_waiting else None
+        subjects = tuple([quota.subject for quota in quotas])
+        self._quotas.admit(subjects)
+        self._stir()
+        self.hold(newcomer, subjects)
+        answer(subjects)
+        return None
+
+    def hold(self, newcomer: Held, subjects: tuple[Subject, ...]) -> None:
+        """Hold what a newcomer is told, unless the tally knows the number of these already."""
+        if self._quotas.is_behind(subjects):
+            self._held.hold(newcomer)
+
+    async def enter(self, quotas: tuple[Quota, ...], newcomer: Held) -> tuple[Subject, ...]:
+        """
+        Count a newcomer, once there is room for it; see `admit`.
 
         Raises:
             OverQuota: There is no room.
             QuotaInDoubt: There may be room soon, or it could not be found out in time.
         """
-        subjects = tuple(quota.subject for quota in quotas)
-        verdict: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
-
-        def answer(given: Verdict) -> None:
-            if not verdict.done():
-                verdict.set_result(given)
-                if given is Verdict.GRANTED and self._quotas.is_behind(subjects):
-                    self._held.hold(newcomer)
-            elif given is Verdict.GRANTED:
-                # The newcomer went while the tally was asked: nobody would give back what was
-                # granted.
-                self.leave(subjects)
-
-        self.claim(quotas, answer)
+        given: asyncio.Future[Admitted] = asyncio.get_running_loop().create_future()
+        entering = self.admit(quotas, newcomer, answer=partial(self._pass_on, given))
         is_in = False
         try:
-            async with asyncio.timeout(self._patience + self._timers.room_margin):
-                given = await verdict
-            check(given, quotas)
+            admitted = await given
             is_in = True
-        except TimeoutError as error:
-            raise QuotaInDoubt(quotas) from error
         finally:
-            if not is_in and _is_granted(verdict):
-                # It was granted in the very moment in which its time was over, or it was cancelled.
-                self.leave(subjects)
-        return subjects
+            if entering is not None:
+                entering.cancel()
+            if not is_in and given.done() and not given.cancelled():
+                self._give_back(given.result())
+        if isinstance(admitted, tuple):
+            return admitted
+        raise admitted
+
+    def _pass_on(self, given: "asyncio.Future[Admitted]", admitted: Admitted) -> None:
+        if given.done():
+            self._give_back(admitted)
+        else:
+            given.set_result(admitted)
+
+    def _give_back(self, admitted: Admitted) -> None:
+        if isinstance(admitted, tuple):
+            self.leave(admitted)
 
     def claim(self, quotas: tuple[Quota, ...], answer: Callable[[Verdict], None]) -> None:
         """
@@ -142,12 +169,12 @@ class ConnectionLimiter:
         While `MOST` wait, or the tally is away and `BACKLOG` subjects behind, whoever has a limit
         is told at once that it is in doubt; without a limit nobody waits.
         """
-        claim = Claim(quotas, answer, time.monotonic())
-        if claim.limited and (len(self._quotas) >= MOST or self._quotas.backlog >= BACKLOG):
+        is_limited = has_limit(quotas)
+        if is_limited and (len(self._quotas) >= MOST or self._quotas.backlog >= BACKLOG):
             answer(Verdict.IN_DOUBT)
             return
-        self._quotas.claim(claim)
-        if claim.limited:
+        self._quotas.claim(Claim(quotas, answer, time.monotonic()))
+        if is_limited:
             self._came.set()
         self._stir()
 
@@ -232,6 +259,67 @@ class ConnectionLimiter:
         return None not in outcomes
 
 
+class Entering:
+    """
+    A newcomer with a limit, until it is known whether there is room for it.
+
+    Args:
+        limiter: Asks the tally.
+        quotas: What it wants to count for.
+        newcomer: Its socket.
+        answer: Takes what became of it; see `ConnectionLimiter.admit`.
+        patience: Seconds after which it is in doubt if nothing was found out.
+    """
+
+    __slots__ = ("_answer", "_limiter", "_newcomer", "_quotas", "_timer")
+
+    def __init__(
+        self,
+        limiter: ConnectionLimiter,
+        quotas: tuple[Quota, ...],
+        newcomer: Held,
+        *,
+        answer: Callable[[Admitted], None],
+        patience: float,
+    ) -> None:
+        self._limiter = limiter
+        self._quotas = quotas
+        self._newcomer = newcomer
+        self._answer: Callable[[Admitted], None] | None = answer
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(patience, self._take, Verdict.IN_DOUBT)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the answer was not given yet."""
+        return self._answer is not None
+
+    def cancel(self) -> None:
+        """Have nothing answered any more: the newcomer goes, and counts for nothing."""
+        self._answer = None
+        self._timer.cancel()
+
+    def judged(self, verdict: Verdict) -> None:
+        """Take the verdict; what is granted to one that went, or was in doubt, is given back."""
+        if self._answer is not None:
+            self._take(verdict)
+        elif verdict is Verdict.GRANTED:
+            self._limiter.leave(self._subjects)
+
+    def _take(self, verdict: Verdict) -> None:
+        answer = self._answer
+        self.cancel()
+        refusal = _refusal(verdict, self._quotas)
+        if refusal is None:
+            self._limiter.hold(self._newcomer, self._subjects)
+        if answer is not None:
+            answer(refusal or self._subjects)
+
+    @property
+    def _subjects(self) -> tuple[Subject, ...]:
+        return tuple(quota.subject for quota in self._quotas)
+
+
 def _note_full(claim: Claim, known: Mapping[Subject, Outcome | None]) -> None:
     """Count which of a newcomer's quotas are full, as far as the tally has said."""
     for subject, limit in claim.limited:
@@ -240,17 +328,16 @@ def _note_full(claim: Claim, known: Mapping[Subject, Outcome | None]) -> None:
             note_limited(_LIMITS[subject.kind])
 
 
-def _is_granted(verdict: "asyncio.Future[Verdict]") -> bool:
-    is_given = verdict.done() and not verdict.cancelled()
-    return is_given and verdict.result() is Verdict.GRANTED
-
-
 def check(verdict: Verdict, quotas: Iterable[Quota]) -> None:
     """Raise what a verdict about these quotas means to the client, unless it is let in."""
-    if verdict is Verdict.OVER_QUOTA:
-        raise OverQuota(quotas)
-    if verdict is Verdict.IN_DOUBT:
-        raise QuotaInDoubt(quotas)
+    if (refusal := _refusal(verdict, quotas)) is not None:
+        raise refusal
+
+
+def _refusal(verdict: Verdict, quotas: Iterable[Quota]) -> OverQuota | QuotaInDoubt | None:
+    if verdict is Verdict.GRANTED:
+        return None
+    return OverQuota(quotas) if verdict is Verdict.OVER_QUOTA else QuotaInDoubt(quotas)
 
 
 def _named(quotas: Iterable[Quota]) -> str:

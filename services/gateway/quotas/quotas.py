@@ -22,7 +22,6 @@ and Bob come here.
   in another, the subject is marked, and the next round reports it as it is.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -106,7 +105,7 @@ class Quotas:
 
     def __init__(self, patience: float) -> None:
         self._patience = patience
-        self._admitted: Counter[Subject] = Counter()
+        self._admitted: dict[Subject, int] = {}
         self._waiting: list[Claim] = []
         self._undecided: list[Claim] = []  # Who found no room, for now.
         self._stated: set[Subject] = set()  # Those that the tally knows of.
@@ -148,18 +147,24 @@ class Quotas:
 
     def claim(self, claim: Claim) -> None:
         """Take a newcomer; one without limits is granted at once."""
-        if claim.limited:
+        if has_limit(claim.quotas):
             self._waiting.append(claim)
         else:
-            self._admit(claim)
+            self.admit([quota.subject for quota in claim.quotas])
             claim.answer(Verdict.GRANTED)
+
+    def admit(self, subjects: Iterable[Subject]) -> None:
+        """A connection counts for these from now on."""
+        for subject in subjects:
+            self._admitted[subject] = self._admitted.get(subject, 0) + 1
+            self._note(subject)
 
     def release(self, subjects: Iterable[Subject]) -> None:
         """A connection that was admitted counts no longer."""
         for subject in subjects:
-            self._admitted[subject] -= 1
-            if self._admitted[subject] <= 0:
-                del self._admitted[subject]
+            left = self._admitted.pop(subject, 0) - 1
+            if left > 0:
+                self._admitted[subject] = left
             self._note(subject)
 
     def restate(self) -> None:
@@ -260,20 +265,15 @@ class Quotas:
             return Verdict.IN_DOUBT
         if lacking:
             return Verdict.IN_DOUBT if waited >= self._patience else None
-        self._admit(claim)
+        self.admit(quota.subject for quota in claim.quotas)
         return Verdict.GRANTED
 
     def _has_room(self, subject: Subject, outcome: Outcome | None) -> bool:
         return outcome is not None and outcome.held > self._admitted.get(subject, 0)
 
-    def _admit(self, claim: Claim) -> None:
-        for subject, _ in claim.quotas:
-            self._admitted[subject] += 1
-            self._note(subject)
-
     def _note(self, subject: Subject) -> None:
         if subject.kind == "app" or subject in self._stated:
-            self._mark([subject])
+            self._changed[subject] = None
 
     def _mark(self, subjects: Iterable[Subject]) -> None:
         """Have subjects reported, in the order in which they first changed."""
@@ -284,6 +284,14 @@ def _is_full(outcome: Outcome | None, limit: int, waited: float) -> bool:
     """Tell whether there is no room for sure."""
     # Not while a gateway has been silent for longer than the newcomer has waited: it may be dead.
     return outcome is not None and outcome.total >= limit and outcome.silence <= waited
+
+
+def has_limit(quotas: Iterable[Quota]) -> bool:
+    """Tell whether one of these has a limit: else nobody need be asked."""
+    for _, limit in quotas:  # noqa: SIM110 - each connection comes by; `any` takes thrice as long.
+        if limit > 0:
+            return True
+    return False
 
 
 @lru_cache
