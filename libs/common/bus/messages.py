@@ -7,8 +7,6 @@ fields they do not know, and a reader that meets a newer `VERSION` of the envelo
 still reads what it knows.
 """
 
-from dataclasses import dataclass
-
 import msgspec
 
 from libs.common.channels import Channel
@@ -47,8 +45,7 @@ _encode_header = msgspec.json.Encoder().encode
 _decode_header = msgspec.json.Decoder(_Header).decode
 
 
-@dataclass(frozen=True, slots=True)
-class Broadcast:
+class Broadcast(msgspec.Struct, frozen=True):
     """
     An event for a channel, ready to be written.
 
@@ -83,8 +80,7 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(msgspec.Struct, frozen=True):
     """
     Where a broadcast comes from, so that a repeated publish is recognised.
 
@@ -100,8 +96,7 @@ class Source:
     timestamp: float
 
 
-@dataclass(frozen=True, slots=True)
-class Publication:
+class Publication(msgspec.Struct, frozen=True):
     """
     A broadcast and its channel.
 
@@ -119,8 +114,7 @@ class Publication:
     token: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """A broadcast of the history as it reaches a listener."""
 
     channel: Channel
@@ -128,8 +122,7 @@ class Entry:
     broadcast: Broadcast
 
 
-@dataclass(frozen=True, slots=True)
-class Cached:
+class Cached(msgspec.Struct, frozen=True):
     """
     The last entry of a cache channel.
 
@@ -142,16 +135,14 @@ class Cached:
     ttl: float
 
 
-@dataclass(frozen=True, slots=True)
-class Whisper:
+class Whisper(msgspec.Struct, frozen=True):
     """A broadcast that is in no history: sent at most once, to who listens now."""
 
     channel: Channel
     broadcast: Broadcast
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(msgspec.Struct, frozen=True):
     """
     A user's first connection joined a presence channel, or the last one left.
 
@@ -167,16 +158,14 @@ class Transition:
     info: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
+class Counted(msgspec.Struct, frozen=True):
     """The number of a channel's subscriptions changed; `total` is that of all gateways."""
 
     channel: Channel
     total: int
 
 
-@dataclass(frozen=True, slots=True)
-class Typed:
+class Typed(msgspec.Struct, frozen=True):
     """
     Who is typing in a channel changed.
 
@@ -191,8 +180,7 @@ class Typed:
     user_ids: tuple[str, ...] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Interrupted:
+class Interrupted(msgspec.Struct, frozen=True):
     """
     The listener was cut off or overrun: anything may have been missed of what it follows.
 

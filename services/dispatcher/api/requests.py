@@ -87,7 +87,9 @@ class Post:
     def traced(self, trace: str) -> "Post":
         """Return the same with a ``traceparent`` on every broadcast."""
         publications = (
-            replace(each, broadcast=replace(each.broadcast, trace=trace))
+            msgspec.structs.replace(
+                each, broadcast=msgspec.structs.replace(each.broadcast, trace=trace)
+            )
             for each in self.publications
         )
         return replace(self, publications=tuple(publications))

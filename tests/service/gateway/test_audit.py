@@ -1,6 +1,6 @@
 """What the audit log is told of what gateways write."""
 
-from dataclasses import replace
+from msgspec import structs
 
 from libs.common.bus.messages import Audited, Publication
 from tests.support.fakes.logs import audited
@@ -14,7 +14,7 @@ async def tell(here: Place, *, excluded: str = "") -> None:
     plain = publication("room", "hush", excluded=[excluded])
     await here.bus.publish(
         [
-            Publication(plain.channel, replace(plain.broadcast, audited=MARK)),
+            Publication(plain.channel, structs.replace(plain.broadcast, audited=MARK)),
             publication("room", "0"),
         ]
     )
