@@ -73,6 +73,7 @@ The exception tree.
         Unroutable
         UnsupportedVersion
         UpgradeRequired
+        Violation
         WatchlistTooLong
     Denied          the peer may not do what it asked for
         BadBodyDigest
