@@ -102,8 +102,8 @@ test: needs-test $(VENV)/dev install-test tests/clients/node_modules/.installed 
 		--cov --cov-report= --cov-fail-under=98
 
 .PHONY: bench
-bench: needs-bench $(VENV)/dev install-bench ## Measure; with CHECK=1 fail beyond the bounds
-	$(PYTHON) -m bench $(if $(CHECK),--check)
+bench: needs-bench $(VENV)/dev install-bench ## Measure; CHECK=1: fail beyond the bounds; BASE=COMMIT: beside an earlier release
+	$(PYTHON) -m bench $(if $(CHECK),--check) $(if $(BASE),--base $(BASE)) $(if $(ONLY),--only $(ONLY)) $(if $(RUNS),--runs $(RUNS))
 
 .PHONY: docs
 docs: $(VENV)/dev  ## Write the pages that are made from the source

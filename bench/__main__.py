@@ -1,7 +1,10 @@
 """
-``python -m bench [--check]``: measure Fanfare on this machine, in some minutes.
+``python -m bench``: measure Fanfare on this machine, in some minutes.
 
-docs/benchmarks.md says how, and what the numbers mean.  The exit status is 1 where something is
+    python -m bench [--check] [--base COMMIT] [--only PART,PART] [--runs NUMBER]
+
+docs/benchmarks.md says how, and what the numbers mean.  With ``--base`` an earlier release is
+measured beside what is here, and the ratio is printed.  The exit status is 1 where something is
 beyond its bound and ``--check`` was given, 2 where it cannot be measured.
 """
 
@@ -13,42 +16,21 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bench import (
-    authorising,
-    connecting,
-    fanout,
-    figures,
-    joining,
-    journey,
-    marks,
-    memory,
-    sightings,
-    typists,
-    watching,
-    webhooks,
-)
-from bench.deployment import Deployment
-from bench.figures import Figure, Sample
-from bench.scale import checking
+from bench import fanout, figures, memory
+from bench.parts import NAMES, PARTS, Part
+from bench.place import Place, opened
 from bench.websocket import Unexpected
 from bench.workers import Failed
 from bench.yardstick import NoCompiler, compiled
 from libs.common.errors import Unavailable
-from tests.support.servers import (
-    MissingProgram,
-    ServerDidNotStart,
-    kafka_server,
-    postgres_server,
-    redis_server,
-)
+from tests.support.servers import MissingProgram, ServerDidNotStart
 from tests.support.servers.packages import MissingJars
 
 RUNS = 5
-LIMIT = 900.0  # Seconds for all; on two idle CPUs it takes half of that.
+LIMIT = 1200.0  # Seconds for all; on two idle CPUs it takes half of that.
 FILES = fanout.SOCKETS + memory.SPARE_FILES  # That a process must be allowed to open.
 
 CANNOT = (
@@ -63,19 +45,15 @@ CANNOT = (
     Unexpected,
 )
 
-Measure = Callable[[], Awaitable[Sample]]
-
 
 def main() -> int:
     """Do what the command line says and return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m bench")
-    parser.add_argument("--check", action="store_true", help="fail where a bound is exceeded")
-    arguments = parser.parse_args()
+    arguments = _arguments()
     found: list[str] = []
     failures: list[str] = []
     try:
         _raise_file_limit()
-        found = asyncio.run(_bench())
+        found = asyncio.run(_bench(arguments.only, arguments.runs, arguments.base))
     except* CANNOT as group:
         failures = list(dict.fromkeys(str(error) or "it took too long" for error in _leaves(group)))
     for failure in failures:
@@ -85,6 +63,24 @@ def main() -> int:
     if failures:
         return 2
     return 1 if found and arguments.check else 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench")
+    parser.add_argument("--check", action="store_true", help="fail where a bound is exceeded")
+    parser.add_argument("--base", metavar="COMMIT", help="measure an earlier release beside")
+    parser.add_argument(
+        "--only", type=_parts, default=PARTS, metavar="PART,...", help=f"of {', '.join(NAMES)}"
+    )
+    parser.add_argument("--runs", type=int, default=RUNS, help="of each part, at most")
+    return parser.parse_args()
+
+
+def _parts(text: str) -> list[Part]:
+    wanted = text.split(",")
+    if unknown := set(wanted) - {*NAMES}:
+        raise argparse.ArgumentTypeError(f"no part is called {', '.join(sorted(unknown))}")
+    return [part for part in PARTS if part.name in wanted]
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:
@@ -103,46 +99,28 @@ def _raise_file_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-async def _bench() -> list[str]:
-    """Measure everything; return what is beyond its bound."""
+async def _bench(parts: Sequence[Part], runs: int, base: str | None) -> list[str]:
+    """Measure; return what is beyond its bound."""
     began = time.monotonic()
     print(
-        f"{RUNS} runs each on {len(os.sched_getaffinity(0))} CPUs, "
+        f"up to {runs} runs each on {len(os.sched_getaffinity(0))} CPUs, "
         f"Python {platform.python_version()}, Linux {platform.release()}\n"
-        f"{'':<70}{'median':>10}{'lowest':>10}{'highest':>10}   bound"
+        f"{'':<{figures.WIDTH}}{'median':>10}{'lowest':>10}{'highest':>10}   bound"
     )
     found: list[str] = []
     with tempfile.TemporaryDirectory(prefix="fanfare-bench-") as directory:
-        async with asyncio.timeout(LIMIT), redis_server(durable=False) as redis:
+        async with asyncio.timeout(LIMIT), opened(Path(directory), base) as place:
             await compiled()
-            deployment = Deployment(redis.url, Path(directory))
-            found += await _part(figures.FANOUT, partial(fanout.measure, deployment))
-            found += await _part(figures.WATCHING, partial(watching.measure, deployment))
-            found += await _part(figures.MEMORY, partial(memory.measure, deployment))
-            found += await _part(figures.CONNECTING, partial(connecting.measure, deployment))
-            found += await _part(figures.JOINING, partial(joining.measure, deployment))
-            found += await _part(figures.TYPING, partial(typists.measure, deployment))
-            found += await _part(figures.WEBHOOKS, partial(webhooks.measure, deployment))
-            scale = partial(checking.measure, redis, deployment)
-            found += await _part(figures.SCALE, scale, runs=1)
-            async with postgres_server() as postgres:
-                await authorising.prepare(postgres.url)
-                measure = partial(authorising.measure, deployment, postgres.url)
-                found += await _part(figures.AUTHORISING, measure)
-                keep = partial(sightings.measure, postgres.url)
-                found += await _part(figures.SIGHTINGS, keep)
-                read = partial(marks.measure, deployment, postgres.url)
-                found += await _part(figures.MARKS, read)
-            async with kafka_server() as kafka:
-                measure = partial(journey.measure, deployment, kafka.url)
-                found += await _part(figures.JOURNEY, measure)
+            for part in parts:
+                found += await _measured(part, min(runs, part.runs), place)
     print(f"measured in {time.monotonic() - began:.0f} s")
     return found
 
 
-async def _part(lines: Sequence[Figure], measure: Measure, runs: int = RUNS) -> list[str]:
+async def _measured(part: Part, runs: int, place: Place) -> list[str]:
     """Run one measurement so often and print its lines; return what is beyond its bound."""
-    samples = [await measure() for _ in range(runs)]
+    samples = [await part.measure(place) for _ in range(runs)]
+    lines = part.lines(base=place.base is not None)
     for figure in lines:
         print(figure.line(samples), flush=True)
     return list(figures.complaints(lines, samples))

@@ -9,6 +9,11 @@ reads orders from its standard input and answers each with a line, ``done BYTES`
     upgrade COUNT            open WebSockets, and wait until each is greeted
     subscribe COUNT CHANNEL  the same, and subscribe each to a channel
     spread COUNT PREFIX      the same, each to a channel of its own: PREFIX0, PREFIX1, ...
+    arrive COUNT AT_ONCE PREFIX
+                             the same, so many on their way at the same time, with signatures
+                             where they are needed: PREFIX00000, PREFIX00001, ...
+    seat CHANNELS SUBSCRIBERS CONNECTIONS AT_ONCE PREFIX
+                             likewise, so that each of the channels has so many subscribers
     ping SIZE                have each ask whether it is heard; the answers have SIZE bytes each
     receive BYTES            take that many bytes from all connections together
 
@@ -23,6 +28,8 @@ from collections.abc import Iterable, Iterator
 from itertools import repeat
 
 from bench import websocket
+from bench.load.newcomers import arrivals
+from bench.load.seats import channel_names, seats
 from bench.websocket import Decoder, Unexpected
 
 TOGETHER = 100  # Connections that are opened at the same time.
@@ -77,6 +84,13 @@ class Crowd:
             case ["spread", count, prefix]:
                 names = [f"{prefix}{number}" for number in range(int(count))]
                 self._keep(self._subscribed(names))
+            case ["arrive", count, at_once, prefix]:
+                wishes = [[name] for name in channel_names(prefix, int(count))]
+                self._keep_sockets(arrivals(self._port, wishes, at_once=int(at_once)))
+            case ["seat", channels, subscribers, connections, at_once, prefix]:
+                names = channel_names(prefix, int(channels))
+                wishes = seats(names, int(subscribers), connections=int(connections))
+                self._keep_sockets(arrivals(self._port, wishes, at_once=int(at_once)))
             case ["ping", size]:
                 return self._ping(int(size))
             case ["receive", size]:
@@ -113,10 +127,13 @@ class Crowd:
             client.expect("pusher:connection_established")
 
     def _keep(self, clients: Iterable[Client]) -> None:
-        for client in clients:
-            client.socket.settimeout(0)
-            self._sockets[client.socket.fileno()] = client.socket
-            self._poll.register(client.socket, select.EPOLLIN)
+        self._keep_sockets(client.socket for client in clients)
+
+    def _keep_sockets(self, connections: Iterable[socket.socket]) -> None:
+        for each in connections:
+            each.settimeout(0)
+            self._sockets[each.fileno()] = each
+            self._poll.register(each, select.EPOLLIN)
 
     def _ping(self, size: int) -> int:
         for each in self._sockets.values():

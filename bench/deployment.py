@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from libs.common.apps.app import App
@@ -13,10 +13,11 @@ from libs.common.config.address import Url
 from libs.common.config.secret import Secret
 from libs.common.redis.connection import RedisConnection
 from libs.common.redis.keys import Keys
-from tests.support.deployments.program import Program, program
+from tests.support.deployments.program import HERE, Program, Release, program
 
 APP = App(id="1", key="bench-key", secrets=(Secret("bench-secret"),))
 PREFIX = "bench"
+MEMORY = "memory://"
 MEMBERS = 1000  # That a presence channel may have.
 
 _SETTINGS = """
@@ -46,10 +47,17 @@ class Deployment:
     Attributes:
         redis: The URL of the bus and the roster.
         directory: For configurations and logs.
+        release: Whose code runs.
     """
 
     redis: str
     directory: Path
+    release: Release = HERE
+
+    @property
+    def on_memory(self) -> "Deployment":
+        """The same, of a process that needs no server."""
+        return replace(self, redis=MEMORY)
 
     @asynccontextmanager
     async def running(
@@ -68,14 +76,14 @@ class Deployment:
         run, and be counted as deliveries.
 
         Args:
-            services: The names of the services.
+            services: The names of the services; none: all four.
             backends: Further lines of the section ``[backends]``.
             more: Further sections.
             gateway: Further lines of the section ``[gateway]``.
             prefix: Begins the keys on Redis: who has another one is in another deployment.
             members: That a presence channel may have.
         """
-        name = f"{'-'.join(services)}-{secrets.token_hex(4)}"
+        name = f"{'-'.join(services) or 'all'}-{secrets.token_hex(4)}"
         config = self.directory / f"{name}.toml"
         settings = _SETTINGS.format(
             prefix=prefix,
@@ -88,7 +96,7 @@ class Deployment:
         )
         config.write_text(settings + more)
         log = self.directory / f"{name}.log"
-        async with program(*services, config=config, log=log) as process:
+        async with program(*services, config=config, log=log, release=self.release) as process:
             yield process
 
     @asynccontextmanager

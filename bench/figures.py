@@ -16,6 +16,9 @@ MILLISECONDS = 1e3
 KIBIBYTES = 1 / 1024
 THOUSANDS = 1e-3
 
+TITLE, UNIT = 66, 12  # Characters of a line of the report.
+WIDTH = TITLE + UNIT
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
@@ -58,7 +61,7 @@ class Figure:
         """Print it."""
         values = self.values(samples)
         numbers = "".join(f"{value:10.2f}" for value in (median(values), min(values), max(values)))
-        return f"{self.title:<58}{self.unit:<12}{numbers}   {self._bound()}".rstrip()
+        return f"{self.title:<{TITLE}}{self.unit:<{UNIT}}{numbers}   {self._bound()}".rstrip()
 
     def _bound(self) -> str:
         bounds = (("at least", self.at_least), ("at most", self.at_most))

@@ -60,6 +60,11 @@ def client_event(channel: str, event: str) -> bytes:
     return _masked(msgspec.json.encode({"event": event, "channel": channel, "data": {}}))
 
 
+def framed(size: int) -> int:
+    """Return how many bytes a server sends for a message of so many."""
+    return size + (2 if size < 126 else 4 if size < 65_536 else 10)
+
+
 def _masked(payload: bytes) -> bytes:
     size = len(payload)
     if size < 126:

@@ -109,6 +109,13 @@ async def members(port: int) -> AsyncIterator[Worker]:
         yield Worker("the process of the members", process)
 
 
+@asynccontextmanager
+async def publishers(port: int) -> AsyncIterator[Worker]:
+    """Run a process of back ends that publish; see `bench.load.publishers`."""
+    async with running(sys.executable, "-m", "bench.load.publishers", str(port)) as process:
+        yield Worker("the process of the publishers", process)
+
+
 def cpu_seconds(pid: int) -> float:
     """Return the user and system time of a process so far, to the nanosecond."""
     # What clock_getcpuclockid(3) answers on Linux; Python does not offer it for other processes.

@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +17,25 @@ from tests.support.servers.ports import free_port
 
 ROOT = Path(__file__).parents[3]
 FANFARE = (sys.executable, "-m", "services")  # What `fanfare` is where it is installed.
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """
+    Code of Fanfare that can be run.
+
+    Attributes:
+        root: Where it is.
+        command: What ``fanfare`` is there.
+        environ: Variables that it needs.
+    """
+
+    root: Path = ROOT
+    command: Sequence[str] = FANFARE
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+
+HERE = Release()
 
 
 @dataclass(slots=True)
@@ -92,6 +111,7 @@ async def program(
     ports: tuple[int, int] | None = None,
     until: str = "ready",
     stderr: int | None = None,
+    release: Release = HERE,
 ) -> AsyncIterator[Program]:
     """
     Run services in a process of their own, on loopback.
@@ -105,6 +125,7 @@ async def program(
         ports: Its public and its internal port; None: free ones.
         until: Which state it is waited for, see `Program.wait_for`.
         stderr: The descriptor of its standard error; None: that goes to ``log`` too.
+        release: Whose code runs.
     """
     port, internal_port = ports or (free_port(), free_port())
     settings = {
@@ -112,9 +133,11 @@ async def program(
         "FANFARE_SERVER_INTERNAL_LISTEN": f"{host}:{internal_port}",
         **(environ or {}),
     }
-    command = [*FANFARE, "run", *services, "--config", str(config)]
-    environ = {**os.environ, **settings}
-    async with spawned(command, environ=environ, log=log, stderr=stderr) as process:
+    command = [*release.command, "run", *services, "--config", str(config)]
+    environ = {**os.environ, **settings, **release.environ}
+    async with spawned(
+        command, environ=environ, log=log, stderr=stderr, root=release.root
+    ) as process:
         running = Program(process, log, host, port, internal_port)
         await running.wait_for(until)
         yield running
@@ -122,7 +145,12 @@ async def program(
 
 @asynccontextmanager
 async def spawned(
-    command: Sequence[str], *, environ: Mapping[str, str], log: Path, stderr: int | None = None
+    command: Sequence[str],
+    *,
+    environ: Mapping[str, str],
+    log: Path,
+    stderr: int | None = None,
+    root: Path = ROOT,
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """
     Run a command of Fanfare, which is killed in the end, or when the tests are.
@@ -132,11 +160,12 @@ async def spawned(
         environ: All its variables.
         log: Where its output goes.
         stderr: The descriptor of its standard error; None: that goes to ``log`` too.
+        root: Where its code is.
     """
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
             *("setpriv", "--pdeathsig=KILL", *command),
-            cwd=ROOT,
+            cwd=root,
             env=environ,
             stdout=output,
             stderr=output if stderr is None else stderr,

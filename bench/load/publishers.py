@@ -1,0 +1,137 @@
+"""
+Back ends that publish over HTTP, in one process and as cheaply as can be.
+
+    python -m bench.load.publishers PORT
+
+reads orders from its standard input and answers each with a line, ``done NUMBER``:
+
+    prepare EVENTS BATCH CHANNELS PREFIX
+                compose and sign requests for so many events, so many in each, in turn to the
+                channels PREFIX00000, PREFIX00001, ...
+    go          post them on all connections together, each with one request under way: the
+                microseconds until all are answered
+
+It ends with its input.  Connections stay open.
+"""
+
+import select
+import socket
+import sys
+import time
+from collections import deque
+
+from bench.load.newcomers import BUFFER, TIMEOUT
+from bench.load.posts import posts
+from bench.load.seats import channel_names
+from bench.websocket import Unexpected
+
+CONNECTIONS = 16
+_END = b"\r\n\r\n"
+_LENGTH = b"content-length:"
+
+
+class Publisher:
+    """
+    A connection to the dispatcher.
+
+    Args:
+        port: On loopback.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), TIMEOUT)
+        self._buffer = b""
+
+    def send(self, request: bytes) -> None:
+        """Send all of it."""
+        self.socket.sendall(request)
+
+    def is_answered(self) -> bool:
+        """
+        Take what has come, and tell whether that is the whole answer.
+
+        Raises:
+            Unexpected: The connection has ended, or the answer is not 200.
+        """
+        taken = self.socket.recv(BUFFER)
+        self._buffer += taken
+        head, end, body = self._buffer.partition(_END)
+        if not taken or (end and not head.startswith(b"HTTP/1.1 200 ")):
+            raise Unexpected(f"a publish is answered {self._buffer[:300]!r}")
+        if not end or len(body) < _length(head):
+            return False
+        self._buffer = b""
+        return True
+
+
+def _length(head: bytes) -> int:
+    _, _, after = head.lower().partition(_LENGTH)
+    return int(after.split(b"\r\n", 1)[0] or b"0")
+
+
+class Publishers:
+    """
+    All connections of this process.
+
+    Args:
+        port: Of the dispatcher, on loopback.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._publishers = {each.socket.fileno(): each for each in _connected(port)}
+        self._poll = select.epoll()
+        for number in self._publishers:
+            self._poll.register(number, select.EPOLLIN)
+        self._requests: deque[bytes] = deque()
+
+    def obey(self, order: str) -> int:
+        """Do what a line of input says."""
+        match order.split():
+            case ["prepare", count, batch, channels, prefix]:
+                names = channel_names(prefix, int(channels))
+                now = int(time.time())
+                self._requests += posts(names, int(count), batch=int(batch), now=now)
+                return len(self._requests)
+            case ["go"]:
+                began = time.monotonic()
+                self._go()
+                return round((time.monotonic() - began) * 1e6)
+            case _:
+                raise ValueError(f"what is {order!r}?")
+
+    def _go(self) -> None:
+        under_way = 0
+        for each in self._publishers.values():
+            under_way += self._send_next(each)
+        while under_way:
+            ready = self._poll.poll(TIMEOUT)
+            if not ready:
+                raise Unexpected(f"{under_way} requests wait for an answer")
+            for number, _ in ready:
+                if self._publishers[number].is_answered():
+                    under_way += self._send_next(self._publishers[number]) - 1
+
+    def _send_next(self, publisher: Publisher) -> int:
+        """Send what comes next, if there is something; return how many were sent."""
+        if not self._requests:
+            return 0
+        publisher.send(self._requests.popleft())
+        return 1
+
+
+def _connected(port: int) -> list[Publisher]:
+    return [Publisher(port) for _ in range(CONNECTIONS)]
+
+
+def main() -> None:
+    """Obey until the input ends."""
+    publishers = Publishers(int(sys.argv[1]))
+    try:
+        for order in sys.stdin:
+            print("done", publishers.obey(order), flush=True)
+    except (OSError, Unexpected) as error:
+        sys.exit(f"publishers: {error}")
+
+
+if __name__ == "__main__":
+    main()
