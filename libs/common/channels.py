@@ -190,9 +190,9 @@ def check_event(name: str, *, longest: int = MAX_EVENT) -> None:
         raise BadEventName(name, f"it is longer than {longest} characters")
     if not is_whole(name):
         raise BadEventName(name, "it has half of a surrogate pair")
-    for prefix in RESERVED_EVENTS:
-        if name.startswith(prefix):
-            raise BadEventName(name, f"names that begin with {prefix} are reserved")
+    if name.startswith(RESERVED_EVENTS):
+        prefix = next(prefix for prefix in RESERVED_EVENTS if name.startswith(prefix))
+        raise BadEventName(name, f"names that begin with {prefix} are reserved")
 
 
 def check_socket_id(socket_id: str) -> None:

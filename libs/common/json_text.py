@@ -79,7 +79,7 @@ def write(value: Any) -> bytes:
 
 def is_whole(text: str) -> bool:
     """Tell whether a text has no half of a surrogate pair, so that UTF-8 can say it."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _parts(text: str, kind: Any) -> Any:

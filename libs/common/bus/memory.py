@@ -100,19 +100,22 @@ class MemoryBus:
             memory.applied(publication.source)
         memory.offset += 1
         memory.newest_at = self._clock()
-        entry = Entry(channel, memory.position, publication.broadcast)
+        position = memory.position
+        entry = Entry(channel, position, publication.broadcast)
         memory.entries.append(entry)
         if channel.is_cache:
             memory.cached = entry
         self.announce(entry)
-        return memory.position
+        return position
 
     def _is_repeated(self, publication: Publication, memory: _Memory) -> bool:
         """Tell whether it was applied before in this life of the channel; else note its token."""
         if publication.source:
             return memory.has_applied(publication.source)
+        if not publication.token:
+            return False
         token = (*publication.channel, memory.epoch, publication.token)
-        return bool(publication.token) and self._recall(token, "") is not None
+        return self._recall(token, "") is not None
 
     async def claim(self, app: str, token: str, digest: str) -> bool:
         """See `Bus.claim`."""
@@ -132,9 +135,10 @@ class MemoryBus:
         if memory is None:
             self._tidy()
             memory = self._channels[channel] = _Memory(deque(maxlen=self._settings.max_entries))
+        now = self._clock()
         if memory.offset == 0:
-            memory.newest_at = self._clock()
-        if self._clock() - memory.newest_at > self._settings.max_age:
+            memory.newest_at = now
+        if now - memory.newest_at > self._settings.max_age:
             memory.entries.clear()
         return memory
 

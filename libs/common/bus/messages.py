@@ -32,6 +32,13 @@ class Audited(msgspec.Struct, frozen=True, array_like=True):
     bytes: int
 
 
+class _Frame(msgspec.Struct, frozen=True, omit_defaults=True):
+    event: str
+    channel: str
+    data: str | None = None
+    user_id: str | None = None
+
+
 class _Header(msgspec.Struct, frozen=True, omit_defaults=True):
     at: float
     v: int
@@ -205,12 +212,7 @@ def event_frame(channel: str, event: str, data: str | None, *, user_id: str | No
             encoding"); None leaves it out.
         user_id: The user who sent it; only for client events on presence channels.
     """
-    message = {"event": event, "channel": channel}
-    if data is not None:
-        message["data"] = data
-    if user_id is not None:
-        message["user_id"] = user_id
-    return write(message)
+    return write(_Frame(event, channel, data, user_id))
 
 
 def pack(broadcast: Broadcast) -> bytes:

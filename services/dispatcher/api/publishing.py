@@ -181,14 +181,16 @@ class PublishingApi:
         post = read(call.app, call.body, now=call.now, token=token)
         if trace:
             post = post.traced(trace)
-        act, cost = Act(call.app.id, "publishes"), len(post.publications)
-        await self._throttle.check(act, rate=call.app.limits.publishes, cost=cost)
+        cost = len(post.publications)
+        if rate := call.app.limits.publishes:
+            await self._throttle.check(Act(call.app.id, "publishes"), rate=rate, cost=cost)
         if token and not await self._bus.claim(call.app.id, token, _digest(request, call.body)):
             raise IdempotencyKeyUsed
         began = time.monotonic()
         await self._bus.publish(post.publications)
         self._counters.publish_seconds.record(time.monotonic() - began)
-        await self._senders.sent(post.senders)
+        if post.senders:
+            await self._senders.sent(post.senders)
         self._counters.posted["events"] += cost
         if self._log.is_enabled_for(DEBUG):
             channels = [each.channel.name for each in post.publications[:MOST_CHANNELS]]

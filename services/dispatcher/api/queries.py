@@ -20,6 +20,7 @@ CACHE = "cache"
 
 Attributes = frozenset[str]
 
+_NOTHING: Attributes = frozenset()
 _KNOWN = frozenset({USER_COUNT, SUBSCRIPTION_COUNT, CACHE})
 
 
@@ -56,6 +57,8 @@ def attributes_of(info: str) -> Attributes:
     Raises:
         BadQuery: There is no such attribute.
     """
+    if not info:
+        return _NOTHING
     names = frozenset(name for part in info.split(",") if (name := part.strip()))
     for name in sorted(names - _KNOWN):
         raise BadQuery(f"info: there is no attribute {name[:64]!r}")

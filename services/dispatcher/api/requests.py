@@ -5,11 +5,11 @@ Pure.  Source: Pusher, "HTTP API"; docs/protocol.md, "HTTP API" and "What the of
 down".
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from libs.common.apps.app import App
 from libs.common.apps.limits import Limits, exceeds
@@ -69,8 +69,7 @@ class Batch(msgspec.Struct, frozen=True):
     batch: tuple[PostedEvent, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Post:
+class Post(msgspec.Struct, frozen=True):
     """
     What a back end posted.
 
@@ -87,9 +86,7 @@ class Post:
     def traced(self, trace: str) -> "Post":
         """Return the same with a ``traceparent`` on every broadcast."""
         publications = (
-            msgspec.structs.replace(
-                each, broadcast=msgspec.structs.replace(each.broadcast, trace=trace)
-            )
+            replace(each, broadcast=replace(each.broadcast, trace=trace))
             for each in self.publications
         )
         return replace(self, publications=tuple(publications))
@@ -120,7 +117,7 @@ def read_event(app: App, body: bytes, *, now: float, token: str = "") -> Post:
         Invalid: It breaks a rule, and says which; its status is 400 or 413.
     """
     event = _decode(_event, body)
-    return _post(app, [(event, name) for name in _names(event, app.limits)], now=now, token=token)
+    return _post(app, [(event, _names(event, app.limits))], now=now, token=token)
 
 
 def read_batch(app: App, body: bytes, *, now: float, token: str = "") -> Post:
@@ -128,12 +125,12 @@ def read_batch(app: App, body: bytes, *, now: float, token: str = "") -> Post:
     events = _decode(_batch, body).batch
     if exceeds(len(events), app.limits.batch):
         raise BadRequest(f"Batch too large (> {app.limits.batch}, limits.batch)")
-    pairs = []
+    named = []
     for event in events:
         if event.channel is None:
             raise BadRequest("an event of a batch needs a channel")
-        pairs.append((event, event.channel))
-    return _post(app, pairs, now=now, token=token)
+        named.append((event, (event.channel,)))
+    return _post(app, named, now=now, token=token)
 
 
 def read_former(
@@ -158,7 +155,7 @@ def read_former(
     except UnicodeDecodeError as error:
         raise BadRequest("the body is not UTF-8") from error
     event = PostedEvent(query.get("name", ""), data, socket_id=query.get("socket_id"))
-    return _post(app, [(event, channel)], now=now, token=token)
+    return _post(app, [(event, (channel,))], now=now, token=token)
 
 
 def _decode(reader: JsonReader[T], body: bytes) -> T:
@@ -168,9 +165,9 @@ def _decode(reader: JsonReader[T], body: bytes) -> T:
         raise BadRequest(f"the body cannot be read: {error}") from error
 
 
-def _names(event: PostedEvent, limits: Limits) -> list[str]:
+def _names(event: PostedEvent, limits: Limits) -> Sequence[str]:
     if event.channel is not None and event.channels is None:
-        return [event.channel]
+        return (event.channel,)
     names = list(dict.fromkeys(event.channels or ()))
     if not names:
         raise BadRequest("an event needs a channel")
@@ -181,18 +178,26 @@ def _names(event: PostedEvent, limits: Limits) -> list[str]:
     return names
 
 
-def _post(app: App, pairs: list[tuple[PostedEvent, str]], *, now: float, token: str) -> Post:
-    publications, asked, senders = [], [], []
-    for number, (event, name) in enumerate(pairs):
-        _check(event, name, app.limits)
+def _post(
+    app: App, named: Iterable[tuple[PostedEvent, Sequence[str]]], *, now: float, token: str
+) -> Post:
+    publications: list[Publication] = []
+    asked, senders = [], []
+    for event, names in named:
+        _check(event, names[0], app.limits)
+        attributes = attributes_of(event.info or "")
+        for name in names[1:]:
+            check_channel(name, longest=app.limits.longest_channel_name)
         excluded = (event.socket_id,) if event.socket_id else ()
-        broadcast = Broadcast(event_frame(name, event.name, event.data), now, excluded)
-        # One request may bring two events for one channel: each has a token of its own.
-        own = f"{token}/{number}" if token else ""
-        publications.append(Publication(Channel(app.id, name), broadcast, token=own))
-        asked.append(attributes_of(event.info or ""))
-        if event.sender:
-            senders.append(ChannelUser(Channel(app.id, name), event.sender))
+        for name in names:
+            channel = Channel(app.id, name)
+            broadcast = Broadcast(event_frame(name, event.name, event.data), now, excluded)
+            # One request may bring two events for one channel: each has a token of its own.
+            own = f"{token}/{len(publications)}" if token else ""
+            publications.append(Publication(channel, broadcast, token=own))
+            asked.append(attributes)
+            if event.sender:
+                senders.append(ChannelUser(channel, event.sender))
     return Post(tuple(publications), tuple(asked), tuple(senders))
 
 
@@ -203,5 +208,12 @@ def _check(event: PostedEvent, channel: str, limits: Limits) -> None:
     if event.sender:
         check_user_id(event.sender)
     check_channel(channel, longest=limits.longest_channel_name)
-    if exceeds(len(event.data.encode(errors="surrogatepass")), limits.payload_bytes):
+    if _is_too_large(event.data, limits.payload_bytes):
         raise PayloadTooLarge(limits.payload_bytes)
+
+
+def _is_too_large(text: str, limit: int) -> bool:
+    """Tell whether a text has more bytes than are allowed: at least as many as characters."""
+    if exceeds(len(text), limit) or text.isascii():
+        return exceeds(len(text), limit)
+    return exceeds(len(text.encode(errors="surrogatepass")), limit)

@@ -102,6 +102,33 @@ class TestCheckRequest:
         with pytest.raises(NotSigned, match=f"^the request is not signed: {missing} is missing$"):
             check(signed([(name, value) for name, value in PARAMS if name != missing]))
 
+    @pytest.mark.parametrize("name", ["auth_key", "AUTH_TIMESTAMP", "body_md5"])
+    def test_proof_that_stands_twice(self, name: str) -> None:
+        """
+        So is one that stands there twice, in whatever letters, were both the same.
+        """
+        twice = [*PARAMS, *((name, value) for known, value in PARAMS if known == name.lower())]
+
+        with pytest.raises(BadSignature, match=f"^{name.lower()} stands there 2 times$"):
+            check(signed(twice))
+
+    def test_others_may_stand_twice(self) -> None:
+        """
+        What proves nothing may: it is all signed.
+        """
+        check(signed([*PARAMS, ("info", "a"), ("info", "b")]))
+
+    def test_first_fault(self) -> None:
+        """
+        Of several faults one is told, always the same: what the body is comes before who signed.
+        """
+        with pytest.raises(StaleTimestamp):
+            check(signed(PARAMS, path="/other"), now=AT + 601, body=b"other")
+        with pytest.raises(BadBodyDigest):
+            check(signed(PARAMS, path="/other"), body=b"other")
+        with pytest.raises(BadSignature, match=r"^the signature does not match$"):
+            check(signed(PARAMS, path="/other"))
+
     def test_unsigned(self) -> None:
         """
         So is a request without a signature.

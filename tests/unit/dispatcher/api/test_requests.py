@@ -179,6 +179,10 @@ class TestEvent:
             ({"channels": [""]}, "it is empty"),
             ({"channels": ["n" * 13]}, "longer than 12 characters"),
             ({"info": "users"}, "info: there is no attribute 'users'"),
+            # Of several faults one is told, always the same.
+            ({"info": "users", "channels": ["b c", "a"]}, "invalid channel name 'b c'"),
+            ({"info": "users", "channels": ["a", "b c"]}, "info: there is no attribute 'users'"),
+            ({"socket_id": "1", "channels": ["b c"]}, "invalid socket_id '1'"),
             ({"socket_id": "1"}, "invalid socket_id '1'"),
             ({"socket_id": "1.2:x"}, "invalid socket_id '1.2:x'"),
             ({"user_id": "u" * 129}, "a user's id must have 1 to 128 printable characters"),
