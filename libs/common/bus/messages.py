@@ -32,7 +32,7 @@ class Audited(msgspec.Struct, frozen=True, array_like=True):
     bytes: int
 
 
-class _Frame(msgspec.Struct, frozen=True, omit_defaults=True):
+class _EventFrame(msgspec.Struct, frozen=True, omit_defaults=True):
     event: str
     channel: str
     data: str | None = None
@@ -212,7 +212,7 @@ def event_frame(channel: str, event: str, data: str | None, *, user_id: str | No
             encoding"); None leaves it out.
         user_id: The user who sent it; only for client events on presence channels.
     """
-    return write(_Frame(event, channel, data, user_id))
+    return write(_EventFrame(event, channel, data, user_id))
 
 
 def pack(broadcast: Broadcast) -> bytes:
