@@ -23,6 +23,9 @@ _GOES_ON = frozenset({CONTINUATION, _FINAL | CONTINUATION} | _CONTROLS)
 # RFC 6455, 7.4.1, and those that IANA has registered since, 1012 to 1014.
 _CLOSE_CODES = frozenset({*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)})
 
+_LARGE, _PIECE = 16_384, 4_096  # Bytes; larger numbers cost the allocator more than their pieces.
+_number, _make = int.from_bytes, tuple.__new__
+
 
 class Violation(Invalid):
     """
@@ -118,56 +121,69 @@ class FrameReader:
         Raises:
             Violation: The client may not send this; nothing more can be read.
         """
-        while (taken := self._take()) is not None:
-            first, payload = taken
-            opcode = first & _OPCODE
-            if first < _FINAL or not opcode:
-                opcode, payload = self._join(first, payload)
-                if not opcode:
-                    continue
+        while len(self._held) - self._at >= self._needed:
+            if (taken := self._take()) is None:
+                return None
+            opcode, payload = taken
             if opcode == TEXT:
-                if not payload.isascii():
+                if not payload.isascii():  # Quicker than to decode.
                     _check_text(payload)
             elif opcode == CLOSE:
                 _check_close(payload)
-            return Frame(opcode, payload)
+            elif opcode == CONTINUATION:
+                continue
+            return _make(Frame, taken)
         return None
 
     def _take(self) -> tuple[int, bytes] | None:
-        """Take a frame, if it is there whole: its first byte, and its payload without the mask."""
+        """
+        Take a frame that is there whole, without its mask.
+
+        Returns:
+            A message or a control frame; `CONTINUATION` if a message goes on after it; None if the
+            frame is not there whole.
+        """
         held, at = self._held, self._at
         left = len(held) - at
-        if left < self._needed:
-            return None
-        if left < 2:
-            self._wait(2)
-            return None
-        first, second = held[at], held[at + 1]
-        if second < _MASKED or first not in (_GOES_ON if self._opcode else _STARTS):
-            raise _fault(first, second)
-        size, head = second - _MASKED, 6
-        if size > 125:
-            head = 8 if size == 126 else 14
-            if left < head - 4:
-                self._wait(head - 4)
-                return None
-            size = _long_size(first, held[at + 2 : at + head - 4])
-        if size > self._room and not first & _CONTROL:
-            raise Violation(1009, f"a message may have {self._max_message} bytes")
+        head, size = self._measure(held, at, left)
         if left < head + size:
             self._wait(head + size)
             return None
-        payload_at = at + head
-        end = payload_at + size
-        mask = (held[payload_at - 4 : payload_at] * (size // 4 + 1))[:size]
-        # As numbers: the quickest XOR that Python has.
-        masked = int.from_bytes(held[payload_at:end], "big") ^ int.from_bytes(mask, "big")
+        first = held[at]
+        at += head
+        end = at + size
+        payload = _unmasked(held[at - 4 : at], held[at:end]) if size else b""
         self._needed = 1
         if end < len(held):
             self._at = end
         else:
             self._held, self._at = b"", 0
-        return first, masked.to_bytes(size, "big")
+        opcode = first & _OPCODE
+        return (opcode, payload) if first > _FINAL else self._join(first, payload)
+
+    def _measure(self, held: bytes | bytearray, at: int, left: int) -> tuple[int, int]:
+        """
+        Check the head of a frame, as far as it is there.
+
+        Returns:
+            Bytes of the head, and of the payload; of a head that is not there, what must come next.
+        """
+        if left < 2:
+            return 2, 0
+        first, second = held[at], held[at + 1]
+        if second < _MASKED or first not in (_GOES_ON if self._opcode else _STARTS):
+            raise _fault(first, second)
+        head, size = 6, second - _MASKED
+        if size > 125:
+            if first & _CONTROL:
+                raise Violation(1002, "a control frame may have 125 bytes")
+            head = 8 if size == 126 else 14
+            if left < head - 4:
+                return head - 4, 0
+            size = _long_size(held[at + 2 : at + head - 4])
+        if size > self._room and not first & _CONTROL:
+            raise Violation(1009, f"a message may have {self._max_message} bytes")
+        return head, size
 
     def _wait(self, needed: int) -> None:
         """Wait until there are so many bytes of a frame; what was read before it is let go."""
@@ -177,7 +193,7 @@ class FrameReader:
             self._at = 0
 
     def _join(self, first: int, payload: bytes) -> tuple[int, bytes]:
-        """Add a fragment to its message; returns that if it is whole, else opcode 0."""
+        """Add a fragment to its message; returns that if it is whole, else `CONTINUATION`."""
         if self._joined is None:
             self._opcode, self._joined = first, bytearray()
         self._joined += payload
@@ -186,11 +202,21 @@ class FrameReader:
         if first < _FINAL:
             if self._fragments >= max(MAX_FRAGMENTS, self._max_message // MAX_FRAGMENTS):
                 raise Violation(1008, f"a message of {self._fragments} fragments has no end")
-            return 0, b""
+            return CONTINUATION, b""
         opcode, whole = self._opcode, bytes(self._joined)
         self._opcode, self._joined, self._fragments = 0, None, 0
         self._room = self._max_message
         return opcode, whole
+
+
+def _unmasked(mask: bytes | bytearray, masked: bytes | bytearray) -> bytes:
+    """Take a mask off (RFC 6455, 5.3), by numbers: there is no quicker XOR in Python."""
+    size = len(masked)
+    if size <= _LARGE:
+        key = (mask * (size // 4 + 1))[:size]
+        return (_number(masked) ^ _number(key)).to_bytes(size)
+    pieces = (masked[at : at + _PIECE] for at in range(0, size, _PIECE))
+    return b"".join(_unmasked(mask, piece) for piece in pieces)
 
 
 def _fault(first: int, second: int) -> Violation:
@@ -209,11 +235,9 @@ def _fault(first: int, second: int) -> Violation:
     return Violation(1002, "a message begins before the last one has ended")
 
 
-def _long_size(first: int, size: bytes | bytearray) -> int:
+def _long_size(size: bytes | bytearray) -> int:
     """Read the size of a payload of more than 125 bytes, as short as it can be (RFC 6455, 5.2)."""
-    if first & _CONTROL:
-        raise Violation(1002, "a control frame may have 125 bytes")
-    number = int.from_bytes(size, "big")
+    number = _number(size)
     if number < (126 if len(size) == 2 else 65_536):
         raise Violation(1002, f"a size of {number} is written too long")
     if number >= 1 << 63:
@@ -232,7 +256,7 @@ def _check_close(payload: bytes) -> None:
     """Check that a Close frame has nothing, or a code that may be sent and a text."""
     if not payload:
         return
-    code = int.from_bytes(payload[:2], "big")
+    code = _number(payload[:2])
     if len(payload) < 2 or code not in _CLOSE_CODES:
         raise Violation(1002, f"no close code: {payload[:2].hex()}")
     _check_text(payload[2:])
