@@ -4,15 +4,15 @@ Grants: by what right a client is in its channels, and what ends it.
 Pure.  ``now`` is monotonic seconds.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator
 from math import inf
+
+import msgspec
 
 from services.gateway.access.verifier import Verified
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(msgspec.Struct, frozen=True, gc=False):
     """
     The right to be in a channel.
 
@@ -40,36 +40,41 @@ class Grant:
         )
 
 
-class Grants:
+class Grants(msgspec.Struct, eq=False, gc=False):
     """The grants of one connection, by channel."""
 
-    __slots__ = ("_by_channel",)
-
-    def __init__(self) -> None:
-        self._by_channel: dict[str, Grant] = {}
+    _by_channel: dict[str, Grant] | None = None  # None as well: most clients need none.
 
     def put(self, channel: str, grant: Grant) -> None:
         """Replace a channel's grant; a token that opened many channels is kept in memory once."""
-        shown = (each for each in self._by_channel.values() if each.is_by(grant.verified))
-        self._by_channel[channel] = next(shown, grant)
+        shown = (each for each in self._grants() if each.is_by(grant.verified))
+        kept = next(shown, grant)
+        if self._by_channel is None:
+            self._by_channel = {}
+        self._by_channel[channel] = kept
 
     def drop(self, channel: str) -> None:
         """Forget a channel's."""
-        self._by_channel.pop(channel, None)
+        if self._by_channel:
+            self._by_channel.pop(channel, None)
 
     def clear(self) -> None:
         """Forget all."""
-        self._by_channel.clear()
+        self._by_channel = None
 
     @property
     def ends_at(self) -> float:
         """When the first of them ends."""
-        return min((grant.ends_at for grant in self._by_channel.values()), default=inf)
+        return min((grant.ends_at for grant in self._grants()), default=inf)
 
     def tokens(self) -> Iterator[Verified]:
         """Yield the tokens that gave some."""
-        return (grant.verified for grant in self._by_channel.values() if grant.verified)
+        return (grant.verified for grant in self._grants() if grant.verified)
 
     def named(self, judge: Callable[[str, Grant], bool]) -> list[str]:
         """Name the channels whose grants a judgement is true of."""
-        return [name for name, grant in self._by_channel.items() if judge(name, grant)]
+        known = self._by_channel or {}
+        return [name for name, grant in known.items() if judge(name, grant)]
+
+    def _grants(self) -> Collection[Grant]:
+        return self._by_channel.values() if self._by_channel else ()

@@ -7,6 +7,8 @@ Pure.  ``now`` is monotonic seconds.
 from collections.abc import Iterable
 from math import inf
 
+import msgspec
+
 from libs.common.apps.app import App
 from libs.common.channels import Kind, kind_of
 from libs.common.errors import Denied
@@ -18,50 +20,40 @@ from services.gateway.access.whose import Whose
 from services.gateway.protocol.effects import Effect, KnownAs, Shows, Watch
 from services.gateway.protocol.frames import SignIn, Subscribe, User
 
+NO_TOKENS: frozenset[str] = frozenset()
 
-class Principal:
+
+class Principal(msgspec.Struct, eq=False, gc=False):
     """
     What one client has shown, and what it is good for.
 
-    Args:
+    Attributes:
         socket_id: The connection's name.
         verifier: What its gateway knows of tokens.
         carried: The token that the client connected with.
-
-    Attributes:
         user: The user that the client is signed in as; None: it is not.
         known_as: The ids of the users for whom it acted, in order.
         tokens: The names (``jti``) of the tokens that count.
     """
 
-    __slots__ = (
-        "_carried",
-        "_grants",
-        "_socket_id",
-        "_user_token",
-        "_verifier",
-        "_whose",
-        "known_as",
-        "tokens",
-        "user",
-    )
+    socket_id: str
+    verifier: Verifier
+    carried: Verified | None
+    user: User | None = None
+    known_as: tuple[str, ...] = ()
+    tokens: frozenset[str] = NO_TOKENS
+    _user_token: Verified | None = None
+    _grants: Grants = msgspec.field(default_factory=Grants)
+    _whose: Whose = msgspec.field(default_factory=Whose)
 
-    def __init__(self, socket_id: str, verifier: Verifier, carried: Verified | None) -> None:
-        self._socket_id = socket_id
-        self._verifier = verifier
-        self._carried = carried
-        self._user_token: Verified | None = None
-        self._grants = Grants()
-        self._whose = Whose(carried)
-        self.user: User | None = None
-        self.known_as: tuple[str, ...] = ()
-        self.tokens: frozenset[str] = frozenset()
+    def __post_init__(self) -> None:
+        self._whose.carried = self.carried
 
     def opened(self) -> list[Effect]:
         """Say what the client brought along."""
-        if self._carried is None:
+        if self.carried is None:
             return []
-        return [*self._known(self._carried.token.user), *self._shown()]
+        return [*self._known(self.carried.token.user), *self._shown()]
 
     def sign_in(self, app: App, data: SignIn, *, now: float) -> list[str]:
         """
@@ -129,7 +121,7 @@ class Principal:
     def clear(self) -> None:
         """Forget all such rights, and whose the connection was."""
         self._grants.clear()
-        self._whose = Whose(None)
+        self._whose = Whose()
 
     def belongs(self) -> list[Effect]:
         """Say whose the connection is, if that has changed since it was said."""
@@ -184,11 +176,11 @@ class Principal:
     def _client(self, app: App, now: float) -> rights.Client:
         return rights.Client(
             app,
-            self._socket_id,
-            self._verifier,
+            self.socket_id,
+            self.verifier,
             user=self.user,
             user_token=self._user_token,
-            carried=self._carried,
+            carried=self.carried,
             now=now,
         )
 
@@ -201,6 +193,6 @@ class Principal:
 
     def _shown(self) -> list[Effect]:
         """Say which tokens count, if others did until now."""
-        shown = [self._carried, self._user_token, *self._grants.tokens()]
+        shown = [self.carried, self._user_token, *self._grants.tokens()]
         before, self.tokens = self.tokens, frozenset(each.token.jti for each in shown if each)
         return [Shows(before)] if self.tokens != before else []

@@ -5,7 +5,6 @@ Pure.  Source: Pusher, "Authorizing users" and "Authenticating users"; docs/prot
 "Signatures".
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -66,8 +65,7 @@ class RefusedByGuard(Forbidden):
         self.facts = {"hint": hint} if hint else {}
 
 
-@dataclass(frozen=True, slots=True)
-class Client:
+class Client(msgspec.Struct, frozen=True, gc=False):
     """
     Who asks, and what it showed before.
 

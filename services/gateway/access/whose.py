@@ -8,27 +8,26 @@ showed last for a channel; else nobody's.  Leaving a channel changes nothing: wh
 
 from math import inf
 
+import msgspec
+
 from services.gateway.access.verifier import Judgement, Verified
 from services.gateway.protocol.device import device_in, device_of
 from services.gateway.protocol.effects import NOBODYS, BelongsTo, Effect
 from services.gateway.protocol.frames import User
 
 
-class Whose:
+class Whose(msgspec.Struct, eq=False, gc=False):
     """
     What one client has shown of whose it is.
 
-    Args:
-        carried: The token that the client connected with.
+    Attributes:
+        carried: The token that the client connected with, while it counts.
     """
 
-    __slots__ = ("_carried", "_granted", "_shown", "_told")
-
-    def __init__(self, carried: Verified | None) -> None:
-        self._carried = carried
-        self._shown: Verified | None = None
-        self._granted = NOBODYS
-        self._told = NOBODYS
+    carried: Verified | None = None
+    _shown: Verified | None = None
+    _granted: BelongsTo = NOBODYS
+    _told: BelongsTo = NOBODYS
 
     def show(self, verified: Verified) -> None:
         """Take a token that the client shows for a channel."""
@@ -46,15 +45,17 @@ class Whose:
 
     def end(self, is_over: Judgement) -> None:
         """Forget the tokens of which a judgement is true."""
-        if self._carried and is_over(self._carried):
-            self._carried = None
+        if self.carried and is_over(self.carried):
+            self.carried = None
         if self._shown and is_over(self._shown):
             self._shown = None
 
     @property
     def ends_at(self) -> float:
         """When the first of its tokens ends, in monotonic seconds."""
-        return min(each.ends_at if each else inf for each in (self._carried, self._shown))
+        by_first = self.carried.ends_at if self.carried else inf
+        by_last = self._shown.ends_at if self._shown else inf
+        return min(by_first, by_last)
 
     def told(self, user: User | None) -> list[Effect]:
         """
@@ -73,6 +74,6 @@ class Whose:
         """Tell whose the connection is; ``user``: as whom the client is signed in."""
         if user is not None:
             return BelongsTo(user.id, device_in(user.info))
-        if verified := self._shown or self._carried:
+        if verified := self._shown or self.carried:
             return BelongsTo(verified.token.user, device_of(verified.token.user_info))
         return self._granted

@@ -4,8 +4,9 @@ What a session wants done: values that it returns, and that `Connection` perform
 Pure.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 from libs.common.errors import Denied, Invalid
 from libs.common.marks.mark import Mark
@@ -54,8 +55,7 @@ def refusal_of(error: Denied | Invalid) -> Refusal:
     return Refusal("InvalidChannel", str(error), error.status)
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(msgspec.Struct, frozen=True, gc=False):
     """
     Write a frame to the client.
 
@@ -68,8 +68,7 @@ class Send:
     limit: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Refuse:
+class Refuse(msgspec.Struct, frozen=True, gc=False):
     """Tell the client, and operators, that it may not be in a channel."""
 
     channel: str
@@ -82,13 +81,11 @@ class Refuse:
         return frames.refused(self.channel, told.kind, told.message, status=told.status)
 
 
-@dataclass(frozen=True, slots=True)
-class Ping:
+class Ping(msgspec.Struct, frozen=True, gc=False):
     """Write a WebSocket ping: it is answered by every client, whatever its SDK."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(msgspec.Struct, frozen=True, gc=False):
     """
     Find out whether the client may join a channel.
 
@@ -103,8 +100,7 @@ class Ask:
     member: Member | None
 
 
-@dataclass(frozen=True, slots=True)
-class Leave:
+class Leave(msgspec.Struct, frozen=True, gc=False):
     """
     Take the client off a channel.
 
@@ -117,8 +113,7 @@ class Leave:
     returns: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Relay:
+class Relay(msgspec.Struct, frozen=True, gc=False):
     """
     Pass a client event on to the channel's other subscribers.
 
@@ -137,8 +132,7 @@ class Relay:
     user_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Types:
+class Types(msgspec.Struct, frozen=True, gc=False):
     """
     Know that the client's user types in a channel, or does so no more.
 
@@ -153,16 +147,14 @@ class Types:
     is_typing: bool
 
 
-@dataclass(frozen=True, slots=True)
-class HasSent:
+class HasSent(msgspec.Struct, frozen=True, gc=False):
     """Know that the client's user has sent what it typed in a channel, wherever it typed that."""
 
     channel: str
     user_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class HasRead:
+class HasRead(msgspec.Struct, frozen=True, gc=False):
     """Know how far the client's user has read in a channel."""
 
     channel: str
@@ -170,22 +162,19 @@ class HasRead:
     mark: Mark
 
 
-@dataclass(frozen=True, slots=True)
-class SignedIn:
+class SignedIn(msgspec.Struct, frozen=True, gc=False):
     """Know the client as this user from now on."""
 
     user: User
 
 
-@dataclass(frozen=True, slots=True)
-class KnownAs:
+class KnownAs(msgspec.Struct, frozen=True, gc=False):
     """Know that the client acts for this user in some channel, signed in or not."""
 
     user_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Shows:
+class Shows(msgspec.Struct, frozen=True, gc=False):
     """
     Know the client by the tokens that count now, `Session.tokens`.
 
@@ -212,15 +201,13 @@ class BelongsTo(NamedTuple):
 NOBODYS = BelongsTo("", "")
 
 
-@dataclass(frozen=True, slots=True)
-class Away:
+class Away(msgspec.Struct, frozen=True, gc=False):
     """Know that the client's user is away from now on, or is back."""
 
     is_away: bool
 
 
-@dataclass(frozen=True, slots=True)
-class WatchUsers:
+class WatchUsers(msgspec.Struct, frozen=True, gc=False):
     """
     Tell the client from now on who of these users is online, and of no others.
 
@@ -231,13 +218,11 @@ class WatchUsers:
     user_ids: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Watch:
+class Watch(msgspec.Struct, frozen=True, gc=False):
     """Look at the client earlier than was said before: `Session.next_tick` has changed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Close:
+class Close(msgspec.Struct, frozen=True, gc=False):
     """
     Close the connection.
 

@@ -8,27 +8,26 @@ sign: SDKs send them by themselves.
 
 from math import inf
 
+import msgspec
+
 from services.gateway.protocol.effects import Away, Effect
 
 AWAY_AFTER = 300.0  # Seconds.
 
 
-class Activity:
+class Activity(msgspec.Struct, eq=False, gc=False):
     """
     What is known of one client.
 
-    Args:
+    Attributes:
         after: Seconds without a sign of life after which the user is away; 0: never.
-        now: When the client connected.
+        heard_at: When the last sign of life came; at first, when the client connected.
     """
 
-    __slots__ = ("_after", "_heard_at", "_is_silent", "_says_away")
-
-    def __init__(self, after: float, *, now: float) -> None:
-        self._after = after
-        self._heard_at = now
-        self._is_silent = False
-        self._says_away = False
+    after: float
+    heard_at: float
+    _is_silent: bool = False
+    _says_away: bool = False
 
     @property
     def is_away(self) -> bool:
@@ -37,7 +36,7 @@ class Activity:
 
     def heard(self, now: float) -> list[Effect]:
         """Note a sign of life."""
-        self._heard_at = now
+        self.heard_at = now
         return self._changed(is_silent=False) if self._is_silent else []
 
     def says(self, *, is_away: bool) -> list[Effect]:
@@ -51,9 +50,9 @@ class Activity:
     @property
     def due(self) -> float:
         """When the silence must be judged next."""
-        if self._after <= 0 or self._is_silent:
+        if self.after <= 0 or self._is_silent:
             return inf
-        return self._heard_at + self._after
+        return self.heard_at + self.after
 
     def _changed(
         self, *, is_silent: bool | None = None, says_away: bool | None = None

@@ -7,12 +7,14 @@ Pure.  ``now`` is monotonic seconds.
 from libs.common.apps.app import App
 from libs.common.bus.messages import event_frame
 from libs.common.channels import Channel
+from services.gateway.access.principal import Principal
 from services.gateway.protocol import client_events, frames
 from services.gateway.protocol.client_events import ClientEvents
 from services.gateway.protocol.effects import Effect, Relay
 from services.gateway.protocol.frames import Message
 from services.gateway.session import user_words
 from services.gateway.session.activity import Activity
+from services.gateway.session.rules import SessionRules
 from services.gateway.session.subscriptions import Subscriptions
 from services.gateway.session.user_words import UserWords
 
@@ -24,17 +26,25 @@ class ClientMessages:
     Takes the client events of one connection.
 
     Args:
+        rules: Say in which channels what the client says of its user counts.
+        principal: Whose the connection is.
         subscriptions: The channels to which it may send.
         activity: Is told whether the client says that its user is away.
-        words: Takes what else the client says of its user.
     """
 
     __slots__ = ("_activity", "_rules", "_subscriptions", "_words")
 
-    def __init__(self, subscriptions: Subscriptions, activity: Activity, words: UserWords) -> None:
+    def __init__(
+        self,
+        rules: SessionRules,
+        principal: Principal,
+        subscriptions: Subscriptions,
+        *,
+        activity: Activity,
+    ) -> None:
         self._subscriptions = subscriptions
         self._activity = activity
-        self._words = words
+        self._words = UserWords(rules, subscriptions, principal)
         self._rules = ClientEvents()
 
     def received(self, app: App, message: Message, *, now: float) -> list[Effect]:

@@ -6,7 +6,10 @@ that it is signed in, and pusher-js subscribes to the channel only after that; s
 (Soketi asks for no subscribe).  So the sign-in itself brings the client into the channel.
 """
 
+from collections.abc import Sequence
 from math import inf
+
+import msgspec
 
 from libs.common.channels import USER_PREFIX
 from services.gateway.protocol.effects import Effect
@@ -21,7 +24,7 @@ def own_channel(user: User | None) -> str | None:
     return USER_PREFIX + user.id if user else None
 
 
-class OwnChannel:
+class OwnChannel(msgspec.Struct, eq=False, gc=False):
     """
     The own channel of a connection's user, and the answer to the sign-in, which waits for it.
 
@@ -30,21 +33,18 @@ class OwnChannel:
         due: When the client must be told of its sign-in, in the channel or not.
     """
 
-    __slots__ = ("_answer", "due", "name")
+    name: str | None = None
+    due: float = inf
+    _answer: Sequence[Effect] = ()
 
-    def __init__(self) -> None:
-        self.name: str | None = None
-        self.due = inf
-        self._answer: list[Effect] = []
-
-    def wait(self, answer: list[Effect], *, now: float) -> None:
+    def wait(self, answer: Sequence[Effect], *, now: float) -> None:
         """Keep the answer to a sign-in; one that is repeated meanwhile is answered with it once."""
         self._answer = answer
         self.due = min(self.due, now + PATIENCE)
 
     def told(self) -> list[Effect]:
         """Return the answer, if it was not told yet."""
-        answer = self._answer
+        answer = list(self._answer)
         self.drop()
         return answer
 
@@ -54,4 +54,4 @@ class OwnChannel:
 
     def drop(self) -> None:
         """Let no answer wait: the sign-in was undone, or the client is gone."""
-        self._answer, self.due = [], inf
+        self._answer, self.due = (), inf

@@ -8,8 +8,11 @@ As many wait as the client may have channels, and little more than the channel's
 each.
 """
 
+from collections.abc import Collection
 from math import inf
 from typing import NamedTuple
+
+import msgspec
 
 from services.gateway.protocol.frames import SignIn, Subscribe
 
@@ -22,7 +25,7 @@ class PendingSubscribe(NamedTuple):
     is_good: bool
 
 
-class Pending:
+class Pending(msgspec.Struct, eq=False, gc=False):
     """
     What waits for one connection.
 
@@ -30,11 +33,8 @@ class Pending:
         sign_in: A sign-in with a token that is good as far as is known.
     """
 
-    __slots__ = ("_by_channel", "sign_in")
-
-    def __init__(self) -> None:
-        self._by_channel: dict[str, PendingSubscribe] = {}
-        self.sign_in: SignIn | None = None
+    sign_in: SignIn | None = None
+    _by_channel: dict[str, PendingSubscribe] | None = None  # None as well: for most nothing waits.
 
     def put(self, data: Subscribe, *, until: float = inf, is_good: bool = False) -> None:
         """
@@ -45,33 +45,35 @@ class Pending:
             until: When the client is told that it takes a sign-in.
             is_good: Whether it shows a token that is good as far as is known.
         """
+        if self._by_channel is None:
+            self._by_channel = {}
         self._by_channel[data.channel] = PendingSubscribe(data, until, is_good)
 
     def drop(self, channel: str) -> None:
         """Let a subscribe wait no more."""
-        self._by_channel.pop(channel, None)
+        if self._by_channel:
+            self._by_channel.pop(channel, None)
 
     def take(self) -> list[PendingSubscribe]:
         """Take all subscribes, in the order in which they came."""
-        taken, self._by_channel = self._by_channel, {}
-        return list(taken.values())
+        taken, self._by_channel = self._waiting(), None
+        return list(taken)
 
     def resume(self, before: PendingSubscribe) -> None:
         """Have a subscribe that waits again keep its old instant: its client is told once."""
-        waiting = self._by_channel.get(before.data.channel)
-        if waiting is not None:
-            self._by_channel[before.data.channel] = waiting._replace(until=before.until)
+        name = before.data.channel
+        if self._by_channel and name in self._by_channel:
+            self._by_channel[name] = self._by_channel[name]._replace(until=before.until)
 
     def clear(self) -> None:
         """Let nothing wait."""
-        self._by_channel.clear()
-        self.sign_in = None
+        self.sign_in = self._by_channel = None
 
     def overdue(self, now: float) -> list[str]:
         """Name the channels of whose subscribes the client must be told now; each once."""
         if now < self.due:
             return []
-        over = [each for each in self._by_channel.values() if each.until <= now]
+        over = [each for each in self._waiting() if each.until <= now]
         for each in over:
             self.put(each.data, is_good=each.is_good)
         return [each.data.channel for each in over]
@@ -79,11 +81,14 @@ class Pending:
     @property
     def due(self) -> float:
         """When the client must be told; not while its sign-in waits as well."""
-        if self.sign_in is not None:
+        if self.sign_in is not None or not self._by_channel:
             return inf
-        return min((waiting.until for waiting in self._by_channel.values()), default=inf)
+        return min(each.until for each in self._waiting())
 
     @property
     def is_good(self) -> bool:
         """Whether something waits that shows a token which is good as far as is known."""
-        return self.sign_in is not None or any(each.is_good for each in self._by_channel.values())
+        return self.sign_in is not None or any(each.is_good for each in self._waiting())
+
+    def _waiting(self) -> Collection[PendingSubscribe]:
+        return self._by_channel.values() if self._by_channel else ()

@@ -4,7 +4,8 @@ The protocol of one connection: what a client sent, and what is to be done about
 Pure.  A session is told what happened and the time, in monotonic seconds, and answers with effects.
 A subscribe is a question (`Ask`): its answer re-enters as `admitted` or `refused`, so that a client
 which left while we were asking is a plain test.  What becomes of a channel is in `subscriptions`;
-here is what concerns the connection.  Source: docs/protocol.md.
+here is what concerns the connection.  Its parts know neither each other's owner nor a connection,
+so the collector need not look at them (``gc=False``).  Source: docs/protocol.md.
 """
 
 from collections.abc import Sequence
@@ -41,7 +42,6 @@ from services.gateway.session.own_channel import OwnChannel, own_channel
 from services.gateway.session.pending import Pending
 from services.gateway.session.rules import SessionRules
 from services.gateway.session.subscriptions import Subscriptions
-from services.gateway.session.user_words import UserWords
 from services.gateway.session.watchlist import watching
 from services.gateway.settings import GatewaySettings
 
@@ -81,6 +81,7 @@ class Session:
         "_own",
         "_pending",
         "_principal",
+        "_rules",
         "_settings",
         "_stale",
         "_subscriptions",
@@ -110,13 +111,12 @@ class Session:
         self._pending = Pending()
         self._own = OwnChannel()
         self._subscriptions = Subscriptions(self._principal, self._pending)
-        rules = rules or SessionRules()
-        self._activity = Activity(rules.away_after, now=now)
-        words = UserWords(rules, self._subscriptions, self._principal)
-        self._client_messages = ClientMessages(self._subscriptions, self._activity, words)
+        self._rules = rules or SessionRules()
+        self._activity = Activity(self._rules.away_after, now)
+        self._client_messages: ClientMessages | None = None  # Most clients send none.
         self._opened_at = now
         self._is_known = verified is not None  # Whether it showed a good token, anywhere.
-        self._keepalive = Keepalive(settings, now=now)
+        self._keepalive = Keepalive(settings, now)
 
     @property
     def user(self) -> User | None:
@@ -310,6 +310,9 @@ class Session:
             case "pusher:signin":
                 return self._sign_in(frames.parse_sign_in(message.data), now)
         if message.event.startswith(frames.CLIENT_PREFIX):
+            self._client_messages = self._client_messages or ClientMessages(
+                self._rules, self._principal, self._subscriptions, activity=self._activity
+            )
             return self._client_messages.received(self.app, message, now=now)
         raise frames.UnknownEvent(message.event)
 

@@ -16,6 +16,8 @@ from enum import Enum
 from math import inf
 from typing import NamedTuple
 
+import msgspec
+
 from libs.common.errors import Denied
 from services.gateway.access.principal import Principal
 from services.gateway.protocol import frames
@@ -211,25 +213,22 @@ def transition(state: State, event: Event) -> Step:
         raise AssertionError(text) from None
 
 
-class Subscriptions:
+class Subscriptions(msgspec.Struct, eq=False, gc=False):
     """
     The channels of one connection.
 
     Each method is an event, and returns what is to be done about it.
 
-    Args:
+    Attributes:
         principal: Forgets by what right the client was in a channel that it leaves.
         pending: Keeps the subscribes that wait.
     """
 
-    __slots__ = ("_is_closed", "_members", "_pending", "_principal", "_states")
-
-    def __init__(self, principal: Principal, pending: Pending) -> None:
-        self._principal = principal
-        self._pending = pending
-        self._states: dict[str, State] = {}  # Those that are not absent.
-        self._members: dict[str, Member] = {}
-        self._is_closed = False
+    principal: Principal
+    pending: Pending
+    _states: dict[str, State] = msgspec.field(default_factory=dict)  # Those that are not absent.
+    _members: dict[str, Member] | None = None  # None as well: most clients are none anywhere.
+    _is_closed: bool = False
 
     def __len__(self) -> int:
         return len(self._states)
@@ -247,13 +246,12 @@ class Subscriptions:
 
     def member(self, channel: str) -> Member | None:
         """Return as whom the client is in a presence channel, or asks to be."""
-        return self._members.get(channel)
+        return self._members.get(channel) if self._members else None
 
     def members(self) -> list[tuple[str, Member]]:
         """Name the presence channels that the client has joined, and as whom."""
-        return [
-            (name, member) for name, member in self._members.items() if self.is_subscribed(name)
-        ]
+        known = self._members or {}
+        return [(name, member) for name, member in known.items() if self.is_subscribed(name)]
 
     def check_room(self, channel: str, *, own: str, limit: int) -> None:
         """
@@ -288,6 +286,7 @@ class Subscriptions:
         """
         actions = self._happened(channel, self._event_of(channel, member))
         if member is not None and self.state(channel) is State.JOINING:
+            self._members = self._members or {}
             self._members[channel] = member
         return [
             Ask(channel, self.member(channel))
@@ -303,7 +302,8 @@ class Subscriptions:
     def _event_of(self, channel: str, member: Member | None) -> Event:
         if member is None:
             return Event.SUBSCRIBED
-        is_another = self._members.get(channel, member) != member
+        before = self.member(channel)
+        is_another = before is not None and before != member
         return Event.SUBSCRIBED_AS_ANOTHER if is_another else Event.SUBSCRIBED_AS_MEMBER
 
     def unidentified(self, channel: str, why: Denied, *, until: float) -> list[Effect]:
@@ -317,13 +317,13 @@ class Subscriptions:
         """
         if Action.REFUSE in self._happened(channel, Event.UNIDENTIFIED):
             return [refusal_told(channel, why)]
-        self._pending.put(Subscribe(channel), until=until)
+        self.pending.put(Subscribe(channel), until=until)
         return [Watch()]
 
     def uninformed(self, data: Subscribe) -> list[Effect]:
         """Take a subscribe with a token of which it is not known yet whether it is revoked."""
         self._happened(data.channel, Event.UNINFORMED)
-        self._pending.put(Subscribe(data.channel, data.auth), until=inf, is_good=True)
+        self.pending.put(Subscribe(data.channel, data.auth), until=inf, is_good=True)
         return [Watch()]
 
     def admitted(self, channel: str, view: bytes | None, greeting: Sequence[bytes]) -> list[Effect]:
@@ -348,7 +348,7 @@ class Subscriptions:
 
     def unsubscribed(self, channel: str) -> list[Effect]:
         """Take an unsubscribe; a subscribe that waits is undone as well."""
-        self._pending.drop(channel)
+        self.pending.drop(channel)
         return [self._left(channel) for _ in self._happened(channel, Event.UNSUBSCRIBED)]
 
     def closed(self) -> list[Effect]:
@@ -375,6 +375,7 @@ class Subscriptions:
 
     def _forget(self, channel: str) -> None:
         self._states.pop(channel, None)
-        self._members.pop(channel, None)
-        self._pending.drop(channel)
-        self._principal.drop(channel)
+        if self._members:
+            self._members.pop(channel, None)
+        self.pending.drop(channel)
+        self.principal.drop(channel)

@@ -12,7 +12,7 @@ ACTIVITY, PONG = 120.0, 30.0
 @pytest.fixture
 def keepalive() -> Keepalive:
     """Return that of a client which connected at 10."""
-    return Keepalive(GatewaySettings(activity_timeout=ACTIVITY, pong_timeout=PONG), now=10.0)
+    return Keepalive(GatewaySettings(activity_timeout=ACTIVITY, pong_timeout=PONG), heard_at=10.0)
 
 
 def test_asked(keepalive: Keepalive) -> None:

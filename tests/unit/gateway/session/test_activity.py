@@ -12,7 +12,7 @@ AFTER = 300.0
 
 @pytest.fixture
 def activity() -> Activity:
-    return Activity(AFTER, now=0.0)
+    return Activity(AFTER, heard_at=0.0)
 
 
 class TestSilence:
@@ -41,7 +41,7 @@ class TestSilence:
         """
         Without a bound nobody is away by silence.
         """
-        activity = Activity(0, now=0.0)
+        activity = Activity(0, heard_at=0.0)
 
         assert activity.due == inf
         assert activity.judged(1e9) == []
