@@ -39,6 +39,9 @@ class Kind(Enum):
     USER = "user"
 
 
+_WITH_TOKEN = (Kind.PRIVATE, Kind.ENCRYPTED, Kind.PRESENCE)
+
+
 class Channel(NamedTuple):
     """A channel of an app: the key of every port."""
 
@@ -133,7 +136,7 @@ def kind_of(name: str) -> Kind:
 
 def needs_token(name: str) -> bool:
     """Tell whether who joins a channel must show a token."""
-    return kind_of(name) in {Kind.PRIVATE, Kind.ENCRYPTED, Kind.PRESENCE}
+    return kind_of(name) in _WITH_TOKEN
 
 
 def check_channel(name: str, *, longest: int = MAX_NAME) -> None:

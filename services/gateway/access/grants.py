@@ -65,7 +65,9 @@ class Grants(msgspec.Struct, eq=False, gc=False):
     @property
     def ends_at(self) -> float:
         """When the first of them ends."""
-        return min((grant.ends_at for grant in self._grants()), default=inf)
+        if not self._by_channel:
+            return inf
+        return min(grant.ends_at for grant in self._by_channel.values())
 
     def tokens(self) -> Iterator[Verified]:
         """Yield the tokens that gave some."""

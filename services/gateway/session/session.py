@@ -4,8 +4,8 @@ The protocol of one connection: what a client sent, and what is to be done about
 Pure.  A session is told what happened and the time, in monotonic seconds, and answers with effects.
 A subscribe is a question (`Ask`): its answer re-enters as `admitted` or `refused`, so that a client
 which left while we were asking is a plain test.  What becomes of a channel is in `subscriptions`;
-here is what concerns the connection.  Its parts know neither each other's owner nor a connection,
-so the collector need not look at them (``gc=False``).  Source: docs/protocol.md.
+here is what concerns the connection.  No part of a session refers back to it or to its connection:
+the collector need not look at them (``gc=False``).  Source: docs/protocol.md.
 """
 
 from collections.abc import Sequence
@@ -387,8 +387,7 @@ class Session:
         return entry
 
     def _joining(self, name: str, entry: Admittance) -> list[Effect]:
-        # Known is who has shown a good token, whether or not the backends can answer the question
-        # now.
+        # Known is who has shown a good token, even if no backend can answer the question now.
         self._is_known = self._is_known or needs_token(name) or entry.grant is not None
         effects = self._subscriptions.subscribed(name, entry.member)
         member = self._subscriptions.member(name)

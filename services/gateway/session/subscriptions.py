@@ -12,7 +12,7 @@ another member meanwhile.
 """
 
 from collections.abc import Mapping, Sequence
-from enum import Enum
+from enum import Enum, StrEnum
 from math import inf
 from typing import NamedTuple
 
@@ -36,7 +36,7 @@ from services.gateway.protocol.limits import TooManyChannels
 from services.gateway.session.pending import Pending
 
 
-class State(Enum):
+class State(StrEnum):
     """What a connection is to a channel."""
 
     ABSENT = "nothing to it"
@@ -49,7 +49,7 @@ class State(Enum):
     LEFT_WHILE_JOINING = "left while joining"
 
 
-class Event(Enum):
+class Event(StrEnum):
     """What happens to a channel of a connection."""
 
     LOOKED_AT = "a subscribe came, or one that waited is taken up"
