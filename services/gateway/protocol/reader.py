@@ -66,6 +66,10 @@ class FrameReader:
 
     Args:
         max_message: Bytes that a message may have.
+
+    Attributes:
+        fragments: How many frames were read beside those that `next` returned: whoever counts
+            frames adds them.
     """
 
     __slots__ = (
@@ -77,9 +81,11 @@ class FrameReader:
         "_needed",
         "_opcode",
         "_room",
+        "fragments",
     )
 
     def __init__(self, max_message: int) -> None:
+        self.fragments = 0
         self._max_message = max_message
         self._held: bytes | bytearray = b""  # What came, from the first frame not read whole.
         self._at = 0  # Where in it the next frame starts.
@@ -101,7 +107,7 @@ class FrameReader:
         return self._needed > 1 or self._opcode > 0
 
     def feed(self, data: bytes) -> None:
-        """Take bytes as they came; callers bound what is held, as they see fit."""
+        """Take bytes as they came; a caller that has to bound what is held asks `held`."""
         if not self._held:
             self._held = data
             return
@@ -200,6 +206,7 @@ class FrameReader:
         self._room -= len(payload)
         self._fragments += 1
         if first < _FINAL:
+            self.fragments += 1
             if self._fragments >= max(MAX_FRAGMENTS, self._max_message // MAX_FRAGMENTS):
                 raise Violation(1008, f"a message of {self._fragments} fragments has no end")
             return CONTINUATION, b""
@@ -256,7 +263,6 @@ def _check_close(payload: bytes) -> None:
     """Check that a Close frame has nothing, or a code that may be sent and a text."""
     if not payload:
         return
-    code = _number(payload[:2])
-    if len(payload) < 2 or code not in _CLOSE_CODES:
+    if _number(payload[:2]) not in _CLOSE_CODES:  # Half a code is none of them.
         raise Violation(1002, f"no close code: {payload[:2].hex()}")
     _check_text(payload[2:])

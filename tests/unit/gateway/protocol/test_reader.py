@@ -75,12 +75,8 @@ class TestWhole:
         """
         data = masked(b"a") + masked(b"", PING) + masked(b"\xff", BINARY) + masked(b"b")
 
-        assert read(data) == [
-            Frame(TEXT, b"a"),
-            Frame(PING, b""),
-            Frame(BINARY, b"\xff"),
-            Frame(TEXT, b"b"),
-        ]
+        said = [(TEXT, b"a"), (PING, b""), (BINARY, b"\xff"), (TEXT, b"b")]
+        assert read(data) == [Frame(*each) for each in said]
 
     def test_nothing(self) -> None:
         """
@@ -154,10 +150,9 @@ class TestFragments:
         """
         rest = masked(b"", CONTINUATION, final=False) * (MAX_FRAGMENTS - 2)
         begun = masked(b"", final=False) + rest
+        whole = begun + masked(b"", CONTINUATION)
 
-        assert read(begun + masked(b"", CONTINUATION), max_message=MAX_FRAGMENTS) == [
-            Frame(TEXT, b"")
-        ]
+        assert read(whole, whole, max_message=MAX_FRAGMENTS) == 2 * [Frame(TEXT, b"")]
         goes_on = masked(b"", CONTINUATION, final=False)
         assert refused(begun + goes_on, max_message=MAX_FRAGMENTS)[0] == 1008
         assert read(begun + goes_on, max_message=2 * MAX_FRAGMENTS**2) == []
@@ -172,7 +167,10 @@ class TestHeaders:
         """
         No bit is set that an extension would use.
         """
-        assert refused(masked(b"a", bit | opcode))[0] == 1002
+        assert refused(masked(b"a", bit | opcode)) == (
+            1002,
+            "a reserved bit is set, and no extension is spoken",
+        )
 
     @pytest.mark.parametrize("opcode", [3, 4, 5, 6, 7, 11, 12, 13, 14, 15])
     def test_opcodes(self, opcode: int) -> None:
@@ -201,9 +199,7 @@ class TestHeaders:
     @pytest.mark.parametrize(
         "size",
         [
-            struct.pack("!BH", MASKED | 126, 0),
             struct.pack("!BH", MASKED | 126, 125),
-            struct.pack("!BQ", MASKED | 127, 0),
             struct.pack("!BQ", MASKED | 127, 65_535),
             struct.pack("!BQ", MASKED | 127, 1 << 63),
             struct.pack("!BQ", MASKED | 127, (1 << 64) - 1),
@@ -231,11 +227,13 @@ class TestTooBig:
     @pytest.mark.parametrize("opcode", [TEXT, BINARY])
     def test_by_header(self, opcode: int, size: bytes, most: int) -> None:
         """
-        The header is enough to refuse one, before any of it has come.
+        Its length is enough to refuse one, before any of it has come.
         """
         data = bytes((0x80 | opcode,)) + size
+        refusal = (1009, f"a message may have {most} bytes")
 
-        assert refused(data, max_message=most) == (1009, f"a message may have {most} bytes")
+        assert refused(data, max_message=most) == refusal
+        assert refused(*octets(data), max_message=most) == refusal
 
     def test_sum(self) -> None:
         """
@@ -352,14 +350,16 @@ class TestKept:
 
     def test_part_of_a_message(self) -> None:
         """
-        From its first fragment to its last a message is partial, and held without its headers.
+        From its first fragment to its last a message is partial, and held without its headers; fragments are counted.
         """
         reader = FrameReader(MAX)
 
         fed(reader, masked(b"", final=False))
         assert (reader.held, reader.is_partial) == (0, True)
-        fed(reader, masked(b"abc", CONTINUATION, final=False) + b"\0")
+        fed(reader, masked(b"abc", CONTINUATION, final=False) + b"\x80")
         assert (reader.held, reader.is_partial) == (4, True)
+        fed(reader, masked(b"d", CONTINUATION)[1:])
+        assert reader.fragments == 2
 
     def test_slices(self) -> None:
         """
