@@ -5,7 +5,6 @@ The only place that picks concrete classes.  Which services run in this process 
 """
 
 import asyncio
-import resource
 import signal
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
@@ -35,6 +34,7 @@ from libs.common.web.proxies import Proxies
 from libs.common.web.server import Schedule, Server
 from libs.common.web.settings import ServerSettings
 from services.auth.service import Auth
+from services.descriptors import raise_file_limit
 from services.dispatcher.service import Dispatcher
 from services.gateway.access.verifier import Verifier
 from services.gateway.service import Gateway
@@ -51,7 +51,6 @@ from services.version import VERSION
 log = structlog.get_logger()
 
 DRAIN_SPREAD = 10.0  # Seconds over which a gateway sends its clients away, if there is time for it.
-SPARE_FILES = 200  # File descriptors beside those of clients: backends, listeners, logs.
 
 
 class FanfareService(Reloadable, Figured, Protocol):
@@ -240,7 +239,7 @@ async def serve(
         ExceptionGroup: A service crashed.
     """
     check_services(settings, names)
-    _raise_file_limit(settings.gateway.max_connections if "gateway" in names else 0)
+    raise_file_limit(settings.gateway.max_connections if "gateway" in names else 0)
     certificate = certificate_of(settings.server)
     ring = KeyRing(settings.tokens)
     telemetry = Telemetry(settings.telemetry, VERSION, services=names)
@@ -277,6 +276,7 @@ def _server(
         certificate=certificate,
         proxies=Proxies(settings.trusted_proxies),
         version=VERSION,
+        limits=settings.door_limits,
         measured=measured,
         canary=canary,
     )
@@ -363,38 +363,3 @@ def _started(server: Server) -> None:
         listen=", ".join(map(str, bound.public)),
         internal=", ".join(map(str, bound.internal)),
     )
-
-
-def _raise_file_limit(connections: int) -> None:
-    """
-    Allow as many files as the system lets us.
-
-    Raises:
-        Misconfigured: That is less than the connections that the settings promise.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # macOS has no hard limit, and refuses a soft one that is as high.
-    is_open = hard == resource.RLIM_INFINITY
-    limit = max(soft, connections + SPARE_FILES) if is_open else hard
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
-    log.debug("files.limited", limit=limit)
-    check_file_limit(connections, hard)
-
-
-def check_file_limit(connections: int, hard: int) -> None:
-    """
-    Check that a process may open as many files as its clients need.
-
-    Args:
-        connections: Those that the settings promise; 0 or below: none.
-        hard: Files that it may open at most, or `resource.RLIM_INFINITY`.
-
-    Raises:
-        Misconfigured: It may not.
-    """
-    if hard != resource.RLIM_INFINITY and hard < connections + SPARE_FILES:
-        raise Misconfigured(
-            f"gateway.max_connections is {connections}, and this process may open {hard} files: "
-            f"allow it {connections + SPARE_FILES} (ulimit -n), or fewer connections"
-        )

@@ -27,6 +27,7 @@ from libs.common.tokens.channel_tokens import LEEWAY
 from libs.common.tokens.key_ring import KeyRing
 from libs.common.tokens.revocations import Revocations
 from libs.common.web.authentication import AppAuthenticator
+from libs.common.web.door.ways import NO_WAYS, Ways
 from libs.common.web.health import Dependency
 from services.auth import metrics
 from services.auth.back_ends import BackEnds
@@ -136,6 +137,10 @@ class Auth:
         """See `Reloadable.adopt`."""
         self._decisions.replace(rules.policies)
         self._api.replace(rules.guards)
+
+    def ways(self) -> Ways:
+        """See `libs.common.web.server.Service.ways`."""
+        return NO_WAYS
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """Return its endpoints: those of clients under each prefix, those of back ends once."""

@@ -27,6 +27,7 @@ from libs.common.tally.port import Tally
 from libs.common.telemetry.metrics.families import Metric
 from libs.common.telemetry.tracing.tracer import UNTRACED, Tracer
 from libs.common.typists.port import Typists
+from libs.common.web.door.ways import Ways
 from libs.common.web.health import Dependency
 from services.dispatcher import metrics
 from services.dispatcher.api.publishing import PublishingApi
@@ -124,6 +125,10 @@ class Dispatcher:
             warnings=self._warnings,
             tracer=self._tracer,
         )
+
+    def ways(self) -> Ways:
+        """See `libs.common.web.server.Service.ways`."""
+        return Ways(tuple(self._api.short_ways()))
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """Serve the back ends' API."""

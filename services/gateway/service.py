@@ -5,7 +5,6 @@ This is its shell: it accepts connections, keeps the loops running, and drains.
 """
 
 import asyncio
-import random
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 
@@ -23,6 +22,7 @@ from libs.common.tally.port import Tally
 from libs.common.telemetry.metrics.families import Metric
 from libs.common.telemetry.tracing.tracer import UNTRACED, Tracer
 from libs.common.typists.port import Typists
+from libs.common.web.door.ways import Ways
 from libs.common.web.health import Dependency
 from libs.common.web.paths import PREFIX
 from services.gateway.access.verifier import Verifier
@@ -58,6 +58,8 @@ from services.gateway.session.session import Session
 from services.gateway.settings import GatewaySettings
 from services.gateway.state import GatewayState
 from services.gateway.timers import TIMERS, Timers
+
+GOING = (4200, "this gateway is going, connect again")
 
 
 class Gateway:
@@ -270,15 +272,19 @@ class Gateway:
         self._admission.leave(connection, leave)
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
-        """Serve ``/app/{key}`` under any prefix, and clients who are elsewhere."""
+        """Answer what should be a WebSocket, and is none in good order; see `ways`."""
         return [
-            web.get(PREFIX + "app/{key}", self._acceptor.accept),
-            WrongPaths(self._acceptor.accept),
+            web.get(PREFIX + "app/{key}", self._acceptor.refuse),
+            WrongPaths(self._acceptor.refuse),
         ]
 
+    def ways(self) -> Ways:
+        """See `libs.common.web.server.Service.ways`."""
+        return Ways(upgrader=self._acceptor)
+
     async def run(self) -> None:
-        """Keep the loops running until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
+        """Keep the loops running until cancelled; whoever is still connected then is cut off."""
+        async with self._acceptor.open(), asyncio.TaskGroup() as tasks:
             tasks.create_task(self._feed.run())
             tasks.create_task(self._admission.run())
             tasks.create_task(self._online.run())
@@ -377,14 +383,9 @@ class Gateway:
         Members leave with grace: those who return in time never left, for the others.
         """
         self._eligibility.is_closed = True
-        leaving = list(self._connections)
-        random.shuffle(leaving)
-        handfuls = max(1, int(self._drain_spread / self._timers.drain_slice))
-        size = -(-len(leaving) // handfuls) or 1
-        for start in range(0, len(leaving), size):
-            for connection in leaving[start : start + size]:
-                connection.close(4200, "this gateway is going, connect again")
-            await asyncio.sleep(self._timers.drain_slice if len(leaving) > size else 0)
+        await self._connections.send_away(
+            GOING, spread=self._drain_spread, slice_=self._timers.drain_slice
+        )
         await self._connections.emptied()
         # Departures that cannot be told in time take effect when the lease is released.
         with suppress(TimeoutError):

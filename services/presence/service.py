@@ -29,6 +29,7 @@ from libs.common.sightings.port import Sightings
 from libs.common.telemetry.metrics.families import Metric
 from libs.common.tokens.key_ring import KeyRing
 from libs.common.typists.port import Typists
+from libs.common.web.door.ways import NO_WAYS, Ways
 from libs.common.web.health import Dependency
 from services.presence import metrics
 from services.presence.absences import Absences
@@ -128,6 +129,10 @@ class Presence:
             ReceiptsApi(doors, access, self._receipts, marks=marks, absences=absences),
             TypingApi(doors, access, typists, ttl=settings.typing_ttl, absences=absences),
         )
+
+    def ways(self) -> Ways:
+        """See `libs.common.web.server.Service.ways`."""
+        return NO_WAYS
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """Answer who is there, who is typing, and how far they have read."""

@@ -11,6 +11,7 @@ from libs.common.board.process_state import MOST_REASON, ProcessState, understoo
 from libs.common.config.address import Address
 from libs.common.errors import Unavailable
 from libs.common.telemetry.metrics.families import Metric
+from libs.common.web.door.ways import NO_WAYS, Ways
 from libs.common.web.health import Dependency
 from libs.common.web.server import Server
 from services.process_state import state_of_process, telling
@@ -23,6 +24,9 @@ class Gateway:
 
     def __init__(self) -> None:
         self.reason = ""
+
+    def ways(self) -> Ways:
+        return NO_WAYS
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """See `Service.routes`."""

@@ -20,6 +20,7 @@ from libs.common.postgres.settings import PostgresSettings
 from libs.common.telemetry.metrics.families import Metric
 from libs.common.tokens.key_ring import KeyRing
 from libs.common.tokens.settings import TokenSettings
+from libs.common.web.door.ways import NO_WAYS, Ways
 from libs.common.web.health import Dependency
 from services.dispatcher.settings import Route
 from services.reload import Rules, adopt
@@ -38,6 +39,9 @@ class Told:
 
     def __init__(self) -> None:
         self.rules: list[Rules] = []
+
+    def ways(self) -> Ways:
+        return NO_WAYS
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         return []

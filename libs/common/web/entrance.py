@@ -3,6 +3,7 @@
 import structlog
 from aiohttp import web
 
+from libs.common.web.door.short_request import AnyRequest
 from libs.common.web.proxies import FORWARDED_FOR, Caller, Proxies
 
 log = structlog.get_logger()
@@ -20,7 +21,7 @@ class Entrance:
         self._proxies = proxies
         self._has_warned = False
 
-    def caller(self, request: web.Request) -> Caller:
+    def caller(self, request: AnyRequest) -> Caller:
         """Tell who sent a request, proxies aside."""
         peer = request.remote or ""
         if not self._has_warned and FORWARDED_FOR in request.headers:
@@ -40,19 +41,19 @@ ENTRANCE: web.AppKey[Entrance] = web.AppKey("entrance", Entrance)
 _APP: web.RequestKey[str] = web.RequestKey("app", str)
 
 
-def caller_of(request: web.Request) -> Caller:
+def caller_of(request: AnyRequest) -> Caller:
     """Tell who sent a request, proxies aside; the internal address trusts none."""
     if ENTRANCE in request.app:
         return request.app[ENTRANCE].caller(request)
     return Proxies().caller(request.remote or "", ())
 
 
-def name_app(request: web.Request, app_id: str) -> None:
+def name_app(request: AnyRequest, app_id: str) -> None:
     """Keep, for the log, which app a request names, whether it proves to be that app's or not."""
     request[_APP] = app_id
 
 
-def sender(request: web.Request) -> dict[str, str]:
+def sender(request: AnyRequest) -> dict[str, str]:
     """Tell the log who sent a request: ``address``, proxies aside, and ``app`` if it named one."""
     facts = {"address": caller_of(request).address}
     return facts | ({"app": request[_APP]} if _APP in request else {})

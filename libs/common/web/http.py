@@ -12,6 +12,7 @@ from libs.common.errors import Denied, Invalid, Unavailable
 from libs.common.json_text import write
 from libs.common.rfc3339 import text_of
 from libs.common.telemetry.audit import audit_log
+from libs.common.web.door.short_request import AnyRequest, ShortRequest
 from libs.common.web.entrance import sender
 from libs.common.web.paths import meant
 
@@ -61,7 +62,7 @@ class CompressedBody(Invalid):
         )
 
 
-async def read_body(request: web.Request, *, limit: int, timeout: float) -> bytes:
+async def read_body(request: AnyRequest, *, limit: int, timeout: float) -> bytes:
     """
     Read the body of a request.
 
@@ -79,6 +80,10 @@ async def read_body(request: web.Request, *, limit: int, timeout: float) -> byte
     encoding = request.headers.get("Content-Encoding", "identity")
     if encoding.lower() != "identity":
         raise CompressedBody(encoding)
+    if isinstance(request, ShortRequest):
+        if len(request.body) > limit:
+            raise BodyTooLarge(limit)
+        return request.body
     body = bytearray()
     try:
         async with asyncio.timeout(timeout):
@@ -133,13 +138,13 @@ async def answered(
     return response
 
 
-def note_refusal(request: web.Request, error: Refusable) -> None:
+def note_refusal(request: AnyRequest, error: Refusable) -> None:
     """Log why a request is refused."""
     _note(request, error.status, str(error))
     audit_denial(request, error)
 
 
-def audit_denial(request: web.Request, error: Refusable) -> None:
+def audit_denial(request: AnyRequest, error: Refusable) -> None:
     """Have the audit log tell who may not do what a request asks for."""
     if isinstance(error, Denied):
         kind = type(error).__name__
@@ -147,7 +152,7 @@ def audit_denial(request: web.Request, error: Refusable) -> None:
         audit_log.info("audit.denied", kind=kind, pace_by=kind, **facts)
 
 
-def _note(request: web.Request, status: int, reason: str) -> None:
+def _note(request: AnyRequest, status: int, reason: str) -> None:
     log.info(
         "request.refused",
         method=request.method,

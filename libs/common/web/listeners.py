@@ -12,7 +12,7 @@ import errno
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
@@ -20,10 +20,16 @@ from typing import cast
 from aiohttp import web
 
 from libs.common.config.address import Address
+from libs.common.telemetry.metrics.requests import RequestMetrics
+from libs.common.web.door.door import Door
+from libs.common.web.door.limits import LIMITS, DoorLimits
+from libs.common.web.door.visitor import Visitor
+from libs.common.web.door.ways import NO_WAYS, Ways
 
 # Connections that may wait to be accepted; the kernel caps it at net.core.somaxconn.
 BACKLOG = 4096
 HANDSHAKE_TIMEOUT = 10.0  # Seconds that a client has to agree on TLS.
+GOODBYE = 1.0  # Seconds that requests have which are being answered at the end.
 GOODBYE_TIMEOUT = 5.0  # Seconds that it has to take what is left and to end TLS in order.
 
 
@@ -64,7 +70,13 @@ class CannotListen(Exception):
 
 @contextlib.asynccontextmanager
 async def listening(
-    app: web.Application, addresses: Iterable[Address], context: ssl.SSLContext | None = None
+    app: web.Application,
+    addresses: Iterable[Address],
+    context: ssl.SSLContext | None = None,
+    *,
+    ways: Ways = NO_WAYS,
+    limits: DoorLimits = LIMITS,
+    metrics: RequestMetrics | None = None,
 ) -> AsyncIterator[tuple[Address, ...]]:
     """
     Listen with an application, and stop at once when the context ends: draining came before.
@@ -73,6 +85,9 @@ async def listening(
         app: What answers.
         addresses: Where; port 0 is one that is free, for each address another.
         context: How TLS is spoken; None: plain HTTP.
+        ways: What does not go through the application.
+        limits: What a connection may take until its request is known.
+        metrics: Counts the answers that the application does not see.
 
     Yields:
         Where it listens in fact, in the same order; a name is all addresses that it resolves to.
@@ -80,28 +95,40 @@ async def listening(
     Raises:
         CannotListen: One of them is taken, or none of ours.
     """
-    runner = web.AppRunner(
-        app, access_log=None, handle_signals=False, shutdown_timeout=1.0, auto_decompress=False
-    )
-    await runner.setup()
+    runner = await _runner(app, keep_alive=limits.keep_alive)
     server = cast("web.Server", runner.server)  # There is one since `setup`.
+    door = Door(server, ways, app=app, limits=limits, metrics=metrics or RequestMetrics())
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(runner.cleanup)
+        stack.push_async_callback(door.close, GOODBYE)
         bound: list[Address] = []
         for address in addresses:
-            listener = await _listener(server, address, context)
+            listener = await _listener(partial(Visitor, door), address, context)
             stack.callback(listener.close)
             bound += _bound(address, listener)
         yield tuple(bound)
 
 
+async def _runner(app: web.Application, *, keep_alive: float) -> web.AppRunner:
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=GOODBYE,
+        auto_decompress=False,
+        keepalive_timeout=keep_alive,
+    )
+    await runner.setup()
+    return runner
+
+
 async def _listener(
-    server: web.Server, address: Address, context: ssl.SSLContext | None
+    visitor: Callable[[], Visitor], address: Address, context: ssl.SSLContext | None
 ) -> asyncio.Server:
     # Not aiohttp's TCPSite: it leaves TLS half a minute to end, and a whole one to begin.
     create = partial(
         asyncio.get_running_loop().create_server,
-        server,
+        visitor,
         backlog=BACKLOG,
         ssl=context,
         ssl_handshake_timeout=HANDSHAKE_TIMEOUT if context else None,

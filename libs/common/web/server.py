@@ -23,6 +23,8 @@ from libs.common.telemetry.metrics.registry import Measured, Registry
 from libs.common.telemetry.metrics.requests import RequestMetrics
 from libs.common.web import http
 from libs.common.web.certificates import Certificate, CertificateMetrics
+from libs.common.web.door.limits import LIMITS, DoorLimits
+from libs.common.web.door.ways import Ways
 from libs.common.web.entrance import ENTRANCE, Entrance
 from libs.common.web.health import OK, Dependency, Health
 from libs.common.web.listeners import Bound, listening
@@ -44,6 +46,9 @@ class Service(Measured, Protocol):
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """Return what it answers on the public address."""
+
+    def ways(self) -> Ways:
+        """Return what of that needs no framework."""
 
     async def run(self) -> None:
         """Do its background work until cancelled."""
@@ -83,6 +88,7 @@ class Server:
         certificate: What the public address shows; None: it speaks plain HTTP.
         proxies: Those whose word about their clients is taken.
         version: The release, for operators.
+        limits: What a connection may take until its request is known.
         measured: What counts in this process beside its services.
         canary: Tries whether what is published arrives; None: no service uses the bus.
         registry: All that counts in it.
@@ -96,6 +102,7 @@ class Server:
     certificate: Certificate | None = None
     proxies: Proxies = field(default_factory=Proxies)
     version: str = ""
+    limits: DoorLimits = LIMITS
     measured: Sequence[Measured] = ()
     canary: Canary | None = None
     registry: Registry = field(init=False)
@@ -168,9 +175,17 @@ class Server:
     async def _listening(self) -> AsyncIterator[None]:
         public, internal = self._public_app(), self._internal_app()
         context = self.certificate.context if self.certificate else None
+        ways = Ways.joined(service.ways() for service in self.services)
         async with (
-            listening(public, self.public, context) as outer,
-            listening(internal, self.internal) as inner,
+            listening(
+                public,
+                self.public,
+                context,
+                ways=ways,
+                limits=self.limits,
+                metrics=self._requests,
+            ) as outer,
+            listening(internal, self.internal, limits=self.limits) as inner,
         ):
             self.bound = Bound(outer, inner)
             yield

@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from libs.common.config.address import Address, Network
 from libs.common.config.fields import Addresses, Seconds
+from libs.common.web.door.limits import DoorLimits
 
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -25,6 +26,10 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         drain_timeout: Seconds that all services together may then take to let go of their clients
             and work.
         trusted_proxies: Networks whose ``X-Forwarded-…`` headers are believed.
+        handshake_timeout: Seconds from the beginning of a connection in which its first request
+            must say all of what it wants, short of a body.
+        keep_alive: Seconds that a connection may be silent between two requests.
+        max_head: Bytes that a request's line and headers may have together.
     """
 
     listen: Addresses = (Address("127.0.0.1", 6001),)
@@ -34,6 +39,14 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     lb_delay: Annotated[float, Meta(ge=0)] = 0.0
     drain_timeout: Seconds = 30.0
     trusted_proxies: tuple[Network, ...] = ()
+    handshake_timeout: Seconds = 10.0
+    keep_alive: Seconds = 75.0
+    max_head: Annotated[int, Meta(ge=1024)] = 16 * 1024
+
+    @property
+    def door_limits(self) -> DoorLimits:
+        """What a connection may take until its request is known."""
+        return DoorLimits(self.max_head, self.handshake_timeout, self.keep_alive)
 
     def __post_init__(self) -> None:
         if bool(self.certificate) != bool(self.certificate_key):

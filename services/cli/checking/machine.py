@@ -8,7 +8,7 @@ from pathlib import Path
 from libs.common.errors import Misconfigured
 from libs.common.web.certificates import Lifetime, lifetimes
 from services.cli.checking.remarks import Remark, error
-from services.program import SPARE_FILES, check_file_limit
+from services.descriptors import SPARE_FILES, check_file_limit
 from services.settings import Settings
 
 DAY = 86_400.0

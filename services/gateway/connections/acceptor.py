@@ -5,9 +5,13 @@ Every client is upgraded, whoever it is, and one that may not stay learns why be
 every client understands that, while few show the status of a refused upgrade.
 """
 
+import asyncio
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
 from logging import DEBUG
 
 import structlog
@@ -15,12 +19,15 @@ from aiohttp import hdrs, web
 
 from libs.common.apps.app import App
 from libs.common.errors import Denied, Invalid, Unavailable
+from libs.common.tally.port import Subject
 from libs.common.tokens.channel_tokens import StaleToken
+from libs.common.web.door.short_request import ShortRequest
 from libs.common.web.entrance import caller_of
 from libs.common.web.http import audit_denial, note_refusal, refusal
-from services.gateway.access.verifier import Verified, Verifier
-from services.gateway.connections.connection import Connection, Surroundings, read_out, upgrade
-from services.gateway.connections.eligibility import Eligibility
+from services.gateway.access.verifier import NotInformed, Verified, Verifier
+from services.gateway.connections.connection import Connection, Surroundings
+from services.gateway.connections.eligibility import Answer, Eligibility
+from services.gateway.connections.newcomer import Newcomer, Parting
 from services.gateway.connections.registry import Connections
 from services.gateway.connections.socket import TOO_SLOW, Socket
 from services.gateway.counters import Counters
@@ -38,8 +45,6 @@ ABNORMAL = 1006  # RFC 6455, 7.1.5: the connection ended without a Close frame.
 MOST_PARTING = 1000
 
 LONGEST = 64  # Characters of what a client says of itself in the log.
-
-WebSocket = web.WebSocketResponse[bool]
 
 
 class Acceptor:
@@ -75,62 +80,110 @@ class Acceptor:
         self._eligibility = eligibility
         self._verifier = verifier
         self._connections = connections
-        self._surroundings = surroundings
+        self._surroundings = replace(surroundings, ended=self._ended)
         self._forget = forget
         self._counters = counters
         self._rules = rules
         self._timers = timers
         self._log = log.bind()  # Found anew for each line, a logger takes two microseconds.
-        self._parting = 0  # Clients that were refused, and have not gone yet.
+        self._waiting: set[asyncio.Task[None]] = set()
+        self._parting: set[Parting] = set()  # Clients that were refused, and have not gone yet.
 
-    async def accept(self, request: web.Request) -> web.StreamResponse:
-        """Upgrade a client, and serve it until it goes, or tell it why not."""
-        websocket = upgrade(self._settings.max_message)
-        try:
-            await websocket.prepare(request)
-        except (web.HTTPBadRequest, ValueError):  # The latter for a key that is no ASCII.
-            return _not_upgraded(request)
-        except ConnectionResetError:  # It has gone meanwhile.
-            return websocket
-        if request.transport is None:
-            return websocket
-        socket = Socket(
-            request.transport, max_unsent=self._settings.max_unsent, timers=self._timers
-        )
-        connection = await self._let_in(request, socket)
-        if connection is None:
-            await self._part(websocket, socket)
-        else:
-            await self._serve(connection, websocket)
-        return websocket
-
-    async def _let_in(self, request: web.Request, socket: Socket) -> Connection | None:
-        """Make a connection for a client that may stay; tell any other why not."""
-        try:
-            app, carried = await self._eligibility.examine(request)
-            site = caller_of(request).site
-            subjects = await self._eligibility.enter(app, site, socket=socket)
-        except (Invalid, Denied, Unavailable) as error:
-            self._refuse(request, socket, error)
-            return None
-        connection = Connection(self._session(app, carried), socket, self._surroundings)
-        connection.counts_for = subjects
-        if self._log.is_enabled_for(DEBUG):
-            address = caller_of(request).address
-            self._log.debug(
-                "connection.opened",
-                app=app.id,
-                socket_id=connection.socket_id,
-                address=address,
-                client=request.query.get("client", "")[:LONGEST],
-                version=request.query.get("version", "")[:LONGEST],
-            )
-        return connection
-
-    def _refuse(
-        self, request: web.Request, socket: Socket, error: Invalid | Denied | Unavailable
+    def upgraded(
+        self, request: ShortRequest, transport: asyncio.Transport, *, answer: bytes, rest: bytes
     ) -> None:
-        refused = self._counters.refused
+        """Upgrade a client, and serve it until it goes, or tell it why not."""
+        socket = Socket(transport, max_unsent=self._settings.max_unsent, timers=self._timers)
+        transport.write(answer)
+        newcomer = Newcomer(request, socket, rest)
+        transport.set_protocol(newcomer)
+        try:
+            self._examine(newcomer)
+        except NotInformed:
+            newcomer.pause()
+            self._later(self._wait_informed(newcomer))
+        except (Invalid, Denied, Unavailable) as error:
+            self._refuse(newcomer, error)
+
+    async def refuse(self, request: web.Request) -> web.StreamResponse:
+        """Answer in HTTP what is no upgrade (RFC 9110, 15.5.22 asks for ``Upgrade``)."""
+        error = complaint(request.headers)
+        note_refusal(request, error)
+        response = refusal(error)
+        response.headers[hdrs.UPGRADE] = "websocket"
+        response.headers[hdrs.CONNECTION] = "Upgrade"
+        response.headers[hdrs.SEC_WEBSOCKET_VERSION] = WEBSOCKET_VERSION
+        return response
+
+    def _later(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._waiting.add(task)
+        task.add_done_callback(self._waiting.discard)
+
+    async def _wait_informed(self, newcomer: Newcomer) -> None:
+        """Examine a client with a token again once it is known what is revoked, or late."""
+        await self._eligibility.informed()
+        try:
+            if not newcomer.is_gone:
+                self._examine(newcomer)
+        except (Invalid, Denied, Unavailable) as error:
+            self._refuse(newcomer, error)
+
+    def _examine(self, newcomer: Newcomer) -> None:
+        """Find out whether a client may stay; raises why it may not."""
+        app, carried = self._eligibility.examine(newcomer.request)
+        entering = self._eligibility.enter(
+            app,
+            caller_of(newcomer.request).site,
+            socket=newcomer.socket,
+            answer=partial(self._judged, newcomer, app, carried),
+        )
+        if entering is not None:
+            newcomer.wait_for(entering)
+
+    def _judged(
+        self,
+        newcomer: Newcomer,
+        app: App,
+        carried: Verified | StaleToken | None,
+        admitted: Answer,
+    ) -> None:
+        if isinstance(admitted, tuple):
+            self._let_in(newcomer, self._session(app, carried), subjects=admitted)
+        else:
+            self._refuse(newcomer, admitted)
+
+    def _let_in(
+        self, newcomer: Newcomer, session: Session, *, subjects: tuple[Subject, ...]
+    ) -> None:
+        """Make a connection for a client that may stay."""
+        connection = Connection(
+            session,
+            newcomer.socket,
+            self._surroundings,
+            max_message=self._settings.max_message,
+        )
+        connection.counts_for = subjects
+        self._connections.add(connection)
+        self._surroundings.watch(connection)
+        self._counters.opened += 1
+        if self._log.is_enabled_for(DEBUG):
+            self._note_opened(newcomer.request, connection)
+        newcomer.become(connection)
+        connection.begin(newcomer.rest)
+
+    def _note_opened(self, request: ShortRequest, connection: Connection) -> None:
+        self._log.debug(
+            "connection.opened",
+            app=connection.session.app.id,
+            socket_id=connection.socket_id,
+            address=caller_of(request).address,
+            client=request.query.get("client", "")[:LONGEST],
+            version=request.query.get("version", "")[:LONGEST],
+        )
+
+    def _refuse(self, newcomer: Newcomer, error: Invalid | Denied | Unavailable) -> None:
+        request, refused = newcomer.request, self._counters.refused
         refused[error.code] = refused.get(error.code, 0) + 1
         log.info(
             "connection.refused",
@@ -140,18 +193,30 @@ class Acceptor:
             reason=str(error),
         )
         audit_denial(request, error)
-        socket.send(frames.error(error.code, str(error)))
-        socket.close(error.code, str(error))
+        newcomer.socket.send(frames.error(error.code, str(error)))
+        newcomer.socket.close(error.code, str(error))
+        self._part(newcomer)
 
-    async def _part(self, websocket: WebSocket, socket: Socket) -> None:
+    def _part(self, newcomer: Newcomer) -> None:
         """Wait until a client that was refused has gone: `Socket.close` aborts it in time."""
-        if self._parting < MOST_PARTING:
-            self._parting += 1
-            try:
-                await read_out(websocket)
-            finally:
-                self._parting -= 1
-        socket.finish()
+        if len(self._parting) >= MOST_PARTING:
+            newcomer.socket.finish()
+            return
+        parting = Parting(newcomer.socket, self._parting.discard)
+        self._parting.add(parting)
+        newcomer.become(parting)
+        parting.data_received(newcomer.rest)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Cut off whoever is still here when the context ends."""
+        try:
+            yield
+        finally:
+            for task in self._waiting:
+                task.cancel()
+            for one in (*self._connections, *self._parting):
+                one.socket.transport.abort()
 
     def _session(self, app: App, carried: Verified | StaleToken | None) -> Session:
         return Session(
@@ -164,19 +229,13 @@ class Acceptor:
             rules=self._rules,
         )
 
-    async def _serve(self, connection: Connection, websocket: WebSocket) -> None:
-        began = time.monotonic()
-        self._connections.add(connection)
-        self._surroundings.watch(connection)
-        self._counters.opened += 1
-        try:
-            await connection.run(websocket)
-        finally:
-            self._connections.remove(connection)
-            for forget in self._forget:
-                forget(connection)
-            self._eligibility.leave(connection.counts_for)
-            self._note_end(connection, seconds=time.monotonic() - began)
+    def _ended(self, connection: Connection) -> None:
+        """Know a connection no longer."""
+        self._connections.remove(connection)
+        for forget in self._forget:
+            forget(connection)
+        self._eligibility.leave(connection.counts_for)
+        self._note_end(connection, seconds=time.monotonic() - connection.opened_at)
 
     def _note_end(self, connection: Connection, *, seconds: float) -> None:
         code, reason = connection.socket.closed_with or (0, "no Close frame came")
@@ -191,17 +250,6 @@ class Acceptor:
             reason=reason,
             seconds=round(seconds, 3),
         )
-
-
-def _not_upgraded(request: web.Request) -> web.Response:
-    """Answer in HTTP what is no upgrade (RFC 9110, 15.5.22 asks for ``Upgrade``)."""
-    error = complaint(request.headers)
-    note_refusal(request, error)
-    response = refusal(error)
-    response.headers[hdrs.UPGRADE] = "websocket"
-    response.headers[hdrs.CONNECTION] = "Upgrade"
-    response.headers[hdrs.SEC_WEBSOCKET_VERSION] = WEBSOCKET_VERSION
-    return response
 
 
 def _new_socket_id() -> str:

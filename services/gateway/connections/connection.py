@@ -1,16 +1,16 @@
 """
 One connection: read what its client sends, and perform what its session answers.
 
-A connection has one reader, `Connection.run`; anything in the gateway may write to its socket,
-because writing never waits.  It holds no rules.
+It has no task: the event loop calls it with the bytes that came.  Anything in the gateway may write
+to its socket, because writing never waits.  It holds no rules.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import structlog
-from aiohttp import WebSocketError, WSMsgType, web
 
 from libs.common.apps.app import App
 from libs.common.channels import Channel
@@ -46,6 +46,16 @@ from services.gateway.protocol.effects import (
     WatchUsers,
 )
 from services.gateway.protocol.keepalive import PONG_NOT_RECEIVED
+from services.gateway.protocol.reader import (
+    BINARY,
+    CLOSE,
+    PING,
+    PONG,
+    TEXT,
+    Frame,
+    FrameReader,
+    Violation,
+)
 from services.gateway.session.session import Session
 
 log = structlog.get_logger()
@@ -53,31 +63,12 @@ log = structlog.get_logger()
 # Characters of a channel's name in the log: it may be anything that a client sent.
 LONGEST = 200
 
-_TEXT = WSMsgType.TEXT.name.lower()
-_ENDS = {WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR}
+_NAMES = {TEXT: "text", BINARY: "binary", PING: "ping", PONG: "pong"}  # Of what is counted.
 _BINARY = frames.error(4300, "binary frames are not supported")
 
 
-def upgrade(max_message: int) -> "web.WebSocketResponse[bool]":
-    """Make a WebSocket that leaves pings and closes to a `Connection`, and reads bytes."""
-    return web.WebSocketResponse(
-        compress=False,
-        autoping=False,
-        autoclose=False,
-        max_msg_size=max_message + 1,  # aiohttp refuses what has this size.
-        decode_text=False,
-    )
-
-
-async def read_out(websocket: web.WebSocketResponse[bool]) -> None:
-    """
-    Read what a client still says until it goes, and drop it.
-
-    A connection that is closed while there is something to read is reset, and what was written last
-    is lost (RFC 9293, 3.6): such as why the client was refused.
-    """
-    while (await websocket.receive()).type not in _ENDS:
-        pass
+def _nobody(_: "Connection") -> None:
+    """Take no notice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +91,7 @@ class Surroundings:
         turned: Knows that a connection's user is away, or is back.
         watch_users: Tells a connection of users who come online and go offline.
         watch: Looks at a connection when its session says so.
+        ended: Knows a connection no longer: it is over.
         counters: What is counted.
         frames: Shows frames in the log, while an operator wants to see them.
     """
@@ -116,29 +108,50 @@ class Surroundings:
     turned: Callable[["Connection", Away], None]
     watch_users: Callable[["Connection", WatchUsers], None]
     watch: Callable[["Connection"], None]
+    ended: Callable[["Connection"], None] = _nobody
     counters: Counters = field(default_factory=Counters)
     frames: FrameLog = field(default_factory=FrameLog)
 
 
-class Connection:
+class Connection(asyncio.Protocol):
     """
     A client's connection.
+
+    Args:
+        session: The protocol of this connection.
+        socket: The writing side of it.
+        surroundings: What it is given to work with.
+        max_message: Bytes that a message of the client may have.
 
     Attributes:
         session: The protocol of this connection.
         socket: The writing side of the connection.
         is_open: Whether the client can still be read from.
+        opened_at: When it was opened, on the monotonic clock.
         counts_for: What its gateway counts it for; see `quotas`.
     """
 
-    __slots__ = ("_is_left", "_surroundings", "counts_for", "is_open", "session", "socket")
+    __slots__ = (
+        "_is_left",
+        "_reader",
+        "_surroundings",
+        "counts_for",
+        "is_open",
+        "opened_at",
+        "session",
+        "socket",
+    )
 
-    def __init__(self, session: Session, socket: Socket, surroundings: Surroundings) -> None:
+    def __init__(
+        self, session: Session, socket: Socket, surroundings: Surroundings, *, max_message: int
+    ) -> None:
         self.session = session
         self.socket = socket
         self.is_open = True
-        self._is_left = False  # Whether the client was the first to send a Close frame.
+        self.opened_at = time.monotonic()
         self.counts_for: tuple[Subject, ...] = ()
+        self._is_left = False  # Whether the client was the first to send a Close frame.
+        self._reader = FrameReader(max_message)
         self._surroundings = surroundings
 
     @property
@@ -164,50 +177,68 @@ class Connection:
         """Name a channel of its app."""
         return Channel(self.session.app.id, name)
 
-    async def run(self, websocket: web.WebSocketResponse[bool]) -> None:
-        """Greet the client, and serve it until it goes or is sent away."""
-        try:
-            self.perform(self.session.opened())
-            while await self._read(websocket):
-                pass
-        finally:
-            self.is_open = False
-            self.perform(self.session.closed())
-            self.socket.finish()
+    def begin(self, rest: bytes) -> None:
+        """Greet the client, and serve it until it goes or is sent away; it has sent ``rest``."""
+        self.perform(self.session.opened())
+        if rest:
+            self.data_received(rest)
 
-    async def _read(self, websocket: web.WebSocketResponse[bool]) -> bool:
-        """Take one frame; tell whether there may be more."""
-        message = await websocket.receive()
-        now = time.monotonic()
-        if message.type is WSMsgType.TEXT:
-            return self._take(message.data, now)
-        if message.type in _ENDS:
-            self._note_end(message.data)
-            return False
-        self._count(message.type.name.lower(), message.data)
-        self.session.heard(now)
-        if message.type is WSMsgType.PING:
-            self.socket.pong(message.data)
-        elif message.type is WSMsgType.BINARY:
-            self.send(_BINARY)
+    def data_received(self, data: bytes) -> None:
+        """Take what the client sends, message by message."""
+        if not self.is_open:
+            return
+        self._reader.feed(data)
+        try:
+            while self.is_open and (message := self._reader.next()) is not None:
+                self._receive(message)
+        except Violation as violation:
+            self.socket.close(violation.code, violation.reason)
+            self._end()
+
+    def eof_received(self) -> bool:
+        """End: a client that says no more is gone.  What is written already is still sent."""
+        self._end()
         return True
 
-    def _take(self, text: bytes, now: float) -> bool:
-        """
-        Take a text frame; tell whether there may be more.
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio calls with it.
+        """End, if that was not done before."""
+        self._end()
 
-        Not after what is no text (RFC 6455, 8.1).
-        """
-        self._count(_TEXT, text)
-        if not _is_utf8(text):
-            self.socket.close(1007, "the text is not UTF-8")
-            return False
+    def _end(self) -> None:
+        if not self.is_open:
+            return
+        self.is_open = False
+        try:
+            self.perform(self.session.closed())
+        finally:
+            self.socket.finish()
+            self._surroundings.ended(self)
+
+    def _receive(self, message: Frame) -> None:
+        opcode, payload = message
+        if opcode == CLOSE:
+            self._is_left = self.socket.closed_with is None
+            code = int.from_bytes(payload[:2]) if payload else 1000
+            self.socket.close(code, "closed by the client")
+            self._end()
+            return
+        now = time.monotonic()
+        self._count(_NAMES[opcode], payload)
+        if opcode == TEXT:
+            self._take(payload, now)
+            return
+        self.session.heard(now)
+        if opcode == PING:
+            self.socket.pong(payload)
+        elif opcode == BINARY:
+            self.send(_BINARY)
+
+    def _take(self, text: bytes, now: float) -> None:
         frames = self._surroundings.frames
         if frames.is_on:
             frames.received(self.session.app.id, self.socket_id, text)
         if self.refresh():
             self.perform(self.session.received(text, now))
-        return True
 
     def _count(self, kind: str, payload: bytes) -> None:
         counters = self._surroundings.counters
@@ -227,14 +258,6 @@ class Connection:
             self.close(error.code, str(error))
             return False
         return True
-
-    def _note_end(self, data: object) -> None:
-        """Answer a Close frame, or note how aiohttp answered what is no WebSocket frame."""
-        if isinstance(data, WebSocketError):
-            self.socket.close(data.code, str(data))
-        elif isinstance(data, int):
-            self._is_left = self.socket.closed_with is None
-            self.socket.close(_echoed(data), "closed by the client")
 
     def perform(self, effects: Iterable[Effect]) -> None:
         """Do what the session answered, in order."""
@@ -325,24 +348,3 @@ class Connection:
         """Say why in a ``pusher:error``, and close with the same code."""
         self._send(frames.error(code, reason))
         self.socket.close(code, reason)
-
-
-def _is_utf8(text: bytes) -> bool:
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _echoed(code: int) -> int:
-    """
-    Return the code to answer a Close frame with (RFC 6455, 5.5.1 and 7.4).
-
-    Args:
-        code: As aiohttp has it: 0 if there was none; it refuses codes that no frame may have, but
-            for these.
-    """
-    if code == 0:
-        return 1000
-    return code if code < 5000 and code != 1006 else 1002

@@ -7,10 +7,13 @@ app's quotas.
 """
 
 import asyncio
+import re
 import time
-from collections.abc import Sized
+from collections.abc import Callable, Sized
+from contextlib import suppress
+from functools import partial
 
-from aiohttp import hdrs, web
+from aiohttp import hdrs
 
 from libs.common.apps.app import App
 from libs.common.apps.port import Apps
@@ -18,21 +21,27 @@ from libs.common.errors import Invalid
 from libs.common.rates.limited import note_limited
 from libs.common.tally.port import Subject
 from libs.common.tokens.channel_tokens import StaleToken
+from libs.common.web.door.short_request import ShortRequest
 from libs.common.web.entrance import caller_of
 from libs.common.web.paths import check_path
-from services.gateway.access.verifier import NotInformed, Verified, Verifier
+from services.gateway.access.verifier import Verified, Verifier
 from services.gateway.connections.wrong_paths import PathNotFound
 from services.gateway.held_writes import Held
 from services.gateway.protocol.handshake import check_client, check_version
-from services.gateway.quotas.limiter import ConnectionLimiter
+from services.gateway.quotas.limiter import Admitted, ConnectionLimiter, Entering
 from services.gateway.quotas.quotas import of_connection
 from services.gateway.timers import TIMERS, Timers
+
+_PATH = re.compile(r"/(?P<prefix>(?:.*/)?)app/(?P<key>[^{}/]+)")
 
 
 class OverCapacity(Invalid):
     """The gateway holds as many connections as it may, or is going."""
 
     code = 4100  # Pusher, "Error codes": over capacity; clients return after a second.
+
+
+Answer = Admitted | OverCapacity
 
 
 class Eligibility:
@@ -72,34 +81,34 @@ class Eligibility:
         self._timers = timers
         self.is_closed = False
 
-    async def examine(self, request: web.Request) -> tuple[App, Verified | StaleToken | None]:
+    def examine(self, request: ShortRequest) -> tuple[App, Verified | StaleToken | None]:
         """
         Tell whose client it is, and which token it brings.
 
         Raises:
+            NotInformed: That cannot be told yet: see `informed`.
             Invalid, Denied, Unavailable: It may not connect, or not now.
         """
-        if "key" not in request.match_info:
+        found = _PATH.fullmatch(request.rel_url.path_safe)
+        if found is None:
             raise PathNotFound(request.path)
-        check_path(request.rel_url.raw_path, request.match_info["prefix"], "app")
+        check_path(request.rel_url.raw_path, found["prefix"], "app")
         check_version(request.query)
-        app = self._apps.by_key(request.match_info["key"])
+        app = self._apps.by_key(found["key"])
         caller = caller_of(request)
         check_client(app, request.headers.get(hdrs.ORIGIN), is_secure=caller.is_secure)
-        return app, await self._carried(app, request.query.get("token"))
+        token = request.query.get("token")
+        return app, self._verifier.carried(token, app, now=time.monotonic())
 
-    async def _carried(self, app: App, text: str | None) -> Verified | StaleToken | None:
-        try:
-            return self._verifier.carried(text, app, now=time.monotonic())
-        except NotInformed as error:
-            try:
-                async with asyncio.timeout(self._timers.informed):
-                    await self._informed.wait()
-            except TimeoutError:
-                raise error from None
-        return self._verifier.carried(text, app, now=time.monotonic())
+    async def informed(self) -> None:
+        """Wait until it is known what is revoked, but no longer than a client should."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._timers.informed):
+                await self._informed.wait()
 
-    async def enter(self, app: App, site: str, *, socket: Held) -> tuple[Subject, ...]:
+    def enter(
+        self, app: App, site: str, *, socket: Held, answer: Callable[[Answer], None]
+    ) -> Entering | None:
         """
         Count a newcomer, if there is room for it here and in its quotas.
 
@@ -107,22 +116,28 @@ class Eligibility:
             app: The app whose client it is.
             site: The address that it counts for, as `Caller.site` has it.
             socket: What tells it: held until whoever asks finds it counted.
+            answer: See `ConnectionLimiter.admit`.
 
         Returns:
-            What it counts for; this must be given to `leave` in the end.
+            See `ConnectionLimiter.admit`.
 
         Raises:
             OverCapacity: There is no room here.
-            Invalid, Denied, Unavailable: See `ConnectionLimiter.enter`.
         """
         self._check_capacity()
-        subjects = await self._limiter.enter(of_connection(app, site), socket)
-        try:  # Again: while it waited for its turn others came, or the gateway began to go.
-            self._check_capacity()
-        except OverCapacity:
-            self._limiter.leave(subjects)
-            raise
-        return subjects
+        judged = partial(self._judged, answer)
+        return self._limiter.admit(of_connection(app, site), socket, answer=judged)
+
+    def _judged(self, answer: Callable[[Answer], None], admitted: Admitted) -> None:
+        """Pass on an answer, if there is room still."""
+        told: Answer = admitted
+        if isinstance(admitted, tuple):
+            try:  # Again: while it waited for its turn others came, or the gateway began to go.
+                self._check_capacity()
+            except OverCapacity as error:
+                self._limiter.leave(admitted)
+                told = error
+        answer(told)
 
     def leave(self, subjects: tuple[Subject, ...]) -> None:
         """Count a connection no longer."""

@@ -1,6 +1,7 @@
 """The connections of this gateway."""
 
 import asyncio
+import random
 import time
 from collections.abc import Callable, Iterable, Iterator
 
@@ -40,6 +41,23 @@ class Connections:
         now = time.monotonic()
         for connection in self:
             connection.perform(event(connection.session, now))
+
+    async def send_away(self, why: tuple[int, str], *, spread: float, slice_: float) -> None:
+        """
+        Close all, in random order and bit by bit.
+
+        Args:
+            why: The code and the reason.
+            spread: Seconds that it may take.
+            slice_: Seconds between two handfuls.
+        """
+        leaving = list(self._open)
+        random.shuffle(leaving)
+        size = -(-len(leaving) // max(1, int(spread / slice_))) or 1
+        for start in range(0, len(leaving), size):
+            for connection in leaving[start : start + size]:
+                connection.close(*why)
+            await asyncio.sleep(slice_ if len(leaving) > size else 0)
 
     async def emptied(self) -> None:
         """Return once there is none; the caller sets the deadline."""

@@ -1,11 +1,9 @@
 """
-The one place that touches aiohttp's transport: straight writes, bounds, close, abort.
+The one place that writes to a client's transport: straight writes, bounds, close, abort.
 
 A WebSocket frame is composed once and the same bytes are written to every subscriber's transport,
-without an await and without aiohttp's writer.  Each write is a run of whole frames, so that they
-may stand between those that aiohttp writes itself: its answer to the upgrade, before, and the Close
-frame by which it ends the connection of a client that breaks RFC 6455.  What this relies on is
-pinned by tests/service/gateway/connections/test_socket.py.
+without an await.  Each write is a run of whole frames.  What this relies on of asyncio's transports
+is pinned by tests/service/gateway/connections/test_socket.py.
 """
 
 import asyncio

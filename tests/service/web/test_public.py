@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 
 from libs.common.config.address import Address
 from libs.common.telemetry.metrics.families import Metric, counter
+from libs.common.web.door.ways import NO_WAYS, Ways
 from libs.common.web.entrance import Entrance, caller_of
 from libs.common.web.health import Dependency
 from libs.common.web.paths import PREFIX
@@ -35,6 +36,9 @@ class Mirror:
     def __init__(self) -> None:
         self.draining = asyncio.Event()
         self.released = asyncio.Event()
+
+    def ways(self) -> Ways:
+        return NO_WAYS
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         return [

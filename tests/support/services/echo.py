@@ -1,22 +1,27 @@
 """
 A listener that echoes, for suites that judge a WebSocket server by its echo.
 
-No such suite can talk to the Pusher endpoint, which speaks first and takes no binary messages.  Here too a real
-`Connection` reads from what `upgrade` made, and writes, answers pings and closes through a real `Socket`, as clients
-meet them; only its session says what it hears.
+No such suite can talk to the Pusher endpoint, which speaks first and takes no binary messages.  Here too clients come
+through the front door, and a real `Connection` reads, writes, answers pings and closes through a real `Socket`, as
+clients meet them; only its session says what it hears.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import cast
 
-from aiohttp import WSMsgType, web
+from aiohttp import web
 
-from services.gateway.connections.connection import Connection, upgrade
+from libs.common.config.address import Address
+from libs.common.web.door.short_request import ShortRequest
+from libs.common.web.door.ways import Ways
+from libs.common.web.listeners import listening
+from services.gateway.connections.connection import Connection
 from services.gateway.connections.socket import Socket, frame
 from services.gateway.protocol.effects import Effect, Send
+from services.gateway.protocol.reader import BINARY, Frame
 from services.gateway.session.session import Session
-from tests.support.clients.raw_client import BINARY
 from tests.support.services.listener import APP, nowhere
 
 MAX_MESSAGE = 256 * 1024  # Bytes, as long as the longest of an Autobahn case outside of section 9.
@@ -43,40 +48,40 @@ class _EchoSession:
         return []
 
 
-class _EchoReader:
-    """The reading side of a WebSocket, which repeats binary messages: no session ever sees one."""
+class _EchoConnection(Connection):
+    """A connection that repeats binary messages: no session ever sees one."""
 
-    def __init__(self, websocket: "web.WebSocketResponse[bool]", socket: Socket) -> None:
-        self._websocket = websocket
-        self._socket = socket
+    __slots__ = ()
 
-    async def receive(self) -> Any:
-        """Wait for what is not a binary message."""
-        while (message := await self._websocket.receive()).type is WSMsgType.BINARY:
-            self._socket.write(frame(message.data, BINARY))
-        return message
+    def _receive(self, message: Frame) -> None:
+        if message.opcode == BINARY:
+            self.socket.write(frame(message.payload, BINARY))
+        else:
+            super()._receive(message)
+
+
+class _Echo:
+    """Upgrades clients."""
+
+    def upgraded(
+        self,
+        request: ShortRequest,  # noqa: ARG002 - an `Upgrader` is called with it.
+        transport: asyncio.Transport,
+        *,
+        answer: bytes,
+        rest: bytes,
+    ) -> None:
+        transport.write(answer)
+        session = cast(Session, _EchoSession())
+        socket = Socket(transport, max_unsent=MAX_UNSENT)
+        connection = _EchoConnection(session, socket, nowhere(), max_message=MAX_MESSAGE)
+        transport.set_protocol(connection)
+        connection.begin(rest)
 
 
 @asynccontextmanager
 async def echoing() -> AsyncIterator[str]:
     """Run the listener; yields its ``ws://`` URL."""
-    app = web.Application()
-    app.router.add_get("/", _echo)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"ws://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
-
-
-async def _echo(request: web.Request) -> web.StreamResponse:
-    websocket = upgrade(MAX_MESSAGE)
-    await websocket.prepare(request)
-    assert request.transport is not None
-    socket = Socket(request.transport, max_unsent=MAX_UNSENT)
-    connection = Connection(cast(Session, _EchoSession()), socket, nowhere())
-    reader = _EchoReader(websocket, socket)
-    await connection.run(cast("web.WebSocketResponse[bool]", reader))
-    return websocket
+    ways = Ways(upgrader=_Echo())
+    async with listening(web.Application(), [Address("127.0.0.1", 0)], ways=ways) as (bound,):
+        yield f"ws://{bound}"

@@ -9,13 +9,17 @@ import gc
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from aiohttp import web
 
 from libs.common.apps.app import App
+from libs.common.config.address import Address
 from libs.common.config.secret import Secret
-from services.gateway.connections.connection import Connection, Surroundings, upgrade
+from libs.common.web import listeners
+from libs.common.web.door.short_request import ShortRequest
+from libs.common.web.door.ways import Ways
+from services.gateway.connections.connection import Connection, Surroundings
 from services.gateway.connections.socket import Socket
 from services.gateway.session.session import Session
 from services.gateway.settings import GatewaySettings
@@ -61,7 +65,6 @@ class Line:
     """A connection as the server has it."""
 
     connection: Connection
-    websocket: "web.WebSocketResponse[bool]"
     transport: asyncio.Transport
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -70,7 +73,7 @@ class Line:
         return self.connection.socket
 
     async def end(self) -> None:
-        """Wait until its reader has ended."""
+        """Wait until nothing more of it is read."""
         async with asyncio.timeout(DEADLINE):
             await self.ended.wait()
 
@@ -95,35 +98,34 @@ class Listener:
         async with asyncio.timeout(DEADLINE):
             return await self._lines.get()
 
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        websocket = upgrade(MAX_MESSAGE)
-        await websocket.prepare(request)
-        transport = request.transport
-        assert transport is not None
+    def upgraded(
+        self,
+        request: ShortRequest,  # noqa: ARG002 - an `Upgrader` is called with it.
+        transport: asyncio.Transport,
+        *,
+        answer: bytes,
+        rest: bytes,
+    ) -> None:
+        """See `Upgrader.upgraded`."""
+        transport.write(answer)
+        ended = asyncio.Event()
+        surroundings = replace(nowhere(), ended=lambda _: ended.set())
         session = Session(APP, "1.1", GatewaySettings(), now=0.0, verifier=verifier())
         socket = Socket(transport, max_unsent=self.max_unsent, timers=self.timers)
-        line = Line(Connection(session, socket, nowhere()), websocket, transport)
-        self._lines.put_nowait(line)
-        try:
-            await line.connection.run(websocket)
-        finally:
-            line.ended.set()
-        return websocket
+        connection = Connection(session, socket, surroundings, max_message=MAX_MESSAGE)
+        transport.set_protocol(connection)
+        self._lines.put_nowait(Line(connection, transport, ended))
+        connection.begin(rest)
 
 
 @asynccontextmanager
 async def listening(context: ssl.SSLContext | None = None) -> AsyncIterator[Listener]:
     listener = Listener()
-    app = web.Application()
-    app.router.add_get("/", listener.handle)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
-    listener.port = runner.addresses[0][1]
-    try:
+    anywhere = [Address("127.0.0.1", 0)]
+    ways = Ways(upgrader=listener)
+    async with listeners.listening(web.Application(), anywhere, context, ways=ways) as (bound,):
+        listener.port = bound.port
         yield listener
-    finally:
-        await runner.cleanup()
 
 
 def fill(line: Line) -> int:

@@ -16,8 +16,8 @@ from libs.common.apps.memory import MemoryApps
 from libs.common.config.secret import Secret
 from libs.common.policies.policies import Policies
 from services.cli import COMMANDS, client, parser, token
+from services.descriptors import SPARE_FILES
 from services.dispatcher.service import compiled
-from services.program import SPARE_FILES
 from services.settings import DEVELOPMENT_SECRETS, SERVICES, Settings, check_services
 from tests.support.deployments.composition import (
     FILE,

@@ -42,9 +42,13 @@ class RequestMetrics:
     async def _counted(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         began = time.monotonic()
         response = await handler(request)
-        self._answers[response.status] += 1
-        self._seconds.record(time.monotonic() - began)
+        self.answered(response.status, time.monotonic() - began)
         return response
+
+    def answered(self, status: int, seconds: float) -> None:
+        """Count an answer that did not come from `counting`."""
+        self._answers[status] += 1
+        self._seconds.record(seconds)
 
     def metrics(self) -> Iterator[Metric]:
         """See `Measured.metrics`."""

@@ -1,4 +1,4 @@
-"""What straight writes rely on, against the pinned aiohttp: a real server, and a client that sees every frame."""
+"""What straight writes rely on, of asyncio's transports: a real server, and a client that sees every frame."""
 
 import asyncio
 import ssl
@@ -6,9 +6,9 @@ import ssl
 import pytest
 from aiohttp import ClientSession
 
-from services.gateway.connections.socket import join, write_all
+from services.gateway.connections.socket import frame, join, write_all
 from services.gateway.timers import Timers
-from tests.support.clients.raw_client import BINARY, CLOSE, PING, PONG, TEXT, Frame
+from tests.support.clients.raw_client import CLOSE, PING, PONG, TEXT, Frame
 from tests.support.deadline import DEADLINE
 from tests.support.servers import Certificates
 from tests.support.services.listener import BLOCK, MAX_UNSENT, Listener, fill, listening
@@ -51,42 +51,6 @@ class TestFrames:
 
         assert await client.frame() == Frame(PING, b"")
         assert await client.frame() == Frame(PONG, b"mark")
-
-    async def test_between_those_of_aiohttp(self, listener: Listener) -> None:
-        """
-        Straight writes stand between what aiohttp writes itself, whole and in order, small and large.
-        """
-        line, client = await listener.connect()
-
-        line.socket.send(b"1")
-        await line.websocket.send_str("2")
-        line.socket.write(join([b"3", b"4"]))
-        await line.websocket.send_bytes(BLOCK)
-        line.socket.send(b"5")
-        await line.websocket.ping(b"6")
-
-        frames = [await client.frame() for _ in range(7)]
-        assert frames == [
-            *(Frame(TEXT, text) for text in (b"1", b"2", b"3", b"4")),
-            Frame(BINARY, BLOCK),
-            Frame(TEXT, b"5"),
-            Frame(PING, b"6"),
-        ]
-
-    async def test_between_those_of_aiohttp_behind_a_backlog(self, listener: Listener) -> None:
-        """
-        So they do while much waits in the buffer.
-        """
-        line, client = await listener.connect(receives=4096)
-        count = fill(line)
-        expected = [Frame(TEXT, BLOCK)] * count
-
-        for number in range(10):
-            await line.websocket.send_str(f"theirs {number}")
-            write_all([line.socket], join([f"ours {number}".encode()]))
-            expected += [Frame(TEXT, f"{whose} {number}".encode()) for whose in ("theirs", "ours")]
-
-        assert [await client.frame() for _ in expected] == expected
 
 
 class TestWriteAll:
@@ -194,10 +158,10 @@ class TestHeld:
         line.socket.send(b"1")
         line.socket.hold()
         write_all([line.socket], join([b"2"]))
-        await line.websocket.ping(b"none of ours")
+        line.transport.write(frame(b"none of ours", PING))
         assert line.socket.unsent == len(join([b"1", b"2"]))
         line.socket.release()
-        await line.websocket.ping(b"before the second")
+        line.transport.write(frame(b"before the second", PING))
         line.socket.release()
         write_all([line.socket], join([b"3"]))
 

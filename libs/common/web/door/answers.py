@@ -1,0 +1,43 @@
+"""
+Answers as bytes, as aiohttp would write them.
+
+Pure, but that they carry the date (RFC 9110, 6.6.1).
+"""
+
+from http import HTTPStatus
+
+from aiohttp import hdrs, web
+from aiohttp.helpers import rfc822_formatted_time
+from aiohttp.http import SERVER_SOFTWARE
+
+from libs.common.web import http
+
+TOO_SLOW = "the head of the request took longer than {seconds:g} s to arrive"
+TOO_LONG = "the head of the request is longer than {size} bytes"
+
+
+def wire(response: web.Response) -> bytes:
+    """Compose an answer whose body is there."""
+    body = response.body
+    content = body if isinstance(body, bytes) else b""
+    headers = response.headers
+    headers.setdefault(hdrs.CONTENT_LENGTH, str(len(content)))
+    headers.setdefault(hdrs.DATE, rfc822_formatted_time())
+    headers.setdefault(hdrs.SERVER, SERVER_SOFTWARE)
+    lines = "".join([f"{name}: {text}\r\n" for name, text in headers.items()])
+    return f"HTTP/1.1 {response.status} {response.reason}\r\n{lines}\r\n".encode() + content
+
+
+def switching(accept: str) -> bytes:
+    """Compose the answer to an upgrade."""
+    return (
+        f"HTTP/1.1 101 {HTTPStatus.SWITCHING_PROTOCOLS.phrase}\r\n"
+        f"Upgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Accept: {accept}\r\n"
+        f"Date: {rfc822_formatted_time()}\r\nServer: {SERVER_SOFTWARE}\r\n\r\n"
+    ).encode()
+
+
+def goodbye(status: HTTPStatus, error: str) -> bytes:
+    """Compose the refusal of what is no request yet; the connection ends with it."""
+    headers = {str(hdrs.CONNECTION): "close"}
+    return wire(http.answer({"error": error}, status=status, headers=headers))

@@ -1,0 +1,263 @@
+"""
+A connection until it is known whose it is, and between the requests of short ways.
+
+The head is read as a whole, in bounds of size and time.  What is in no way unusual is taken here;
+all else is aiohttp's from then on, with every byte that was read.
+"""
+
+import asyncio
+import re
+import time
+from http import HTTPStatus
+from typing import cast
+
+from aiohttp import web
+from aiohttp.http import RawRequestMessage
+
+from libs.common.web import http
+from libs.common.web.door.answers import TOO_LONG, TOO_SLOW, goodbye, switching, wire
+from libs.common.web.door.door import Door
+from libs.common.web.door.heads import accept_key, body_size
+from libs.common.web.door.short_request import ShortRequest
+from libs.common.web.door.ways import ShortWay
+
+LARGEST = 1 << 20  # Bytes of a body on a short way.
+MOST_HELD = 64 * 1024  # Bytes that may wait behind a request which is being answered.
+PATIENCE = 2.0  # Seconds that a body may take on a short way; the long way has its own.
+
+_END = b"\r\n\r\n"
+_ENDS = re.compile(rb"\r\n\r\n|\n\n|\n\r\n")  # The latter two are malformed.
+_UPGRADE = re.compile(rb"\nupgrade:[ \t]*websocket", re.IGNORECASE)
+_POST = re.compile(rb"POST ([!-~]+) HTTP/1\.1\r\n")
+
+
+class _Asked:
+    """A request of a short way whose body is on its way."""
+
+    __slots__ = ("head", "match_info", "message", "size", "way")
+
+    def __init__(
+        self,
+        head: bytes,
+        message: RawRequestMessage,
+        *,
+        way: ShortWay,
+        match_info: dict[str, str],
+        size: int,
+    ) -> None:
+        self.head = head
+        self.message = message
+        self.way = way
+        self.match_info = match_info
+        self.size = size
+
+
+class Visitor(asyncio.Protocol):
+    """
+    A connection.
+
+    Args:
+        door: What all of them share.
+    """
+
+    __slots__ = (
+        "_asked",
+        "_door",
+        "_has_ended",
+        "_held",
+        "_is_full",
+        "_scanned",
+        "_task",
+        "_transport",
+    )
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self._transport: asyncio.Transport | None = None
+        self._held: bytes | bytearray = b""
+        self._scanned = 0  # Of what is held, as far as no head ends in it.
+        self._asked: _Asked | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._is_full = False  # Whether the peer has yet to read what it was answered.
+        self._has_ended = False  # Whether the peer sends no more.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See `asyncio.BaseProtocol.connection_made`."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._door.expect(self, self._door.limits.handshake_timeout)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio calls with it.
+        """Forget it; a request that is being answered is answered to nobody."""
+        self._door.forget(self)
+        self._transport = None
+
+    def eof_received(self) -> bool:
+        """Keep the connection for the answer that is under way."""
+        self._has_ended = True
+        return self._task is not None
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes."""
+        if self._held:
+            if isinstance(self._held, bytes):
+                self._held = bytearray(self._held)
+            self._held += data
+        else:
+            self._held = data
+        if self._task is None:
+            self._look()
+        elif len(self._held) > MOST_HELD and self._transport is not None:
+            self._transport.pause_reading()
+
+    def _look(self) -> None:
+        """Do what the bytes that are there ask for."""
+        if self._asked is None:
+            self._take_head()
+        if self._asked is not None and len(self._held) >= self._asked.size:
+            self._begin(self._asked)
+
+    def _take_head(self) -> None:
+        held = self._held
+        found = _ENDS.search(held, self._scanned)
+        size = found.end() if found else len(held)
+        if size > self._door.limits.max_head:
+            error = TOO_LONG.format(size=self._door.limits.max_head)
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, error)
+        elif found is None:
+            self._scanned = max(0, size - len(_END))
+        elif found[0] != _END or not self._is_taken(bytes(held[:size])):
+            self._hand_over()
+
+    def _is_taken(self, head: bytes) -> bool:
+        """Take a head, if it is an upgrade or a request of a short way, and in no way unusual."""
+        if head.startswith(b"GET ") and _UPGRADE.search(head):
+            return self._upgrade(head)
+        posted = _POST.match(head)
+        if posted is None:
+            return False
+        way = self._door.way_of(posted[1].partition(b"?")[0].decode())
+        message = self._door.heads.parsed(head) if way else None
+        size = body_size(message) if message else None
+        if way is None or message is None or size is None or size > LARGEST:
+            return False
+        self._asked = _Asked(head, message, way=way[0], match_info=way[1], size=size)
+        self._held = self._held[len(head) :]
+        self._scanned = 0
+        self._door.expect(self, PATIENCE)
+        return True
+
+    def _upgrade(self, head: bytes) -> bool:
+        upgrader, transport = self._door.upgrader, self._transport
+        if upgrader is None or transport is None:
+            return False
+        message = self._door.heads.parsed(head)
+        accept = accept_key(message) if message else None
+        if message is None or accept is None:
+            return False
+        self._door.forget(self)
+        self._transport = None
+        rest = bytes(self._held[len(head) :])
+        self._held = b""
+        request = self._request(message, transport, {})
+        upgrader.upgraded(request, transport, answer=switching(accept), rest=rest)
+        return True
+
+    def _request(
+        self,
+        message: RawRequestMessage,
+        transport: asyncio.Transport,
+        match_info: dict[str, str],
+        body: bytes = b"",
+    ) -> ShortRequest:
+        peer = transport.get_extra_info("peername")
+        return ShortRequest(
+            message,
+            body,
+            remote=peer[0] if isinstance(peer, tuple) else peer,
+            secure=transport.get_extra_info("sslcontext") is not None,
+            match_info=match_info,
+            app=self._door.app,
+        )
+
+    def _begin(self, asked: _Asked) -> None:
+        """Begin to answer a request that is whole."""
+        if self._transport is None:
+            return
+        self._door.forget(self)
+        body, self._held = bytes(self._held[: asked.size]), self._held[asked.size :]
+        request = self._request(asked.message, self._transport, asked.match_info, body)
+        self._asked = None
+        self._task = asyncio.get_running_loop().create_task(self._answer(asked.way, request))
+        self._door.tasks.add(self._task)
+
+    async def _answer(self, way: ShortWay, request: ShortRequest) -> None:
+        began = time.monotonic()
+        try:
+            answering = http.errors(cast(web.Request, request), way.handler)
+            response = cast(web.Response, await answering)
+        finally:
+            self._door.tasks.discard(cast("asyncio.Task[None]", self._task))
+            self._task = None
+        self._door.metrics.answered(response.status, time.monotonic() - began)
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(wire(response))
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Look at what came meanwhile, unless the peer does not read what it was answered."""
+        transport = self._transport
+        if transport is None or self._is_full:
+            return
+        if self._has_ended or self._door.is_closed:
+            transport.close()
+            return
+        if not transport.is_reading():
+            transport.resume_reading()
+        self._door.expect(self, self._door.limits.keep_alive)
+        if self._held:
+            self._look()
+
+    def pause_writing(self) -> None:
+        """Answer nothing more until the peer has read what it was answered."""
+        self._is_full = True
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        self._is_full = False
+        if self._task is None:
+            self._go_on()
+
+    def overdue(self) -> None:
+        """End a connection that says nothing, or too slowly what it wants."""
+        if self._asked is not None:
+            self._hand_over(self._asked.head)
+        elif self._held:
+            seconds = self._door.limits.handshake_timeout
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT, TOO_SLOW.format(seconds=seconds))
+        else:
+            self.leave()
+
+    def leave(self) -> None:
+        """End the connection."""
+        if (transport := self._leave()) is not None:
+            transport.close()
+
+    def _refuse(self, status: HTTPStatus, error: str) -> None:
+        if (transport := self._leave()) is not None:
+            self._door.metrics.answered(status, 0.0)
+            transport.write(goodbye(status, error))
+            transport.close()
+
+    def _hand_over(self, before: bytes = b"") -> None:
+        """Leave the connection to aiohttp, with all that was read and not answered."""
+        if (transport := self._leave()) is not None:
+            protocol = self._door.framework()
+            transport.set_protocol(protocol)
+            protocol.connection_made(transport)
+            protocol.data_received(before + self._held)
+
+    def _leave(self) -> asyncio.Transport | None:
+        """Have nothing more to do with the connection, and return it."""
+        self._door.forget(self)
+        transport, self._transport = self._transport, None
+        return transport
