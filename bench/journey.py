@@ -29,8 +29,9 @@ TEXT = "x" * 185  # Makes the data, {"n":1234,"text":"…"}, some 200 bytes.
 APPENDED = 1000  # Records at a time.
 LIMIT = 60.0  # Seconds for a run.
 CHANNEL = "journey"
+EVENT = "bench.event"
 
-_SECTIONS = """
+SECTIONS = """
 [dispatcher]
 group = "{topic}"
 
@@ -65,7 +66,7 @@ def dispatching(
     deployment: Deployment, kafka: str, topic: str
 ) -> AbstractAsyncContextManager[Program]:
     """Run a dispatcher that reads a topic."""
-    backends, more = f'events = "{kafka}"', _SECTIONS.format(topic=topic)
+    backends, more = f'events = "{kafka}"', SECTIONS.format(topic=topic)
     return deployment.running("dispatcher", backends=backends, more=more)
 
 
@@ -76,24 +77,34 @@ async def fill(kafka: str, topic: str) -> None:
             await log.append([_record(topic, start + number) for number in range(APPENDED)])
 
 
-def _record(topic: str, number: int) -> NewRecord:
+async def create(kafka: str, topic: str) -> None:
+    """Have a topic there before it is read: append a record that no route takes."""
+    async with KafkaEventLog(Url(kafka), KafkaSettings()) as log:
+        await log.append([_record(topic, 0, event="other.event")])
+
+
+def data(number: int) -> bytes:
+    """Return the data of an event."""
+    return msgspec.json.encode({"n": number, "text": TEXT})
+
+
+def _record(topic: str, number: int, *, event: str = EVENT) -> NewRecord:
     attributes = {
         "content-type": "application/json",
         "ce_specversion": "1.0",
         "ce_id": str(number),
         "ce_source": "/bench",
-        "ce_type": "bench.event",
+        "ce_type": event,
     }
     headers = tuple((name, text.encode()) for name, text in attributes.items())
-    value = msgspec.json.encode({"n": number, "text": TEXT})
-    return NewRecord(topic, value, key=b"one", headers=headers)
+    return NewRecord(topic, data(number), key=b"one", headers=headers)
 
 
 async def _rate(stream: Stream) -> float:
     """Receive all events, and return how many a second came after the first `WARM_UP`."""
     began = 0.0
     for number in range(EVENTS):
-        message = websocket.read(await stream.expect("bench.event"))
+        message = websocket.read(await stream.expect(EVENT))
         if msgspec.json.decode(message["data"])["n"] != number:
             raise Unexpected(f"event {number} is missing, late or double")
         if number == WARM_UP - 1:

@@ -17,7 +17,7 @@ from bench import (
     watching,
     webhooks,
 )
-from bench.beside import comparison, publishing, small_events
+from bench.beside import comparison, publishing, records, small_events
 from bench.beside import connecting as arriving
 from bench.beside.comparison import Comparison
 from bench.figures import Figure, Sample
@@ -57,6 +57,10 @@ async def _scale(place: Place) -> Sample:
 
 async def _publish_redis(place: Place) -> Sample:
     return await publishing.measure_redis(place.sides, place.redis.pid)
+
+
+async def _record(place: Place) -> Sample:
+    return await records.measure(place.sides, await place.kafka())
 
 
 async def _auth(place: Place) -> Sample:
@@ -100,8 +104,9 @@ PARTS = (
         runs=3,
     ),
     Part(
-        name="small", comparisons=small_events.LINES, measure=_sides(small_events.measure), runs=3
+        name="small", comparisons=small_events.LINES, measure=_sides(small_events.measure), runs=2
     ),
+    Part(name="record", comparisons=records.LINES, measure=_record, runs=3),
     Part(name="watching", figures=figures.WATCHING, measure=_here(watching.measure)),
     Part(name="memory", figures=figures.MEMORY, measure=_here(memory.measure)),
     Part(name="newcomers", figures=figures.CONNECTING, measure=_here(connecting.measure)),
