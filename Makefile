@@ -105,6 +105,10 @@ test: needs-test $(VENV)/dev install-test tests/clients/node_modules/.installed 
 bench: needs-bench $(VENV)/dev install-bench ## Measure; CHECK=1: fail beyond the bounds; BASE=COMMIT: beside an earlier release
 	$(PYTHON) -m bench $(if $(CHECK),--check) $(if $(BASE),--base $(BASE)) $(if $(ONLY),--only $(ONLY)) $(if $(RUNS),--runs $(RUNS))
 
+.PHONY: soak
+soak: $(VENV)/dev  ## Hold 15,000 connections for ten minutes, and see that memory comes back; FOR=SECONDS
+	$(PYTHON) -m bench.soak $(if $(FOR),--seconds $(FOR))
+
 .PHONY: docs
 docs: $(VENV)/dev  ## Write the pages that are made from the source
 	$(PYTHON) -m tests.support.documents.tree > docs/tree.md

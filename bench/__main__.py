@@ -12,38 +12,21 @@ import argparse
 import asyncio
 import os
 import platform
-import resource
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from bench import fanout, figures, memory
+from bench import descriptors, fanout, figures
+from bench.faults import CANNOT, told
 from bench.parts import NAMES, PARTS, Part
 from bench.place import Place, opened
-from bench.websocket import Unexpected
-from bench.workers import Failed
-from bench.yardstick import NoCompiler, compiled
-from libs.common.errors import Unavailable
-from tests.support.servers import MissingProgram, ServerDidNotStart
-from tests.support.servers.packages import MissingJars
+from bench.yardstick import compiled
 
 RUNS = 5
 LIMIT = 1200.0  # Seconds for all; on two idle CPUs it takes half of that.
-FILES = fanout.SOCKETS + memory.SPARE_FILES  # That a process must be allowed to open.
-
-CANNOT = (
-    AssertionError,  # Of `tests.support.deployments.program`: Fanfare did not start, and why.
-    Failed,
-    MissingJars,
-    MissingProgram,
-    NoCompiler,
-    OSError,  # Connections that break, and everything that takes too long.
-    ServerDidNotStart,
-    Unavailable,
-    Unexpected,
-)
+FILES = fanout.SOCKETS + descriptors.SPARE  # That a process must be allowed to open.
 
 
 def main() -> int:
@@ -52,10 +35,10 @@ def main() -> int:
     found: list[str] = []
     failures: list[str] = []
     try:
-        _raise_file_limit()
+        descriptors.allow_all(FILES)
         found = asyncio.run(_bench(arguments.only, arguments.runs, arguments.base))
     except* CANNOT as group:
-        failures = list(dict.fromkeys(str(error) or "it took too long" for error in _leaves(group)))
+        failures = told(group)
     for failure in failures:
         print(f"bench: {failure}", file=sys.stderr)
     for complaint in found:
@@ -81,22 +64,6 @@ def _parts(text: str) -> list[Part]:
     if unknown := set(wanted) - {*NAMES}:
         raise argparse.ArgumentTypeError(f"no part is called {', '.join(sorted(unknown))}")
     return [part for part in PARTS if part.name in wanted]
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for each in error.exceptions:
-            yield from _leaves(each)
-    else:
-        yield error
-
-
-def _raise_file_limit() -> None:
-    """Allow ourselves, and the processes that we start, as many files as the system lets us."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if most != resource.RLIM_INFINITY and most < FILES:
-        raise Failed(f"a process may open {most} files here, and {FILES} are needed: ulimit -n")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def _bench(parts: Sequence[Part], runs: int, base: str | None) -> list[str]:

@@ -14,6 +14,8 @@ reads orders from its standard input and answers each with a line, ``done BYTES`
                              where they are needed: PREFIX00000, PREFIX00001, ...
     seat CHANNELS SUBSCRIBERS CONNECTIONS AT_ONCE PREFIX
                              likewise, so that each of the channels has so many subscribers
+    churn SECONDS RATE PREFIX
+                             for so long have so many come a second as for ``arrive``, and go
     ping SIZE                have each ask whether it is heard; the answers have SIZE bytes each
     receive BYTES            take that many bytes from all connections together
 
@@ -28,6 +30,7 @@ from collections.abc import Iterable, Iterator
 from itertools import repeat
 
 from bench import websocket
+from bench.load.churning import churn
 from bench.load.newcomers import arrivals
 from bench.load.seats import channel_names, seats
 from bench.websocket import Decoder, Unexpected
@@ -91,6 +94,8 @@ class Crowd:
                 names = channel_names(prefix, int(channels))
                 wishes = seats(names, int(subscribers), connections=int(connections))
                 self._keep_sockets(arrivals(self._port, wishes, at_once=int(at_once)))
+            case ["churn", seconds, rate, prefix]:
+                churn(self._port, seconds=float(seconds), rate=int(rate), prefix=prefix)
             case ["ping", size]:
                 return self._ping(int(size))
             case ["receive", size]:

@@ -81,7 +81,7 @@ FANOUT = (
         unit="µs",
         scale=MICROSECONDS,
     ),
-    Figure(name="single_ratio", title="one event at a time: gateway / loop", at_most=1.4),
+    Figure(name="single_ratio", title="one event at a time: gateway / loop", at_most=1.3),
     Figure(
         name="burst",
         title="bursts of sixteen: gateway, frames a CPU second",
@@ -94,7 +94,7 @@ FANOUT = (
         unit="thousand",
         scale=THOUSANDS,
     ),
-    Figure(name="burst_ratio", title="bursts of sixteen: gateway / loop", at_least=4.0),
+    Figure(name="burst_ratio", title="bursts of sixteen: gateway / loop", at_least=8.0),
 )
 WATCHING = (
     Figure(
@@ -115,14 +115,14 @@ MEMORY = (
         title="idle: resident memory a connection",
         unit="KiB",
         scale=KIBIBYTES,
-        at_most=20.0,
+        at_most=5.0,
     ),
     Figure(
         name="idle_subscribed",
         title="idle: the same, subscribed to a channel",
         unit="KiB",
         scale=KIBIBYTES,
-        at_most=20.0,
+        at_most=6.0,
     ),
 )
 CONNECTING = (

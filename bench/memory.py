@@ -1,13 +1,11 @@
 """What a connection that says nothing costs: the slope of the gateway's resident memory."""
 
-import resource
-
 from bench.deployment import APP, Deployment
+from bench.descriptors import connections
 from bench.figures import Sample
 from bench.workers import clients, resident_bytes
 
-FIRST, LAST = 1000, 5000  # Connections between which the slope is taken.
-SPARE_FILES = 300
+FIRST, LAST = 1000, 10_000  # Connections between which the slope is taken.
 
 
 async def measure(deployment: Deployment) -> Sample:
@@ -20,7 +18,7 @@ async def measure(deployment: Deployment) -> Sample:
 
 async def _slope(deployment: Deployment, order: str) -> float:
     """Return the bytes that each connection adds; the first ones also pay for what all share."""
-    more = _allowed() - FIRST
+    more = connections(LAST) - FIRST
     async with (
         deployment.running("gateway") as gateway,
         clients(gateway.port, APP.key) as crowd,
@@ -29,8 +27,3 @@ async def _slope(deployment: Deployment, order: str) -> float:
         before = resident_bytes(gateway.process.pid)
         await crowd.ask(order.format(more))
         return (resident_bytes(gateway.process.pid) - before) / more
-
-
-def _allowed() -> int:
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return LAST if most == resource.RLIM_INFINITY else min(LAST, most - SPARE_FILES)

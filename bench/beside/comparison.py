@@ -22,6 +22,7 @@ class Comparison:
         unit: In which it is printed.
         scale: From the sample's unit to this one.
         at_most: The most that the ratio to the earlier release may be.
+        here_at_most: The most that is allowed here, as printed.
     """
 
     name: str
@@ -29,10 +30,17 @@ class Comparison:
     unit: str
     scale: float = 1.0
     at_most: float | None = None
+    here_at_most: float | None = None
 
     def figures(self, *, base: bool) -> list[Figure]:
         """Return the lines, with those of the earlier release if there is one."""
-        here = Figure(name=self.name, title=self.title, unit=self.unit, scale=self.scale)
+        here = Figure(
+            name=self.name,
+            title=self.title,
+            unit=self.unit,
+            scale=self.scale,
+            at_most=self.here_at_most,
+        )
         if not base:
             return [here]
         return [

@@ -10,6 +10,7 @@ reads orders from its standard input and answers each with a line, ``done NUMBER
                 channels PREFIX00000, PREFIX00001, ...
     go          post them on all connections together, each with one request under way: the
                 microseconds until all are answered
+    pace RATE   post them, so many a second and one after the other
 
 It ends with its input.  Connections stay open.
 """
@@ -19,6 +20,7 @@ import socket
 import sys
 import time
 from collections import deque
+from itertools import cycle
 
 from bench.load.newcomers import BUFFER, TIMEOUT
 from bench.load.posts import posts
@@ -96,6 +98,9 @@ class Publishers:
                 began = time.monotonic()
                 self._go()
                 return round((time.monotonic() - began) * 1e6)
+            case ["pace", rate]:
+                self._pace(float(rate))
+                return 0
             case _:
                 raise ValueError(f"what is {order!r}?")
 
@@ -110,6 +115,15 @@ class Publishers:
             for number, _ in ready:
                 if self._publishers[number].is_answered():
                     under_way += self._send_next(self._publishers[number]) - 1
+
+    def _pace(self, rate: float) -> None:
+        began, count = time.monotonic(), len(self._requests)
+        turns = cycle(self._publishers.values())
+        for number, publisher in zip(range(count), turns, strict=False):
+            time.sleep(max(0.0, began + number / rate - time.monotonic()))
+            self._send_next(publisher)
+            while not publisher.is_answered():
+                pass
 
     def _send_next(self, publisher: Publisher) -> int:
         """Send what comes next, if there is something; return how many were sent."""
