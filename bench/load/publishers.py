@@ -12,7 +12,8 @@ reads orders from its standard input and answers each with a line, ``done NUMBER
                 microseconds until all are answered
     pace RATE   post them, so many a second and one after the other
 
-It ends with its input.  Connections stay open.
+It ends with its input.  Connections stay open; those that the server has ended, since nothing was
+posted for a while, are opened again before requests are prepared.
 """
 
 import select
@@ -43,6 +44,12 @@ class Publisher:
     def __init__(self, port: int) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), TIMEOUT)
         self._buffer = b""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the server has ended the connection, between two answers: else it is silent."""
+        ready, _, _ = select.select([self.socket], [], [], 0)
+        return bool(ready)
 
     def send(self, request: bytes) -> None:
         """Send all of it."""
@@ -80,16 +87,16 @@ class Publishers:
     """
 
     def __init__(self, port: int) -> None:
-        self._publishers = {each.socket.fileno(): each for each in _connected(port)}
+        self._port = port
+        self._publishers: dict[int, Publisher] = {}
         self._poll = select.epoll()
-        for number in self._publishers:
-            self._poll.register(number, select.EPOLLIN)
         self._requests: deque[bytes] = deque()
 
     def obey(self, order: str) -> int:
         """Do what a line of input says."""
         match order.split():
             case ["prepare", count, batch, channels, prefix]:
+                self._connect()
                 names = channel_names(prefix, int(channels))
                 now = int(time.time())
                 self._requests += posts(names, int(count), batch=int(batch), now=now)
@@ -103,6 +110,17 @@ class Publishers:
                 return 0
             case _:
                 raise ValueError(f"what is {order!r}?")
+
+    def _connect(self) -> None:
+        """Open all connections that are not open."""
+        for number, publisher in [*self._publishers.items()]:
+            if publisher.has_ended:
+                self._poll.unregister(number)
+                self._publishers.pop(number).socket.close()
+        while len(self._publishers) < CONNECTIONS:
+            publisher = Publisher(self._port)
+            self._publishers[publisher.socket.fileno()] = publisher
+            self._poll.register(publisher.socket, select.EPOLLIN)
 
     def _go(self) -> None:
         under_way = 0
@@ -131,10 +149,6 @@ class Publishers:
             return 0
         publisher.send(self._requests.popleft())
         return 1
-
-
-def _connected(port: int) -> list[Publisher]:
-    return [Publisher(port) for _ in range(CONNECTIONS)]
 
 
 def main() -> None:

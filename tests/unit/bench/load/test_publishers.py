@@ -63,3 +63,14 @@ class TestAnswer:
 
         with pytest.raises(Unexpected):
             publisher.is_answered()
+
+
+def test_has_ended(ends: tuple[Publisher, socket.socket]) -> None:
+    """A connection that the server has ended meanwhile is told from one that is silent."""
+    publisher, server = ends
+
+    before = publisher.has_ended
+    server.close()
+    publisher.socket.recv(1)  # Until the end is here.
+
+    assert (before, publisher.has_ended) == (False, True)
