@@ -58,7 +58,8 @@ class Outage:
     Whether one backend is away, as far as one process can tell.
 
     It is away while it is for at least one of its users: a connection that listens, one that asks.
-    Calls that are under way at the same time may share it: none of its methods waits.
+    Calls that are under way at the same time may share it, in several threads: none of its methods
+    waits.
 
     Args:
         backend: The backend's name as in the settings, such as ``bus``; a part follows a slash, as
@@ -93,7 +94,8 @@ class Outage:
     @property
     def seconds(self) -> float:
         """For how long the backend has been away; 0: it is there."""
-        return 0.0 if self.since is None else self._clock() - self.since
+        since = self.since
+        return 0.0 if since is None else self._clock() - since
 
     @property
     def reason(self) -> str:
@@ -134,8 +136,8 @@ class Outage:
         if by not in self._reasons:
             return
         reason, seconds = self.reason, round(self.seconds, 3)
-        del self._reasons[by]
-        if not self._reasons:
+        was_lost = self._reasons.pop(by, None) is not None
+        if was_lost and not self._reasons:
             self.since = self.lost_at = None
             log.info(
                 "backend.found",

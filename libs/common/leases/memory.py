@@ -3,6 +3,8 @@
 import math
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
+from threading import Lock
 from typing import Protocol, TypeVar
 
 from libs.common.leases.port import CLEARED_FOR, LeaseLost
@@ -48,6 +50,7 @@ class MemoryLeases:
         self._lapsed: dict[str, float] = {}  # Gateway to when a sweep first saw that.
         self._cleared: dict[str, float] = {}  # Gateway to when; swept out after a day.
         self._holdings: list[MemoryHoldings] = []
+        self._changing = Lock()  # A thread beside the event loop may prolong a lease.
 
     def keep(self, holdings: MemoryHoldings) -> None:
         """Have what gateways hold there end with their leases."""
@@ -75,20 +78,47 @@ class MemoryLeases:
         """See `Leases.renew`."""
         if gateway in self._cleared:
             raise LeaseLost(gateway)
-        had_lease = self._leases.get(gateway, _NEVER) != _NEVER
+        with self._changing:
+            had_lease = self._has(gateway)
+            self._extend(gateway, ttl)
+        return had_lease
+
+    async def prolong(self, gateway: str, *, ttl: float) -> bool:
+        """See `Leases.prolong`."""
+        with self._changing:
+            is_in_grace = gateway in self._lapsed and gateway in self._renewed
+            had_lease = is_in_grace or self._has(gateway)
+            if had_lease:
+                self._extend(gateway, ttl)
+        return had_lease
+
+    def _has(self, gateway: str) -> bool:
+        return self._leases.get(gateway, _NEVER) != _NEVER
+
+    def _extend(self, gateway: str, ttl: float) -> None:
         self._lapsed.pop(gateway, None)
         self._renewed[gateway] = self.clock()
         self._leases[gateway] = self.clock() + ttl
-        return had_lease
+
+    def apart(self) -> AbstractAsyncContextManager["MemoryLeases"]:
+        """See `Leases.apart`."""
+        return nullcontext(self)
 
     async def release(self, gateway: str) -> None:
         """See `Leases.release`."""
-        self._renewed.pop(gateway, None)
-        if self._leases.pop(gateway, None) is not None:
-            self._lapsed.setdefault(gateway, self.clock())
+        with self._changing:
+            self._renewed.pop(gateway, None)
+            if self._leases.pop(gateway, None) is not None:
+                self._lapsed.setdefault(gateway, self.clock())
 
     async def sweep(self, *, grace: float) -> int:
         """See `Leases.sweep`."""
+        with self._changing:
+            ended = self._judge(grace)
+        return sum(holdings.clear(ended) for holdings in self._holdings)
+
+    def _judge(self, grace: float) -> list[str]:
+        """Find lapsed leases, and name the gateways that are cleared now."""
         now = self.clock()
         for gateway in due(self._leases, now):
             del self._leases[gateway]
@@ -100,7 +130,7 @@ class MemoryLeases:
             del self._lapsed[gateway]
             self._cleared[gateway] = now
             self.given_up += self._renewed.pop(gateway, None) is not None
-        return sum(holdings.clear(ended) for holdings in self._holdings)
+        return ended
 
 
 def due(instants: Mapping[_Key, float], now: float) -> list[_Key]:

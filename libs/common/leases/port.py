@@ -7,6 +7,7 @@ tally, lies on the same backend: it is called the *holdings* of a gateway, and e
 a port says how they are taken away.
 """
 
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from libs.common.errors import Unavailable
@@ -62,6 +63,26 @@ class Leases(Protocol):
         Raises:
             LeaseLost: The gateway was cleared.
             Unavailable: The backend is away, at least in part.
+        """
+
+    async def prolong(self, gateway: str, *, ttl: float) -> bool:
+        """
+        Renew a gateway's lease for ``ttl`` seconds, if it has one; never take one.
+
+        It has one until it released it or was cleared: also while a grace period lasts.
+
+        Returns:
+            Whether it had one; if not, nothing was done, at least in part.
+
+        Raises:
+            Unavailable: The backend is away, at least in part.
+        """
+
+    def apart(self) -> AbstractAsyncContextManager["Leases"]:
+        """
+        Open the same leases, for `prolong` alone, on the event loop of another thread.
+
+        Whatever connections that takes are its own, and are closed with it.
         """
 
     async def release(self, gateway: str) -> None:

@@ -7,7 +7,8 @@ Where part of a cluster is away, the rest goes on.  The keys are named for the r
 before leases were apart from it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -24,6 +25,7 @@ _HERE = Path(__file__).parent
 # Without memory left still runs what keeps leases, and what ends them, which frees some.
 SWEEP = Script.joined(_HERE / "sweep.lua", flags="allow-oom")
 RENEW = Script.joined(_HERE / "renew.lua", flags="allow-oom")
+PROLONG = Script.joined(_HERE / "prolong.lua", flags="allow-oom")
 RELEASE = Script.joined(_HERE / "release.lua", flags="allow-oom")
 OVERDUE = Script.joined(_HERE / "overdue.lua", flags="no-writes")
 
@@ -106,6 +108,21 @@ class RedisLeases:
             raise LeaseLost(gateway)
         raise_first(replies)
         return all(replies)
+
+    async def prolong(self, gateway: str, *, ttl: float) -> bool:
+        """See `Leases.prolong`."""
+        kinds = ("leases", "lapsed", "renewed")
+        replies = await self._everywhere(PROLONG, kinds, gateway, milliseconds(ttl))
+        raise_first(replies)
+        return all(replies)
+
+    @asynccontextmanager
+    async def apart(self) -> AsyncIterator["RedisLeases"]:
+        """See `Leases.apart`."""
+        async with self._connection.another() as connection:
+            yield RedisLeases(
+                connection, self._keys, holdings=self._holdings, terms=self._terms
+            )
 
     async def release(self, gateway: str) -> None:
         """See `Leases.release`."""

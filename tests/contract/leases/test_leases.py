@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from libs.common.channels import Channel
-from libs.common.leases.port import LeaseLost
+from libs.common.leases.port import LeaseLost, Leases
 from libs.common.roster.port import Members, Seat
 from tests.support.deadline import DEADLINE
 from tests.support.ports.rosters import (
@@ -175,6 +175,74 @@ class TestLease:
         await sweep_away(site.leases, 1)
 
         assert [transition.info for transition in await ear.heard()] == ["{}", None]
+
+
+class TestProlonged:
+    """A lease can be renewed beside the gateway's event loop, and none be taken so."""
+
+    async def test_keeps_the_seats(self, site: Deployment) -> None:
+        """A prolonged lease is a renewed one, whichever thread and event loop did it."""
+        await site.leases.renew("g1", ttl=SHORT)
+        await seated(site.roster, request(CHANNEL, "ann", socket_id="1.1"))
+
+        was_held = await asyncio.to_thread(asyncio.run, prolonged_apart(site.leases, "g1"))
+
+        assert was_held
+        assert await sweeps(site) == 0
+        assert (await read(site)).infos.keys() == {"ann"}
+        assert await site.leases.renew("g1", ttl=LONG)
+
+    async def test_in_the_grace_period(self, site: Deployment) -> None:
+        """A lease that lapsed is still there while its grace lasts."""
+        await site.leases.renew("g1", ttl=-1)
+        await seated(site.roster, request(CHANNEL, "ann", socket_id="1.1"))
+        await site.other_leases.sweep(grace=LONG)
+
+        assert await site.leases.prolong("g1", ttl=LONG)
+
+        assert await sweeps(site) == 0
+        assert (await read(site)).infos.keys() == {"ann"}
+
+    async def test_never_taken(self, site: Deployment) -> None:
+        """Who has no lease gets none, though it has seats: they go."""
+        await seated(site.roster, request(CHANNEL, "ann", socket_id="1.1", gateway="ghost"))
+
+        assert not await site.leases.prolong("ghost", ttl=LONG)
+        assert not await site.leases.prolong("stranger", ttl=LONG)
+
+        await sweep_away(site.other_leases, 1)
+        assert not await site.leases.renew("stranger", ttl=LONG)
+
+    async def test_released(self, site: Deployment) -> None:
+        """Whoever released its lease has none, also before a sweep saw it."""
+        await seated(site.roster, request(CHANNEL, "ann", socket_id="1.1"))
+        await site.leases.release("g1")
+
+        assert not await site.leases.prolong("g1", ttl=LONG)
+
+        await sweep_away(site.other_leases, 1)
+
+    async def test_cleared(self, site: Deployment) -> None:
+        """Nor has whoever was cleared; it is refused as before."""
+        await site.leases.renew("g1", ttl=-1)
+        await seated(site.roster, request(CHANNEL, "ann", socket_id="1.1"))
+        await site.leases.sweep(grace=0)
+
+        assert not await site.other_leases.prolong("g1", ttl=LONG)
+
+        with pytest.raises(LeaseLost):
+            await site.leases.renew("g1", ttl=LONG)
+
+
+async def prolonged_apart(leases: Leases, gateway: str) -> bool:
+    """Prolong a lease on the event loop that this runs on."""
+    async with asyncio.timeout(DEADLINE), leases.apart() as apart:
+        return await apart.prolong(gateway, ttl=LONG)
+
+
+async def sweeps(site: Deployment) -> int:
+    """Sweep twice, with no grace, and return how much was taken away."""
+    return await site.leases.sweep(grace=0) + await site.other_leases.sweep(grace=0)
 
 
 class TestGivenUp:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 from libs.common.bus.memory import MemoryBus, MemoryListener
 from libs.common.bus.messages import Broadcast, Cached, Delivery, Interrupted, Position, Publication
@@ -12,6 +12,7 @@ from libs.common.bus.settings import HistorySettings
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
 from libs.common.leases.memory import MemoryLeases
+from libs.common.leases.port import Leases
 from libs.common.roster.memory import MemoryRoster
 from libs.common.roster.port import JoinAnswer, JoinRequest, Members, Seat, Seated
 
@@ -253,6 +254,15 @@ class FaultyRoster:
         """See `Leases.renew`."""
         self._check()
         return await self.inner_leases.renew(gateway, ttl=ttl)
+
+    async def prolong(self, gateway: str, *, ttl: float) -> bool:
+        """See `Leases.prolong`."""
+        self._check()
+        return await self.inner_leases.prolong(gateway, ttl=ttl)
+
+    def apart(self) -> AbstractAsyncContextManager[Leases]:
+        """See `Leases.apart`."""
+        return nullcontext(self)
 
     async def release(self, gateway: str) -> None:
         """See `Leases.release`."""
