@@ -58,13 +58,13 @@ class Outage:
     Whether one backend is away, as far as one process can tell.
 
     It is away while it is for at least one of its users: a connection that listens, one that asks.
-    Calls that are under way at the same time may share it, in several threads: none of its methods
-    waits.
+    Calls that are under way at the same time may share it: none of its methods waits.
 
     Args:
         backend: The backend's name as in the settings, such as ``bus``; a part follows a slash, as
             in ``identity/jwks``.
         clock: Monotonic seconds.
+        is_told: Whether it makes lines, and counts; if not, another one tells of the same backend.
         facts: Further keys of both lines.
 
     Attributes:
@@ -75,16 +75,24 @@ class Outage:
     """
 
     def __init__(
-        self, backend: str, clock: Callable[[], float] = time.monotonic, /, **facts: str
+        self,
+        backend: str,
+        clock: Callable[[], float] = time.monotonic,
+        /,
+        *,
+        is_told: bool = True,
+        **facts: str,
     ) -> None:
         self.backend = backend
         self.since: float | None = None
         self.lost_at: float | None = None
         self.was_asked = False
         self._clock = clock
+        self._is_told = is_told
         self._facts = facts
         self._reasons: dict[str, str] = {}  # By user.
-        _KNOWN.add(self)
+        if is_told:
+            _KNOWN.add(self)
 
     @property
     def is_away(self) -> bool:
@@ -94,8 +102,7 @@ class Outage:
     @property
     def seconds(self) -> float:
         """For how long the backend has been away; 0: it is there."""
-        since = self.since
-        return 0.0 if since is None else self._clock() - since
+        return 0.0 if self.since is None else self._clock() - self.since
 
     @property
     def reason(self) -> str:
@@ -126,9 +133,13 @@ class Outage:
         self._reasons[by] = reason
         if self.since is None:
             self.since, self.lost_at = self._clock(), time.time()
-            _LOST[self.backend] += 1
-            user = {"by": by} if by else {}
-            log.warning("backend.lost", backend=self.backend, reason=reason, **user, **self._facts)
+            if self._is_told:
+                self._tell_lost(reason, by)
+
+    def _tell_lost(self, reason: str, by: str) -> None:
+        _LOST[self.backend] += 1
+        user = {"by": by} if by else {}
+        log.warning("backend.lost", backend=self.backend, reason=reason, **user, **self._facts)
 
     def found(self, *, by: str = "") -> None:
         """Note that the backend answered a user; logged if it was away, and now is for nobody."""
@@ -136,16 +147,12 @@ class Outage:
         if by not in self._reasons:
             return
         reason, seconds = self.reason, round(self.seconds, 3)
-        was_lost = self._reasons.pop(by, None) is not None
-        if was_lost and not self._reasons:
+        del self._reasons[by]
+        if not self._reasons:
             self.since = self.lost_at = None
-            log.info(
-                "backend.found",
-                backend=self.backend,
-                reason=reason,
-                seconds=seconds,
-                **self._facts,
-            )
+            if self._is_told:
+                told = {"reason": reason, "seconds": seconds}
+                log.info("backend.found", backend=self.backend, **told, **self._facts)
 
 
 def reason_of(error: BaseException) -> str:

@@ -7,6 +7,7 @@ another name, and seats all its members again under that.
 
 import asyncio
 import secrets
+import time
 from contextlib import suppress
 
 import structlog
@@ -14,6 +15,7 @@ import structlog
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
 from libs.common.leases.port import LeaseLost, Leases
+from libs.common.leases.standby import Standby
 from libs.common.roster.port import Seat
 from services.gateway.timers import TIMERS, Timers
 
@@ -29,11 +31,14 @@ class Lease:
         ttl: Seconds for which a renewal holds.
         interval: Seconds between renewals.
         unseated: Set when the name was changed: all members must be seated again.
+        loop_timeout: Seconds for which the event loop may be held; then the name is lost, too.
         timers: The time between two attempts while the roster is away.
 
     Attributes:
         name: The present name.
         lost: How often it was given up for another, since the start.
+        renewed_at: When the present name was renewed last, in monotonic seconds; None: never, or it
+            is released.
     """
 
     def __init__(
@@ -43,18 +48,21 @@ class Lease:
         ttl: float,
         interval: float,
         unseated: asyncio.Event,
+        loop_timeout: float = 60.0,
         timers: Timers = TIMERS,
     ) -> None:
         self._leases = leases
         self._ttl = ttl
         self._interval = interval
         self._timers = timers
+        self._standby = Standby(leases, self, ttl=ttl, interval=interval, loop_timeout=loop_timeout)
         self.name = secrets.token_hex(8)
         self.lost = 0
         self._renamed = asyncio.Event()
         self._unseated = unseated
-        self._is_held = False  # Whether the present name was ever renewed.
-        self._must_go = False  # Whether it is given up as soon as it was.
+        self.renewed_at: float | None = None
+        self._is_released = False
+        self._must_go = False  # Whether it is given up as soon as it was renewed.
         self._was_away = False  # Whether the last renewal failed, perhaps only in part.
 
     def seat(self, channel: Channel, socket_id: str) -> Seat:
@@ -66,7 +74,7 @@ class Lease:
         if name == self.name:
             self.lost += 1
             self.name = secrets.token_hex(8)
-            self._is_held = self._must_go = False
+            self.renewed_at, self._must_go = None, False
             self._renamed.set()
             self._unseated.set()
             log.warning("lease.lost", gateway=name, next=self.name)
@@ -79,17 +87,19 @@ class Lease:
         """
         if name != self.name:
             return
-        if self._is_held:
+        if self.renewed_at is not None:
             self.lose(name)
         else:
             self._must_go = True
 
     async def run(self) -> None:
-        """
-        Renew until cancelled.
+        """Renew until cancelled; while the event loop is held the standby does."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._keep_renewing())
+            tasks.create_task(self._standby.run())
 
-        A new name is renewed at once: until then its seats look like those of a dead gateway.
-        """
+    async def _keep_renewing(self) -> None:
+        # A new name is renewed at once: until then its seats look like those of a dead gateway.
         while True:
             self._renamed.clear()
             delay = await self.renew()
@@ -100,6 +110,8 @@ class Lease:
     async def renew(self) -> float:
         """Renew once, and return the seconds after which that must be done again."""
         name = self.name
+        if self._is_released:
+            return self._interval
         try:
             was_held = await self._leases.renew(name, ttl=self._ttl)
             self._renewed(name, was_held=was_held)
@@ -117,13 +129,14 @@ class Lease:
         if not was_held or self._was_away:
             self._unseated.set()  # New, lapsed, or lost with the roster's data: so may be seats.
         self._was_away = False
-        if name == self.name:
-            self._is_held = True
+        if name == self.name and not self._is_released:
+            self.renewed_at = time.monotonic()
             if self._must_go:
                 self.lose(name)
 
     async def release(self) -> None:
-        """End the lease: its members may return elsewhere within the grace period."""
+        """End the lease for good: its members may return elsewhere within the grace period."""
+        self._is_released, self.renewed_at = True, None
         try:
             await self._leases.release(self.name)
         except Unavailable:

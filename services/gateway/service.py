@@ -138,6 +138,7 @@ class Gateway:
             ttl=settings.lease_ttl,
             interval=settings.lease_renew,
             unseated=self._unseated,
+            loop_timeout=settings.loop_timeout,
             timers=self._timers,
         )
         self._limiter = ConnectionLimiter(

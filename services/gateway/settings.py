@@ -32,6 +32,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         position_check: Seconds after which a silent channel is compared with the bus.
         lease_ttl: Seconds for which the gateway's lease holds: how long it may be dead unnoticed.
         lease_renew: Seconds between two renewals of the lease.
+        loop_timeout: Seconds for which the event loop may be held until the lease is left to lapse.
     """
 
     max_connections: Annotated[int, Meta(ge=-1)] = 0
@@ -46,6 +47,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     position_check: Seconds = 30.0
     lease_ttl: Seconds = 15.0
     lease_renew: Seconds = 4.0
+    loop_timeout: Seconds = 60.0
 
     def __post_init__(self) -> None:
         if self.lease_renew * 2 > self.lease_ttl:

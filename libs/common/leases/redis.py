@@ -120,9 +120,7 @@ class RedisLeases:
     async def apart(self) -> AsyncIterator["RedisLeases"]:
         """See `Leases.apart`."""
         async with self._connection.another() as connection:
-            yield RedisLeases(
-                connection, self._keys, holdings=self._holdings, terms=self._terms
-            )
+            yield RedisLeases(connection, self._keys, holdings=self._holdings, terms=self._terms)
 
     async def release(self, gateway: str) -> None:
         """See `Leases.release`."""

@@ -94,7 +94,7 @@ class RedisConnection:
     Args:
         url: Of one of the kinds in `libs.common.redis.address`.
         backend: The port's name, for `Unavailable`.
-        outage: Of the same port, if it has another connection; None: it has not.
+        is_told: Whether it is told in the log where Redis is away.
 
     Attributes:
         outage: Whether Redis is away, or refuses what is asked, as far as this port can tell.
@@ -103,13 +103,13 @@ class RedisConnection:
         Misconfigured: The URL, or the file that it names, cannot work.
     """
 
-    def __init__(self, url: Url, backend: str, outage: Outage | None = None) -> None:
+    def __init__(self, url: Url, backend: str, *, is_told: bool = True) -> None:
         address = parse(url.reveal())
         check_authority(address)
         self._url = url
         self._backend = backend
         servers = Cluster if address.layout is Layout.CLUSTER else OneServer
-        self.outage = outage or Outage(backend, server=str(url))
+        self.outage = Outage(backend, is_told=is_told, server=str(url))
         self._servers: Servers = servers(address, self.outage)
 
     async def __aenter__(self) -> Self:
@@ -119,8 +119,8 @@ class RedisConnection:
         await self._servers.close()
 
     def another(self) -> "RedisConnection":
-        """Make another connection of this port, which any event loop may use; see `Outage`."""
-        return RedisConnection(self._url, self._backend, self.outage)
+        """Make another one of this port, for another event loop; this one tells of outages."""
+        return RedisConnection(self._url, self._backend, is_told=False)
 
     async def ask(self, call: Call) -> Any:
         """

@@ -97,3 +97,23 @@ async def test_forsaken() -> None:
     await lease.renew()
     assert lease.name == third
     assert lease.lost == 2
+
+
+async def test_released() -> None:
+    """
+    What was released is not taken again, though its gateway still runs: others in the process may drain for longer.
+    """
+    leases = CalledLeases()
+    leases.is_away = False
+    lease = Lease(leases, ttl=AGES, interval=AGES, unseated=asyncio.Event())
+    await lease.renew()
+    before = lease.renewed_at
+
+    await lease.release()
+    await lease.renew()
+
+    assert before is not None
+    assert lease.renewed_at is None
+    assert leases.renewals == 1
+    assert await leases.sweep(grace=0) == 0
+    assert leases.has_cleared(lease.name)

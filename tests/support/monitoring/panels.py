@@ -342,6 +342,11 @@ PROCESSES = Row(
             *quantiles("fanfare_event_loop_lag_seconds", "instance", of=(0.99,)),
         ),
         _panel(
+            "Event loop, held, seconds a second",
+            "short",
+            rates("fanfare_event_loop_held_seconds_total", "instance"),
+        ),
+        _panel(
             "Open files",
             "short",
             sums("fanfare_process_open_fds", "instance", legend="open: {{instance}}"),

@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from libs.common.errors import Unavailable
-from libs.common.outage import Outage, reason_of
+from libs.common.outage import Outage, reason_of, standings
 from tests.support.fakes.clock import Clock
 
 
@@ -50,6 +50,18 @@ class TestLog:
                 "client": "listener",
             },
         ]
+
+    def test_untold(self, clock: Clock) -> None:
+        """Where another one tells of the same backend, this one is silent, and counts nothing."""
+        silent = Outage("test/untold", clock, is_told=False)
+        with capture_logs() as logs:
+            silent.lost("refused")
+            was_away = silent.is_away
+            silent.found()
+
+        assert (was_away, silent.is_away) == (True, False)
+        assert logs == []
+        assert "test/untold" not in standings()
 
     def test_never_away(self, outage: Outage) -> None:
         """Answers alone say nothing."""

@@ -25,6 +25,7 @@ IRREGULAR = {
     "uncaught",
     "found",
     "given_up",
+    "held",
     "held_back",
     "kept",
     "lost",
@@ -32,6 +33,7 @@ IRREGULAR = {
     "read",
     "ready",
     "sent",
+    "stuck",
     "unread",
 }
 

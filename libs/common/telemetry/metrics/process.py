@@ -14,14 +14,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import structlog
+
 from libs.common.outage import standings
 from libs.common.rates.limited import LIMITS, refusals_by_limit
 from libs.common.telemetry.logs import dropped_lines
 from libs.common.telemetry.metrics.families import Metric, counter, gauge, histogram
 from libs.common.telemetry.metrics.histogram import Histogram
 
+log = structlog.get_logger()
+
 PROC = Path("/proc/self")
 LOOK = 0.5  # Seconds from one measurement of the event loop's lag to the next.
+HELD = 1.0  # Seconds of lag from which on the log tells of it.
 
 BUILD = gauge("fanfare_build_info", "1; which release runs, on which Python.", "version", "python")
 START = gauge("fanfare_process_start_time_seconds", "When the process began, UTC epoch.")
@@ -33,6 +38,10 @@ LOOP_LAG = histogram(
     "fanfare_event_loop_lag_seconds",
     "How late the event loop comes to what is due, measured twice a second: what everybody in "
     "the process waits.",
+)
+LOOP_HELD = counter(
+    "fanfare_event_loop_held_seconds_total",
+    "Seconds for which the event loop was held for more than one at a time: `loop.held`.",
 )
 GC_PAUSES = histogram("fanfare_gc_pause_seconds", "Pauses for the collection of garbage.")
 RELOADS = counter(
@@ -76,6 +85,7 @@ class ProcessMetrics:
         self._build = (version, platform.python_version())
         self._started_at = time.time()
         self._lag = Histogram()
+        self._held = 0.0
         self._pauses = Histogram()
         self.reloads = {"adopted": 0, "refused": 0}
 
@@ -84,9 +94,16 @@ class ProcessMetrics:
         now = asyncio.get_running_loop().time
         with _timing_collections(self._pauses):
             while True:
-                due = now() + LOOK
+                due, worked = now() + LOOK, time.thread_time()
                 await asyncio.sleep(LOOK)
-                self._lag.record(max(0.0, now() - due))
+                self._measured(max(0.0, now() - due), cpu=time.thread_time() - worked)
+
+    def _measured(self, lag: float, *, cpu: float) -> None:
+        """Take a measurement, in seconds, and how much of it the loop's thread was at work."""
+        self._lag.record(lag)
+        if lag >= HELD:
+            self._held += lag
+            log.warning("loop.held", seconds=round(lag, 3), cpu=round(cpu, 3))
 
     def metrics(self) -> Iterator[Metric]:
         """See `Measured.metrics`."""
@@ -97,6 +114,7 @@ class ProcessMetrics:
         yield OPEN_FILES.of(_open_files())
         yield MOST_FILES.of(_most_files())
         yield LOOP_LAG.of(self._lag)
+        yield LOOP_HELD.of(self._held)
         yield GC_PAUSES.of(self._pauses)
         yield RELOADS.by(self.reloads)
         yield LINES_DROPPED.of(dropped_lines())

@@ -2,9 +2,11 @@
 
 import asyncio
 import gc
+import time
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from libs.common.outage import Outage
 from libs.common.telemetry.metrics import process
@@ -110,3 +112,26 @@ async def test_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     gc.collect()
 
     assert pauses.count == before
+
+
+async def test_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A loop that was held says so once, with how long, and how much of that it was at work.
+    """
+    monkeypatch.setattr(process, "LOOK", 0.001)
+    monkeypatch.setattr(process, "HELD", 0.05)
+    measured = ProcessMetrics("1.2.3")
+    with capture_logs() as logs:
+        task = asyncio.create_task(measured.run())
+        await asyncio.sleep(0)
+        time.sleep(0.2)  # noqa: ASYNC251 - the loop is held.
+        async with asyncio.timeout(DEADLINE):
+            while not logs:
+                await asyncio.sleep(0.001)
+        task.cancel()
+        await asyncio.wait([task])
+
+    held = logs[0]
+    assert (held["event"], held["log_level"]) == ("loop.held", "warning")
+    assert held["seconds"] >= 0.15 > held["cpu"]
+    assert told(measured, "event_loop_held_seconds_total")[()] >= 0.15
