@@ -10,6 +10,7 @@
 -- ARGV  1  envelope               2  feed to announce it on    3  epoch, if the channel has none
 --       4  most entries to keep   5  ms to keep entries        6  ms to keep meta
 --       7  source, or empty       8  its sequence              9  its timestamp
+--       from 7 on: left out where there is neither a source nor what comes after it
 --       10 sequence of the source's publication before this one for the channel, or empty
 --       11 timestamp of that one
 --       12 ms to keep cache, empty or left out where the channel is none
@@ -22,14 +23,15 @@
 -- holds for an epoch: a channel that was lost has seen nothing.  With the shebang, a server that is
 -- out of memory, read-only or without its replicas refuses the whole script at its start.
 
-local source = 's:' .. ARGV[7]
-local meta = redis.call('HMGET', KEYS[1], 'e', 'o', source)
+local source = ARGV[7] or ''
+local mark = source ~= '' and {'s:' .. source} or {}
+local meta = redis.call('HMGET', KEYS[1], 'e', 'o', unpack(mark))
 local epoch, offset = meta[1], tonumber(meta[2] or 0)
 local watermark = {}
 local cache, cache_ttl = KEYS[3], ARGV[12] or ''
 local token, token_ttl = KEYS[#KEYS], ARGV[13] or ''
 
-if ARGV[7] ~= '' then
+if source ~= '' then
   local sequence, newest = string.match(meta[3] or '-1 0', '^(%S+) (%S+)$')
   sequence, newest = tonumber(sequence), tonumber(newest)
   if epoch and tonumber(ARGV[8]) <= sequence and tonumber(ARGV[9]) <= newest then
@@ -40,7 +42,7 @@ if ARGV[7] ~= '' then
   end
   -- A lower sequence with a newer timestamp belongs to a log that was made anew: it starts over.
   newest = math.max(newest, tonumber(ARGV[9]))
-  watermark = {source, ARGV[8] .. ' ' .. string.format('%.17g', newest)}
+  watermark = {mark[1], ARGV[8] .. ' ' .. string.format('%.17g', newest)}
 elseif token_ttl ~= '' and epoch and redis.call('GET', token) == epoch then
   return {0, epoch, offset}
 end

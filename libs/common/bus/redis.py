@@ -4,7 +4,8 @@ The bus on Redis.
 A channel's history is a stream, and its epoch, offset and sources are a hash beside it;
 ``publish.lua`` and ``history.lua`` are the only ones to touch them.  The first also sets what
 ``last.lua`` reads, the last entry of a cache channel, and a key for each token.  Publishing is one
-pipeline per server.  Listeners are in `bus.listening`, and what is said on the feeds in `bus.wire`.
+pipeline per server, which publishes that arrive together share.  Listeners are in `bus.listening`,
+and what is said on the feeds in `bus.wire`.
 """
 
 import asyncio
@@ -91,7 +92,9 @@ class RedisBus:
         self._redis = connection
         self._keys = keys
         self._settings = history or HistorySettings()
-        self._max_age = milliseconds(self._settings.max_age)
+        max_age = milliseconds(self._settings.max_age)
+        self._bounds: Sequence[Word] = (self._settings.max_entries, max_age, META_TTL)
+        self._epochs = _new_epochs()
         self._backlog = backlog
         self._probe_interval = probe_interval
         self._pubsub = pubsub
@@ -106,37 +109,32 @@ class RedisBus:
     async def publish(self, publications: Sequence[Publication]) -> list[Position]:
         """See `Bus.publish`."""
         latest: dict[tuple[Channel, str], Source] = {}
-        epochs = _new_epochs()
         calls = []
         for publication in publications:
             source, before = publication.source, None
             if source:
                 key = publication.channel, source.name
                 before, latest[key] = latest.get(key), source
-            calls.append(self._append(publication, before, next(epochs)))
-        positions = _positions(replies := await self._redis.ask_all(calls))
+            calls.append(self._append(publication, before))
+        positions = _positions(replies := await self._redis.ask_all(calls, shared=True))
         appended = sum(state for state, *_ in replies)
         self.published["appended"] += appended
         self.published["repeated"] += len(replies) - appended
         return positions
 
-    def _append(self, publication: Publication, before: Source | None, epoch: str) -> Call:
+    def _append(self, publication: Publication, before: Source | None) -> Call:
         channel, source = publication.channel, publication.source
+        meta, history, feed = self._keys.several(("meta", "history", "feed"), channel)
         needs_more = publication.token or channel.is_cache
         further, ttls = self._further(publication) if needs_more else _NOTHING
+        marks = _marks(source, before) if source or ttls else ()
         return self._publish.call(
-            (self._keys.of("meta", channel), self._keys.of("history", channel), *further),
+            (meta, history, *further),
             pack(publication.broadcast),
-            self._keys.of("feed", channel),
-            epoch,
-            self._settings.max_entries,
-            self._max_age,
-            META_TTL,
-            source.name if source else "",
-            source.sequence if source else "",
-            repr(source.timestamp) if source else "",
-            before.sequence if before else "",
-            repr(before.timestamp) if before else "",
+            feed,
+            next(self._epochs),
+            *self._bounds,
+            *marks,
             *ttls,
         )
 
@@ -169,9 +167,7 @@ class RedisBus:
 
     async def history(self, channel: Channel, after: Position, *, limit: int) -> History:
         """See `Bus.history`."""
-        epoch, offset, items = await self._redis.ask(
-            self._read(channel, after, limit, next(_new_epochs()))
-        )
+        epoch, offset, items = await self._redis.ask(self._read(channel, after, limit))
         top = Position(epoch.decode(), offset)
         if after.epoch != top.epoch or after.offset > offset:
             return History(top, None)
@@ -188,9 +184,8 @@ class RedisBus:
     async def tops(self, channels: Collection[Channel]) -> dict[Channel, Position]:
         """See `Bus.tops`."""
         nothing = Position("", 0)
-        epochs = _new_epochs()
         asked = list(dict.fromkeys(channels))
-        calls = [self._read(channel, nothing, 1, next(epochs)) for channel in asked]
+        calls = [self._read(channel, nothing, 1) for channel in asked]
         answered = _answered(asked, await self._redis.ask_all(calls))
         return {
             channel: Position(epoch.decode(), offset)
@@ -204,10 +199,10 @@ class RedisBus:
         answered = _answered(asked, await self._redis.ask_all(calls))
         return {channel: _cached(channel, *reply) for channel, reply in answered.items()}
 
-    def _read(self, channel: Channel, after: Position, limit: int, epoch: str) -> Call:
+    def _read(self, channel: Channel, after: Position, limit: int) -> Call:
         return _HISTORY.call(
-            (self._keys.of("meta", channel), self._keys.of("history", channel)),
-            epoch,
+            self._keys.several(("meta", "history"), channel),
+            next(self._epochs),
             META_TTL,
             after.epoch,
             after.offset,
@@ -260,6 +255,17 @@ def _new_epochs() -> Iterator[str]:
     """Name epochs, each another: no life of a history is like a former one."""
     seed = secrets.token_hex(4)
     return (f"{seed}{number}" for number in itertools.count())
+
+
+def _marks(source: Source | None, before: Source | None) -> Sequence[Word]:
+    """Say where a publication comes from, and what comes from there before it."""
+    return (
+        source.name if source else "",
+        source.sequence if source else "",
+        repr(source.timestamp) if source else "",
+        before.sequence if before else "",
+        repr(before.timestamp) if before else "",
+    )
 
 
 def _positions(replies: Sequence[Any]) -> list[Position]:

@@ -140,9 +140,14 @@ class RedisConnection:
             raise reply
         return reply
 
-    async def ask_all(self, calls: Sequence[Call]) -> list[Any]:
+    async def ask_all(self, calls: Sequence[Call], *, shared: bool = False) -> list[Any]:
         """
         Perform calls in one pipeline per server, those of one partition in order.
+
+        Args:
+            calls: The calls.
+            shared: Whether they share round trips with those of others who ask so (`RoundTrips`),
+                which are performed in the order in which they were asked; none of them may block.
 
         Returns:
             The reply to each, or the error that `ask` would raise.
@@ -150,7 +155,7 @@ class RedisConnection:
         errands = [_Errand(call) for call in calls]
         waiting = errands
         for _ in range(ATTEMPTS):
-            await self._send(waiting)
+            await self._send(waiting, shared=shared)
             waiting = [errand for errand in waiting if isinstance(errand.reply, UNTOUCHED)]
             if not waiting:
                 break
@@ -260,7 +265,7 @@ class RedisConnection:
                 return node
         raise ClusterDownError(f"{server} has no slots any more")
 
-    async def _send(self, errands: Sequence[_Errand]) -> None:
+    async def _send(self, errands: Sequence[_Errand], *, shared: bool) -> None:
         """Send each errand to its node and put the reply, or what went wrong, into it."""
         try:
             await self._servers.locate()
@@ -276,13 +281,13 @@ class RedisConnection:
         self.outage.found(by="servers")
         if len(by_node) == 1:
             for node, group in by_node.items():
-                await self._exchange(node, group)
+                await self._exchange(node, group, shared=shared)
             return
         async with asyncio.TaskGroup() as tasks:
             for node, group in by_node.items():
-                tasks.create_task(self._exchange(node, group))
+                tasks.create_task(self._exchange(node, group, shared=shared))
 
-    async def _exchange(self, node: Node, errands: Sequence[_Errand]) -> None:
+    async def _exchange(self, node: Node, errands: Sequence[_Errand], *, shared: bool) -> None:
         unknown = {e.call.script for e in errands if e.needs_script and e.call.script}
         commands: list[Words] = [("SCRIPT", "LOAD", script.text) for script in unknown]
         places = []
@@ -292,7 +297,7 @@ class RedisConnection:
             places.append(len(commands))
             commands.append(errand.call.command)
         try:
-            replies = await node.exchange(commands)
+            replies = await (node.shared if shared else node).exchange(commands)
         except TROUBLE as error:
             self._servers.doubt()
             _fail(errands, error)

@@ -8,6 +8,7 @@ counting them up (``{0}``, ``{1}``, ...) would heap several on one node (Centrif
 
 import re
 from binascii import crc_hqx
+from collections.abc import Sequence
 from functools import lru_cache
 from zlib import crc32
 
@@ -64,6 +65,12 @@ class Keys:
         """Name a key of a place: ``fanfare:{tag}:history:1/private-x``."""
         app, name = place
         return f"{self.prefix}:{{{self.tag(place)}}}:{kind}:{app}/{name}"
+
+    def several(self, kinds: Sequence[str], place: Place) -> tuple[str, ...]:
+        """Name several keys of a place, as `of` does."""
+        app, name = place
+        begin, end = f"{self.prefix}:{{{self.tag(place)}}}:", f":{app}/{name}"
+        return tuple([begin + kind + end for kind in kinds])
 
     def partition(self, kind: str, index: int) -> str:
         """Name a key that a partition's channels share: ``fanfare:{tag}:leaving``."""

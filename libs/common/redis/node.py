@@ -24,6 +24,7 @@ from libs.common.outage import Outage, reason_of
 from libs.common.redis.address import RedisAddress
 from libs.common.redis.commands import Words, facts_of, packed
 from libs.common.redis.refusals import Refusals, said
+from libs.common.redis.round_trips import RoundTrips
 from libs.common.redis.scripts import PROBE
 
 CONNECT_TIMEOUT = 3.0  # Seconds.
@@ -48,6 +49,7 @@ class Node:
 
     Attributes:
         name: The same.
+        shared: Round trips to it that several callers share.
     """
 
     def __init__(self, pool: ConnectionPool, host: str, outage: Outage, *, name: str) -> None:
@@ -57,6 +59,7 @@ class Node:
         self._free = asyncio.Semaphore(POOL_SIZE)
         self._outage = outage
         self._refusals = Refusals(PROBE.digest)
+        self.shared = RoundTrips(self._exchange, patience=POOL_TIMEOUT)
 
     async def exchange(self, commands: Sequence[Words]) -> list[Any]:
         """
@@ -68,9 +71,12 @@ class Node:
         Raises:
             RedisError, OSError: The connection failed; which commands were executed is unknown.
         """
+        return await self._exchange(commands, packed(commands))
+
+    async def _exchange(self, commands: Sequence[Words], written: bytes) -> list[Any]:
         await self._wait_for_place()
         try:
-            replies = await self._send(packed(commands), len(commands))
+            replies = await self._send(written, len(commands))
         except TROUBLE as error:
             self._refusals.forget()
             self._outage.lost(reason(error), by=self.name)
@@ -102,11 +108,11 @@ class Node:
             raise reply
         return facts_of(reply)
 
-    async def _send(self, packed: bytes, count: int) -> list[Any]:
+    async def _send(self, written: bytes, count: int) -> list[Any]:
         before = cancellations()
         connection = await self._pool.get_connection()
         try:
-            await connection.send_packed_command(packed)
+            await connection.send_packed_command(written)
             await heed_cancellation(connection, before)
             return await _replies(connection, count)
         finally:
@@ -134,6 +140,7 @@ class Node:
 
     async def close(self) -> None:
         """Close all connections."""
+        await self.shared.close()
         await self._pool.aclose()
 
     def leave(self) -> None:

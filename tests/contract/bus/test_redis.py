@@ -28,11 +28,11 @@ OTHER = Channel("1", "private-company.8")
 class Interfering(RedisConnection):
     """A connection that loses a channel's hash after the first publication of a call."""
 
-    async def ask_all(self, calls: Sequence[Call]) -> list[Any]:
-        first = await super().ask_all(calls[:1])
+    async def ask_all(self, calls: Sequence[Call], *, shared: bool = False) -> list[Any]:
+        first = await super().ask_all(calls[:1], shared=shared)
         meta = str(calls[0].command[3])
         await super().ask_all([Call(meta, ("DEL", meta))])
-        return [*first, *await super().ask_all(calls[1:])]
+        return [*first, *await super().ask_all(calls[1:], shared=shared)]
 
 
 class TestListenedTo:

@@ -11,7 +11,14 @@ from libs.common.errors import Unavailable
 from libs.common.redis.keys import Keys
 from tests.support.deadline import DEADLINE
 from tests.support.fakes.muffler import muffled
-from tests.support.ports.buses import event, heard, heard_until_interrupted, processes, texts
+from tests.support.ports.buses import (
+    event,
+    heard,
+    heard_until_interrupted,
+    kept,
+    processes,
+    texts,
+)
 from tests.support.servers import redis_server
 from tests.support.servers.process import eventually
 from tests.support.servers.redis.server import connect
@@ -156,6 +163,105 @@ class TestConnections:
                 await bus.publish([event(CHANNEL, "c")])
                 assert texts(await heard(listener, 2)) == ["b", "c"]
                 await listener.unfollow([OTHER])
+
+
+class TestSharedRoundTrips:
+    """Publishes that arrive together share a round trip, and nothing else."""
+
+    async def test_together(self, prefix: str) -> None:
+        """Redis reads few times what many publish at once, in the order of the calls."""
+        async with (
+            redis_server() as server,
+            processes(server.url, prefix, count=1) as (bus,),
+            connect(server.url) as client,
+        ):
+            await bus.publish([event(CHANNEL, "first")])  # The script is known from here on.
+            before = (await client.info("stats"))["total_reads_processed"]
+            calls = [bus.publish([event(CHANNEL, f"{number}")]) for number in range(200)]
+            positions = await asyncio.gather(*calls)
+            after = (await client.info("stats"))["total_reads_processed"]
+
+            assert [position.offset for (position,) in positions] == list(range(2, 202))
+            assert await kept(bus, CHANNEL) == ["first", *map(str, range(200))]
+        # What asks for the number, and a round trip whose bytes come in several pieces.
+        assert after - before < 20
+
+    async def test_script_unknown(self, prefix: str) -> None:
+        """Where Redis has forgotten the script all are sent again, and stand there once."""
+        async with (
+            redis_server() as server,
+            processes(server.url, prefix, count=1) as (bus,),
+            connect(server.url) as client,
+        ):
+            await bus.publish([event(CHANNEL, "first")])
+            await client.script_flush()
+            await asyncio.gather(*(bus.publish([event(CHANNEL, f"{n}")]) for n in range(20)))
+
+            assert await kept(bus, CHANNEL) == ["first", *map(str, range(20))]
+
+    async def test_refused_one(self, redis_url: str, prefix: str) -> None:
+        """What Redis refuses one caller is told that one alone."""
+        channels = [Channel("1", f"shared-{number}") for number in range(9)]
+        wrong = Keys(prefix).of("meta", channels[4])
+        async with (
+            processes(redis_url, prefix, count=1) as (bus,),
+            connect(redis_url) as client,
+        ):
+            await client.set(wrong, "not a hash")
+            calls = [
+                bus.publish([event(channel, "a"), event(channel, "b")]) for channel in channels
+            ]
+            outcomes = await asyncio.gather(*calls, return_exceptions=True)
+            await client.delete(wrong)
+
+            assert isinstance(outcomes.pop(4), Unavailable)
+            for outcome in outcomes:
+                assert isinstance(outcome, list)
+                assert [position.offset for position in outcome] == [1, 2]
+
+    async def test_cancelled_one(self, redis_url: str, prefix: str) -> None:
+        """Who gives up, whenever that is, takes nothing from the others and adds nothing twice."""
+        async with processes(redis_url, prefix, count=1) as (bus,):
+            for turns in range(40):
+                channel = Channel("1", f"given-up-{turns}")
+                texts = [str(number) for number in range(5)]
+                calls = [asyncio.create_task(bus.publish([event(channel, t)])) for t in texts]
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                calls[turns % 5].cancel()
+                await asyncio.wait(calls)
+
+                found = await kept(bus, channel)
+                others = [text for text in texts if text != str(turns % 5)]
+                assert found in (texts, others)
+                assert [
+                    found[call.result()[0].offset - 1] for call in calls if not call.cancelled()
+                ] == (others if calls[turns % 5].cancelled() else texts)
+
+    async def test_cut_off(self, prefix: str) -> None:
+        """When connections are cut each caller is told, or has what it was answered."""
+        async with (
+            redis_server() as server,
+            processes(server.url, prefix, count=1) as (bus,),
+            connect(server.url) as client,
+        ):
+            await bus.publish([event(CHANNEL, "first")])
+            answered = []
+            for turn in range(30):
+                calls = [
+                    asyncio.create_task(bus.publish([event(CHANNEL, f"{turn}.{n}")]))
+                    for n in range(10)
+                ]
+                await client.client_kill_filter(_type="normal", skipme=True)
+                for call, outcome in enumerate(
+                    await asyncio.gather(*calls, return_exceptions=True)
+                ):
+                    assert isinstance(outcome, list | Unavailable)
+                    answered += [f"{turn}.{call}"] if isinstance(outcome, list) else []
+
+            found = await kept(bus, CHANNEL)
+        assert len(set(found)) == len(found)
+        assert set(answered) <= set(found)
 
 
 class TestLiveness:

@@ -46,10 +46,10 @@ class FaultyConnection(RedisConnection):
         self._dice = dice
         self._checked = checked
 
-    async def ask_all(self, calls: Sequence[Call]) -> list[Any]:
+    async def ask_all(self, calls: Sequence[Call], *, shared: bool = False) -> list[Any]:
         arriving = [n for n in range(len(calls)) if self._dice.random() >= FAILURES]
         sent = [calls[n] if self._checked else _unchecked(calls[n]) for n in arriving]
-        answered = dict(zip(arriving, await super().ask_all(sent), strict=True))
+        answered = dict(zip(arriving, await super().ask_all(sent, shared=shared), strict=True))
         if self._dice.random() < LOST_REPLIES:
             answered = {}
         return [answered.get(number, Unavailable("bus")) for number in range(len(calls))]

@@ -42,11 +42,11 @@ class Meddled(RedisConnection):
     meddle: Callable[[], Awaitable[object]]
     has_meddled = False
 
-    async def ask_all(self, calls: Sequence[Call]) -> list[Any]:
+    async def ask_all(self, calls: Sequence[Call], *, shared: bool = False) -> list[Any]:
         if not self.has_meddled and any(call.script is CLEAR for call in calls):
             self.has_meddled = True
             await self.meddle()
-        return await super().ask_all(calls)
+        return await super().ask_all(calls, shared=shared)
 
 
 async def come_back(roster: Roster, asked: JoinRequest, *, is_leaving: bool) -> None:

@@ -28,6 +28,16 @@ class TestKeys:
         assert keys.tags[:5] == ("10", "18", "113", "342", "29")
 
     @given(CHANNELS)
+    def test_several(self, channel: Channel) -> None:
+        """Several keys of a place are those that it has one by one."""
+        keys = Keys("fanfare")
+
+        assert keys.several(("meta", "history"), channel) == (
+            keys.of("meta", channel),
+            keys.of("history", channel),
+        )
+
+    @given(CHANNELS)
     def test_one_slot(self, channel: Channel) -> None:
         """All keys of a channel, and its partition's, are in one slot."""
         keys = Keys("fanfare")
