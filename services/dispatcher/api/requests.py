@@ -23,7 +23,7 @@ from libs.common.channels import (
     check_user_id,
 )
 from libs.common.errors import Invalid
-from libs.common.json_text import JsonReader
+from libs.common.json_text import JsonReader, write
 from services.dispatcher.api.queries import Attributes, attributes_of
 
 T = TypeVar("T")
@@ -189,9 +189,10 @@ def _post(
         for name in names[1:]:
             check_channel(name, longest=app.limits.longest_channel_name)
         excluded = (event.socket_id,) if event.socket_id else ()
+        data = event.data if len(names) == 1 else msgspec.Raw(write(event.data))
         for name in names:
             channel = Channel(app.id, name)
-            broadcast = Broadcast(event_frame(name, event.name, event.data), now, excluded)
+            broadcast = Broadcast(event_frame(name, event.name, data), now, excluded)
             # One request may bring two events for one channel: each has a token of its own.
             own = f"{token}/{len(publications)}" if token else ""
             publications.append(Publication(channel, broadcast, token=own))

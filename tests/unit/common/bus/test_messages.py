@@ -2,11 +2,13 @@
 
 import json
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.common.bus.messages import Audited, Broadcast, event_frame, pack, unpack
+from libs.common.json_text import write
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 
@@ -96,6 +98,17 @@ class TestEventFrame:
         frame = event_frame(channel, event, data)
 
         assert json.loads(frame) == {"event": event, "channel": channel, "data": data}
+
+    @given(TEXTS, TEXTS, TEXTS | st.just("\ud83d"))
+    def test_data_already_written(self, channel: str, event: str, data: str) -> None:
+        """Data that were written before make the same frame."""
+        written = msgspec.Raw(write(data))
+
+        assert json.loads(event_frame(channel, event, written)) == {
+            "event": event,
+            "channel": channel,
+            "data": data,
+        }
 
     def test_user_id(self) -> None:
         """Who sent it is told where it is known."""

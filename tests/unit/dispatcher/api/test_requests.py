@@ -309,6 +309,13 @@ class TestHalfAnEmoji:
 
         assert publication.broadcast.frame == rb'{"event":"moved","channel":"a","data":"a\ud83d"}'
 
+    def test_data_for_several(self) -> None:
+        body = rb'{"name":"moved","data":"\"\ud83d","channels":["a","b"]}'
+
+        assert frames(read_event(body)) == [
+            rb'{"event":"moved","channel":"%s","data":"\"\ud83d"}' % name for name in (b"a", b"b")
+        ]
+
     def test_size(self) -> None:
         """Half a pair counts as three bytes, as any character of its kind."""
         assert read_event(rb'{"name":"moved","data":"1234567\ud83d","channels":["a"]}')
