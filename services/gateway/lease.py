@@ -62,6 +62,7 @@ class Lease:
         self._unseated = unseated
         self.renewed_at: float | None = None
         self._is_released = False
+        self._calling = asyncio.Lock()  # A renewal must not overtake the release.
         self._must_go = False  # Whether it is given up as soon as it was renewed.
         self._was_away = False  # Whether the last renewal failed, perhaps only in part.
 
@@ -113,7 +114,8 @@ class Lease:
         if self._is_released:
             return self._interval
         try:
-            was_held = await self._leases.renew(name, ttl=self._ttl)
+            async with self._calling:
+                was_held = await self._leases.renew(name, ttl=self._ttl)
             self._renewed(name, was_held=was_held)
         except LeaseLost:
             self.lose(name)
@@ -138,6 +140,7 @@ class Lease:
         """End the lease for good: its members may return elsewhere within the grace period."""
         self._is_released, self.renewed_at = True, None
         try:
-            await self._leases.release(self.name)
+            async with self._calling:
+                await self._leases.release(self.name)
         except Unavailable:
             log.debug("lease.not_released", gateway=self.name)

@@ -22,7 +22,7 @@ from typing import Protocol
 
 import structlog
 
-from libs.common.errors import Unavailable
+from libs.common.errors import Misconfigured, Unavailable
 from libs.common.leases.port import Leases
 
 log = structlog.get_logger()
@@ -125,7 +125,8 @@ class Standby:
 
     async def _prolong(self) -> None:
         began, name = self._clock(), self._tenure.name
-        with suppress(Unavailable, TimeoutError):  # Tried again at the next look.
+        # Tried again at the next look, also where a file of certificates is away for a moment.
+        with suppress(Unavailable, Misconfigured, TimeoutError):
             async with asyncio.timeout(CALL_TIMEOUT), self._leases.apart() as leases:
                 await leases.prolong(name, ttl=self._ttl)
                 self._prolonged_at = began

@@ -3,8 +3,14 @@
 import time
 
 import pytest
+from structlog.testing import capture_logs
 
+from libs.common.config.address import Url
+from libs.common.errors import Unavailable
+from libs.common.redis.connection import RedisConnection
+from libs.common.redis.keys import Keys
 from tests.support.ports.rosters import CHANNEL, LONG, Deployment, RedisProcess, request, seated
+from tests.support.servers.ports import free_port
 
 
 @pytest.fixture
@@ -27,6 +33,26 @@ class TestKeys:
         await one.leases.sweep(grace=0)
 
         await one.leases.renew("g1", ttl=LONG)
+
+
+class TestApart:
+    """Leases on another thread's event loop have a connection of their own."""
+
+    async def test_away(self) -> None:
+        """Where Redis is away for it, that is an error as any other, and no second line in the log."""
+        url = Url(f"redis://127.0.0.1:{free_port()}")
+        with capture_logs() as logs:
+            async with RedisConnection(url, "test/apart") as connection:
+                process = RedisProcess.on(connection, Keys("apart"))
+                async with process.leases.apart() as apart:
+                    with pytest.raises(Unavailable):
+                        await apart.prolong("g1", ttl=LONG)
+
+                assert logs == []
+                with pytest.raises(Unavailable):
+                    await process.leases.prolong("g1", ttl=LONG)
+
+        assert [line["event"] for line in logs] == ["backend.lost"]
 
 
 class TestLostData:

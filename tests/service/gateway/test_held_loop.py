@@ -7,10 +7,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from aiohttp import ClientSession
 from structlog.testing import capture_logs
 
 from libs.common.channels import Channel
 from tests.support.clients.visitors import Visitor, visitors
+from tests.support.deadline import DEADLINE
 from tests.support.deployments.fleet import APP, Fleet
 from tests.support.fakes.logs import events
 from tests.support.services.gateway import APP as OTHER_APP
@@ -43,6 +45,15 @@ class Scene:
     gateway: HeldProcess
     ann: Visitor
     bob: Visitor
+
+    async def is_live(self, within: float = 0.2) -> bool:
+        """Ask the gateway whether it lives, as a probe with this time-out does."""
+        url = f"{self.gateway.internal}/health/live"
+        try:
+            async with asyncio.timeout(within), ClientSession() as http, http.get(url) as answer:
+                return answer.status == 200
+        except TimeoutError:
+            return False
 
 
 @asynccontextmanager
@@ -94,11 +105,13 @@ class TestHeld:
             async with scene(tmp_path, redis_url, **timeout) as here:
                 here.gateway.hold()
                 await here.ann.until_members(ROOM, "ann")
+                assert not await here.is_live()
                 here.gateway.release()
                 await here.ann.until_members(ROOM, "ann", "bob")
 
                 assert here.ann.changes(ROOM) == ["+bob", "-bob", "+bob"]
                 assert here.bob.is_open
+                assert await here.is_live(within=DEADLINE)
         (stuck,) = events(logs, "loop.stuck")
         assert stuck["seconds"] >= 1
         assert "wait" in stuck["at"]

@@ -117,3 +117,35 @@ async def test_released() -> None:
     assert leases.renewals == 1
     assert await leases.sweep(grace=0) == 0
     assert leases.has_cleared(lease.name)
+
+
+class SlowLeases(MemoryLeases):
+    """Leases whose renewals take effect when a test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+        self.answers = asyncio.Event()
+
+    async def renew(self, gateway: str, *, ttl: float) -> bool:
+        self.asked.set()
+        await self.answers.wait()
+        return await super().renew(gateway, ttl=ttl)
+
+
+async def test_released_while_renewed() -> None:
+    """
+    A renewal that is under way does not come after the release, on another connection.
+    """
+    leases = SlowLeases()
+    lease = Lease(leases, ttl=AGES, interval=AGES, unseated=asyncio.Event())
+
+    async with asyncio.timeout(DEADLINE), asyncio.TaskGroup() as tasks:
+        tasks.create_task(lease.renew())
+        await leases.asked.wait()
+        tasks.create_task(lease.release())
+        await asyncio.sleep(0)
+        leases.answers.set()
+
+    await leases.sweep(grace=0)
+    assert leases.has_cleared(lease.name)

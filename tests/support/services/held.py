@@ -26,6 +26,7 @@ class HeldProcess:
 
     Attributes:
         url: Where clients come, once it has started.
+        internal: Where operators come, so too.
     """
 
     def __init__(self, settings: Path, environ: Mapping[str, str], names: Sequence[str]) -> None:
@@ -33,7 +34,7 @@ class HeldProcess:
         self._names = names
         self._started = threading.Event()
         self._go_on = threading.Event()
-        self.url = ""
+        self.url = self.internal = ""
 
     async def run(self) -> None:
         """Serve, on the loop that this runs on, until told to stop."""
@@ -43,7 +44,10 @@ class HeldProcess:
 
     def _found_at(self, server: Server) -> None:
         assert server.bound is not None
-        self.url = f"http://127.0.0.1:{server.bound.public[0].port}"
+        self.url, self.internal = (
+            f"http://127.0.0.1:{addresses[0].port}"
+            for addresses in (server.bound.public, server.bound.internal)
+        )
         self._started.set()
 
     def wait_until_started(self) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 from structlog.testing import capture_logs
 
-from libs.common.errors import Unavailable
+from libs.common.errors import Misconfigured, Unavailable
 from libs.common.leases.memory import MemoryLeases
 from libs.common.leases.standby import Standby
 from tests.support.deadline import DEADLINE
@@ -18,18 +18,16 @@ PAUSE = INTERVAL / 4
 
 
 class WatchedLeases(MemoryLeases):
-    """Leases that note what is prolonged, and may be away."""
+    """Leases that note what is prolonged, unless there is an error."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
-        self.is_away = self.is_broken = False
+        self.error: Exception | None = None
         self.prolonged: list[str] = []
 
     async def prolong(self, gateway: str, *, ttl: float) -> bool:
-        if self.is_broken:
-            raise ZeroDivisionError
-        if self.is_away:
-            raise Unavailable("roster")
+        if self.error:
+            raise self.error
         assert ttl == TTL
         self.prolonged.append(gateway)
         return await super().prolong(gateway, ttl=ttl)
@@ -101,12 +99,17 @@ class TestHeld:
         assert [line["seconds"] for line in logs] == 2 * [LOOP_TIMEOUT + PAUSE]
         assert logs[0]["at"].endswith(" look")
 
-    def test_tries_again(self, standby: Standby, leases: WatchedLeases, clock: Clock) -> None:
+    @pytest.mark.parametrize(
+        "error", [Unavailable("roster"), TimeoutError(), Misconfigured("no certificates")]
+    )
+    def test_tries_again(
+        self, standby: Standby, leases: WatchedLeases, clock: Clock, error: Exception
+    ) -> None:
         """While the backend is away it tries at every look, and says nothing."""
-        leases.is_away = True
+        leases.error = error
         with capture_logs() as logs:
             looks(standby, clock, 2 * INTERVAL)
-        leases.is_away = False
+        leases.error = None
 
         looks(standby, clock, PAUSE)
 
@@ -191,7 +194,7 @@ class TestThread:
         failed: list[threading.ExceptHookArgs] = []
         monkeypatch.setattr(threading, "excepthook", failed.append)
         holder.renewed_at = 0.0
-        leases.is_broken = True
+        leases.error = ZeroDivisionError()
         standby = Standby(leases, holder, ttl=TTL, interval=0.01, loop_timeout=LOOP_TIMEOUT)
 
         async with asyncio.timeout(DEADLINE):
