@@ -23,7 +23,7 @@ from bench.beside.comparison import Comparison
 from bench.figures import Figure, Sample
 from bench.place import Place
 from bench.scale import checking
-from bench.stops import longest
+from bench.stops import attacks, longest
 
 Measure = Callable[[Place], Awaitable[Sample]]
 
@@ -111,6 +111,7 @@ PARTS = (
     Part(name="watching", figures=figures.WATCHING, measure=_here(watching.measure)),
     Part(name="memory", figures=figures.MEMORY, measure=_here(memory.measure), runs=3),
     Part(name="stops", comparisons=longest.LINES, measure=_sides(longest.measure), runs=1),
+    Part(name="attacks", figures=attacks.LINES, measure=_here(attacks.measure), runs=1),
     Part(name="newcomers", figures=figures.CONNECTING, measure=_here(connecting.measure)),
     Part(name="joining", figures=figures.JOINING, measure=_here(joining.measure)),
     Part(name="typing", figures=figures.TYPING, measure=_here(typists.measure)),

@@ -65,6 +65,11 @@ def framed(size: int) -> int:
     return size + (2 if size < 126 else 4 if size < 65_536 else 10)
 
 
+def message(payload: bytes) -> bytes:
+    """Compose the frame of any text."""
+    return _masked(payload)
+
+
 def _masked(payload: bytes) -> bytes:
     size = len(payload)
     if size < 126:
@@ -72,6 +77,7 @@ def _masked(payload: bytes) -> bytes:
     return struct.pack("!BBH", 0x80 | TEXT, 0x80 | 126, size) + bytes(4) + payload
 
 
+PONG = bytes((0x8A, 0x80)) + bytes(4)  # RFC 6455, 5.5.3: one that nobody has asked for.
 PING = _masked(b'{"event":"pusher:ping","data":{}}')
 
 
