@@ -1,7 +1,7 @@
 """
 Very many clients in one process: opened on demand, then drained as cheaply as can be.
 
-    python -m bench.clients PORT KEY
+    python -m bench.clients PORT KEY [CA]
 
 reads orders from its standard input and answers each with a line, ``done BYTES``:
 
@@ -19,14 +19,16 @@ reads orders from its standard input and answers each with a line, ``done BYTES`
     ping SIZE                have each ask whether it is heard; the answers have SIZE bytes each
     receive BYTES            take that many bytes from all connections together
 
-It ends with its input.  The yardstick and the gateway are measured with the same clients.
+It ends with its input.  With the certificate of an authority those who arrive use TLS.  The
+yardstick and the gateway are measured with the same clients.
 """
 
 import contextlib
 import select
 import socket
+import ssl
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
 
 from bench import websocket
@@ -66,11 +68,13 @@ class Crowd:
     Args:
         port: Of the server, on loopback.
         key: The key of the app.
+        tls: How those who arrive use TLS; None: they do not.
     """
 
-    def __init__(self, port: int, key: str) -> None:
+    def __init__(self, port: int, key: str, *, tls: ssl.SSLContext | None = None) -> None:
         self._port = port
         self._key = key
+        self._tls = tls
         self._poll = select.epoll()
         self._sockets: dict[int, socket.socket] = {}
         self._buffer = bytearray(65_536)
@@ -89,11 +93,11 @@ class Crowd:
                 self._keep(self._subscribed(names))
             case ["arrive", count, at_once, prefix]:
                 wishes = [[name] for name in channel_names(prefix, int(count))]
-                self._keep_sockets(arrivals(self._port, wishes, at_once=int(at_once)))
+                self._arrive(wishes, int(at_once))
             case ["seat", channels, subscribers, connections, at_once, prefix]:
                 names = channel_names(prefix, int(channels))
                 wishes = seats(names, int(subscribers), connections=int(connections))
-                self._keep_sockets(arrivals(self._port, wishes, at_once=int(at_once)))
+                self._arrive(wishes, int(at_once))
             case ["churn", seconds, rate, prefix]:
                 churn(self._port, seconds=float(seconds), rate=int(rate), prefix=prefix)
             case ["ping", size]:
@@ -134,6 +138,9 @@ class Crowd:
     def _keep(self, clients: Iterable[Client]) -> None:
         self._keep_sockets(client.socket for client in clients)
 
+    def _arrive(self, wishes: Sequence[Sequence[str]], at_once: int) -> None:
+        self._keep_sockets(arrivals(self._port, wishes, at_once=at_once, tls=self._tls))
+
     def _keep_sockets(self, connections: Iterable[socket.socket]) -> None:
         for each in connections:
             each.settimeout(0)
@@ -165,7 +172,9 @@ class Crowd:
 
 def main() -> None:
     """Obey until the input ends."""
-    crowd = Crowd(int(sys.argv[1]), sys.argv[2])
+    port, key, *ca = sys.argv[1:]
+    tls = ssl.create_default_context(cafile=ca[0]) if ca else None
+    crowd = Crowd(int(port), key, tls=tls)
     try:
         for order in sys.stdin:
             print("done", crowd.obey(order), flush=True)

@@ -96,9 +96,10 @@ async def running(*command: str) -> AsyncIterator[asyncio.subprocess.Process]:
 
 
 @asynccontextmanager
-async def clients(port: int, key: str) -> AsyncIterator[Crowd]:
-    """Run a process of clients, none at first."""
-    async with running(sys.executable, "-m", "bench.clients", str(port), key) as process:
+async def clients(port: int, key: str, *, ca: Path | None = None) -> AsyncIterator[Crowd]:
+    """Run a process of clients, none at first; those that arrive use TLS if there is a CA."""
+    more = [] if ca is None else [str(ca)]
+    async with running(sys.executable, "-m", "bench.clients", str(port), key, *more) as process:
         yield Crowd("the process of the clients", process)
 
 

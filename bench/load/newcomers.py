@@ -6,6 +6,7 @@ It costs as little as it can: what is measured is the server.
 
 import select
 import socket
+import ssl
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -13,6 +14,7 @@ from bench import websocket
 from bench.deployment import APP
 from bench.websocket import Decoder, Unexpected
 
+HOST = "127.0.0.1"
 TIMEOUT = 20.0  # Seconds that an answer may take.
 BUFFER = 65_536
 
@@ -24,10 +26,15 @@ class Newcomer:
     Args:
         port: Of the gateway, on loopback.
         channels: To which it subscribes; to private ones with a signature.
+        tls: How it uses TLS; None: it does not.
     """
 
-    def __init__(self, port: int, channels: Sequence[str]) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), TIMEOUT)
+    def __init__(
+        self, port: int, channels: Sequence[str], *, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self.socket = socket.create_connection((HOST, port), TIMEOUT)
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket, server_hostname=HOST)
         self._channels = channels
         self._left = len(channels)
         self._greeted = False
@@ -66,7 +73,11 @@ def _subscribe(greeting: bytes, channel: str) -> bytes:
 
 
 def arrivals(
-    port: int, wishes: Iterable[Sequence[str]], *, at_once: int
+    port: int,
+    wishes: Iterable[Sequence[str]],
+    *,
+    at_once: int,
+    tls: ssl.SSLContext | None = None,
 ) -> Iterator[socket.socket]:
     """
     Bring clients in.
@@ -75,6 +86,7 @@ def arrivals(
         port: Of the gateway.
         wishes: The channels of each.
         at_once: How many are on their way at the same time.
+        tls: How they use TLS, and shake hands one after the other; None: they do not.
 
     Yields:
         The connection of each when it is there.
@@ -87,7 +99,7 @@ def arrivals(
     with select.epoll() as poll:
         while waiting or coming:
             while waiting and len(coming) < at_once:
-                newcomer = Newcomer(port, waiting.popleft())
+                newcomer = Newcomer(port, waiting.popleft(), tls=tls)
                 coming[newcomer.socket.fileno()] = newcomer
                 poll.register(newcomer.socket, select.EPOLLIN)
             ready = poll.poll(TIMEOUT)
