@@ -28,6 +28,19 @@ def raise_file_limit(connections: int) -> None:
     check_file_limit(connections, hard)
 
 
+def affordable(connections: int) -> int:
+    """
+    Tell how many connections a gateway may hold: as many as it is told, or as descriptors allow.
+
+    Args:
+        connections: Those that the settings promise; 0 or below: none.
+    """
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if connections > 0 or soft == resource.RLIM_INFINITY:
+        return connections
+    return max(1, soft - SPARE_FILES)
+
+
 def check_file_limit(connections: int, hard: int) -> None:
     """
     Check that a process may open as many files as its clients need.

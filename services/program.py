@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
 import structlog
 
 from libs.common.apps.port import Apps
@@ -34,7 +35,7 @@ from libs.common.web.proxies import Proxies
 from libs.common.web.server import Schedule, Server
 from libs.common.web.settings import ServerSettings
 from services.auth.service import Auth
-from services.descriptors import raise_file_limit
+from services.descriptors import affordable, raise_file_limit
 from services.dispatcher.service import Dispatcher
 from services.gateway.access.verifier import Verifier
 from services.gateway.service import Gateway
@@ -162,8 +163,9 @@ def _dispatcher(settings: Settings, backends: Backends, tracer: Tracer) -> Dispa
 
 
 def _gateway(settings: Settings, backends: Backends, ring: KeyRing, *, tracer: Tracer) -> Gateway:
+    most = affordable(settings.gateway.max_connections)
     return Gateway(
-        settings.gateway,
+        msgspec.structs.replace(settings.gateway, max_connections=most),
         backends.apps,
         bus=backends.bus,
         leases=backends.leases,

@@ -281,7 +281,7 @@ class Gateway:
 
     def ways(self) -> Ways:
         """See `libs.common.web.server.Service.ways`."""
-        return Ways(upgrader=self._acceptor)
+        return Ways(upgrader=self._acceptor, accept_rate=self._settings.accept_rate)
 
     async def run(self) -> None:
         """Keep the loops running until cancelled; whoever is still connected then is cut off."""

@@ -17,7 +17,9 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     Limits and timers of the gateway.
 
     Attributes:
-        max_connections: Sockets of one gateway process; 0 or -1: no limit.
+        max_connections: Sockets of one gateway process; 0 or -1: as many as descriptors allow.
+        accept_rate: Connections a second that a process with a gateway accepts at its public
+            addresses; 0 or -1: any number.
         max_unsent: Bytes that may wait in a connection's write buffer; with more a client is too
             slow.
         max_message: Bytes of a frame from a client.
@@ -36,6 +38,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """
 
     max_connections: Annotated[int, Meta(ge=-1)] = 0
+    accept_rate: Annotated[float, Meta(ge=-1)] = 0.0
     max_unsent: Annotated[int, Meta(ge=1024)] = 1024 * 1024
     max_message: Annotated[int, Meta(ge=1024)] = 64 * 1024
     activity_timeout: Annotated[float, Meta(ge=1)] = 30.0

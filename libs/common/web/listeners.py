@@ -12,7 +12,7 @@ import errno
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
@@ -21,6 +21,8 @@ from aiohttp import web
 
 from libs.common.config.address import Address
 from libs.common.telemetry.metrics.requests import RequestMetrics
+from libs.common.web.door.accept_rate import AcceptRate
+from libs.common.web.door.accepting import Accepting
 from libs.common.web.door.door import Door
 from libs.common.web.door.limits import LIMITS, DoorLimits
 from libs.common.web.door.visitor import Visitor
@@ -28,9 +30,7 @@ from libs.common.web.door.ways import NO_WAYS, Ways
 
 # Connections that may wait to be accepted; the kernel caps it at net.core.somaxconn.
 BACKLOG = 4096
-HANDSHAKE_TIMEOUT = 10.0  # Seconds that a client has to agree on TLS.
 GOODBYE = 1.0  # Seconds that requests have which are being answered at the end.
-GOODBYE_TIMEOUT = 5.0  # Seconds that it has to take what is left and to end TLS in order.
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +101,18 @@ async def listening(
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(runner.cleanup)
         stack.push_async_callback(door.close, GOODBYE)
+        accepting = Accepting(
+            partial(Visitor, door),
+            context=context,
+            handshake_timeout=limits.handshake_timeout,
+            rate=AcceptRate(ways.accept_rate),
+        )
+        stack.callback(accepting.close)
         bound: list[Address] = []
         for address in addresses:
-            listener = await _listener(partial(Visitor, door), address, context)
-            stack.callback(listener.close)
-            bound += _bound(address, listener)
+            sockets = await _sockets(address)
+            accepting.open(sockets)
+            bound += _bound(address, sockets)
         yield tuple(bound)
 
 
@@ -122,26 +129,34 @@ async def _runner(app: web.Application, *, keep_alive: float) -> web.AppRunner:
     return runner
 
 
-async def _listener(
-    visitor: Callable[[], Visitor], address: Address, context: ssl.SSLContext | None
-) -> asyncio.Server:
-    # Not aiohttp's TCPSite: it leaves TLS half a minute to end, and a whole one to begin.
-    create = partial(
-        asyncio.get_running_loop().create_server,
-        visitor,
-        backlog=BACKLOG,
-        ssl=context,
-        ssl_handshake_timeout=HANDSHAKE_TIMEOUT if context else None,
-        ssl_shutdown_timeout=GOODBYE_TIMEOUT if context else None,
-    )
+async def _sockets(address: Address) -> list[socket.socket]:
+    """Listen at an address, at all addresses of which it is a name."""
     own: socket.socket | None = None
+    bound: list[socket.socket] = []
     try:
         own = socket_for(address, has_ipv6=has_ipv6())
-        return await (create(sock=own) if own else create(address.host, address.port))
+        bound = [own] if own else await _bound_to(address)
+        for each in bound:
+            # Connections inherit it: peers that have vanished are noticed in the end.
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            each.settimeout(0)
+            each.listen(BACKLOG)
     except OSError as error:
-        if own:
-            own.close()
+        for each in bound:
+            each.close()
         raise CannotListen(address, error) from error
+    return bound
+
+
+async def _bound_to(address: Address) -> list[socket.socket]:
+    """Bind to all that a host is, as asyncio does, which never serves there."""
+    server = await asyncio.get_running_loop().create_server(
+        asyncio.Protocol, address.host, address.port, start_serving=False
+    )
+    try:
+        return [socket.socket(fileno=os.dup(each.fileno())) for each in server.sockets]
+    finally:
+        server.close()
 
 
 def socket_for(address: Address, *, has_ipv6: bool) -> socket.socket | None:
@@ -181,8 +196,8 @@ def has_ipv6() -> bool:
     return True
 
 
-def _bound(address: Address, listener: asyncio.Server) -> Iterator[Address]:
-    """Tell the addresses of a listener; all addresses go by what they were called."""
-    for each in listener.sockets:
+def _bound(address: Address, sockets: Iterable[socket.socket]) -> Iterator[Address]:
+    """Tell where sockets listen; all addresses go by what they were called."""
+    for each in sockets:
         host, port = each.getsockname()[:2]
         yield Address(address.host if address.is_dual else host, port)

@@ -33,7 +33,7 @@ def of_files(
     else:
         if connections <= 0 and hard != resource.RLIM_INFINITY and hard < FEW_FILES:
             yield Remark(
-                f"gateway.max_connections has no bound, and a process may open {hard} files, which "
+                f"gateway.max_connections is not set, and a process may open {hard} files, which "
                 f"some {hard - SPARE_FILES} clients use up: allow it more (ulimit -n), or set "
                 "gateway.max_connections"
             )

@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from libs.common.web import certificates as certificates_module
-from libs.common.web import listeners
+from libs.common.web.door.limits import DoorLimits
 from tests.support.clients.client import Client
 from tests.support.deadline import DEADLINE
 from tests.support.servers import Certificates
@@ -161,14 +161,12 @@ class TestConnections:
                     break
             await until(lambda: here.gateway.counters.closed == {4100: 1})
 
-    async def test_no_handshake(
-        self, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    async def test_no_handshake(self, certificates: Certificates) -> None:
         """
         Who connects and never begins is cut off.
         """
-        monkeypatch.setattr(listeners, "HANDSHAKE_TIMEOUT", 0.1)
-        async with place(certificates=certificates) as here:
+        limits = DoorLimits(handshake_timeout=0.1)
+        async with place(certificates=certificates, limits=limits) as here:
             reader, writer = await asyncio.open_connection("127.0.0.1", here.port)
 
             async with asyncio.timeout(DEADLINE):

@@ -22,6 +22,7 @@ from libs.common.lifecycle.port import Wanted
 from libs.common.policies.selections import ReceiptRule, SelectedChannels
 from libs.common.policies.settings import ChannelPolicy
 from libs.common.web.certificates import Certificate
+from libs.common.web.door.limits import LIMITS, DoorLimits
 from libs.common.web.proxies import Proxies
 from libs.common.web.server import Schedule, Server, Service
 from services.gateway.service import Gateway
@@ -191,6 +192,7 @@ async def place(
     lease_grace: float = DEADLINE,
     certificates: Certificates | None = None,
     proxies: Proxies | None = None,
+    limits: DoorLimits = LIMITS,
     **others: Any,
 ) -> AsyncIterator[Place]:
     """
@@ -204,6 +206,7 @@ async def place(
         lease_grace: See `PresenceSettings`.
         certificates: To speak TLS.
         proxies: Whose word about clients is taken.
+        limits: What a connection may take until its request is known.
         others: See `_gateway`.
     """
     bus = bus or FaultyBus()
@@ -216,7 +219,7 @@ async def place(
         roster=roster,
         leases=roster,
     )
-    server = _server([presence, gateway], certificates, proxies)
+    server = _server([presence, gateway], certificates, proxies, limits=limits)
     trust = TCPConnector(ssl=certificates.client_context() if certificates else True)
     async with ClientSession(connector=trust) as http, _served(server):
         here = Place(
@@ -296,7 +299,11 @@ def _rules(away_after: float, typing_ttl: float, receipts: Sequence[str]) -> Ses
 
 
 def _server(
-    services: Sequence[Service], certificates: Certificates | None, proxies: Proxies | None
+    services: Sequence[Service],
+    certificates: Certificates | None,
+    proxies: Proxies | None,
+    *,
+    limits: DoorLimits,
 ) -> Server:
     """Make a server on loopback, which may speak TLS."""
     shown = Certificate(certificates.certificate, certificates.key) if certificates else None
@@ -307,6 +314,7 @@ def _server(
         Schedule(drain_timeout=2.0),
         certificate=shown,
         proxies=proxies or Proxies(),
+        limits=limits,
     )
 
 

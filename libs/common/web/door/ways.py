@@ -68,10 +68,12 @@ class Ways:
     Attributes:
         short: The short ways.
         upgrader: Takes WebSockets; None: nobody does.
+        accept_rate: Connections a second that are taken; 0 or -1: any number.
     """
 
     short: tuple[ShortWay, ...] = ()
     upgrader: Upgrader | None = None
+    accept_rate: float = 0.0
 
     @classmethod
     def joined(cls, ways: Iterable["Ways"]) -> "Ways":
@@ -79,7 +81,8 @@ class Ways:
         each = tuple(ways)
         short = tuple(way for one in each for way in one.short)
         upgraders = (one.upgrader for one in each if one.upgrader is not None)
-        return cls(short, next(upgraders, None))
+        rates = [one.accept_rate for one in each if one.accept_rate > 0]
+        return cls(short, next(upgraders, None), min(rates, default=0.0))
 
 
 NO_WAYS = Ways()
