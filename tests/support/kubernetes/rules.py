@@ -40,7 +40,8 @@ CONNECTION = 20 << 10  # Bytes: what docs/benchmarks.md has as its bound.
 SECRET_MODE = 0o440  # The account's group reads, which is fsGroup; nobody else does.
 ENFORCE = "pod-security.kubernetes.io/enforce"
 # Seconds, at least and at most.  A start is given up when backends had the time to come back.  Who hangs gets no more
-# requests within half a minute, in which many a process is well again: restarted, all its clients return at once, so that waits for `gateway.loop_timeout`.
+# requests within half a minute, in which many a process is well again: restarted, all its clients return at once, so that
+# waits for `gateway.loop_timeout`.
 BUDGETS = {"startupProbe": (60, 300), "readinessProbe": (5, 30), "livenessProbe": (60, 120)}
 HASH = re.compile(r".-[2456789bcdfghkmt]{10}$")  # As kustomize writes it.
 
