@@ -61,7 +61,10 @@ class JsonReader(Generic[T]):
         parts = _parts(plain.decode(), self._kind)
         if not self._takes_halves:
             raise msgspec.DecodeError("a text has half of a surrogate pair")
-        return msgspec.convert(parts, self._kind)
+        try:
+            return msgspec.convert(parts, self._kind)
+        except UnicodeEncodeError as error:  # Of what should be base64.
+            raise msgspec.DecodeError("a text has half of a surrogate pair") from error
 
 
 def write(value: Any) -> bytes:

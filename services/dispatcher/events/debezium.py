@@ -139,11 +139,11 @@ def decode_row(
         Undecodable: There is neither a row nor a key in JSON.
     """
     marks = {name: value.decode(errors="replace") for name, value in headers.items()} | row
-    operation = "d" if str(marks.get("__deleted")).lower() == "true" else marks.get("__op")
+    operation = "d" if str(marks.get("__deleted")).lower() == "true" else _text(marks, "__op")
     if operation in SILENT:
         return None
     table = _text(marks, "__table") or _text(marks, "__collection") or _last_part(record.topic)
-    verb = _VERBS.get(operation) if isinstance(operation, str) else None
+    verb = _VERBS.get(operation)
     key = key_of(record)
     is_empty = all(name.startswith(_ADDED) for name in row)
     if is_empty and not isinstance(key, dict):

@@ -103,6 +103,10 @@ class TestRead:
         with pytest.raises(msgspec.ValidationError):
             JsonReader(Struct).read(text)
 
+    def test_no_base64(self) -> None:
+        with pytest.raises(msgspec.DecodeError, match="half of a surrogate pair"):
+            JsonReader(list[bytes]).read(r'["\ud83d"]')
+
     @pytest.mark.parametrize("half", HALVES)
     def test_not_taken(self, half: str) -> None:
         """Where a text is looked into, it must be whole; what is no JSON is told first."""
