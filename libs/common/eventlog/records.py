@@ -5,14 +5,14 @@ Pure.  Keys, values and headers are bytes, as a producer wrote them; what they m
 who reads them.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 from libs.common.errors import Invalid
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, gc=False):  # Holds nothing that could hold it.
     """
     A record as a topic's partition holds it.
 
@@ -32,8 +32,7 @@ class Record:
     headers: tuple[tuple[str, bytes], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class NewRecord:
+class NewRecord(msgspec.Struct, frozen=True, gc=False):
     """A record to append; the log chooses partition, offset and timestamp.  See `Record`."""
 
     topic: str

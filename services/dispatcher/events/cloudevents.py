@@ -14,6 +14,8 @@ from typing import Annotated, Any
 from urllib.parse import unquote
 
 import msgspec
+from msgspec import UNSET
+from msgspec.structs import asdict
 
 from libs.common.channels import BadSocketId, check_socket_id, is_user_id
 from libs.common.eventlog.records import NewRecord, Record
@@ -28,6 +30,7 @@ from services.dispatcher.events.event import (
     broken,
     key_of,
     parse,
+    shallow,
 )
 
 STRUCTURED = "application/cloudevents+json"
@@ -60,9 +63,12 @@ class _Attributes(msgspec.Struct, frozen=True):
     partitionkey: str | None = None
     iodebeziumop: str | None = None
 
-    def check(self) -> None:
+    def check(self) -> float | None:
         """
         Check what types cannot say.
+
+        Returns:
+            What ``time`` says, in UTC epoch seconds; None: there is none.
 
         Raises:
             Undecodable: Another version of CloudEvents, ``time`` is none, or ``socketid`` is no
@@ -70,18 +76,14 @@ class _Attributes(msgspec.Struct, frozen=True):
         """
         if self.specversion != "1.0":
             raise Undecodable("not a CloudEvent: only specversion 1.0 is supported")
-        if self.time is not None:
-            try:
-                instant(self.time)
-            except ValueError as error:
-                reason = "not a CloudEvent: time is not an RFC 3339 time with a zone"
-                raise Undecodable(reason) from error
+        moment = None if self.time is None else _moment(self.time)
         if self.socketid:
             try:
                 check_socket_id(self.socketid)
             except BadSocketId as error:
                 reason = "socketid is not digits, a full stop and digits"
                 raise Undecodable(f"not a CloudEvent: {reason}") from error
+        return moment
 
     @property
     def user(self) -> str:
@@ -102,15 +104,31 @@ class _Attributes(msgspec.Struct, frozen=True):
         return key.encode(errors="surrogatepass") if key else None
 
 
+def _moment(time: str) -> float:
+    try:
+        return instant(time)
+    except ValueError as error:
+        raise Undecodable("not a CloudEvent: time is not an RFC 3339 time with a zone") from error
+
+
 class _Envelope(_Attributes, frozen=True):
     """The JSON format: attributes, and data as JSON or as base64."""
+
+    data: Any = UNSET
+    data_base64: bytes | None = None
+
+
+class _Outside(_Attributes, frozen=True):
+    """The same, with data that nobody has looked into."""
 
     data: msgspec.Raw = msgspec.Raw()
     data_base64: bytes | None = None
 
 
 _ATTRIBUTE_NAMES = frozenset(_Attributes.__struct_fields__) - {"datacontenttype"}
+_ATTRIBUTE_HEADERS = {_KAFKA_PREFIX + name: name for name in _ATTRIBUTE_NAMES}
 _envelope = JsonReader(_Envelope)
+_outside = JsonReader(_Outside)
 _batch = JsonReader(list[msgspec.Raw])
 
 
@@ -158,8 +176,9 @@ def decode_structured(
     Raises:
         Undecodable: The record holds no CloudEvent.
     """
-    envelope, data = _open(value)
-    return _event(envelope, data, record=record, headers=headers)
+    envelope, moment = _open(value)
+    data = _data(envelope, value)
+    return _event(envelope, data, moment=moment, record=record, headers=headers)
 
 
 def decode_binary(
@@ -174,14 +193,23 @@ def decode_binary(
     Raises:
         Undecodable: A header or the data cannot be read.
     """
-    texts = {name: _header(headers, _KAFKA_PREFIX + name) for name in _ATTRIBUTE_NAMES}
-    attributes = _attributes({name: text for name, text in texts.items() if text})
+    texts = {
+        name: _header(headers, header)
+        for header, name in _ATTRIBUTE_HEADERS.items()
+        if headers.get(header)
+    }
+    attributes, moment = _attributes(texts)
     data = None if value is None else _content(_header(headers, "content-type"), value)
-    return _event(attributes, data, record=record, headers=headers)
+    return _event(attributes, data, moment=moment, record=record, headers=headers)
 
 
 def _event(
-    attributes: _Attributes, data: Any, *, record: Record, headers: Mapping[str, bytes]
+    attributes: _Attributes,
+    data: Any,
+    *,
+    moment: float | None,
+    record: Record,
+    headers: Mapping[str, bytes],
 ) -> DomainEvent | None:
     operation = attributes.iodebeziumop
     if operation in debezium.SILENT:
@@ -194,7 +222,7 @@ def _event(
         id=attributes.id,
         source=attributes.source,
         subject=attributes.subject or "",
-        time=instant(attributes.time) if attributes.time is not None else record.timestamp,
+        time=record.timestamp if moment is None else moment,
         data=debezium.converted(data) if is_change else data,
         key=key_of(record),
         socket_id=attributes.socketid or "",
@@ -204,40 +232,51 @@ def _event(
     )
 
 
-def _open(document: bytes | msgspec.Raw) -> tuple[_Envelope, Any]:
-    """Read and check an event in the JSON format, and its data."""
+def _open(document: bytes | msgspec.Raw) -> tuple[_Envelope, float | None]:
+    """Read an event in the JSON format, and the instant of its time; `_data` checks its data."""
     try:
         envelope = _envelope.read(document)
+    except (RecursionError, msgspec.DecodeError, UnicodeDecodeError):
+        envelope = _open_outside_in(document)
+    return envelope, envelope.check()
+
+
+def _open_outside_in(document: bytes | msgspec.Raw) -> _Envelope:
+    """Read what cannot be read at once, so that an error says whether it is within the data."""
+    try:
+        outside = _outside.read(document)
     except RecursionError as error:
         raise TooDeep("the CloudEvent") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Undecodable(f"not a CloudEvent: {broken(error)}") from error
-    envelope.check()
-    return envelope, _data(envelope)
+    outside.check()
+    if outside.data_base64 is not None:
+        raise Undecodable("both data and data_base64")
+    return _Envelope(**(asdict(outside) | {"data": parse(outside.data, "data")}))
 
 
-def _data(envelope: _Envelope) -> Any:
+def _data(envelope: _Envelope, document: bytes | msgspec.Raw) -> Any:
     content_type = envelope.datacontenttype or ""
     if envelope.data_base64 is not None:
-        if bytes(envelope.data):
+        if envelope.data is not UNSET:
             raise Undecodable("both data and data_base64")
         return _content(content_type, envelope.data_base64)
-    if not bytes(envelope.data):
+    if envelope.data is UNSET:
         return None
-    value = parse(envelope.data, "data")
+    value = shallow(envelope.data, document, "data")
     # JSON event format, 3.1.1: a text stands for the content of what is no JSON.
     if isinstance(value, str) and not _is_json(media_type := _media_type(content_type)):
         return value if _is_text(media_type) else _base64(value.encode(errors="surrogatepass"))
     return value
 
 
-def _attributes(texts: Mapping[str, str]) -> _Attributes:
+def _attributes(texts: Mapping[str, str]) -> tuple[_Attributes, float | None]:
+    """Read and check attributes; with them comes the instant of their time."""
     try:
         attributes = msgspec.convert(texts, _Attributes)
     except msgspec.ValidationError as error:
         raise Undecodable(f"not a CloudEvent: {error}") from error
-    attributes.check()
-    return attributes
+    return attributes, attributes.check()
 
 
 def _content(content_type: str, body: bytes) -> Any:
@@ -322,6 +361,7 @@ def _split(body: bytes) -> list[msgspec.Raw]:
 
 def _structured_record(topic: str, document: bytes | msgspec.Raw, trace: _Headers) -> NewRecord:
     envelope, _ = _open(document)
+    _data(envelope, document)
     headers = (("content-type", STRUCTURED.encode()), *trace)
     return NewRecord(topic, bytes(document), envelope.key, headers)
 
@@ -330,7 +370,8 @@ def _binary_record(
     topic: str, content_type: str, *, headers: Mapping[str, str], body: bytes, trace: _Headers
 ) -> NewRecord:
     texts = dict(_attribute_headers(headers))
-    attributes = _attributes({name: texts[name] for name in _ATTRIBUTE_NAMES & texts.keys()})
+    known = {name: texts[name] for name in _ATTRIBUTE_NAMES & texts.keys()}
+    attributes, _ = _attributes(known)
     _content(content_type, body)
     kept = tuple((_KAFKA_PREFIX + name, text.encode()) for name, text in texts.items())
     if content_type:

@@ -6,14 +6,15 @@ Pure.  `decoding` makes events from records; this module holds what all formats 
 
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from libs.common.errors import Invalid
 from libs.common.eventlog.records import Record
 from libs.common.json_text import JsonReader, write
+
+T = TypeVar("T")
 
 MAX_DEPTH = 64  # Levels of nesting.  CEL's conversion overflows the C stack somewhere beyond 5,000.
 
@@ -22,8 +23,7 @@ _WRAPPER = {"schema", "payload"}
 _any = JsonReader(object)
 
 
-@dataclass(frozen=True, slots=True)
-class DomainEvent:
+class DomainEvent(msgspec.Struct, frozen=True, gc=False):  # JSON holds nothing that holds it.
     """
     Something that happened upstream.
 
@@ -98,8 +98,23 @@ def parse(text: bytes | msgspec.Raw, what: str = "the value") -> Any:
         raise TooDeep(what) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Undecodable(f"{what} is not JSON: {broken(error)}") from error
+    return shallow(value, text, what)
+
+
+def shallow(value: T, text: bytes | msgspec.Raw, what: str) -> T:
+    """
+    Return a value that was read, if it is not nested too deeply.
+
+    Args:
+        value: What was read.
+        text: The document, or one around it: none is deeper than it has opening brackets, so that
+            most are cleared by counting them.
+        what: What the value is, for the error.
+
+    Raises:
+        TooDeep: It is.
+    """
     plain = bytes(text)
-    # No document is deeper than it has opening brackets: most are cleared by counting them.
     if plain.count(b"{") + plain.count(b"[") > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):
         raise TooDeep(what)
     return value

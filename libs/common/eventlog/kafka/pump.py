@@ -173,7 +173,7 @@ def converted(batches: _Batches) -> tuple[list[Record], dict[Partition, int]]:
             record.key,
             record.value,
             # A header may have no value in Kafka; nobody means anything else than an empty one.
-            tuple((name, value or b"") for name, value in record.headers) if record.headers else (),
+            tuple([(name, value or b"") for name, value in record.headers]),
         )
         for batch in batches.values()
         for record in batch

@@ -16,7 +16,7 @@ _ODD = frozenset("13579bdf")  # The flag `sampled` is the lowest bit.
 
 def valid_trace(text: str) -> str:
     """Return a ``traceparent``, or the empty string if it is malformed."""
-    return text if _TRACEPARENT.fullmatch(text) else ""
+    return text if text and _TRACEPARENT.fullmatch(text) else ""
 
 
 def is_sampled(trace: str) -> bool:

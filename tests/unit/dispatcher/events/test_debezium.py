@@ -1,9 +1,9 @@
 """Debezium, "Data change events"."""
 
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import pytest
+from msgspec.structs import replace
 
 from services.dispatcher.events.debezium import (
     converted,
@@ -202,6 +202,7 @@ class TestUnwrapped:
             (ROW | {"__deleted": "true"}, {}, "orders.deleted"),
             (ROW | {"__deleted": True}, {}, "orders.deleted"),
             (ROW | {"__deleted": "false"}, {}, "shop.public.orders"),
+            (ROW | {"__op": {"a": 1}}, {}, "shop.public.orders"),
             (ROW, {"__op": b"d", "__table": b"carts"}, "carts.deleted"),
             ({"schema": SCHEMA, "payload": ROW | {"__op": "c"}}, {}, "orders.created"),
             ({"schema": SCHEMA, "payload": ROW}, {}, "shop.public.orders"),

@@ -12,6 +12,7 @@ SECRET = "sesame"  # Stands somewhere in each of these records, and in no reason
 STRUCTURED = {"content-type": b"application/cloudevents+json"}
 BINARY = {"ce_specversion": b"1.0", "ce_id": b"1", "ce_source": b"/", "ce_type": b"a"}
 DEEP = b'{"sesame":' * 65 + b"1" + b"}" * 65
+DEEP_DATA = b'{"specversion":"1.0","id":"1","source":"/","type":"a","data":%s}' % DEEP
 
 
 @pytest.mark.parametrize(
@@ -58,6 +59,37 @@ DEEP = b'{"sesame":' * 65 + b"1" + b"}" * 65
         ),
         (
             structured(data=SECRET, data_base64="c2VzYW1l"),
+            STRUCTURED,
+            "both data and data_base64",
+        ),
+        (
+            b'{"specversion":"1.0","id":"1","source":"/","type":"a","data_base64":"\\ud83d"}',
+            STRUCTURED,
+            "not a CloudEvent: a text has half of a surrogate pair",
+        ),
+        (DEEP_DATA, STRUCTURED, "data is nested deeper than 64 levels"),
+        (
+            b'{"specversion":"1.0","id":"1","source":"/","type":"a","data":[sesame]}',
+            STRUCTURED,
+            "not a CloudEvent: JSON is malformed: invalid character (byte 62)",
+        ),
+        (
+            b'{"specversion":"1.0","id":"1","source":"/","type":"a","data":[1e999]}',
+            STRUCTURED,
+            "data is not JSON: Number out of range - at `$[0]`",
+        ),
+        (
+            b'{"specversion":"1.0","id":"1","source":"/","type":"a","data":"sesame\xff"}',
+            STRUCTURED,
+            "data is not JSON: it is not UTF-8",
+        ),
+        (
+            b'{"specversion":"1.1","id":"1","source":"/","type":"a","data":"sesame\xff"}',
+            STRUCTURED,
+            "not a CloudEvent: only specversion 1.0 is supported",
+        ),
+        (
+            b'{"specversion":"1.0","id":"1","source":"/","type":"a","data":[9e999],"data_base64":""}',
             STRUCTURED,
             "both data and data_base64",
         ),
