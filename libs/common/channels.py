@@ -25,6 +25,7 @@ CANARY_PREFIX = "#canary-"  # See `libs.common.canary`.
 RESERVED_EVENTS = ("pusher:", "pusher_internal:", "fanfare:")
 
 _CACHE = ("cache-", "private-cache-", "private-encrypted-cache-", "presence-cache-")
+_TELLING = (*_CACHE, "private-", "private-encrypted-", "presence-", USER_PREFIX)
 _NAME = re.compile(r"[-a-zA-Z0-9_=@,.;]+")
 _SOCKET_ID = re.compile(r"[0-9]{1,20}\.[0-9]{1,20}")
 
@@ -132,6 +133,11 @@ def kind_of(name: str) -> Kind:
     if name.startswith(USER_PREFIX):
         return Kind.USER
     return Kind.PUBLIC
+
+
+def is_settled(beginning: str) -> bool:
+    """Tell whether all names that begin so are of one kind, and keep their last event or do not."""
+    return not any(prefix.startswith(beginning) and prefix != beginning for prefix in _TELLING)
 
 
 def needs_token(name: str) -> bool:

@@ -153,11 +153,13 @@ class Expression:
     def _walk(self, variables: Mapping[str, Any]) -> Any:
         value: Any = variables
         for name in self._path:
-            if not isinstance(value, dict):
-                raise Unevaluable(self.source, f"there is no {name!r} in {kind(value)}")
-            if name not in value:
-                raise AbsentField(self.source, name)
-            value = value[name]
+            try:
+                value = value[name]
+            except KeyError:
+                raise AbsentField(self.source, name) from None
+            except TypeError:  # Nothing but an object of JSON has names.
+                reason = f"there is no {name!r} in {kind(value)}"
+                raise Unevaluable(self.source, reason) from None
         return value
 
     def _context(self, variables: Mapping[str, Any]) -> dict[str, Any] | cel.Context:

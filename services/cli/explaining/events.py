@@ -157,7 +157,7 @@ def _explained(router: Router, record: Record, *, now: float) -> Explanation:
         *_elsewhere(router, record.topic, event),
     ]
     rules = router.rules(record.topic)
-    fitting = [rule for rule in rules if rule.has_type(event)]
+    fitting = [rule for rule in rules if rule.has_type(event.type)]
     for rule in fitting:
         lines += _of_rule(rule, record.topic, event, now=now)
     lines += _others([rule for rule in rules if rule not in fitting], "" if fitting else event.type)
@@ -172,11 +172,11 @@ def _explained(router: Router, record: Record, *, now: float) -> Explanation:
 
 def _elsewhere(router: Router, topic: str, event: DomainEvent) -> Iterator[str]:
     """Name the routes that would fit if they read this topic, where no other does."""
-    if any(rule.has_type(event) for rule in router.rules(topic)):
+    if any(rule.has_type(event.type) for rule in router.rules(topic)):
         return
     for other in sorted(router.topics - {topic}):
         for rule in router.rules(other):
-            if rule.has_type(event):
+            if rule.has_type(event.type):
                 yield f"  {rule.name}: fits the type {rule.type}, and reads the topic {other}"
 
 

@@ -15,6 +15,7 @@ from libs.common.channels import (
     Kind,
     check_channel,
     check_event,
+    is_settled,
 )
 from services.dispatcher.routing.templates import Template
 
@@ -34,17 +35,19 @@ class ChannelTemplate:
         BadChannelName: Whatever the values, a name would be out of bounds.
     """
 
-    __slots__ = ("_kind", "_longest", "_template")
+    __slots__ = ("_constant", "_is_settled", "_kind", "_longest", "_template")
 
     def __init__(self, source: str, *, longest: int) -> None:
         self._template = Template(source)
         self._longest = longest
         self._kind = _kind(self._template.prefix)
+        self._is_settled = is_settled(self._template.prefix)
         if self._kind[0] is Kind.ENCRYPTED:
             raise BadChannelName(
                 source, "a route cannot feed an encrypted channel, nothing encrypts"
             )
-        self._check(self._template.sample("0"))
+        sample = self._check(self._template.sample("0"))
+        self._constant = sample if self._template.is_constant else None
 
     def render(self, scope: dict[str, Any]) -> str:
         """
@@ -55,11 +58,13 @@ class ChannelTemplate:
             Unevaluable: See `Template.render`.
             BadChannelName: The name is out of bounds, or of another kind than the template.
         """
+        if self._constant is not None:
+            return self._constant
         return self._check(self._template.render(scope))
 
     def _check(self, name: str) -> str:
         check_channel(name, longest=self._longest)
-        if _kind(name) != self._kind:
+        if not self._is_settled and _kind(name) != self._kind:
             raise BadChannelName(name, "a value changes what kind of channel it is")
         return name
 
@@ -77,12 +82,13 @@ class EventTemplate:
         BadEventName: Whatever the values, a name would be out of bounds.
     """
 
-    __slots__ = ("_longest", "_template")
+    __slots__ = ("_constant", "_longest", "_template")
 
     def __init__(self, source: str, *, longest: int) -> None:
         self._template = Template(source)
         self._longest = longest
-        self._check(self._template.sample("0"))
+        sample = self._check(self._template.sample("0"))
+        self._constant = sample if self._template.is_constant else None
 
     def render(self, scope: dict[str, Any]) -> str:
         """
@@ -93,6 +99,8 @@ class EventTemplate:
             Unevaluable: See `Template.render`.
             BadEventName: The name is out of bounds or reserved.
         """
+        if self._constant is not None:
+            return self._constant
         return self._check(self._template.render(scope))
 
     def _check(self, name: str) -> str:

@@ -67,4 +67,4 @@ def unrouted(router: Router, topic: str, event: DomainEvent, routing: Routing) -
 
 
 def _names(rules: Sequence[Rule], event: DomainEvent) -> Iterator[str]:
-    return (repr(rule.name) for rule in rules if rule.has_type(event))
+    return (repr(rule.name) for rule in rules if rule.has_type(event.type))

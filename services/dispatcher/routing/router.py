@@ -8,6 +8,9 @@ replayed whole.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+
+import msgspec
 
 from libs.common.apps.limits import Limits
 from services.dispatcher.events.event import DomainEvent
@@ -31,12 +34,16 @@ class Skipped:
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Routing:
+class Routing(msgspec.Struct, frozen=True):
     """What becomes of an event.  Nothing in either field: no route is for it."""
 
     broadcasts: tuple[Routed, ...] = ()
     skipped: tuple[Skipped, ...] = ()
+
+
+REMEMBERED = 1024  # Types of events of which it is remembered which routes are for them.
+LONGEST_REMEMBERED = 200  # Characters of such a type: producers may write anything.
+_NOWHERE = Routing()
 
 
 class Router:
@@ -64,6 +71,7 @@ class Router:
     ) -> None:
         self._max_broadcasts = settings.max_broadcasts
         self._rules: dict[str, list[Rule]] = {}
+        self._remembered = lru_cache(REMEMBERED)(self._found)
         names: set[str] = set()
         for route in routes:
             if route.name in names:
@@ -94,10 +102,13 @@ class Router:
         Raises:
             Unroutable: A route applies and cannot send the event, or it causes too many broadcasts.
         """
+        rules = self._fitting(record_topic, event.type)
+        if not rules:
+            return _NOWHERE
         scope = scope_of(record_topic, event)
         broadcasts: list[Routed] = []
         skipped: list[Skipped] = []
-        for rule in self.rules(record_topic):
+        for rule in rules:
             answer = rule.applies(event, scope, now=now)
             if answer is True:
                 broadcasts += rule.broadcasts(event, scope)
@@ -105,6 +116,14 @@ class Router:
             elif answer:
                 skipped.append(Skipped(rule.name, answer))
         return Routing(tuple(broadcasts), tuple(skipped))
+
+    def _fitting(self, topic: str, type_: str) -> tuple[Rule, ...]:
+        """Return the routes for a type of events of a topic."""
+        find = self._remembered if len(type_) <= LONGEST_REMEMBERED else self._found
+        return find(topic, type_)
+
+    def _found(self, topic: str, type_: str) -> tuple[Rule, ...]:
+        return tuple(rule for rule in self.rules(topic) if rule.has_type(type_))
 
     def _check_number(self, rule: Rule, broadcasts: list[Routed]) -> None:
         if len(broadcasts) > self._max_broadcasts:

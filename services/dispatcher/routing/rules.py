@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from fnmatch import translate
 from typing import Any, Literal, get_args
 
+import msgspec
+
 from libs.common.apps.limits import Limits, exceeds
 from libs.common.channels import BadChannelName, BadEventName
 from libs.common.errors import Invalid, Misconfigured
@@ -92,8 +94,7 @@ class RouteText:
         return f"{self.field} = {text!r}"
 
 
-@dataclass(frozen=True, slots=True)
-class Routed:
+class Routed(msgspec.Struct, frozen=True, gc=False):
     """
     A broadcast to make.
 
@@ -184,9 +185,9 @@ class Rule:
             return "too_old"
         return self._holds(self.when, scope, gap=event.gap) if self.when else True
 
-    def has_type(self, event: DomainEvent) -> bool:
-        """Tell whether the route is for events of this type."""
-        return bool(self._is_type(event.type))
+    def has_type(self, type_: str) -> bool:
+        """Tell whether the route is for events of a type."""
+        return bool(self._is_type(type_))
 
     def _holds(self, when: Expression, scope: dict[str, Any], *, gap: str) -> bool | Reason:
         try:
@@ -215,7 +216,7 @@ class Rule:
         try:
             data = self._data(event, scope)
             name = self._event.render(scope)
-            channels = dict.fromkeys(template.render(scope) for template in self._channels)
+            channels = dict.fromkeys([template.render(scope) for template in self._channels])
         except (AbsentField, Unevaluable, BadChannelName, BadEventName) as error:
             place = self._failing(scope)
             raise self._unroutable(error, scope, place=place, gap=event.gap) from error

@@ -45,6 +45,11 @@ class Template:
         literal = self._parts[0] if self._parts else ""
         return literal if isinstance(literal, str) else ""
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether it has no expression: then `sample` is what it gives for any event."""
+        return not any(isinstance(part, Expression) for part in self._parts)
+
     def sample(self, value: str) -> str:
         """Render it with the same value for each expression."""
         return "".join(value if isinstance(part, Expression) else part for part in self._parts)
@@ -62,7 +67,7 @@ class Template:
             Unspellable: The value of one is neither a text nor a whole number.
         """
         return "".join(
-            part if isinstance(part, str) else _spelled(part, scope) for part in self._parts
+            [part if isinstance(part, str) else _spelled(part, scope) for part in self._parts]
         )
 
 

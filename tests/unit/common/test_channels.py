@@ -19,12 +19,18 @@ from libs.common.channels import (
     check_event,
     check_socket_id,
     check_user_id,
+    is_settled,
     kind_of,
     online_channel,
     online_user,
 )
 
 USERS = ["7", "auth0|5f", "did:web:x", "a+b@x.org", "Zoë", "x/y z", "{7}#", "用户", "x" * 128]
+
+NAMES = [
+    *("cache-x", "private-cache-x", "private-encrypted-cache-x", "presence-cache-x"),
+    *("orders.x", "private-x", "private-encrypted-x", "presence-x", f"{USER_PREFIX}x"),
+]
 
 
 class TestKind:
@@ -71,6 +77,36 @@ class TestKind:
     def test_cache(self, name: str, *, is_cache: bool) -> None:
         """A channel that keeps its last event says so after its other prefix."""
         assert Channel("1", name).is_cache == is_cache
+
+    @given(name=st.sampled_from(NAMES), other=st.sampled_from(NAMES), cut=st.integers(0, 25))
+    def test_settled(self, name: str, other: str, cut: int) -> None:
+        """Whatever follows a beginning that is settled, the name means the same."""
+        beginning = name[:cut]
+        one, two = Channel("1", beginning), Channel("1", beginning + other[cut:])
+
+        is_same = (one.kind, one.is_cache) == (two.kind, two.is_cache)
+
+        assert is_same or not is_settled(beginning)
+
+    @pytest.mark.parametrize(
+        "beginning, settled",
+        [
+            ("", False),
+            ("c", False),
+            ("private-", False),
+            ("private-e", False),
+            ("private-encrypted-cache", False),
+            ("#server-to-user", False),
+            ("cache-", True),
+            ("private-cache-", True),
+            ("private-company.", True),
+            ("presence-room", True),
+            ("#server-to-user-", True),
+            ("orders.", True),
+        ],
+    )
+    def test_is_settled(self, beginning: str, *, settled: bool) -> None:
+        assert is_settled(beginning) is settled
 
     @pytest.mark.parametrize(
         "name, tells",

@@ -75,6 +75,11 @@ class TestChannels:
         with pytest.raises(BadChannelName):
             channel(source, value)
 
+    def test_constant(self) -> None:
+        """A name without expressions needs nothing of the event."""
+        assert ChannelTemplate("private-a", longest=164).render({}) == "private-a"
+        assert EventTemplate("a {{b}}", longest=200).render({}) == "a {b}"
+
     @pytest.mark.parametrize("prefix", ENCRYPTED)
     def test_encrypted(self, prefix: str) -> None:
         """Clients could not read what a route sends there: found at the start."""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.dispatcher.events.event import DomainEvent
-from services.dispatcher.routing.router import Router, Routing, Skipped
+from services.dispatcher.routing.router import LONGEST_REMEMBERED, Router, Routing, Skipped
 from services.dispatcher.routing.rules import BadRoute, Routed, Unroutable
 from services.dispatcher.settings import DispatcherSettings, Route
 from tests.unit.dispatcher.examples import event, json_values, route
@@ -123,6 +123,25 @@ class TestRoute:
         assert routed(route(type="order.*")) == nothing
         assert routed(route(when="false")) == nothing
         assert router(route()).route("elsewhere", event(), now=NOW) == nothing
+
+    @pytest.mark.parametrize("kind", ["low", "l" * LONGEST_REMEMBERED, "l" * 1000])
+    def test_by_topic_and_type(self, kind: str) -> None:
+        """What is remembered of a type is of its topic, and of this type alone."""
+        routes = router(
+            route(name="a", type="l*"),
+            route(name="b", type="?o*", topic="orders"),
+            route(name="c", type=kind),
+        )
+
+        def names(topic: str, type_: str) -> list[str]:
+            routing = routes.route(topic, event(type=type_), now=NOW)
+            return [broadcast.route for broadcast in routing.broadcasts]
+
+        for _ in range(2):
+            assert names("inventory", kind) == ["a", "c"]
+            assert names("inventory", f"{kind}r") == ["a"]
+            assert names("inventory", kind.upper()) == []
+            assert names("orders", kind) == ["b"] * (kind == "low")
 
     def test_skipped_are_told_with_the_reason(self) -> None:
         routing = routed(
