@@ -10,19 +10,23 @@ request, `decode` reads back as the same event.  Sources: CloudEvents 1.0.2, "JS
 import base64
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import unquote
 
 import msgspec
 from msgspec import UNSET
-from msgspec.structs import asdict
 
-from libs.common.channels import BadSocketId, check_socket_id, is_user_id
 from libs.common.eventlog.records import NewRecord, Record
 from libs.common.json_text import JsonReader
-from libs.common.rfc3339 import instant
 from libs.common.telemetry.tracing.context import valid_trace
 from services.dispatcher.events import debezium
+from services.dispatcher.events.attributes import (
+    HEADERS,
+    Attributes,
+    Envelope,
+    attributes_of,
+    opened,
+)
 from services.dispatcher.events.event import (
     DomainEvent,
     TooDeep,
@@ -44,91 +48,7 @@ _QUOTED_PAIR = re.compile(r"\\(.)")
 _NEEDED = frozenset({"specversion", "id", "source", "type"})
 _REQUIRED = frozenset(_KAFKA_PREFIX + name for name in _NEEDED)
 
-_Text = Annotated[str, msgspec.Meta(min_length=1)]
-
-
-class _Attributes(msgspec.Struct, frozen=True):
-    """The context attributes that we read; others pass unseen."""
-
-    specversion: str
-    id: _Text
-    source: _Text
-    type: _Text
-    subject: str | None = None
-    time: str | None = None
-    datacontenttype: str | None = None
-    socketid: str | None = None
-    userid: Any = None
-    traceparent: str | None = None
-    partitionkey: str | None = None
-    iodebeziumop: str | None = None
-
-    def check(self) -> float | None:
-        """
-        Check what types cannot say.
-
-        Returns:
-            What ``time`` says, in UTC epoch seconds; None: there is none.
-
-        Raises:
-            Undecodable: Another version of CloudEvents, ``time`` is none, or ``socketid`` is no
-                socket id.
-        """
-        if self.specversion != "1.0":
-            raise Undecodable("not a CloudEvent: only specversion 1.0 is supported")
-        moment = None if self.time is None else _moment(self.time)
-        if self.socketid:
-            try:
-                check_socket_id(self.socketid)
-            except BadSocketId as error:
-                reason = "socketid is not digits, a full stop and digits"
-                raise Undecodable(f"not a CloudEvent: {reason}") from error
-        return moment
-
-    @property
-    def user(self) -> str:
-        """
-        The user whom ``userid`` names, or empty.
-
-        An extension of that name may mean anything to whoever wrote the event, so that one which
-        cannot be a user's id names nobody.  A whole number, which CloudEvents allows, is its text.
-        """
-        is_number = isinstance(self.userid, int) and not isinstance(self.userid, bool)
-        text = str(self.userid) if is_number else self.userid
-        return text if isinstance(text, str) and is_user_id(text) else ""
-
-    @property
-    def key(self) -> bytes | None:
-        """The key that keeps related events in order (CloudEvents, "Partitioning"), or subject."""
-        key = self.partitionkey or self.subject
-        return key.encode(errors="surrogatepass") if key else None
-
-
-def _moment(time: str) -> float:
-    try:
-        return instant(time)
-    except ValueError as error:
-        raise Undecodable("not a CloudEvent: time is not an RFC 3339 time with a zone") from error
-
-
-class _Envelope(_Attributes, frozen=True):
-    """The JSON format: attributes, and data as JSON or as base64."""
-
-    data: Any = UNSET
-    data_base64: bytes | None = None
-
-
-class _Outside(_Attributes, frozen=True):
-    """The same, with data that nobody has looked into."""
-
-    data: msgspec.Raw = msgspec.Raw()
-    data_base64: bytes | None = None
-
-
-_ATTRIBUTE_NAMES = frozenset(_Attributes.__struct_fields__) - {"datacontenttype"}
-_ATTRIBUTE_HEADERS = {_KAFKA_PREFIX + name: name for name in _ATTRIBUTE_NAMES}
-_envelope = JsonReader(_Envelope)
-_outside = JsonReader(_Outside)
+_ATTRIBUTE_HEADERS = {_KAFKA_PREFIX + name: name for name in HEADERS}
 _batch = JsonReader(list[msgspec.Raw])
 
 
@@ -176,7 +96,7 @@ def decode_structured(
     Raises:
         Undecodable: The record holds no CloudEvent.
     """
-    envelope, moment = _open(value)
+    envelope, moment = opened(value)
     data = _data(envelope, value)
     return _event(envelope, data, moment=moment, record=record, headers=headers)
 
@@ -198,13 +118,13 @@ def decode_binary(
         for header, name in _ATTRIBUTE_HEADERS.items()
         if headers.get(header)
     }
-    attributes, moment = _attributes(texts)
+    attributes, moment = attributes_of(texts)
     data = None if value is None else _content(_header(headers, "content-type"), value)
     return _event(attributes, data, moment=moment, record=record, headers=headers)
 
 
 def _event(
-    attributes: _Attributes,
+    attributes: Attributes,
     data: Any,
     *,
     moment: float | None,
@@ -232,30 +152,7 @@ def _event(
     )
 
 
-def _open(document: bytes | msgspec.Raw) -> tuple[_Envelope, float | None]:
-    """Read an event in the JSON format, and the instant of its time; `_data` checks its data."""
-    try:
-        envelope = _envelope.read(document)
-    except (RecursionError, msgspec.DecodeError, UnicodeDecodeError):
-        envelope = _open_outside_in(document)
-    return envelope, envelope.check()
-
-
-def _open_outside_in(document: bytes | msgspec.Raw) -> _Envelope:
-    """Read what cannot be read at once, so that an error says whether it is within the data."""
-    try:
-        outside = _outside.read(document)
-    except RecursionError as error:
-        raise TooDeep("the CloudEvent") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Undecodable(f"not a CloudEvent: {broken(error)}") from error
-    outside.check()
-    if outside.data_base64 is not None:
-        raise Undecodable("both data and data_base64")
-    return _Envelope(**(asdict(outside) | {"data": parse(outside.data, "data")}))
-
-
-def _data(envelope: _Envelope, document: bytes | msgspec.Raw) -> Any:
+def _data(envelope: Envelope, document: bytes | msgspec.Raw) -> Any:
     content_type = envelope.datacontenttype or ""
     if envelope.data_base64 is not None:
         if envelope.data is not UNSET:
@@ -268,15 +165,6 @@ def _data(envelope: _Envelope, document: bytes | msgspec.Raw) -> Any:
     if isinstance(value, str) and not _is_json(media_type := _media_type(content_type)):
         return value if _is_text(media_type) else _base64(value.encode(errors="surrogatepass"))
     return value
-
-
-def _attributes(texts: Mapping[str, str]) -> tuple[_Attributes, float | None]:
-    """Read and check attributes; with them comes the instant of their time."""
-    try:
-        attributes = msgspec.convert(texts, _Attributes)
-    except msgspec.ValidationError as error:
-        raise Undecodable(f"not a CloudEvent: {error}") from error
-    return attributes, attributes.check()
 
 
 def _content(content_type: str, body: bytes) -> Any:
@@ -360,7 +248,7 @@ def _split(body: bytes) -> list[msgspec.Raw]:
 
 
 def _structured_record(topic: str, document: bytes | msgspec.Raw, trace: _Headers) -> NewRecord:
-    envelope, _ = _open(document)
+    envelope, _ = opened(document)
     _data(envelope, document)
     headers = (("content-type", STRUCTURED.encode()), *trace)
     return NewRecord(topic, bytes(document), envelope.key, headers)
@@ -370,8 +258,8 @@ def _binary_record(
     topic: str, content_type: str, *, headers: Mapping[str, str], body: bytes, trace: _Headers
 ) -> NewRecord:
     texts = dict(_attribute_headers(headers))
-    known = {name: texts[name] for name in _ATTRIBUTE_NAMES & texts.keys()}
-    attributes, _ = _attributes(known)
+    known = {name: texts[name] for name in HEADERS & texts.keys()}
+    attributes, _ = attributes_of(known)
     _content(content_type, body)
     kept = tuple((_KAFKA_PREFIX + name, text.encode()) for name, text in texts.items())
     if content_type:
