@@ -31,8 +31,9 @@ TIDY_FROM = 1024  # Channels of a `MemoryBus` below which nothing is forgotten.
 
 @dataclass(slots=True)
 class _Memory:
-    """One channel's history."""
+    """One channel's history; its entries share its name."""
 
+    channel: Channel
     entries: deque[Entry]
     epoch: str = field(default_factory=lambda: secrets.token_hex(4))
     offset: int = 0
@@ -90,8 +91,7 @@ class MemoryBus:
         return [self._append(publication) for publication in publications]
 
     def _append(self, publication: Publication) -> Position:
-        channel = publication.channel
-        memory = self._memory(channel)
+        memory = self._memory(publication.channel)
         if self._is_repeated(publication, memory):
             self.published["repeated"] += 1
             return memory.position
@@ -100,7 +100,7 @@ class MemoryBus:
             memory.applied(publication.source)
         memory.offset += 1
         memory.newest_at = self._clock()
-        position = memory.position
+        channel, position = memory.channel, memory.position
         entry = Entry(channel, position, publication.broadcast)
         memory.entries.append(entry)
         if channel.is_cache:
@@ -134,7 +134,9 @@ class MemoryBus:
         memory = self._channels.get(channel)
         if memory is None:
             self._tidy()
-            memory = self._channels[channel] = _Memory(deque(maxlen=self._settings.max_entries))
+            memory = self._channels[channel] = _Memory(
+                channel, deque(maxlen=self._settings.max_entries)
+            )
         now = self._clock()
         if memory.offset == 0:
             memory.newest_at = now

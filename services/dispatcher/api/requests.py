@@ -46,7 +46,7 @@ class PayloadTooLarge(Invalid):
         )
 
 
-class PostedEvent(msgspec.Struct, frozen=True):
+class PostedEvent(msgspec.Struct, frozen=True, gc=False):
     """The body of ``POST /apps/{id}/events``, or an item of a batch; unknown keys are ignored."""
 
     name: str
@@ -63,13 +63,13 @@ class PostedEvent(msgspec.Struct, frozen=True):
         return "" if self.user_id is None else str(self.user_id)
 
 
-class Batch(msgspec.Struct, frozen=True):
+class Batch(msgspec.Struct, frozen=True, gc=False):
     """The body of ``POST /apps/{id}/batch_events``."""
 
     batch: tuple[PostedEvent, ...]
 
 
-class Post(msgspec.Struct, frozen=True):
+class Post(msgspec.Struct, frozen=True, gc=False):
     """
     What a back end posted.
 

@@ -1,6 +1,7 @@
 """The inbox of listeners, and what the memory bus offers beyond its port."""
 
 import asyncio
+import gc
 
 from libs.common.bus.inbox import Inbox
 from libs.common.bus.memory import TIDY_FROM, MemoryBus
@@ -259,3 +260,18 @@ class TestTokens:
         assert len(bus._tokens) == 2 * 100
         assert not await bus.claim("1", "4901", "another")
         assert await bus.claim("1", "4899", "another")
+
+
+class TestCollector:
+    """What the history keeps by the thousand is no work for the garbage collector."""
+
+    async def test_nothing_to_look_at(self) -> None:
+        """An entry is tracked by none, and shares its channel with all others of the channel."""
+        bus = MemoryBus()
+        for _ in range(2):
+            await bus.publish([publication(Channel("1", "presence-room"))])
+        (top,) = (await bus.tops([CHANNEL])).values()
+        first, second = (await bus.history(CHANNEL, Position(top.epoch, 0), limit=2)).entries or ()
+
+        assert not any(map(gc.is_tracked, (first, first.position, first.broadcast)))
+        assert first.channel is second.channel
