@@ -6,8 +6,8 @@ written to sockets as it is.  Its envelope carries the rest in a JSON header: re
 fields they do not know, and a reader that meets a newer `VERSION` of the envelope than its own
 still reads what it knows.
 
-``gc=False`` stands where no value can refer to what refers to it, so that the garbage collector need
-not look: histories keep these by the thousand.
+``gc=False`` stands where no value can refer to what refers to it, so that the garbage collector
+need not look: histories keep these by the thousand.
 """
 
 import msgspec
