@@ -8,7 +8,7 @@ the order of a channel is kept.  Writing itself never waits; other tasks get a t
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from msgspec.structs import asdict
 
@@ -17,15 +17,20 @@ from libs.common.channels import Channel
 from libs.common.telemetry.audit import audit_log
 from libs.common.telemetry.tracing.names import fanning_out
 from libs.common.telemetry.tracing.tracer import UNTRACED, Tracer
-from services.gateway.channels.hub import Fanout, Hub
+from services.gateway.channels.hub import Fanout, Hub, S
 from services.gateway.connections import socket
 from services.gateway.connections.connection import Connection
+from services.gateway.connections.socket import Socket
 from services.gateway.counters import Counters
 from services.gateway.frame_log import FrameLog
 
 SLICE = 256  # Subscribers that are written to before others get a turn.
 # Frames are joined up to this size in bytes, so that a write stays small beside its bound.
 JOINED_BYTES = 65_536
+
+
+# Sockets, and what each of them is written.
+Share = tuple[list[Socket], list[bytes]]
 
 
 class Broadcaster:
@@ -52,61 +57,102 @@ class Broadcaster:
         self._counters = counters
         self._tracer = tracer
         self._writing = asyncio.Lock()
+        self._under_way = 0  # How many write in turn, or wait for their turn.
 
-    async def fan_out(self, batch: Mapping[Channel, Iterable[Broadcast]]) -> None:
+    async def fan_out(self, batch: Mapping[Channel, Collection[Broadcast]]) -> None:
         """Write to each channel's subscribers what there is for it, in order."""
         # All recipients are named before the first await: who comes later has not missed these.
         fanouts = [
-            (channel, self._hub.fanout(channel, broadcasts))
+            fanout
             for channel, broadcasts in batch.items()
+            if (fanout := self._hub.fanout(channel, broadcasts)) is not None
         ]
+        if not fanouts:
+            return
         if self._frames.is_on:
             self._show(fanouts)
-        async with self._writing:
-            for channel, fanout in fanouts:
-                if fanout is not None:
-                    began = time.time()
-                    await self._write(fanout)
-                    self._note(channel, fanout, began=began)
+        if self._under_way or sum([len(each.subscribers) for each in fanouts]) > SLICE:
+            await self._write_in_turn(fanouts)
+        else:
+            self._write_together(fanouts)
 
-    def _show(self, fanouts: Iterable[tuple[Channel, Fanout[Connection] | None]]) -> None:
-        for channel, fanout in fanouts:
-            if fanout is not None:
-                for broadcast in fanout.broadcasts:
-                    recipients = fanout.recipients(broadcast)
-                    self._frames.fanned_out(channel, broadcast.frame, recipients=recipients)
+    async def _write_in_turn(self, fanouts: Sequence[Fanout[Connection]]) -> None:
+        """Write once those who asked before are done; others get turns in between."""
+        self._under_way += 1
+        try:
+            async with self._writing:
+                for number, group in enumerate(grouped(fanouts)):
+                    if number:
+                        await asyncio.sleep(0)
+                    if len(group[0].subscribers) > SLICE:
+                        await self._write_large(group[0])
+                    else:
+                        self._write_together(group)
+        finally:
+            self._under_way -= 1
 
-    async def _write(self, fanout: Fanout[Connection]) -> None:
-        counters = self._counters
+    def _show(self, fanouts: Iterable[Fanout[Connection]]) -> None:
+        for fanout in fanouts:
+            for broadcast in fanout.broadcasts:
+                recipients = fanout.recipients(broadcast)
+                self._frames.fanned_out(fanout.channel, broadcast.frame, recipients=recipients)
+
+    async def _write_large(self, fanout: Fanout[Connection]) -> None:
+        """Write to more than a slice of subscribers of one channel."""
+        began = time.time()
+        for sockets, writes in self._shares(fanout):
+            for start in range(0, len(sockets), SLICE):
+                if start:
+                    await asyncio.sleep(0)
+                for data in writes:
+                    socket.write_all(sockets[start : start + SLICE], data)
+        self._note(fanout, began=began)
+
+    def _write_together(self, fanouts: Sequence[Fanout[Connection]]) -> None:
+        """Write to few subscribers, of however many channels, without a turn for others."""
+        began = time.time()
+        shares = [self._shares(fanout) for fanout in fanouts]
+        joint = joined(shares) if len(shares) > 1 else None
+        if joint is not None:
+            _write(joint)
+        for fanout, own in zip(fanouts, shares, strict=True):
+            if joint is None:
+                _write(own)
+            self._note(fanout, began=began)
+
+    def _shares(self, fanout: Fanout[Connection]) -> list[Share]:
+        """Compose who is written what, and count it."""
         excluded = fanout.excluded()
-        self._count(fanout, {each.socket_id for each in excluded})
-        for subscriber, broadcasts in excluded.items():
-            for data in runs(broadcasts):
-                counters.sent_bytes += len(data)
-                subscriber.socket.write(data)
-        shared = runs(fanout.broadcasts)
-        sockets = [each.socket for each in fanout.subscribers if each not in excluded]
-        counters.sent_bytes += sum(map(len, shared)) * len(sockets)
-        for start in range(0, len(sockets), SLICE):
-            if start:
-                await asyncio.sleep(0)
-            for data in shared:
-                socket.write_all(sockets[start : start + SLICE], data)
-
-    def _count(self, fanout: Fanout[Connection], excluded: set[str]) -> None:
-        """Count who gets what; one who is left out of some frames is looked for in each."""
-        counters, everybody = self._counters, len(fanout.subscribers)
-        counters.broadcasts += len(fanout.broadcasts)
-        counters.deliveries += len(fanout.broadcasts) * everybody
+        self._count(fanout, excluded)
+        writes = runs(fanout.broadcasts)
         if not excluded:
-            counters.recipients.record(everybody, len(fanout.broadcasts))
+            shares = [([each.socket for each in fanout.subscribers], writes)]
+        else:
+            shares = [([each.socket], runs(some)) for each, some in excluded.items()]
+            others = [each.socket for each in fanout.subscribers if each not in excluded]
+            shares.append((others, writes))
+        for sockets, texts in shares:
+            self._counters.sent_bytes += sum(map(len, texts)) * len(sockets)
+        return shares
+
+    def _count(
+        self, fanout: Fanout[Connection], excluded: Mapping[Connection, Sequence[Broadcast]]
+    ) -> None:
+        """Count who gets what."""
+        counters = self._counters
+        everybody, number = len(fanout.subscribers), len(fanout.broadcasts)
+        counters.broadcasts += number
+        counters.deliveries += number * everybody
+        if not excluded:
+            counters.recipients.record(everybody, number)
             return
+        names = {each.socket_id for each in excluded}
         for broadcast in fanout.broadcasts:
-            left_out = len(excluded.intersection(broadcast.excluded))
+            left_out = len(names.intersection(broadcast.excluded))
             counters.deliveries -= left_out
             counters.recipients.record(everybody - left_out)
 
-    def _note(self, channel: Channel, fanout: Fanout[Connection], *, began: float) -> None:
+    def _note(self, fanout: Fanout[Connection], *, began: float) -> None:
         """Record how long it took: once for each broadcast, never for each subscriber."""
         now = time.time()
         for broadcast in fanout.broadcasts:
@@ -115,37 +161,82 @@ class Broadcaster:
             if broadcast.occurred_at:
                 self._counters.delivery.record(max(0.0, now - broadcast.occurred_at))
             if broadcast.trace and self._tracer.wants(broadcast.trace):
-                step = fanning_out(
-                    channel.app, channel.name, recipients=fanout.recipients(broadcast)
-                )
+                step = fanning_out(*fanout.channel, recipients=fanout.recipients(broadcast))
                 self._tracer.record(step, broadcast.trace, began=began, ended=now)
             if broadcast.audited is not None and audit_log.is_on:
-                _audit(channel, fanout, broadcast, broadcast.audited)
+                _audit(fanout, broadcast, broadcast.audited)
 
 
-def _audit(
-    channel: Channel, fanout: Fanout[Connection], broadcast: Broadcast, audited: Audited
-) -> None:
+def _audit(fanout: Fanout[Connection], broadcast: Broadcast, audited: Audited) -> None:
     audit_log.info(
         "audit.delivered",
         **asdict(audited),
-        app=channel.app,
-        channel=channel.name,
+        app=fanout.channel.app,
+        channel=fanout.channel.name,
         recipients=fanout.recipients(broadcast),
     )
 
 
-def runs(broadcasts: Iterable[Broadcast]) -> list[bytes]:
+def _write(shares: Iterable[Share]) -> None:
+    for sockets, writes in shares:
+        for data in writes:
+            socket.write_all(sockets, data)
+
+
+def grouped(fanouts: Sequence[Fanout[S]]) -> Iterator[Sequence[Fanout[S]]]:
+    """Put together, in order, what has up to `SLICE` subscribers; one that has more is alone."""
+    start, size = 0, 0
+    for place, fanout in enumerate(fanouts):
+        size += len(fanout.subscribers)
+        if size > SLICE and place > start:
+            yield fanouts[start:place]
+            start, size = place, len(fanout.subscribers)
+    yield fanouts[start:]
+
+
+def joined(shares: Iterable[Sequence[Share]]) -> list[Share] | None:
+    """
+    Put together what each socket gets from several channels, in the order of the channels.
+
+    A write costs as much as fifty frames that are joined to it.
+
+    Args:
+        shares: Those of each channel.
+
+    Returns:
+        The same, each socket once; None where that is so already.
+    """
+    every = [share for of_one in shares for share in of_one]
+    if len({to for sockets, _ in every for to in sockets}) == sum([len(to) for to, _ in every]):
+        return None
+    waiting: dict[Socket, tuple[bytes, ...]] = {}
+    for sockets, writes in every:
+        for to in sockets:
+            waiting[to] = (*waiting.get(to, ()), *writes)
+    alike: dict[tuple[bytes, ...], list[Socket]] = {}
+    for to, texts in waiting.items():
+        alike.setdefault(texts, []).append(to)
+    return [
+        (sockets, [b"".join(piece) for piece in _pieces(texts)]) for texts, sockets in alike.items()
+    ]
+
+
+def runs(broadcasts: Collection[Broadcast]) -> list[bytes]:
     """Join frames into writes; the frame that makes one `JOINED_BYTES` long or more ends it."""
-    joined: list[bytes] = []
+    if len(broadcasts) == 1:  # As mostly.
+        return [socket.frame(broadcast.frame) for broadcast in broadcasts]
+    return [socket.join(piece) for piece in _pieces(each.frame for each in broadcasts)]
+
+
+def _pieces(texts: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Cut into pieces; the text that makes one `JOINED_BYTES` long or more ends it."""
     waiting: list[bytes] = []
     size = 0
-    for broadcast in broadcasts:
-        waiting.append(broadcast.frame)
-        size += len(broadcast.frame)
+    for text in texts:
+        waiting.append(text)
+        size += len(text)
         if size >= JOINED_BYTES:
-            joined.append(socket.join(waiting))
+            yield waiting
             waiting, size = [], 0
     if waiting:
-        joined.append(socket.join(waiting))
-    return joined
+        yield waiting

@@ -181,44 +181,53 @@ class Feed:
     async def _take(self, deliveries: Iterable[Delivery]) -> None:
         batch: Batch = {}
         for delivery in deliveries:
-            if isinstance(delivery, Interrupted):
-                self._counters.interruptions += 1
-                self._check.doubt(delivery.channels)
-            elif (early := self._early.get(delivery.channel)) is not None:
-                early.append(delivery)
-            elif isinstance(delivery, Whisper):
-                batch.setdefault(delivery.channel, []).append(delivery.broadcast)
-            elif isinstance(delivery, Entry):
-                batch = await self._take_entry(delivery, batch)
-            elif isinstance(delivery, Counted):
-                self._take_count(delivery, batch)
-            elif isinstance(delivery, Typed):
-                self._take_list(delivery, batch)
-            else:
-                batch = await self._take_transition(delivery, batch)
+            if not self._place(delivery, batch):
+                await self._broadcaster.fan_out(batch)
+                batch = {}
+                await self._mend(delivery)
         await self._broadcaster.fan_out(batch)
 
-    async def _take_entry(self, entry: Entry, batch: Batch) -> Batch:
+    def _place(self, delivery: Delivery, batch: Batch) -> bool:
+        """Put into a batch what a delivery says; tell whether nothing is missing before it."""
+        if isinstance(delivery, Interrupted):
+            self._counters.interruptions += 1
+            self._check.doubt(delivery.channels)
+        elif self._early and (early := self._early.get(delivery.channel)) is not None:
+            early.append(delivery)
+        elif isinstance(delivery, Entry):
+            return self._place_entry(delivery, batch)
+        elif isinstance(delivery, Whisper):
+            batch.setdefault(delivery.channel, []).append(delivery.broadcast)
+        elif isinstance(delivery, Counted):
+            self._take_count(delivery, batch)
+        elif isinstance(delivery, Typed):
+            self._take_list(delivery, batch)
+        else:
+            return self._place_transition(delivery, batch)
+        return True
+
+    def _place_entry(self, entry: Entry, batch: Batch) -> bool:
         verdict = self._hub.judge(entry)
-        if verdict is Disposition.REPAIR:
-            await self._broadcaster.fan_out(batch)
-            await self._repair(entry.channel)
-            return {}
         if verdict is Disposition.DELIVER:
             batch.setdefault(entry.channel, []).append(entry.broadcast)
-        return batch
+        return verdict is not Disposition.REPAIR
 
-    async def _take_transition(self, transition: Transition, batch: Batch) -> Batch:
+    def _place_transition(self, transition: Transition, batch: Batch) -> bool:
         diff = self._hub.transition(transition)
         if diff is None:
-            self._counters.member_gaps += 1
-            await self._broadcaster.fan_out(batch)
-            await self._read_members(transition.channel)
-            return {}
+            return False
         news = self._news(transition.channel, diff)
         if news:
             batch.setdefault(transition.channel, []).extend(news)
-        return batch
+        return True
+
+    async def _mend(self, delivery: Delivery) -> None:
+        """Read what is missing before a delivery."""
+        if isinstance(delivery, Entry):
+            await self._repair(delivery.channel)
+        elif isinstance(delivery, Transition):
+            self._counters.member_gaps += 1
+            await self._read_members(delivery.channel)
 
     def _news(self, channel: Channel, diff: Diff) -> list[Broadcast]:
         """Put into frames what changed; of users' own channels watchlists tell."""
@@ -245,9 +254,10 @@ class Feed:
     async def _tell_counts(self) -> None:
         """Tell large channels how large they are by now."""
         due = self._counts.due(now=time.monotonic())
-        await self._broadcaster.fan_out(
-            {channel: [_count(channel, total)] for channel, total in due}
-        )
+        if due:
+            await self._broadcaster.fan_out(
+                {channel: [_count(channel, total)] for channel, total in due}
+            )
 
     async def announce(self, channel: Channel, broadcasts: list[Broadcast]) -> None:
         """Fan out what no delivery brought: the difference that a snapshot showed."""

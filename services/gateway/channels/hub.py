@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Generic, Protocol, TypeVar
 
+import msgspec
+
 from libs.common.bus.messages import Broadcast, Cached, Entry, Position, Transition
 from libs.common.channels import Channel
 from libs.common.roster.port import Members
@@ -74,6 +76,7 @@ class Room(Generic[S]):
         active: Whether an entry was delivered since the last position check.
         is_watched: Whether it is followed whether or not anybody is subscribed.
         empty_at: Since when it has no subscriber and is not watched, monotonic seconds.
+        keeps_last: Whether it is a cache channel.
     """
 
     channel: Channel
@@ -88,18 +91,23 @@ class Room(Generic[S]):
     active: bool = False
     is_watched: bool = False
     empty_at: float = 0.0
+    keeps_last: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.keeps_last = self.channel.is_cache
 
 
-@dataclass(frozen=True, slots=True)
-class Fanout(Generic[S]):
+class Fanout(msgspec.Struct, Generic[S], frozen=True):
     """
     Frames of one channel that are written together.
 
     Attributes:
+        channel: Whose they are.
         subscribers: Those who get the frames.
         broadcasts: The frames, in order.
     """
 
+    channel: Channel
     subscribers: tuple[S, ...]
     broadcasts: tuple[Broadcast, ...]
 
@@ -142,7 +150,10 @@ class Hub(Generic[S]):
 
     def open(self, channel: Channel, position: Position, *, now: float) -> Room[S]:
         """Begin to follow a channel at a position; one that is followed already stays as it is."""
-        return self._rooms.setdefault(channel, Room(channel, position, empty_at=now))
+        room = self._rooms.get(channel)
+        if room is None:
+            room = self._rooms[channel] = Room(channel, position, empty_at=now)
+        return room
 
     def close(self, channel: Channel) -> None:
         """Follow a channel no longer."""
@@ -195,7 +206,7 @@ class Hub(Generic[S]):
     def advance(self, room: Room[S], entry: Entry) -> None:
         """Note that an entry is delivered now: it is the channel's last."""
         room.position = entry.position
-        if room.channel.is_cache:
+        if room.keeps_last:
             room.last = self._last(entry)
 
     def _last(self, entry: Entry) -> Last:
@@ -204,7 +215,7 @@ class Hub(Generic[S]):
     def is_ready(self, channel: Channel) -> bool:
         """Tell whether a channel is followed, and what its newcomers are sent is known."""
         room = self._rooms.get(channel)
-        return room is not None and (room.last is not None or not channel.is_cache)
+        return room is not None and (room.last is not None or not room.keeps_last)
 
     def remember(self, channel: Channel, cached: Cached | None, *, asked_at: Position) -> None:
         """
@@ -358,7 +369,7 @@ class Hub(Generic[S]):
         room = self._rooms.get(channel)
         if room is None or not room.subscribers:
             return None
-        return Fanout(tuple(room.subscribers), tuple(broadcasts))
+        return Fanout(channel, tuple(room.subscribers), tuple(broadcasts))
 
 
 def announcements(

@@ -83,6 +83,31 @@ class TestInbox:
 
         assert await asyncio.wait_for(waiting, 10) == [whisper(1)]
 
+    async def test_time_over(self) -> None:
+        """Nothing came in time: nothing is taken, also after a wait that was to take longer."""
+        inbox = Inbox(3)
+        longer = asyncio.create_task(inbox.take(60))
+        await asyncio.sleep(0)
+        inbox.put(whisper(1))
+        await asyncio.wait_for(longer, 10)
+
+        assert await asyncio.wait_for(inbox.take(0.01), 10) == []
+
+    async def test_time_of_its_own(self) -> None:
+        """A wait lasts as long as it was to, also if one before it was to end sooner."""
+        inbox = Inbox(3)
+        assert await inbox.take(0.01) == []
+        shorter = asyncio.create_task(inbox.take(0.01))
+        await asyncio.sleep(0)
+        inbox.put(whisper(1))
+        await shorter
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+
+        assert await inbox.take(0.05) == []
+
+        assert loop.time() - began >= 0.05
+
     async def test_waiting_given_up(self) -> None:
         """Who is cancelled while waiting takes nothing away."""
         inbox = Inbox(3)

@@ -119,7 +119,7 @@ class TestFanout:
 
         fanout = hub.fanout(NEWS, iter(frames))
 
-        assert fanout == Fanout(tuple(clients), frames)
+        assert fanout == Fanout(NEWS, tuple(clients), frames)
         assert fanout.excluded() == {}
 
     def test_recipients(self, hub: Hub[Client]) -> None:
