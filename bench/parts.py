@@ -97,7 +97,7 @@ def _sides(measure: Callable[..., Awaitable[Sample]]) -> Measure:
 
 PARTS = (
     Part(name="fanout", figures=figures.FANOUT, measure=_here(fanout.measure)),
-    Part(name="connect", comparisons=arriving.LINES, measure=_sides(arriving.measure), runs=3),
+    Part(name="connect", comparisons=arriving.LINES, measure=_sides(arriving.measure)),
     Part(name="publish", comparisons=publishing.LINES, measure=_sides(publishing.measure), runs=3),
     Part(
         name="publish-redis",
