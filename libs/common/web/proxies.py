@@ -15,11 +15,15 @@ not.
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from libs.common.config.address import Network
 
 FORWARDED_FOR, FORWARDED_PROTO = "x-forwarded-for", "x-forwarded-proto"
+
+REMEMBERED = 4096  # Addresses that are read once, as those of proxies and of clients who return.
+LONGEST = 100  # Characters of an address, with the zone that it may have.
 
 _SECURE = frozenset({"https", "wss"})
 _HOST = 64  # Bits of an IPv6 address that tell machines of a link apart.
@@ -122,6 +126,11 @@ def _address(text: str) -> IPv4Address | IPv6Address | None:
 
     A zone is dropped: it means something on one machine alone.
     """
+    return _read(text) if len(text) <= LONGEST else None
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _read(text: str) -> IPv4Address | IPv6Address | None:
     try:
         address = ip_address(text)
     except ValueError:

@@ -29,7 +29,7 @@ from services.gateway.connections.connection import Connection, Surroundings
 from services.gateway.connections.eligibility import Answer, Eligibility
 from services.gateway.connections.newcomer import Newcomer, Parting
 from services.gateway.connections.registry import Connections
-from services.gateway.connections.socket import TOO_SLOW, Socket
+from services.gateway.connections.socket import TOO_SLOW, Socket, frame
 from services.gateway.counters import Counters
 from services.gateway.protocol import frames
 from services.gateway.protocol.handshake import WEBSOCKET_VERSION, complaint
@@ -94,8 +94,7 @@ class Acceptor:
     ) -> None:
         """Upgrade a client, and serve it until it goes, or tell it why not."""
         socket = Socket(transport, max_unsent=self._settings.max_unsent, timers=self._timers)
-        transport.write(answer)
-        newcomer = Newcomer(request, socket, rest)
+        newcomer = Newcomer(request, socket, answer=answer, rest=rest)
         transport.set_protocol(newcomer)
         try:
             self._examine(newcomer)
@@ -170,7 +169,7 @@ class Acceptor:
         if self._log.is_enabled_for(DEBUG):
             self._note_opened(newcomer.request, connection)
         newcomer.become(connection)
-        connection.begin(newcomer.rest)
+        connection.begin(newcomer.upgrade(), rest=newcomer.rest)
 
     def _note_opened(self, request: ShortRequest, connection: Connection) -> None:
         self._log.debug(
@@ -193,7 +192,8 @@ class Acceptor:
             reason=str(error),
         )
         audit_denial(request, error)
-        newcomer.socket.send(frames.error(error.code, str(error)))
+        told = frame(frames.error(error.code, str(error)))
+        newcomer.socket.write(newcomer.upgrade() + told)
         newcomer.socket.close(error.code, str(error))
         self._part(newcomer)
 

@@ -177,9 +177,18 @@ class Connection(asyncio.Protocol):
         """Name a channel of its app."""
         return Channel(self.session.app.id, name)
 
-    def begin(self, rest: bytes) -> None:
-        """Greet the client, and serve it until it goes or is sent away; it has sent ``rest``."""
+    def begin(self, answer: bytes, *, rest: bytes) -> None:
+        """
+        Greet the client, and serve it until it goes or is sent away.
+
+        Args:
+            answer: What it is sent before that, and together with it.
+            rest: What it has sent already.
+        """
+        self.socket.hold()
+        self.socket.write(answer)
         self.perform(self.session.opened())
+        self.socket.release()
         if rest:
             self.data_received(rest)
 

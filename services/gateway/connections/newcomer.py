@@ -18,6 +18,8 @@ class Newcomer(asyncio.Protocol):
     Args:
         request: By which it came.
         socket: The writing side of its connection.
+        answer: Says that it is upgraded; it is written with what it is told first, if it need not
+            wait for that.
         rest: What it has sent since.
 
     Attributes:
@@ -27,9 +29,12 @@ class Newcomer(asyncio.Protocol):
         is_gone: Whether it has gone meanwhile.
     """
 
-    __slots__ = ("_entering", "_is_paused", "is_gone", "request", "rest", "socket")
+    __slots__ = ("_answer", "_entering", "_is_paused", "is_gone", "request", "rest", "socket")
 
-    def __init__(self, request: ShortRequest, socket: Socket, rest: bytes) -> None:
+    def __init__(
+        self, request: ShortRequest, socket: Socket, *, answer: bytes, rest: bytes
+    ) -> None:
+        self._answer = answer
         self.request = request
         self.socket = socket
         self.rest = rest
@@ -38,10 +43,16 @@ class Newcomer(asyncio.Protocol):
         self._entering: Entering | None = None
 
     def pause(self) -> None:
-        """Read nothing more of it for now."""
+        """Read nothing more of it for now, and let it know that it is upgraded."""
+        self.socket.write(self.upgrade())
         if not self._is_paused and not self.socket.transport.is_closing():
             self._is_paused = True
             self.socket.transport.pause_reading()
+
+    def upgrade(self) -> bytes:
+        """Return what says that it is upgraded, the first time: it is written once."""
+        answer, self._answer = self._answer, b""
+        return answer
 
     def wait_for(self, entering: Entering) -> None:
         """Wait for room, unless the client goes."""

@@ -71,12 +71,11 @@ class _Echo:
         answer: bytes,
         rest: bytes,
     ) -> None:
-        transport.write(answer)
         session = cast(Session, _EchoSession())
         socket = Socket(transport, max_unsent=MAX_UNSENT)
         connection = _EchoConnection(session, socket, nowhere(), max_message=MAX_MESSAGE)
         transport.set_protocol(connection)
-        connection.begin(rest)
+        connection.begin(answer, rest=rest)
 
 
 @asynccontextmanager

@@ -107,7 +107,6 @@ class Listener:
         rest: bytes,
     ) -> None:
         """See `Upgrader.upgraded`."""
-        transport.write(answer)
         ended = asyncio.Event()
         surroundings = replace(nowhere(), ended=lambda _: ended.set())
         session = Session(APP, "1.1", GatewaySettings(), now=0.0, verifier=verifier())
@@ -115,7 +114,7 @@ class Listener:
         connection = Connection(session, socket, surroundings, max_message=MAX_MESSAGE)
         transport.set_protocol(connection)
         self._lines.put_nowait(Line(connection, transport, ended))
-        connection.begin(rest)
+        connection.begin(answer, rest=rest)
 
 
 @asynccontextmanager

@@ -26,8 +26,7 @@ MOST_HELD = 64 * 1024  # Bytes that may wait behind a request which is being ans
 PATIENCE = 2.0  # Seconds that a body may take on a short way; the long way has its own.
 
 _END = b"\r\n\r\n"
-_ENDS = re.compile(rb"\r\n\r\n|\n\n|\n\r\n")  # The latter two are malformed.
-_UPGRADE = re.compile(rb"\nupgrade:[ \t]*websocket", re.IGNORECASE)
+_MALFORMED = (b"\n\n", b"\n\r\n")  # Ends of heads too, but not by RFC 9112.
 _POST = re.compile(rb"POST ([!-~]+) HTTP/1\.1\r\n")
 
 
@@ -118,20 +117,23 @@ class Visitor(asyncio.Protocol):
 
     def _take_head(self) -> None:
         held = self._held
-        found = _ENDS.search(held, self._scanned)
-        size = found.end() if found else len(held)
+        found = held.find(_END, self._scanned)
+        size = len(held) if found < 0 else found + len(_END)
         if size > self._door.limits.max_head:
             error = TOO_LONG.format(size=self._door.limits.max_head)
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, error)
-        elif found is None:
-            self._scanned = max(0, size - len(_END))
-        elif found[0] != _END or not self._is_taken(bytes(held[:size])):
+        elif found >= 0:
+            if not self._is_taken(bytes(held[:size])):
+                self._hand_over()
+        elif any(held.find(end, self._scanned) >= 0 for end in _MALFORMED):
             self._hand_over()
+        else:
+            self._scanned = max(0, size - len(_END))
 
     def _is_taken(self, head: bytes) -> bool:
         """Take a head, if it is an upgrade or a request of a short way, and in no way unusual."""
-        if head.startswith(b"GET ") and _UPGRADE.search(head):
-            return self._upgrade(head)
+        if head.startswith(b"GET "):
+            return b"websocket" in head.lower() and self._upgrade(head)
         posted = _POST.match(head)
         if posted is None:
             return False

@@ -212,16 +212,16 @@ async def test_away() -> None:
 
 async def test_greeting() -> None:
     """
-    The greeting is what is held, over a real socket, and a client that is greeted is counted.
+    The greeting is what is held, with the answer before it, and a client that is greeted is counted.
     """
     patient = replace(QUICK, count_patience=NEVER)
     async with slow(limited(), timers=patient) as (here, tally):
         tally.answers.clear()
-        client = await here.open()
+        opening = asyncio.create_task(here.open())
         await until(lambda: here.gateway.state().unsent > 0)
 
         tally.answers.set()
-        await client.greeted()
+        await (await opening).greeted()
 
         assert held(here, WHOLE) == 1
 
@@ -233,10 +233,11 @@ async def test_refused_meanwhile() -> None:
     patient = replace(QUICK, count_patience=NEVER)
     async with slow(limited(), timers=patient) as (here, tally):
         tally.answers.clear()
-        client = await here.open()
+        opening = asyncio.create_task(here.open())
         await until(lambda: here.gateway.state().unsent > 0)
         draining = asyncio.create_task(here.gateway.drain())
 
+        client = await opening
         await client.greeted()
         await expect_sent_away(client, 4200)
 
