@@ -49,8 +49,9 @@ def check_path(raw: str, prefix: str, word: str, *, once: bool = False) -> None:
     segments, words = raw.split("/"), word.split("/")
     place = prefix.count("/") + 1
     before = "/".join(segments[:place])
+    may_have_dots = "." in raw or "%" in raw
     if (
-        any(unquote(segment) in _DOTS for segment in segments)
+        (may_have_dots and any(unquote(segment) in _DOTS for segment in segments))
         or segments[place : place + len(words)] != words
         or (once and f"/{word}/" in f"{before}/")
     ):
@@ -65,6 +66,8 @@ def spellings(raw: str, word: str) -> tuple[str, ...]:
     """
     _, _, rest = raw.partition(f"/{word}/")
     plain = f"/{word}/{rest}"
+    if raw == plain and "%" not in raw:
+        return (raw,)
     return tuple(dict.fromkeys((raw, unquote(raw), plain, unquote(plain))))
 
 
