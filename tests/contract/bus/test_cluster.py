@@ -1,5 +1,6 @@
 """What only a Redis Cluster can do wrong to `bus.redis`: slots that move, nodes that fail."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
@@ -216,3 +217,24 @@ async def test_node_fails(cluster: RedisCluster, prefix: str) -> None:
         assert texts(deliveries) == ["back"] * 30
         for channel in channels:
             assert await kept(bus, channel) == [channel.name, "back"]
+
+
+async def test_node_hangs(cluster: RedisCluster, prefix: str) -> None:
+    """Who publishes to a node that does not answer keeps nobody from another one."""
+    keys = Keys(prefix)
+    channels = [Channel("1", f"hangs-{number}") for number in range(30)]
+    hanging = [c for c in channels if owner_index(slot(keys.of("meta", c))) == 0]
+    others = [channel for channel in channels if channel not in hanging]
+    async with processes(cluster.url, prefix, count=1) as (bus,):
+        await bus.publish([event(channel, "first") for channel in channels])
+        cluster.nodes[0].pause()
+        try:
+            waiting = [asyncio.create_task(bus.publish([event(c, "late")])) for c in hanging * 2]
+            answered = await asyncio.gather(*(bus.publish([event(c, "second")]) for c in others))
+            assert not any(call.done() for call in waiting)
+        finally:
+            cluster.nodes[0].resume()
+        late = await asyncio.gather(*waiting)
+
+        assert [position.offset for (position,) in answered] == [2] * len(others)
+        assert [position.offset for (position,) in late] == [2] * len(hanging) + [3] * len(hanging)
