@@ -35,6 +35,7 @@ from libs.common.web.proxies import Proxies
 from libs.common.web.server import Schedule, Server
 from libs.common.web.settings import ServerSettings
 from services.auth.service import Auth
+from services.collector import Collector
 from services.descriptors import affordable, raise_file_limit
 from services.dispatcher.service import Dispatcher
 from services.gateway.access.verifier import Verifier
@@ -255,6 +256,7 @@ async def serve(
         beside: list[Callable[[], Coroutine[None, None, None]]] = [
             partial(_keep_reloading, reload, services, backends.apps, ring=ring, results=results),
             partial(telemetry.run, server.registry),
+            Collector(services).run,
             backends.metrics.run,
             teller.run,
             _debugger(settings, server, services, backends, process=teller.process).run,
