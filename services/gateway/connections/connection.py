@@ -18,6 +18,7 @@ from libs.common.errors import Denied
 from libs.common.rates.limited import note_limited
 from libs.common.tally.port import Subject
 from libs.common.telemetry.audit import audit_log
+from libs.common.web.door.transports import let_go
 from services.gateway.connections.socket import Socket
 from services.gateway.counters import Counters
 from services.gateway.frame_log import FrameLog
@@ -212,6 +213,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio calls with it.
         """End, if that was not done before."""
         self._end()
+        let_go(self.socket.transport)
 
     def _end(self) -> None:
         if not self.is_open:

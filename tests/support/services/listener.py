@@ -7,8 +7,8 @@ The server's side of each is a real `Connection` with a real `Session`; only the
 import asyncio
 import gc
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 
 from aiohttp import web
@@ -139,7 +139,23 @@ def fill(line: Line) -> int:
 def alive(*kinds: type) -> list[object]:
     """Return the objects of some types that are in memory."""
     gc.collect()
+    return remaining(*kinds)
+
+
+def remaining(*kinds: type) -> list[object]:
+    """Return those that are, be they alive or left for the collector."""
     return [each for each in gc.get_objects() if type(each) in kinds]
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Keep the collector from what is done in the context."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def living(*kinds: type) -> int:

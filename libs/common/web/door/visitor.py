@@ -19,6 +19,7 @@ from libs.common.web.door.answers import TOO_LONG, TOO_SLOW, goodbye, switching,
 from libs.common.web.door.door import Door
 from libs.common.web.door.heads import accept_key, body_size
 from libs.common.web.door.short_request import ShortRequest
+from libs.common.web.door.transports import let_go
 from libs.common.web.door.ways import ShortWay
 
 LARGEST = 1 << 20  # Bytes of a body on a short way.
@@ -88,6 +89,8 @@ class Visitor(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio calls with it.
         """Forget it; a request that is being answered is answered to nobody."""
         self._door.forget(self)
+        if self._transport is not None:
+            let_go(self._transport)
         self._transport = None
 
     def eof_received(self) -> bool:
@@ -243,12 +246,14 @@ class Visitor(asyncio.Protocol):
         """End the connection."""
         if (transport := self._leave()) is not None:
             transport.close()
+            let_go(transport)
 
     def _refuse(self, status: HTTPStatus, error: str) -> None:
         if (transport := self._leave()) is not None:
             self._door.metrics.answered(status, 0.0)
             transport.write(goodbye(status, error))
             transport.close()
+            let_go(transport)
 
     def _hand_over(self, before: bytes = b"") -> None:
         """Leave the connection to aiohttp, with all that was read and not answered."""

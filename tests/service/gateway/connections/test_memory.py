@@ -23,7 +23,7 @@ from tests.support.clients.client import SUCCEEDED, Client
 from tests.support.clients.raw_client import RawClient
 from tests.support.deadline import DEADLINE
 from tests.support.services.gateway import APP, QUICK, Place, place, until
-from tests.support.services.listener import Listener, alive, fill
+from tests.support.services.listener import Listener, alive, fill, remaining, uncollected
 from tests.support.tokens.channel_tokens import channel_token
 
 ROOM = "presence-room"
@@ -31,10 +31,16 @@ ROOM = "presence-room"
 
 @asynccontextmanager
 async def nothing_left() -> AsyncIterator[None]:
-    """See that of the connections which begin and end in the context nothing is in memory soon after."""
-    others = {id(each): each for each in alive(Socket, Connection, Session)}
-    yield
-    await until(lambda: not [e for e in alive(Socket, Connection, Session) if id(e) not in others])
+    """
+    See that of the connections which begin and end in the context nothing is in memory soon after.
+
+    That takes no collector, which would have to look at all other connections.
+    """
+    kinds = Socket, Connection, Session
+    others = {id(each): each for each in alive(*kinds)}
+    with uncollected():
+        yield
+        await until(lambda: not [e for e in remaining(*kinds) if id(e) not in others])
 
 
 async def subscribes(here: Place) -> Client:

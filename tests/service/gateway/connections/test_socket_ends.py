@@ -14,7 +14,16 @@ from services.gateway.timers import Timers
 from tests.support.clients.raw_client import CLOSE, TEXT, Frame, RawClient
 from tests.support.deadline import DEADLINE
 from tests.support.services.gateway import until
-from tests.support.services.listener import BLOCK, MAX_UNSENT, Line, Listener, alive, fill
+from tests.support.services.listener import (
+    BLOCK,
+    MAX_UNSENT,
+    Line,
+    Listener,
+    alive,
+    fill,
+    remaining,
+    uncollected,
+)
 
 
 class TestSlow:
@@ -183,7 +192,7 @@ async def be_slow(line: Line, _: RawClient) -> None:
 
 def _own(others: dict[int, object]) -> int:
     """Count the living that are not among the others, which are kept, so that no id comes again."""
-    return sum(id(each) not in others for each in alive(Socket, Connection, Session))
+    return sum(id(each) not in others for each in remaining(Socket, Connection, Session))
 
 
 class TestMemory:
@@ -208,17 +217,18 @@ class TestMemory:
         timeout: float,
     ) -> None:
         """
-        However it ended; of one that ended in order, at once.
+        However it ended, and without the collector; of one that ended in order, at once.
         """
         listener.timers = Timers(closing=timeout)
         others = {id(each): each for each in alive(Socket, Connection, Session)}  # Of other tests.
-        line, client = await listener.connect(receives=4096)
+        with uncollected():
+            line, client = await listener.connect(receives=4096)
 
-        await end(line, client)
-        await line.end()
-        transport = weakref.ref(line.transport)
-        del line
+            await end(line, client)
+            await line.end()
+            transport = weakref.ref(line.transport)
+            del line
 
-        async with asyncio.timeout(DEADLINE):
-            while _own(others) or transport():
-                await asyncio.sleep(0.01)
+            async with asyncio.timeout(DEADLINE):
+                while _own(others) or transport():
+                    await asyncio.sleep(0.01)
