@@ -205,10 +205,9 @@ class Connection(asyncio.Protocol):
             self.socket.close(violation.code, violation.reason)
             self._end()
 
-    def eof_received(self) -> bool:
+    def eof_received(self) -> None:
         """End: a client that says no more is gone.  What is written already is still sent."""
         self._end()
-        return True
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio calls with it.
         """End, if that was not done before."""

@@ -12,7 +12,7 @@ from libs.common.config.secret import Secret
 from libs.common.web.proxies import Proxies
 from tests.support.fakes.logs import audited
 from tests.support.servers import Certificates
-from tests.support.services.gateway import APP, Place, place
+from tests.support.services.gateway import APP, Place, place, until
 
 SITE = "https://www.example.org"
 SECURE = App(id="2", key="secure", secrets=(Secret("s"),), tls_only=True)
@@ -62,6 +62,18 @@ class TestTls:
         """
         async with place(apps=MemoryApps(APPS), certificates=certificates) as here:
             await here.connect("/app/secure", app=SECURE)
+
+    async def test_ends(self, certificates: Certificates, caplog: pytest.LogCaptureFixture) -> None:
+        """
+        That a client which speaks TLS is gone makes no line of asyncio's in the log.
+        """
+        async with place(certificates=certificates) as here:
+            client = await here.connect()
+
+            await client.close()
+            await until(lambda: not here.gateway.state().connections)
+
+        assert not [line for line in caplog.records if line.name == "asyncio"]
 
     async def test_of_a_proxy(self) -> None:
         """
