@@ -19,7 +19,7 @@ from bench.descriptors import connections
 from bench.figures import MILLISECONDS, Sample
 from bench.load.posts import size
 from bench.stops import watched
-from bench.stops.watched import VALUE
+from bench.stops.watched import VALUES
 from bench.workers import clients, publishers, separate
 from tests.support.deployments.program import Program
 
@@ -39,6 +39,13 @@ LINES = (
         scale=MILLISECONDS,
         here_at_most=50.0,
     ),
+    Comparison(
+        name="longest_collection",
+        title="the same: longest collection of garbage, in any thread",
+        unit="ms",
+        scale=MILLISECONDS,
+        here_at_most=50.0,
+    ),
 )
 
 
@@ -54,22 +61,26 @@ class Watch:
     value: mmap.mmap
 
     @property
-    def longest(self) -> float:
-        """The CPU seconds of the longest turn since the watch was set back."""
-        found: float = VALUE.unpack_from(self.value)[0]
-        return found
+    def longest(self) -> tuple[float, float]:
+        """The CPU seconds of the longest turn, and collection, since the watch was set back."""
+        turn, collection = VALUES.unpack_from(self.value)
+        return turn, collection
 
     def set_back(self) -> None:
         """Begin anew."""
-        VALUE.pack_into(self.value, 0, 0.0)
+        VALUES.pack_into(self.value, 0, 0.0, 0.0)
 
 
 async def measure(sides: Sequence[Deployment]) -> Sample:
     """Measure each side once, one after the other: it is no mean that counts."""
-    return compared("longest_turn", [[await _longest(side) for side in sides]])
+    turns, collections = zip(*[await _longest(side) for side in sides], strict=True)
+    return {
+        **compared("longest_turn", [turns]),
+        **compared("longest_collection", [collections]),
+    }
 
 
-async def _longest(side: Deployment) -> float:
+async def _longest(side: Deployment) -> tuple[float, float]:
     subscribers = connections(CLIENTS) // CHANNELS
     async with (
         _watched(side) as (program, watch),
@@ -98,7 +109,7 @@ async def _longest(side: Deployment) -> float:
 @asynccontextmanager
 async def _watched(side: Deployment) -> AsyncIterator[tuple[Program, Watch]]:
     file = side.directory / f"watch-{secrets.token_hex(4)}"
-    file.write_bytes(VALUE.pack(0.0))
+    file.write_bytes(VALUES.pack(0.0, 0.0))
     release = side.release
     python, *_ = release.command
     release = replace(
@@ -106,6 +117,6 @@ async def _watched(side: Deployment) -> AsyncIterator[tuple[Program, Watch]]:
         command=(python, "-P", str(Path(watched.__file__)), str(file)),
         environ={**release.environ, "PYTHONPATH": str(release.root)},
     )
-    with file.open("r+b") as opened, mmap.mmap(opened.fileno(), VALUE.size) as value:
+    with file.open("r+b") as opened, mmap.mmap(opened.fileno(), VALUES.size) as value:
         async with replace(side.on_memory, release=release).running() as program:
             yield program, Watch(value)

@@ -4,7 +4,7 @@ import asyncio
 import mmap
 import time
 
-from bench.stops.watched import VALUE, WatchedLoops
+from bench.stops.watched import VALUES, WatchedCollector, WatchedLoops
 
 LONG = 0.02  # CPU seconds.
 
@@ -20,7 +20,7 @@ def test_longest() -> None:
     """
     The longest turn is told, and a shorter one does not take its place.
     """
-    with mmap.mmap(-1, VALUE.size) as longest:
+    with mmap.mmap(-1, VALUES.size) as longest:
         loop = WatchedLoops(longest).new_event_loop()
         loop.call_soon(work)
         loop.call_soon(loop.stop)
@@ -29,6 +29,24 @@ def test_longest() -> None:
         loop.run_until_complete(asyncio.sleep(0))
         loop.close()
 
-        (found,) = VALUE.unpack_from(longest)
+        turn, _ = VALUES.unpack_from(longest)
 
-    assert found >= LONG
+    assert turn >= LONG
+
+
+def test_collection() -> None:
+    """
+    The longest collection is told apart from what else a turn has.
+    """
+    with mmap.mmap(-1, VALUES.size) as longest:
+        collector = WatchedCollector(longest)
+        collector("start", {})
+        work()
+        collector("stop", {})
+        collector("start", {})
+        collector("stop", {})
+
+        turn, collection = VALUES.unpack_from(longest)
+
+    assert turn == 0
+    assert collection >= LONG
