@@ -68,7 +68,8 @@ class Room(Generic[S]):
         position: Up to where its entries were delivered here.
         subscribers: Those who are subscribed, in the order in which they came.
         mirror: Its members, if it is a presence channel that was joined.
-        early: Transitions that came before the first snapshot, in order; the newest `MAX_EARLY`.
+        early: Transitions that came before the first snapshot, in order, the newest `MAX_EARLY`;
+            None: none came.
         last: What newcomers to a cache channel are sent; None where that is not known.
         view: The frame that shows its members to newcomers; None until it is needed again.
         typing: The frame that tells newcomers who types; None: nothing need be told.
@@ -83,7 +84,7 @@ class Room(Generic[S]):
     position: Position
     subscribers: dict[S, None] = field(default_factory=dict)
     mirror: Mirror | None = None
-    early: deque[Transition] = field(default_factory=lambda: deque(maxlen=MAX_EARLY))
+    early: deque[Transition] | None = None
     last: Last | None = None
     view: bytes | None = None
     typing: bytes | None = None
@@ -309,6 +310,7 @@ class Hub(Generic[S]):
         if room is None:
             return UNCHANGED
         if room.mirror is None:
+            room.early = room.early or deque(maxlen=MAX_EARLY)
             room.early.append(transition)
             return UNCHANGED
         try:
@@ -342,9 +344,9 @@ class Hub(Generic[S]):
             return room.mirror.reconcile(members, known=known)
         room.mirror = Mirror(members)
         with suppress(Gap):  # What is missing now is missing again at the next transition.
-            for transition in room.early:
+            for transition in room.early or ():
                 room.mirror.apply(transition)
-        room.early.clear()
+        room.early = None
         return UNCHANGED
 
     def members(self, channel: Channel) -> Mapping[str, str]:

@@ -19,7 +19,15 @@ from libs.common.rates.limited import note_limited
 from libs.common.tally.port import Outcome, Subject, Tally
 from services.gateway.held_writes import Held, HeldWrites
 from services.gateway.lease import Lease
-from services.gateway.quotas.quotas import Claim, Quota, Quotas, Round, Verdict, has_limit
+from services.gateway.quotas.quotas import (
+    Claim,
+    Quota,
+    Quotas,
+    Round,
+    Verdict,
+    has_limit,
+    subjects_of,
+)
 from services.gateway.timers import TIMERS, Timers
 
 BATCH = 500  # Newcomers of one round trip.
@@ -117,7 +125,7 @@ class ConnectionLimiter:
             entering = Entering(self, quotas, newcomer, answer=answer, patience=self._deadline)
             self.claim(quotas, entering.judged)
             return entering if entering.is_waiting else None
-        subjects = tuple([quota.subject for quota in quotas])
+        subjects = subjects_of(quotas)
         self._quotas.admit(subjects)
         self._stir()
         self.hold(newcomer, subjects)
@@ -317,7 +325,7 @@ class Entering:
 
     @property
     def _subjects(self) -> tuple[Subject, ...]:
-        return tuple(quota.subject for quota in self._quotas)
+        return subjects_of(self._quotas)
 
 
 def _note_full(claim: Claim, known: Mapping[Subject, Outcome | None]) -> None:

@@ -32,6 +32,8 @@ from typing import NamedTuple
 from libs.common.apps.app import App
 from libs.common.tally.port import Count, Outcome, Subject
 
+MOST_SHARED = 4096  # Addresses whose connections have in common what they count for.
+
 
 class Verdict(Enum):
     """What becomes of a newcomer; the value is the code of its Close frame, 0 if it is let in."""
@@ -300,12 +302,24 @@ def _app(app_id: str) -> Subject:
     return Subject("app", app_id)
 
 
+@lru_cache(maxsize=MOST_SHARED)
+def _address(app_id: str, address: str) -> Subject:
+    """Name an address; one object serves all its connections, unless there are very many others."""
+    return Subject("address", app_id, address)
+
+
 def of_connection(app: App, address: str) -> tuple[Quota, ...]:
     """Tell what a connection of an app counts for from its beginning."""
     return (
         Quota(_app(app.id), app.limits.connections),
-        Quota(Subject("address", app.id, address), app.limits.connections_per_address),
+        Quota(_address(app.id, address), app.limits.connections_per_address),
     )
+
+
+@lru_cache(maxsize=MOST_SHARED)
+def subjects_of(quotas: tuple[Quota, ...]) -> tuple[Subject, ...]:
+    """Tell what a connection counts for; one object serves all for which it is the same."""
+    return tuple([quota.subject for quota in quotas])
 
 
 def of_user(app: App, user_id: str, tenant: str) -> tuple[Quota, ...]:
