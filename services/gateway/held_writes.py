@@ -7,6 +7,7 @@ answered, for a moment at most; while the backend is away nobody waits at all.
 """
 
 import asyncio
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -38,6 +39,8 @@ class HeldWrites:
         self._is_in_doubt = False
         self._waiting: dict[Held, None] = {}  # For the next report.
         self._leaving: dict[Held, None] = {}  # For the report that is under way.
+        self._until = math.inf  # When its time is over, by the clock of the loop.
+        self._timer: asyncio.TimerHandle | None = None  # Serves reports until it is over.
 
     def hold(self, socket: Held) -> None:
         """Hold a socket until the next report that begins is answered, unless that is in doubt."""
@@ -50,12 +53,22 @@ class HeldWrites:
         """Begin a report, and end it: then the sockets that it counts are released."""
         self._leaving, self._waiting = self._waiting, {}
         loop = asyncio.get_running_loop()
-        timer = loop.call_later(self._patience, self._doubt)
+        self._until = loop.time() + self._patience
+        if self._timer is None:
+            self._timer = loop.call_at(self._until, self._look, loop)
         try:
             yield
         finally:
-            timer.cancel()
+            self._until = math.inf
             self._let_go()
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Doubt a report whose time is over; a later one than the timer was set for has more."""
+        self._timer = None
+        if loop.time() < self._until < math.inf:
+            self._timer = loop.call_at(self._until, self._look, loop)
+        elif self._until < math.inf:
+            self._doubt()
 
     def reported(self, *, is_whole: bool) -> None:
         """Learn whether all of a report was taken: else nobody is held for now."""

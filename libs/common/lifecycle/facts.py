@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, get_args
 
+import msgspec
+
 ToldKind = Literal[
     "channel_occupied",
     "channel_vacated",
@@ -56,8 +58,7 @@ class Stream(NamedTuple):
     partition: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
+class Fact(msgspec.Struct, frozen=True, kw_only=True):
     """
     Something that became so.
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 
+import msgspec
+
 from libs.common.lifecycle.facts import Fact, Recorded, Stream
 from libs.common.lifecycle.port import BOUNDS, Bounds, Fenced, Page, Wanted, nobody
 
@@ -97,7 +99,7 @@ class MemoryLifecycle:
         stream = Stream(fact.app, PARTITION)
         kept = self._streams.setdefault(stream, _Kept())
         kept.number += 1
-        dated = replace(fact, at=self._clock())
+        dated = msgspec.structs.replace(fact, at=self._clock())
         kept.records.append(Recorded(stream, kept.number, self._epoch, dated))
         kept.compact(self._bounds)
 

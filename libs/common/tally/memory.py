@@ -50,12 +50,15 @@ class MemoryTally:
             held = min(held, max(mine, count.limit - others))
         if held != mine:
             self._set(count.subject, gateway, held, announced=count.announced)
+        if not others:
+            return Outcome(held, held)
         silences = [self._leases.silence(name) for name in numbers if name != gateway]
         return Outcome(held, others + held, max(silences, default=0.0))
 
     def _set(self, subject: Subject, gateway: str, number: int, *, announced: bool) -> None:
         numbers = self._numbers.setdefault(subject, {})
         before = sum(numbers.values())
+        after = before - numbers.get(gateway, 0) + number
         numbers[gateway] = number
         if number > 0:
             self._leases.expect(gateway)
@@ -64,9 +67,9 @@ class MemoryTally:
         if not numbers:
             del self._numbers[subject]
             self._counted.pop(subject, None)
-        self._note(subject, before, sum(numbers.values()))
+        self._note(subject, before, after)
         if announced:
-            self._tell(subject, sum(numbers.values()))
+            self._tell(subject, after)
 
     def _tell(self, subject: Subject, total: int) -> None:
         app, channel = subject.app, subject.name

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
+import msgspec
+
 from libs.common.errors import Unavailable
 
 # Pusher, "Subscription counting": a small channel's number is told at each change, a large one's
@@ -36,8 +38,7 @@ class Subject(NamedTuple):
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
+class Count(msgspec.Struct, frozen=True):
     """
     How many a gateway has of a subject.
 

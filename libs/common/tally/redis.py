@@ -7,7 +7,7 @@ one script.  Leases are those of the same partition (`leases.redis`).
 
 import math
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -25,8 +25,12 @@ from libs.common.tally.port import Count, Kind, Outcome, Subject
 
 LAPSED = -1  # The reply of ``report.lua`` where the lease of another gateway has lapsed.
 PIECE = 256  # Names of channels that one reading of a partition returns.
+SHARED = 4096  # Partitions, each with an app and a gateway, whose keys are kept by name.
+OF_ALL = 4  # Of those keys, so many first ones are needed for every subject.
 
 _KINDS: dict[str, Kind] = {kind: kind for kind in get_args(Kind)}
+
+_KEYS = {kind: (f"tally.{kind}", "tally.counted", "feed") for kind in _KINDS}
 
 _HERE = Path(__file__).parent
 _NUMBERS = (FACTS, _HERE / "numbers.lua")
@@ -68,13 +72,14 @@ class RedisTally:
 
     async def report(self, gateway: str, counts: Sequence[Count]) -> list[Outcome | Unavailable]:
         """See `Tally.report`."""
-        replies = await self._connection.ask_all([self._report(gateway, count) for count in counts])
-        return [_outcome(gateway, reply) for reply in replies]
+        wanted = {app: letters(self._wanted, app) for app in {each.subject.app for each in counts}}
+        calls = [self._report(gateway, each, wanted[each.subject.app]) for each in counts]
+        return [_outcome(gateway, reply) for reply in await self._connection.ask_all(calls)]
 
-    def _report(self, gateway: str, count: Count) -> Call:
+    def _report(self, gateway: str, count: Count, wanted: str) -> Call:
         script = REPORT if count.number > 0 else REPORT_NONE
         words = count.number, count.limit, int(count.announced)
-        return self._call(script, gateway, count.subject, *words)
+        return self._call(script, gateway, count.subject, *words, wanted=wanted)
 
     async def totals(self, subjects: Sequence[Subject]) -> list[int]:
         """See `Tally.totals`."""
@@ -114,26 +119,29 @@ class RedisTally:
         return Search(Call(key, ("SRANDMEMBER", key, most)), partial(self._clear, ended.gateway))
 
     def _clear(self, gateway: str, subjects: Sequence[bytes]) -> list[Call]:
-        return [self._call(CLEAR, gateway, _subject(text)) for text in subjects]
-
-    def _call(self, script: Script, gateway: str, subject: Subject, *args: int) -> Call:
-        place, app = _place(subject), subject.app
-        partition = self._keys.index(place)
-        shared = ["roster.cleared", "roster.leases", "roster.renewed", f"tally.held:{gateway}"]
-        streams, wanted = [], ""
-        if subject.kind == "channel":
-            shared.append(f"tally.channels:{app}")
-            streams = names(self._keys, Stream(app, partition))
-            streams.append(self._keys.of("tally.counted", place))
-            wanted = letters(self._wanted, app)
-        keys = [
-            _numbers(self._keys, subject),
-            *(self._keys.partition(kind, partition) for kind in shared),
-            *streams,
+        return [
+            self._call(CLEAR, gateway, subject, wanted=letters(self._wanted, subject.app))
+            for subject in map(_subject, subjects)
         ]
-        feed = self._keys.of("feed", place)
-        about = gateway, _text(subject), subject.name, feed, app, wanted
+
+    def _call(
+        self, script: Script, gateway: str, subject: Subject, *args: int, wanted: str
+    ) -> Call:
+        place, app, is_channel = _place(subject), subject.app, subject.kind == "channel"
+        numbers, counted, feed = self._keys.several(_KEYS[subject.kind], place)
+        shared = _shared(self._keys, gateway, app, self._keys.index(place))
+        keys = (numbers, *shared, counted) if is_channel else (numbers, *shared[:OF_ALL])
+        about = gateway, _text(subject), subject.name, feed, app, wanted if is_channel else ""
         return script.announcing(self._pubsub).call(keys, *about, *self._bounds, *args)
+
+
+@lru_cache(maxsize=SHARED)
+def _shared(keys: Keys, gateway: str, app: str, partition: int) -> tuple[str, ...]:
+    """Name the keys of a partition: for all subjects, then those that only channels need."""
+    of_all = "roster.cleared", "roster.leases", "roster.renewed", f"tally.held:{gateway}"
+    kinds = *of_all, f"tally.channels:{app}"
+    named = [keys.partition(kind, partition) for kind in kinds]
+    return *named, *names(keys, Stream(app, partition))
 
 
 def _numbers(keys: Keys, subject: Subject) -> str:

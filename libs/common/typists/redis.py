@@ -28,6 +28,8 @@ REPORT_STOPS = Script.joined(_TYPISTS, _HERE / "report.lua", flags="allow-oom")
 END = Script.joined(_TYPISTS, _HERE / "end.lua", flags="allow-oom")
 TYPING = Script.joined(_TYPISTS, _HERE / "typing.lua", flags="no-writes")
 
+_KEYS = "typists.sources", "typists.told", "typists.ended", "roster.counts", "feed"
+
 _Numbered = tuple[int, Report]
 
 
@@ -101,10 +103,9 @@ class RedisTypists:
         return [self._call(END, _channel(name), counted) for name in names]
 
     def _call(self, script: Script, channel: Channel, *args: Word) -> Call:
-        kinds = ("typists.sources", "typists.told", "typists.ended", "roster.counts")
-        keys = [self._keys.of(kind, channel) for kind in kinds]
+        *keys, feed = self._keys.several(_KEYS, channel)
         keys.append(self._keys.partition(self.due, self._keys.index(channel)))
-        name, feed = f"{channel.app}/{channel.name}", self._keys.of("feed", channel)
+        name = f"{channel.app}/{channel.name}"
         return script.announcing(self._pubsub).call(keys, name, feed, *self._bounds, *args)
 
 

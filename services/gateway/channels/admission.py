@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from logging import DEBUG
+from typing import NamedTuple
 
 import structlog
 
@@ -48,8 +49,7 @@ BATCH = 500  # Requests of one round trip.
 Place = tuple[Channel, str]  # A channel and a socket id: whose requests keep their order.
 
 
-@dataclass(frozen=True, slots=True)
-class Follow:
+class Follow(NamedTuple):
     """A connection that wants to join a channel without members."""
 
     connection: Connection

@@ -127,6 +127,8 @@ class Feed:
             self._wanted.remove(channels)
 
     async def _follow(self, channels: Collection[Channel]) -> None:
+        if None not in map(self._hub.room, channels):  # They are kept, for they are wanted.
+            return
         async with self._switching:
             missing = [channel for channel in channels if self._hub.room(channel) is None]
             if not missing or self._listener is None:
@@ -145,9 +147,10 @@ class Feed:
 
     async def _recall(self, channels: Collection[Channel]) -> None:
         """Find out what newcomers to cache channels are sent."""
-        rooms = [room for room in map(self._hub.room, channels) if room is not None]
         unknown = {
-            room.channel: room.position for room in rooms if not self._hub.is_ready(room.channel)
+            channel: room.position
+            for channel in channels
+            if (room := self._hub.room(channel)) is not None and not self._hub.is_ready(channel)
         }
         if unknown:
             with suppress(Unavailable):

@@ -222,10 +222,12 @@ class ConnectionLimiter:
 
     async def _wait(self) -> None:
         """Wait for something to report, or until it is time to look for room again."""
-        with suppress(TimeoutError):
-            retry = self._timers.room_retry if self._quotas.are_undecided else None
-            async with asyncio.timeout(retry):
-                await self._stirred.wait()
+        if self._quotas.are_undecided:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._timers.room_retry):
+                    await self._stirred.wait()
+        else:
+            await self._stirred.wait()
         self._stirred.clear()
         self._quotas.ask_again()
 

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 
 from libs.common.channels import online_channel
@@ -198,8 +199,7 @@ class TestDecided:
 
 
 def _undated(fact: Fact) -> Fact:
-    fields = {name: getattr(fact, name) for name in Fact.__dataclass_fields__}
-    return Fact(**{**fields, "at": 0.0})
+    return msgspec.structs.replace(fact, at=0.0)
 
 
 class TestReading:

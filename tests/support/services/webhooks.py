@@ -40,8 +40,8 @@ def hook(receiver: Receiver, name: str = "a", **fields: Any) -> WebhookSettings:
 
 def record(kind: Kind, channel: str = "", user: str = "", **fields: Any) -> Recorded:
     """Record a fact that is of just now."""
-    fact = Fact(**({"kind": kind, "app": "1", "channel": channel, "user": user} | fields))
-    dated = Fact(**{name: getattr(fact, name) for name in Fact.__slots__} | {"at": time.time()})
+    known = {"kind": kind, "app": "1", "channel": channel, "user": user} | fields
+    dated = Fact(**known | {"at": time.time()})
     return Recorded(Stream("1", 0), next(_numbers), "epoch", dated)
 
 
