@@ -13,6 +13,7 @@ import itertools
 import secrets
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from functools import lru_cache, partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ from libs.common.redis.scripts import Call, Script, milliseconds
 
 # Milliseconds.  Far above any history's age: with it go epoch and sources.
 META_TTL = 30 * 86_400_000
+NAMED = 4096  # Channels whose keys are at hand.
 PROBE_INTERVAL = 30.0  # Seconds of silence after which a listener asks whether it still hears.
 
 _NOTHING: tuple[Sequence[str], Sequence[Word]] = ((), ())
@@ -95,6 +97,7 @@ class RedisBus:
         max_age = milliseconds(self._settings.max_age)
         self._bounds: Sequence[Word] = (self._settings.max_entries, max_age, META_TTL)
         self._epochs = _new_epochs()
+        self._names = lru_cache(maxsize=NAMED)(partial(keys.several, ("meta", "history", "feed")))
         self._backlog = backlog
         self._probe_interval = probe_interval
         self._pubsub = pubsub
@@ -124,7 +127,7 @@ class RedisBus:
 
     def _append(self, publication: Publication, before: Source | None) -> Call:
         channel, source = publication.channel, publication.source
-        meta, history, feed = self._keys.several(("meta", "history", "feed"), channel)
+        meta, history, feed = self._names(channel)
         needs_more = publication.token or channel.is_cache
         further, ttls = self._further(publication) if needs_more else _NOTHING
         marks = _marks(source, before) if source or ttls else ()
