@@ -11,7 +11,6 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from functools import partial
 
 from libs.common.errors import Denied, Invalid
 from libs.common.leases.port import LeaseLost
@@ -136,39 +135,6 @@ class ConnectionLimiter:
         """Hold what a newcomer is told, unless the tally knows the number of these already."""
         if self._quotas.is_behind(subjects):
             self._held.hold(newcomer)
-
-    async def enter(self, quotas: tuple[Quota, ...], newcomer: Held) -> tuple[Subject, ...]:
-        """
-        Count a newcomer, once there is room for it; see `admit`.
-
-        Raises:
-            OverQuota: There is no room.
-            QuotaInDoubt: There may be room soon, or it could not be found out in time.
-        """
-        given: asyncio.Future[Admitted] = asyncio.get_running_loop().create_future()
-        entering = self.admit(quotas, newcomer, answer=partial(self._pass_on, given))
-        is_in = False
-        try:
-            admitted = await given
-            is_in = True
-        finally:
-            if entering is not None:
-                entering.cancel()
-            if not is_in and given.done() and not given.cancelled():
-                self._give_back(given.result())
-        if isinstance(admitted, tuple):
-            return admitted
-        raise admitted
-
-    def _pass_on(self, given: "asyncio.Future[Admitted]", admitted: Admitted) -> None:
-        if given.done():
-            self._give_back(admitted)
-        else:
-            given.set_result(admitted)
-
-    def _give_back(self, admitted: Admitted) -> None:
-        if isinstance(admitted, tuple):
-            self.leave(admitted)
 
     def claim(self, quotas: tuple[Quota, ...], answer: Callable[[Verdict], None]) -> None:
         """

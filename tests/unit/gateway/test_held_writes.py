@@ -4,6 +4,7 @@ import asyncio
 
 from services.gateway.held_writes import HeldWrites
 from tests.support.fakes.lines import Line
+from tests.support.services.gateway import until
 
 NEVER = 1000.0  # Seconds.
 
@@ -80,3 +81,19 @@ async def test_silent() -> None:
 
         held.hold(first)
         assert (first.holds, second.holds) == (0, 0)
+
+
+async def test_time_of_its_own() -> None:
+    """
+    A report has all of its time, also where it begins when that of one before it was soon over.
+    """
+    held, line, loop = HeldWrites(0.05), Line(), asyncio.get_running_loop()
+    with held.reporting():
+        await asyncio.sleep(0)
+    held.hold(line)
+    began = loop.time()
+
+    with held.reporting():
+        await until(lambda: line.holds == 0)
+
+    assert loop.time() - began >= 0.05

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
 from ipaddress import ip_network
 
@@ -10,18 +9,11 @@ import msgspec
 import pytest
 
 from libs.common.apps.memory import MemoryApps
-from libs.common.errors import Unavailable
 from libs.common.rates.limited import refusals_by_limit
-from libs.common.tally.port import Count, Outcome
 from libs.common.web.proxies import Proxies
-from services.gateway.lease import Lease
 from services.gateway.quotas import limiter
-from services.gateway.quotas.quotas import Quota
 from tests.support.clients.raw_client import RawClient
 from tests.support.deadline import DEADLINE
-from tests.support.fakes.faults import FaultyBus, FaultyRoster
-from tests.support.fakes.lines import Line
-from tests.support.fakes.tallies import FaultyTally
 from tests.support.services.gateway import APP, QUICK, place, until
 from tests.support.services.quotas import (
     WHOLE,
@@ -37,44 +29,6 @@ from tests.support.services.quotas import (
 
 LOCAL = Proxies([ip_network("127.0.0.0/8")])
 PATH = "/app/app-key?protocol=7"
-
-
-class Hasty(FaultyTally):
-    """A tally that ends a newcomer's task while it answers."""
-
-    def __init__(self, bus: FaultyBus, roster: FaultyRoster) -> None:
-        super().__init__(bus, roster.inner_leases)
-        self.newcomer: asyncio.Task[object] | None = None
-
-    async def report(self, gateway: str, counts: Sequence[Count]) -> list[Outcome | Unavailable]:
-        """See `Tally.report`."""
-        answers = await super().report(gateway, counts)
-        if self.newcomer is not None:
-            self.newcomer.cancel()
-        return answers
-
-
-async def test_let_in_too_late() -> None:
-    """
-    Whoever is let in at the very moment in which its connection ends counts for nothing.
-    """
-    bus = FaultyBus()
-    roster = FaultyRoster(bus)
-    tally = Hasty(bus, roster)
-    lease = Lease(roster, ttl=DEADLINE, interval=DEADLINE, unseated=asyncio.Event())
-    gate = limiter.ConnectionLimiter(tally, lease, renewal=DEADLINE)
-    tally.newcomer = newcomer = asyncio.create_task(gate.enter((Quota(WHOLE, 1),), Line()))
-    running = asyncio.create_task(gate.run())
-    await asyncio.wait([newcomer], timeout=DEADLINE)
-
-    async with asyncio.timeout(DEADLINE):
-        await gate.settled()
-    running.cancel()
-    await asyncio.wait([running])
-
-    assert newcomer.cancelled()
-    assert tally.reports[0] == (Count(WHOLE, 1, 1),)
-    assert gate.counted == 0
 
 
 class TestWaiting:

@@ -10,7 +10,7 @@ import pytest
 from libs.common.tally.port import Count, Subject
 from services.gateway.lease import Lease
 from services.gateway.quotas import limiter
-from services.gateway.quotas.limiter import ConnectionLimiter
+from services.gateway.quotas.limiter import Admitted, ConnectionLimiter
 from services.gateway.quotas.quotas import Quota
 from services.gateway.timers import Timers
 from tests.support.deadline import DEADLINE
@@ -42,7 +42,10 @@ class Bench:
         *others, last = subjects or (WHOLE,)
         quotas = (*(Quota(subject, 0) for subject in others), Quota(last, limit))
         line = Line()
-        await self.limiter.enter(quotas, line)
+        answers: list[Admitted] = []
+        self.limiter.admit(quotas, line, answer=answers.append)
+        await until(lambda: len(answers) == 1)
+        assert isinstance(answers[0], tuple)
         return line
 
     async def reported(self, number: int) -> None:
