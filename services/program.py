@@ -177,6 +177,7 @@ def _gateway(settings: Settings, backends: Backends, ring: KeyRing, *, tracer: T
         lifecycle=backends.lifecycle,
         wanted=backends.wanted,
         cache_ttl=settings.history.cache_ttl,
+        message_timeout=settings.server.message_timeout,
         typists=backends.typists,
         session_rules=SessionRules(
             settings.presence.away_after,

@@ -22,6 +22,8 @@ class Counters:
         subscribes_refused: Subscribes refused, by the status that the client was told.
         received: Frames that clients sent, by kind.
         received_bytes: Bytes of their payloads.
+        paused: Times that reading from a client was paused, by reason: for its frames, counted anew
+            once it has caught up; for its answers, counted anew each second.
         answers: Frames written to one client alone.
         broadcasts: Frames fanned out, each counted once.
         deliveries: Frames written, counted for each subscriber.
@@ -48,6 +50,7 @@ class Counters:
     subscribes_refused: dict[int, int] = field(default_factory=dict)
     received: dict[str, int] = field(default_factory=dict)
     received_bytes: int = 0
+    paused: dict[str, int] = field(default_factory=dict)
     answers: int = 0
     broadcasts: int = 0
     deliveries: int = 0

@@ -138,12 +138,25 @@ LEASES_LOST = counter(
 )
 DRAINING = gauge("fanfare_draining", "1 while the gateway lets nobody in, as it is going.")
 LISTENING = gauge("fanfare_listening", "1 while it hears what is published; 0: in doubt.")
+UNHEARD = gauge(
+    "fanfare_unheard_clients",
+    "Clients from which nothing is read for now: until it is the turn of what they have sent, "
+    "until they may send more, or until they have read their answers.",
+)
+PAUSED = counter(
+    "fanfare_reading_paused_total",
+    "Times that reading from a client was paused: `frames`, as it had sent more than "
+    "`gateway.frames` allows, and `answers`, as it did not read what it was answered, each second "
+    "anew.",
+    "reason",
+)
 
 
 # What is counted by is 0 from the start where it is known: ours, and what browsers close with.
 CLOSE_CODES = ("0", "1000", "1001", "1005", "1009", "4009", "4100", "4200", "4201")
 REFUSAL_CODES = ("4000", "4001", "4003", "4004", "4005", "4006", "4007", "4009", "4100")
 STATUSES = ("400", "401", "403", "4100", "4301")
+PAUSES = ("frames", "answers")
 KINDS = ("text", "binary", "ping", "pong")
 
 
@@ -180,6 +193,8 @@ class GatewayMetrics:
         yield LEASES_LOST.of(leases_lost)
         yield DRAINING.of(not state.is_accepting)
         yield LISTENING.of(state.is_listening)
+        yield UNHEARD.of(state.unheard)
+        yield PAUSED.by(self._counters.paused, known=PAUSES)
 
     def _of_connections(self) -> Iterator[Metric]:
         counters = self._counters

@@ -42,6 +42,8 @@ from services.gateway.connections.ticker import Ticker
 from services.gateway.connections.wrong_paths import WrongPaths
 from services.gateway.counters import Counters
 from services.gateway.frame_log import FrameLog
+from services.gateway.intake.intake import Intake
+from services.gateway.intake.limits import limits_of
 from services.gateway.lease import Lease
 from services.gateway.metrics import GatewayMetrics
 from services.gateway.presence.mark_reports import MarkReports
@@ -80,6 +82,7 @@ class Gateway:
         typists: Know who types, on whatever gateway.
         session_rules: What holds for all clients; what is in them is replaced by `adopt`.
         cache_ttl: Seconds for which the last event of a cache channel is sent to newcomers.
+        message_timeout: Seconds that a client's message may take from its first byte to its last.
         drain_spread: Seconds over which connections are sent away when the gateway drains.
         timers: Durations that no operator sets.
         tracer: Makes spans of broadcasts that are watched.
@@ -103,6 +106,7 @@ class Gateway:
         typists: Typists,
         session_rules: SessionRules,
         cache_ttl: float = 1800.0,
+        message_timeout: float = 30.0,
         drain_spread: float = 10.0,
         timers: Timers = TIMERS,
         tracer: Tracer = UNTRACED,
@@ -123,6 +127,8 @@ class Gateway:
         self.counters = Counters()
         self.frames = FrameLog()
         self._whispers = Whispers(bus, self.counters)
+        limits = limits_of(settings, message_timeout=message_timeout, patience=timers.patience)
+        self._intake = Intake(limits, self.counters)
         self._facts = ToldFacts(lifecycle, wanted, self.counters)
         self._ticker = Ticker(apps, verifier, longest=settings.activity_timeout, timers=timers)
         self._commands = CommandHandler(control, verifier, informed=self._informed)
@@ -145,11 +151,7 @@ class Gateway:
             tally, self._lease, renewal=settings.lease_renew, timers=self._timers
         )
         self._occupancy = Occupancy(
-            tally,
-            self._hub,
-            lease=self._lease,
-            announced=self._tells_counts,
-            timers=self._timers,
+            tally, self._hub, lease=self._lease, announced=self._tells_counts, timers=self._timers
         )
 
     def _follow(self, bus: Bus, roster: Roster, typists: Typists, lifecycle: Lifecycle) -> None:
@@ -203,11 +205,7 @@ class Gateway:
         ttl, timers = self._session_rules.typing_ttl, self._timers
         self._words = Words(
             TypingReports(
-                typists,
-                source=self._lease.name,
-                ttl=ttl,
-                counters=self.counters,
-                timers=timers,
+                typists, source=self._lease.name, ttl=ttl, counters=self.counters, timers=timers
             ),
             TypingLists(typists, self._feed, self._hub, is_on=ttl > 0, timers=timers),
             MarkReports(lifecycle, self.counters, timers=timers),
@@ -248,6 +246,7 @@ class Gateway:
             watch=self._ticker.watch,
             counters=self.counters,
             frames=self.frames,
+            intake=self._intake,
         )
         gone = self._ticker.remove, self._commands.gone, self._online.gone, self._watchlists.gone
         self._acceptor = Acceptor(
@@ -353,12 +352,13 @@ class Gateway:
             signing_in=len(self._sign_ins),
             unreported=self._limiter.unreported,
             counted=self._limiter.counted,
+            unheard=len(self._intake),
         )
 
     def metrics(self) -> Iterable[Metric]:
         """See `libs.common.telemetry.metrics.registry.Measured.metrics`."""
-        read = GatewayMetrics(self.counters, self._connections, self._hub).read
-        return read(self.state(), leases_lost=self._lease.lost)
+        metrics = GatewayMetrics(self.counters, self._connections, self._hub)
+        return metrics.read(self.state(), leases_lost=self._lease.lost)
 
     def figures(self) -> Mapping[str, int]:
         """See `services.process_state.Figured.figures`; it looks at no connection."""

@@ -23,6 +23,8 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         max_unsent: Bytes that may wait in a connection's write buffer; with more a client is too
             slow.
         max_message: Bytes of a frame from a client.
+        frames: Frames that a client may send in a second; 0 or -1: any number.
+        frames_burst: Frames that it may send at once.
         activity_timeout: Seconds without a word from a client until it is asked for one.
         pong_timeout: Seconds that it then has to answer.
         sign_in_wait: Seconds that a subscribe to a guarded public channel waits for the client's
@@ -41,6 +43,8 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     accept_rate: Annotated[float, Meta(ge=-1)] = 0.0
     max_unsent: Annotated[int, Meta(ge=1024)] = 1024 * 1024
     max_message: Annotated[int, Meta(ge=1024)] = 64 * 1024
+    frames: Annotated[float, Meta(ge=-1)] = 100.0
+    frames_burst: Annotated[int, Meta(ge=1)] = 400
     activity_timeout: Annotated[float, Meta(ge=1)] = 30.0
     pong_timeout: Seconds = 30.0
     sign_in_wait: Annotated[float, Meta(ge=0)] = 10.0

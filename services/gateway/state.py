@@ -35,6 +35,8 @@ class GatewayState:
         unreported: Numbers of connections that have changed and were not reported to the tally yet.
         counted: Apps, users, tenants and addresses whose connections are counted here, or of which
             the tally still knows some.
+        unheard: Clients from which nothing is read for now: until it is the turn of what they have
+            sent, until they may send more, or until they have read their answers.
     """
 
     name: str
@@ -55,3 +57,4 @@ class GatewayState:
     signing_in: int
     unreported: int
     counted: int
+    unheard: int

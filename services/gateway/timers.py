@@ -25,6 +25,7 @@ class Timers:
         room_retry: After which room is looked for again, for newcomers who found none for sure.
         room_moment: In which newcomers are gathered after a report that failed.
         count_patience: How long a newcomer waits at most until its count is known.
+        patience: For how long a client may go on sending more than it may.
         closing: How long a closing connection has to take what is left.
         drain_slice: Between two handfuls of connections that are sent away.
         settling: How long departures may take in a drain before the lease is released without them.
@@ -45,6 +46,7 @@ class Timers:
     room_retry: float = 0.25
     room_moment: float = 0.05
     count_patience: float = 0.5
+    patience: float = 30.0
     closing: float = 1.0
     drain_slice: float = 0.1
     settling: float = 5.0

@@ -8,7 +8,8 @@ the count would else have to be told of each.  No bound of a size or of a queue 
 from collections import Counter
 from collections.abc import Mapping
 
-# As the settings call them: those of an app (``limits.``), of auth, and of a gateway.
+# As the settings call them: those of an app (``limits.``), of auth, of a gateway, and of a
+# server.
 LIMITS = (
     "publishes",
     "reads",
@@ -23,6 +24,8 @@ LIMITS = (
     "connections_per_tenant",
     "connections_per_address",
     "max_connections",
+    "frames",
+    "message_timeout",
 )
 
 _REFUSED: Counter[str] = Counter()

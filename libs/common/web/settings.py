@@ -28,6 +28,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         trusted_proxies: Networks whose ``X-Forwarded-…`` headers are believed.
         handshake_timeout: Seconds from the beginning of a connection in which its first request
             must say all of what it wants, short of a body.
+        message_timeout: Seconds that a message of a WebSocket may take from its first byte to its
+            last.
         keep_alive: Seconds that a connection may be silent between two requests.
         max_head: Bytes that a request's line and headers may have together.
     """
@@ -40,6 +42,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     drain_timeout: Seconds = 30.0
     trusted_proxies: tuple[Network, ...] = ()
     handshake_timeout: Seconds = 10.0
+    message_timeout: Seconds = 30.0
     keep_alive: Seconds = 75.0
     max_head: Annotated[int, Meta(ge=1024)] = 16 * 1024
 

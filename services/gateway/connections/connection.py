@@ -1,8 +1,9 @@
 """
 One connection: read what its client sends, and perform what its session answers.
 
-It has no task: the event loop calls it with the bytes that came.  Anything in the gateway may write
-to its socket, because writing never waits.  It holds no rules.
+It has no task: the event loop calls it with the bytes that came, and the intake when it is its turn
+to have them worked on.  Anything in the gateway may write to its socket, because writing never
+waits.  It holds no rules.
 """
 
 import asyncio
@@ -18,10 +19,11 @@ from libs.common.errors import Denied
 from libs.common.rates.limited import note_limited
 from libs.common.tally.port import Subject
 from libs.common.telemetry.audit import audit_log
-from libs.common.web.door.farewell import let_go
+from libs.common.web.door.transports import let_go
 from services.gateway.connections.socket import Socket
 from services.gateway.counters import Counters
 from services.gateway.frame_log import FrameLog
+from services.gateway.intake.intake import Intake
 from services.gateway.protocol import frames
 from services.gateway.protocol.effects import (
     DENIED,
@@ -65,6 +67,7 @@ log = structlog.get_logger()
 LONGEST = 200
 
 _NAMES = {TEXT: "text", BINARY: "binary", PING: "ping", PONG: "pong"}  # Of what is counted.
+_EXCESS = 4100  # Pusher, "Error codes": over capacity; clients return after a second.
 _BINARY = frames.error(4300, "binary frames are not supported")
 
 
@@ -95,6 +98,7 @@ class Surroundings:
         ended: Knows a connection no longer: it is over.
         counters: What is counted.
         frames: Shows frames in the log, while an operator wants to see them.
+        intake: Says when to work on what connections have read.
     """
 
     app: Callable[[str], App]
@@ -112,9 +116,10 @@ class Surroundings:
     ended: Callable[["Connection"], None] = _nobody
     counters: Counters = field(default_factory=Counters)
     frames: FrameLog = field(default_factory=FrameLog)
+    intake: Intake = field(default_factory=Intake)
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """
     A client's connection.
 
@@ -130,17 +135,22 @@ class Connection(asyncio.Protocol):
         is_open: Whether the client can still be read from.
         opened_at: When it was opened, on the monotonic clock.
         counts_for: What its gateway counts it for; see `quotas`.
+        reader: See `Sender.reader`.
+        waits: See `Sender.waits`.
+        owed: See `Sender.owed`.
     """
 
     __slots__ = (
         "_is_left",
-        "_reader",
         "_surroundings",
         "counts_for",
         "is_open",
         "opened_at",
+        "owed",
+        "reader",
         "session",
         "socket",
+        "waits",
     )
 
     def __init__(
@@ -151,8 +161,10 @@ class Connection(asyncio.Protocol):
         self.is_open = True
         self.opened_at = time.monotonic()
         self.counts_for: tuple[Subject, ...] = ()
+        self.waits = False
+        self.owed = 0.0
         self._is_left = False  # Whether the client was the first to send a Close frame.
-        self._reader = FrameReader(max_message)
+        self.reader = FrameReader(max_message)
         self._surroundings = surroundings
 
     @property
@@ -191,19 +203,33 @@ class Connection(asyncio.Protocol):
         self.perform(self.session.opened())
         self.socket.release()
         if rest:
-            self.data_received(rest)
+            self.reader.feed(rest)
+            self._surroundings.intake.arrived(self, len(rest))
 
-    def data_received(self, data: bytes) -> None:
-        """Take what the client sends, message by message."""
-        if not self.is_open:
-            return
-        self._reader.feed(data)
-        try:
-            while self.is_open and (message := self._reader.next()) is not None:
-                self._receive(message)
-        except Violation as violation:
-            self.socket.close(violation.code, violation.reason)
-            self._end()
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio calls with it.
+        """Say where to read into: everybody into the same, which is emptied at once."""
+        return self._surroundings.intake.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take what the client sent; it is worked on now, or when it is its turn."""
+        if self.is_open:
+            intake = self._surroundings.intake
+            self.reader.feed(bytes(intake.buffer[:nbytes]))
+            intake.arrived(self, nbytes)
+
+    def violated(self, violation: Violation) -> None:
+        """See `Sender.violated`."""
+        self.socket.close(violation.code, violation.reason)
+        self._end()
+
+    def resume_writing(self) -> None:
+        """Go on with what the client has sent, if that was put off until it reads."""
+        self._surroundings.intake.drained(self)
+
+    def expel(self, reason: str) -> None:
+        """See `Sender.expel`."""
+        self.close(_EXCESS, reason)
+        self._depart()
 
     def eof_received(self) -> None:
         """End: a client that says no more is gone.  What is written already is still sent."""
@@ -215,16 +241,23 @@ class Connection(asyncio.Protocol):
         let_go(self.socket.transport)
 
     def _end(self) -> None:
-        if not self.is_open:
-            return
+        if self.is_open:
+            try:
+                self._depart()
+            finally:
+                self.socket.finish()
+
+    def _depart(self) -> None:
+        """Have everybody know that the client is gone."""
         self.is_open = False
         try:
             self.perform(self.session.closed())
         finally:
-            self.socket.finish()
+            self._surroundings.intake.forget(self)
             self._surroundings.ended(self)
 
-    def _receive(self, message: Frame) -> None:
+    def receive(self, message: Frame, now: float) -> None:
+        """See `Sender.receive`."""
         opcode, payload = message
         if opcode == CLOSE:
             self._is_left = self.socket.closed_with is None
@@ -232,8 +265,9 @@ class Connection(asyncio.Protocol):
             self.socket.close(code, "closed by the client")
             self._end()
             return
-        now = time.monotonic()
-        self._count(_NAMES[opcode], payload)
+        counters, kind = self._surroundings.counters, _NAMES[opcode]
+        counters.received[kind] = counters.received.get(kind, 0) + 1
+        counters.received_bytes += len(payload)
         if opcode == TEXT:
             self._take(payload, now)
             return
@@ -249,11 +283,6 @@ class Connection(asyncio.Protocol):
             frames.received(self.session.app.id, self.socket_id, text)
         if self.refresh():
             self.perform(self.session.received(text, now))
-
-    def _count(self, kind: str, payload: bytes) -> None:
-        counters = self._surroundings.counters
-        counters.received[kind] = counters.received.get(kind, 0) + 1
-        counters.received_bytes += len(payload)
 
     def refresh(self) -> bool:
         """

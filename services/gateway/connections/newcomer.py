@@ -69,7 +69,7 @@ class Newcomer(asyncio.Protocol):
         if self._entering is not None:
             self._entering.cancel()
 
-    def become(self, protocol: asyncio.Protocol) -> None:
+    def become(self, protocol: asyncio.BaseProtocol) -> None:
         """Leave the connection to what serves it."""
         transport = self.socket.transport
         transport.set_protocol(protocol)

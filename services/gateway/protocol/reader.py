@@ -70,6 +70,7 @@ class FrameReader:
     Attributes:
         fragments: How many frames were read beside those that `next` returned: whoever counts
             frames adds them.
+        begun: How many messages in fragments have begun.
     """
 
     __slots__ = (
@@ -81,11 +82,13 @@ class FrameReader:
         "_needed",
         "_opcode",
         "_room",
+        "begun",
         "fragments",
     )
 
     def __init__(self, max_message: int) -> None:
         self.fragments = 0
+        self.begun = 0
         self._max_message = max_message
         self._held: bytes | bytearray = b""  # What came, from the first frame not read whole.
         self._at = 0  # Where in it the next frame starts.
@@ -105,6 +108,11 @@ class FrameReader:
     def is_partial(self) -> bool:
         """Whether `next` found a part of a frame, or of a message, when it was called last."""
         return self._needed > 1 or self._opcode > 0
+
+    @property
+    def is_joining(self) -> bool:
+        """Whether a message has begun, and not all of its fragments have been read."""
+        return self._opcode > 0
 
     def feed(self, data: bytes) -> None:
         """Take bytes as they came; a caller that has to bound what is held asks `held`."""
@@ -202,6 +210,7 @@ class FrameReader:
         """Add a fragment to its message; returns that if it is whole, else `CONTINUATION`."""
         if self._joined is None:
             self._opcode, self._joined = first, bytearray()
+            self.begun += 1
         self._joined += payload
         self._room -= len(payload)
         self._fragments += 1

@@ -173,6 +173,10 @@ GATEWAYS = Row(
         _panel(
             "Clients cut off as too slow", "ops", rates("fanfare_slow_consumers_total", "instance")
         ),
+        _panel(
+            "Reading from clients paused", "ops", rates("fanfare_reading_paused_total", "reason")
+        ),
+        _panel("Clients not read from", "short", sums("fanfare_unheard_clients", "instance")),
         _panel("What waits", "short", sums("fanfare_queue_depth", "queue")),
         _panel(
             "Gaps",

@@ -53,11 +53,11 @@ class _EchoConnection(Connection):
 
     __slots__ = ()
 
-    def _receive(self, message: Frame) -> None:
+    def receive(self, message: Frame, now: float) -> None:
         if message.opcode == BINARY:
             self.socket.write(frame(message.payload, BINARY))
         else:
-            super()._receive(message)
+            super().receive(message, now)
 
 
 class _Echo:

@@ -248,6 +248,7 @@ def _gateway(
     receipts: Sequence[str] = (),
     token_grace: float = 30.0,
     guards: Sequence[ChannelPolicy] = (),
+    message_timeout: float = 30.0,
     timers: Timers = QUICK,
     lifecycle: MemoryLifecycle | None = None,
     wanted: Wanted = everything,
@@ -270,6 +271,7 @@ def _gateway(
         receipts: So too: patterns of channels.
         token_grace: Seconds for which what a token opened outlives it.
         guards: Policies of public channels.
+        message_timeout: See `Gateway`.
         timers: How often it looks after things.
         lifecycle: Where it records client events and empty caches; None: where nobody looks.
         wanted: Which of them.
@@ -288,6 +290,7 @@ def _gateway(
         wanted=wanted,
         typists=typists,
         session_rules=rules or _rules(away_after, typing_ttl, receipts),
+        message_timeout=message_timeout,
         drain_spread=drain_spread,
         timers=timers,
     )

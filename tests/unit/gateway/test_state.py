@@ -26,6 +26,7 @@ STATE = GatewayState(
     signing_in=6,
     unreported=7,
     counted=8,
+    unheard=14,
 )
 
 

@@ -1,0 +1,1 @@
+"""What clients send: how much of it is worked on, when, and whose."""
