@@ -19,7 +19,7 @@ from services.dispatcher.events.event import TooDeep, Undecodable, broken, parse
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
 
 
-class Attributes(msgspec.Struct, frozen=True):
+class Attributes(msgspec.Struct, frozen=True, gc=False):
     """The context attributes that we read; others pass unseen."""
 
     specversion: str
@@ -65,6 +65,8 @@ class Attributes(msgspec.Struct, frozen=True):
         An extension of that name may mean anything to whoever wrote the event, so that one which
         cannot be a user's id names nobody.  A whole number, which CloudEvents allows, is its text.
         """
+        if self.userid is None:
+            return ""
         is_number = isinstance(self.userid, int) and not isinstance(self.userid, bool)
         text = str(self.userid) if is_number else self.userid
         return text if isinstance(text, str) and is_user_id(text) else ""
@@ -83,7 +85,7 @@ def _moment(time: str) -> float:
         raise Undecodable("not a CloudEvent: time is not an RFC 3339 time with a zone") from error
 
 
-class Envelope(Attributes, frozen=True):
+class Envelope(Attributes, frozen=True, gc=False):
     """The JSON format: attributes, and data as JSON or as base64."""
 
     data: Any = UNSET

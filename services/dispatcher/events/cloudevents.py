@@ -35,6 +35,7 @@ from services.dispatcher.events.event import (
     key_of,
     parse,
     shallow,
+    trace_of,
 )
 
 STRUCTURED = "application/cloudevents+json"
@@ -113,12 +114,7 @@ def decode_binary(
     Raises:
         Undecodable: A header or the data cannot be read.
     """
-    texts = {
-        name: _header(headers, header)
-        for header, name in _ATTRIBUTE_HEADERS.items()
-        if headers.get(header)
-    }
-    attributes, moment = attributes_of(texts)
+    attributes, moment = attributes_of(_texts(headers))
     data = None if value is None else _content(_header(headers, "content-type"), value)
     return _event(attributes, data, moment=moment, record=record, headers=headers)
 
@@ -136,7 +132,7 @@ def _event(
         return None
     is_change = operation is not None or debezium.is_change(attributes.type)
     # Kafka's own header speaks of the last hop, the extension of the event's origin.
-    trace = valid_trace(headers.get("traceparent", b"").decode(errors="replace"))
+    trace = trace_of(headers) or valid_trace(attributes.traceparent or "")
     return DomainEvent(
         type=attributes.type,
         id=attributes.id,
@@ -147,7 +143,7 @@ def _event(
         key=key_of(record),
         socket_id=attributes.socketid or "",
         user_id=attributes.user,
-        trace=trace or valid_trace(attributes.traceparent or ""),
+        trace=trace,
         changed=is_change,
     )
 
@@ -165,6 +161,16 @@ def _data(envelope: Envelope, document: bytes | msgspec.Raw) -> Any:
     if isinstance(value, str) and not _is_json(media_type := _media_type(content_type)):
         return value if _is_text(media_type) else _base64(value.encode(errors="surrogatepass"))
     return value
+
+
+def _texts(headers: Mapping[str, bytes]) -> dict[str, str]:
+    """Return the attributes of a binary event by their names; an empty one counts as absent."""
+    texts = {}
+    for header, value in headers.items():
+        name = _ATTRIBUTE_HEADERS.get(header)
+        if name and value:
+            texts[name] = _decoded(header, value)
+    return texts
 
 
 def _content(content_type: str, body: bytes) -> Any:
@@ -193,10 +199,14 @@ def _is_text(media_type: str) -> bool:
 
 
 def _header(headers: Mapping[str, bytes], name: str) -> str:
+    return _decoded(name, headers.get(name, b""))
+
+
+def _decoded(header: str, value: bytes) -> str:
     try:
-        return headers.get(name, b"").decode()
+        return value.decode()
     except UnicodeDecodeError as error:
-        raise Undecodable(f"header {name} is not UTF-8") from error
+        raise Undecodable(f"header {header} is not UTF-8") from error
 
 
 def _media_type(content_type: str) -> str:

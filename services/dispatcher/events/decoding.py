@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from libs.common.eventlog.records import Record
-from libs.common.telemetry.tracing.context import valid_trace
 from services.dispatcher.events import cloudevents, debezium
 from services.dispatcher.events.event import (
     DomainEvent,
@@ -17,6 +16,7 @@ from services.dispatcher.events.event import (
     coordinates,
     key_of,
     parse,
+    trace_of,
 )
 
 
@@ -53,7 +53,7 @@ def _decode_json(record: Record, value: bytes, headers: Mapping[str, bytes]) -> 
         raise Undecodable("the value is not a JSON object")
     if cloudevents.is_envelope(document):  # As Debezium's own converter sends them.
         return cloudevents.decode_structured(record, value, headers=headers)
-    trace = valid_trace(headers.get("traceparent", b"").decode(errors="replace"))
+    trace = trace_of(headers)
     if envelope := debezium.envelope_of(document):
         return debezium.decode_change(record, envelope, trace=trace)
     if row := debezium.unwrapped(document, headers):

@@ -4,7 +4,7 @@ Domain events as routes see them, and the guarded way to read JSON of any origin
 Pure.  `decoding` makes events from records; this module holds what all formats share.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -13,6 +13,7 @@ import msgspec
 from libs.common.errors import Invalid
 from libs.common.eventlog.records import Record
 from libs.common.json_text import JsonReader, write
+from libs.common.telemetry.tracing.context import valid_trace
 
 T = TypeVar("T")
 
@@ -133,6 +134,12 @@ def _is_deeper(value: Any, limit: int) -> bool:
 
 def _children(parent: Any) -> Iterable[Any]:
     return parent.values() if isinstance(parent, dict) else parent
+
+
+def trace_of(headers: Mapping[str, bytes]) -> str:
+    """Return the ``traceparent`` of a record, by its headers in lower case, or the empty text."""
+    found = headers.get("traceparent")
+    return valid_trace(found.decode(errors="replace")) if found else ""
 
 
 def coordinates(record: Record) -> str:
