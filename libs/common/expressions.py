@@ -12,12 +12,14 @@ an object's entries have no order.
 Three functions are ours: ``iso(time)``, ``escape(text)`` and ``unescape(text)``, from
 libs/common/rfc3339.py and libs/common/escaping.py.
 
-Most of an evaluation's time is the conversion of its variables, 1-3 µs a value.  Hence two
-shortcuts, with the same results: a plain path (``data.order.id``) is walked without CEL, and of
-each variable only the fields that an expression names are converted, where its text shows that it
-needs no others.
+Most of an evaluation's time is the conversion of its variables, 1-3 µs a value.  Hence three
+shortcuts, with the same results: a plain path (``data.order.id``) is walked without CEL; so are
+comparisons of plain values (``data.state == 'paid' && data.total > 5``), all joined by ``&&`` or
+all by ``||``; and of each variable only the fields that an expression names are converted, where
+its text shows that it needs no others.
 """
 
+import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
@@ -48,6 +50,20 @@ _STRING = re.compile(r"""'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*\"""")
 _HARD_TO_READ = re.compile(
     r"""//|'''|\"""|(?<!\w)[bB]?[rR][bB]?['"]"""
 )  # Comments, and other kinds of strings.
+_FIELD = r"[A-Za-z_]\w*(?:\s*\.\s*[A-Za-z_]\w*)?"
+_LITERAL = r"""'[^'\\\n]*'|"[^"\\\n]*"|-?\d{1,15}(?:\.\d{1,15})?(?![\w.])"""
+_COMPARED = rf"\s*({_FIELD})\s*(==|!=|<=|<|>=|>)\s*({_FIELD}|{_LITERAL})\s*"
+_COMPARISON = re.compile(_COMPARED, re.ASCII)
+_COMPARISONS = re.compile(rf"{_COMPARED}(?:(?:&&{_COMPARED})*|(?:\|\|{_COMPARED})*)", re.ASCII)
+_OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_EXACT = 2**53  # Beyond it a decimal stands for several whole numbers.
 _USE = re.compile(r"(?<![\w.])([A-Za-z_]\w*)\b(?:\s*\.\s*([A-Za-z_]\w*)\b(?!\s*\())?", re.ASCII)
 
 
@@ -111,7 +127,7 @@ class Expression:
         BadRule: It is no CEL, or uses a name or a function that does not exist.
     """
 
-    __slots__ = ("_fields", "_functions", "_path", "_program", "names", "source")
+    __slots__ = ("_comparisons", "_fields", "_functions", "_path", "_program", "names", "source")
 
     def __init__(self, source: str, names: Iterable[str]) -> None:
         names = frozenset(names)
@@ -124,6 +140,7 @@ class Expression:
         self._functions = {name: call for name, call in _OWN.items() if name in used}
         self.names = names.intersection(variables)
         self._path = _path_of(source, names)
+        self._comparisons = _comparisons_of(source, names)
         self._fields = {name: _fields_of(source, name) for name in self.names}
 
     def evaluate(self, variables: Mapping[str, Any]) -> Any:
@@ -139,6 +156,10 @@ class Expression:
         """
         if self._path:
             return self._walk(variables)
+        if self._comparisons is not None:
+            holds = self._comparisons.hold(variables)
+            if holds is not None:
+                return holds
         try:
             return self._program.execute(self._context(variables))
         except LookupError as error:
@@ -166,6 +187,54 @@ class Expression:
         needed = {name: _narrowed(variables[name], self._fields[name]) for name in self.names}
         # A context takes the engine two microseconds more than an object.
         return cel.Context(needed, self._functions) if self._functions else needed
+
+
+class _Comparisons:
+    """
+    Comparisons of fields with fields and literals, of which all or any must hold.
+
+    Args:
+        each: Of each its left side, its operator and its right side.  A tuple is a path, anything
+            else a literal.
+        is_any: Whether one is enough.
+    """
+
+    __slots__ = ("_each", "_is_any")
+
+    def __init__(self, each: tuple[tuple[Any, str, Any], ...], *, is_any: bool) -> None:
+        self._each = tuple((left, _OPERATORS[sign], right) for left, sign, right in each)
+        self._is_any = is_any
+
+    def hold(self, variables: Mapping[str, Any]) -> bool | None:
+        """Tell whether they hold; None: a value is absent or not plain, and the engine knows."""
+        found = []
+        try:
+            for left, compare, right in self._each:
+                one = _reached(left, variables)
+                other = _reached(right, variables) if type(right) is tuple else right
+                sort = _sort(one)
+                if sort is None or sort is not _sort(other):
+                    return None
+                found.append(compare(one, other))
+        except (KeyError, TypeError):
+            return None
+        return any(found) if self._is_any else all(found)
+
+
+def _reached(path: tuple[str, ...], variables: Mapping[str, Any]) -> Any:
+    value: Any = variables
+    for name in path:
+        value = value[name]
+    return value
+
+
+def _sort(value: Any) -> type | None:
+    """Name what a plain value can be compared with: neither the engine nor Python rounds such."""
+    if type(value) is str:
+        return str if value.isascii() else None
+    if type(value) is int or type(value) is float:
+        return float if -_EXACT <= value <= _EXACT else None
+    return None
 
 
 def kind(value: Any) -> str:
@@ -285,6 +354,28 @@ def _path_of(source: str, names: frozenset[str]) -> tuple[str, ...]:
         return ()
     path = tuple(name.strip() for name in source.split("."))
     return path if path[0] in names else ()
+
+
+def _comparisons_of(source: str, names: frozenset[str]) -> _Comparisons | None:
+    """Return the comparisons that an expression is, or nothing if it is anything else."""
+    if not _COMPARISONS.fullmatch(source) or _HARD_TO_READ.search(source):
+        return None
+    each = [
+        (_operand(left, names), sign, _operand(right, names))
+        for left, sign, right in _COMPARISON.findall(source)
+    ]
+    if any(side == () for left, _, right in each for side in (left, right)):
+        return None
+    return _Comparisons(tuple(each), is_any="||" in _STRING.sub("", source))
+
+
+def _operand(text: str, names: frozenset[str]) -> Any:
+    """Read a literal, or the path of a field; nothing where it begins with no variable."""
+    if text[0] in "'\"":
+        return text[1:-1]
+    if text[0] in "-0123456789":
+        return float(text) if "." in text else int(text)
+    return _path_of(text, names)
 
 
 def _fields_of(source: str, variable: str) -> frozenset[str] | None:
