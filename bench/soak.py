@@ -38,6 +38,8 @@ EVENTS = 20  # A second.
 QUIET = 20.0  # Seconds until what was remembered for a while is forgotten.
 MOST_GROWTH = 1.10
 SPARE_SECONDS = 300  # Beyond those asked for, until we give up.
+# The same names in each round: what the bus remembers of channels that are new is no connection's.
+PRIVATE = "private-soak-"
 MEBIBYTE = 1024 * 1024
 
 # So that what is remembered of events has no part in what is compared.
@@ -86,14 +88,14 @@ class Soak:
         await crowd.ask(f"seat {self.channels} {SUBSCRIBERS} {seated} {AT_ONCE} {prefix}")
         return Group(crowd, prefix, stack)
 
-    async def load(self, living: list[Group], number: int) -> None:
+    async def load(self, living: list[Group]) -> None:
         """Have newcomers come and go, and give events to those who live, for a round."""
         events = EVENTS * ROUND // len(living)
         expected = events * SUBSCRIBERS * size(living[0].prefix)
         for each in living:
             await self.back_ends.ask(f"prepare {events} 1 {self.channels} {each.prefix}")
             each.crowd.tell(f"receive {expected}")
-        self.newcomers.tell(f"churn {ROUND} {NEWCOMERS} private-soak-{number}-")
+        self.newcomers.tell(f"churn {ROUND} {NEWCOMERS} {PRIVATE}")
         await self.back_ends.ask(f"pace {EVENTS}")
         await self.newcomers.answer()
         for each in living:
@@ -134,7 +136,7 @@ async def _round(running: Soak, groups: list[Group], number: int) -> None:
     living = [each for each in groups if each is not groups[place]]
     async with asyncio.TaskGroup() as tasks:
         coming = tasks.create_task(running.group(place))
-        tasks.create_task(running.load(living, number))
+        tasks.create_task(running.load(living))
     groups[place] = coming.result()
 
 
