@@ -36,20 +36,6 @@ _FILES: dict[str, TextIO] = {}  # By path: each is opened once, however often `c
 END_TIMEOUT = 1.0  # Seconds that the reader has at the end for what waits.
 
 
-class MalformedRequests(logging.Filter):
-    """
-    Keeps what aiohttp says of requests that are no HTTP out of the logs.
-
-    Its words quote the request, tokens and signatures with it, and anybody could fill the logs with
-    them.
-    """
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether a record may be written."""
-        error = record.exc_info[1] if record.exc_info else None
-        return not type(error).__module__.startswith("aiohttp.http_exceptions")
-
-
 class ForeignLines(logging.StreamHandler[TextIO]):
     """Writes what other libraries log, unless it comes too fast."""
 
@@ -285,6 +271,3 @@ def _adopt(
     # its logger.
     for name in ("asyncio", "redis"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    server = logging.getLogger("aiohttp.server")
-    if not any(isinstance(known, MalformedRequests) for known in server.filters):
-        server.addFilter(MalformedRequests())

@@ -74,7 +74,7 @@ async def read_body(request: AnyRequest, *, limit: int, timeout: float) -> bytes
     Raises:
         BodyTooLarge: The body is longer.
         SlowBody: The body took longer.
-        BrokenBody: Its chunks are malformed.
+        BrokenBody: Its chunks are malformed, or the peer is gone.
         CompressedBody: The body is compressed.
     """
     encoding = request.headers.get("Content-Encoding", "identity")
@@ -93,7 +93,7 @@ async def read_body(request: AnyRequest, *, limit: int, timeout: float) -> bytes
                     raise BodyTooLarge(limit)
     except TimeoutError as error:
         raise SlowBody(timeout) from error
-    except web.RequestPayloadError as error:
+    except (web.RequestPayloadError, OSError) as error:  # The latter for a peer that is gone.
         raise BrokenBody from error
     return bytes(body)
 

@@ -9,6 +9,7 @@ to.
 import asyncio
 import contextlib
 import errno
+import logging
 import os
 import socket
 import ssl
@@ -25,6 +26,7 @@ from libs.common.web.door.accept_rate import AcceptRate
 from libs.common.web.door.accepting import Accepting
 from libs.common.web.door.door import Door
 from libs.common.web.door.limits import LIMITS, DoorLimits
+from libs.common.web.door.mismatches import Mismatches
 from libs.common.web.door.visitor import Visitor
 from libs.common.web.door.ways import NO_WAYS, Ways
 
@@ -95,9 +97,7 @@ async def listening(
     Raises:
         CannotListen: One of them is taken, or none of ours.
     """
-    runner = await _runner(app, keep_alive=limits.keep_alive)
-    server = cast("web.Server", runner.server)  # There is one since `setup`.
-    door = Door(server, ways, app=app, limits=limits, metrics=metrics or RequestMetrics())
+    runner, door = await _opened(app, ways, limits=limits, metrics=metrics or RequestMetrics())
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(runner.cleanup)
         stack.push_async_callback(door.close, GOODBYE)
@@ -106,6 +106,7 @@ async def listening(
             context=context,
             handshake_timeout=limits.handshake_timeout,
             rate=AcceptRate(ways.accept_rate),
+            mismatches=door.mismatches,
         )
         stack.callback(accepting.close)
         bound: list[Address] = []
@@ -116,10 +117,21 @@ async def listening(
         yield tuple(bound)
 
 
-async def _runner(app: web.Application, *, keep_alive: float) -> web.AppRunner:
+async def _opened(
+    app: web.Application, ways: Ways, *, limits: DoorLimits, metrics: RequestMetrics
+) -> tuple[web.AppRunner, Door]:
+    runner = await _runner(app, metrics.framework_log(), keep_alive=limits.keep_alive)
+    server = cast("web.Server", runner.server)  # There is one since `setup`.
+    return runner, Door(
+        server, ways, app=app, limits=limits, metrics=metrics, mismatches=Mismatches()
+    )
+
+
+async def _runner(app: web.Application, log: logging.Logger, *, keep_alive: float) -> web.AppRunner:
     runner = web.AppRunner(
         app,
         access_log=None,
+        logger=log,
         handle_signals=False,
         shutdown_timeout=GOODBYE,
         auto_decompress=False,

@@ -19,7 +19,7 @@ from libs.common.errors import Denied
 from libs.common.rates.limited import note_limited
 from libs.common.tally.port import Subject
 from libs.common.telemetry.audit import audit_log
-from libs.common.web.door.transports import let_go
+from libs.common.web.door.farewell import let_go
 from services.gateway.connections.socket import Socket
 from services.gateway.counters import Counters
 from services.gateway.frame_log import FrameLog

@@ -1,8 +1,10 @@
 """HTTP in numbers: requests at the public address, by what they were answered."""
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Iterator
+from http import HTTPStatus
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
@@ -18,6 +20,8 @@ REQUESTS = counter(
 )
 # Those that are 0 from the start.
 STATUSES = ("200", "202", "204", "400", "401", "403", "404", "413", "429", "500", "503")
+# Where the errors are defined that aiohttp's parser raises.
+_MALFORMED = "aiohttp.http_exceptions"
 SECONDS = histogram("fanfare_http_request_seconds", "How long the answers to them took.")
 
 
@@ -33,9 +37,10 @@ class RequestMetrics:
 
         @web.middleware
         def count(request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
-            # A frame around a WebSocket would stay in memory as long as the connection.
-            is_upgrade = hdrs.UPGRADE in request.headers
-            return handler(request) if is_upgrade else self._counted(request, handler)
+            upgrade = request.headers.get(hdrs.UPGRADE, "").strip().lower()
+            if upgrade == "websocket":
+                return handler(request)
+            return self._counted(request, handler)
 
         return count
 
@@ -49,6 +54,27 @@ class RequestMetrics:
         """Count an answer that did not come from `counting`."""
         self._answers[status] += 1
         self._seconds.record(seconds)
+
+    def framework_log(self) -> logging.Logger:
+        """
+        Make the logger for a server of aiohttp.
+
+        What it says of requests that are no HTTP is counted as answers, which no application sees,
+        and not written: its words quote the request, tokens and signatures with it, and anybody
+        could fill the logs with them.
+        """
+        # Not one of `logging.getLogger`: each counts its own.  Of some it tells for debugging.
+        log = logging.Logger("aiohttp.server", logging.DEBUG)  # noqa: LOG001
+        log.parent = logging.getLogger("aiohttp.server")
+        log.addFilter(self._passes)
+        return log
+
+    def _passes(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if not type(error).__module__.startswith(_MALFORMED):
+            return record.levelno >= logging.WARNING
+        self.answered(HTTPStatus.BAD_REQUEST, 0.0)
+        return False
 
     def metrics(self) -> Iterator[Metric]:
         """See `Measured.metrics`."""

@@ -17,6 +17,7 @@ from math import inf
 import structlog
 
 from libs.common.web.door.accept_rate import AcceptRate
+from libs.common.web.door.mismatches import PLAIN, Mismatches
 
 log = structlog.get_logger()
 
@@ -38,6 +39,7 @@ class Accepting:
         context: How TLS is spoken; None: it is not.
         handshake_timeout: Seconds that a client has to agree on it.
         rate: How many may come in a second; who is beyond waits in the listen queue.
+        mismatches: Says who speaks no TLS where it is spoken.
 
     Attributes:
         most: The descriptor from which on clients are sent away.
@@ -50,6 +52,7 @@ class Accepting:
         context: ssl.SSLContext | None,
         handshake_timeout: float,
         rate: AcceptRate,
+        mismatches: Mismatches,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._sockets: list[socket.socket] = []
@@ -57,6 +60,7 @@ class Accepting:
         self._context = context
         self._handshake_timeout = handshake_timeout
         self._rate = rate
+        self._mismatches = mismatches
         self.most = _most_descriptors()
         self._told_at = -SILENCE
         self._pausing: asyncio.TimerHandle | None = None
@@ -129,6 +133,8 @@ class Accepting:
                 ssl_shutdown_timeout=GOODBYE_TIMEOUT,
             )
         except OSError as error:  # ssl.SSLError and the deadline among them.
+            if isinstance(error, ssl.SSLError) and error.reason in PLAIN:
+                self._mismatches.met_plain()
             log.debug("tls.failed", reason=str(error))
 
     def _pause(self, seconds: float) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from libs.common.telemetry.metrics.requests import RequestMetrics
 from libs.common.web.door.heads import Heads
 from libs.common.web.door.limits import DoorLimits
+from libs.common.web.door.mismatches import Mismatches
 from libs.common.web.door.ways import ShortWay, Ways
 
 SWEEP = 0.5  # Seconds between two looks at who takes too long.
@@ -38,6 +39,7 @@ class Door:
         app: What belongs to the application, for handlers.
         limits: What a visitor may take.
         metrics: Counts answers.
+        mismatches: Says who speaks TLS where nobody does.
 
     Attributes:
         heads: Parses heads.
@@ -53,12 +55,14 @@ class Door:
         app: Mapping[Any, Any],
         limits: DoorLimits,
         metrics: RequestMetrics,
+        mismatches: Mismatches,
     ) -> None:
         self.framework = framework
         self.upgrader = ways.upgrader
         self.app = app
         self.limits = limits
         self.metrics = metrics
+        self.mismatches = mismatches
         self.heads = Heads(asyncio.get_running_loop())
         self.is_closed = False
         self.tasks: set[asyncio.Task[None]] = set()
@@ -90,19 +94,25 @@ class Door:
         self._sweeping = None
         now = asyncio.get_running_loop().time()
         for visitor in [each for each, due in self._overdue.items() if due <= now]:
-            del self._overdue[visitor]
-            visitor.overdue()
-        if self._overdue:
+            if self._overdue.pop(visitor, None) is not None:
+                visitor.overdue()
+        if self._overdue and self._sweeping is None:
             self._sweep_later()
 
     async def close(self, timeout: float) -> None:
         """End all visitors; those whose requests are being answered have ``timeout`` seconds."""
         self.is_closed = True
-        for visitor in [*self._overdue]:
-            visitor.leave()
+        self._dismiss()
+        if tasks := [*self.tasks]:
+            await asyncio.wait(tasks, timeout=timeout)
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        await asyncio.sleep(0)  # What was written last is on its way.
+        self._dismiss()
         if self._sweeping is not None:
             self._sweeping.cancel()
-        if self.tasks:
-            await asyncio.wait(self.tasks, timeout=timeout)
-        for task in self.tasks:
-            task.cancel()
+
+    def _dismiss(self) -> None:
+        for visitor in [*self._overdue]:
+            visitor.leave()

@@ -75,6 +75,7 @@ def accept_key(message: RawRequestMessage) -> str | None:
     headers = message.headers
     if (
         message.method != hdrs.METH_GET
+        or message.version[0] != 1
         or headers.get(hdrs.UPGRADE, "").strip().lower() != "websocket"
         or "upgrade" not in headers.get(hdrs.CONNECTION, "").lower()
         or headers.get(hdrs.SEC_WEBSOCKET_VERSION, "") not in _VERSIONS

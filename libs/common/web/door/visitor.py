@@ -17,12 +17,13 @@ from aiohttp.http import RawRequestMessage
 from libs.common.web import http
 from libs.common.web.door.answers import TOO_LONG, TOO_SLOW, goodbye, switching, wire
 from libs.common.web.door.door import Door
+from libs.common.web.door.farewell import Farewell, let_go
 from libs.common.web.door.heads import accept_key, body_size
+from libs.common.web.door.mismatches import HELLO
 from libs.common.web.door.short_request import ShortRequest
-from libs.common.web.door.transports import let_go
 from libs.common.web.door.ways import ShortWay
 
-LARGEST = 1 << 20  # Bytes of a body on a short way.
+LARGEST = 1 << 18  # Bytes of a body on a short way: it is read before it is known whose it is.
 MOST_HELD = 64 * 1024  # Bytes that may wait behind a request which is being answered.
 PATIENCE = 2.0  # Seconds that a body may take on a short way; the long way has its own.
 
@@ -66,6 +67,7 @@ class Visitor(asyncio.Protocol):
         "_has_ended",
         "_held",
         "_is_full",
+        "_is_resting",
         "_scanned",
         "_task",
         "_transport",
@@ -79,24 +81,26 @@ class Visitor(asyncio.Protocol):
         self._asked: _Asked | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_full = False  # Whether the peer has yet to read what it was answered.
+        self._is_resting = False  # Whether it was answered, and has sent nothing since.
         self._has_ended = False  # Whether the peer sends no more.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.BaseProtocol.connection_made`."""
         self._transport = cast(asyncio.Transport, transport)
-        self._door.expect(self, self._door.limits.handshake_timeout)
+        if self._door.is_closed:
+            self.leave()
+        else:
+            self._door.expect(self, self._door.limits.handshake_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio calls with it.
         """Forget it; a request that is being answered is answered to nobody."""
-        self._door.forget(self)
-        if self._transport is not None:
-            let_go(self._transport)
-        self._transport = None
+        if (transport := self._leave()) is not None:
+            let_go(transport)
 
     def eof_received(self) -> bool:
-        """Keep the connection for the answer that is under way."""
+        """Keep the connection for the answer that is under way; TLS has no half of one."""
         self._has_ended = True
-        return self._task is not None
+        return self._is_busy and self._transport is not None and self._transport.can_write_eof()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes."""
@@ -106,10 +110,23 @@ class Visitor(asyncio.Protocol):
             self._held += data
         else:
             self._held = data
-        if self._task is None:
+        if not self._is_busy:
             self._look()
-        elif len(self._held) > MOST_HELD and self._transport is not None:
-            self._transport.pause_reading()
+        self._pace()
+
+    def _pace(self) -> None:
+        """Read no more while much is waiting; whoever has the connection by now reads."""
+        if (transport := self._transport) is None:
+            return
+        if self._is_busy and len(self._held) > MOST_HELD:
+            transport.pause_reading()
+        else:
+            transport.resume_reading()
+
+    @property
+    def _is_busy(self) -> bool:
+        """Whether what comes has to wait: for an answer, or until the peer has read the last."""
+        return self._task is not None or self._is_full
 
     def _look(self) -> None:
         """Do what the bytes that are there ask for."""
@@ -120,6 +137,9 @@ class Visitor(asyncio.Protocol):
 
     def _take_head(self) -> None:
         held = self._held
+        if held[0] == HELLO:
+            self._turn_away()
+            return
         found = held.find(_END, self._scanned)
         size = len(held) if found < 0 else found + len(_END)
         if size > self._door.limits.max_head:
@@ -132,6 +152,13 @@ class Visitor(asyncio.Protocol):
             self._hand_over()
         else:
             self._scanned = max(0, size - len(_END))
+            self._expect_head()
+
+    def _expect_head(self) -> None:
+        """Have the rest of a head follow in time, after an answer from its first byte on."""
+        if self._is_resting:
+            self._is_resting = False
+            self._door.expect(self, self._door.limits.handshake_timeout)
 
     def _is_taken(self, head: bytes) -> bool:
         """Take a head, if it is an upgrade or a request of a short way, and in no way unusual."""
@@ -146,14 +173,21 @@ class Visitor(asyncio.Protocol):
         if way is None or message is None or size is None or size > LARGEST:
             return False
         self._asked = _Asked(head, message, way=way[0], match_info=way[1], size=size)
-        self._held = self._held[len(head) :]
-        self._scanned = 0
+        self._drop(len(head))
         self._door.expect(self, PATIENCE)
         return True
 
+    def _drop(self, size: int) -> None:
+        """Hold what was taken no longer."""
+        if isinstance(self._held, bytearray):
+            del self._held[:size]  # Moves nothing, however much is left.
+        else:
+            self._held = self._held[size:]
+        self._scanned = 0
+
     def _upgrade(self, head: bytes) -> bool:
         upgrader, transport = self._door.upgrader, self._transport
-        if upgrader is None or transport is None:
+        if upgrader is None or transport is None or self._has_ended:
             return False
         message = self._door.heads.parsed(head)
         accept = accept_key(message) if message else None
@@ -164,6 +198,7 @@ class Visitor(asyncio.Protocol):
         rest = bytes(self._held[len(head) :])
         self._held = b""
         request = self._request(message, transport, {})
+        transport.resume_reading()
         upgrader.upgraded(request, transport, answer=switching(accept), rest=rest)
         return True
 
@@ -174,11 +209,10 @@ class Visitor(asyncio.Protocol):
         match_info: dict[str, str],
         body: bytes = b"",
     ) -> ShortRequest:
-        peer = transport.get_extra_info("peername")
         return ShortRequest(
             message,
             body,
-            remote=peer[0] if isinstance(peer, tuple) else peer,
+            remote=_host(transport.get_extra_info("peername")),
             secure=transport.get_extra_info("sslcontext") is not None,
             match_info=match_info,
             app=self._door.app,
@@ -189,7 +223,8 @@ class Visitor(asyncio.Protocol):
         if self._transport is None:
             return
         self._door.forget(self)
-        body, self._held = bytes(self._held[: asked.size]), self._held[asked.size :]
+        body = bytes(self._held[: asked.size])
+        self._drop(asked.size)
         request = self._request(asked.message, self._transport, asked.match_info, body)
         self._asked = None
         self._task = asyncio.get_running_loop().create_task(self._answer(asked.way, request))
@@ -200,6 +235,9 @@ class Visitor(asyncio.Protocol):
         try:
             answering = http.errors(cast(web.Request, request), way.handler)
             response = cast(web.Response, await answering)
+        except BaseException:  # The process ends, or it is our own fault: nobody is answered.
+            self._abort()
+            raise
         finally:
             self._door.tasks.discard(cast("asyncio.Task[None]", self._task))
             self._task = None
@@ -211,16 +249,20 @@ class Visitor(asyncio.Protocol):
     def _go_on(self) -> None:
         """Look at what came meanwhile, unless the peer does not read what it was answered."""
         transport = self._transport
-        if transport is None or self._is_full:
+        if transport is None:
             return
-        if self._has_ended or self._door.is_closed:
-            transport.close()
+        if self._door.is_closed or (self._has_ended and not self._held):
+            self._part()
             return
-        if not transport.is_reading():
-            transport.resume_reading()
         self._door.expect(self, self._door.limits.keep_alive)
+        if self._is_full:
+            return
+        self._is_resting = True
         if self._held:
             self._look()
+        self._pace()
+        if self._has_ended and not self._is_busy:
+            self._part()
 
     def pause_writing(self) -> None:
         """Answer nothing more until the peer has read what it was answered."""
@@ -233,25 +275,42 @@ class Visitor(asyncio.Protocol):
             self._go_on()
 
     def overdue(self) -> None:
-        """End a connection that says nothing, or too slowly what it wants."""
-        if self._asked is not None:
+        """End a connection that says nothing, too slowly what it wants, or does not read."""
+        if self._is_full:
+            self._abort()
+        elif self._asked is not None:
             self._hand_over(self._asked.head)
         elif self._held:
             seconds = self._door.limits.handshake_timeout
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, TOO_SLOW.format(seconds=seconds))
         else:
-            self.leave()
+            self._part()
 
     def leave(self) -> None:
-        """End the connection."""
+        """End the connection at once."""
         if (transport := self._leave()) is not None:
             transport.close()
             let_go(transport)
 
-    def _refuse(self, status: HTTPStatus, error: str) -> None:
+    def _abort(self) -> None:
         if (transport := self._leave()) is not None:
-            self._door.metrics.answered(status, 0.0)
-            transport.write(goodbye(status, error))
+            transport.abort()
+            let_go(transport)
+
+    def _part(self, last: bytes = b"") -> None:
+        """End the connection once the peer has what was written, or its time is over."""
+        if (transport := self._leave()) is not None:
+            Farewell(self._door, transport).say(last, has_ended=self._has_ended)
+
+    def _refuse(self, status: HTTPStatus, error: str) -> None:
+        self._door.metrics.answered(status, 0.0)
+        self._part(goodbye(status, error))
+
+    def _turn_away(self) -> None:
+        """End a connection whose client begins TLS, which would take no answer for one."""
+        if (transport := self._leave()) is not None:
+            peer, own = (transport.get_extra_info(each) for each in ("peername", "sockname"))
+            self._door.mismatches.met_tls(_host(peer), own[1])
             transport.close()
             let_go(transport)
 
@@ -261,6 +320,7 @@ class Visitor(asyncio.Protocol):
             protocol = self._door.framework()
             transport.set_protocol(protocol)
             protocol.connection_made(transport)
+            transport.resume_reading()
             protocol.data_received(before + self._held)
 
     def _leave(self) -> asyncio.Transport | None:
@@ -268,3 +328,8 @@ class Visitor(asyncio.Protocol):
         self._door.forget(self)
         transport, self._transport = self._transport, None
         return transport
+
+
+def _host(peer: tuple[str, int] | None) -> str | None:
+    """Tell the address of a peer's name; None: it is gone."""
+    return peer[0] if peer else None

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from libs.common.web.door import accepting
 from libs.common.web.door.accept_rate import AcceptRate
 from libs.common.web.door.accepting import Accepting
+from libs.common.web.door.mismatches import Mismatches
 from tests.support.deadline import DEADLINE
 
 
@@ -26,7 +27,11 @@ async def taking(rate: float = 0.0) -> AsyncIterator[tuple[Accepting, int]]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(0)
         accepts = Accepting(
-            _Greeter, context=None, handshake_timeout=DEADLINE, rate=AcceptRate(rate)
+            _Greeter,
+            context=None,
+            handshake_timeout=DEADLINE,
+            rate=AcceptRate(rate),
+            mismatches=Mismatches(),
         )
         accepts.open([listener])
         try:

@@ -1,8 +1,11 @@
 """HTTP in numbers: each answer is counted, a WebSocket is none."""
 
+import logging
 from typing import Any
 
+import pytest
 from aiohttp import hdrs, web
+from aiohttp.http_exceptions import BadHttpMessage, BadHttpMethod
 from aiohttp.test_utils import make_mocked_request
 
 from libs.common.telemetry.metrics.requests import RequestMetrics
@@ -38,3 +41,40 @@ async def test_websocket() -> None:
 
     assert not any(values["fanfare_http_requests_total"].values())
     assert values["fanfare_http_request_seconds"][()].count == 0
+
+
+async def test_other_upgrade() -> None:
+    """
+    A client that offers HTTP/2 is answered in HTTP/1.1, and counted.
+    """
+    values = await told(web.Response(), **{hdrs.UPGRADE: "h2c"})
+
+    assert values["fanfare_http_requests_total"]["200",] == 1
+
+
+class TestFrameworkLog:
+    """What aiohttp says of requests is told or counted."""
+
+    def test_malformed(self, caplog: pytest.LogCaptureFixture) -> None:
+        """A request that is no HTTP is counted, and said nowhere, at no level."""
+        caplog.set_level(logging.DEBUG)
+        measured = RequestMetrics()
+        log = measured.framework_log()
+
+        log.error("Error handling request", exc_info=BadHttpMessage("hush"))
+        log.debug("Error handling request", exc_info=BadHttpMethod("hush"))
+
+        requests, _ = measured.metrics()
+        assert requests.values["400",] == 2
+        assert caplog.records == []
+
+    def test_faults(self, caplog: pytest.LogCaptureFixture) -> None:
+        """What else it complains of is written, as aiohttp's."""
+        log = RequestMetrics().framework_log()
+
+        log.error("a handler failed", exc_info=RuntimeError("ours"))
+        log.debug("it goes on")
+
+        assert [(each.name, each.getMessage()) for each in caplog.records] == [
+            ("aiohttp.server", "a handler failed")
+        ]
