@@ -2,12 +2,11 @@
 When Python's garbage collector looks at what, so that it never stops many clients for long.
 
 A full collection walks all that lives: with 10,000 connections nobody is served for a tenth of a
-second.  It finds only what refers to itself in a circle, and has lived for a while; all else goes
-without it.  Python begins one whenever a quarter more lives, which is often while clients come.
-Here each walks what has come since the one before, and what that leaves is frozen: it is not walked
-again.  A circle that is let go after it was frozen stays; of such there are few, for connections
-are in none once they have ended.  All is walked again where what is served does not explain what
-lives.
+second.  It finds only reference cycles that have lived for a while; all else goes without it.
+Python begins one whenever a quarter more lives, which is often while clients come.  Here each walks
+what has come since the one before, and what that leaves is frozen: it is not walked again.  A cycle
+that is let go after it was frozen stays; of such there are few, for connections are in none once
+they have ended.  All is walked again where what is served does not explain what lives.
 """
 
 import asyncio

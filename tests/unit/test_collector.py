@@ -31,7 +31,7 @@ class Clients:
         return {"connections": self.connections, "channels": 0, "broadcasts": 7}
 
 
-class Circle:
+class Cycle:
     """Garbage that only a collection finds, once it is let go."""
 
     def __init__(self) -> None:
@@ -89,13 +89,13 @@ async def process() -> AsyncIterator[Process]:
     assert gc.get_threshold() == before
 
 
-def let_go(*, frozen_by: Process | None = None) -> "weakref.ref[Circle]":
-    """Make a circle that is garbage after it has become old, or was frozen."""
-    circle = Circle()
+def let_go(*, frozen_by: Process | None = None) -> "weakref.ref[Cycle]":
+    """Make a cycle that is garbage after it has become old, or was frozen."""
+    cycle = Cycle()
     gc.collect(1)
     if frozen_by is not None:
         frozen_by.look(after=PACE)
-    return weakref.ref(circle)
+    return weakref.ref(cycle)
 
 
 class TestCollector:
@@ -112,12 +112,12 @@ class TestCollector:
     @pytest.mark.usefixtures("process")
     async def test_young(self) -> None:
         """
-        Garbage in circles goes by itself, as objects come and stay.
+        Garbage in cycles goes by itself, as objects come and stay.
         """
-        circles = weakref.WeakSet(Circle() for _ in range(100))
+        cycles = weakref.WeakSet(Cycle() for _ in range(100))
 
         kept: list[list[int]] = []
-        while circles:
+        while cycles:
             kept.append([len(kept)])
 
     async def test_old(self, process: Process) -> None:
