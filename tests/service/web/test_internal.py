@@ -9,12 +9,14 @@ from typing import Any
 import aiohttp
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
+from structlog.testing import capture_logs
 
 from libs.common.bus.memory import MemoryBus
 from libs.common.bus.messages import Broadcast
 from libs.common.canary.canary import Canary
 from libs.common.channels import Channel
 from libs.common.config.address import Address
+from libs.common.web.door.limits import DoorLimits
 from libs.common.web.server import Server
 from tests.service.web.test_public import Mirror
 from tests.support.deadline import DEADLINE
@@ -36,6 +38,35 @@ async def internal(canary: Canary | None = None) -> AsyncIterator[aiohttp.Client
         async with aiohttp.ClientSession(f"http://{server.bound.internal[0]}") as http:
             yield http
         stop.set()
+
+
+async def test_limits() -> None:
+    """
+    What a connection may take until its request is known holds at both addresses.
+    """
+    server = Server([], LOOPBACK, LOOPBACK, limits=DoorLimits(max_head=100))
+    stop, started = asyncio.Event(), asyncio.Event()
+    async with asyncio.timeout(DEADLINE), asyncio.TaskGroup() as tasks:
+        tasks.create_task(server.serve(stop, started=started.set))
+        await started.wait()
+        assert server.bound is not None
+        for address in (*server.bound.public, *server.bound.internal):
+            with capture_logs() as logs:
+                assert (await said(address, b"GET / HTTP/1.1\r\n" + b"x" * 100))[9:12] == b"431"
+                assert (await said(address, b"GET / HTTP/1.1\r\n\r\n"))[9:12] == b"400"
+                assert await said(address, b"\x16\x03\x01") == b""
+            (line,) = logs
+            assert (line["event"], line["port"]) == ("tls.unexpected", address.port)
+        stop.set()
+
+
+async def said(address: Address, text: bytes) -> bytes:
+    """Send bytes, and return what is said to them."""
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    writer.write(text)
+    answer = await reader.read()
+    writer.close()
+    return answer
 
 
 async def test_about() -> None:

@@ -248,6 +248,7 @@ class ServedDispatcher:
 
     Attributes:
         url: Where back ends come.
+        internal: Where operators come.
         faults: What fails next.
         bus: Where it publishes.
         events: Where it appends.
@@ -259,6 +260,7 @@ class ServedDispatcher:
     """
 
     url: str
+    internal: str
     faults: Faults
     bus: FaultyBus
     events: FaultyEventLog
@@ -314,6 +316,7 @@ async def served_dispatcher(
         try:
             yield ServedDispatcher(
                 f"http://{server.bound.public[0]}",
+                f"http://{server.bound.internal[0]}",
                 faults,
                 bus,
                 events,

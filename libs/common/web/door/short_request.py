@@ -2,7 +2,8 @@
 A request on the short way: whole, and as handlers know requests.
 
 It offers what handlers use of `aiohttp.web.Request`, under the same names and with the same values,
-so that one handler serves both ways; tests/service/web/door hold the two to it.
+so that one handler serves both ways; tests/service/dispatcher/test_ways.py
+holds the two to it.
 """
 
 from collections.abc import Mapping

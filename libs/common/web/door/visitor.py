@@ -310,7 +310,7 @@ class Visitor(asyncio.Protocol):
         """End a connection whose client begins TLS, which would take no answer for one."""
         if (transport := self._leave()) is not None:
             peer, own = (transport.get_extra_info(each) for each in ("peername", "sockname"))
-            self._door.mismatches.met_tls(_host(peer), own[1])
+            self._door.mismatches.met_tls(_host(peer), own[1] if own else 0)
             transport.close()
             let_go(transport)
 

@@ -1,6 +1,8 @@
 """Requests that the front door answers itself, leaves to aiohttp, or gives to the upgrader."""
 
+import random
 from collections.abc import AsyncIterator
+from itertools import pairwise
 
 import pytest
 
@@ -45,6 +47,20 @@ class TestShort:
             await peer.say(request[:place], request[place:])
 
             assert await peer.answer() == (200, "short /apps/1/events two")
+
+    async def test_cut_into_many(self, here: Here) -> None:
+        """Several requests in any pieces are answered as if each came by itself."""
+        stream = post(b"1") + post(b"2" * 500) + b"" + post(b"3") + UP + post(b"4")
+        dice = random.Random(16)  # noqa: S311 - the same pieces in every run.
+        for _ in range(50):
+            places = sorted(dice.sample(range(1, len(stream)), dice.randint(1, 12)))
+            peer = await here.peer()
+
+            await peer.say(*(stream[a:b] for a, b in pairwise([0, *places, len(stream)])))
+
+            said = [(await peer.answer())[1] for _ in range(5)]
+            assert [each.split()[0] for each in said] == ["short"] * 3 + ["long"] * 2
+            assert [each[-1] for each in said] == ["1", "2", "3", " ", "4"]
 
     async def test_pipelined(self, here: Here) -> None:
         """Answers come in the order of their requests, whichever way each goes."""
