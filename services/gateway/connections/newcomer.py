@@ -9,6 +9,9 @@ from services.gateway.protocol.reader import CLOSE, FrameReader, Violation
 from services.gateway.quotas.limiter import Entering
 
 MOST = 64 * 1024  # Bytes of a message that is dropped.
+# Messages of a refused client that are dropped: it may have sent that it subscribes to its channels
+# before it was told.
+MOST_DROPPED = 512
 
 
 class Newcomer(asyncio.Protocol):
@@ -83,18 +86,20 @@ class Parting(asyncio.Protocol):
 
     What it still says is read, and dropped: a connection that is closed while there is something to
     read is reset, and what was written last is lost (RFC 9293, 3.6), such as why it was refused.
+    That befalls one that sends more than anybody needs to.
 
     Args:
         socket: The writing side of its connection, with its Close frame written.
         gone: Called once when the client has answered that, or is gone.
     """
 
-    __slots__ = ("_gone", "_reader", "socket")
+    __slots__ = ("_gone", "_left", "_reader", "socket")
 
     def __init__(self, socket: Socket, gone: Callable[["Parting"], None]) -> None:
         self.socket = socket
         self._gone: Callable[[Parting], None] | None = gone
         self._reader = FrameReader(MOST)
+        self._left = MOST_DROPPED
 
     def data_received(self, data: bytes) -> None:
         """Look for its Close frame."""
@@ -103,7 +108,8 @@ class Parting(asyncio.Protocol):
         self._reader.feed(data)
         try:
             while (message := self._reader.next()) is not None:
-                if message.opcode == CLOSE:
+                self._left -= 1
+                if message.opcode == CLOSE or self._left < 0:
                     self._end()
                     return
         except Violation:

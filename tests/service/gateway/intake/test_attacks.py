@@ -6,7 +6,7 @@ What others wait is judged by how many frames the gateway works on meanwhile, by
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 import pytest
@@ -42,6 +42,12 @@ FLOODS = {
 }
 
 
+async def flooding(client: RawClient, data: bytes) -> None:
+    """Send it all, or what can be sent until the connection ends."""
+    with suppress(OSError):
+        await client.write(data)
+
+
 class Attack:
     """Clients that send as much as they can, and read nothing."""
 
@@ -56,13 +62,7 @@ class Attack:
         for _ in range(many):
             self.clients.append(await RawClient.connect(self._here.port, PATH))
         for client in self.clients:
-            self._writing.append(self._tasks.create_task(self._write(client, data)))
-
-    async def _write(self, client: RawClient, data: bytes) -> None:
-        try:
-            await client.write(data)
-        except OSError:
-            """It was closed meanwhile."""
+            self._writing.append(self._tasks.create_task(flooding(client, data)))
 
     def end(self) -> None:
         for task in self._writing:
@@ -144,6 +144,21 @@ class TestFloods:
             assert here.gateway.state().unheard == 20
             assert worked(here) <= 20 * (400 + SLICE)
 
+    async def test_refused(self) -> None:
+        """
+        Of one that was refused a little is read, for its Close frame, and nothing is worked on.
+        """
+        async with place() as here:
+            client = await RawClient.connect(here.port, "/app/unknown?protocol=7")
+            async with asyncio.TaskGroup() as tasks:
+                flood = tasks.create_task(flooding(client, FLOODS["pings"] * 100))
+
+                await client.rest()  # Until it is cut off.
+                flood.cancel()
+
+            client.close()
+            assert worked(here) == 0
+
     async def test_full_speed(self) -> None:
         """
         One who does not stop is closed after a while, with a code after which clients return.
@@ -151,7 +166,7 @@ class TestFloods:
         async with place(timers=replace(QUICK, patience=0.3)) as here:
             member, client = await joined(here), await greeted(here)
             async with asyncio.TaskGroup() as tasks:
-                flood = tasks.create_task(client.write(FLOODS["pings"] * 100))
+                flood = tasks.create_task(flooding(client, FLOODS["pings"] * 100))
 
                 while (frame := await client.frame()).opcode == PONG:
                     pass
