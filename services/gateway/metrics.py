@@ -153,7 +153,7 @@ PAUSED = counter(
 
 
 # What is counted by is 0 from the start where it is known: ours, and what browsers close with.
-CLOSE_CODES = ("0", "1000", "1001", "1005", "1009", "4009", "4100", "4200", "4201")
+CLOSE_CODES = ("0", "1000", "1001", "1005", "1008", "1009", "4009", "4100", "4200", "4201")
 REFUSAL_CODES = ("4000", "4001", "4003", "4004", "4005", "4006", "4007", "4009", "4100")
 STATUSES = ("400", "401", "403", "4100", "4301")
 PAUSES = ("frames", "answers")

@@ -12,6 +12,7 @@ from libs.common.bus.messages import Broadcast, Publication, event_frame
 from libs.common.channels import Channel
 from libs.common.control.commands import Command
 from libs.common.control.memory import MemoryControl
+from services.gateway.protocol.reader import CONTINUATION
 from tests.conformance.play import changed, order_of
 from tests.support.clients.raw_client import CLOSE, Frame, RawClient
 from tests.support.services.gateway import Place
@@ -51,7 +52,12 @@ class Live:
 
     async def says(self, name: str, frame: Frame) -> None:
         """See `play.Stage.says`."""
-        await self._clients[name].send(frame.payload, frame.opcode)
+        if frame.final:
+            await self._clients[name].send(frame.payload, frame.opcode)
+            return
+        for number, byte in enumerate(frame.payload):
+            opcode = CONTINUATION if number else frame.opcode
+            await self._clients[name].send(bytes([byte]), opcode, final=False)
 
     async def hears(self, name: str) -> Frame:
         """See `play.Stage.hears`.  A Close frame is answered, as clients must."""

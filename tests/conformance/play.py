@@ -39,6 +39,7 @@ _OPCODES = {
     "ping": PING,
     "pong": PONG,
     "reserved": RESERVED,
+    "endless": TEXT,
 }
 _PATH = re.compile(r"(?P<path>\S+)(?: (?P<name>[A-Za-z-]+): (?P<value>\S+))?")
 _SOCKET_ID = re.compile(r"[0-9]+\.[0-9]+")
@@ -54,7 +55,7 @@ class Stage(Protocol):
         """Break off a client's connection."""
 
     async def says(self, name: str, frame: Frame) -> None:
-        """Have a client send a frame."""
+        """Have a client send a frame; one that is not final in fragments of a byte each."""
 
     async def hears(self, name: str) -> Frame:
         """Return the next frame that a client gets."""
@@ -167,7 +168,7 @@ class Player:
             case _:
                 text = spelled(step.text, step.actor, self._socket_ids)
                 payload = signed(text, self._app, step.actor, self._socket_ids).encode()
-        return Frame(_OPCODES[step.word], payload)
+        return Frame(_OPCODES[step.word], payload, final=step.word != "endless")
 
     async def _hear(self, step: Step) -> None:
         frame = await self._next(step.actor)

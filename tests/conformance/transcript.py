@@ -10,6 +10,7 @@ A line is one of
     > {…}                 the client sends a text frame
     < {…}                 the next frame that the client gets; ``<*``: any number of these
     >> ping hello         it sends another WebSocket frame: ``ping``, ``pong``, ``binary``, ``close``, or ``text`` in hex
+    >> endless hello      it sends a text in fragments of a byte each, without the last
     << close 4009         it gets one
     bob> {…}   bob< {…}   so do others; whoever is named for the first time is connected and greeted
     @ bus hesitates       somebody does something: subject, verb, object

@@ -305,10 +305,10 @@ class Connection(asyncio.BufferedProtocol):
 
     def _do(self, effect: Effect) -> None:
         match effect:
-            case Send(frame, limit):
-                self._send(frame)
-                if limit:
-                    note_limited(limit)
+            case Send():
+                self._send(effect.frame)
+                if effect.limit:
+                    note_limited(effect.limit)
             case Refuse():
                 self._refuse(effect)
             case Ask():
@@ -327,8 +327,9 @@ class Connection(asyncio.BufferedProtocol):
                 self._make_known(effect)
 
     def _send(self, payload: bytes) -> None:
-        self._surroundings.counters.answers += 1
-        self._surroundings.counters.sent_bytes += len(payload)
+        counters = self._surroundings.counters
+        counters.answers += 1
+        counters.sent_bytes += len(payload)
         self.send(payload)
 
     def send(self, payload: bytes) -> None:

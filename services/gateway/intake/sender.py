@@ -88,10 +88,12 @@ def work(sender: Sender, most: int, *, now: float) -> tuple[int, int, int]:
             units += 1 + (size >> UNIT)
             frames += SIGNED if size > SHORT and opcode == TEXT and is_signed(payload) else 1
             sender.receive(message, now)
+            if reader.is_idle:
+                break
     except Violation as violation:
         sender.violated(violation)
     amid = 0
-    if reader.is_partial:
+    if not reader.is_idle and reader.is_partial:
         # Between the fragments of a message others may come, but no other message.
         amid = 2 if units and (reader.begun != begun or not reader.is_joining) else 1
     pieces = reader.fragments - fragments

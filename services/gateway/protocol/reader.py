@@ -71,6 +71,7 @@ class FrameReader:
         fragments: How many frames were read beside those that `next` returned: whoever counts
             frames adds them.
         begun: How many messages in fragments have begun.
+        is_idle: Whether nothing is kept: `next` has nothing to read, and no message has begun.
     """
 
     __slots__ = (
@@ -84,11 +85,13 @@ class FrameReader:
         "_room",
         "begun",
         "fragments",
+        "is_idle",
     )
 
     def __init__(self, max_message: int) -> None:
         self.fragments = 0
         self.begun = 0
+        self.is_idle = True
         self._max_message = max_message
         self._held: bytes | bytearray = b""  # What came, from the first frame not read whole.
         self._at = 0  # Where in it the next frame starts.
@@ -116,6 +119,9 @@ class FrameReader:
 
     def feed(self, data: bytes) -> None:
         """Take bytes as they came; a caller that has to bound what is held asks `held`."""
+        if not data:
+            return
+        self.is_idle = False
         if not self._held:
             self._held = data
             return
@@ -171,7 +177,7 @@ class FrameReader:
         if end < len(held):
             self._at = end
         else:
-            self._held, self._at = b"", 0
+            self._held, self._at, self.is_idle = b"", 0, not self._opcode
         opcode = first & _OPCODE
         return (opcode, payload) if first > _FINAL else self._join(first, payload)
 
@@ -215,6 +221,7 @@ class FrameReader:
         self._room -= len(payload)
         self._fragments += 1
         if first < _FINAL:
+            self.is_idle = False
             self.fragments += 1
             if self._fragments >= max(MAX_FRAGMENTS, self._max_message // MAX_FRAGMENTS):
                 raise Violation(1008, f"a message of {self._fragments} fragments has no end")
@@ -222,6 +229,7 @@ class FrameReader:
         opcode, whole = self._opcode, bytes(self._joined)
         self._opcode, self._joined, self._fragments = 0, None, 0
         self._room = self._max_message
+        self.is_idle = not self._held
         return opcode, whole
 
 

@@ -350,7 +350,7 @@ class TestKept:
 
     def test_part_of_a_message(self) -> None:
         """
-        From its first fragment to its last a message is partial, and held without its headers; fragments are counted.
+        From its first fragment to its last a message is partial, and held without its headers; both are counted.
         """
         reader = FrameReader(MAX)
 
@@ -359,7 +359,7 @@ class TestKept:
         fed(reader, masked(b"abc", CONTINUATION, final=False) + b"\x80")
         assert (reader.held, reader.is_partial) == (4, True)
         fed(reader, masked(b"d", CONTINUATION)[1:])
-        assert reader.fragments == 2
+        assert (reader.fragments, reader.begun) == (2, 1)
 
     def test_slices(self) -> None:
         """

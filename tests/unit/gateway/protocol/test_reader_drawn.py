@@ -76,6 +76,7 @@ def all_of(reader: FrameReader, chunks: Iterable[bytes]) -> list[Frame]:
     for chunk in chunks:
         reader.feed(chunk)
         said += iter(reader.next, None)
+        assert reader.is_idle == (reader.held == 0 and not reader.is_partial)
     return said
 
 
