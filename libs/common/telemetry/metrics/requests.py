@@ -14,8 +14,9 @@ from libs.common.telemetry.metrics.histogram import Histogram
 
 REQUESTS = counter(
     "fanfare_http_requests_total",
-    "Requests at the public address, of clients and of back ends, by the status of the answer; "
-    "those that ask for a WebSocket are not among them.",
+    "Requests at the public address, of clients and of back ends, by the status of the answer: "
+    "what is no HTTP counts as 400, and a head that is too slow or too long as 408 or 431. Those "
+    "that ask for a WebSocket are not among them.",
     "status",
 )
 # Those that are 0 from the start.
