@@ -21,7 +21,7 @@ from libs.common.web.listeners import listening
 from tests.support.deadline import DEADLINE
 from tests.support.servers import Certificates
 
-READ_TIMEOUT = 0.2  # Seconds that the long way waits for a body.
+READ_TIMEOUT = 2.0  # Seconds that the long way waits for a body.
 MOST = 1 << 20  # Bytes of one.
 
 
