@@ -39,6 +39,8 @@ from services.collector import Collector
 from services.descriptors import affordable, raise_file_limit
 from services.dispatcher.service import Dispatcher
 from services.gateway.access.verifier import Verifier
+from services.gateway.memory.holdings import Holdings
+from services.gateway.memory.limit import memory_limit
 from services.gateway.service import Gateway
 from services.gateway.session.rules import SessionRules
 from services.presence.lifecycle.sinks import recorded
@@ -164,9 +166,10 @@ def _dispatcher(settings: Settings, backends: Backends, tracer: Tracer) -> Dispa
 
 
 def _gateway(settings: Settings, backends: Backends, ring: KeyRing, *, tracer: Tracer) -> Gateway:
-    most = affordable(settings.gateway.max_connections)
+    limits = settings.gateway
+    most = affordable(limits.max_connections)
     return Gateway(
-        msgspec.structs.replace(settings.gateway, max_connections=most),
+        msgspec.structs.replace(limits, max_connections=most),
         backends.apps,
         bus=backends.bus,
         leases=backends.leases,
@@ -177,6 +180,7 @@ def _gateway(settings: Settings, backends: Backends, ring: KeyRing, *, tracer: T
         lifecycle=backends.lifecycle,
         wanted=backends.wanted,
         cache_ttl=settings.history.cache_ttl,
+        holdings=Holdings.within(memory_limit(), limits.memory_soft, limits.memory_hard),
         message_timeout=settings.server.message_timeout,
         typists=backends.typists,
         session_rules=SessionRules(

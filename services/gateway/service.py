@@ -45,6 +45,8 @@ from services.gateway.frame_log import FrameLog
 from services.gateway.intake.intake import Intake
 from services.gateway.intake.limits import limits_of
 from services.gateway.lease import Lease
+from services.gateway.memory.holdings import UNBOUNDED, Holdings
+from services.gateway.memory.shedding import Shedding
 from services.gateway.metrics import GatewayMetrics
 from services.gateway.presence.mark_reports import MarkReports
 from services.gateway.presence.online_users import OnlineUsers
@@ -83,6 +85,7 @@ class Gateway:
         session_rules: What holds for all clients; what is in them is replaced by `adopt`.
         cache_ttl: Seconds for which the last event of a cache channel is sent to newcomers.
         message_timeout: Seconds that a client's message may take from its first byte to its last.
+        holdings: Counts what is kept in memory for clients.
         drain_spread: Seconds over which connections are sent away when the gateway drains.
         timers: Durations that no operator sets.
         tracer: Makes spans of broadcasts that are watched.
@@ -107,6 +110,7 @@ class Gateway:
         session_rules: SessionRules,
         cache_ttl: float = 1800.0,
         message_timeout: float = 30.0,
+        holdings: Holdings = UNBOUNDED,
         drain_spread: float = 10.0,
         timers: Timers = TIMERS,
         tracer: Tracer = UNTRACED,
@@ -126,11 +130,10 @@ class Gateway:
         self._hub: Hub[Connection] = Hub(cache_ttl)
         self.counters = Counters()
         self.frames = FrameLog()
-        self._whispers = Whispers(bus, self.counters)
         limits = limits_of(settings, message_timeout=message_timeout, patience=timers.patience)
         self._intake = Intake(limits, self.counters)
+        self._holdings = holdings
         self._facts = ToldFacts(lifecycle, wanted, self.counters)
-        self._ticker = Ticker(apps, verifier, longest=settings.activity_timeout, timers=timers)
         self._commands = CommandHandler(control, verifier, informed=self._informed)
         self._count(tally, leases)
         self._follow(bus, roster, typists, lifecycle)
@@ -156,6 +159,7 @@ class Gateway:
 
     def _follow(self, bus: Bus, roster: Roster, typists: Typists, lifecycle: Lifecycle) -> None:
         """Make what brings channels' events and members to who is subscribed."""
+        self._whispers = Whispers(bus, self.counters)
         self._feed = Feed(
             bus,
             roster,
@@ -221,6 +225,8 @@ class Gateway:
 
     def _accept(self) -> None:
         """Make what lets clients in, and give them all that they work with."""
+        longest, timers = self._settings.activity_timeout, self._timers
+        self._ticker = Ticker(self._apps, self._verifier, longest=longest, timers=timers)
         self._eligibility = Eligibility(
             self._apps,
             self._verifier,
@@ -247,6 +253,7 @@ class Gateway:
             counters=self.counters,
             frames=self.frames,
             intake=self._intake,
+            max_unsent=self._settings.max_unsent,
         )
         gone = self._ticker.remove, self._commands.gone, self._online.gone, self._watchlists.gone
         self._acceptor = Acceptor(
@@ -258,6 +265,7 @@ class Gateway:
             forget=gone,
             counters=self.counters,
             rules=self._session_rules,
+            holdings=self._holdings,
             timers=self._timers,
         )
 
@@ -285,19 +293,12 @@ class Gateway:
     async def run(self) -> None:
         """Keep the loops running until cancelled; whoever is still connected then is cut off."""
         async with self._acceptor.open(), asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._feed.run())
-            tasks.create_task(self._admission.run())
-            tasks.create_task(self._online.run())
-            tasks.create_task(self._watchlists.run())
-            tasks.create_task(self._words.run())
-            tasks.create_task(self._limiter.run())
-            tasks.create_task(self._occupancy.run())
-            tasks.create_task(self._whispers.run())
-            tasks.create_task(self._facts.run())
-            tasks.create_task(self._commands.run())
-            tasks.create_task(self._lease.run())
-            tasks.create_task(self._ticker.run())
-            tasks.create_task(self._reseating.run())
+            channels = self._feed, self._admission, self._occupancy, self._whispers, self._reseating
+            users = self._online, self._watchlists, self._words, self._facts, self._commands
+            shedding = Shedding(self._holdings, self._connections)
+            clients = self._limiter, self._lease, self._ticker, shedding
+            for part in (*channels, *users, *clients):
+                tasks.create_task(part.run())
 
     def dependencies(self) -> Iterable[Dependency]:
         """See `libs.common.web.server.Service.dependencies`."""

@@ -9,7 +9,10 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from libs.common.apps.app import App
 from libs.common.config.fields import Seconds
+
+EVENTS = 4  # Of the largest of its app, that a client which is not known may have to read.
 
 
 class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -22,6 +25,12 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             addresses; 0 or -1: any number.
         max_unsent: Bytes that may wait in a connection's write buffer; with more a client is too
             slow.
+        max_unsent_unknown: The same for a client that has shown no token and no signature, but at
+            least four of its app's largest events.
+        memory_soft: Share of the memory that there is (its control group's, or the machine's) which
+            may be kept for clients, as what they have yet to read and have half sent; beyond it
+            those go for whom most is kept; 0: no bound.
+        memory_hard: The same, beyond which newcomers are refused.
         max_message: Bytes of a frame from a client.
         frames: Frames that a client may send in a second; 0 or -1: any number.
         frames_burst: Frames that it may send at once.
@@ -42,6 +51,9 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     max_connections: Annotated[int, Meta(ge=-1)] = 0
     accept_rate: Annotated[float, Meta(ge=-1)] = 0.0
     max_unsent: Annotated[int, Meta(ge=1024)] = 1024 * 1024
+    max_unsent_unknown: Annotated[int, Meta(ge=1024)] = 256 * 1024
+    memory_soft: Annotated[float, Meta(ge=0, le=1)] = 0.6
+    memory_hard: Annotated[float, Meta(ge=0, le=1)] = 0.8
     max_message: Annotated[int, Meta(ge=1024)] = 64 * 1024
     frames: Annotated[float, Meta(ge=-1)] = 100.0
     frames_burst: Annotated[int, Meta(ge=1)] = 400
@@ -56,6 +68,15 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     lease_renew: Seconds = 4.0
     loop_timeout: Seconds = 60.0
 
+    def unsent(self, app: App, *, is_known: bool) -> int:
+        """Tell how many bytes may wait in the write buffer of an app's client."""
+        largest = app.limits.payload_bytes
+        if is_known or largest <= 0:
+            return self.max_unsent
+        return min(self.max_unsent, max(self.max_unsent_unknown, EVENTS * largest))
+
     def __post_init__(self) -> None:
         if self.lease_renew * 2 > self.lease_ttl:
             raise ValueError("lease_renew is at most half of lease_ttl: one renewal may fail")
+        if 0 < self.memory_hard < self.memory_soft:
+            raise ValueError("memory_hard is not below memory_soft: clients go before newcomers")

@@ -26,6 +26,8 @@ LIMITS = (
     "max_connections",
     "frames",
     "message_timeout",
+    "memory_soft",
+    "memory_hard",
 )
 
 _REFUSED: Counter[str] = Counter()

@@ -19,6 +19,7 @@ from aiohttp import hdrs, web
 
 from libs.common.apps.app import App
 from libs.common.errors import Denied, Invalid, Unavailable
+from libs.common.rates.limited import note_limited
 from libs.common.tally.port import Subject
 from libs.common.tokens.channel_tokens import StaleToken
 from libs.common.web.door.short_request import ShortRequest
@@ -31,6 +32,7 @@ from services.gateway.connections.newcomer import Newcomer, Parting
 from services.gateway.connections.registry import Connections
 from services.gateway.connections.socket import TOO_SLOW, Socket, frame
 from services.gateway.counters import Counters
+from services.gateway.memory.holdings import UNBOUNDED, Holdings
 from services.gateway.protocol import frames
 from services.gateway.protocol.handshake import WEBSOCKET_VERSION, complaint
 from services.gateway.session.rules import SessionRules
@@ -60,6 +62,7 @@ class Acceptor:
         forget: Called with each connection that has ended.
         counters: What is counted.
         rules: What holds for all sessions; whoever replaces what is in them sees to the rest.
+        holdings: Counts what is kept for all clients.
         timers: How long a closing connection has.
     """
 
@@ -74,6 +77,7 @@ class Acceptor:
         forget: Sequence[Callable[[Connection], None]],
         counters: Counters,
         rules: SessionRules,
+        holdings: Holdings = UNBOUNDED,
         timers: Timers = TIMERS,
     ) -> None:
         self._settings = settings
@@ -84,16 +88,28 @@ class Acceptor:
         self._forget = forget
         self._counters = counters
         self._rules = rules
+        self._holdings = holdings
         self._timers = timers
         self._log = log.bind()  # Found anew for each line, a logger takes two microseconds.
         self._waiting: set[asyncio.Task[None]] = set()
         self._parting: set[Parting] = set()  # Clients that were refused, and have not gone yet.
 
+    def is_full(self) -> bool:
+        """Tell whether nobody can be let in, as too much is kept for those who are here."""
+        if self._holdings.is_full:
+            note_limited("memory_hard")
+        return self._holdings.is_full
+
     def upgraded(
         self, request: ShortRequest, transport: asyncio.Transport, *, answer: bytes, rest: bytes
     ) -> None:
         """Upgrade a client, and serve it until it goes, or tell it why not."""
-        socket = Socket(transport, max_unsent=self._settings.max_unsent, timers=self._timers)
+        socket = Socket(
+            transport,
+            max_unsent=self._settings.max_unsent_unknown,
+            timers=self._timers,
+            holdings=self._holdings,
+        )
         newcomer = Newcomer(request, socket, answer=answer, rest=rest)
         transport.set_protocol(newcomer)
         try:
@@ -163,6 +179,7 @@ class Acceptor:
             max_message=self._settings.max_message,
         )
         connection.counts_for = subjects
+        newcomer.socket.max_unsent = self._settings.unsent(session.app, is_known=session.is_known)
         self._connections.add(connection)
         self._surroundings.watch(connection)
         self._counters.opened += 1

@@ -99,6 +99,7 @@ class Surroundings:
         counters: What is counted.
         frames: Shows frames in the log, while an operator wants to see them.
         intake: Says when to work on what connections have read.
+        max_unsent: Bytes that may wait for a client that is known; see `GatewaySettings`.
     """
 
     app: Callable[[str], App]
@@ -117,6 +118,7 @@ class Surroundings:
     counters: Counters = field(default_factory=Counters)
     frames: FrameLog = field(default_factory=FrameLog)
     intake: Intake = field(default_factory=Intake)
+    max_unsent: int = 1024 * 1024
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -216,6 +218,13 @@ class Connection(asyncio.BufferedProtocol):
             intake = self._surroundings.intake
             self.reader.feed(bytes(intake.buffer[:nbytes]))
             intake.arrived(self, nbytes)
+            if self.reader.held:
+                self.socket.holdings.add(nbytes)
+
+    @property
+    def kept(self) -> int:
+        """How many bytes are kept for the client: see `memory.holdings`."""
+        return self.socket.unsent + self.reader.held
 
     def violated(self, violation: Violation) -> None:
         """See `Sender.violated`."""
@@ -283,6 +292,8 @@ class Connection(asyncio.BufferedProtocol):
             frames.received(self.session.app.id, self.socket_id, text)
         if self.refresh():
             self.perform(self.session.received(text, now))
+            if self.session.is_known:
+                self.socket.max_unsent = self._surroundings.max_unsent
 
     def refresh(self) -> bool:
         """

@@ -11,6 +11,7 @@ import os
 import struct
 from collections.abc import Iterable
 
+from services.gateway.memory.holdings import UNBOUNDED, Holdings
 from services.gateway.timers import TIMERS, Timers
 
 TOO_SLOW = (4100, "too slow: the write buffer is full")
@@ -90,8 +91,11 @@ class Socket:
         max_unsent: Bytes that may wait in the write buffer; one that has more when the next frame
             comes is too slow and is closed (4100), so that it may return.
         timers: How long a closing connection has to take what is left.
+        holdings: Counts what is kept for all clients.
 
     Attributes:
+        max_unsent: The same.
+        holdings: The same.
         transport: The transport of the upgraded connection.
         straight: The file descriptor, while bytes may pass the transport by: none wait in it, it is
             not to encrypt them, nothing is held, and no Close frame was written.  Else -1.  It is
@@ -103,20 +107,27 @@ class Socket:
         "_aborting",
         "_descriptor",
         "_held",
-        "_max_unsent",
         "_timers",
         "closed_with",
+        "holdings",
+        "max_unsent",
         "straight",
         "transport",
     )
 
     def __init__(
-        self, transport: asyncio.Transport, *, max_unsent: int, timers: Timers = TIMERS
+        self,
+        transport: asyncio.Transport,
+        *,
+        max_unsent: int,
+        timers: Timers = TIMERS,
+        holdings: Holdings = UNBOUNDED,
     ) -> None:
         self.transport = transport
         self.straight = -1
         self._descriptor = _descriptor(transport)
-        self._max_unsent = max_unsent
+        self.max_unsent = max_unsent
+        self.holdings = holdings
         self._timers = timers
         self._aborting: asyncio.TimerHandle | None = None
         self._held: tuple[bytearray, ...] = ()  # One for each `hold`; mostly there are none.
@@ -143,7 +154,7 @@ class Socket:
         waiting = transport.get_write_buffer_size()
         if self._held:
             waiting += len(self._held[-1])
-        if waiting > self._max_unsent:
+        if waiting > self.max_unsent:
             self.close(*TOO_SLOW)
             return False
         if self._held:
@@ -156,6 +167,8 @@ class Socket:
         self.transport.write(data)
         is_free = not self._held and not self.transport.get_write_buffer_size()
         self.straight = self._descriptor if is_free else -1
+        if not is_free:
+            self.holdings.add(len(data))
 
     def hold(self) -> None:
         """Hold what is written from now on, until as many calls of `release` as of this."""

@@ -70,12 +70,12 @@ class Session:
 
     Attributes:
         app: The app as it is now; the caller replaces it before each event, for settings change.
+        is_known: Whether the client has shown a good token or signature, anywhere.
     """
 
     __slots__ = (
         "_activity",
         "_client_messages",
-        "_is_known",
         "_keepalive",
         "_opened_at",
         "_own",
@@ -87,6 +87,7 @@ class Session:
         "_subscriptions",
         "_verifier",
         "app",
+        "is_known",
         "socket_id",
     )
 
@@ -115,7 +116,7 @@ class Session:
         self._activity = Activity(self._rules.away_after, now)
         self._client_messages: ClientMessages | None = None  # Most clients send none.
         self._opened_at = now
-        self._is_known = verified is not None  # Whether it showed a good token, anywhere.
+        self.is_known = verified is not None
         self._keepalive = Keepalive(settings, now)
 
     @property
@@ -197,7 +198,7 @@ class Session:
     def _known_by(self) -> float:
         """By when the client must be known."""
         timeout = self.app.auth_timeout
-        is_known = self._is_known or self._pending.is_good
+        is_known = self.is_known or self._pending.is_good
         return inf if is_known or timeout <= 0 else self._opened_at + timeout
 
     def sign_in_told(self) -> list[Effect]:
@@ -326,7 +327,7 @@ class Session:
             # The client may try again; the HTTP status is of no use to it here.
             return [error_told(error)]
         self._pending.sign_in = None  # One that waits is older than this, and says nothing more.
-        self._is_known = True
+        self.is_known = True
         return [*self._signed_in(data, now), *self._rejudged(opened, now), *self._taken_up(now)]
 
     def _signed_in(self, data: SignIn, now: float) -> list[Effect]:
@@ -387,13 +388,12 @@ class Session:
         return entry
 
     def _joining(self, name: str, entry: Admittance) -> list[Effect]:
-        # Known is who has shown a good token, even if no backend can answer the question now.
-        self._is_known = self._is_known or needs_token(name) or entry.grant is not None
+        self.is_known = self.is_known or needs_token(name) or entry.grant is not None
         effects = self._subscriptions.subscribed(name, entry.member)
         member = self._subscriptions.member(name)
         if entry.member and member and entry.member.user_id != member.user_id:
-            # A member stays whom it is in a channel, by the right by which it came: the new right
-            # would let an expulsion or an expiry of the other user end this one's membership.
+            # A member stays whom it is, by the right by which it came: by the new right the other
+            # user's expulsion or expiry would end this one's membership.
             return effects
         info = entry.member.info if entry.member else ""
         known = self._principal.put(name, entry.grant, info=info)

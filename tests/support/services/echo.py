@@ -63,6 +63,10 @@ class _EchoConnection(Connection):
 class _Echo:
     """Upgrades clients."""
 
+    def is_full(self) -> bool:
+        """See `Upgrader.is_full`."""
+        return False
+
     def upgraded(
         self,
         request: ShortRequest,  # noqa: ARG002 - an `Upgrader` is called with it.

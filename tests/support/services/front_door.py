@@ -65,6 +65,10 @@ class Desk:
             await self.open.wait()
         return web.Response(text=f"{way} {request.path} {body[:40].decode()}")
 
+    def is_full(self) -> bool:
+        """See `Upgrader.is_full`."""
+        return False
+
     def upgraded(
         self, request: ShortRequest, transport: asyncio.Transport, *, answer: bytes, rest: bytes
     ) -> None:

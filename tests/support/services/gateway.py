@@ -25,6 +25,7 @@ from libs.common.web.certificates import Certificate
 from libs.common.web.door.limits import LIMITS, DoorLimits
 from libs.common.web.proxies import Proxies
 from libs.common.web.server import Schedule, Server, Service
+from services.gateway.memory.holdings import Holdings
 from services.gateway.service import Gateway
 from services.gateway.session.rules import SessionRules
 from services.gateway.settings import GatewaySettings
@@ -249,6 +250,7 @@ def _gateway(
     token_grace: float = 30.0,
     guards: Sequence[ChannelPolicy] = (),
     message_timeout: float = 30.0,
+    memory: int = 0,
     timers: Timers = QUICK,
     lifecycle: MemoryLifecycle | None = None,
     wanted: Wanted = everything,
@@ -272,13 +274,15 @@ def _gateway(
         token_grace: Seconds for which what a token opened outlives it.
         guards: Policies of public channels.
         message_timeout: See `Gateway`.
+        memory: Bytes that it has; 0: any number.
         timers: How often it looks after things.
         lifecycle: Where it records client events and empty caches; None: where nobody looks.
         wanted: Which of them.
         settings: Of the gateway.
     """
+    limits = GatewaySettings(**settings)
     return Gateway(
-        GatewaySettings(**settings),
+        limits,
         apps or MemoryApps([APP]),
         bus=bus,
         leases=roster,
@@ -291,6 +295,7 @@ def _gateway(
         typists=typists,
         session_rules=rules or _rules(away_after, typing_ttl, receipts),
         message_timeout=message_timeout,
+        holdings=Holdings.within(memory, limits.memory_soft, limits.memory_hard),
         drain_spread=drain_spread,
         timers=timers,
     )

@@ -98,6 +98,10 @@ class Listener:
         async with asyncio.timeout(DEADLINE):
             return await self._lines.get()
 
+    def is_full(self) -> bool:
+        """See `Upgrader.is_full`."""
+        return False
+
     def upgraded(
         self,
         request: ShortRequest,  # noqa: ARG002 - an `Upgrader` is called with it.

@@ -13,6 +13,7 @@ from aiohttp.http import SERVER_SOFTWARE
 from libs.common.web import http
 
 TOO_SLOW = "the head of the request took longer than {seconds:g} s to arrive"
+FULL = "no memory is left here for more clients"
 TOO_LONG = "the head of the request is longer than {size} bytes"
 
 
@@ -40,4 +41,6 @@ def switching(accept: str) -> bytes:
 def goodbye(status: HTTPStatus, error: str) -> bytes:
     """Compose the refusal of what is no request yet; the connection ends with it."""
     headers = {str(hdrs.CONNECTION): "close"}
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        headers[str(hdrs.RETRY_AFTER)] = "1"
     return wire(http.answer({"error": error}, status=status, headers=headers))

@@ -15,7 +15,7 @@ from aiohttp import web
 from aiohttp.http import RawRequestMessage
 
 from libs.common.web import http
-from libs.common.web.door.answers import TOO_LONG, TOO_SLOW, goodbye, switching, wire
+from libs.common.web.door.answers import FULL, TOO_LONG, TOO_SLOW, goodbye, switching, wire
 from libs.common.web.door.door import Door
 from libs.common.web.door.farewell import Farewell, let_go
 from libs.common.web.door.heads import accept_key, body_size
@@ -193,6 +193,9 @@ class Visitor(asyncio.Protocol):
         accept = accept_key(message) if message else None
         if message is None or accept is None:
             return False
+        if upgrader.is_full():
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, FULL)
+            return True
         self._door.forget(self)
         self._transport = None
         rest = bytes(self._held[len(head) :])

@@ -24,6 +24,9 @@ _NAME = re.compile(r"\\\{([a-z_]+)\\\}")
 class Upgrader(Protocol):
     """Takes connections whose clients ask for a WebSocket in good order."""
 
+    def is_full(self) -> bool:
+        """Tell whether newcomers must be refused before they are upgraded."""
+
     def upgraded(
         self, request: ShortRequest, transport: asyncio.Transport, *, answer: bytes, rest: bytes
     ) -> None:

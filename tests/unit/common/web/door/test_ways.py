@@ -16,6 +16,10 @@ async def handler(request: web.Request) -> web.Response:
 class Taker:
     """An upgrader that takes nobody."""
 
+    def is_full(self) -> bool:
+        """See `Upgrader.is_full`."""
+        return False
+
     def upgraded(
         self, request: ShortRequest, transport: asyncio.Transport, *, answer: bytes, rest: bytes
     ) -> None:
