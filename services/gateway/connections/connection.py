@@ -270,8 +270,7 @@ class Connection(asyncio.BufferedProtocol):
         opcode, payload = message
         if opcode == CLOSE:
             self._is_left = self.socket.closed_with is None
-            code = int.from_bytes(payload[:2]) if payload else 1000
-            self.socket.close(code, "closed by the client")
+            self.socket.close(int.from_bytes(payload[:2]) or 1000, "closed by the client")
             self._end()
             return
         counters, kind = self._surroundings.counters, _NAMES[opcode]
