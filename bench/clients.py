@@ -34,6 +34,7 @@ from itertools import repeat
 from bench import websocket
 from bench.load.churning import churn
 from bench.load.newcomers import arrivals
+from bench.load.orders import serve
 from bench.load.seats import channel_names, seats
 from bench.websocket import Decoder, Unexpected
 
@@ -175,11 +176,7 @@ def main() -> None:
     port, key, *ca = sys.argv[1:]
     tls = ssl.create_default_context(cafile=ca[0]) if ca else None
     crowd = Crowd(int(port), key, tls=tls)
-    try:
-        for order in sys.stdin:
-            print("done", crowd.obey(order), flush=True)
-    except (OSError, Unexpected) as error:
-        sys.exit(f"clients: {error}")
+    serve("clients", crowd.obey)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from collections.abc import Iterable
 from bench import websocket
 from bench.clients import TIMEOUT, Client
 from bench.deployment import APP
+from bench.load.orders import serve
 from bench.websocket import Unexpected
 
 GREETING = "pusher:connection_established"
@@ -141,11 +142,7 @@ def _answered(sockets: Iterable[socket.socket]) -> float:
 def main() -> None:
     """Obey until the input ends."""
     members = Members(int(sys.argv[1]))
-    try:
-        for order in sys.stdin:
-            print("done", members.obey(order), flush=True)
-    except (OSError, Unexpected) as error:
-        sys.exit(f"members: {error}")
+    serve("members", members.obey)
 
 
 if __name__ == "__main__":

@@ -19,11 +19,12 @@ import selectors
 import socket
 import sys
 import time
+from functools import partial
 
 from bench import websocket
 from bench.clients import Client
 from bench.deployment import APP
-from bench.websocket import Unexpected
+from bench.load.orders import serve
 
 NICE = 10  # Whoever looks on shall not wait for these.
 LIMIT = 20.0  # Seconds that a burst may take.
@@ -102,11 +103,7 @@ def _obey(port: int, order: str) -> int:
 def main() -> None:
     """Obey until the input ends."""
     os.nice(NICE)
-    try:
-        for order in sys.stdin:
-            print("done", _obey(int(sys.argv[1]), order), flush=True)
-    except (OSError, Unexpected) as error:
-        sys.exit(f"attackers: {error}")
+    serve("attackers", partial(_obey, int(sys.argv[1])))
 
 
 if __name__ == "__main__":

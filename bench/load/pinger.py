@@ -17,7 +17,7 @@ from statistics import median
 from bench import websocket
 from bench.clients import Client
 from bench.deployment import APP
-from bench.websocket import Unexpected
+from bench.load.orders import serve
 
 INTERVAL = 0.02  # Seconds.
 PATIENCE = 60.0  # Seconds that an answer may take.
@@ -48,16 +48,15 @@ class Pinger:
             time.sleep(max(0.0, began + INTERVAL - time.monotonic()))
         return waits
 
+    def obey(self, order: str) -> str:
+        """Do what a line of input says; return the median and the longest, in microseconds."""
+        waits = self.ping(float(order.removeprefix("ping ")))
+        return f"{round(median(waits) * 1e6)} {round(max(waits) * 1e6)}"
+
 
 def main() -> None:
     """Obey until the input ends."""
-    try:
-        pinger = Pinger(int(sys.argv[1]))
-        for order in sys.stdin:
-            waits = pinger.ping(float(order.removeprefix("ping ")))
-            print("done", round(median(waits) * 1e6), round(max(waits) * 1e6), flush=True)
-    except (OSError, Unexpected) as error:
-        sys.exit(f"pinger: {error}")
+    serve("pinger", Pinger(int(sys.argv[1])).obey)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from collections import deque
 from itertools import cycle
 
 from bench.load.newcomers import BUFFER, TIMEOUT
+from bench.load.orders import serve
 from bench.load.posts import posts
 from bench.load.seats import channel_names
 from bench.websocket import Unexpected
@@ -153,12 +154,7 @@ class Publishers:
 
 def main() -> None:
     """Obey until the input ends."""
-    publishers = Publishers(int(sys.argv[1]))
-    try:
-        for order in sys.stdin:
-            print("done", publishers.obey(order), flush=True)
-    except (OSError, Unexpected) as error:
-        sys.exit(f"publishers: {error}")
+    serve("publishers", Publishers(int(sys.argv[1])).obey)
 
 
 if __name__ == "__main__":
