@@ -4,6 +4,7 @@ import asyncio
 import json
 from pathlib import Path
 
+from aiohttp import ClientSession
 from aiokafka import AIOKafkaConsumer
 
 from tests.clients.sdks import PythonSdk
@@ -46,6 +47,26 @@ class TestConnection:
         told, *_ = await node.wait_for("error", client="ann")
         assert told["error"]["code"] == 4001
         await node.wait(client="ann", state="disconnected")
+
+    async def test_all_that_it_may(self, tmp_path: Path, prefix: str, node: Driver) -> None:
+        """
+        A page that signs in and subscribes at once to as many channels as it may is not held for that.
+        """
+        companies = [str(number) for number in range(100)]
+        channels = [_company(company) for company in companies]
+        async with in_one_process(tmp_path, prefix) as here, ClientSession() as http:
+            await node.connect("ann", KEY, **here.options(0, user="7", companies=companies))
+            node.say("signin", client="ann")
+            for channel in channels:
+                node.say("subscribe", client="ann", channel=channel)
+            for channel in channels:
+                succeeded = "pusher:subscription_succeeded"
+                await node.wait(client="ann", channel=channel, event=succeeded)
+            await node.wait(client="ann", user_channel="#server-to-user-7")
+
+            async with http.get(f"{here.gateways[0].internal_url}/metrics") as response:
+                metrics = await response.text()
+            assert 'fanfare_reading_paused_total{reason="frames"} 0' in metrics
 
     async def test_returns(self, tmp_path: Path, prefix: str, node: Driver) -> None:
         """
