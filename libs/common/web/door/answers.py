@@ -21,12 +21,12 @@ def wire(response: web.Response) -> bytes:
     """Compose an answer whose body is there."""
     body = response.body
     content = body if isinstance(body, bytes) else b""
-    headers = response.headers
-    headers.setdefault(hdrs.CONTENT_LENGTH, str(len(content)))
-    headers.setdefault(hdrs.DATE, rfc822_formatted_time())
-    headers.setdefault(hdrs.SERVER, SERVER_SOFTWARE)
-    lines = "".join([f"{name}: {text}\r\n" for name, text in headers.items()])
-    return f"HTTP/1.1 {response.status} {response.reason}\r\n{lines}\r\n".encode() + content
+    lines = "".join([f"{name}: {text}\r\n" for name, text in response.headers.items()])
+    return (
+        f"HTTP/1.1 {response.status} {response.reason}\r\n{lines}"
+        f"Content-Length: {len(content)}\r\n"
+        f"Date: {rfc822_formatted_time()}\r\nServer: {SERVER_SOFTWARE}\r\n\r\n"
+    ).encode() + content
 
 
 def switching(accept: str) -> bytes:

@@ -63,7 +63,8 @@ class Door:
         self.limits = limits
         self.metrics = metrics
         self.mismatches = mismatches
-        self.heads = Heads(asyncio.get_running_loop())
+        self._loop = asyncio.get_running_loop()
+        self.heads = Heads(self._loop)
         self.is_closed = False
         self.tasks: set[asyncio.Task[None]] = set()
         self._ways = ways.short
@@ -79,7 +80,7 @@ class Door:
 
     def expect(self, visitor: Guest, seconds: float) -> None:
         """Tell a visitor when so many seconds are over, unless it does what it should."""
-        self._overdue[visitor] = asyncio.get_running_loop().time() + seconds
+        self._overdue[visitor] = self._loop.time() + seconds
         if self._sweeping is None:
             self._sweep_later()
 
@@ -88,11 +89,11 @@ class Door:
         self._overdue.pop(visitor, None)
 
     def _sweep_later(self) -> None:
-        self._sweeping = asyncio.get_running_loop().call_later(SWEEP, self._sweep)
+        self._sweeping = self._loop.call_later(SWEEP, self._sweep)
 
     def _sweep(self) -> None:
         self._sweeping = None
-        now = asyncio.get_running_loop().time()
+        now = self._loop.time()
         for visitor in [each for each, due in self._overdue.items() if due <= now]:
             if self._overdue.pop(visitor, None) is not None:
                 visitor.overdue()

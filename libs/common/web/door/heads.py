@@ -8,12 +8,18 @@ import asyncio
 import base64
 import binascii
 import hashlib
+from functools import lru_cache
 
 from aiohttp import hdrs
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http import HttpProcessingError, HttpRequestParser, RawRequestMessage
+from yarl import URL
 
 LINE = 8190  # Bytes of the first line, and of a header: what aiohttp takes by default.
+KEPT = 64  # Clients repeat their headers: of so many POSTs they are kept.
+LONGEST_KEPT = 2048  # Bytes of a head whose headers are kept.
+
+_ANY_POST = b"POST / HTTP/1.1\r\n"
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3.
 _VERSIONS = frozenset({"13", "8", "7"})  # The drafts differ in nothing that we use.
@@ -21,7 +27,7 @@ _VERSIONS = frozenset({"13", "8", "7"})  # The drafts differ in nothing that we 
 
 class Heads:
     """
-    Parses heads, each on its own.
+    Parses heads, each on its own; headers that were the same before are not parsed again.
 
     Args:
         loop: The loop that the listener is on.
@@ -30,6 +36,7 @@ class Heads:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._protocol = BaseProtocol(loop)
+        self._with_headers = lru_cache(KEPT)(self._parsed_headers)
 
     def parsed(self, head: bytes) -> RawRequestMessage | None:
         """
@@ -46,6 +53,29 @@ class Heads:
         except HttpProcessingError:
             return None
         return messages[0][0] if messages else None
+
+    def posted(self, head: bytes, target: bytes) -> RawRequestMessage | None:
+        """
+        Parse the head of a POST by HTTP/1.1, as `parsed` does.
+
+        Args:
+            head: Up to the empty line.
+            target: What stands in its first line: a path and perhaps a query, in visible ASCII,
+                with no fragment.
+        """
+        if len(head) > LONGEST_KEPT:
+            return self.parsed(head)
+        message = self._with_headers(head[len(target) + len(_ANY_POST) - 1 :])
+        if message is None:
+            return None
+        text = target.decode()
+        path, _, query = text.partition("?")
+        return message._replace(
+            path=text, url=URL.build(path=path, query_string=query, encoded=True)
+        )
+
+    def _parsed_headers(self, headers: bytes) -> RawRequestMessage | None:
+        return self.parsed(_ANY_POST + headers)
 
 
 def body_size(message: RawRequestMessage) -> int | None:

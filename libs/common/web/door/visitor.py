@@ -29,7 +29,7 @@ PATIENCE = 2.0  # Seconds that a body may take on a short way; the long way has 
 
 _END = b"\r\n\r\n"
 _MALFORMED = (b"\n\n", b"\n\r\n")  # Ends of heads too, but not by RFC 9112.
-_POST = re.compile(rb"POST ([!-~]+) HTTP/1\.1\r\n")
+_POST = re.compile(rb"POST ((/[\w.~/-]+)(?:\?[^#\x00- \x7f-\xff]*)?) HTTP/1\.1\r\n")
 
 
 class _Asked:
@@ -167,14 +167,15 @@ class Visitor(asyncio.Protocol):
         posted = _POST.match(head)
         if posted is None:
             return False
-        way = self._door.way_of(posted[1].partition(b"?")[0].decode())
-        message = self._door.heads.parsed(head) if way else None
+        way = self._door.way_of(posted[2].decode())
+        message = self._door.heads.posted(head, posted[1]) if way else None
         size = body_size(message) if message else None
         if way is None or message is None or size is None or size > LARGEST:
             return False
         self._asked = _Asked(head, message, way=way[0], match_info=way[1], size=size)
         self._drop(len(head))
-        self._door.expect(self, PATIENCE)
+        if len(self._held) < size:
+            self._door.expect(self, PATIENCE)
         return True
 
     def _drop(self, size: int) -> None:

@@ -8,7 +8,7 @@ from aiohttp.http import RawRequestMessage
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.common.web.door.heads import Heads, accept_key, body_size
+from libs.common.web.door.heads import KEPT, LINE, LONGEST_KEPT, Heads, accept_key, body_size
 
 POST = "POST /apps/1/events HTTP/1.1\r\nHost: a\r\n"
 GET = "GET /app/k HTTP/1.1\r\nHost: a\r\n"
@@ -78,6 +78,43 @@ class TestParsed:
         if message is not None and (size := body_size(message)) is not None:
             assert message.headers.getall("Content-Length") == [str(size)]
             assert "Transfer-Encoding" not in message.headers
+
+
+class TestPosted:
+    """A POST, whose headers may have come before."""
+
+    @given(
+        st.text("/abc.~%2e:;@!$&'()*+,=\"<>[]^`{|}", max_size=12),
+        st.text('abc?/=&%2e+~."<>[]^`{|}', max_size=12),
+        st.lists(st.sampled_from(PIECES[3:]), max_size=4),
+    )
+    def test_as_parsed(self, heads: Heads, path: str, query: str, headers: list[str]) -> None:
+        """It is read as if it had been parsed in whole."""
+        lines = "\r\n".join([*headers, "", ""])
+        for target in (f"/{path}", f"/{path}?{query}"):
+            head = f"POST {target} HTTP/1.1\r\n{lines}".encode()
+
+            message = heads.posted(head, target.encode())
+
+            assert repr(message) == repr(heads.parsed(head))
+
+    @pytest.mark.parametrize("size", [LONGEST_KEPT, 2 * LINE])
+    def test_long(self, heads: Heads, size: int) -> None:
+        """What is long is parsed in whole, and refused where the parser refuses it."""
+        target = "/" + "a" * size
+        head = POST.replace("/apps/1/events", target).encode() + b"\r\n"
+
+        assert repr(heads.posted(head, target.encode())) == repr(heads.parsed(head))
+
+    def test_others(self, heads: Heads) -> None:
+        """However many send others, each has its own."""
+        for number in [*range(KEPT * 2)] * 2:
+            head = POST.encode() + f"X: {number}\r\n\r\n".encode()
+
+            message = heads.posted(head, b"/apps/1/events")
+
+            assert message is not None
+            assert message.headers["X"] == str(number)
 
 
 class TestBodySize:
