@@ -7,7 +7,7 @@ what is in good order is taken off aiohttp's hands; so what is not is answered a
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
 from libs.common.telemetry.metrics.requests import RequestMetrics
@@ -63,7 +63,7 @@ class Door:
         self.limits = limits
         self.metrics = metrics
         self.mismatches = mismatches
-        self._loop = asyncio.get_running_loop()
+        self._loop = asyncio.get_running_loop()  # To ask for it each time is a call of the system.
         self.heads = Heads(self._loop)
         self.is_closed = False
         self.tasks: set[asyncio.Task[None]] = set()
@@ -77,6 +77,12 @@ class Door:
             if found := way.pattern.fullmatch(path):
                 return way, found.groupdict()
         return None
+
+    def begin(self, answering: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Begin to answer a request of a short way; whoever does takes the task out of `tasks`."""
+        task = self._loop.create_task(answering)
+        self.tasks.add(task)
+        return task
 
     def expect(self, visitor: Guest, seconds: float) -> None:
         """Tell a visitor when so many seconds are over, unless it does what it should."""

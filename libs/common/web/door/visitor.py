@@ -231,8 +231,7 @@ class Visitor(asyncio.Protocol):
         self._drop(asked.size)
         request = self._request(asked.message, self._transport, asked.match_info, body)
         self._asked = None
-        self._task = asyncio.get_running_loop().create_task(self._answer(asked.way, request))
-        self._door.tasks.add(self._task)
+        self._task = self._door.begin(self._answer(asked.way, request))
 
     async def _answer(self, way: ShortWay, request: ShortRequest) -> None:
         began = time.monotonic()
