@@ -28,6 +28,17 @@ def test_second() -> None:
     assert pace.wait(100.25) == pytest.approx(0.0)
 
 
+def test_slow() -> None:
+    """
+    Below one in a second each waits for its own time, and no longer.
+    """
+    pace = AcceptRate(0.5)
+    pace.took(100.0)
+
+    assert pace.wait(100.0) == pytest.approx(2.0)
+    assert pace.wait(102.0) == pytest.approx(0.0)
+
+
 def test_steady() -> None:
     """
     Who comes at the rate, or below, never waits, however long that goes on.
