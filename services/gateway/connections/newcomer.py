@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+from libs.common.web.door.farewell import let_go
 from libs.common.web.door.short_request import ShortRequest
 from services.gateway.connections.socket import Socket
 from services.gateway.protocol.reader import CLOSE, FrameReader, Violation
@@ -71,6 +72,7 @@ class Newcomer(asyncio.Protocol):
         self.is_gone = True
         if self._entering is not None:
             self._entering.cancel()
+        let_go(self.socket.transport)
 
     def become(self, protocol: asyncio.BaseProtocol) -> None:
         """Leave the connection to what serves it."""
@@ -115,14 +117,14 @@ class Parting(asyncio.Protocol):
         except Violation:
             self._end()
 
-    def eof_received(self) -> bool:
+    def eof_received(self) -> None:
         """It says no more."""
         self._end()
-        return True
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio calls with it.
         """It is gone."""
         self._end()
+        let_go(self.socket.transport)
 
     def _end(self) -> None:
         if self._gone is not None:

@@ -1,5 +1,6 @@
 """Who may connect to a gateway, judged from what stands around the connection; and what plain HTTP is told."""
 
+import asyncio
 from ipaddress import ip_network
 
 import pytest
@@ -10,6 +11,7 @@ from libs.common.apps.app import App
 from libs.common.apps.memory import MemoryApps
 from libs.common.config.secret import Secret
 from libs.common.web.proxies import Proxies
+from tests.support.clients.raw_client import REQUEST
 from tests.support.fakes.logs import audited
 from tests.support.servers import Certificates
 from tests.support.services.gateway import APP, Place, place, until
@@ -72,6 +74,25 @@ class TestTls:
 
             await client.close()
             await until(lambda: not here.gateway.state().connections)
+
+        assert not [line for line in caplog.records if line.name == "asyncio"]
+
+    async def test_refused_ends(
+        self, certificates: Certificates, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """
+        Nor does one that was refused, and ends without a Close frame.
+        """
+        head = REQUEST.format(path="/app/unknown", headers="").encode()
+        async with place(certificates=certificates) as here:
+            context = certificates.client_context()
+            reader, writer = await asyncio.open_connection("127.0.0.1", here.port, ssl=context)
+            writer.write(head)
+            await reader.readuntil(b"4001")
+
+            writer.close()
+            await writer.wait_closed()
+            await here.connect()
 
         assert not [line for line in caplog.records if line.name == "asyncio"]
 
