@@ -143,6 +143,9 @@ class Acceptor:
                 self._examine(newcomer)
         except (Invalid, Denied, Unavailable) as error:
             self._refuse(newcomer, error)
+        except Exception:
+            newcomer.socket.transport.abort()
+            raise
 
     def _examine(self, newcomer: Newcomer) -> None:
         """Find out whether a client may stay; raises why it may not."""
@@ -163,10 +166,16 @@ class Acceptor:
         carried: Verified | StaleToken | None,
         admitted: Answer,
     ) -> None:
-        if isinstance(admitted, tuple):
-            self._let_in(newcomer, self._session(app, carried), subjects=admitted)
-        else:
-            self._refuse(newcomer, admitted)
+        """Take an answer; a client with which that fails is cut off, and no other suffers."""
+        try:
+            if isinstance(admitted, tuple):
+                self._let_in(newcomer, self._session(app, carried), subjects=admitted)
+            else:
+                self._refuse(newcomer, admitted)
+        except Exception as error:  # noqa: BLE001 - as asyncio does where a protocol fails.
+            newcomer.socket.transport.abort()
+            context = {"message": "a client could not be answered", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(context)
 
     def _let_in(
         self, newcomer: Newcomer, session: Session, *, subjects: tuple[Subject, ...]
@@ -179,13 +188,13 @@ class Acceptor:
             max_message=self._settings.max_message,
         )
         connection.counts_for = subjects
-        newcomer.socket.max_unsent = self._settings.unsent(session.app, is_known=session.is_known)
         self._connections.add(connection)
+        newcomer.become(connection)
+        newcomer.socket.max_unsent = self._settings.unsent(session.app, is_known=session.is_known)
         self._surroundings.watch(connection)
         self._counters.opened += 1
         if self._log.is_enabled_for(DEBUG):
             self._note_opened(newcomer.request, connection)
-        newcomer.become(connection)
         connection.begin(newcomer.upgrade(), rest=newcomer.rest)
 
     def _note_opened(self, request: ShortRequest, connection: Connection) -> None:

@@ -11,7 +11,9 @@ import pytest
 from libs.common.apps.memory import MemoryApps
 from libs.common.rates.limited import refusals_by_limit
 from libs.common.web.proxies import Proxies
+from services.gateway.protocol.effects import Effect
 from services.gateway.quotas import limiter
+from services.gateway.session.session import Session
 from tests.support.clients.raw_client import RawClient
 from tests.support.deadline import DEADLINE
 from tests.support.services.gateway import APP, QUICK, place, until
@@ -149,6 +151,27 @@ class TestWaiting:
             ]
             await until(lambda: held(here, WHOLE) == 1)
             assert Counter(refusals_by_limit()) - before == {"max_connections": 2}
+
+    async def test_fails(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """
+        A client that cannot be served by our own fault is cut off, counts for nothing, and is the only one.
+        """
+
+        def fail(_: Session) -> list[Effect]:
+            raise AssertionError
+
+        async with slow(limited(connections=1)) as (here, tally):
+            tally.answers.clear()
+            client = await RawClient.connect(here.port, PATH)
+            await until(lambda: len(tally.reports) == 1)
+            with monkeypatch.context() as patched:
+                patched.setattr(Session, "opened", fail)
+                tally.answers.set()
+
+                await client.rest()
+
+            await until_nothing_is_held(here)
+            await here.connect()
 
     async def test_draining(self) -> None:
         """
