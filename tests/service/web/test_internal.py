@@ -54,7 +54,7 @@ async def test_limits() -> None:
             with capture_logs() as logs:
                 assert (await said(address, b"GET / HTTP/1.1\r\n" + b"x" * 100))[9:12] == b"431"
                 assert (await said(address, b"GET / HTTP/1.1\r\n\r\n"))[9:12] == b"400"
-                assert await said(address, b"\x16\x03\x01") == b""
+                assert (await said(address, b"\x16\x03\x01"))[9:12] == b"400"
             (line,) = logs
             assert (line["event"], line["port"]) == ("tls.unexpected", address.port)
         stop.set()

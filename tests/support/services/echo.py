@@ -33,6 +33,7 @@ class _EchoSession:
 
     app = APP
     socket_id = "1.1"
+    is_known = False
 
     def opened(self) -> list[Effect]:
         return []

@@ -13,6 +13,7 @@ from aiohttp.http import SERVER_SOFTWARE
 from libs.common.web import http
 
 TOO_SLOW = "the head of the request took longer than {seconds:g} s to arrive"
+NO_TLS = "this address speaks plain HTTP"
 FULL = "no memory is left here for more clients"
 TOO_LONG = "the head of the request is longer than {size} bytes"
 

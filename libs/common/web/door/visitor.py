@@ -15,7 +15,7 @@ from aiohttp import web
 from aiohttp.http import RawRequestMessage
 
 from libs.common.web import http
-from libs.common.web.door.answers import FULL, TOO_LONG, TOO_SLOW, goodbye, switching, wire
+from libs.common.web.door.answers import FULL, NO_TLS, TOO_LONG, TOO_SLOW, goodbye, switching, wire
 from libs.common.web.door.door import Door
 from libs.common.web.door.farewell import Farewell, let_go
 from libs.common.web.door.heads import accept_key, body_size
@@ -310,12 +310,11 @@ class Visitor(asyncio.Protocol):
         self._part(goodbye(status, error))
 
     def _turn_away(self) -> None:
-        """End a connection whose client begins TLS, which would take no answer for one."""
-        if (transport := self._leave()) is not None:
+        """End a connection whose client begins TLS; by an answer in HTTP it knows what is wrong."""
+        if (transport := self._transport) is not None:
             peer, own = (transport.get_extra_info(each) for each in ("peername", "sockname"))
             self._door.mismatches.met_tls(_host(peer), own[1] if own else 0)
-            transport.close()
-            let_go(transport)
+            self._refuse(HTTPStatus.BAD_REQUEST, NO_TLS)
 
     def _hand_over(self, before: bytes = b"") -> None:
         """Leave the connection to aiohttp, with all that was read and not answered."""
