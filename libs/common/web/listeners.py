@@ -23,7 +23,7 @@ from aiohttp import web
 from libs.common.config.address import Address
 from libs.common.telemetry.metrics.requests import RequestMetrics
 from libs.common.web.door.accept_rate import AcceptRate
-from libs.common.web.door.accepting import Accepting
+from libs.common.web.door.accepting import SPARED, Accepting
 from libs.common.web.door.door import Door
 from libs.common.web.door.limits import LIMITS, DoorLimits
 from libs.common.web.door.mismatches import Mismatches
@@ -79,6 +79,7 @@ async def listening(
     ways: Ways = NO_WAYS,
     limits: DoorLimits = LIMITS,
     metrics: RequestMetrics | None = None,
+    spared: int = SPARED,
 ) -> AsyncIterator[tuple[Address, ...]]:
     """
     Listen with an application, and stop at once when the context ends: draining came before.
@@ -90,6 +91,7 @@ async def listening(
         ways: What does not go through the application.
         limits: What a connection may take until its request is known.
         metrics: Counts the answers that the application does not see.
+        spared: Descriptors that those who come here leave to the process.
 
     Yields:
         Where it listens in fact, in the same order; a name is all addresses that it resolves to.
@@ -107,14 +109,17 @@ async def listening(
             handshake_timeout=limits.handshake_timeout,
             rate=AcceptRate(ways.accept_rate),
             mismatches=door.mismatches,
+            spared=spared,
         )
         stack.callback(accepting.close)
-        bound: list[Address] = []
-        for address in addresses:
-            sockets = await _sockets(address)
-            accepting.open(sockets)
-            bound += _bound(address, sockets)
-        yield tuple(bound)
+        yield tuple([each for address in addresses for each in await _open(accepting, address)])
+
+
+async def _open(accepting: Accepting, address: Address) -> Iterable[Address]:
+    """Take connections at an address; returns where in fact."""
+    sockets = await _sockets(address)
+    accepting.open(sockets)
+    return _bound(address, sockets)
 
 
 async def _opened(

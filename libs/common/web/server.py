@@ -23,6 +23,7 @@ from libs.common.telemetry.metrics.registry import Measured, Registry
 from libs.common.telemetry.metrics.requests import RequestMetrics
 from libs.common.web import http
 from libs.common.web.certificates import Certificate, CertificateMetrics
+from libs.common.web.door.accepting import SPARED_BY_OPERATORS
 from libs.common.web.door.limits import LIMITS, DoorLimits
 from libs.common.web.door.ways import Ways
 from libs.common.web.entrance import ENTRANCE, Entrance
@@ -185,7 +186,9 @@ class Server:
                 limits=self.limits,
                 metrics=self._requests,
             ) as outer,
-            listening(internal, self.internal, limits=self.limits) as inner,
+            listening(
+                internal, self.internal, limits=self.limits, spared=SPARED_BY_OPERATORS
+            ) as inner,
         ):
             self.bound = Bound(outer, inner)
             yield

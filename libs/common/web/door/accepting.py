@@ -24,6 +24,7 @@ log = structlog.get_logger()
 TOGETHER = 64  # Connections that are taken before the loop turns.
 RETRY = 1.0  # Seconds after which it is tried again, where descriptors ran out.
 SPARED = 100  # Descriptors that clients leave to the process: backends, files, its own requests.
+SPARED_BY_OPERATORS = 50  # Those that operators leave: they come when nobody else can.
 SILENCE = 60.0  # Seconds between two lines that say so.
 GOODBYE_TIMEOUT = 5.0  # Seconds that it has to take what is left and to end TLS in order.
 
@@ -40,6 +41,7 @@ class Accepting:
         handshake_timeout: Seconds that a client has to agree on it.
         rate: How many may come in a second; who is beyond waits in the listen queue.
         mismatches: Says who speaks no TLS where it is spoken.
+        spared: Descriptors that those who come here leave to the process.
 
     Attributes:
         most: The descriptor from which on clients are sent away.
@@ -53,6 +55,7 @@ class Accepting:
         handshake_timeout: float,
         rate: AcceptRate,
         mismatches: Mismatches,
+        spared: int = SPARED,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._sockets: list[socket.socket] = []
@@ -61,7 +64,7 @@ class Accepting:
         self._handshake_timeout = handshake_timeout
         self._rate = rate
         self._mismatches = mismatches
-        self.most = _most_descriptors()
+        self.most = _most_descriptors(spared)
         self._told_at = -SILENCE
         self._pausing: asyncio.TimerHandle | None = None
         self._agreeing: set[asyncio.Task[None]] = set()
@@ -150,6 +153,6 @@ class Accepting:
             log.warning("accept.paused", reason=reason.lower(), setting="ulimit -n")
 
 
-def _most_descriptors() -> float:
+def _most_descriptors(spared: int) -> float:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return inf if soft == resource.RLIM_INFINITY else max(soft - SPARED, soft // 2)
+    return inf if soft == resource.RLIM_INFINITY else max(soft - spared, soft // 2)
