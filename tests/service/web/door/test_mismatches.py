@@ -34,7 +34,7 @@ async def test_client_with_tls(certificates: Certificates) -> None:
     async with front_door() as here:
         here.context = certificates.client_context()
 
-        with pytest.raises(ssl.SSLError, match="WRONG_VERSION_NUMBER|RECORD_LAYER"):
+        with pytest.raises(ssl.SSLError, match=r"WRONG_VERSION_NUMBER|RECORD_LAYER"):
             await here.peer()
 
 
