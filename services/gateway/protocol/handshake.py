@@ -12,7 +12,7 @@ from libs.common.apps.origins import allows
 from libs.common.errors import Denied, Forbidden, Invalid
 
 SUPPORTED = range(4, 8)  # Protocol versions; java and dotnet libraries send 5, swift and js 7.
-WEBSOCKET_VERSION = "13"  # RFC 6455, 4.1; aiohttp takes two drafts of it too.
+WEBSOCKET_VERSION = "13"  # RFC 6455, 4.1; the front door takes two drafts of it too.
 _VERSION = re.compile(r"[0-9]{1,4}")
 
 

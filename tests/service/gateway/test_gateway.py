@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,7 +20,8 @@ from services.gateway.connections.socket import Socket
 from services.gateway.session.session import Session
 from tests.support.clients import pusher
 from tests.support.clients.raw_client import CLOSE, REQUEST, TEXT, RawClient, masked
-from tests.support.services.gateway import APP, place, until
+from tests.support.deadline import DEADLINE
+from tests.support.services.gateway import APP, QUICK, place, until
 from tests.support.services.listener import living
 
 OFF = App(id="3", key="key-3", secrets=(Secret("off"),), enabled=False)
@@ -125,12 +127,14 @@ class TestHandshake:
         Who is refused while many have not gone yet is not waited for.
         """
         monkeypatch.setattr(acceptor, "MOST_PARTING", 1)
-        async with place() as here:
+        async with place(timers=replace(QUICK, closing=10 * DEADLINE)) as here:
             waiting, cut = [await RawClient.connect(here.port, "/app/unknown") for _ in range(2)]
 
             for client in (cut, waiting):
                 assert [(await client.frame()).opcode for _ in range(2)] == [TEXT, CLOSE]
-                assert await client.rest() == b""
+            assert await cut.rest() == b""
+            await waiting.send(b"", CLOSE)
+            assert await waiting.rest() == b""
 
     async def test_gone(self) -> None:
         """

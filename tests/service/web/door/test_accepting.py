@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -13,6 +14,8 @@ from libs.common.web.door.accept_rate import AcceptRate
 from libs.common.web.door.accepting import Accepting
 from libs.common.web.door.mismatches import Mismatches
 from tests.support.deadline import DEADLINE
+from tests.support.servers import Certificates
+from tests.support.services.gateway import until
 
 
 class _Greeter(asyncio.Protocol):
@@ -22,14 +25,16 @@ class _Greeter(asyncio.Protocol):
 
 
 @asynccontextmanager
-async def taking(rate: float = 0.0) -> AsyncIterator[tuple[Accepting, int]]:
+async def taking(
+    rate: float = 0.0, *, context: ssl.SSLContext | None = None
+) -> AsyncIterator[tuple[Accepting, int]]:
     """Accept and greet; yields who accepts, and the port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(0)
         accepts = Accepting(
             _Greeter,
-            context=None,
-            handshake_timeout=DEADLINE,
+            context=context,
+            handshake_timeout=10 * DEADLINE,
             rate=AcceptRate(rate),
             mismatches=Mismatches(),
         )
@@ -91,3 +96,17 @@ async def test_closed_while_paused(monkeypatch: pytest.MonkeyPatch) -> None:
     async with taking() as (accepts, port):
         accepts.most = 0
         assert await heard(port) == b""
+
+
+async def test_closed_while_agreeing(certificates: Certificates) -> None:
+    """
+    Who has yet to agree on TLS as it ends is cut off.
+    """
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificates.certificate, certificates.key)
+    async with asyncio.timeout(DEADLINE):
+        async with taking(context=context) as (accepts, port):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            await until(lambda: bool(accepts._agreeing))
+        assert await reader.read() == b""
+        writer.close()

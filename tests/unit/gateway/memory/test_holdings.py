@@ -61,6 +61,15 @@ def test_many_go() -> None:
     assert holdings.weigh([(number, 10) for number in range(20)]) == list(range(11))
 
 
+def test_below_the_bound() -> None:
+    """
+    It is not enough that what is left fits: the next byte would send another away.
+    """
+    holdings = Holdings(100, 200)
+
+    assert holdings.weigh([("a", 6), ("b", 95), ("c", 94)]) == ["b", "c"]
+
+
 def test_weighed() -> None:
     """
     What was let go since is known when all are looked at.
