@@ -31,7 +31,7 @@ ROOM = "presence-room"
 UPGRADE = REQUEST.format(path=PATH, headers="").encode()
 MIB = 1 << 20
 SOFT = 8 * MIB  # What may be kept for clients.
-SPARE = 32 * MIB  # By how much the process may grow beside that: the connections themselves.
+SPARE = 56 * MIB  # By how much the process may grow beside that: connections, events of the bus.
 SIZE = 256 * 1024  # Bytes that each socket of a flood sends at once.
 FILES = 400
 LINES = 100
