@@ -15,12 +15,13 @@ from libs.common.policies.selections import SelectedChannels
 from libs.common.policies.settings import ChannelPolicy
 from services.gateway.connections.connection import Connection
 from services.gateway.connections.socket import Socket
+from services.gateway.memory.holdings import Holdings
 from services.gateway.session.session import Session
 from services.gateway.timers import Timers
 from services.reload import Rules
 from tests.support.clients import pusher
 from tests.support.clients.client import SUCCEEDED, Client
-from tests.support.clients.raw_client import RawClient
+from tests.support.clients.raw_client import RawClient, masked
 from tests.support.deadline import DEADLINE
 from tests.support.services.gateway import APP, QUICK, Place, place, until
 from tests.support.services.listener import Listener, alive, fill, remaining, uncollected
@@ -158,3 +159,17 @@ class TestUnread:
             client.end_writing()
 
             await until(lambda: not here.gateway.state().connections)
+
+
+async def test_half_a_message_is_counted(listener: Listener) -> None:
+    """
+    What a client has sent of a message that is not whole is kept, and counts at once.
+    """
+    line, client = await listener.connect()
+    line.socket.holdings = Holdings()
+    half = masked(b"x" * 1000)[:-1]
+
+    await client.write(half)
+
+    await until(lambda: line.connection.kept == len(half))
+    assert line.socket.holdings.total == len(half)

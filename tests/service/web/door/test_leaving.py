@@ -35,10 +35,15 @@ BEGUN = [
 ]
 
 
-def visitors() -> int:
-    """Count the visitors that are in memory."""
+def living() -> list[Visitor]:
+    """Find the visitors that are in memory."""
     gc.collect()
-    return sum(type(each) is Visitor for each in gc.get_objects())
+    return [each for each in gc.get_objects() if type(each) is Visitor]
+
+
+def visitors() -> int:
+    """Count them."""
+    return len(living())
 
 
 @pytest.fixture(params=["plain", "tls"])
@@ -119,6 +124,19 @@ class TestHalfClosed:
             peer.writer.write_eof()
 
             assert (await peer.rest()).count(b"HTTP/1.1 ") == begun.count(b"\r\n\r\nx")
+
+    async def test_unfinished_while_it_waits(self) -> None:
+        """So it is if it ends while it waits, and what came since is no request yet."""
+        async with front_door() as here:
+            peer = await here.peer()
+            here.desk.open.clear()
+            await peer.say(post(b"wait") + UP[:-2])
+            await until(lambda: here.desk.asked == [b"wait"])
+            peer.writer.write_eof()
+            await until(lambda: any(each._has_ended for each in living()))
+            here.desk.open.set()
+
+            assert (await peer.rest()).count(b"HTTP/1.1 ") == 1
 
     async def test_tls(self, certificates: Certificates, lines: Logs) -> None:
         """TLS has no half of a connection."""
