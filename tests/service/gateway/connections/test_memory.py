@@ -15,6 +15,7 @@ from libs.common.policies.selections import SelectedChannels
 from libs.common.policies.settings import ChannelPolicy
 from services.gateway.connections.connection import Connection
 from services.gateway.connections.socket import Socket
+from services.gateway.intake.intake import Intake
 from services.gateway.memory.holdings import Holdings
 from services.gateway.session.session import Session
 from services.gateway.timers import Timers
@@ -173,3 +174,19 @@ async def test_half_a_message_is_counted(listener: Listener) -> None:
 
     await until(lambda: line.connection.kept == len(half))
     assert line.socket.holdings.total == len(half)
+
+
+async def test_goes_on_when_it_has_read(listener: Listener) -> None:
+    """
+    The intake learns at once that a client has read what it was answered.
+    """
+    drained: list[object] = []
+    intake = Intake()
+    intake.drained = drained.append  # type: ignore[method-assign,assignment]
+    line, _ = await listener.connect()
+    surroundings = replace(line.connection._surroundings, intake=intake)
+    line.connection._surroundings = surroundings
+
+    line.connection.resume_writing()
+
+    assert drained == [line.connection]

@@ -88,3 +88,16 @@ def test_as_much_as_may_be() -> None:
     holdings = Holdings(100, 200)
 
     assert holdings.weigh([("a", 100)]) == []
+
+
+def test_as_much_as_the_hard_bound() -> None:
+    """
+    So may the hard bound be reached.
+    """
+    holdings = Holdings(100, 200)
+    holdings.add(200)
+    assert not holdings.is_full
+
+    holdings.add(1)
+
+    assert holdings.is_full
