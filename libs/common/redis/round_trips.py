@@ -78,6 +78,8 @@ class RoundTrips:
         """
         Perform commands in one go, in order, after those of all who called before.
 
+        Very many, or very large ones, go alone and at once.
+
         Returns:
             The reply to each, as `Node.exchange`.
 
