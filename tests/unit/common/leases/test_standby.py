@@ -24,8 +24,11 @@ class WatchedLeases(MemoryLeases):
         super().__init__(clock)
         self.error: Exception | None = None
         self.prolonged: list[str] = []
+        self.takes = 0.0  # Seconds that a call lasts.
 
     async def prolong(self, gateway: str, *, ttl: float) -> bool:
+        assert isinstance(self.clock, Clock)
+        self.clock.now += self.takes
         if self.error:
             raise self.error
         assert ttl == TTL
@@ -115,6 +118,15 @@ class TestHeld:
 
         assert leases.prolonged == ["g1"]
         assert logs == []
+
+    def test_slow_backend(self, standby: Standby, leases: WatchedLeases, clock: Clock) -> None:
+        """A call that takes long is no standstill of the thread: the next look acts as well."""
+        leases.takes = 2 * INTERVAL
+
+        looks(standby, clock, 1.5 * INTERVAL)
+        looks(standby, clock, PAUSE)
+
+        assert leases.prolonged == 2 * ["g1"]
 
 
 class TestAtRest:
