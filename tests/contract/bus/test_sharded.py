@@ -10,6 +10,7 @@ import pytest
 
 from libs.common.bus.messages import Broadcast, Entry, Interrupted, Position, Whisper
 from libs.common.bus.port import Bus, Listener
+from libs.common.bus.settings import HistorySettings
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
 from libs.common.redis.keys import Keys, slot
@@ -32,6 +33,9 @@ from tests.support.servers.redis.server import connect
 from tests.support.servers.redis.slots import Move, owner_index, tell
 
 CHANNEL = Channel("1", "private-company.7")
+# However much is published while a test takes its time: nothing of it leaves the history.
+MOST = 1_000_000
+ALL = HistorySettings(max_entries=MOST)
 
 
 @pytest.fixture
@@ -87,7 +91,7 @@ class Reader:
             await self._catch_up(entry.channel)
 
     async def _catch_up(self, channel: Channel) -> None:
-        history = await self._bus.history(channel, self._reached[channel], limit=10_000)
+        history = await self._bus.history(channel, self._reached[channel], limit=MOST)
         assert history.entries is not None
         for entry in history.entries:
             self._keep(entry)
@@ -192,7 +196,7 @@ class TestSlotsMove:
         number = slot(keys.of("feed", groups[0][0]))
         moved = {each for each in channels if slot(keys.of("feed", each)) == number}
         async with (
-            processes(f"{cluster.url}#sharded", prefix) as (one, two),
+            processes(f"{cluster.url}#sharded", prefix, history=ALL) as (one, two),
             one.listen() as listener,
         ):
             reader = Reader(one, listener, await listener.follow(channels))
@@ -254,7 +258,7 @@ class TestNodesFail:
         """A replica that takes the place of its master is heard; what was missed is in the history."""
         async with (
             redis_cluster(replica=True) as cluster,
-            processes(f"{cluster.url}#sharded", prefix) as (one, two),
+            processes(f"{cluster.url}#sharded", prefix, history=ALL) as (one, two),
             one.listen() as listener,
         ):
             groups = spread(prefix)
@@ -268,7 +272,7 @@ class TestNodesFail:
             await reader.read_up_to(ends)
 
             for channel in channels:
-                assert reader.texts[channel] == await kept(one, channel)
+                assert reader.texts[channel] == await kept(one, channel, limit=MOST)
                 assert reader.texts[channel] == [str(n) for n in range(ends[channel].offset)]
         assert set().union(*(told or {CHANNEL} for told in reader.interrupted)) == {*groups[0]}
 
