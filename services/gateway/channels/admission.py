@@ -40,6 +40,7 @@ from services.gateway.connections.connection import Connection
 from services.gateway.lease import Lease
 from services.gateway.protocol.effects import Ask, Leave, Refusal
 from services.gateway.protocol.frames import Member, cache_miss
+from services.gateway.protocol.limits import OVER_CAPACITY
 from services.gateway.timers import TIMERS, Timers
 
 log = structlog.get_logger()
@@ -147,7 +148,7 @@ class Admission:
         if ask.member is None and self._hub.is_ready(channel):
             self._admit(Follow(connection, channel))
         elif self._is_full:
-            connection.close(4100, "over capacity: too many wait to join")
+            connection.close(OVER_CAPACITY, "over capacity: too many wait to join")
         elif ask.member is None:
             self._follows.put(Follow(connection, channel))
         else:

@@ -35,6 +35,7 @@ from services.gateway.counters import Counters
 from services.gateway.memory.holdings import UNBOUNDED, Holdings
 from services.gateway.protocol import frames
 from services.gateway.protocol.handshake import WEBSOCKET_VERSION, complaint
+from services.gateway.protocol.limits import OVER_CAPACITY
 from services.gateway.session.rules import SessionRules
 from services.gateway.session.session import Session
 from services.gateway.settings import GatewaySettings
@@ -43,7 +44,6 @@ from services.gateway.timers import TIMERS, Timers
 log = structlog.get_logger()
 
 BRIEF = 10.0  # Seconds that a connection lasts of which it says little that it broke off.
-OVER_CAPACITY = 4100  # Pusher, "Error codes".
 ABNORMAL = 1006  # RFC 6455, 7.1.5: the connection ended without a Close frame.
 # Clients that are waited for when they were refused; the connections of others are cut.
 MOST_PARTING = 1000
@@ -277,14 +277,9 @@ class Acceptor:
             code=code or ABNORMAL,
             reason=reason,
             seconds=round(seconds, 3),
-            pace_by=_paced_by(code or ABNORMAL, reason, seconds=seconds),
+            # Strangers may cause as many of these as they like.
+            pace_by=reason if code == OVER_CAPACITY or (not code and seconds < BRIEF) else None,
         )
-
-
-def _paced_by(code: int, reason: str, *, seconds: float) -> str | None:
-    """Say what ends have in common of which strangers may cause as many as they like."""
-    is_broken_off = code == ABNORMAL and seconds < BRIEF
-    return reason if code == OVER_CAPACITY or is_broken_off else None
 
 
 def _new_socket_id() -> str:

@@ -23,7 +23,7 @@ from libs.common.web.door.farewell import let_go
 from services.gateway.connections.socket import Socket
 from services.gateway.counters import Counters
 from services.gateway.frame_log import FrameLog
-from services.gateway.intake.intake import Intake
+from services.gateway.intake.intake import Intake, resume
 from services.gateway.protocol import frames
 from services.gateway.protocol.effects import (
     DENIED,
@@ -49,6 +49,7 @@ from services.gateway.protocol.effects import (
     WatchUsers,
 )
 from services.gateway.protocol.keepalive import PONG_NOT_RECEIVED
+from services.gateway.protocol.limits import OVER_CAPACITY
 from services.gateway.protocol.reader import (
     BINARY,
     CLOSE,
@@ -67,7 +68,6 @@ log = structlog.get_logger()
 LONGEST = 200
 
 _NAMES = {TEXT: "text", BINARY: "binary", PING: "ping", PONG: "pong"}  # Of what is counted.
-_EXCESS = 4100  # Pusher, "Error codes": over capacity; clients return after a second.
 _BINARY = frames.error(4300, "binary frames are not supported")
 
 
@@ -205,8 +205,7 @@ class Connection(asyncio.BufferedProtocol):
         self.perform(self.session.opened())
         self.socket.release()
         if rest:
-            self.reader.feed(rest)
-            self._surroundings.intake.arrived(self, len(rest))
+            self._take_in(rest)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio calls with it.
         """Say where to read into: everybody into the same, which is emptied at once."""
@@ -215,11 +214,13 @@ class Connection(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Take what the client sent; it is worked on now, or when it is its turn."""
         if self.is_open:
-            intake = self._surroundings.intake
-            self.reader.feed(bytes(intake.buffer[:nbytes]))
-            intake.arrived(self, nbytes)
-            if self.reader.held:
-                self.socket.holdings.add(nbytes)
+            self._take_in(bytes(self._surroundings.intake.buffer[:nbytes]))
+
+    def _take_in(self, data: bytes) -> None:
+        self.reader.feed(data)
+        self._surroundings.intake.arrived(self, len(data))
+        if self.reader.held:
+            self.socket.holdings.add(len(data))
 
     @property
     def kept(self) -> int:
@@ -237,8 +238,9 @@ class Connection(asyncio.BufferedProtocol):
 
     def expel(self, reason: str) -> None:
         """See `Sender.expel`."""
-        self.close(_EXCESS, reason)
+        self.close(OVER_CAPACITY, reason)
         self._depart()
+        resume(self)  # What is not read would reset it, and the Close frame be lost.
 
     def eof_received(self) -> None:
         """End: a client that says no more is gone.  What is written already is still sent."""
@@ -286,8 +288,7 @@ class Connection(asyncio.BufferedProtocol):
             self.send(_BINARY)
 
     def _take(self, text: bytes, now: float) -> None:
-        frames = self._surroundings.frames
-        if frames.is_on:
+        if (frames := self._surroundings.frames).is_on:
             frames.received(self.session.app.id, self.socket_id, text)
         if self.refresh():
             self.perform(self.session.received(text, now))
@@ -344,8 +345,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def send(self, payload: bytes) -> None:
         """Write a text frame for this client alone; see `Socket.write`."""
-        frames = self._surroundings.frames
-        if frames.is_on:
+        if (frames := self._surroundings.frames).is_on:
             frames.answered(self.session.app.id, self.socket_id, payload)
         self.socket.send(payload)
 

@@ -28,6 +28,7 @@ from services.gateway.access.verifier import Verified, Verifier
 from services.gateway.connections.wrong_paths import PathNotFound
 from services.gateway.held_writes import Held
 from services.gateway.protocol.handshake import check_client, check_version
+from services.gateway.protocol.limits import OVER_CAPACITY
 from services.gateway.quotas.limiter import Admitted, ConnectionLimiter, Entering
 from services.gateway.quotas.quotas import of_connection
 from services.gateway.timers import TIMERS, Timers
@@ -38,7 +39,7 @@ _PATH = re.compile(r"/(?P<prefix>(?:.*/)?)app/(?P<key>[^{}/]+)")
 class OverCapacity(Invalid):
     """The gateway holds as many connections as it may, or is going."""
 
-    code = 4100  # Pusher, "Error codes": over capacity; clients return after a second.
+    code = OVER_CAPACITY
 
 
 Answer = Admitted | OverCapacity

@@ -12,9 +12,10 @@ import struct
 from collections.abc import Iterable
 
 from services.gateway.memory.holdings import UNBOUNDED, Holdings
+from services.gateway.protocol.limits import OVER_CAPACITY
 from services.gateway.timers import TIMERS, Timers
 
-TOO_SLOW = (4100, "too slow: the write buffer is full")
+TOO_SLOW = (OVER_CAPACITY, "too slow: the write buffer is full")
 TEXT, CLOSE, PING, PONG = 0x1, 0x8, 0x9, 0xA
 FINAL = 0x80
 

@@ -128,7 +128,7 @@ class Intake:
         elif units >= most and sender.reader.held:
             self._line_up(sender)
         elif sender.waits:
-            _resume(sender)
+            resume(sender)
 
     def _adopt(self, app: App) -> None:
         """Reckon with an app's limits until another app's client is served."""
@@ -242,7 +242,6 @@ class Intake:
         self.forget(sender)
         note_limited(limit)
         sender.expel(reason)
-        _resume(sender)  # What is not read would reset the connection, and the Close frame be lost.
 
 
 def _pause(sender: Sender) -> None:
@@ -251,7 +250,8 @@ def _pause(sender: Sender) -> None:
         sender.socket.transport.pause_reading()
 
 
-def _resume(sender: Sender) -> None:
+def resume(sender: Sender) -> None:
+    """Read again what a client sends."""
     sender.waits = False
     if not sender.socket.transport.is_closing():
         sender.socket.transport.resume_reading()

@@ -62,7 +62,7 @@ class Sender(Protocol):
         """Close it: nothing more of it can be read."""
 
     def expel(self, reason: str) -> None:
-        """Close it, so that it may return, and read nothing more of what it sends."""
+        """Close it, so that it may return, and read what it still sends, to drop it."""
 
 
 def work(sender: Sender, most: int, *, now: float) -> tuple[int, int, int]:

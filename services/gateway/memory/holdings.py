@@ -10,9 +10,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-ENOUGH = (
-    0.9  # Of the soft bound: what is kept is brought down to it, lest each look sends one away.
-)
+ENOUGH = 0.9  # Of the soft bound: down to this, lest each look send somebody away.
 
 
 def _nobody() -> None:

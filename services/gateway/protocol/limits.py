@@ -7,6 +7,8 @@ Pure.  Callers pass ``now`` in monotonic seconds.
 from libs.common.apps.limits import exceeds
 from libs.common.errors import Invalid
 
+OVER_CAPACITY = 4100  # Pusher, "Error codes": over capacity; clients return after a second.
+
 
 class TooManyChannels(Invalid):
     """The connection is subscribed to as many channels as one may be."""

@@ -238,6 +238,7 @@ class Visitor(asyncio.Protocol):
         try:
             answering = http.errors(cast(web.Request, request), way.handler)
             response = cast(web.Response, await answering)
+            answer = wire(response)
         except BaseException:  # The process ends, or it is our own fault: nobody is answered.
             self._abort()
             raise
@@ -246,7 +247,7 @@ class Visitor(asyncio.Protocol):
             self._task = None
         self._door.metrics.answered(response.status, time.monotonic() - began)
         if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(wire(response))
+            self._transport.write(answer)
             self._go_on()
 
     def _go_on(self) -> None:

@@ -6,7 +6,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 
 from tests.support.clients import pusher
-from tests.support.clients.raw_client import TEXT, RawClient, masked
+from tests.support.clients.raw_client import CLOSE, TEXT, RawClient, masked
+from tests.support.deadline import DEADLINE
 from tests.support.services.gateway import Place, place, until
 
 PATH = "/app/app-key?protocol=7"
@@ -67,6 +68,41 @@ async def test_unfinished() -> None:
         await here.publish("news", "hello")
         assert await reader.expect("news", "news") == "hello"
         assert {connection.kept for connection in here.gateway._connections} >= {0}
+
+
+async def test_unfinished_at_once() -> None:
+    """
+    So it is where a message comes with the request itself.
+    """
+    half = masked(b"x" * 40_000, final=False)
+    never = 10 * DEADLINE
+    async with place(memory=MEMORY, message_timeout=never) as here, AsyncExitStack() as stack:
+        for _ in range(150):
+            client = await RawClient.connect(here.port, PATH, first=half)
+            stack.callback(client.close)
+
+        await until(lambda: 4100 in here.gateway.counters.closed)
+        await until(lambda: kept(here) <= SOFT)
+
+
+async def test_told_while_paused() -> None:
+    """
+    Who is sent away is told so, with whatever of it waited to be read.
+    """
+    async with place(memory=MEMORY, frames=1.0, frames_burst=1) as here:
+        client = await RawClient.connect(here.port, PATH)
+        assert (await client.frame()).opcode == TEXT
+        (connection,) = here.gateway._connections
+        await client.write(masked(b"{}") * 20_000)
+        await until(lambda: connection.waits)
+
+        connection.expel("too much")
+
+        assert connection.socket.transport.is_reading()
+        frames = [await client.frame()]
+        while frames[-1].opcode != CLOSE:
+            frames.append(await client.frame())
+        assert frames[-1].code == 4100
 
 
 async def test_newcomers() -> None:

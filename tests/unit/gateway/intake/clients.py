@@ -5,6 +5,7 @@ from typing import cast
 from libs.common.apps.app import App
 from libs.common.apps.limits import Limits
 from libs.common.config.secret import Secret
+from services.gateway.intake.intake import resume
 from services.gateway.intake.sender import Outlet
 from services.gateway.protocol.reader import Frame, FrameReader, Violation
 
@@ -91,3 +92,4 @@ class Client:
     def expel(self, reason: str) -> None:
         self.expelled = reason
         self.is_open = False
+        resume(self)
