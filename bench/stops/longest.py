@@ -26,7 +26,7 @@ from tests.support.deployments.program import Program
 CLIENTS = 10_000
 CHANNELS = 10
 AT_ONCE = 64  # Clients that are on their way.
-ROUNDS, SECONDS = 2, 10  # Rounds, and seconds of each.
+ROUNDS, SECONDS = 6, 10  # Rounds, and seconds of each.
 NEWCOMERS = 200  # A second; as many leave.
 EVENTS = 20  # A second, each to all subscribers of one of the channels.
 PREFIX = "bench-"

@@ -19,6 +19,7 @@ from libs.common.telemetry.tracing.tracer import Tracer
 from libs.common.web.server import Server
 from tests.support.deadline import DEADLINE
 from tests.support.fakes.logs import Logs, events
+from tests.support.serving import serving
 
 LOOPBACK = (Address("127.0.0.1", 0),)
 
@@ -55,16 +56,11 @@ async def test_malformed_requests(request_text: bytes, written: io.StringIO) -> 
     A request that is no HTTP is answered with 400 or cut off, and nothing of it is logged.
     """
     server = Server([], LOOPBACK, LOOPBACK)
-    started, stop = asyncio.Event(), asyncio.Event()
-    async with asyncio.timeout(DEADLINE), asyncio.TaskGroup() as tasks:
-        tasks.create_task(server.serve(stop, started=started.set))
-        await started.wait()
-        assert server.bound is not None
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.bound.public[0].port)
+    async with asyncio.timeout(DEADLINE), serving(server) as bound:
+        reader, writer = await asyncio.open_connection("127.0.0.1", bound.public[0].port)
         writer.write(request_text)
         await reader.read()
         writer.close()
-        stop.set()
 
     assert "hush" not in written.getvalue()
 

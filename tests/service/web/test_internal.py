@@ -20,6 +20,7 @@ from libs.common.web.door.limits import DoorLimits
 from libs.common.web.server import Server
 from tests.service.web.test_public import Mirror
 from tests.support.deadline import DEADLINE
+from tests.support.serving import serving
 
 LOOPBACK = (Address("127.0.0.1", 0),)
 
@@ -30,14 +31,12 @@ async def internal(canary: Canary | None = None) -> AsyncIterator[aiohttp.Client
     mirror = Mirror()
     mirror.released.set()
     server = Server([mirror], LOOPBACK, LOOPBACK, version="1.2.3", canary=canary)
-    stop, started = asyncio.Event(), asyncio.Event()
-    async with asyncio.timeout(DEADLINE), asyncio.TaskGroup() as tasks:
-        tasks.create_task(server.serve(stop, started=started.set))
-        await started.wait()
-        assert server.bound is not None
-        async with aiohttp.ClientSession(f"http://{server.bound.internal[0]}") as http:
-            yield http
-        stop.set()
+    async with (
+        asyncio.timeout(DEADLINE),
+        serving(server) as bound,
+        aiohttp.ClientSession(f"http://{bound.internal[0]}") as http,
+    ):
+        yield http
 
 
 async def test_limits() -> None:
@@ -45,19 +44,14 @@ async def test_limits() -> None:
     What a connection may take until its request is known holds at both addresses.
     """
     server = Server([], LOOPBACK, LOOPBACK, limits=DoorLimits(max_head=100))
-    stop, started = asyncio.Event(), asyncio.Event()
-    async with asyncio.timeout(DEADLINE), asyncio.TaskGroup() as tasks:
-        tasks.create_task(server.serve(stop, started=started.set))
-        await started.wait()
-        assert server.bound is not None
-        for address in (*server.bound.public, *server.bound.internal):
+    async with asyncio.timeout(DEADLINE), serving(server) as bound:
+        for address in (*bound.public, *bound.internal):
             with capture_logs() as logs:
                 assert (await said(address, b"GET / HTTP/1.1\r\n" + b"x" * 100))[9:12] == b"431"
                 assert (await said(address, b"GET / HTTP/1.1\r\n\r\n"))[9:12] == b"400"
                 assert (await said(address, b"\x16\x03\x01"))[9:12] == b"400"
             (line,) = logs
             assert (line["event"], line["port"]) == ("tls.unexpected", address.port)
-        stop.set()
 
 
 async def said(address: Address, text: bytes) -> bytes:

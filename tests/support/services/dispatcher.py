@@ -34,6 +34,7 @@ from services.dispatcher.service import Dispatcher
 from services.dispatcher.settings import DispatcherSettings, Route
 from tests.support.deadline import DEADLINE
 from tests.support.fakes.typists import FaultyTypists
+from tests.support.serving import serving
 
 APP = App(id="1", key="app-key", secrets=(Secret("app-secret"),), topic="posted")
 OFF = App(id="2", key="off-key", secrets=(Secret("off-secret"),), enabled=False)
@@ -306,25 +307,8 @@ async def served_dispatcher(
         rates=rates,
         tracer=tracer,
     )
-    server = Server([dispatcher], LOOPBACK, LOOPBACK)
-    started, stop = asyncio.Event(), asyncio.Event()
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(server.serve(stop, started=started.set))
-        async with asyncio.timeout(DEADLINE):
-            await started.wait()
-        assert server.bound is not None
-        try:
-            yield ServedDispatcher(
-                f"http://{server.bound.public[0]}",
-                f"http://{server.bound.internal[0]}",
-                faults,
-                bus,
-                events,
-                control,
-                roster,
-                tally,
-                faulty,
-                rates,
-            )
-        finally:
-            stop.set()
+    async with serving(Server([dispatcher], LOOPBACK, LOOPBACK)) as bound:
+        public, internal = (f"http://{each[0]}" for each in (bound.public, bound.internal))
+        yield ServedDispatcher(
+            public, internal, faults, bus, events, control, roster, tally, faulty, rates
+        )

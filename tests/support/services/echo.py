@@ -14,7 +14,6 @@ from typing import cast
 from aiohttp import web
 
 from libs.common.config.address import Address
-from libs.common.web.door.short_request import ShortRequest
 from libs.common.web.door.ways import Ways
 from libs.common.web.listeners import listening
 from services.gateway.connections.connection import Connection
@@ -22,7 +21,7 @@ from services.gateway.connections.socket import Socket, frame
 from services.gateway.protocol.effects import Effect, Send
 from services.gateway.protocol.reader import BINARY, Frame
 from services.gateway.session.session import Session
-from tests.support.services.listener import APP, nowhere
+from tests.support.services.listener import APP, Porch, nowhere
 
 MAX_MESSAGE = 256 * 1024  # Bytes, as long as the longest of an Autobahn case outside of section 9.
 MAX_UNSENT = 1024 * 1024
@@ -61,26 +60,11 @@ class _EchoConnection(Connection):
             super().receive(message, now)
 
 
-class _Echo:
-    """Upgrades clients."""
-
-    def is_full(self) -> bool:
-        """See `Upgrader.is_full`."""
-        return False
-
-    def upgraded(
-        self,
-        request: ShortRequest,  # noqa: ARG002 - an `Upgrader` is called with it.
-        transport: asyncio.Transport,
-        *,
-        answer: bytes,
-        rest: bytes,
-    ) -> None:
+class _Echo(Porch):
+    def connected(self, transport: asyncio.Transport) -> Connection:
         session = cast(Session, _EchoSession())
         socket = Socket(transport, max_unsent=MAX_UNSENT)
-        connection = _EchoConnection(session, socket, nowhere(), max_message=MAX_MESSAGE)
-        transport.set_protocol(connection)
-        connection.begin(answer, rest=rest)
+        return _EchoConnection(session, socket, nowhere(), max_message=MAX_MESSAGE)
 
 
 @asynccontextmanager

@@ -40,6 +40,7 @@ from tests.support.fakes.typists import FaultyTypists, faulty_typists
 from tests.support.ports.rosters import everything
 from tests.support.servers import Certificates
 from tests.support.services.presence import make_presence
+from tests.support.serving import serving
 from tests.support.tokens.channel_tokens import verifier
 
 APP = App(
@@ -328,15 +329,10 @@ def _server(
 
 @asynccontextmanager
 async def _served(server: Server) -> AsyncIterator[None]:
-    started, stop = asyncio.Event(), asyncio.Event()
-    serving = asyncio.create_task(server.serve(stop, started=started.set))
-    async with asyncio.timeout(DEADLINE):
-        await started.wait()
     try:
-        yield
+        async with serving(server):
+            yield
     finally:
-        stop.set()
-        await serving
         # aiohttp keeps the handlers of many applications, and with them all that waited in a gateway at its end.
         web_app._cached_build_middleware.cache_clear()
 

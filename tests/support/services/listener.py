@@ -7,6 +7,7 @@ The server's side of each is a real `Connection` with a real `Session`; only the
 import asyncio
 import gc
 import ssl
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -78,7 +79,30 @@ class Line:
             await self.ended.wait()
 
 
-class Listener:
+class Porch(ABC):
+    """Lets everybody in, as the front door's `Upgrader`."""
+
+    @abstractmethod
+    def connected(self, transport: asyncio.Transport) -> Connection:
+        """Make a client's connection."""
+
+    def is_full(self) -> bool:
+        return False
+
+    def upgraded(
+        self,
+        request: ShortRequest,  # noqa: ARG002 - an `Upgrader` is called with it.
+        transport: asyncio.Transport,
+        *,
+        answer: bytes,
+        rest: bytes,
+    ) -> None:
+        connection = self.connected(transport)
+        transport.set_protocol(connection)
+        connection.begin(answer, rest=rest)
+
+
+class Listener(Porch):
     """A server that hands its connections to the test."""
 
     def __init__(self) -> None:
@@ -98,27 +122,15 @@ class Listener:
         async with asyncio.timeout(DEADLINE):
             return await self._lines.get()
 
-    def is_full(self) -> bool:
-        """See `Upgrader.is_full`."""
-        return False
-
-    def upgraded(
-        self,
-        request: ShortRequest,  # noqa: ARG002 - an `Upgrader` is called with it.
-        transport: asyncio.Transport,
-        *,
-        answer: bytes,
-        rest: bytes,
-    ) -> None:
-        """See `Upgrader.upgraded`."""
+    def connected(self, transport: asyncio.Transport) -> Connection:
+        """See `Porch.connected`."""
         ended = asyncio.Event()
         surroundings = replace(nowhere(), ended=lambda _: ended.set())
         session = Session(APP, "1.1", GatewaySettings(), now=0.0, verifier=verifier())
         socket = Socket(transport, max_unsent=self.max_unsent, timers=self.timers)
         connection = Connection(session, socket, surroundings, max_message=MAX_MESSAGE)
-        transport.set_protocol(connection)
         self._lines.put_nowait(Line(connection, transport, ended))
-        connection.begin(answer, rest=rest)
+        return connection
 
 
 @asynccontextmanager

@@ -1,6 +1,5 @@
 """Presence on faulty ports in memory, behind a real server; and what its users do."""
 
-import asyncio
 import itertools
 import json
 from collections.abc import AsyncIterator, Iterable
@@ -33,12 +32,12 @@ from libs.common.typists.port import Typists
 from libs.common.web.server import Server
 from services.presence.service import Presence
 from services.presence.settings import PresenceSettings
-from tests.support.deadline import DEADLINE
 from tests.support.fakes.faults import FaultyBus, FaultyRoster
 from tests.support.fakes.typists import FaultyTypists, faulty_typists
 from tests.support.ports.marks import FaultyMarks
 from tests.support.ports.sightings import FaultySightings
 from tests.support.services.webhooks import Site
+from tests.support.serving import serving
 from tests.support.tokens.channel_tokens import ring
 
 APP = App(id="1", key="app-key", secrets=(Secret("app-secret"),))
@@ -156,14 +155,8 @@ async def served_presence(
         receipts=receipts,
         control=control,
     )
-    server = Server([presence], LOOPBACK, LOOPBACK)
-    started, stop = asyncio.Event(), asyncio.Event()
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(server.serve(stop, started=started.set))
-        async with asyncio.timeout(DEADLINE):
-            await started.wait()
-        assert server.bound is not None
-        url = f"http://{server.bound.public[0]}"
+    async with serving(Server([presence], LOOPBACK, LOOPBACK)) as bound:
+        url = f"http://{bound.public[0]}"
         try:
             yield ServedPresence(
                 url, roster, sightings, typists, bus, marks, lifecycle, control, presence
@@ -172,4 +165,3 @@ async def served_presence(
             roster.is_away = typists.is_away = sightings.is_away = bus.is_away = marks.is_away = (
                 False
             )
-            stop.set()
