@@ -41,7 +41,9 @@ _TOKEN = re.compile(
 )
 _LOGIN = re.compile(r"(?<=://)[^/?#\s@\"']+@")
 _URL = re.compile(r"://[^\s\"'<>]+")
-_NAMELESS = re.compile(r"\?[^=&#]+(?=[&#]|$)")  # A query's first value, where it has no name.
+# A query's first value, where it has no name.  What follows each mark is looked at once: strangers
+# write frames, and may write nothing but marks.
+_NAMELESS = re.compile(r"\?[^?=&#]++(?=[?&#]|$)")
 _OPTION = re.compile(r"([?&#;] ?[\w.~%\[\]-]+=)[^&#;\s\"'<>]+")
 # ``Authorization: Bearer …``, ``token=…``, ``"secret":"…`` of what is JSON no more.
 _ASSIGNED = re.compile(
@@ -132,7 +134,7 @@ def _text(text: str, depth: int) -> str:
 def _concealed(text: str) -> str:
     """Mask what stands within a text, whoever wrote it."""
     text = _TOKEN.sub(MASK, _LOGIN.sub(f"{MASK}@", text))
-    text = _URL.sub(lambda url: _NAMELESS.sub(f"?{MASK}", url[0], count=1), text)
+    text = _URL.sub(lambda url: _NAMELESS.sub(f"?{MASK}", url[0]), text)
     text = _OPTION.sub(rf"\1{MASK}", text)
     return _BEARER.sub(rf"\1\2{MASK}", _ASSIGNED.sub(_assigned, text))
 

@@ -228,6 +228,14 @@ class TestShown:
         assert text.startswith('{"data":"xxx')
         assert text.endswith(f"… ({1000 + 11 - LONGEST} more)")
 
+    def test_marks_alone(self) -> None:
+        """
+        A million question marks are looked at once each: hours, if each were a query's begin.
+        """
+        text = of(json.dumps({"data": f"://{'?' * 1_000_000}="}))
+
+        assert text.startswith('{"data":"://???')
+
 
 class TestChannel:
     """Which channel a frame is about."""

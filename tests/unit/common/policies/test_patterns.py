@@ -90,6 +90,47 @@ class TestPattern:
         assert pattern.filled(captured) == channel
 
 
+PARTS = st.sampled_from(["", ".", "-", "a", "a.", ".a", "-a", "aa"])
+PLACES = st.lists(st.tuples(st.booleans(), PARTS), min_size=1, max_size=5)
+
+
+def _tried(head: str, places: list[tuple[bool, str]], name: str) -> dict[str, str] | None:
+    """Match as a regular expression does: try each end of each capture, the farthest first."""
+    captures = ("(?P<c%d>.+)" if wide else "(?P<c%d>[^.]+)" for wide, _ in places)
+    each = (
+        capture % number + re.escape(literal)
+        for number, (capture, (_, literal)) in enumerate(zip(captures, places, strict=True))
+    )
+    found = re.fullmatch(re.escape(head) + "".join(each), name)
+    return found.groupdict() if found else None
+
+
+class TestSeveralReadings:
+    """Names that could be divided in several ways: strangers choose them."""
+
+    @given(PARTS, PLACES, st.text("a.-", max_size=14))
+    def test_the_first_takes_most(
+        self, head: str, places: list[tuple[bool, str]], name: str
+    ) -> None:
+        """What is captured is what trying everything would find first."""
+        pattern = head + "".join(
+            f"{{c{number}{'*' * wide}}}{literal}" for number, (wide, literal) in enumerate(places)
+        )
+
+        assert Pattern(pattern).match(name) == _tried(head, places, name)
+
+    @pytest.mark.parametrize("wide", ["*", ""])
+    @pytest.mark.parametrize("between", ["", "-", "--"])
+    def test_nothing_is_tried(self, wide: str, between: str) -> None:
+        """Ten captures and a name that just does not fit: to try it all would take for ever."""
+        captures = between.join(f"{{c{number}{wide}}}" for number in range(10))
+        name = "private-" + "-" * 192
+
+        assert Pattern(f"private-{captures}=x{{last{wide}}}").match(name) is None
+        assert Pattern(f"private-{captures}.{{last}}").match(name) is None
+        assert Pattern(f"private-{captures}=x{{last{wide}}}").match(f"{name}=x1") is not None
+
+
 class TestCapture:
     """Characters that a capture may have."""
 
@@ -101,3 +142,8 @@ class TestCapture:
         assert bool(re.fullmatch(characters, ".")) is is_wide
         assert all(re.fullmatch(characters, each) for each in "aZ0-_=@,;")
         assert not re.fullmatch(characters, ":")
+
+    @pytest.mark.parametrize("is_wide,end", [(True, "\n"), (False, ".")])
+    def test_end(self, *, is_wide: bool, end: str) -> None:
+        """A narrow one ends before a full stop."""
+        assert Capture("a", is_wide).end == end
