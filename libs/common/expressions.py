@@ -29,6 +29,7 @@ import cel
 
 from libs.common.errors import Invalid, Misconfigured
 from libs.common.escaping import escape, unescape
+from libs.common.json_text import MAX_DEPTH, is_deeper
 from libs.common.rfc3339 import text_of
 
 MAX_SOURCE = 2000  # Characters.  The evaluation of 100,000 overflows the C stack.
@@ -47,9 +48,8 @@ _PATH = re.compile(r"\s*[A-Za-z_]\w*(?:\s*\.\s*[A-Za-z_]\w*)*\s*", re.ASCII)
 _BOUND = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(\s*([A-Za-z_]\w*)\s*,")
 _SYNTAX_ERROR = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*?)(?: expecting .*)?$", re.MULTILINE)
 _STRING = re.compile(r"""'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*\"""")
-_HARD_TO_READ = re.compile(
-    r"""//|'''|\"""|(?<!\w)[bB]?[rR][bB]?['"]"""
-)  # Comments, and other kinds of strings.
+# Comments, and other kinds of strings.
+_HARD_TO_READ = re.compile(r"""//|'''|\"""|(?<!\w)[bB]?[rR][bB]?['"]""")
 _FIELD = r"[A-Za-z_]\w*(?:\s*\.\s*[A-Za-z_]\w*)?"
 _LITERAL = r"""'[^'\\\n]*'|"[^"\\\n]*"|-?\d{1,15}(?:\.\d{1,15})?(?![\w.])"""
 _COMPARED = rf"\s*({_FIELD})\s*(==|!=|<=|<|>=|>)\s*({_FIELD}|{_LITERAL})\s*"
@@ -63,6 +63,7 @@ _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+_DEEPEST = MAX_DEPTH + 2  # Levels: what was read, in a variable such as ``user``, of several.
 _EXACT = 2**53  # Beyond it a decimal stands for several whole numbers.
 _USE = re.compile(r"(?<![\w.])([A-Za-z_]\w*)\b(?:\s*\.\s*([A-Za-z_]\w*)\b(?!\s*\())?", re.ASCII)
 
@@ -156,10 +157,8 @@ class Expression:
         """
         if self._path:
             return self._walk(variables)
-        if self._comparisons is not None:
-            holds = self._comparisons.hold(variables)
-            if holds is not None:
-                return holds
+        if self._comparisons and (holds := self._comparisons.hold(variables)) is not None:
+            return holds
         try:
             return self._program.execute(self._context(variables))
         except LookupError as error:
@@ -185,6 +184,8 @@ class Expression:
 
     def _context(self, variables: Mapping[str, Any]) -> dict[str, Any] | cel.Context:
         needed = {name: _narrowed(variables[name], self._fields[name]) for name in self.names}
+        if is_deeper(needed, _DEEPEST):
+            raise Unevaluable(self.source, "a value that it needs is nested too deeply")
         # A context takes the engine two microseconds more than an object.
         return cel.Context(needed, self._functions) if self._functions else needed
 

@@ -6,6 +6,9 @@ a half: ``JSON.stringify`` writes it when a text was cut within an emoji.  RFC 8
 and calls what becomes of it unpredictable; msgspec refuses it.  Here it passes unchanged: in Python
 it is a lone surrogate, which goes out as the escape that it came as.  No text of ours needs the
 second reader, so it is asked only after the first has failed.
+
+A document may be nested `MAX_DEPTH` levels deep, whatever it is: its brackets are counted before
+anything that works level by level meets it.  Whoever takes values from elsewhere asks `is_deeper`.
 """
 
 import json
@@ -18,9 +21,21 @@ import msgspec
 
 T = TypeVar("T")
 
+MAX_DEPTH = 64  # Levels.  Beyond some thousands, what CEL makes of a value overflows the C stack.
+
 _HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 _SPACE = re.compile(r"[ \t\n\r]*")
+_PAIRS = bytes.maketrans(b"[]{}", b"()()")
+_OTHERS = bytes(set(range(256)) - set(b"[]{}"))
+_NESTING = (dict, list)
 _encode = msgspec.json.Encoder().encode
+
+
+class NestedTooDeeply(msgspec.DecodeError):
+    """A document is nested too deeply."""
+
+    def __init__(self) -> None:
+        super().__init__(f"it is nested deeper than {MAX_DEPTH} levels")
 
 
 class JsonReader(Generic[T]):
@@ -32,13 +47,16 @@ class JsonReader(Generic[T]):
             struct, and for the elements of a list or an object.
         takes_halves: Whether half a surrogate pair may stand in a text; if not, it is refused with
             that reason.
+        around: Levels around what `MAX_DEPTH` bounds: those of an envelope of our own or of a
+            standard's.
     """
 
-    __slots__ = ("_decoder", "_kind", "_takes_halves")
+    __slots__ = ("_decoder", "_kind", "_levels", "_takes_halves")
 
-    def __init__(self, kind: type[T], *, takes_halves: bool = True) -> None:
+    def __init__(self, kind: type[T], *, takes_halves: bool = True, around: int = 0) -> None:
         self._kind = kind
         self._takes_halves = takes_halves
+        self._levels = MAX_DEPTH + around
         self._decoder = msgspec.json.Decoder(kind)
 
     def read(self, text: bytes | str | msgspec.Raw) -> T:
@@ -47,9 +65,10 @@ class JsonReader(Generic[T]):
 
         Raises:
             msgspec.DecodeError: It is no JSON, has a number out of range, or is not of the type.
+            NestedTooDeeply: So it is.
             UnicodeDecodeError: It is not UTF-8.
-            RecursionError: It is nested too deeply.
         """
+        _check_depth(text, self._levels)
         try:
             return self._decoder.decode(text)
         except msgspec.ValidationError:
@@ -80,9 +99,42 @@ def write(value: Any) -> bytes:
         return json.dumps(value, separators=(",", ":"), default=_plain).encode()
 
 
+def is_deeper(value: Any, levels: int) -> bool:
+    """Tell whether a value of JSON is nested deeper than so many levels; a plain one has none."""
+    if not isinstance(value, _NESTING):
+        return False
+    if not levels:
+        return True
+    for child in value.values() if isinstance(value, dict) else value:
+        if isinstance(child, _NESTING) and is_deeper(child, levels - 1):
+            return True
+    return False
+
+
 def is_whole(text: str) -> bool:
     """Tell whether a text has no half of a surrogate pair, so that UTF-8 can say it."""
     return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _check_depth(text: bytes | str | msgspec.Raw, levels: int) -> None:
+    """
+    Refuse a document that is nested too deeply.
+
+    None is deeper than it has opening brackets, so that most are cleared by counting them.  Of
+    others remain the brackets that stand in no text, and pairs are taken out level by level.
+    """
+    plain = text.encode(errors="replace") if isinstance(text, str) else bytes(text)
+    if plain.count(b"{") + plain.count(b"[") <= levels:
+        return
+    unescaped = plain.replace(b"\\\\", b"").replace(b'\\"', b"")
+    brackets = b"".join(unescaped.split(b'"')[::2]).translate(_PAIRS, _OTHERS)
+    for _ in range(levels):
+        if not brackets:
+            return
+        brackets = brackets.replace(b"()", b"")
+    # What is no JSON leaves brackets, and none that face each other.
+    if b"()" in brackets or brackets.count(b"(") > levels:
+        raise NestedTooDeeply
 
 
 def _parts(text: str, kind: Any) -> Any:

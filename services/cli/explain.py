@@ -18,13 +18,14 @@ import msgspec
 
 from libs.common.config.environment import reason
 from libs.common.errors import Misconfigured
+from libs.common.json_text import JsonReader
 from services.cli.client import app_of
 from services.cli.explaining import events, joins
 from services.cli.explaining.explanation import Explanation, text_of
 from services.cli.explaining.records import FORMS
 from services.settings import Settings
 
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
+_decode = JsonReader(dict[str, Any]).read
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -16,6 +16,7 @@ from libs.common.apps.limits import Limits
 from libs.common.apps.webhooks import WebhookSettings, changed_webhooks, json_of, webhooks_of
 from libs.common.config.environment import did_you_mean
 from libs.common.config.secret import Secret
+from libs.common.json_text import JsonReader
 from libs.common.tokens.settings import AppTokenKey
 
 COLUMNS = App.__struct_fields__
@@ -25,6 +26,9 @@ NAMES = Limits.__struct_fields__
 NO_WEBHOOKS: Mapping[str, None] = MappingProxyType({})
 
 Row = Mapping[str, Any]
+
+_read_limits = JsonReader(Limits, takes_halves=False).read
+_read_token_keys = JsonReader(tuple[AppTokenKey, ...], takes_halves=False).read
 
 
 def app_of(row: Row) -> App:
@@ -109,14 +113,14 @@ def changed(
 
 def _limits(text: str) -> Limits:
     try:
-        return msgspec.json.decode(text, type=Limits)
+        return _read_limits(text)
     except msgspec.DecodeError as error:
         raise ValueError(f"limits: {error}") from error
 
 
 def _token_keys(text: str) -> tuple[AppTokenKey, ...]:
     try:
-        return msgspec.json.decode(text, type=tuple[AppTokenKey, ...])
+        return _read_token_keys(text)
     except msgspec.DecodeError as error:
         raise ValueError(f"token_keys: {error}") from error
 

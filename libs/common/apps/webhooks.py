@@ -167,7 +167,7 @@ def webhooks_of(text: str) -> tuple[WebhookSettings, ...]:
     """
     try:
         return msgspec.json.decode(text, type=tuple[WebhookSettings, ...], dec_hook=_read)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise ValueError(f"webhooks: {error}") from error
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from libs.common.json_text import JsonReader
 from services.auth.identity.bearer_tokens import BadToken, Header
 from services.auth.identity.provider import ProviderReply, ProviderUnavailable
 from services.auth.identity.verifying_keys import ALGORITHMS, UNFIT, Key, VerifyingKey, fits
@@ -19,6 +20,7 @@ from services.auth.identity.verifying_keys import ALGORITHMS, UNFIT, Key, Verify
 MAX_KEYS = 100  # Of a set; those beyond are not read.
 MAX_RSA = 8192  # Bits; a signature of more keeps the loop busy for milliseconds.
 
+_any = JsonReader(object)
 _KINDS = ("RSA", "EC", "OKP")  # Never oct: what is published is no secret (RFC 8725, 3.1).
 
 
@@ -63,8 +65,8 @@ def parse(reply: ProviderReply, algorithms: Collection[str]) -> KeySet:
     if reply.status != 200:
         raise ProviderUnavailable(f"an answer of status {reply.status}")
     try:
-        document = msgspec.json.decode(reply.body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        document = _any.read(reply.body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ProviderUnavailable("an answer that is no JSON") from error
     members = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(members, list):

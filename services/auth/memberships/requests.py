@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from libs.common.json_text import JsonReader
 from libs.common.memberships.membership import Membership, check_membership
 from services.auth.bodies import BadBody
 
@@ -28,9 +29,9 @@ class _Many(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     memberships: Annotated[list[_One], Meta(min_length=1, max_length=MOST)]
 
 
-_decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_decode_one = msgspec.json.Decoder(_One).decode
-_decode_many = msgspec.json.Decoder(_Many).decode
+_decode = JsonReader(dict[str, msgspec.Raw]).read
+_decode_one = JsonReader(_One, takes_halves=False).read
+_decode_many = JsonReader(_Many, takes_halves=False).read
 
 
 def memberships_of(body: bytes, app: str) -> list[Membership]:
@@ -45,7 +46,7 @@ def memberships_of(body: bytes, app: str) -> list[Membership]:
         named = _decode_many(body).memberships if _is_many(body) else [_decode_one(body)]
     except msgspec.ValidationError as error:
         raise BadBody(f"invalid body: {error}") from error
-    except (msgspec.DecodeError, RecursionError, ValueError) as error:
+    except (msgspec.DecodeError, ValueError) as error:
         raise BadBody("the body is no JSON") from error
     memberships = [Membership(app, str(one.user), one.group) for one in named]
     for membership in memberships:

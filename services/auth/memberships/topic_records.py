@@ -13,6 +13,7 @@ import msgspec
 
 from libs.common.errors import Invalid
 from libs.common.eventlog.records import Record
+from libs.common.json_text import JsonReader
 from libs.common.memberships.membership import BadName, Membership, check_membership
 
 
@@ -28,7 +29,7 @@ class _Key(msgspec.Struct, frozen=True):
     group: str
 
 
-_decode_key = msgspec.json.Decoder(_Key).decode
+_decode_key = JsonReader(_Key, takes_halves=False).read
 
 
 def membership_of(record: Record) -> tuple[Membership, bool]:
@@ -66,6 +67,6 @@ def _from_text(key: bytes) -> Membership:
 def _from_json(key: bytes) -> Membership:
     try:
         named = _decode_key(key)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Malformed("the key is JSON without app, user and group as texts") from error
     return Membership(named.app, str(named.user), named.group)

@@ -18,10 +18,11 @@ from typing import Any
 import msgspec
 
 from libs.common.eventlog.records import Record
+from libs.common.json_text import JsonReader
 
 Headers = tuple[tuple[str, bytes], ...]
 
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
+_decode = JsonReader(dict[str, Any], around=1).read
 _TIME = re.compile(rb"(?:(?:Create|LogAppend)Time:(\d+)|NO_TIMESTAMP)")
 _PARTITION = re.compile(rb"Partition:(\d+)")
 _DELIVERY = re.compile(rb"Delivery:(\d+|NONE)")  # Of a share group; it says nothing to us.

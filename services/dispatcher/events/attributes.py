@@ -12,7 +12,7 @@ from msgspec import UNSET
 from msgspec.structs import asdict
 
 from libs.common.channels import BadSocketId, check_socket_id, is_user_id
-from libs.common.json_text import JsonReader
+from libs.common.json_text import JsonReader, NestedTooDeeply
 from libs.common.rfc3339 import instant
 from services.dispatcher.events.event import TooDeep, Undecodable, broken, parse
 
@@ -101,8 +101,8 @@ class _Outside(Attributes, frozen=True):
 
 # In binary mode `content-type` says what `datacontenttype` says here.
 HEADERS = frozenset(Attributes.__struct_fields__) - {"datacontenttype"}
-_envelope = JsonReader(Envelope)
-_outside = JsonReader(_Outside)
+_envelope = JsonReader(Envelope, around=1)
+_outside = JsonReader(_Outside, around=1)
 
 
 def attributes_of(texts: Mapping[str, str]) -> tuple[Attributes, float | None]:
@@ -124,17 +124,18 @@ def attributes_of(texts: Mapping[str, str]) -> tuple[Attributes, float | None]:
 
 def opened(document: bytes | msgspec.Raw) -> tuple[Envelope, float | None]:
     """
-    Read an event in the JSON format, and check its attributes; its data may still be too deep.
+    Read an event in the JSON format, and check its attributes.
 
     Returns:
         See `attributes_of`.
 
     Raises:
-        Undecodable: It is no JSON, or an attribute is missing or breaks a rule.
+        Undecodable: It is no JSON, its data are nested too deeply, or an attribute is missing or
+            breaks a rule.
     """
     try:
         envelope = _envelope.read(document)
-    except (RecursionError, msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError):
         envelope = _opened_outside_in(document)
     return envelope, envelope.check()
 
@@ -143,8 +144,8 @@ def _opened_outside_in(document: bytes | msgspec.Raw) -> Envelope:
     """Read what cannot be read at once, so that an error says whether it is within the data."""
     try:
         outside = _outside.read(document)
-    except RecursionError as error:
-        raise TooDeep("the CloudEvent") from error
+    except NestedTooDeeply as error:  # Attributes are plain (CloudEvents, "Type System").
+        raise TooDeep("data") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Undecodable(f"not a CloudEvent: {broken(error)}") from error
     outside.check()

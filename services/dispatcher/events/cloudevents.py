@@ -17,7 +17,7 @@ import msgspec
 from msgspec import UNSET
 
 from libs.common.eventlog.records import NewRecord, Record
-from libs.common.json_text import JsonReader
+from libs.common.json_text import JsonReader, NestedTooDeeply
 from libs.common.telemetry.tracing.context import valid_trace
 from services.dispatcher.events import debezium
 from services.dispatcher.events.attributes import (
@@ -34,7 +34,6 @@ from services.dispatcher.events.event import (
     broken,
     key_of,
     parse,
-    shallow,
     trace_of,
 )
 
@@ -50,7 +49,7 @@ _NEEDED = frozenset({"specversion", "id", "source", "type"})
 _REQUIRED = frozenset(_KAFKA_PREFIX + name for name in _NEEDED)
 
 _ATTRIBUTE_HEADERS = {_KAFKA_PREFIX + name: name for name in HEADERS}
-_batch = JsonReader(list[msgspec.Raw])
+_batch = JsonReader(list[msgspec.Raw], around=2)
 
 
 def is_structured(headers: Mapping[str, bytes]) -> bool:
@@ -98,7 +97,7 @@ def decode_structured(
         Undecodable: The record holds no CloudEvent.
     """
     envelope, moment = opened(value)
-    data = _data(envelope, value)
+    data = _data(envelope)
     return _event(envelope, data, moment=moment, record=record, headers=headers)
 
 
@@ -148,7 +147,7 @@ def _event(
     )
 
 
-def _data(envelope: Envelope, document: bytes | msgspec.Raw) -> Any:
+def _data(envelope: Envelope) -> Any:
     content_type = envelope.datacontenttype or ""
     if envelope.data_base64 is not None:
         if envelope.data is not UNSET:
@@ -156,7 +155,7 @@ def _data(envelope: Envelope, document: bytes | msgspec.Raw) -> Any:
         return _content(content_type, envelope.data_base64)
     if envelope.data is UNSET:
         return None
-    value = shallow(envelope.data, document, "data")
+    value = envelope.data
     # JSON event format, 3.1.1: a text stands for the content of what is no JSON.
     if isinstance(value, str) and not _is_json(media_type := _media_type(content_type)):
         return value if _is_text(media_type) else _base64(value.encode(errors="surrogatepass"))
@@ -251,7 +250,7 @@ _Headers = tuple[tuple[str, bytes], ...]
 def _split(body: bytes) -> list[msgspec.Raw]:
     try:
         return _batch.read(body)
-    except RecursionError as error:
+    except NestedTooDeeply as error:
         raise TooDeep("the batch") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Undecodable(f"not a batch of CloudEvents: {broken(error)}") from error
@@ -259,7 +258,7 @@ def _split(body: bytes) -> list[msgspec.Raw]:
 
 def _structured_record(topic: str, document: bytes | msgspec.Raw, trace: _Headers) -> NewRecord:
     envelope, _ = opened(document)
-    _data(envelope, document)
+    _data(envelope)
     headers = (("content-type", STRUCTURED.encode()), *trace)
     return NewRecord(topic, bytes(document), envelope.key, headers)
 

@@ -4,22 +4,17 @@ Domain events as routes see them, and the guarded way to read JSON of any origin
 Pure.  `decoding` makes events from records; this module holds what all formats share.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from libs.common.errors import Invalid
 from libs.common.eventlog.records import Record
-from libs.common.json_text import JsonReader, write
+from libs.common.json_text import MAX_DEPTH, JsonReader, NestedTooDeeply, write
 from libs.common.telemetry.tracing.context import valid_trace
 
-T = TypeVar("T")
-
-MAX_DEPTH = 64  # Levels of nesting.  CEL's conversion overflows the C stack somewhere beyond 5,000.
-
-_NESTING = (dict, list)
 _WRAPPER = {"schema", "payload"}
 _any = JsonReader(object)
 
@@ -94,46 +89,11 @@ def parse(text: bytes | msgspec.Raw, what: str = "the value") -> Any:
             deeper than `MAX_DEPTH`.
     """
     try:
-        value = _any.read(text)
-    except RecursionError as error:
+        return _any.read(text)
+    except NestedTooDeeply as error:
         raise TooDeep(what) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Undecodable(f"{what} is not JSON: {broken(error)}") from error
-    return shallow(value, text, what)
-
-
-def shallow(value: T, text: bytes | msgspec.Raw, what: str) -> T:
-    """
-    Return a value that was read, if it is not nested too deeply.
-
-    Args:
-        value: What was read.
-        text: The document, or one around it: none is deeper than it has opening brackets, so that
-            most are cleared by counting them.
-        what: What the value is, for the error.
-
-    Raises:
-        TooDeep: It is.
-    """
-    plain = bytes(text)
-    if plain.count(b"{") + plain.count(b"[") > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):
-        raise TooDeep(what)
-    return value
-
-
-def _is_deeper(value: Any, limit: int) -> bool:
-    level: list[Any] = [[value]]
-    for _ in range(limit + 1):
-        level = [
-            child for parent in level for child in _children(parent) if isinstance(child, _NESTING)
-        ]
-        if not level:
-            return False
-    return True
-
-
-def _children(parent: Any) -> Iterable[Any]:
-    return parent.values() if isinstance(parent, dict) else parent
 
 
 def trace_of(headers: Mapping[str, bytes]) -> str:

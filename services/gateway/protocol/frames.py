@@ -120,13 +120,13 @@ class _ChannelData(msgspec.Struct, frozen=True):
     user_info: msgspec.Raw = msgspec.Raw(b"null")
 
 
-_message = JsonReader(Message)
+_message = JsonReader(Message, around=1)
 _text = JsonReader(str)
 _subscribe = JsonReader(Subscribe, takes_halves=False)
 _unsubscribe = JsonReader(Unsubscribe, takes_halves=False)
 _sign_in = JsonReader(SignIn, takes_halves=False)
-_user_data = JsonReader(_UserData)
-_channel_data = JsonReader(_ChannelData)
+_user_data = JsonReader(_UserData, around=1)
+_channel_data = JsonReader(_ChannelData, around=1)
 _holder = JsonReader(Holder, takes_halves=False)
 
 

@@ -347,6 +347,20 @@ class TestNames:
         """Of every variable only the fields that are named are converted."""
         assert self.allowed(source, tenant="acme") is True
 
+    @pytest.mark.parametrize("levels,is_fine", [(64, True), (66, False), (100_000, False)])
+    def test_deep_values(self, levels: int, *, is_fine: bool) -> None:
+        """What is nested deeply never meets the engine, whose stack would overflow."""
+        value: Any = 1
+        for _ in range(levels):
+            value = [value]
+        expression = Expression("size(data) == 1 && data != 7", {"data"})
+
+        if is_fine:
+            assert expression.evaluate({"data": value}) is True
+        else:
+            with pytest.raises(Unevaluable, match="nested too deeply"):
+                expression.evaluate({"data": value})
+
     def test_whole_variable(self) -> None:
         """Where the text does not show which fields it needs, all are."""
         with pytest.raises(Unevaluable):

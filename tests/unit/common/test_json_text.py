@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.common.json_text import JsonReader, is_whole, write
+from libs.common.json_text import (
+    MAX_DEPTH,
+    JsonReader,
+    NestedTooDeeply,
+    is_deeper,
+    is_whole,
+    write,
+)
 
 HALVES = [
     r"\ud83d",
@@ -121,9 +128,49 @@ class TestRead:
         with pytest.raises(UnicodeDecodeError):
             JsonReader(object).read(b'["\\ud83d","\xff"]')
 
-    def test_too_deep(self) -> None:
-        with pytest.raises(RecursionError):
-            JsonReader(object).read('["\\ud83d",' + "[" * 100_000 + "]" * 100_000 + "]")
+    @pytest.mark.parametrize("levels", [MAX_DEPTH + 1, 900, 2_000, 1_000_000])
+    @pytest.mark.parametrize("half", ["", '"\\ud83d",'])
+    @pytest.mark.parametrize("kind", [object, msgspec.Raw, str])
+    def test_too_deep(self, kind: Any, half: str, levels: int) -> None:
+        """It is told before anything works level by level, whatever the document should be."""
+        with pytest.raises(NestedTooDeeply, match="nested deeper than 64 levels"):
+            JsonReader(kind).read(f"[{half}" + "[" * (levels - 1) + "]" * levels)
+        with pytest.raises(NestedTooDeeply):
+            JsonReader(kind).read('{"a":' * levels + "1" + "}" * levels)
+
+    @pytest.mark.parametrize("around", [0, 1])
+    def test_deep(self, around: int) -> None:
+        """An envelope adds its levels to those that what stands within may have."""
+        levels = MAX_DEPTH + around
+        reader = JsonReader(object, around=around)
+
+        assert is_deeper(reader.read("[" * levels + "]" * levels), levels - 1)
+        with pytest.raises(NestedTooDeeply):
+            reader.read(f"[{'[' * levels}{']' * levels}]")
+
+    def test_brackets_in_texts(self) -> None:
+        """They nest nothing, whatever stands beside them."""
+        text = r'"[[[[\\","{{\"[[[",' * 50
+
+        assert len(JsonReader(list[str]).read(f'[{text}"\\u005b"]')) == 101
+
+    @pytest.mark.parametrize("text", ["[" * 64 + "]", "[]" * 99, "][" * 99, "[}" * 99])
+    def test_without_partners(self, text: str) -> None:
+        """What is no JSON is not said to be deep: brackets without partners nest nothing."""
+        with pytest.raises(msgspec.DecodeError, match=r"malformed|truncated"):
+            JsonReader(object).read(text)
+
+    @given(values(), st.integers(0, 5))
+    def test_levels(self, value: Any, levels: int) -> None:
+        """Texts and values are as deep."""
+        text = json.dumps(value)
+        reader = JsonReader(object, around=levels - MAX_DEPTH)
+        try:
+            reader.read(text)
+        except NestedTooDeeply:
+            assert is_deeper(value, levels)
+        else:
+            assert not is_deeper(value, levels)
 
     @pytest.mark.parametrize(
         "number",

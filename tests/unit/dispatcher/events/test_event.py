@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.common.eventlog.records import Record
+from libs.common.json_text import MAX_DEPTH
 from services.dispatcher.events.event import (
-    MAX_DEPTH,
     TooDeep,
     Undecodable,
     coordinates,
