@@ -19,6 +19,7 @@ from libs.common.bus.settings import HistorySettings
 from libs.common.config import loader
 from libs.common.config.address import Url
 from libs.common.config.environment import CONFIG, did_you_mean
+from libs.common.config.masks import masked
 from libs.common.config.secret import Secret
 from libs.common.egress.settings import EgressSettings
 from libs.common.errors import Misconfigured
@@ -292,7 +293,8 @@ def _named_apps(settings: Settings) -> Iterator[tuple[str, str]]:
     yield from ((f'the receipts rule for "{rule.pattern}"', rule.app) for rule in settings.receipts)
     yield from ((f'the route "{rule.name}"', rule.app) for rule in settings.routes)
     yield from (
-        (f"auth.introspection with {rule.url}", rule.app) for rule in settings.auth.introspection
+        (f"auth.introspection with {masked(rule.url)}", rule.app)
+        for rule in settings.auth.introspection
     )
 
 
@@ -325,7 +327,7 @@ def _secrets(settings: Settings) -> Iterator[tuple[str, Secret]]:
     for issuer in settings.auth.issuers:
         yield f'the secret of issuer "{issuer.issuer}"', issuer.secret
     for rule in settings.auth.introspection:
-        yield f"the client_secret of auth.introspection with {rule.url}", rule.client_secret
+        yield f"the client_secret of auth.introspection with {masked(rule.url)}", rule.client_secret
     keys: list[TokenKey | AppTokenKey] = [*settings.tokens.keys]
     for key in keys + [key for app in settings.apps for key in app.token_keys]:
         jwk = jwk_of(public_key(key.public_key, key.algorithm), key.algorithm)

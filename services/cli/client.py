@@ -20,6 +20,8 @@ from libs.common.apps.admin import AppAdmin
 from libs.common.apps.app import App
 from libs.common.apps.signatures import request_text, sign
 from libs.common.config.address import Url
+from libs.common.config.masks import masked
+from libs.common.config.url_parts import parts_of
 from libs.common.errors import Misconfigured, Unavailable
 from libs.common.postgres.connection import PostgresConnection, reason
 from services.settings import Settings
@@ -92,7 +94,8 @@ def _checked(url: str) -> str:
     scheme, found, rest = url.partition("://")
     try:
         parts = urlsplit(url)
-        is_good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        is_http = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        is_good = is_http and parts_of(url) is not None
     except ValueError:  # A port that is no number, or beyond all; brackets without a partner.
         is_good = False
     if is_good:
@@ -100,7 +103,8 @@ def _checked(url: str) -> str:
     instead = f"{_SCHEMES.get(scheme, 'http')}://{rest or '127.0.0.1:6001'}" if found else ""
     instead = instead or f"http://{url or '127.0.0.1:6001'}"
     # A password would not be shown, and what is wrong elsewhere is not guessed.
-    hint = f", such as {instead}" if scheme not in {"http", "https"} and "@" not in url else ""
+    is_plain = scheme not in {"http", "https"} and masked(instead) == instead and "@" not in url
+    hint = f", such as {instead}" if is_plain else ""
     raise Misconfigured(f"--url: expected http://HOST:PORT or https://HOST:PORT{hint}")
 
 
@@ -113,6 +117,7 @@ def worded(error: Exception, url: str, app: App) -> str:
         url: Where the deployment was looked for.
         app: In whose name.
     """
+    url = str(masked(url))
     if isinstance(error, Refused):
         said, remedy = str(error), _after_answer(error, url, app)
     else:
@@ -149,6 +154,8 @@ def _unanswered(error: Exception, url: str) -> tuple[str, str]:
         case aiohttp.ServerDisconnectedError() | aiohttp.ClientResponseError():
             said = f"what listens at {url} does not answer in HTTP"
             remedy = f"where it speaks TLS write https://; {_ELSEWHERE}"
+        case aiohttp.InvalidURL():  # Its text is the URL.
+            said, remedy = f"{url} is no URL", ""
         case _:
             said, remedy = f"{url}: {str(error) or type(error).__name__}", ""
     return said, remedy
@@ -172,9 +179,9 @@ async def standing(http: aiohttp.ClientSession, url: str) -> str:
         http: Asks.
         url: Where the deployment is.
     """
-    address = f"{url}/up"
+    address = f"{masked(url)}/up"
     try:
-        async with http.get(address, timeout=_PATIENCE) as response:
+        async with http.get(f"{url}/up", timeout=_PATIENCE) as response:
             if response.status >= 300:
                 return f"{address} {Refused(response.status, await response.text())}"
     except (aiohttp.ClientError, TimeoutError):

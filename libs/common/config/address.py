@@ -7,6 +7,8 @@ Pure.  Both read what the settings hold, and neither shows a password.
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
+from libs.common.config.url_parts import parts_of, scheme_of
+
 Network = IPv4Network | IPv6Network
 
 _ALL_IPV4 = "0.0.0.0"
@@ -86,8 +88,8 @@ class Url:
     """
     Where a backend is: its text may hold a password, and is had only by asking for it.
 
-    ``str`` and ``repr`` show the scheme and the hosts; of a text that does not read as a URL,
-    nothing.
+    ``str`` and ``repr`` show the scheme and the hosts; of a text that does not read as a URL, the
+    scheme at most.
     """
 
     __slots__ = ("_text",)
@@ -101,19 +103,14 @@ class Url:
 
     @property
     def scheme(self) -> str:
-        """What stands before ``://``; empty if nothing does."""
-        scheme, found, _ = self._text.partition("://")
-        return scheme if found else ""
+        """What stands before ``://``; empty if no scheme does."""
+        return scheme_of(self._text)
 
     def __str__(self) -> str:
         if not self.scheme:
             return "…" if self._text else ""
-        authority = self._text.partition("://")[2].partition("?")[0].partition("/")[0]
-        hosts = authority.rpartition("@")[2]
-        # An @ elsewhere means that a password was not percent-encoded: what looks like a host may
-        # be part of it.
-        shown = hosts if self._text.count("@") == authority.count("@") else "…"
-        return f"{self.scheme}://{shown}"
+        parts = parts_of(self._text)
+        return f"{self.scheme}://{'…' if parts is None else parts.hosts}"
 
     def __repr__(self) -> str:
         return f"Url({str(self)!r})"

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from libs.common.config.masks import shown_path
 from libs.common.config.types import is_struct, member_of
 
 PREFIX = "FANFARE_"
@@ -159,7 +160,7 @@ def _variable(name: str, value: str, problems: list[str], *, is_file: bool) -> V
     try:
         text = Path(value).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        problems.append(f"{name}: cannot read {value}: {reason(error)}")
+        problems.append(f"{name}: cannot read {shown_path(value)}: {reason(error)}")
         return Variable(None, place)
     return Variable(text.removesuffix("\n").removesuffix("\r"), place)
 

@@ -18,6 +18,7 @@ import msgspec
 from libs.common.config import environment
 from libs.common.config.address import Address, Network, Url
 from libs.common.config.environment import CONFIG, Place, Variable, did_you_mean, reason
+from libs.common.config.masks import masked
 from libs.common.config.secret import Secret
 from libs.common.config.types import (
     base_of,
@@ -196,7 +197,8 @@ class _Reader:
     def _refuse_unknown(self, raw: Iterable[str], known: list[str], place: Place) -> None:
         for name in raw:
             if name not in known:
-                self._problems.append(f"{place.key(name)} is unknown{did_you_mean(name, known)}")
+                shown = place.key(masked(name))
+                self._problems.append(f"{shown} is unknown{did_you_mean(name, known)}")
 
 
 def file_of(path: Path | None, environ: Mapping[str, str]) -> Path | None:
@@ -215,7 +217,8 @@ def document(file: Path | None) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8")) if file else {}
     except (OSError, UnicodeDecodeError) as error:
-        raise Misconfigured(f"cannot read the configuration {file}: {reason(error)}") from error
+        name = masked(str(file))
+        raise Misconfigured(f"cannot read the configuration {name}: {reason(error)}") from error
     except tomllib.TOMLDecodeError as error:
         raise Misconfigured(f"{file}: not TOML: {error}") from error
 

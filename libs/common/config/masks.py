@@ -5,17 +5,21 @@ Pure.  A `Secret` is one; so may be the login of a URL, of whatever type the URL
 query gives, and the path of one that is a permission; and a private key, wherever it stands.
 """
 
+import re
 from typing import Any
 
 import msgspec
 
 from libs.common.config.address import Url
 from libs.common.config.secret import Secret
+from libs.common.config.url_parts import UrlParts, parts_of, scheme_of
 
 MASK = "…"
 PLAIN_WORDS = frozenset({"none"})  # Of `Url`, which are no URL and no secret.
 # Options of the URLs of our backends that are no secret.
 SHOWN_OPTIONS = frozenset({"ca", "sslmode", "sslrootcert", "sslcert", "target_session_attrs"})
+# Of a URL in a sentence, such as SQL or an expression, or of one whose begin is mistyped.
+_MAY_HOLD_LOGIN = re.compile(r"://[^'\"]*@|^[^\s'\"]*:[^\s'\"]*@")
 
 
 def masked(value: Any) -> Any:
@@ -34,9 +38,17 @@ def masked(value: Any) -> Any:
 
 def place_of(url: str) -> str:
     """Return of a URL whose path is secret what may be shown: the server."""
-    scheme, slashes, rest = _url(url).partition("://")
-    host, slash, _ = rest.partition("/")
-    return f"{scheme}{slashes}{host.partition('?')[0]}" + f"/{MASK}" * bool(slash or "?" in host)
+    parts = parts_of(url)
+    if parts is None:
+        return _url(url)
+    is_more = bool(parts.path or parts.query)
+    return f"{parts.scheme}://{_login(parts)}{parts.hosts}" + f"/{MASK}" * is_more
+
+
+def shown_path(path: str) -> str:
+    """Return the name of a file; in its place somebody may have written the secret itself."""
+    is_path = path.startswith("/") and not path.startswith("//") and path.isprintable()
+    return path if is_path and ":" not in path else MASK
 
 
 def _masked_members(value: Any) -> Any:
@@ -52,30 +64,31 @@ def _masked_members(value: Any) -> Any:
 
 
 def _text(text: str) -> str:
+    """Mask a text that is a URL; one with a URL in it, or what may be a mistyped one, whole."""
     if "PRIVATE KEY" in text:
         return MASK
-    is_url = "://" in text and text.isprintable() and " " not in text
-    return _url(text) if is_url else text
+    if scheme_of(text.lstrip()) or ("://" in text and " " not in text and text.isprintable()):
+        return _url(text)
+    return MASK if _MAY_HOLD_LOGIN.search(text) else text
 
 
 def _url(text: str) -> str:
-    """Mask a URL; of what reads as none, and of one with an ``@`` in a wrong place, all of it."""
-    scheme, found, rest = text.partition("://")
-    if not found:
-        return text if text in PLAIN_WORDS else MASK * bool(text)
-    head, has_query, query = rest.partition("?")
-    authority, slash, path = head.partition("/")
-    if text.count("@") != authority.count("@") or "#" in text:
-        return f"{scheme}://{MASK}"
-    login, at, hosts = authority.rpartition("@")
-    options = "&".join(map(_option, query.split("&")))
-    return f"{scheme}://{_login(login)}{at}{hosts}{slash}{path}{has_query}{options}"
+    """Mask a URL; of what reads as none all but its scheme."""
+    parts = parts_of(text)
+    if text in PLAIN_WORDS or not text:
+        return text
+    if parts is None:
+        scheme = scheme_of(text)
+        return f"{scheme}://{MASK}" if scheme else MASK
+    query = "?" + "&".join(map(_option, parts.query[1:].split("&"))) if parts.query else ""
+    return f"{parts.scheme}://{_login(parts)}{parts.hosts}{parts.path}{query}"
 
 
-def _login(login: str) -> str:
+def _login(parts: UrlParts) -> str:
     """Show a user who has a password, and nothing where it may be the password alone."""
-    user, colon, _ = login.partition(":")
-    return f"{user}:{MASK}" if colon else MASK * bool(login)
+    if not parts.login:
+        return "" if parts.login is None else "@"
+    return f"{parts.user}:{MASK}@" if ":" in parts.login else f"{MASK}@"
 
 
 def _option(option: str) -> str:

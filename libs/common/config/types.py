@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal, get_args, get_origin
 import msgspec
 
 from libs.common.config.address import Address, Network, Url
+from libs.common.config.masks import masked
 from libs.common.config.secret import Secret
 
 LONGEST = 60  # Characters of a value that are shown.
@@ -100,7 +101,7 @@ def found(raw: Any) -> str:
     """Say what was found: ``"abc"``, ``a table``."""
     if not isinstance(raw, bool | int | float | str):
         return sort_of(raw)
-    text = show(raw)
+    text = show(masked(raw))
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 

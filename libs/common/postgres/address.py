@@ -6,15 +6,20 @@ Pure.  They are libpq's:
 hosts may stand there, joined by commas.  No message here repeats a part that may hold a password.
 """
 
+import re
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlsplit
 
+from libs.common.config.url_parts import is_host
 from libs.common.errors import Misconfigured
 
 SCHEMES = ("postgresql", "postgres")
 MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 OPTIONS = ("sslmode", *FILES, "options", "target_session_attrs")
+
+_NAME = re.compile(r"[a-z_]{1,32}")
+_SOCKET = "%2F"  # Where a host begins with a slash it is the directory of a socket.
 
 
 def options(url: str) -> Mapping[str, str]:
@@ -34,7 +39,7 @@ def options(url: str) -> Mapping[str, str]:
         )
     except ValueError as error:
         raise Misconfigured("the PostgreSQL URL is malformed") from error
-    if parts.fragment or "@" in rest.partition("?")[0].partition("/")[2]:
+    if parts.fragment or "@" in rest[len(parts.netloc) :] or set(":/") & set(parts.path[1:]):
         raise Misconfigured(
             "in a PostgreSQL URL a password with : / ? # or @ must be percent-encoded"
         )
@@ -48,13 +53,16 @@ def _check_host(host: str) -> None:
     port = host.rpartition("]")[2].partition(":")[2]
     if port and not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65_535):
         raise Misconfigured("the port of a PostgreSQL URL is a number up to 65535")
+    if host and not is_host(host) and not host.upper().startswith(_SOCKET):
+        raise Misconfigured("the host of a PostgreSQL URL is a name or an address")
 
 
 def _check_options(named: Mapping[str, str]) -> None:
     for name in named:
         if name not in OPTIONS:
+            which = f"option {name!r}" if _NAME.fullmatch(name) else "such option"
             raise Misconfigured(
-                f"a PostgreSQL URL has no option {name[:32]!r}: it may have {', '.join(OPTIONS)}"
+                f"a PostgreSQL URL has no {which}: it may have {', '.join(OPTIONS)}"
             )
     mode = named.get("sslmode", "prefer")
     if mode not in MODES:

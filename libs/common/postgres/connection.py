@@ -16,6 +16,8 @@ from typing import Any, Self
 import asyncpg
 
 from libs.common.config.address import Url
+from libs.common.config.masks import shown_path
+from libs.common.config.url_parts import parts_of
 from libs.common.errors import Misconfigured, Unavailable
 from libs.common.outage import Outage, reason_of
 from libs.common.postgres.address import FILES, options
@@ -135,7 +137,7 @@ class PostgresConnection:
         try:
             return await self._pool.acquire(timeout=self._settings.connect_timeout)
         except (*TROUBLE, asyncpg.PostgresError) as error:  # Whatever it is: it does not let us in.
-            raise Unavailable(self.backend) from error
+            raise Unavailable(self.backend) from discreet(error, self._url)
         finally:
             self.acquires += 1
             self.acquire_seconds += time.monotonic() - began
@@ -152,7 +154,17 @@ def check(url: Url) -> None:
     for name in FILES:
         file = named.get(name)
         if file and not os.access(file, os.R_OK):
-            raise Misconfigured(f"{name}={file} of the PostgreSQL URL cannot be read")
+            shown = f"{name}={shown_path(file)}"
+            raise Misconfigured(f"{shown} of the PostgreSQL URL cannot be read")
+
+
+def discreet(error: Exception, url: Url) -> Exception:
+    """Return what to say of an error that quotes the user, where that may be the password alone."""
+    parts = parts_of(url.reveal())
+    is_quoted = isinstance(error, asyncpg.InvalidAuthorizationSpecificationError)
+    if not is_quoted or parts is None or not parts.login or parts.user:
+        return error
+    return ConnectionError("PostgreSQL does not let this user in")
 
 
 def reason(error: Unavailable) -> str:

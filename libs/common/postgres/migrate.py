@@ -23,7 +23,7 @@ import asyncpg
 
 from libs.common.config.address import Url
 from libs.common.errors import Misconfigured, Unavailable
-from libs.common.postgres.connection import CLOSE_TIMEOUT, check, translated
+from libs.common.postgres.connection import CLOSE_TIMEOUT, check, discreet, translated
 
 LOCK = 0x66616E66  # "fanf": the session lock's number.
 LOCK_TIMEOUT = 60.0  # Seconds to wait for another runner, and for whoever uses a table.
@@ -170,13 +170,7 @@ async def migrate(
 
 @asynccontextmanager
 async def _connected(url: Url, lock_timeout: float) -> AsyncIterator[Any]:
-    connection = await asyncpg.connect(
-        url.reveal(),
-        timeout=CONNECT_TIMEOUT,
-        command_timeout=COMMAND_TIMEOUT,
-        statement_cache_size=0,
-        server_settings={"application_name": "fanfare migrate"},
-    )
+    connection = await _connection(url)
     try:
         # For the session lock and for tables alike; 0 would mean to wait without end.
         milliseconds = str(max(1, round(lock_timeout * 1000)))
@@ -184,6 +178,19 @@ async def _connected(url: Url, lock_timeout: float) -> AsyncIterator[Any]:
         yield connection
     finally:
         await connection.close(timeout=CLOSE_TIMEOUT)
+
+
+async def _connection(url: Url) -> Any:
+    try:
+        return await asyncpg.connect(
+            url.reveal(),
+            timeout=CONNECT_TIMEOUT,
+            command_timeout=COMMAND_TIMEOUT,
+            statement_cache_size=0,
+            server_settings={"application_name": "fanfare migrate"},
+        )
+    except asyncpg.InvalidAuthorizationSpecificationError as error:
+        raise discreet(error, url) from None
 
 
 async def _take_turn(connection: Any) -> None:

@@ -14,15 +14,20 @@ before the ``@`` are for the servers.  No message here repeats a part of the URL
 password.
 """
 
+import re
 from dataclasses import dataclass, field
 from enum import Enum
 from urllib.parse import parse_qsl, unquote
 
 from libs.common.config.address import Url
+from libs.common.config.url_parts import is_host
 from libs.common.errors import Misconfigured
 
 DEFAULT_PORT = 6379
 DEFAULT_SENTINEL_PORT = 26_379
+
+_ENCODED = " (a password with : / ? # or @ must be percent-encoded)"
+_SERVICE = re.compile(r"[A-Za-z0-9._%-]+")  # Sentinel's own rule; percent-encoded, it may be more.
 
 
 class Layout(Enum):
@@ -118,11 +123,10 @@ def _host(text: str, default_port: int) -> tuple[str, int]:
     host = host.removeprefix("[").removesuffix("]")
     if not host:
         raise Misconfigured("a Redis URL needs a host after :// (or after the @)")
-    if not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65_535:
-        raise Misconfigured(
-            "the port of a Redis URL is a number up to 65535"
-            " (a password with : / ? # or @ must be percent-encoded)"
-        )
+    if not (port.isascii() and port.isdigit() and 1 <= int(port[:6]) <= 65_535):
+        raise Misconfigured(f"the port of a Redis URL is a number up to 65535{_ENCODED}")
+    if not is_host(text):
+        raise Misconfigured(f"the host of a Redis URL is a name or an address{_ENCODED}")
     return host, int(port)
 
 
@@ -131,7 +135,7 @@ def _path(layout: Layout, path: str) -> tuple[str, int]:
     service, database = "", path
     if layout is Layout.SENTINEL:
         service, _, database = path.partition("/")
-        if not service:
+        if not _SERVICE.fullmatch(service):
             raise Misconfigured("a redis+sentinel URL names the service: …/service or …/service/db")
     if layout is Layout.CLUSTER and database:
         raise Misconfigured("a redis+cluster URL has no database: a cluster has only one")

@@ -96,6 +96,14 @@ class TestAway:
         """A database that does not exist is unavailable: it may be created."""
         assert "does not exist" in await refused(f"{postgres_url}-none")
 
+    async def test_user_that_may_be_a_password(self, postgres_url: str) -> None:
+        """A user without a password may be one, and is not repeated; one with a password is named."""
+        server = postgres_url.rpartition("@")[2]
+
+        assert "hush" not in await refused(f"postgresql://hush@{server}")
+        assert "hush" not in await refused(f"postgresql://hush:@{server}")
+        assert '"nobody"' in await refused(f"postgresql://nobody:hush@{server}")
+
     async def test_broken_connection(self, postgres_url: str) -> None:
         """A connection that broke is unavailable once, and then another one takes its place."""
         async with connected(postgres_url) as connection:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.common.config.address import Address, Url
-from libs.common.config.masks import masked, place_of
+from libs.common.config.masks import masked, place_of, shown_path
 from libs.common.config.secret import Secret
 
 
@@ -59,6 +59,11 @@ class TestUrls:
             ("https://*.example.org", "https://*.example.org"),
             ("user.url == 'http://a/?b=c' && true", "user.url == 'http://a/?b=c' && true"),
             ("plain?x=y", "plain?x=y"),
+            ("https://u:hush@x.example/", "https://u:…@x.example/"),
+            ("https://u:hu sh@x.example/", "https://u:…@x.example/"),
+            ("https:/u:hush@x.example/", "…"),
+            ("SELECT 'https://u:hush@x.example/'", "…"),
+            ("user.email == 'a@b' ? 'c' : 'd'", "user.email == 'a@b' ? 'c' : 'd'"),
         ],
     )
     def test_text(self, text: str, shown: str) -> None:
@@ -86,6 +91,23 @@ class TestUrls:
 def test_permit(url: str, shown: str) -> None:
     """Of a URL that is a permission the server is shown."""
     assert place_of(url) == shown
+
+
+@pytest.mark.parametrize(
+    "path,shown",
+    [
+        ("/run/secrets/bus", "/run/secrets/bus"),
+        ("/run/credentials/fanfare-gateway@1.service/bus", "/run/credentials/fanfare-gateway@1.service/bus"),
+        ("redis://:hush@h", "…"),
+        ("//u:hush@h", "…"),
+        ("/u:hush@h", "…"),
+        ("hush", "…"),
+        ("", "…"),
+    ],
+)  # fmt: skip
+def test_path(path: str, shown: str) -> None:
+    """A file is shown that is named in full; anything else may be what should stand in the file."""
+    assert shown_path(path) == shown
 
 
 @pytest.mark.parametrize(
