@@ -119,8 +119,8 @@ docs: $(VENV)/dev  ## Write the pages that are made from the source
 	$(PYTHON) -m tests.support.monitoring.operator_rules > deploy/k8s/components/monitoring/rules.yaml
 
 .PHONY: audit
-audit: $(VENV)/dev ## Look for known weaknesses in dependencies, and write sbom.json
-	$(VENV)/bin/pip-audit --require-hashes --disable-pip -r requirements.lock
+audit: $(VENV)/dev ## Look for known weaknesses in dependencies, and write sbom.json; OPTIONS: pip-audit's own
+	$(PYTHON) -m tests.support.audit requirements.lock $(OPTIONS)
 	$(VENV)/bin/cyclonedx-py requirements requirements.lock --output-file sbom.json
 
 # --- real servers without containers ---------------------------------------------------------------
