@@ -49,7 +49,7 @@ from services.presence.webhooks.delivery import WebhookTools
 from services.presence.webhooks.targets import Webhooks, receivers
 from services.process_state import Figured, names_of, telling
 from services.reload import Reloadable, adopt
-from services.settings import Settings, check_services
+from services.settings import Settings, check_services, topics_of
 from services.version import VERSION
 
 log = structlog.get_logger()
@@ -205,6 +205,7 @@ def plan(settings: Settings) -> Plan:
         settings.auth.memberships.query,
         recorded=recorded(settings.presence),
         allow=settings.egress.allow,
+        reserved={topic: setting for setting, topic in topics_of(settings).items()},
         dead_letters=settings.presence.dead_letters,
         dead_letters_max_age=settings.presence.dead_letters_max_age,
         max_readers=settings.presence.max_readers,

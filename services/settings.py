@@ -36,6 +36,7 @@ from services.auth.settings import AuthSettings, refused_providers
 from services.dispatcher.settings import DispatcherSettings, Route
 from services.gateway.settings import GatewaySettings
 from services.presence.settings import PresenceSettings
+from services.topics import named_topics, refused_topics
 
 SERVICES = ("gateway", "auth", "dispatcher", "presence")
 
@@ -125,6 +126,7 @@ def load(*, path: Path | None, environ: Mapping[str, str], needs_apps: bool = Tr
             *_rule_problems(settings),
             *_selection_problems(settings),
             *_event_problems(settings),
+            *refused_topics(topics_of(settings), settings.apps, settings.routes),
             *_membership_problems(settings),
             *_kid_problems(settings),
             *refused_webhooks(settings.apps, settings.egress.allow),
@@ -134,6 +136,11 @@ def load(*, path: Path | None, environ: Mapping[str, str], needs_apps: bool = Tr
         ]
     )
     return _with_apps_named(settings)
+
+
+def topics_of(settings: Settings) -> dict[str, str]:
+    """See `named_topics`."""
+    return named_topics(settings.dispatcher, settings.auth, settings.presence)
 
 
 def check_services(settings: Settings, names: Collection[str]) -> None:

@@ -12,7 +12,8 @@ from services.dispatcher.routing.rules import Reason, Unroutable
 RECORDS = counter(
     "fanfare_records_total",
     "Records of the log that were read, by what became of them: `routed`, `unrouted` (no route "
-    "applied), `empty` (nothing to tell), `dead`. Those of a batch that is read again count again.",
+    "applied), `empty` (nothing to tell), `dead`, `dropped` (a dead letter "
+    "already). Those of a batch that is read again count again.",
     "topic",
     "result",
 )
@@ -60,7 +61,7 @@ WAITING = gauge(
 )
 
 
-RESULTS = ("routed", "unrouted", "empty", "dead")
+RESULTS = ("routed", "unrouted", "empty", "dead", "dropped")
 FLAWS = tuple(each.__name__ for each in (Undecodable, TooDeep, Unroutable))
 
 

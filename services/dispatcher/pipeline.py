@@ -28,7 +28,7 @@ from libs.common.telemetry.tracing.current import current
 from libs.common.telemetry.tracing.names import processing
 from libs.common.telemetry.tracing.tracer import UNTRACED, Tracer, failed, onward
 from services.dispatcher.counters import DispatcherCounters
-from services.dispatcher.events.dead_letters import bare, dead_letter
+from services.dispatcher.events.dead_letters import bare, dead_letter, put_aside
 from services.dispatcher.events.decoding import decode
 from services.dispatcher.events.event import DomainEvent, Undecodable, coordinates
 from services.dispatcher.routing.outlook import unrouted
@@ -198,7 +198,7 @@ class Pipeline:
         except (Undecodable, Unroutable) as error:
             if span is None and (span := self._unread(record)) is not None:
                 work.spans.append(span)
-            work.dead.append(self._dead_letter(record, error, span))
+            work.dead += self._put_aside(record, error, span)
         except Exception as error:
             # Our own fault; yet one record must not stop all that come after it.
             with current(span):
@@ -208,7 +208,7 @@ class Pipeline:
                     partition=record.partition,
                     offset=record.offset,
                 )
-            work.dead.append(self._dead_letter(record, error, span))
+            work.dead += self._put_aside(record, error, span)
 
     def _begin(self, record: Record, trace: str, *, event_id: str) -> Span:
         group = self._settings.group
@@ -263,6 +263,22 @@ class Pipeline:
                 channels=[routed.channel for routed in routing.broadcasts[:MOST_CHANNELS]],
                 broadcasts=len(routing.broadcasts),
             )
+
+    def _put_aside(self, record: Record, error: Exception, span: Span | None) -> list[NewRecord]:
+        """Make a dead letter of a record; nothing of one that is a dead letter already."""
+        if record.topic != self._settings.dead_letter_topic and put_aside(record) is None:
+            return [self._dead_letter(record, error, span)]
+        self._counters.records[record.topic, "dropped"] += 1
+        log.warning(
+            "record.dropped",
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            kind=type(error).__name__,
+            reason=_worded(error),
+            pace_by=record.topic,
+        )
+        return []
 
     def _dead_letter(self, record: Record, error: Exception, span: Span | None) -> NewRecord:
         kind, reason = type(error).__name__, _worded(error)

@@ -7,7 +7,7 @@ pooler that changes servers between transactions no notification arrives.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Container, Iterable, Sequence
+from collections.abc import AsyncIterator, Container, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -16,7 +16,7 @@ from msgspec import structs
 
 from libs.common.apps.app import App
 from libs.common.apps.memory import MemoryApps
-from libs.common.apps.rows import SELECTED, Row, app_of, fault_of, secrets_of
+from libs.common.apps.rows import NOTHING, SELECTED, Row, app_of, fault_of, secrets_of
 from libs.common.apps.webhooks import refusals
 from libs.common.config.address import Network, Url
 from libs.common.errors import Unavailable
@@ -45,6 +45,7 @@ class PostgresApps:
         url: One that `libs.common.postgres.address` describes.
         settings: Size and deadlines of the connection.
         allow: Networks that webhooks may call although they are not public.
+        reserved: Topics that no app may have, each with the setting that names it.
         reread: Seconds between two readings when nothing is heard.
 
     Attributes:
@@ -62,10 +63,12 @@ class PostgresApps:
         settings: PostgresSettings,
         *,
         allow: Sequence[Network] = (),
+        reserved: Mapping[str, str] = NOTHING,
         reread: float = REREAD,
     ) -> None:
         self._settings = settings
         self._allow = allow
+        self._reserved = reserved
         self.connection = PostgresConnection(url, "apps", settings)
         self._notifications = Notifications(
             self.connection,
@@ -123,7 +126,7 @@ class PostgresApps:
 
     def _adopt(self, rows: Sequence[Row]) -> None:
         known = self._apps.all() if self._apps else ()
-        faults = {row["id"]: fault for row in rows if (fault := fault_of(row))}
+        faults = {row["id"]: fault for row in rows if (fault := fault_of(row, self._reserved))}
         apps = self._permitted([app_of(row) for row in rows if row["id"] not in faults])
         kept = _kept([row for row in rows if row["id"] in faults], known, apps)
         self._apps = MemoryApps([*apps, *kept])

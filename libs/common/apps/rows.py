@@ -24,6 +24,7 @@ COLUMNS = App.__struct_fields__
 SELECTED = ", ".join(f"fanfare_apps.{column}" for column in COLUMNS)
 NAMES = Limits.__struct_fields__
 NO_WEBHOOKS: Mapping[str, None] = MappingProxyType({})
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 Row = Mapping[str, Any]
 
@@ -56,13 +57,19 @@ def secrets_of(row: Row) -> tuple[Secret, ...]:
     return tuple(Secret(text or "") for text in row["secrets"])
 
 
-def fault_of(row: Row) -> str:
-    """Say why a row makes no app; empty: it makes one."""
+def fault_of(row: Row, reserved: Mapping[str, str] = NOTHING) -> str:
+    """
+    Say why a row makes no app; empty: it makes one.
+
+    Args:
+        row: As it stands.
+        reserved: Topics that no app may have, each with the setting that names it.
+    """
     try:
-        app_of(row)
+        topic = app_of(row).events_topic
     except ValueError as error:
         return str(error)
-    return ""
+    return f"topic: {topic} is {reserved[topic]}" if topic in reserved else ""
 
 
 def row_of(app: App) -> list[Any]:

@@ -5,9 +5,9 @@ Nothing here connects: every adapter opens its connections when they are first n
 whenever they were lost, so that a start never fails because a backend is away.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from libs.common.apps.app import App
 from libs.common.apps.memory import MemoryApps
@@ -86,6 +86,7 @@ class Plan:
         apps: The apps of the file.
         recorded: Kinds of facts that are recorded for every app.
         allow: Networks that webhooks may call although they are not public.
+        reserved: Topics that are no app's, each with the setting that names it.
         dead_letters: How many webhooks that could not be delivered are kept.
         dead_letters_max_age: Seconds for which they are.
         max_readers: Users of one channel whose marks are kept.
@@ -101,6 +102,7 @@ class Plan:
     membership_query: str = ""
     recorded: frozenset[Kind] = frozenset()
     allow: Sequence[Network] = ()
+    reserved: Mapping[str, str] = field(default_factory=dict)
     dead_letters: int = 10_000
     dead_letters_max_age: float = 604_800.0
     max_readers: int = 10_000
@@ -218,7 +220,7 @@ async def opened_apps(plan: Plan, metrics: BackendMetrics | None = None) -> Asyn
     url = plan.urls.apps
     apps: Apps = MemoryApps(plan.apps)
     if not _is_memory(url):
-        apps = PostgresApps(url, plan.postgres, allow=plan.allow)
+        apps = PostgresApps(url, plan.postgres, allow=plan.allow, reserved=plan.reserved)
     if metrics and isinstance(apps, PostgresApps):
         metrics.watch_postgres(apps.connection)
     async with apps.opened():

@@ -11,7 +11,7 @@ from libs.common.config.address import Address
 from libs.common.policies.settings import ChannelPolicy
 from libs.common.telemetry.settings import TelemetrySettings
 from libs.common.web.server import MAX_BODY
-from services.settings import Settings
+from services.settings import Settings, topics_of
 
 SHORTEST_SECRET = 16  # Characters that hold off whoever can try many; those we make have 64.
 _EVERY = "{*}"  # The shape of a pattern such as ``{any*}``.
@@ -97,6 +97,9 @@ def _doubts(app: App, settings: Settings) -> Iterator[str]:
             "tls_only lets nobody connect, for TLS is known neither from server.certificate "
             "nor from server.trusted_proxies"
         )
+    owners = {topic: setting for setting, topic in topics_of(settings).items()}
+    if app.events_topic in owners:  # In a file it is refused.
+        yield f"its row is not taken: topic: {app.events_topic} is {owners[app.events_topic]}"
     if limits.connections_per_tenant > 0 and not app.tenant:
         yield "limits.connections_per_tenant has no effect without tenant"
     if exceeds(limits.payload_bytes, MAX_BODY - ENVELOPE):

@@ -279,6 +279,24 @@ class TestRows:
         assert "10.0.0.2" in second["reason"]
         assert "hush" not in str(logs)
 
+    async def test_topic_of_others(self, database_url: str, logs: Logs) -> None:
+        """An app never writes where dead letters go: such a row is not taken, and that is said once."""
+        await migrate(Url(database_url))
+        await keep(database_url, [FIRST, structs.replace(SECOND, topic="letters")])
+        apps = PostgresApps(
+            Url(database_url), PostgresSettings(), reserved={"letters": "dispatcher.topic"}
+        )
+        async with apps.opened(), operated(database_url) as connection:
+            await seen(apps, lambda known: known == (FIRST,))
+            await connection.execute(
+                "UPDATE fanfare_apps SET topic = 'letters', enabled = false WHERE id = '1'"
+            )
+            await seen(apps, lambda known: known == (structs.replace(FIRST, enabled=False),))
+
+        (skipped,), (kept,) = events(logs, "app.skipped"), events(logs, "app.kept")
+        assert (skipped["app"], kept["app"]) == ("2", "1")
+        assert skipped["reason"] == kept["reason"] == "topic: letters is dispatcher.topic"
+
     async def test_webhook_within_that_is_allowed(self, database_url: str, logs: Logs) -> None:
         hooked = structs.replace(FIRST, webhooks=(WebhookSettings(url="https://10.0.0.1/"),))
         await migrate(Url(database_url))

@@ -65,6 +65,12 @@ class TestFault:
         assert said in fault
         assert "hush" not in fault
 
+    @pytest.mark.parametrize("columns,topic", [({}, "fanfare.events.1"), ({"topic": "t"}, "t")])
+    def test_topic_of_others(self, columns: dict[str, Any], topic: str) -> None:
+        """A topic that is meant for something else is a fault, with the setting that names it."""
+        assert fault_of(row(**columns), {topic: "auth.x"}) == f"topic: {topic} is auth.x"
+        assert fault_of(row(**columns), {"other": "auth.x"}) == ""
+
 
 class TestChanged:
     """What a row shall have."""
