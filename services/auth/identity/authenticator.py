@@ -2,8 +2,9 @@
 Who is calling: from a request to a user.
 
 The shell around `bearer_tokens`, `jwk_sets` and `opaque_tokens`: it looks keys up, asks identity
-servers, and holds what runs beside.  A token of an issuer of the settings is verified here; any
-other is asked about, if the app has somebody to ask.
+servers, and holds what runs beside.  A token of an issuer of the settings is verified here, and
+shown to nobody, good or bad; nor is a channel token.  Any other is asked about, if the app has
+somebody to ask.
 """
 
 import asyncio
@@ -113,6 +114,8 @@ class UserAuthenticator:
             token = taken_apart(brought.token)
             issuer = self._issuers.of(token)
         except BadToken:
+            if self._issuers.claimed_by(brought.token):
+                raise
             introspector = self._introspector(request, brought)
             if introspector is None:
                 raise

@@ -9,6 +9,7 @@ are not read.  `verify` alone makes a user of it.  Source: RFC 7519 and RFC 8725
 Best Current Practices).
 """
 
+import base64
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ MAX_SHOWN = 100  # Characters of what a token says that the log has.
 MAX_TOKEN = 8000  # Characters; a header line above 8,190 bytes never reaches us.
 
 _MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_URL_SAFE = str.maketrans("+/", "-_")
 _UNVERIFIED: SigOptions = {"verify_signature": False}
 _signatures = jwt.PyJWS()
 _decode_claims = JsonReader(dict[str, Any]).read
@@ -158,6 +160,22 @@ class Issuers:
             )
         return issuer
 
+    def claimed_by(self, text: str) -> bool:
+        """
+        Tell whether a text that is no good token says that it is ours, and is nobody else's affair.
+
+        It is if it reads as a channel token, or as a JWT of one of these issuers, however badly it
+        is made; and if it is signed like a JWT and its claims cannot be read.
+        """
+        parts = text.split(".")
+        header = _readable(parts[0]) or {}
+        kind = str(header.get("typ", "")).lower().removeprefix("application/")
+        claims = _readable(parts[1]) if len(parts) > 1 else None
+        if kind == TYPE or (claims is None and "alg" in header and "enc" not in header):
+            return True
+        name = claims.get("iss") if claims else None
+        return isinstance(name, str) and name in self._by_name
+
 
 def bearer(header: str | None) -> str:
     """
@@ -239,6 +257,15 @@ def user_id(value: Any) -> str:
     except BadUserId as error:
         raise BadToken(f"the token's user: {error}") from error
     return value
+
+
+def _readable(part: str) -> dict[str, Any] | None:
+    """Read a part of a token as leniently as anybody might; None: it is no object in JSON."""
+    text = part.translate(_URL_SAFE).rstrip("=")
+    try:
+        return _decode_claims(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except (ValueError, *_MALFORMED):
+        return None
 
 
 def _registered(payload: bytes) -> _Registered:

@@ -12,6 +12,7 @@ import pytest
 from jwt.utils import base64url_encode
 from structlog.testing import capture_logs
 
+from libs.common.tokens.key_ring import TYPE
 from services.auth.settings import AuthSettings, Introspection, Issuer
 from tests.support.fakes.identity_server import (
     EC_KEY,
@@ -244,10 +245,14 @@ class TestOpaqueTokens:
         async with serving(ONE, settings=sanctum(server)) as (client, _):
             good = await client.ask(ROOM)
             bad = await client.ask(ROOM, bearer=signed("RS256", iss="fanfare-dev"))
+            malformed = await client.ask(ROOM, bearer=signed("RS256", iss="fanfare-dev", exp="x"))
+            channel_token = await client.ask(ROOM, bearer=forged({"alg": "EdDSA", "typ": TYPE}))
+            asked = len(server.asked)
             of_others = await client.ask(ROOM, bearer=signed("RS256", iss="elsewhere"))
 
-        assert (good.status, bad.status, of_others.status) == (200, 401, 200)
-        assert len(server.asked) == 1
+        assert (good.status, bad.status, malformed.status) == (200, 401, 401)
+        assert (channel_token.status, of_others.status) == (401, 200)
+        assert (asked, len(server.asked)) == (0, 1)
 
     async def test_long(self, server: IdentityServer) -> None:
         async with serving(ONE, settings=sanctum(server)) as (client, _):
