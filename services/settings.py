@@ -12,6 +12,7 @@ import msgspec
 
 from libs.common.apps.app import App
 from libs.common.apps.memory import MemoryApps
+from libs.common.apps.origins import unnamed
 from libs.common.apps.webhooks import refused_webhooks
 from libs.common.backends.settings import BackendSettings
 from libs.common.backends.urls import refused_urls
@@ -124,6 +125,7 @@ def load(*, path: Path | None, environ: Mapping[str, str], needs_apps: bool = Tr
             *refused_urls(settings.backends),
             *_app_problems(settings, needs_apps=needs_apps, is_named=bool(path or named)),
             *_rule_problems(settings),
+            *cookie_problems(settings.auth, settings.apps),
             *_selection_problems(settings),
             *_event_problems(settings),
             *refused_topics(topics_of(settings), settings.apps, settings.routes),
@@ -233,6 +235,17 @@ def _rule_problems(settings: Settings) -> Iterator[str]:
     names = [route.name for route in settings.routes]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f'two routes have the name "{name}"'
+
+
+def cookie_problems(auth: AuthSettings, apps: Iterable[App]) -> Iterator[str]:
+    """Refuse origins that are anybody's where cookies tell who is calling, in a sentence each."""
+    for app in apps if auth.cookie else ():
+        for entry in unnamed(app.allowed_origins):
+            yield (
+                f'app {app.id}: "{entry}" in allowed_origins cannot go with auth.cookie, which '
+                "counts only from pages that are named there: name them; an empty list lets all "
+                "pages in, without the cookie"
+            )
 
 
 def _selection_problems(settings: Settings) -> Iterator[str]:

@@ -10,7 +10,7 @@ import base64
 import re
 import secrets
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,7 @@ import msgspec
 from libs.common.apps import rotation
 from libs.common.apps.admin import AppAdmin, Line
 from libs.common.apps.app import App
+from libs.common.apps.origins import unnamed
 from libs.common.apps.rotation import Secrets
 from libs.common.apps.webhooks import WebhookSettings
 from libs.common.config.secret import Secret
@@ -146,6 +147,7 @@ def execute(arguments: argparse.Namespace, settings: Settings) -> int:
             "to have them in PostgreSQL set backends.apps"
         )
     if arguments.act is _set:
+        _check_cookie(arguments.origin or (), settings)
         arguments.webhooks = webhook_changes(
             arguments.webhook,
             arguments.no_webhook,
@@ -161,6 +163,14 @@ def execute(arguments: argparse.Namespace, settings: Settings) -> int:
         print(f"fanfare: {trouble(['apps'], url, error)}", file=sys.stderr)
         return 1
     return 0
+
+
+def _check_cookie(entries: Collection[str], settings: Settings) -> None:
+    if settings.auth.cookie and (open_to_all := unnamed(entries)):
+        raise Misconfigured(
+            f"--origin {open_to_all[0]} cannot go with auth.cookie, which counts only from pages "
+            "that are named: name them; --origins-any lets all pages in, without the cookie"
+        )
 
 
 async def _connected(arguments: argparse.Namespace, settings: Settings) -> None:

@@ -5,6 +5,10 @@ Pure.  An origin is compared as browsers write it (RFC 6454, 6.2): scheme, host 
 the scheme's own, port, in lower case and without a path.  ``https://*.example.org`` covers every
 host below ``example.org``, at any depth, and not ``example.org`` itself, as in CSP (W3C,
 "Matching").  ``null``, the origin of what has none, is covered only where it stands in the list.
+
+To be allowed is not to be named.  What a browser sends by itself, a cookie, counts only for origins
+that are named: ``*``, ``null`` and ``file://`` are anybody's pages, and so are those of
+``https://*.org``.
 """
 
 import json
@@ -24,6 +28,7 @@ _SHAPE = re.compile(
     (?::(?P<port>[1-9][0-9]{{0,4}}))?""",
     re.VERBOSE,
 )
+_ANYBODYS = frozenset({"*", "null"})
 _OWN_PORTS = {("http", "80"), ("https", "443")}
 _SOCKETS = {"ws", "wss"}  # Of connections; pages have others.
 _FILES = "file://"  # What web views of Android and desktop shells write for pages of the device.
@@ -67,6 +72,31 @@ def allows(origins: Collection[str], origin: str) -> bool:
 def is_open(origins: Collection[str]) -> bool:
     """Tell whether anybody's pages may: the list is empty, or has Reverb's ``*``."""
     return not origins or "*" in origins
+
+
+def names(origins: Collection[str], origin: str) -> bool:
+    """
+    Tell whether an origin is named, so that what its pages send by themselves counts.
+
+    Args:
+        origins: The app's ``allowed_origins``; empty: none is named.
+        origin: As the browser wrote it; empty: it wrote none.
+    """
+    if origin in {*_ANYBODYS, _FILES}:
+        return False
+    if origin in origins:
+        return True
+    return any(_covers(pattern, origin) for pattern in origins if _has_domain(pattern))
+
+
+def unnamed(origins: Collection[str]) -> list[str]:
+    """Return the entries that name nobody and stand for anybody's pages, in their order."""
+    return [entry for entry in origins if entry in _ANYBODYS]
+
+
+def _has_domain(pattern: str) -> bool:
+    """Tell whether a pattern is of hosts below a domain that somebody can own."""
+    return "." in pattern.partition("://*.")[2].strip(".")
 
 
 def _covers(pattern: str, origin: str) -> bool:

@@ -4,12 +4,12 @@ How pages of other origins are let in (CORS).
 Pure.  Source: WHATWG Fetch, "HTTP extensions".
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from libs.common.apps.app import App
-from libs.common.apps.origins import allows, is_open
+from libs.common.apps.origins import allows, is_open, names
 
-# Pages add headers of their own, and may: credentials never come by themselves here.
+# Pages add headers of their own, and may: such never come by themselves.
 _USUAL_HEADERS = "Authorization, Content-Type, X-CSRF-TOKEN, X-Requested-With, X-Socket-Id"
 _PREFLIGHT_AGE = "600"  # Seconds.  Clients authorise again, all at once, whenever they reconnect.
 
@@ -46,14 +46,19 @@ def preflight(headers: Mapping[str, str], *, method: str = "POST") -> dict[str, 
     }
 
 
-def shared(permission: Mapping[str, str], *, cookie: str) -> dict[str, str]:
+def permission_with_cookie(headers: Mapping[str, str], apps: Collection[App]) -> dict[str, str]:
     """
-    Let a page send its cookie along, where it may read the answer by name.
+    Compose them where a cookie counts, which pages of origins that an app names may send along.
 
     Args:
-        permission: The headers of CORS.
-        cookie: The name of the cookie that counts; empty: none does.
+        headers: The headers of the request.
+        apps: The apps that the request may concern.
     """
-    named = permission.get("Access-Control-Allow-Origin", "*") != "*"
-    credentials = {"Access-Control-Allow-Credentials": "true"} if cookie and named else {}
-    return {**permission, **credentials}
+    origin = headers.get("Origin", "")
+    if not any(names(app.allowed_origins, origin) for app in apps):
+        return permission(headers, apps)
+    return {
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Allow-Credentials": "true",
+        "Vary": "Origin",
+    }

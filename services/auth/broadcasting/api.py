@@ -25,7 +25,7 @@ from libs.common.policies.guards import Guards
 from libs.common.policies.policies import Decision
 from libs.common.rates.port import Act, Rates
 from libs.common.rates.throttle import Throttle
-from libs.common.web.cors import permission, preflight, shared
+from libs.common.web.cors import permission, permission_with_cookie, preflight
 from libs.common.web.entrance import caller_of, name_app
 from libs.common.web.http import answer, answered, read_body
 from services.auth.bodies import FORM
@@ -230,7 +230,8 @@ class BroadcastingApi:
             apps = (self._apps.by_key(key),) if key else self._apps.all()
         except (Denied, Unavailable):
             apps = ()
-        return shared(permission(request.headers, apps), cookie=self._settings.cookie)
+        compose = permission_with_cookie if self._settings.cookie else permission
+        return compose(request.headers, apps)
 
 
 async def _by_script(request: web.Request, work: Work) -> web.Response:

@@ -3,14 +3,17 @@ JSONP: an answer as a script that calls a function of the page.
 
 Pure.  It is for old clients, which cannot post to another origin.  Only a cookie tells who is
 calling, and a script is asked for without ``Origin``: the page is known by its ``Referer``, which
-no other page can forge.  Source: pusher-js, its ``jsonp`` transport; Fetch, "Origin header".
+no other page can forge.  A page that sends neither is nobody's, wherever ``Sec-Fetch-Site`` says
+that it is from.  Source: pusher-js, its ``jsonp`` transport; Fetch, "Origin header".
 """
 
 import re
-from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from multidict import MultiMapping
+
 from libs.common.errors import Invalid
+from services.auth.identity.credentials import origin_of
 
 MAX_NAME = 100  # Characters.
 MEDIA_TYPE = "text/javascript"
@@ -44,12 +47,15 @@ def script(callback: str, answer: bytes) -> bytes:
     return callback.encode() + b"(" + argument + b");"
 
 
-def page(headers: Mapping[str, str]) -> str:
-    """Tell the origin of the page that a script is for; empty: nothing says so."""
+def page(headers: MultiMapping[str]) -> str:
+    """Tell the origin of the page that a script is for; empty: nothing says so, or too much."""
     if "Origin" in headers:
-        return headers["Origin"]
+        return origin_of(headers)
+    told = headers.getall("Referer", ())
+    if len(told) != 1:
+        return ""
     try:
-        referer = urlsplit(headers.get("Referer", ""))
+        referer = urlsplit(told[0])
     except ValueError:
         return ""
     return f"{referer.scheme}://{referer.netloc}" if referer.scheme and referer.netloc else ""

@@ -109,7 +109,7 @@ class UserAuthenticator:
             AppUnnamed, WrongApp, UnknownApp, AppDisabled, Unavailable: Whom to ask depends on the
                 app, see `app_for`.
         """
-        brought = credential(request.headers, request.cookies, cookie=self._cookie)
+        brought = credential(request.headers, cookie=self._cookie)
         try:
             token = taken_apart(brought.token)
             issuer = self._issuers.of(token)

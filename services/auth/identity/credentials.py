@@ -2,17 +2,20 @@
 What a request brings to show who is calling: a bearer token, or a cookie that stands for one.
 
 Pure.  A cookie comes by itself, on whichever page somebody has their browser post; so it counts
-only together with the ``Origin`` of a page that the app lists.  Source: RFC 6750, 2.1; RFC 6265,
-4.1; OWASP, "Cross-Site Request Forgery Prevention", "Verifying origin".
+only together with the ``Origin`` of a page that the app names, and only where both are told once:
+of several nobody knows which are the browser's.  Source: RFC 6750, 2.1; RFC 6265, 4.1 and 5.4;
+OWASP, "Cross-Site Request Forgery Prevention", "Verifying origin".
 """
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from multidict import MultiMapping
+
 from libs.common.apps.app import App
-from libs.common.apps.origins import allows
+from libs.common.apps.origins import names
 from libs.common.errors import Forbidden
 from services.auth.identity.bearer_tokens import MAX_TOKEN, BadToken, MissingToken, bearer
 
@@ -26,7 +29,7 @@ class ForeignOrigin(Forbidden):
     """A cookie came from a page that is not known to belong to the app."""
 
     def __init__(self) -> None:
-        super().__init__("a cookie counts only from pages of the app's allowed_origins")
+        super().__init__("a cookie counts only from pages that allowed_origins names")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,40 +55,53 @@ class Credential:
 
     def check_origin(self, app: App) -> None:
         """
-        Let a cookie count only from the app's own pages; an app that lists none has none here.
+        Let a cookie count only from pages that the app names: those of everybody are nobody's.
 
         Raises:
             ForeignOrigin: It comes from elsewhere, or from nowhere.
         """
-        if not self.cookie:
-            return
-        origins = app.allowed_origins
-        if not self.origin or not origins or not allows(origins, self.origin):
+        if self.cookie and not names(app.allowed_origins, self.origin):
             raise ForeignOrigin
 
 
-def credential(
-    headers: Mapping[str, str], cookies: Mapping[str, str], *, cookie: str
-) -> Credential:
+def credential(headers: MultiMapping[str], *, cookie: str) -> Credential:
     """
     Take what a request brings.
 
     Args:
         headers: The headers of the request.
-        cookies: The cookies of the request.
-        cookie: The name of the one that counts where there is no ``Authorization``; empty: none
+        cookie: The name of the cookie that counts where there is no ``Authorization``; empty: none
             does.
 
     Raises:
         MissingToken: The request brings nothing.
-        BadToken: No token is like that.
+        BadToken: No token is like that, or the cookie came with several values.
     """
-    if cookie and cookie in cookies and "Authorization" not in headers:
-        return _from_cookie(cookies[cookie], cookie, headers.get("Origin", ""))
+    if cookie and "Authorization" not in headers:
+        values = set(_cookies(headers.getall("Cookie", ()), cookie))
+        if values:
+            return _from_cookie(values, cookie, origin_of(headers))
     return Credential(_checked(bearer(headers.get("Authorization")), _SEEN))
 
 
-def _from_cookie(value: str, name: str, origin: str) -> Credential:
+def origin_of(headers: MultiMapping[str]) -> str:
+    """Tell the origin of the page that a request is from; empty: none is told, or several are."""
+    told = headers.getall("Origin", ())
+    return told[0] if len(told) == 1 else ""
+
+
+def _cookies(headers: Iterable[str], wanted: str) -> Iterator[str]:
+    for header in headers:
+        for pair in header.split(";"):
+            name, equals, value = pair.strip(" \t").partition("=")
+            if equals and name == wanted:
+                yield value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
+
+
+def _from_cookie(values: set[str], name: str, origin: str) -> Credential:
+    if len(values) > 1:  # Somebody else, of a domain next to it, may have set one of them.
+        raise BadToken("the cookie comes with several values")
+    (value,) = values
     if not value:
         raise MissingToken
     return Credential(_checked(value, _COOKIE_OCTETS), name, origin)

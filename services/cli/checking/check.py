@@ -33,7 +33,7 @@ from services.cli.checking.remarks import Remark
 from services.cli.checking.report import CheckReport, Told, summary
 from services.dispatcher.service import compile_for_any, compiled
 from services.program import certificate_of
-from services.settings import SERVICES, Settings, check_services
+from services.settings import SERVICES, Settings, check_services, cookie_problems
 
 _NO_INFO = "it does not tell its version, memory and persistence to this user (+info allows that)"
 
@@ -127,6 +127,8 @@ def _of_apps(settings: Settings, apps: Sequence[App] | None) -> Iterator[Remark]
     """See whether rules are of apps that there are; those of a file were looked at before."""
     if apps is None:
         return
+    # Those of the file were refused before.
+    yield from map(remarks.error, cookie_problems(settings.auth, apps))
     if not apps:
         yield Remark("there are no apps, so that nobody can connect: fanfare apps add makes one")
     ids = {app.id for app in apps}

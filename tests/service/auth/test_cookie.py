@@ -3,10 +3,12 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
+import aiohttp
 import msgspec
 import pytest
 from aiohttp import ClientResponse, FormData
 from msgspec import structs
+from multidict import CIMultiDict
 
 from libs.common.config.secret import Secret
 from services.auth.settings import AuthSettings, Introspection, Issuer
@@ -37,6 +39,17 @@ async def post(
     return await client.post(path, data=ROOM, headers=sent)
 
 
+async def scripted(client: Client, **headers: str) -> ClientResponse:
+    """Ask as a script element of a page does, and read the answer whole."""
+    params = {"callback": "done", **ROOM}
+    sent = {"Cookie": f"{COOKIE}={JWT}"} | headers
+    async with aiohttp.request(
+        "GET", f"{client.base}/pusher/auth", params=params, headers=sent
+    ) as got:
+        assert "auth" not in await got.json()
+        return got
+
+
 class TestPages:
     """A cookie counts from pages of ``allowed_origins``."""
 
@@ -50,7 +63,13 @@ class TestPages:
         assert response.headers["Access-Control-Allow-Credentials"] == "true"
         assert response.headers["Vary"] == "Origin"
 
-    @pytest.mark.parametrize("origin", [EVIL, "null", f"{SITE}.evil.net", "http://www.example.org"])
+    @pytest.mark.parametrize(
+        "origin",
+        [
+            *(EVIL, "null", f"{SITE}.evil.net", "http://www.example.org", SITE.upper(), f"{SITE}."),
+            *(f"{SITE}:443", f"{SITE}/", "https://ann@www.example.org", f"{SITE}, {SITE}", ""),
+        ],
+    )
     async def test_foreign(self, client: Client, origin: str) -> None:
         """Another page gets nothing, and cannot read why."""
         response = await post(client, Origin=origin)
@@ -84,6 +103,53 @@ class TestPages:
         )
 
         assert response.status == 403
+
+    @pytest.mark.parametrize("origins", [("*",), ("null",), ("*", "null"), ("file://",)])
+    @pytest.mark.parametrize("origin", [SITE, EVIL, "null", "file://", "*"])
+    async def test_anybodys(self, origins: tuple[str, ...], origin: str) -> None:
+        """An app that is open to anybody's pages names none of them: not by POST, sign-in or JSONP."""
+        open_to_all = structs.replace(ONE, allowed_origins=origins)
+        async with serving(open_to_all, settings=SETTINGS) as (client, _):
+            answers = [
+                await post(client, path=path, Origin=origin)
+                for path in ("/broadcasting/auth", "/api/pusher/user-auth")
+            ]
+            script = await scripted(client, Origin=origin)
+            asked = await client.preflight("/broadcasting/auth", Origin=origin)
+
+        assert {answer.status for answer in (*answers, script)} == {403}
+        for answer in (*answers, script, asked):
+            assert "Access-Control-Allow-Credentials" not in answer.headers
+
+    async def test_named_among_all(self) -> None:
+        """A page that is named counts, and may read the answer; another may ask without the cookie."""
+        app = structs.replace(ONE, allowed_origins=("*", SITE))
+        async with serving(app, settings=SETTINGS) as (client, _):
+            named = await post(client, Origin=SITE)
+            other = await post(client, Origin=EVIL)
+            bearer = await client.ask("presence-room", Origin=EVIL)
+
+        assert (named.status, other.status, bearer.status) == (200, 403, 200)
+        assert named.headers["Access-Control-Allow-Origin"] == SITE
+        assert named.headers["Access-Control-Allow-Credentials"] == "true"
+        assert other.headers["Access-Control-Allow-Origin"] == "*"
+
+    async def test_two_origins(self, client: Client) -> None:
+        """Who tells two origins tells none."""
+        headers = [("Cookie", f"{COOKIE}={JWT}"), ("Origin", SITE), ("Origin", EVIL)]
+        responses = [
+            await client.post(data=ROOM, headers=CIMultiDict(told))
+            for told in (headers, headers[::-1], [*headers[:2], headers[1]])
+        ]
+
+        assert [response.status for response in responses] == [403, 403, 403]
+
+    async def test_two_cookies(self, client: Client) -> None:
+        """Of two cookies of that name nobody knows which is the user's."""
+        response = await post(client, f"{JWT}; {COOKIE}={token(sub='8')}", Origin=SITE)
+
+        assert response.status == 401
+        assert "several values" in await reason(response)
 
     async def test_no_list(self) -> None:
         """An app that lists no origins lets all pages ask, and none with a cookie."""

@@ -78,7 +78,22 @@ class TestRefused:
         assert response.status == 403
         assert response.content_type == "application/json"
 
-    @pytest.mark.parametrize("headers", [{}, {"Referer": "https://evil.example/"}])
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {},
+            {"Sec-Fetch-Site": "same-origin"},
+            {"Origin": "null", **PAGE},
+            *(
+                {"Referer": page}
+                for page in (
+                    *("https://evil.example/", f"https://evil.example/?{SITE}/", "about:blank"),
+                    *(f"{SITE}.evil.example/", f"{SITE}@evil.example/", f"{SITE}:8443/", "null"),
+                    *("https://ann@www.example.org/", "http://www.example.org/", f"{SITE}./"),
+                )
+            ),
+        ],
+    )
     async def test_other_pages(self, client: Client, headers: dict[str, str]) -> None:
         """A page that is not the app's cannot have a script made of its visitor's cookie."""
         response, _ = await asked(client, headers=headers)

@@ -1,13 +1,16 @@
 """What `fanfare apps` takes, and how its list looks."""
 
 import argparse
+import re
 from pathlib import Path
 
 import pytest
 
 from libs.common.apps.admin import Line
+from libs.common.errors import Misconfigured
 from services.cli import apps
 from services.cli.apps import table
+from tests.unit.test_settings import POSTGRES, read
 
 
 class TestTable:
@@ -54,3 +57,18 @@ class TestArguments:
 
         assert parser.parse_args(argv).config == Path("a.toml")
         assert parser.parse_args(["list"]).config is None
+
+
+class TestOrigins:
+    """Whose pages may use an app."""
+
+    @pytest.mark.parametrize("origin", ["*", "null"])
+    def test_cookie(self, tmp_path: Path, origin: str) -> None:
+        """Anybody's are refused where a cookie tells who is calling, before anything is changed."""
+        settings = read(tmp_path / "fanfare.toml", POSTGRES, '[auth]\ncookie = "session"')
+        parser = argparse.ArgumentParser()
+        apps.configure(parser)
+        arguments = parser.parse_args(["set", "1", "--origin", "https://a.org", origin])
+
+        with pytest.raises(Misconfigured, match=rf"^--origin {re.escape(origin)} cannot go with"):
+            apps.execute(arguments, settings)

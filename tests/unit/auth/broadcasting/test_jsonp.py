@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from multidict import CIMultiDict
 
 from services.auth.broadcasting.jsonp import BadCallback, check_callback, page, script
 
@@ -86,7 +87,18 @@ class TestPage:
             ({"Referer": "/page"}, ""),
             ({"Referer": "about:blank"}, ""),
             ({"Referer": "https://[::"}, ""),
+            ({"Sec-Fetch-Site": "same-origin"}, ""),
+            ({"Origin": "null", "Referer": "https://www.example.org/"}, "null"),
+            ({"Referer": "https://www.example.org@evil.net/"}, "https://www.example.org@evil.net"),
+            ({"Referer": "https://evil.net/?https://www.example.org"}, "https://evil.net"),
         ],
     )
     def test_page(self, headers: dict[str, str], origin: str) -> None:
-        assert page(headers) == origin
+        assert page(CIMultiDict(headers)) == origin
+
+    @pytest.mark.parametrize("name", ["Origin", "Referer"])
+    def test_told_twice(self, name: str) -> None:
+        """Of two pages nobody knows which it is."""
+        told = [(name, "https://www.example.org"), (name, "https://evil.net")]
+
+        assert page(CIMultiDict(told)) == ""

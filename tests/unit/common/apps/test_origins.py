@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.common.apps.origins import allows, check
+from libs.common.apps.origins import allows, check, names, unnamed
 
 SITE = "https://www.example.org"
 BELOW = "https://*.example.org"
@@ -144,3 +144,50 @@ class TestCheck:
         except ValueError:
             return
         assert allows((entry,), entry.replace("://*.", "://a."))
+
+
+class TestNames:
+    """Whose pages may send along what a browser sends by itself."""
+
+    @pytest.mark.parametrize(
+        "listed,origin",
+        [
+            (SITE, SITE),
+            ("http://localhost:5173", "http://localhost:5173"),
+            (BELOW, SITE),
+            (BELOW, "https://a.b.example.org"),
+            ("https://*.example.org.", "https://a.example.org."),
+            ("https://*.example.org:8443", "https://a.example.org:8443"),
+            ("app://desktop", "app://desktop"),
+        ],
+    )
+    def test_named(self, listed: str, origin: str) -> None:
+        """An origin as it is, and one below a domain."""
+        assert names(("*", listed), origin)
+
+    @pytest.mark.parametrize(
+        "origin",
+        [
+            *("", "*", "null", "file://", "NULL", "null ", SITE.upper(), "HTTPS://www.example.org"),
+            *(f"{SITE}.", f"{SITE}:443", f"{SITE}/", f"{SITE}, {SITE}", f" {SITE}"),
+            *("https://ann@www.example.org", "https://www.example.org@evil.net"),
+            *("http://www.example.org", "https://example.org", f"{SITE}.evil.net", "https://x.org"),
+        ],
+    )
+    def test_others(self, origin: str) -> None:
+        """No other spelling is one, and what lists everybody names nobody."""
+        listed = ("*", "null", "file://", "https://*.org", "https://*.org.", SITE, BELOW)
+
+        assert not names(listed, origin)
+        assert not names((), origin)
+
+    @given(st.lists(st.sampled_from(["*", "null", "file://", SITE, BELOW])), st.text())
+    def test_allowed(self, listed: list[str], origin: str) -> None:
+        """Who is named is allowed."""
+        for each in (origin, SITE, "https://a.example.org", "null"):
+            assert allows(listed, each) or not names(listed, each)
+
+    def test_unnamed(self) -> None:
+        """Entries that stand for anybody."""
+        assert unnamed(("null", SITE, "*", BELOW)) == ["null", "*"]
+        assert unnamed(()) == []

@@ -4,11 +4,15 @@ import pytest
 
 from libs.common.apps.app import App
 from libs.common.config.secret import Secret
-from libs.common.web.cors import permission, preflight, shared
+from libs.common.web.cors import permission, permission_with_cookie, preflight
 
 OPEN = App(id="1", key="open", secrets=(Secret("s"),))
 SITE = "https://www.example.org"
 CLOSED = App(id="2", key="closed", secrets=(Secret("s"),), allowed_origins=(SITE,))
+
+
+def with_origins(*origins: str) -> App:
+    return App(id="3", key="3", secrets=(Secret("s"),), allowed_origins=origins)
 
 
 class TestPermission:
@@ -83,11 +87,12 @@ class TestPreflight:
         assert {"Authorization", "Content-Type", "X-CSRF-TOKEN", "X-Socket-Id"} < set(usual)
 
 
-class TestShared:
-    """Fetch, "CORS protocol and credentials": never together with *."""
+class TestWithCookie:
+    """Fetch, "CORS protocol and credentials": never together with *, and for named origins alone."""
 
-    def test_named(self) -> None:
-        headers = shared({"Access-Control-Allow-Origin": SITE, "Vary": "Origin"}, cookie="sid")
+    @pytest.mark.parametrize("listed", [(SITE,), ("https://*.example.org",), ("*", SITE)])
+    def test_named(self, listed: tuple[str, ...]) -> None:
+        headers = permission_with_cookie({"Origin": SITE}, [with_origins(*listed)])
 
         assert headers == {
             "Access-Control-Allow-Origin": SITE,
@@ -95,13 +100,14 @@ class TestShared:
             "Vary": "Origin",
         }
 
-    @pytest.mark.parametrize(
-        "permission", [{}, {"Vary": "Origin"}, {"Access-Control-Allow-Origin": "*"}]
-    )
-    def test_not_named(self, permission: dict[str, str]) -> None:
-        assert shared(permission, cookie="sid") == permission
+    @pytest.mark.parametrize("listed", [(), ("*",), ("null",), ("file://",), ("https://*.org",)])
+    @pytest.mark.parametrize("origin", [SITE, "null", "file://", "*", ""])
+    def test_not_named(self, listed: tuple[str, ...], origin: str) -> None:
+        """Who is not named may read what it may read without a cookie."""
+        app, headers = with_origins(*listed), {"Origin": origin}
 
-    def test_no_cookie(self) -> None:
-        permission = {"Access-Control-Allow-Origin": SITE}
+        assert permission_with_cookie(headers, [app]) == permission(headers, [app])
+        assert "Access-Control-Allow-Credentials" not in permission_with_cookie(headers, [app])
 
-        assert shared(permission, cookie="") == permission
+    def test_no_browser(self) -> None:
+        assert permission_with_cookie({}, [with_origins(SITE)]) == {}
