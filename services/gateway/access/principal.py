@@ -4,7 +4,7 @@ Who a client is, by what right it is in its channels, and what ends that.
 Pure.  ``now`` is monotonic seconds.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from math import inf
 
 import msgspec
@@ -20,8 +20,6 @@ from services.gateway.access.whose import Whose
 from services.gateway.protocol.effects import Effect, KnownAs, Shows, Watch
 from services.gateway.protocol.frames import SignIn, Subscribe, User
 
-NO_TOKENS: frozenset[str] = frozenset()
-
 
 class Principal(msgspec.Struct, eq=False, gc=False):
     """
@@ -32,22 +30,31 @@ class Principal(msgspec.Struct, eq=False, gc=False):
         verifier: What its gateway knows of tokens.
         carried: The token that the client connected with.
         user: The user that the client is signed in as; None: it is not.
-        known_as: The ids of the users for whom it acted, in order.
-        tokens: The names (``jti``) of the tokens that count.
     """
 
     socket_id: str
     verifier: Verifier
     carried: Verified | None
     user: User | None = None
-    known_as: tuple[str, ...] = ()
-    tokens: frozenset[str] = NO_TOKENS
+    _known_as: dict[str, None] | None = None  # None as well: most act for nobody.
+    _tokens: set[str] | None = None  # The names that were told to count.
+    _told_sign_in: str = ""  # The one among them by which the client was signed in.
     _user_token: Verified | None = None
     _grants: Grants = msgspec.field(default_factory=Grants)
     _whose: Whose = msgspec.field(default_factory=Whose)
 
     def __post_init__(self) -> None:
         self._whose.carried = self.carried
+
+    @property
+    def known_as(self) -> Collection[str]:
+        """The ids of the users for whom it acted, in order."""
+        return self._known_as or ()
+
+    @property
+    def tokens(self) -> Collection[str]:
+        """The names (``jti``) of the tokens that count, as far as that was said."""
+        return self._tokens or ()
 
     def opened(self) -> list[Effect]:
         """Say what the client brought along."""
@@ -64,12 +71,13 @@ class Principal(msgspec.Struct, eq=False, gc=False):
             else; the caller passes them to `rejudged`.
         """
         user, verified = rights.sign_in(self._client(app, now), data)
-        says_the_same = user == self.user and verified is None and self._user_token is None
+        if user == self.user and verified is None and self._user_token is None:
+            return []
         opened = self._grants.named(
             lambda name, grant: kind_of(name) is Kind.PUBLIC and self._rests_on_sign_in(grant)
         )
         self.user, self._user_token = user, verified
-        return [] if says_the_same else opened
+        return opened
 
     @property
     def is_signed_in_by_token(self) -> bool:
@@ -137,6 +145,10 @@ class Principal(msgspec.Struct, eq=False, gc=False):
         by_sign_in = self._user_token.ends_at if self._user_token else inf
         return min(self._grants.ends_at, by_sign_in, self._whose.ends_at)
 
+    def over(self, now: float) -> list[str]:
+        """Name the channels that were opened by tokens which have ended."""
+        return self._grants.over(now)
+
     def opened_by(self, judge: Judgement) -> list[str]:
         """Name the channels that were opened by tokens of which a judgement is true."""
         return self._grants.named(lambda _, grant: bool(grant.verified and judge(grant.verified)))
@@ -188,11 +200,21 @@ class Principal(msgspec.Struct, eq=False, gc=False):
         """Say once for whom the client acts."""
         if user_id in self.known_as:
             return []
-        self.known_as += (user_id,)
+        self._known_as = self._known_as or {}
+        self._known_as[user_id] = None
         return [KnownAs(user_id)]
 
     def _shown(self) -> list[Effect]:
-        """Say which tokens count, if others did until now."""
-        shown = [self.carried, self._user_token, *self._grants.tokens()]
-        before, self.tokens = self.tokens, frozenset(each.token.jti for each in shown if each)
-        return [Shows(before)] if self.tokens != before else []
+        """Say which tokens count, and which do no more, if others did until now."""
+        by_sign_in = self._user_token.token.jti if self._user_token else ""
+        by_first = self.carried.token.jti if self.carried else ""
+        asked = {by_first, by_sign_in, self._told_sign_in, *self._grants.changed()} - {""}
+        self._told_sign_in = by_sign_in
+        count = {jti for jti in asked if jti in {by_first, by_sign_in} or self._grants.shows(jti)}
+        came, went = count.difference(self.tokens), (asked - count).intersection(self.tokens)
+        if not came and not went:
+            return []
+        self._tokens = self._tokens or set()
+        self._tokens |= came
+        self._tokens -= went
+        return [Shows(frozenset(came), frozenset(went))]

@@ -20,6 +20,7 @@ from libs.common.control.port import Control
 from libs.common.tokens.revocations import REVOKE
 from services.gateway.access.verifier import Verifier
 from services.gateway.connections.connection import Connection
+from services.gateway.protocol.effects import Shows
 
 log = structlog.get_logger()
 
@@ -71,12 +72,12 @@ class CommandHandler:
         """Know for whom a connection acts."""
         self._known.setdefault((connection.session.app.id, user_id), {})[connection] = None
 
-    def shows(self, connection: Connection, before: frozenset[str]) -> None:
+    def shows(self, connection: Connection, tokens: Shows) -> None:
         """Know by which tokens a connection acts."""
-        app, now = connection.session.app.id, connection.session.tokens
-        for jti in before - now:
+        app = connection.session.app.id
+        for jti in tokens.went:
             _remove(self._showing, (app, jti), connection)
-        for jti in now - before:
+        for jti in tokens.came:
             self._showing.setdefault((app, jti), {})[connection] = None
 
     def gone(self, connection: Connection) -> None:

@@ -89,8 +89,7 @@ class Surroundings:
         told: Knows what a client says of its user: that it types, has sent, or has read.
         signed_in: Knows as whom a connection is signed in: its session says so.
         known_as: Knows a user, by id, for whom a connection acts in some channel.
-        shows: Knows by which tokens a connection acts: its session says so; given are those until
-            now, by ``jti``.
+        shows: Knows by which tokens a connection acts: its session says so; given is what changes.
         belongs: Knows whose a connection is.
         turned: Knows that a connection's user is away, or is back.
         watch_users: Tells a connection of users who come online and go offline.
@@ -109,7 +108,7 @@ class Surroundings:
     told: Callable[["Connection", UserWord], None]
     signed_in: Callable[["Connection"], None]
     known_as: Callable[["Connection", str], None]
-    shows: Callable[["Connection", frozenset[str]], None]
+    shows: Callable[["Connection", Shows], None]
     belongs: Callable[["Connection", BelongsTo], None]
     turned: Callable[["Connection", Away], None]
     watch_users: Callable[["Connection", WatchUsers], None]
@@ -385,8 +384,8 @@ class Connection(asyncio.BufferedProtocol):
                 self._surroundings.signed_in(self)
             case KnownAs(user_id):
                 self._surroundings.known_as(self, user_id)
-            case Shows(before):
-                self._surroundings.shows(self, before)
+            case Shows():
+                self._surroundings.shows(self, effect)
             case BelongsTo():
                 self._surroundings.belongs(self, effect)
             case Away():

@@ -176,13 +176,15 @@ class KnownAs(msgspec.Struct, frozen=True, gc=False):
 
 class Shows(msgspec.Struct, frozen=True, gc=False):
     """
-    Know the client by the tokens that count now, `Session.tokens`.
+    Know the client by tokens, whose names (``jti``) `Session.tokens` has all.
 
     Attributes:
-        before: Those that counted until now, by ``jti``.
+        came: Those that count from now on.
+        went: Those that count no more.
     """
 
-    before: frozenset[str]
+    came: frozenset[str]
+    went: frozenset[str] = frozenset()
 
 
 class BelongsTo(NamedTuple):

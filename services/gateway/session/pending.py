@@ -35,10 +35,12 @@ class Pending(msgspec.Struct, eq=False, gc=False):
 
     sign_in: SignIn | None = None
     _by_channel: dict[str, PendingSubscribe] | None = None  # None as well: for most nothing waits.
+    _earliest: float = inf  # Of the instants of those that wait; earlier, once some are dropped.
+    _good: int = 0  # How many of them are good as far as is known.
 
     def put(self, data: Subscribe, *, until: float = inf, is_good: bool = False) -> None:
         """
-        Have a subscribe that waits again keep its old instant: its client is told once.
+        Have a subscribe wait, in the place of an earlier one to its channel.
 
         Args:
             data: The subscribe, without what is not needed to judge it later.
@@ -47,16 +49,24 @@ class Pending(msgspec.Struct, eq=False, gc=False):
         """
         if self._by_channel is None:
             self._by_channel = {}
+        before = self._by_channel.get(data.channel)  # Whose turn it keeps.
+        self._good -= bool(before and before.is_good)
         self._by_channel[data.channel] = PendingSubscribe(data, until, is_good)
+        self._earliest = min(self._earliest, until)
+        self._good += is_good
 
     def drop(self, channel: str) -> None:
         """Let a subscribe wait no more."""
-        if self._by_channel:
-            self._by_channel.pop(channel, None)
+        before = self._by_channel.pop(channel, None) if self._by_channel else None
+        if before is not None:
+            self._good -= before.is_good
+            if not self._by_channel:
+                self._earliest = inf
 
     def take(self) -> list[PendingSubscribe]:
         """Take all subscribes, in the order in which they came."""
         taken, self._by_channel = self._waiting(), None
+        self._earliest, self._good = inf, 0
         return list(taken)
 
     def resume(self, before: PendingSubscribe) -> None:
@@ -64,10 +74,12 @@ class Pending(msgspec.Struct, eq=False, gc=False):
         name = before.data.channel
         if self._by_channel and name in self._by_channel:
             self._by_channel[name] = self._by_channel[name]._replace(until=before.until)
+            self._earliest = min(self._earliest, before.until)
 
     def clear(self) -> None:
         """Let nothing wait."""
-        self.sign_in = self._by_channel = None
+        self.sign_in = None
+        self.take()
 
     def overdue(self, now: float) -> list[str]:
         """Name the channels of whose subscribes the client must be told now; each once."""
@@ -76,19 +88,18 @@ class Pending(msgspec.Struct, eq=False, gc=False):
         over = [each for each in self._waiting() if each.until <= now]
         for each in over:
             self.put(each.data, is_good=each.is_good)
+        self._earliest = min((each.until for each in self._waiting()), default=inf)
         return [each.data.channel for each in over]
 
     @property
     def due(self) -> float:
-        """When the client must be told; not while its sign-in waits as well."""
-        if self.sign_in is not None or not self._by_channel:
-            return inf
-        return min(each.until for each in self._waiting())
+        """When the client must be told, at the earliest; not while its sign-in waits as well."""
+        return inf if self.sign_in is not None else self._earliest
 
     @property
     def is_good(self) -> bool:
         """Whether something waits that shows a token which is good as far as is known."""
-        return self.sign_in is not None or any(each.is_good for each in self._waiting())
+        return self.sign_in is not None or self._good > 0
 
     def _waiting(self) -> Collection[PendingSubscribe]:
         return self._by_channel.values() if self._by_channel else ()

@@ -8,7 +8,7 @@ here is what concerns the connection.  No part of a session refers back to it or
 the collector need not look at them (``gc=False``).  Source: docs/protocol.md.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from math import inf
 
@@ -125,7 +125,7 @@ class Session:
         return self._principal.user
 
     @property
-    def known_as(self) -> tuple[str, ...]:
+    def known_as(self) -> Collection[str]:
         """The ids of the users for whom it acted, in order."""
         return self._principal.known_as
 
@@ -135,7 +135,7 @@ class Session:
         return self._activity.is_away
 
     @property
-    def tokens(self) -> frozenset[str]:
+    def tokens(self) -> Collection[str]:
         """The names (``jti``) of the tokens that count for the client."""
         return self._principal.tokens
 
@@ -183,7 +183,8 @@ class Session:
             return [NOT_KNOWN]
         signed_in = self._own.overdue(now)
         late = [refusal_told(name, NotIdentified()) for name in self._pending.overdue(now)]
-        ended = self._withdraw(lambda verified: verified.ends_at <= now, StaleToken())
+        over = self._principal.over(now)
+        ended = self._withdraw(over, lambda verified: verified.ends_at <= now, StaleToken())
         away = self._activity.judged(now)
         return [*signed_in, *late, *ended, *away, *self._keepalive.judged(now)]
 
@@ -213,7 +214,7 @@ class Session:
         verifier knows.
         """
         revoked = partial(self._verifier.is_revoked, app=self.app, now=now)
-        return self._withdraw(revoked, RevokedToken())
+        return self._withdraw(self._principal.opened_by(revoked), revoked, RevokedToken())
 
     def informed(self, now: float) -> list[Effect]:
         """
@@ -230,8 +231,7 @@ class Session:
             signed_in = [*self._sign_in(pending, now), Watch()]
         return [*signed_in, *self._taken_up(now)]
 
-    def _withdraw(self, is_over: Judgement, why: Denied) -> list[Effect]:
-        over = self._principal.opened_by(is_over)
+    def _withdraw(self, over: list[str], is_over: Judgement, why: Denied) -> list[Effect]:
         effects = [effect for name in over for effect in self._end(name, why)]
         if self._principal.is_signed_in_by(is_over):
             effects += self._sign_out(why)
