@@ -8,7 +8,6 @@ rows were written anew, closes nothing.
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Sequence
 
 import structlog
@@ -16,13 +15,14 @@ import structlog
 from libs.common.control.commands import Command
 from libs.common.control.port import Control
 from libs.common.errors import Unavailable
+from libs.common.fairness.fair_queue import FairQueue
 from libs.common.memberships.membership import Membership, Removed
 from libs.common.memberships.port import Memberships
 from libs.common.policies.policies import Policies
 from libs.common.retry import Backoff
 from services.auth.memberships.expulsion import Terms, expel_command, opened
 
-MAX_WAITING = 100_000  # Removals, as gateways keep apart; the oldest is given up for a new one.
+MAX_WAITING = 100_000  # Removals, as gateways keep apart; see `FairQueue` for which is given up.
 AT_ONCE = 20  # Removals that are worked on together.
 TIMEOUT = 2.0  # Seconds in which memberships, or control, must have answered.
 
@@ -55,7 +55,7 @@ class Removals:
         self._control = control
         self._terms = terms
         self._clock = clock
-        self._waiting: deque[Removed] = deque(maxlen=MAX_WAITING)
+        self._waiting: FairQueue[Removed] = FairQueue(MAX_WAITING)
         self._come = asyncio.Event()
 
     def replace(self, policies: Policies) -> None:
@@ -63,10 +63,10 @@ class Removals:
         self._policies = policies
 
     def add(self, removed: Removed) -> None:
-        """Have a removal wait; beyond `MAX_WAITING` the oldest is given up, and the log says so."""
-        if len(self._waiting) == MAX_WAITING:
-            _give_up(self._waiting[0].membership, f"more than {MAX_WAITING} wait")
-        self._waiting.append(removed)
+        """Have a removal wait; beyond `MAX_WAITING` one is given up, and the log says so."""
+        given_up = self._waiting.put(removed.membership.app, removed)
+        if given_up is not None:
+            _give_up(given_up[1].membership, f"more than {MAX_WAITING} wait")
         self._come.set()
 
     async def run(self) -> None:
@@ -76,7 +76,7 @@ class Removals:
             self._come.clear()
             while self._waiting:
                 count = min(AT_ONCE, len(self._waiting))
-                await self._close([self._waiting.popleft() for _ in range(count)])
+                await self._close([self._waiting.pop() for _ in range(count)])
 
     async def _close(self, several: Sequence[Removed]) -> None:
         channels = {

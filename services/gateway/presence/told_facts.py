@@ -1,15 +1,16 @@
 """
 Facts that no script decides: what clients say to each other, and caches that were found empty.
 
-They are recorded as they come, in batches, and nobody waits for them: what finds the backend away,
-or the queue full, is dropped and counted, as client events themselves are.
+They are recorded as they come, those of all apps in turn, in batches, and nobody waits for them:
+what finds the backend away, or the queue full, is dropped and counted, as client events themselves
+are.
 """
 
 import asyncio
-from collections import deque
 
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
+from libs.common.fairness.fair_queue import FairQueue
 from libs.common.lifecycle.facts import Fact
 from libs.common.lifecycle.port import Lifecycle, Wanted
 from services.gateway.connections.connection import Connection
@@ -35,7 +36,7 @@ class ToldFacts:
         self._lifecycle = lifecycle
         self._wanted = wanted
         self._counters = counters
-        self._waiting: deque[Fact] = deque()
+        self._waiting: FairQueue[Fact] = FairQueue(self.LIMIT)
         self._arrived = asyncio.Event()
 
     def client_event(self, connection: Connection, relay: Relay) -> None:
@@ -60,10 +61,8 @@ class ToldFacts:
             self._note(Fact(kind="cache_miss", app=channel.app, channel=channel.name))
 
     def _note(self, fact: Fact) -> None:
-        if len(self._waiting) >= self.LIMIT:
+        if self._waiting.put(fact.app, fact) is not None:
             self._counters.facts_dropped += 1
-            return
-        self._waiting.append(fact)
         self._arrived.set()
 
     async def run(self) -> None:
@@ -72,7 +71,7 @@ class ToldFacts:
             await self._arrived.wait()
             self._arrived.clear()
             while self._waiting:
-                some = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+                some = [self._waiting.pop() for _ in range(min(BATCH, len(self._waiting)))]
                 await self._record(some)
 
     async def _record(self, facts: list[Fact]) -> None:

@@ -65,6 +65,15 @@ class TooManyClientEvents(Invalid):
         super().__init__(f"a connection may send {limit:g} client events a second")
 
 
+class TooManyOfApp(Invalid):
+    """More client events of the app wait on this gateway than the bus takes."""
+
+    code = 4301  # As for a connection that sends too fast: the event is dropped.
+
+    def __init__(self) -> None:
+        super().__init__("more client events of this app wait than can be passed on")
+
+
 class ClientEventRefused(Invalid):
     """A client event breaks a rule other than the rate."""
 

@@ -28,6 +28,8 @@ class FaultyBus:
         reads: Cleared to have answers of `tops` and `last` wait.
         loses: Which deliveries never arrive.
         lost: How many did not.
+        whispers: Cleared to have whispers wait.
+        whispered: To which channels something was whispered, in order.
         follows: Cleared to have answers to follows wait.
         held: How many of these answers wait.
         refusals: How many calls found it away.
@@ -43,6 +45,9 @@ class FaultyBus:
         self.reads.set()
         self.loses: Callable[[Delivery], bool] = lambda _: False
         self.lost = 0
+        self.whispers = asyncio.Event()
+        self.whispers.set()
+        self.whispered: list[Channel] = []
         self.follows = asyncio.Event()
         self.follows.set()
         self.held = 0
@@ -89,7 +94,9 @@ class FaultyBus:
 
     async def whisper(self, channel: Channel, broadcast: Broadcast) -> None:
         """See `Bus.whisper`."""
+        await self.whispers.wait()
         self.ensure()
+        self.whispered.append(channel)
         await self.inner.whisper(channel, broadcast)
 
     async def history(self, channel: Channel, after: Position, *, limit: int) -> History:

@@ -115,6 +115,7 @@ class Place:
         self.roster.loses_answers = False
         self.roster.away_for.clear()
         self.bus.follows.set()
+        self.bus.whispers.set()
         self.roster.answers.set()
 
     @property

@@ -1,13 +1,19 @@
 """Client events, from one gateway's clients to all others."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import pytest
 from msgspec import structs
+from structlog.testing import capture_logs
 
 from libs.common.apps.limits import Limits
 from libs.common.apps.memory import MemoryApps
 from libs.common.channels import Channel
+from libs.common.config.secret import Secret
 from services.gateway.channels.whispers import Whispers
-from tests.support.services.gateway import APP, place, until
+from tests.support.clients.client import Client
+from tests.support.services.gateway import APP, Place, place, until
 
 
 class TestWhispers:
@@ -77,19 +83,20 @@ class TestWhispers:
 
     async def test_too_many(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """
-        What finds the queue full is dropped and counted, and nobody is sent away for it.
+        What finds the queue full is dropped and counted; who sent it is told, and stays.
         """
+        monkeypatch.setattr(Whispers, "LIMIT", 0)
         async with place() as here:
             sender, other = await here.join("private-1"), await here.join("private-1")
-            with monkeypatch.context() as patch:
-                patch.setattr(Whispers, "LIMIT", 0)
-                await sender.whisper("private-1", "client-n", 1)
-                await sender.expect_nothing_else()
-            assert here.gateway.counters.whispers_dropped == 1
+            with capture_logs() as logs:
+                for number in range(3):
+                    await sender.whisper("private-1", "client-n", number)
+                    assert "of this app" in await sender.expect_error(4301)
 
-            await sender.whisper("private-1", "client-n", 2)
-
-            assert await other.expect("client-n", "private-1") == 2
+            await other.expect_nothing_else()
+            assert here.gateway.counters.whispers_dropped == 3
+            told = [line for line in logs if line["event"] == "client_events.exceeded"]
+            assert [line["app"] for line in told] == ["1"]
 
     async def test_not_in_the_history(self) -> None:
         """
@@ -105,3 +112,58 @@ class TestWhispers:
                 Channel(APP.id, "private-1")
             ]
             assert top.offset == 0
+
+
+class TestApps:
+    """Apps that share a gateway do not feel each other."""
+
+    async def test_in_turn(self) -> None:
+        """
+        What one app's client says does not wait for what another app's have said before.
+        """
+        async with crowded() as (here, many, one):
+            await many.whisper("private-1", "client-n", 0)
+            await until(lambda: here.gateway.counters.received.get("text", 0) == 3)
+            for number in range(1, 200):
+                await many.whisper("private-1", "client-n", number)
+            await many.expect_nothing_else()
+            await one.whisper("private-1", "client-n", 1)
+            await one.expect_nothing_else()
+
+            here.bus.whispers.set()
+            await until(lambda: len(here.bus.whispered) == 201)
+
+            assert [each.app for each in here.bus.whispered].index("2") <= 2
+
+    async def test_full(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """
+        The app whose clients say too much loses some of it, and no other.
+        """
+        monkeypatch.setattr(Whispers, "LIMIT", 10)
+        async with crowded() as (here, many, one):
+            for number in range(20):
+                await many.whisper("private-1", "client-n", number)
+            for _ in range(9):
+                assert "of this app" in await many.expect_error(4301)
+            for number in range(5):
+                await one.whisper("private-1", "client-n", number)
+            await one.expect_nothing_else()
+
+            here.bus.whispers.set()
+            await until(lambda: len(here.bus.whispered) == 11)
+
+            assert [each.app for each in here.bus.whispered].count("2") == 5
+            assert here.gateway.counters.whispers_dropped == 14
+
+
+@asynccontextmanager
+async def crowded() -> AsyncIterator[tuple[Place, Client, Client]]:
+    """Serve two apps whose whispers wait, with a client of each in a channel."""
+    first = structs.replace(APP, limits=Limits(client_events=0))
+    second = structs.replace(first, id="2", key="other", secrets=(Secret("another"),))
+    async with place(apps=MemoryApps([first, second])) as here:
+        many, one = await here.connect(), await here.connect("/app/other?protocol=7", app=second)
+        for client in (many, one):
+            await client.subscribe("private-1")
+        here.bus.whispers.clear()
+        yield here, many, one
