@@ -54,8 +54,11 @@ The exception tree.
         TooFast
         TooManyChannels
         TooManyClientEvents
+        TooManyCommands
+        TooManyEvents
         TooManyMarks
         TooManyMembers
+        TooManyOfApp
         TooManyRequests
         TooManyTypists
         TooManyWatched

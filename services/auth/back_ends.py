@@ -52,6 +52,21 @@ class BackEnds:
 
         return await http.answered(request, called, note=note_refusal, challenge=_challenge)
 
+    async def check(self, call: AppCall, act: str, *, rate: float, cost: int = 1) -> None:
+        """
+        Hold the app that calls to a rate.
+
+        Args:
+            call: What is asked of us.
+            act: What the app does, as its limits call it.
+            rate: How much of it the app may do in a second; 0 or less: any number.
+            cost: How much of it is to be done now.
+
+        Raises:
+            TooManyRequests: The app does it too often.
+        """
+        await self._throttle.check(Act(call.app.id, act), rate=rate, cost=cost)
+
     async def _call(self, request: web.Request) -> AppCall:
         if "auth_signature" in request.query:  # First: a proxy may add an Authorization of its own.
             call = await self._authenticator.signed(request)

@@ -119,7 +119,9 @@ class Auth:
         )
         self._api = self._broadcasting(settings, guards)
         back_ends = BackEnds(AppAuthenticator(apps, settings.read_timeout), Throttle(rates), clock)
-        self._memberships = MembershipsApi(back_ends, memberships, heed=self._decisions.heed)
+        self._memberships = MembershipsApi(
+            back_ends, memberships, heed=self._decisions.heed, control=control
+        )
         self._tokens = TokensApi(back_ends, ring, revocations=self._revocations, clock=clock)
 
     def _broadcasting(self, settings: AuthSettings, guards: Guards) -> BroadcastingApi:

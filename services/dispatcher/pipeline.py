@@ -22,6 +22,7 @@ from libs.common.channels import Channel, ChannelUser
 from libs.common.errors import Unavailable
 from libs.common.eventlog.port import Consumer, EventLog
 from libs.common.eventlog.records import NewRecord, Partition, Record, RecordTooLarge
+from libs.common.fairness.turns import in_turns
 from libs.common.retry import Retry
 from libs.common.telemetry.audit import audit_log
 from libs.common.telemetry.tracing.current import current
@@ -157,7 +158,7 @@ class Pipeline:
     async def _pass_on(self, records: Sequence[Record]) -> None:
         """Publish what records say, and put aside those that say nothing that can be sent."""
         work = _Work()
-        for record in records:
+        async for record in in_turns(records):
             self._read(record, work)
         try:
             if work.publications:

@@ -22,6 +22,7 @@ from libs.common.control.commands import Command
 from libs.common.control.hearing import hear
 from libs.common.control.port import Control
 from libs.common.errors import Forbidden, Unavailable
+from libs.common.fairness.turns import in_turns
 from libs.common.rates.port import Act, Rates
 from libs.common.rates.throttle import Throttle
 from libs.common.tokens.channel_tokens import permits, verify
@@ -88,9 +89,9 @@ class Access:
         """Hear commands until cancelled."""
         await hear(self._control, self._take, informed=self._know_all)
 
-    def _take(self, commands: Sequence[Command]) -> None:
+    async def _take(self, commands: Sequence[Command]) -> None:
         now = self._clock()
-        for command in commands:
+        async for command in in_turns(commands):
             if app := self._revocations.add(command, now):
                 log.error("revocations.folded", app=app)
             if command.verb == EXPEL and (app := self._expulsions.add(command, now).folded):

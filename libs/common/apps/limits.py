@@ -41,6 +41,14 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         publishes: Events a second that are posted; one for several channels counts once for each.
         reads: Queries of the HTTP API a second.
         auth_requests: A second, to the auth endpoints.
+        events_batch: CloudEvents of one batch that is posted to ``/events``.
+        idempotency_keys: Publications a second that are posted with an ``X-Idempotency-Key``, as
+            `publishes` counts them; each is remembered for an hour.
+        terminations: Users a second whose connections are ended.
+        revocations: Channel tokens a second that are revoked, by name or with their user.
+        memberships: Memberships a second that are put or removed.
+        commands: Of each kind (terminations, revocations, removals from channels) that are in
+            force; those of users for minutes, those of tokens until the tokens have expired.
     """
 
     connections: _Count = 0
@@ -60,6 +68,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     publishes: _Rate = 0.0
     reads: _Rate = 0.0
     auth_requests: _Rate = 0.0
+    events_batch: _Count = 10_000
+    idempotency_keys: _Rate = 500.0
+    terminations: _Rate = 100.0
+    revocations: _Rate = 100.0
+    memberships: _Rate = 1000.0
+    commands: _Count = 10_000
 
     @property
     def longest_channel_name(self) -> int:

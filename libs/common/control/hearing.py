@@ -7,7 +7,7 @@ what was heard until then holds.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from libs.common.control.commands import Command
 from libs.common.control.port import Control
@@ -18,14 +18,18 @@ POLL = 1.0  # Seconds that one look for commands waits.
 
 
 async def hear(
-    control: Control, take: Callable[[Sequence[Command]], None], *, informed: Callable[[], None]
+    control: Control,
+    take: Callable[[Sequence[Command]], Awaitable[None]],
+    *,
+    informed: Callable[[], None],
 ) -> None:
     """
     Hear commands until cancelled, also while control comes and goes.
 
     Args:
         control: Announces and remembers them.
-        take: Carries out those that came together, at least one, in the order in which they came.
+        take: Carries out those that came together, at least one, in the order in which they came;
+            what comes next waits for it.
         informed: Called once, when all commands in force have been taken.
     """
     backoff, is_informed = Backoff(), False
@@ -38,7 +42,7 @@ async def hear(
                 continue
             backoff.reset()
             if commands:
-                take(commands)
+                await take(commands)
             elif not is_informed:  # See `CommandListener.receive`.
                 is_informed = True
                 informed()

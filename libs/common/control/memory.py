@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from libs.common.control.commands import Command
-from libs.common.control.port import CommandListener
+from libs.common.control.port import CommandListener, TooManyCommands
 
 
 class MemoryControl:
@@ -23,15 +23,26 @@ class MemoryControl:
     async def check(self) -> None:
         """See `Control.check`: it is this process."""
 
-    async def send(self, command: Command) -> None:
+    async def send(self, command: Command, *, most: int = 0) -> None:
         """See `Control.send`."""
         async with self._sent:
             self._forget_expired()
             if command in self._known:
                 return
+            await self.check_room(command.app, command.verb, most=most)
             self._known.add(command)
             self._commands.append((next(self._numbers), command))
             self._sent.notify_all()
+
+    async def check_room(self, app: str, verb: str, *, most: int) -> None:
+        """See `Control.check_room`."""
+        if most <= 0:
+            return
+        self._forget_expired()
+        kept = (each for _, each in self._commands if (each.app, each.verb) == (app, verb))
+        ends = sorted(each.expires_at for each in kept)
+        if len(ends) >= most:
+            raise TooManyCommands(most, wait=ends[-most] - self._clock())
 
     @asynccontextmanager
     async def listen(self) -> AsyncIterator[CommandListener]:

@@ -9,6 +9,17 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from libs.common.control.commands import Command
+from libs.common.errors import Invalid
+
+
+class TooManyCommands(Invalid):
+    """As many commands of a kind are in force in an app as may be."""
+
+    status = 429
+
+    def __init__(self, most: int, *, wait: float) -> None:
+        super().__init__(f"limits.commands: {most} of these are in force in the app")
+        self.retry_after = wait
 
 
 class CommandListener(Protocol):
@@ -42,14 +53,34 @@ class Control(Protocol):
             Unavailable: It is away, or refuses what this process asks of it; the cause says why.
         """
 
-    async def send(self, command: Command) -> None:
+    async def send(self, command: Command, *, most: int = 0) -> None:
         """
         Announce a command, and remember it until it expires.
 
-        One that is remembered already is not announced again.
+        One that is remembered already is not announced again.  None that is remembered makes room
+        for another: whoever was told that a token is revoked may rely on it.
+
+        Args:
+            command: The command.
+            most: Commands of its app and verb that may be remembered; 0 or less: any number.
 
         Raises:
+            TooManyCommands: So many are.
             Unavailable: Control is away; the command may have been sent.
+        """
+
+    async def check_room(self, app: str, verb: str, *, most: int) -> None:
+        """
+        See whether another command of an app and a verb would be remembered.
+
+        Args:
+            app: The app's id.
+            verb: What the command would do.
+            most: Commands of both that may be remembered; 0 or less: any number.
+
+        Raises:
+            TooManyCommands: So many are.
+            Unavailable: Control is away.
         """
 
     def listen(self) -> AbstractAsyncContextManager[CommandListener]:

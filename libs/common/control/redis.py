@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from libs.common.control.commands import Command
-from libs.common.control.port import CommandListener
+from libs.common.control.port import CommandListener, TooManyCommands
 from libs.common.redis.connection import RedisConnection
 from libs.common.redis.keys import Keys
 from libs.common.redis.node import REPLY_TIMEOUT
@@ -49,6 +49,7 @@ class RedisControl:
 
     def __init__(self, connection: RedisConnection, keys: Keys) -> None:
         self._connection = connection
+        self._keys = keys
         self._stream = keys.single("control.orders")
         self._expiries = keys.single("control.expiries")
         self._probe = keys.single("probe.control")
@@ -58,12 +59,28 @@ class RedisControl:
         """See `Control.check`."""
         await self._connection.check([self._probe], needs_memory=False)
 
-    async def send(self, command: Command) -> None:
+    async def send(self, command: Command, *, most: int = 0) -> None:
         """See `Control.send`."""
         forgotten_at = ceil((command.expires_at + FORGOTTEN_AFTER) * 1000)
-        await self._connection.ask(
-            SEND.call([self._stream, self._expiries, self._texts], _encode(command), forgotten_at)
-        )
+        keys = [self._stream, self._expiries, self._texts, self._kept(command.app, command.verb)]
+        wait = await self._connection.ask(SEND.call(keys, _encode(command), forgotten_at, most))
+        if wait:
+            raise TooManyCommands(most, wait=wait / 1000)
+
+    async def check_room(self, app: str, verb: str, *, most: int) -> None:
+        """See `Control.check_room`."""
+        if most <= 0:
+            return
+        now, kept = time.time(), self._kept(app, verb)
+        # There is room when the first of the last so many is forgotten.
+        last = ("ZREVRANGEBYSCORE", kept, "+inf", ceil(now * 1000), "WITHSCORES")
+        found = await self._connection.ask(Call(kept, (*last, "LIMIT", most - 1, 1)))
+        if found:
+            raise TooManyCommands(most, wait=float(found[1]) / 1000 - now)
+
+    def _kept(self, app: str, verb: str) -> str:
+        """Name what counts the commands of an app and a verb."""
+        return self._keys.single(f"control.kept:{verb}:{app}")
 
     @asynccontextmanager
     async def listen(self) -> AsyncIterator[CommandListener]:

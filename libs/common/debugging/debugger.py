@@ -15,6 +15,7 @@ from libs.common.control.commands import Command
 from libs.common.control.hearing import hear
 from libs.common.control.port import Control
 from libs.common.debugging.orders import LEVELS, Debugging, DebugOrders, Watched
+from libs.common.fairness.turns import in_turns
 from libs.common.telemetry import logs
 from libs.common.telemetry.audit import audit_log
 
@@ -69,8 +70,8 @@ class Debugger:
         finally:
             self._apply(Debugging())
 
-    def _take(self, commands: Sequence[Command]) -> None:
-        for command in commands:
+    async def _take(self, commands: Sequence[Command]) -> None:
+        async for command in in_turns(commands):
             if self._orders.take(command):
                 _audit(command)
         self._heard.set()

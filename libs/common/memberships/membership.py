@@ -8,14 +8,20 @@ opens.
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from libs.common.channels import MAX_USER_ID, is_user_id
 from libs.common.errors import Invalid
 
-# Characters of an app's id, a user's id, a group: three of them fit into one notification.
+# Characters of an app's id and of a group: with a user's id they fit into one notification.
 MAX_NAME = 200
 
 
 class Membership(NamedTuple):
-    """A user of an app who belongs to a group; names have 1 to `MAX_NAME` printable characters."""
+    """
+    A user of an app who belongs to a group.
+
+    The names of app and group have 1 to `MAX_NAME` printable characters; a user's id keeps the rule
+    of all users' ids (`libs.common.channels.is_user_id`).
+    """
 
     app: str
     user: str
@@ -56,9 +62,8 @@ class BadName(Invalid):
     """A name of a membership is empty, too long, or has characters that do not print."""
 
     def __init__(self, part: str) -> None:
-        super().__init__(
-            f"a membership's {part} is a text of 1 to {MAX_NAME} characters that print"
-        )
+        most = MAX_USER_ID if part == "user" else MAX_NAME
+        super().__init__(f"a membership's {part} is a text of 1 to {most} characters that print")
         self.part = part
 
 
@@ -80,15 +85,18 @@ def check_membership(membership: Membership) -> None:
     Raises:
         BadName: One breaks the rule.
     """
-    for part, name in zip(Membership._fields, membership, strict=True):
-        if not _is_keepable(name):
+    for part in Membership._fields:
+        if not _keeps_rule(membership, part):
             raise BadName(part)
 
 
 def can_be(membership: Membership) -> bool:
     """Tell whether a membership's names keep the rule: nobody belongs to what cannot be kept."""
-    return all(map(_is_keepable, membership))
+    return all(_keeps_rule(membership, part) for part in Membership._fields)
 
 
-def _is_keepable(name: str) -> bool:
+def _keeps_rule(membership: Membership, part: str) -> bool:
+    name: str = getattr(membership, part)
+    if part == "user":
+        return is_user_id(name)
     return 0 < len(name) <= MAX_NAME and name.isprintable()

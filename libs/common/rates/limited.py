@@ -6,7 +6,8 @@ the count would else have to be told of each.  No bound of a size or of a queue 
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 # As the settings call them: those of an app (``limits.``), of auth, of a gateway, and of a
 # server.
@@ -14,6 +15,11 @@ LIMITS = (
     "publishes",
     "reads",
     "auth_requests",
+    "idempotency_keys",
+    "terminations",
+    "revocations",
+    "memberships",
+    "commands",
     "requests_per_address",
     "requests_per_user",
     "client_events",
@@ -36,6 +42,16 @@ _REFUSED: Counter[str] = Counter()
 def note_limited(limit: str) -> None:
     """Count a refusal; the limit is one of `LIMITS`."""
     _REFUSED[limit] += 1
+
+
+@contextmanager
+def counting(limit: str, refused: type[Exception]) -> Iterator[None]:
+    """Count it as a refusal by one of `LIMITS` if what is done is refused in this way."""
+    try:
+        yield
+    except refused:
+        note_limited(limit)
+        raise
 
 
 def refusals_by_limit() -> Mapping[str, int]:

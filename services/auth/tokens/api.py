@@ -98,7 +98,9 @@ class TokensApi:
         async def work(call: AppCall) -> web.Response:
             command = self._command(call, _media_type(request))
             if command is not None:
-                await self._revocations.send(command)
+                limits = call.app.limits
+                await self._back_ends.check(call, "revocations", rate=limits.revocations)
+                await self._revocations.send(command, most=limits.commands)
                 log.info(
                     "token.revoked", app=command.app, kind=command.kind, subject=command.subject
                 )

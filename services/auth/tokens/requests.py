@@ -10,7 +10,7 @@ from typing import Annotated, TypeVar
 import msgspec
 from msgspec import Meta
 
-from libs.common.channels import MAX_USER_ID
+from libs.common.channels import check_user_id
 from libs.common.errors import Invalid
 from libs.common.tokens.channel_tokens import MAX_JTI, TokenRequest
 from services.auth.bodies import JSON, read
@@ -46,7 +46,7 @@ class Revocation(msgspec.Struct, frozen=True):
 
     token: str = ""
     jti: Annotated[str, Meta(max_length=MAX_JTI)] = ""
-    user: Annotated[str, Meta(max_length=MAX_USER_ID)] = ""
+    user: str = ""
 
 
 _T = TypeVar("_T")
@@ -79,12 +79,15 @@ def revocation_of(body: bytes, media_type: str) -> Revocation:
 
     Raises:
         Unclear: It names nothing, or several things.
+        BadUserId: No user can have the id that it names.
         BadBody: It is malformed, or names a field twice (RFC 6749, 3.2: it must not).
         UnknownMediaType: It is neither a form nor JSON.
     """
     revocation = _read(body, media_type, Revocation)
     if sum(map(bool, msgspec.structs.astuple(revocation))) != 1:
         raise Unclear
+    if revocation.user:
+        check_user_id(revocation.user)
     return revocation
 
 

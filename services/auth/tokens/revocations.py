@@ -10,8 +10,10 @@ import structlog
 
 from libs.common.control.commands import Command
 from libs.common.control.hearing import hear
-from libs.common.control.port import Control
+from libs.common.control.port import Control, TooManyCommands
 from libs.common.errors import Unavailable
+from libs.common.fairness.turns import in_turns
+from libs.common.rates.limited import counting
 from libs.common.tokens.channel_tokens import ChannelToken
 from libs.common.tokens.revocations import Revocations
 
@@ -40,21 +42,27 @@ class RevocationList:
         """Hear commands until cancelled."""
         await hear(self._control, self._take, informed=self._know_all)
 
-    def _take(self, commands: Sequence[Command]) -> None:
-        for command in commands:
+    async def _take(self, commands: Sequence[Command]) -> None:
+        async for command in in_turns(commands):
             self._note(command)
 
     def _know_all(self) -> None:
         self._knows_all = True
 
-    async def send(self, command: Command) -> None:
+    async def send(self, command: Command, *, most: int) -> None:
         """
         Give a command, and hold to it here at once.
 
+        Args:
+            command: The command.
+            most: Revocations of its app that may be in force; 0 or less: any number.
+
         Raises:
+            TooManyCommands: So many are.
             Unavailable: Control is away; the command may have been given.
         """
-        await self._control.send(command)
+        with counting("commands", TooManyCommands):
+            await self._control.send(command, most=most)
         self._note(command)
 
     def check(self, token: ChannelToken) -> None:

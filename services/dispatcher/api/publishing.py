@@ -19,12 +19,15 @@ from aiohttp import web
 from libs.common.apps.app import App
 from libs.common.apps.port import Apps
 from libs.common.bus.port import Bus
-from libs.common.channels import Channel
+from libs.common.channels import Channel, check_user_id
 from libs.common.control.commands import Command
-from libs.common.control.port import Control
+from libs.common.control.port import Control, TooManyCommands
 from libs.common.errors import Invalid
 from libs.common.eventlog.port import EventLog
 from libs.common.eventlog.records import NewRecord
+from libs.common.fairness.turns import in_turns
+from libs.common.rates.limited import counting
+from libs.common.rates.memory import MemoryRates
 from libs.common.rates.port import Act, Rates
 from libs.common.rates.throttle import Throttle
 from libs.common.roster.port import Roster
@@ -122,6 +125,7 @@ class PublishingApi:
         self._events = events
         self._control = control
         self._throttle = Throttle(rates)
+        self._own_throttle = Throttle(MemoryRates())  # What only bounds a store is counted here.
         self._reads = Reads(self._authenticator, bus, roster, tally=tally, throttle=self._throttle)
         self._senders = senders
         self._counters = counters
@@ -192,8 +196,8 @@ class PublishingApi:
         cost = len(post.publications)
         if rate := call.app.limits.publishes:
             await self._throttle.check(Act(call.app.id, "publishes"), rate=rate, cost=cost)
-        if token and not await self._bus.claim(call.app.id, token, _digest(request, call.body)):
-            raise IdempotencyKeyUsed
+        if token:
+            await self._claim(request, call, token, cost=cost)
         began = time.monotonic()
         await self._bus.publish(post.publications)
         self._counters.publish_seconds.record(time.monotonic() - began)
@@ -207,6 +211,13 @@ class PublishingApi:
             )
         return post
 
+    async def _claim(self, request: web.Request, call: AppCall, token: str, *, cost: int) -> None:
+        """Have a token stand for a request, as long as it is remembered."""
+        act, rate = Act(call.app.id, "idempotency_keys"), call.app.limits.idempotency_keys
+        await self._own_throttle.check(act, rate=rate, cost=cost)
+        if not await self._bus.claim(call.app.id, token, _digest(request, call.body)):
+            raise IdempotencyKeyUsed
+
     async def _described(self, post: Post) -> dict[str, dict[str, Any]]:
         wanted: dict[Channel, Attributes] = {}
         for publication, asked in zip(post.publications, post.asked, strict=True):
@@ -215,9 +226,12 @@ class PublishingApi:
 
     async def _terminate(self, request: web.Request) -> web.Response:
         call = await self._authenticator.signed(request)
-        user_id = request.match_info["user_id"]
+        user_id, limits = request.match_info["user_id"], call.app.limits
+        check_user_id(user_id)
+        await self._throttle.check(Act(call.app.id, "terminations"), rate=limits.terminations)
         command = Command("terminate", call.app.id, user_id, call.now, call.now + TERMINATE_TTL)
-        await self._control.send(command)
+        with counting("commands", TooManyCommands):
+            await self._control.send(command, most=limits.commands)
         self._counters.posted["terminations"] += 1
         audit_log.info("audit.terminated", app=call.app.id, user=user_id)
         return http.answer({})
@@ -238,12 +252,14 @@ class PublishingApi:
     ) -> web.Response:
         """Append the events of a request; `trace` goes with them."""
         headers = {name.lower(): value for name, value in request.headers.items()}
-        records = records_of(
+        made = records_of(
             app.events_topic,
             content_type=request.headers.get("Content-Type", ""),
             headers=headers | {"traceparent": trace},
             body=await self._authenticator.body(request),
+            most=app.limits.events_batch,
         )
+        records = [record async for record in in_turns(made)]
         act = Act(app.id, "publishes")
         await self._throttle.check(act, rate=app.limits.publishes, cost=len(records))
         await events.append(records)

@@ -9,13 +9,15 @@ request, `decode` reads back as the same event.  Sources: CloudEvents 1.0.2, "JS
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
 import msgspec
 from msgspec import UNSET
 
+from libs.common.apps.limits import exceeds
+from libs.common.errors import Invalid
 from libs.common.eventlog.records import NewRecord, Record
 from libs.common.json_text import JsonReader, NestedTooDeeply
 from libs.common.telemetry.tracing.context import valid_trace
@@ -50,6 +52,13 @@ _REQUIRED = frozenset(_KAFKA_PREFIX + name for name in _NEEDED)
 
 _ATTRIBUTE_HEADERS = {_KAFKA_PREFIX + name: name for name in HEADERS}
 _batch = JsonReader(list[msgspec.Raw], around=2)
+
+
+class TooManyEvents(Invalid):
+    """A batch has more events than the app may post at once."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"Batch too large (> {most}, limits.events_batch)")
 
 
 def is_structured(headers: Mapping[str, bytes]) -> bool:
@@ -213,24 +222,31 @@ def _media_type(content_type: str) -> str:
 
 
 def records_of(
-    topic: str, *, content_type: str, headers: Mapping[str, str], body: bytes
-) -> tuple[NewRecord, ...]:
+    topic: str, *, content_type: str, headers: Mapping[str, str], body: bytes, most: int = 0
+) -> Iterable[NewRecord]:
     """
-    Turn an HTTP request into the records that hold its events.
+    Turn an HTTP request into the records that hold its events, one by one as they are taken.
+
+    The caller takes all before it stores any.
 
     Args:
         topic: Where the records shall go.
         content_type: As received, parameters included; empty where there was none.
         headers: Header name in lower case to value.
         body: As received.
+        most: Events that a batch may have; 0 or less: any number.
 
     Raises:
-        Undecodable: There is no event, or one of them breaks a rule: then none is taken.
+        TooManyEvents: A batch has more.
+        Undecodable: There is no event, or the one that is taken breaks a rule.
     """
     media_type = _media_type(content_type)
     trace = _trace_header(headers)
     if media_type == BATCH:
-        return tuple(_structured_record(topic, event, trace) for event in _split(body))
+        events = _split(body)
+        if exceeds(len(events), most):
+            raise TooManyEvents(most)
+        return (_structured_record(topic, event, trace) for event in events)
     if media_type in _JSON_FORMAT:
         return (_structured_record(topic, body, trace),)
     if media_type.startswith("application/cloudevents"):

@@ -5,6 +5,10 @@ It knows which connections are here: the user that each is signed in as, the use
 in some channel, and its tokens.  A command that comes late, because this gateway was cut off, ends
 only what was open when it was given; that compares clocks of two machines, which their operators
 keep in step.
+
+What is refused from now on is known at once.  Whoever is to be closed or judged comes in turns
+(`libs.common.fairness.turns`): one command may concern all clients of an app, and the others must
+not wait for that.
 """
 
 import asyncio
@@ -17,6 +21,7 @@ import structlog
 from libs.common.control.commands import Command
 from libs.common.control.hearing import hear
 from libs.common.control.port import Control
+from libs.common.fairness.turns import in_turns
 from libs.common.tokens.revocations import REVOKE
 from services.gateway.access.verifier import Verifier
 from services.gateway.connections.connection import Connection
@@ -98,37 +103,39 @@ class CommandHandler:
         self.heard.set()
         self._informed()
 
-    def _take(self, commands: Sequence[Command]) -> None:
+    async def _take(self, commands: Sequence[Command]) -> None:
         """Carry out what came together; revocations with one look at who may be meant."""
+        revoked = [command for command in commands if command.verb == REVOKE]
         folded: set[str] = set()
-        for command in commands:
+        async for command in in_turns(revoked):
+            folded |= self._revoke(command)
+        async for command in in_turns(commands):
             match command.verb, command.kind:
                 case "terminate", "user":
-                    self._terminate(command)
+                    await self._terminate(command)
                 case "expel", "user":
-                    self._expel(command)
-                case "revoke", _:
-                    folded |= self._revoke(command)
-        self._judge_again([command for command in commands if command.verb == REVOKE], folded)
+                    await self._expel(command)
+        await self._judge_again(revoked, folded)
 
-    def _terminate(self, command: Command) -> None:
+    async def _terminate(self, command: Command) -> None:
         here = self._signed_in.get((command.app, command.subject), {})
         ended = [
             connection
             for connection, since in here.items()
             if since <= command.issued_at and _user(connection) == (command.app, command.subject)
         ]
-        for connection in ended:
+        async for connection in in_turns(ended):
             connection.close(TERMINATED, "the app has ended this user's connections")
         log.info("user.terminated", app=command.app, connections=len(ended))
 
-    def _expel(self, command: Command) -> None:
+    async def _expel(self, command: Command) -> None:
         expulsion = self._verifier.expel(command, now=time.monotonic())
         if expulsion.folded:
             log.error("expulsions.folded", app=expulsion.folded)
         here = tuple(self._known.get((command.app, command.subject), ()))
-        for connection in here:
-            connection.perform(connection.session.expelled(command.subject, expulsion))
+        async for connection in in_turns(here):
+            if connection.is_open:
+                connection.perform(connection.session.expelled(command.subject, expulsion))
         log.info("user.expelled", app=command.app, connections=len(here))
 
     def _revoke(self, command: Command) -> set[str]:
@@ -139,7 +146,7 @@ class CommandHandler:
         log.error("revocations.folded", app=folded)
         return {folded}
 
-    def _judge_again(self, revoked: list[Command], folded: set[str]) -> None:
+    async def _judge_again(self, revoked: list[Command], folded: set[str]) -> None:
         """Look at those who may be meant."""
         meant: set[Connection] = set()
         for command in revoked:
@@ -147,9 +154,9 @@ class CommandHandler:
             meant.update(known.get((command.app, command.subject), ()))
         if folded:
             meant.update(*(here for user, here in self._known.items() if user[0] in folded))
-        now = time.monotonic()
-        for connection in meant:
-            connection.perform(connection.session.judged(now))
+        async for connection in in_turns(meant):
+            if connection.is_open:
+                connection.perform(connection.session.judged(time.monotonic()))
 
 
 def _user(connection: Connection) -> UserKey:

@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from libs.common.control.commands import Command
-from libs.common.control.port import Control
+from libs.common.control.port import Control, TooManyCommands
+from libs.common.control.redis import FORGOTTEN_AFTER
 from libs.common.tokens.channel_tokens import ChannelToken
 from libs.common.tokens.revocations import Revocations
 from tests.support.deadline import DEADLINE
@@ -153,6 +155,71 @@ class TestExpiry:
 
         async with site.other.listen() as listener:
             assert await received(listener, 2) == ["long", "new"]
+
+
+class TestMost:
+    """As many commands of an app and a verb are remembered as may be."""
+
+    async def test_too_many(self, site: Deployment) -> None:
+        """The one that is too much is refused, by all processes, and those before stay in force."""
+        await site.control.send(command("a", ttl=60), most=2)
+        await site.control.send(command("b", ttl=50), most=2)
+
+        with pytest.raises(TooManyCommands) as refused:
+            await site.other.send(command("c", ttl=60), most=2)
+
+        assert 0 < refused.value.retry_after <= 50 + FORGOTTEN_AFTER
+        async with site.other.listen() as listener:
+            assert [one.subject for one in await listener.receive(0)] == ["a", "b"]
+
+    async def test_each_for_itself(self, site: Deployment) -> None:
+        """Other apps and other verbs have room of their own."""
+        await site.control.send(command("a"), most=1)
+        others = {"app": "2"}, {"verb": "revoke"}
+
+        for fields in others:
+            await site.control.send(replace(command("a"), **fields), most=1)
+
+        for fields in ({}, *others):
+            with pytest.raises(TooManyCommands):
+                await site.control.send(replace(command("b"), **fields), most=1)
+
+    async def test_known(self, site: Deployment) -> None:
+        """One that is remembered already takes no more room."""
+        sent = command("a")
+        await site.control.send(sent, most=1)
+
+        await site.other.send(sent, most=1)
+
+    @pytest.mark.parametrize("most", [0, -1])
+    async def test_any_number(self, site: Deployment, most: int) -> None:
+        for number in range(3):
+            await site.control.send(command(str(number)), most=most)
+
+        await site.control.check_room("1", "terminate", most=most)
+
+    async def test_room(self, site: Deployment) -> None:
+        """What was sent without a bound counts; it is asked beforehand whether there is room."""
+        for subject in ("a", "b"):
+            await site.control.check_room("1", "terminate", most=2)
+            await site.control.send(command(subject))
+
+        with pytest.raises(TooManyCommands) as refused:
+            await site.other.check_room("1", "terminate", most=2)
+        assert 0 < refused.value.retry_after <= 3600 + FORGOTTEN_AFTER
+        await site.control.check_room("1", "terminate", most=3)
+        await site.control.check_room("1", "revoke", most=1)
+        await site.control.check_room("2", "terminate", most=1)
+
+    async def test_room_again(self, site: Deployment) -> None:
+        """What has been forgotten makes room."""
+        await site.control.send(command("gone", ttl=-FORGOTTEN_AFTER - 1), most=1)
+        await site.control.check_room("1", "terminate", most=1)
+
+        await site.control.send(command("new"), most=1)
+
+        with pytest.raises(TooManyCommands):
+            await site.control.send(command("more"), most=1)
 
 
 class TestRevocations:

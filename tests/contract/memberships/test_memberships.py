@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from libs.common.channels import MAX_USER_ID
 from libs.common.memberships.membership import MAX_NAME, BadName, Membership, Put, Removed
 from libs.common.memberships.port import Memberships
 from tests.support.ports.memberships import (
@@ -145,7 +146,7 @@ class TestChanged:
 
     async def test_longest(self, memberships: Memberships) -> None:
         """The longest names are kept, in any script."""
-        longest = Membership(LONG, LONG, '"' * MAX_NAME)
+        longest = Membership(LONG, LONG[:MAX_USER_ID], '"' * MAX_NAME)
 
         assert await memberships.put([longest]) == 1
         assert await memberships.has(longest)
@@ -205,7 +206,7 @@ class TestChanges:
 
     async def test_longest(self, site: Deployment) -> None:
         """The longest names are told as they are."""
-        longest = Membership(LONG, LONG, LONG)
+        longest = Membership(LONG, LONG[:MAX_USER_ID], LONG)
         async with site.other.changes() as listener:
             if site.url != MEMORY:
                 await interrupted(listener)

@@ -93,7 +93,7 @@ class TestWriting:
         "body,reason",
         [
             ({"user": "7"}, "missing required field `group`"),
-            ({"user": "", "group": "x"}, "a membership's user is a text of 1 to 200 characters"),
+            ({"user": "", "group": "x"}, "a membership's user is a text of 1 to 128 characters"),
             ({"memberships": []}, "length >= 1"),
             (b"user=7", "the body is no JSON"),
         ],

@@ -95,12 +95,18 @@ class FaultyControl(MemoryControl):
         self.is_away = False
         self.sent: list[Command] = []
 
-    async def send(self, command: Command) -> None:
+    async def send(self, command: Command, *, most: int = 0) -> None:
         """See `Control.send`."""
         if self.is_away:
             raise Unavailable("control")
+        await super().send(command, most=most)
         self.sent.append(command)
-        await super().send(command)
+
+    async def check_room(self, app: str, verb: str, *, most: int) -> None:
+        """See `Control.check_room`."""
+        if self.is_away:
+            raise Unavailable("control")
+        await super().check_room(app, verb, most=most)
 
     async def after(self, number: int, timeout: float) -> list[tuple[int, Command]]:
         """See `MemoryControl.after`."""

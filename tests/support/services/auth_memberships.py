@@ -78,10 +78,11 @@ async def site(
     *,
     app: App = ONE,
     events: MemoryEventLog | None = None,
+    control: MemoryControl | None = None,
     clock: Callable[[], float] = lambda: NOW,
     **settings: Any,
 ) -> AsyncIterator[Site]:
-    breaking, control = Breaking(memberships), MemoryControl(clock)
+    breaking, control = Breaking(memberships), control or MemoryControl(clock)
     async with serving(
         app,
         TWO,

@@ -29,6 +29,7 @@ from libs.common.eventlog.kafka.clients import (
     reason_of,
 )
 from libs.common.eventlog.records import NewRecord, RecordTooLarge
+from libs.common.fairness.turns import in_turns
 from libs.common.retry import Backoff
 
 CHECK_TIMEOUT = 3.0  # Seconds that brokers have to answer an operator's question.
@@ -145,7 +146,8 @@ class KafkaProducer:
     async def _deliver(self, producer: AIOKafkaProducer, records: Sequence[NewRecord]) -> None:
         sent: list[asyncio.Future[object]] = []
         try:
-            for record in records:
+            # Taken at once, ten thousand would hold the loop for as long as all of them take.
+            async for record in in_turns(records):
                 headers = [*record.headers]
                 sent.append(
                     await producer.send(record.topic, record, key=record.key, headers=headers)

@@ -36,9 +36,13 @@ class Distant:
     async def check(self) -> None:
         """See `Control.check`."""
 
-    async def send(self, command: Command) -> None:
+    async def send(self, command: Command, *, most: int = 0) -> None:
         """See `Control.send`."""
-        await self._inner.send(command)
+        await self._inner.send(command, most=most)
+
+    async def check_room(self, app: str, verb: str, *, most: int) -> None:
+        """See `Control.check_room`."""
+        await self._inner.check_room(app, verb, most=most)
 
     @asynccontextmanager
     async def listen(self) -> AsyncIterator["Distant"]:

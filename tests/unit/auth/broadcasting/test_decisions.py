@@ -55,11 +55,14 @@ class Interrupted:
     async def check(self) -> None:
         raise NotImplementedError
 
-    async def send(self, command: Command) -> None:
+    async def send(self, command: Command, *, most: int = 0) -> None:
         """See `Control.send`."""
         if self.is_away():
             raise Unavailable("control")
-        await self._inner.send(command)
+        await self._inner.send(command, most=most)
+
+    async def check_room(self, app: str, verb: str, *, most: int) -> None:
+        raise NotImplementedError
 
 
 @dataclass

@@ -63,13 +63,19 @@ class TestBodies:
             memberships_of(msgspec.json.encode({"memberships": pairs}), "1")
 
     @pytest.mark.parametrize(
-        "user,group,part",
-        [("", "x", "user"), ("7", "", "group"), ("7", "x" * 201, "group"), ("a\x00", "x", "user")],
+        "user,group,part,most",
+        [
+            ("", "x", "user", 128),
+            ("7", "", "group", 200),
+            ("7", "x" * 201, "group", 200),
+            ("x" * 129, "x", "user", 128),
+            ("a\x00", "x", "user", 128),
+        ],
     )
-    def test_names(self, user: str, group: str, part: str) -> None:
+    def test_names(self, user: str, group: str, part: str, most: int) -> None:
         body = msgspec.json.encode({"user": user, "group": group})
 
         with pytest.raises(
-            BadName, match=f"a membership's {part} is a text of 1 to 200 characters"
+            BadName, match=f"a membership's {part} is a text of 1 to {most} characters"
         ):
             memberships_of(body, "1")

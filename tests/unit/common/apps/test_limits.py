@@ -48,6 +48,14 @@ class TestLimits:
             limits.auth_requests,
         } == {0}
 
+    def test_stores(self) -> None:
+        """What stores something, or is worked on for long, is bounded where nothing is said."""
+        limits = Limits()
+
+        assert (limits.terminations, limits.revocations, limits.commands) == (100, 100, 10_000)
+        assert (limits.memberships, limits.idempotency_keys) == (1000, 500)
+        assert limits.events_batch == 10_000
+
     @pytest.mark.parametrize("name", Limits.__struct_fields__)
     def test_no_limit(self, name: str) -> None:
         """Each may be 0 or -1, and nothing below."""

@@ -41,7 +41,10 @@ class Script(Control):
     async def check(self) -> None:
         raise NotImplementedError
 
-    async def send(self, command: Command) -> None:
+    async def send(self, command: Command, *, most: int = 0) -> None:
+        raise NotImplementedError
+
+    async def check_room(self, app: str, verb: str, *, most: int) -> None:
         raise NotImplementedError
 
     @asynccontextmanager
@@ -62,14 +65,13 @@ class Script(Control):
 async def told(control: Script) -> list[str]:
     """Hear all that is said, and return what became known in order."""
     known: list[str] = []
+
+    async def take(commands: Sequence[Command]) -> None:
+        await asyncio.sleep(0)
+        known.append(" ".join(each.subject for each in commands))
+
     async with asyncio.timeout(DEADLINE), asyncio.TaskGroup() as tasks:
-        ear = tasks.create_task(
-            hear(
-                control,
-                lambda commands: known.append(" ".join(each.subject for each in commands)),
-                informed=lambda: known.append(INFORMED),
-            )
-        )
+        ear = tasks.create_task(hear(control, take, informed=lambda: known.append(INFORMED)))
         await control.is_over.wait()
         ear.cancel()
     return known
@@ -143,7 +145,7 @@ class TestEnd:
         """What the taker raises ends it."""
         control = Script(["a"], [])
 
-        def take(_: Sequence[Command]) -> None:
+        async def take(_: Sequence[Command]) -> None:
             raise KeyError
 
         with pytest.raises(KeyError):

@@ -14,16 +14,24 @@ from libs.common.memberships.membership import (
 ANN = Membership("1", "ann", "company:5")
 
 
-class TestNames:
-    """Names of 1 to 200 characters that print."""
+MOST = {"app": 200, "user": 128, "group": 200}
 
-    @pytest.mark.parametrize("name", ["x", "x" * 200, "Ä ö:*", "日本"])
+
+class TestNames:
+    """Names of 1 to 200 characters that print; a user's id has 128, as everywhere."""
+
+    @pytest.mark.parametrize("name", ["x", "x" * 128, "Ä ö:*", "日本"])
     @pytest.mark.parametrize("part", Membership._fields)
     def test_good(self, part: str, name: str) -> None:
         membership = ANN._replace(**{part: name})
 
         check_membership(membership)
         assert can_be(membership)
+
+    @pytest.mark.parametrize("part, most", MOST.items())
+    def test_longest(self, part: str, most: int) -> None:
+        assert can_be(ANN._replace(**{part: "x" * most}))
+        assert not can_be(ANN._replace(**{part: "x" * (most + 1)}))
 
     @pytest.mark.parametrize("name", ["", "x" * 201, "a\n", "a\0", "\u200b", "\ud800"])
     @pytest.mark.parametrize("part", Membership._fields)

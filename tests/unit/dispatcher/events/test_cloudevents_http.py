@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.common.eventlog.records import NewRecord, Record
-from services.dispatcher.events.cloudevents import BATCH, STRUCTURED, records_of
+from services.dispatcher.events.cloudevents import BATCH, STRUCTURED, TooManyEvents, records_of
 from services.dispatcher.events.decoding import decode
 from services.dispatcher.events.event import DomainEvent, Undecodable
 from tests.unit.dispatcher.examples import TRACE, json_values, record, structured
@@ -171,9 +171,30 @@ class TestHttp:
     ) -> None:
         """What could not be read from the topic is refused at the door."""
         with pytest.raises(Undecodable) as caught:
-            records_of("t", content_type=content_type, headers=headers, body=body)
+            list(records_of("t", content_type=content_type, headers=headers, body=body))
 
         assert reason in caught.value.reason
+
+
+class TestMost:
+    """How many events a batch may have."""
+
+    @pytest.mark.parametrize("most", [2, 3, 0, -1])
+    def test_not_too_many(self, most: int) -> None:
+        made = records_of(
+            "t",
+            content_type=BATCH,
+            headers={},
+            body=msgspec.json.encode([structured()] * 2),
+            most=most,
+        )
+
+        assert len(list(made)) == 2
+
+    def test_too_many(self) -> None:
+        """It is refused before any is looked at."""
+        with pytest.raises(TooManyEvents, match=r"Batch too large \(> 2, limits.events_batch\)"):
+            records_of("t", content_type=BATCH, headers={}, body=b"[1,2,3]", most=2)
 
 
 class TestRoundTrip:
@@ -224,8 +245,10 @@ class TestRoundTrip:
         """Whatever is accepted can be decoded; whatever is not is undecodable."""
         new: tuple[NewRecord, ...] = ()
         with suppress(Undecodable):
-            new = records_of(
-                "t", content_type=content_type, headers=HTTP_HEADERS | headers, body=body
+            new = tuple(
+                records_of(
+                    "t", content_type=content_type, headers=HTTP_HEADERS | headers, body=body
+                )
             )
 
         assert all(decode(stored(each)) for each in new)
