@@ -61,6 +61,7 @@ The exception tree.
         TooManyOfApp
         TooManyRequests
         TooManyTypists
+        TooManyUnknownTokens
         TooManyWatched
         TooMuchUserInfo
         Unclear

@@ -192,6 +192,10 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         read_timeout: Seconds in which a body must have arrived.
         requests_per_address: A second, of one address and in each process; 0 or -1: no limit.
         requests_per_user: A second, of one user and in each process; 0 or -1: no limit.
+        unknown_tokens: Opaque tokens that were not believed before, a second, of one address and in
+            each process; 0 or -1: no limit.
+        unknown_tokens_burst: How many of them at once: who share an address come back at once to a
+            process that knows none of their tokens.
         cookie: The name of the cookie that holds the token where there is no ``Authorization``;
             empty: none does.
         issuers: Who makes tokens that count.
@@ -207,6 +211,8 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     read_timeout: Annotated[float, Meta(gt=0)] = 10.0
     requests_per_address: Annotated[float, Meta(ge=-1)] = 1000.0
     requests_per_user: Annotated[float, Meta(ge=-1)] = 100.0
+    unknown_tokens: Annotated[float, Meta(ge=-1)] = 50.0
+    unknown_tokens_burst: Annotated[int, Meta(ge=1)] = 2000
     cookie: str = ""
     issuers: tuple[Issuer, ...] = ()
     jwks_ttl: Annotated[float, Meta(gt=0)] = 300.0

@@ -22,6 +22,7 @@ LIMITS = (
     "commands",
     "requests_per_address",
     "requests_per_user",
+    "unknown_tokens",
     "client_events",
     "channels",
     "members",

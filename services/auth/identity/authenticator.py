@@ -8,14 +8,19 @@ somebody to ask.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from libs.common.apps.port import Apps
 from libs.common.config.address import Network
+from libs.common.web.entrance import caller_of
 from libs.common.web.health import Dependency
 from services.auth.identity.app_lookup import app_for
+from services.auth.identity.asking.fair_line import FairLine
+from services.auth.identity.asking.unknown_tokens import UnknownTokens
 from services.auth.identity.bearer_tokens import (
     BadToken,
     Identity,
@@ -78,8 +83,17 @@ class UserAuthenticator:
             for issuer in settings.issuers
             if issuer.jwks
         }
+        unknown = UnknownTokens(settings.unknown_tokens, burst=settings.unknown_tokens_burst)
+        lines: defaultdict[str, FairLine] = defaultdict(FairLine)  # One for each server.
         self._introspectors = {
-            spec.app: Introspector(spec, self._client, clock=clock, timer=timer)
+            spec.app: Introspector(
+                spec,
+                self._client,
+                clock=clock,
+                timer=timer,
+                line=lines[urlsplit(spec.url).netloc],
+                unknown=unknown,
+            )
             for spec in settings.introspection
         }
 
@@ -105,6 +119,7 @@ class UserAuthenticator:
             MissingToken: The request brings no token.
             BadToken: It is not believed.
             ForeignOrigin: It came in a cookie, from a page that is not the app's.
+            TooManyUnknownTokens: Its address has brought too many that nobody believed yet.
             ProviderUnavailable: That cannot be told now.
             AppUnnamed, WrongApp, UnknownApp, AppDisabled, Unavailable: Whom to ask depends on the
                 app, see `app_for`.
@@ -119,7 +134,7 @@ class UserAuthenticator:
             introspector = self._introspector(request, brought)
             if introspector is None:
                 raise
-            return await introspector.user(brought)
+            return await introspector.user(brought, address=caller_of(request).site)
         if brought.cookie:
             self._check_origin(request, brought, bound=issuer.app)
         key = await self._key(issuer, token)

@@ -12,11 +12,12 @@ from aiohttp.abc import AbstractResolver
 from libs.common.config.address import Network
 from libs.common.egress.client import EgressClient, NoAnswer, OutgoingRequest
 from libs.common.egress.policy import Egress, names_loopback
+from services.auth.identity.asking.fair_line import PLACES
 from services.auth.identity.provider import ProviderQuery, ProviderReply, ProviderUnavailable
 from services.auth.settings import provider_egress
 
-CONNECTIONS = 200  # At once; beyond, questions wait within their timeout.
-PER_HOST = 50
+CONNECTIONS = 0  # Any number: each server has its bound, and servers are those of the settings.
+PER_HOST = PLACES + 10  # The rest is for keys.  Beyond, questions wait within their timeout.
 
 
 class ProviderClient:

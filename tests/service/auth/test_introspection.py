@@ -1,7 +1,7 @@
 """Opaque tokens: what a real identity server is asked, and what of its answers is remembered."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -10,7 +10,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from libs.common.web.health import state_of
-from services.auth.identity.bearer_tokens import BadToken
+from services.auth.identity.asking.answers import Answers
+from services.auth.identity.asking.fair_line import FairLine
+from services.auth.identity.asking.unknown_tokens import TooManyUnknownTokens, UnknownTokens
+from services.auth.identity.bearer_tokens import BadToken, Identity
 from services.auth.identity.credentials import Credential
 from services.auth.identity.introspection import Introspector
 from services.auth.identity.provider import ProviderUnavailable
@@ -23,7 +26,7 @@ NOW = 1_700_000_000.0
 CACHE = 10.0
 TOKEN = Credential("1|secret")
 ACTIVE = {"active": True, "sub": "7"}
-NO_BOUNDS: Mapping[str, int] = {}
+HOME = "192.0.2.1"
 
 
 class Times:
@@ -56,18 +59,38 @@ def times() -> Times:
 
 @asynccontextmanager
 async def asking(
-    server: IdentityServer, times: Times, bounds: Mapping[str, int] = NO_BOUNDS, **settings: Any
+    server: IdentityServer,
+    times: Times,
+    *,
+    line: FairLine | None = None,
+    unknown: UnknownTokens | None = None,
+    answers: Answers[Identity, BadToken] | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Introspector]:
     """Ask the server."""
     spec = msgspec.convert({"url": f"{server.url}/ask", "app": "1"} | settings, Introspection)
     client = ProviderClient()
     async with asyncio.timeout(DEADLINE), client.opened():
-        yield Introspector(spec, client, clock=times.clock, timer=times.timer, **bounds)
+        yield Introspector(
+            spec,
+            client,
+            clock=times.clock,
+            timer=times.timer,
+            line=line or FairLine(),
+            unknown=unknown or UnknownTokens(0, burst=1),
+            answers=answers,
+        )
+
+
+async def whose(
+    introspector: Introspector, credential: Credential = TOKEN, address: str = HOME
+) -> Identity:
+    return await introspector.user(credential, address=address)
 
 
 async def is_believed(introspector: Introspector, credential: Credential = TOKEN) -> bool:
     try:
-        await introspector.user(credential)
+        await whose(introspector, credential)
     except BadToken:
         return False
     return True
@@ -79,7 +102,7 @@ class TestAnswers:
     async def test_yes(self, server: IdentityServer, times: Times) -> None:
         """RFC 7662: the token is posted, and the answer is the user."""
         async with asking(server, times, client_id="me") as introspector:
-            user = await introspector.user(TOKEN)
+            user = await whose(introspector)
 
         assert (user.id, user.claims) == ("7", ACTIVE)
         (asked,) = server.asked
@@ -91,7 +114,7 @@ class TestAnswers:
         server.answers({"active": False})
         async with asking(server, times) as introspector:
             with pytest.raises(BadToken, match="not active"):
-                await introspector.user(TOKEN)
+                await whose(introspector)
 
     @pytest.mark.parametrize(
         "said",
@@ -111,7 +134,7 @@ class TestAnswers:
             async with asking(server, times) as introspector:
                 for _ in range(3):
                     with pytest.raises(ProviderUnavailable):
-                        await introspector.user(TOKEN)
+                        await whose(introspector)
                 state = await state_of(introspector.check)
 
         assert {asked.path for asked in server.asked} == {"/ask"}
@@ -124,7 +147,7 @@ class TestAnswers:
         server.hang()
         async with asking(server, times, timeout=0.05) as introspector:
             with pytest.raises(ProviderUnavailable) as caught:
-                await introspector.user(TOKEN)
+                await whose(introspector)
 
         assert caught.value.reason == "no answer within 0.05 s"
 
@@ -133,7 +156,7 @@ class TestAnswers:
         await server.go()
         async with asking(server, times) as introspector:
             with pytest.raises(ProviderUnavailable):
-                await introspector.user(TOKEN)
+                await whose(introspector)
             await server.come()
 
             assert await is_believed(introspector)
@@ -145,8 +168,8 @@ class TestAnswers:
         server.says = lambda _: said
         by_name = server.url.replace("127.0.0.1", "localhost")  # Numbers have no cookies.
         async with asking(server, times, mode="whoami", url=by_name) as introspector:
-            await introspector.user(Credential("ann"))
-            await introspector.user(Credential("bob"))
+            await whose(introspector, Credential("ann"))
+            await whose(introspector, Credential("bob"))
 
         assert [asked.headers.get("Cookie") for asked in server.asked] == [None, None]
 
@@ -157,12 +180,12 @@ class TestCache:
     async def test_yes(self, server: IdentityServer, times: Times) -> None:
         async with asking(server, times, cache=CACHE) as introspector:
             for _ in range(20):
-                await introspector.user(TOKEN)
+                await whose(introspector)
             times.passed = CACHE - 1
-            await introspector.user(TOKEN)
+            await whose(introspector)
             within = len(server.asked)
             times.passed = CACHE
-            await introspector.user(TOKEN)
+            await whose(introspector)
 
         assert (within, len(server.asked)) == (1, 2)
 
@@ -185,7 +208,7 @@ class TestCache:
     async def test_revoked(self, server: IdentityServer, times: Times) -> None:
         """What is no longer active is refused when the cache's time is over."""
         async with asking(server, times, cache=CACHE) as introspector:
-            await introspector.user(TOKEN)
+            await whose(introspector)
             server.answers({"active": False})
             times.passed = CACHE
 
@@ -194,21 +217,21 @@ class TestCache:
     async def test_gone(self, server: IdentityServer, times: Times) -> None:
         """A server that is gone leaves what was said in force as long as that counts, and not longer."""
         async with asking(server, times, cache=CACHE) as introspector:
-            await introspector.user(TOKEN)
+            await whose(introspector)
             await server.go()
             times.passed = CACHE - 1
-            await introspector.user(TOKEN)
+            await whose(introspector)
             times.passed = CACHE
             with pytest.raises(ProviderUnavailable):
-                await introspector.user(TOKEN)
+                await whose(introspector)
 
     async def test_expired(self, server: IdentityServer, times: Times) -> None:
         """Nothing is remembered beyond the token's own end."""
         server.answers(ACTIVE | {"exp": NOW + 3})
         async with asking(server, times, cache=CACHE) as introspector:
-            await introspector.user(TOKEN)
+            await whose(introspector)
             times.passed = 2.9
-            await introspector.user(TOKEN)
+            await whose(introspector)
             within = len(server.asked)
             server.answers({"active": False})
             times.passed = 3
@@ -219,8 +242,8 @@ class TestCache:
 
     async def test_off(self, server: IdentityServer, times: Times) -> None:
         async with asking(server, times, cache=0) as introspector:
-            await introspector.user(TOKEN)
-            await introspector.user(TOKEN)
+            await whose(introspector)
+            await whose(introspector)
 
         assert len(server.asked) == 2
 
@@ -242,13 +265,13 @@ class TestCache:
 
     async def test_bound(self, server: IdentityServer, times: Times) -> None:
         """Beyond the bound the oldest answers are forgotten."""
-        async with asking(server, times, {"max_entries": 3}) as introspector:
+        async with asking(server, times, answers=Answers(most_yes=3)) as introspector:
             for number in range(4):
-                await introspector.user(Credential(str(number)))
-            await introspector.user(Credential("3"))
-            await introspector.user(Credential("1"))
+                await whose(introspector, Credential(str(number)))
+            await whose(introspector, Credential("3"))
+            await whose(introspector, Credential("1"))
             within = len(server.asked)
-            await introspector.user(Credential("0"))
+            await whose(introspector, Credential("0"))
 
         assert (within, len(server.asked)) == (4, 5)
 
@@ -260,7 +283,7 @@ class TestFlight:
         """Fifty who come at once share one answer, also where nothing is remembered."""
         server.hang()
         async with asking(server, times, cache=0) as introspector, asyncio.TaskGroup() as tasks:
-            waiting = [tasks.create_task(introspector.user(TOKEN)) for _ in range(50)]
+            waiting = [tasks.create_task(whose(introspector)) for _ in range(50)]
             await server.heard(1)
             server.go_on()
 
@@ -278,7 +301,7 @@ class TestFlight:
         server.says = lambda _: said
         server.hang()
         async with asking(server, times, cache=0) as introspector:
-            waiting = [asyncio.ensure_future(introspector.user(TOKEN)) for _ in range(50)]
+            waiting = [asyncio.ensure_future(whose(introspector)) for _ in range(50)]
             await server.heard(1)
             server.go_on()
             results = await asyncio.gather(*waiting, return_exceptions=True)
@@ -291,9 +314,9 @@ class TestFlight:
         """When the one who asked is gone, those who wait ask for themselves."""
         server.hang()
         async with asking(server, times) as introspector, asyncio.TaskGroup() as tasks:
-            first = tasks.create_task(introspector.user(TOKEN))
+            first = tasks.create_task(whose(introspector))
             await server.heard(1)
-            waiting = [tasks.create_task(introspector.user(TOKEN)) for _ in range(5)]
+            waiting = [tasks.create_task(whose(introspector)) for _ in range(5)]
             await asyncio.sleep(0)
             first.cancel()
             await server.heard(2)
@@ -306,13 +329,72 @@ class TestFlight:
         """Beyond the bound a token is not queued: its request may be repeated."""
         server.hang()
         async with (
-            asking(server, times, {"max_flights": 1}) as introspector,
+            asking(server, times, line=FairLine(1, most=1)) as introspector,
             asyncio.TaskGroup() as tasks,
         ):
-            first = tasks.create_task(introspector.user(TOKEN))
+            first = tasks.create_task(whose(introspector))
             await server.heard(1)
+            second = tasks.create_task(whose(introspector, Credential("second")))
+            await asyncio.sleep(0)
             with pytest.raises(ProviderUnavailable):
-                await introspector.user(Credential("other"))
+                await whose(introspector, Credential("third"))
             server.go_on()
 
-        assert first.result().id == "7"
+        assert (first.result().id, second.result().id) == ("7", "7")
+        assert await state_of(introspector.check) == "ok"  # It was never asked.
+
+
+class TestStrangers:
+    """Tokens that are made up."""
+
+    async def test_rate(self, server: IdentityServer, times: Times) -> None:
+        """An address brings so many; it alone is refused, and tokens that were believed count for nothing."""
+        unknown = UnknownTokens(1.0, burst=3)
+        server.says = lambda asked: Said(
+            msgspec.json.encode(ACTIVE | {"active": asked.form["token"] == TOKEN.token})
+        )
+        async with asking(server, times, cache=0, unknown=unknown) as introspector:
+            await whose(introspector)
+            guesses = [await is_believed(introspector, Credential(text)) for text in "ab"]
+            with pytest.raises(TooManyUnknownTokens):
+                await whose(introspector, Credential("c"))
+            await whose(introspector)
+            with pytest.raises(BadToken):
+                await whose(introspector, Credential("c"), "192.0.2.2")
+
+        assert guesses == [False, False]
+        assert len(server.asked) == 5
+
+    async def test_remembered(self, server: IdentityServer, times: Times) -> None:
+        """A no that is remembered is no question."""
+        server.answers({"active": False})
+        async with asking(server, times, unknown=UnknownTokens(1.0, burst=1)) as introspector:
+            believed = [await is_believed(introspector) for _ in range(5)]
+
+        assert believed == [False] * 5
+
+    async def test_outage(self, server: IdentityServer, times: Times) -> None:
+        """What nobody answered is not counted: who shares an address comes back after it."""
+        await server.go()
+        async with asking(server, times, unknown=UnknownTokens(1.0, burst=1)) as introspector:
+            with pytest.raises(ProviderUnavailable):
+                await whose(introspector)
+            await server.come()
+
+            assert await is_believed(introspector)
+
+    async def test_stumbling(self, server: IdentityServer, times: Times) -> None:
+        """What a server does to tokens that may be made up is no outage, while it answers others."""
+        yes, no = Said(msgspec.json.encode(ACTIVE)), Said(b"", 500)
+        server.says = lambda asked: yes if asked.form["token"] == TOKEN.token else no
+        with capture_logs() as logs:
+            async with asking(server, times, cache=0) as introspector:
+                for number in range(5):
+                    await whose(introspector)
+                    with pytest.raises(ProviderUnavailable):
+                        await whose(introspector, Credential(f"made-up-{number}"))
+                server.answers({}, 500)
+                with pytest.raises(ProviderUnavailable):
+                    await whose(introspector)
+
+        assert [log["event"] for log in logs] == ["backend.lost"]

@@ -79,6 +79,7 @@ class IdentityServer:
     Attributes:
         says: Answers, by what is asked.
         asked: What was, in order.
+        holds: What is not answered while it hangs; else everything.
     """
 
     def __init__(self, certificates: Certificates | None = None) -> None:
@@ -88,6 +89,7 @@ class IdentityServer:
             self._context.load_cert_chain(certificates.certificate, certificates.key)
         self.says: Callable[[Asked], Said] = lambda _: Said()
         self.asked: list[Asked] = []
+        self.holds: Callable[[Asked], bool] = lambda _: True
         self._heard = asyncio.Condition()
         self._open = asyncio.Event()
         self._open.set()
@@ -142,7 +144,8 @@ class IdentityServer:
         async with self._heard:
             self.asked.append(asked)
             self._heard.notify_all()
-        await self._open.wait()
+        if self.holds(asked):
+            await self._open.wait()
         said = self.says(asked)
         return web.Response(body=said.body, status=said.status, headers=said.headers)
 

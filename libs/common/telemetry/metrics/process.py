@@ -64,9 +64,9 @@ BACKEND_OUTAGES = counter(
 RATE_LIMITED = counter(
     "fanfare_rate_limited_total",
     "Requests, client events, subscribes and connections that were refused as a limit was reached, "
-    "by its name in the settings: those of an app's `limits`, `requests_per_address` and "
-    "`requests_per_user` of auth, `max_connections`, `frames`, `memory_soft` and `memory_hard` of "
-    "a gateway, and `message_timeout` of a server.",
+    "by its name in the settings: those of an app's `limits`, `requests_per_address`, "
+    "`requests_per_user` and `unknown_tokens` of auth, `max_connections`, `frames`, `memory_soft` "
+    "and `memory_hard` of a gateway, and `message_timeout` of a server.",
     "limit",
 )
 
