@@ -116,6 +116,17 @@ def is_whole(text: str) -> bool:
     return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
+def whole(text: str) -> str:
+    """
+    Make a text one that UTF-8 can say, with replacement characters for halves.
+
+    What is not UTF-8 in a header is a half for each byte (PEP 383).
+    """
+    if is_whole(text):
+        return text
+    return text.encode(errors="surrogatepass").decode(errors="replace")
+
+
 def _check_depth(text: bytes | str | msgspec.Raw, levels: int) -> None:
     """
     Refuse a document that is nested too deeply.

@@ -32,11 +32,15 @@ def instant(text: str) -> float:
     before, second, fraction, zone = found.groups()
     if second != "60":
         return datetime.fromisoformat(text.upper()).timestamp()
-    follows = datetime.fromisoformat(f"{before}59{zone}".upper()) + timedelta(seconds=1)
-    epoch = follows.timestamp()
+    return _leap(f"{before}59{zone}".upper()) + float(f"0{fraction}")
+
+
+def _leap(before: str) -> float:
+    """Return the instant of a leap second, given the second before it."""
+    epoch = datetime.fromisoformat(before).timestamp() + 1
     if epoch % 86_400 or datetime.fromtimestamp(epoch, tz=UTC).day != 1:
         raise ValueError("no leap second can be then")
-    return epoch + float(f"0{fraction}")
+    return epoch
 
 
 def text_of(seconds: float) -> str:

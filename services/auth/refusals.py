@@ -15,6 +15,11 @@ def note_refusal(request: web.Request, error: Refusable) -> None:
     facts = error.facts if isinstance(error, Denied) else {}
     told = {"reason": str(error), **sender(request), **facts}
     log.info(
-        "auth.refused", path=request.path, status=error.status, reason=told.pop("reason"), **told
+        "auth.refused",
+        path=request.path,
+        status=error.status,
+        reason=told.pop("reason"),
+        **told,
+        pace_by=type(error).__name__,
     )
     audit_denial(request, error)

@@ -42,7 +42,6 @@ log = structlog.get_logger()
 
 FETCH_TIMEOUT = 1.0  # Seconds.
 MAX_REASON = 500  # Characters of an error that a dead letter carries.
-LONGEST = 200  # Characters of an event's type or id in the log: they may be anything.
 MOST_CHANNELS = 10  # Of one event in the log.
 
 
@@ -245,10 +244,10 @@ class Pipeline:
             self._counters.records[record.topic, "unrouted"] += 1
             log.info(
                 "event.unrouted",
-                type=event.type[:LONGEST],
+                type=event.type,
                 topic=record.topic,
                 reason=unrouted(self._router, record.topic, event, routing),
-                pace_by=event.type[:LONGEST],
+                pace_by=event.type,
             )
             return
         self._counters.records[record.topic, "routed"] += 1
@@ -259,8 +258,8 @@ class Pipeline:
                 topic=record.topic,
                 partition=record.partition,
                 offset=record.offset,
-                id=event.id[:LONGEST],
-                type=event.type[:LONGEST],
+                id=event.id,
+                type=event.type,
                 channels=[routed.channel for routed in routing.broadcasts[:MOST_CHANNELS]],
                 broadcasts=len(routing.broadcasts),
             )
@@ -297,6 +296,7 @@ class Pipeline:
                 reason=reason,
                 route=getattr(error, "route", ""),
                 place=getattr(error, "place", ""),
+                pace_by=f"{kind} {getattr(error, 'route', '')}",
             )
         return dead_letter(record, self._settings.dead_letter_topic, kind=kind, reason=reason)
 
@@ -330,8 +330,8 @@ def _audited(
         if routed.audit:
             yield {
                 **asdict(_mark(record, event, routed)),
-                "source": event.source[:LONGEST],
-                "type": event.type[:LONGEST],
+                "source": event.source,
+                "type": event.type,
                 "route": routed.route,
                 "app": routed.app,
                 "channel": routed.channel,
@@ -340,9 +340,7 @@ def _audited(
 
 def _mark(record: Record, event: DomainEvent, routed: Routed) -> Audited:
     """Say what gateways are to tell beside, in texts that any envelope takes."""
-    event_id, name = (
-        text.encode(errors="replace").decode() for text in (event.id[:LONGEST], routed.event)
-    )
+    event_id, name = (text.encode(errors="replace").decode() for text in (event.id, routed.event))
     size = len(routed.data.encode(errors="surrogatepass"))
     return Audited(event_id, coordinates(record), name, size)
 

@@ -16,7 +16,7 @@ OPENED = counter("fanfare_connections_opened_total", "Clients that were greeted.
 CLOSED = counter(
     "fanfare_connections_closed_total",
     "Connections that ended, by the code of the Close frame that we sent, first or in answer; "
-    "0: the connection broke off.",
+    "0: the connection broke off; 3000: a client made up a code, 3000 or above.",
     "code",
 )
 REFUSED = counter(

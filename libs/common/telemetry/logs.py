@@ -3,7 +3,7 @@ Logs: one wide line per unit of work, for machines or for people, on standard er
 
 Context that is bound with ``bound_contextvars`` is on every line; everything of other libraries
 goes the same way, and so does what Python itself writes there.  No line waits for its reader
-(`line_writer`), and all are held to a pace (`pacer`).
+(`line_writer`), all are held to a pace (`pacer`), and so are texts to a length (`texts`).
 """
 
 import atexit
@@ -11,6 +11,7 @@ import io
 import logging
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TextIO
 
@@ -24,6 +25,7 @@ from libs.common.telemetry.line_writer import LineWriter, Notice
 from libs.common.telemetry.pacer import Pacer
 from libs.common.telemetry.pacing import HeldBack
 from libs.common.telemetry.settings import LogSettings
+from libs.common.telemetry.texts import bounded
 from libs.common.telemetry.tracing.current import trace_ids
 
 log = structlog.get_logger()
@@ -79,7 +81,16 @@ class ProcessLogger(structlog.BoundLoggerBase):
     The logger of a process, whose level may be changed while it runs: see `set_level`.
 
     Who keeps one, as it is dear to find it anew for each line, has the new level too.
+
+    Attributes:
+        shows_all: Whether everything is written, ``debug`` too.
     """
+
+    shows_all = False
+
+
+def _shows_all() -> bool:
+    return ProcessLogger.shows_all
 
 
 def set_level(level: str) -> None:
@@ -88,6 +99,7 @@ def set_level(level: str) -> None:
     for name, method in vars(structlog.make_filtering_bound_logger(number)).items():
         if not name.startswith("__"):
             setattr(ProcessLogger, name, method)
+    ProcessLogger.shows_all = number <= logging.DEBUG
     logging.getLogger().setLevel(max(number, logging.WARNING))
 
 
@@ -108,8 +120,8 @@ def configure(settings: LogSettings) -> None:
         structlog.ReturnLogger(), [*shared, *last], wrapper_class=_WHATEVER_LEVEL
     )
     stream = _standard_error(lambda lines: _dropped(own_log, lines))
-    pacer = _pacer(own_log, stream)
-    shared = [pacer, structlog.contextvars.merge_contextvars, trace_ids, *shared]
+    pacer = _pacer(own_log, stream, shows_all=_shows_all)
+    shared = [pacer, structlog.contextvars.merge_contextvars, bounded, trace_ids, *shared]
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=ProcessLogger,
@@ -186,13 +198,13 @@ def _dropped(own_log: Any, lines: int) -> str:
     return f"{own_log.warning('log.dropped', lines=lines)}\n"
 
 
-def _pacer(own_log: Any, stream: TextIO) -> Pacer:
+def _pacer(own_log: Any, stream: TextIO, *, shows_all: Callable[[], bool] = bool) -> Pacer:
     def say(held: HeldBack) -> None:
         by = {"by": held.by} if held.by else {}
         line = own_log.warning("log.held_back", name=held.name, lines=held.lines, **by)
         stream.write(f"{line}\n")
 
-    pacer = Pacer(say)
+    pacer = Pacer(say, shows_all=shows_all)
     os.register_at_fork(after_in_child=pacer.restart)
     atexit.register(pacer.say_rest)  # Before the writer is drained: the last one is called first.
     return pacer
@@ -219,7 +231,7 @@ def _open_audit(destination: str, stream: TextIO, last: list[structlog.types.Pro
     def paced(logger: WrappedLogger, method: str, line: EventDict) -> EventDict:
         return pacer(logger, method, line) if "pace_by" in line else line
 
-    processors = [paced, structlog.contextvars.merge_contextvars, *stamped]
+    processors = [paced, structlog.contextvars.merge_contextvars, bounded, *stamped]
     audit_log.open(
         structlog.wrap_logger(
             _Lines(stream), processors, wrapper_class=_WHATEVER_LEVEL, log="audit"

@@ -1,10 +1,10 @@
 """
 The pace of the log: how many lines about one event are written, and how many were held back.
 
-Pure.  Each event has a pace of its own, so that an event that strangers can cause holds back none
-but itself.  Where they also choose what it is about, a value may be paced apart (``by``): at a line
-a minute one type of event cannot hide the others.  What is held back is counted, and told by the
-next line about the same, or by itself once no line came for a while.
+Pure.  Each event has a pace of its own, so that none holds back another.  What strangers can cause
+is paced by its kind (``by``), such as why they are refused: a line a minute of each.  They do not
+choose a kind, so that there are few, and none hides the others.  What is held back is counted, and
+told by the next line about the same, or by itself once no line came for a while.
 """
 
 from collections.abc import Iterator
@@ -15,6 +15,7 @@ from libs.common.rates.gcra import judge
 
 RATE = 50.0  # Lines in a second about one event, and as many at once.
 RATE_BY = 1 / 60  # Lines in a second about one event and one value.
+RATE_OF_ALL = 10.0  # Lines in a second about one event and all its values, and as many at once.
 # Seconds after the last line that was held back, before their number is told by itself.
 QUIET = 1.0
 MOST_NAMES = 1000  # Events that are told apart; those that come later share one pace.
@@ -132,7 +133,8 @@ def _value(event: _Event, by: str, *, now: float) -> _Course:
 
 def _take(event: _Event, course: _Course, *, now: float) -> bool:
     """Take a line of an event's pace, and of a value's if the course is one's; of both or none."""
-    paced = [(event, RATE)] if course is event else [(event, RATE), (course, RATE_BY)]
+    is_value = course is not event
+    paced = [(event, RATE_OF_ALL), (course, RATE_BY)] if is_value else [(event, RATE)]
     judged = [judge(each.earned_at, now=now, rate=rate, cost=1) for each, rate in paced]
     if any(wait for wait, _ in judged):
         return False

@@ -35,6 +35,13 @@ class BodyTooLarge(Invalid):
         self.limit = limit
 
 
+class NotUnicode(Invalid):
+    """A request has text that UTF-8 cannot say, where it must be passed on."""
+
+    def __init__(self) -> None:
+        super().__init__("the request has text that is not UTF-8")
+
+
 class SlowBody(Invalid):
     """The body of a request did not arrive in time."""
 
@@ -140,7 +147,7 @@ async def answered(
 
 def note_refusal(request: AnyRequest, error: Refusable) -> None:
     """Log why a request is refused."""
-    _note(request, error.status, str(error))
+    _note(request, error.status, str(error), kind=type(error).__name__)
     audit_denial(request, error)
 
 
@@ -152,7 +159,7 @@ def audit_denial(request: AnyRequest, error: Refusable) -> None:
         audit_log.info("audit.denied", kind=kind, pace_by=kind, **facts)
 
 
-def _note(request: AnyRequest, status: int, reason: str) -> None:
+def _note(request: AnyRequest, status: int, reason: str, *, kind: str) -> None:
     log.info(
         "request.refused",
         method=request.method,
@@ -160,6 +167,7 @@ def _note(request: AnyRequest, status: int, reason: str) -> None:
         status=status,
         reason=reason,
         **sender(request),
+        pace_by=kind,
     )
 
 
@@ -185,11 +193,18 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         if error.status < 400:
             raise
         reason = error.reason + (_hint(request) if error.status == 404 else "")
-        _note(request, error.status, reason)
+        _note(request, error.status, reason, kind=type(error).__name__)
         return answer({"error": reason}, status=error.status, headers=_kept(error))
+    except UnicodeEncodeError:  # No text of ours is such: it came with the request.
+        return _refused(request, NotUnicode())
     except Exception:
         log.exception("request.failed", path=request.path)
         return answer({"error": "internal error"}, status=500)
+
+
+def _refused(request: web.Request, error: Refusable) -> web.Response:
+    note_refusal(request, error)
+    return refusal(error)
 
 
 def _hint(request: web.Request) -> str:

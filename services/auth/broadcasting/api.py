@@ -15,12 +15,13 @@ from typing import Any
 
 import structlog
 from aiohttp import hdrs, web
+from multidict import CIMultiDict
 
 from libs.common.apps.app import App
 from libs.common.apps.port import Apps
 from libs.common.channels import Kind, check_channel, kind_of
 from libs.common.errors import Denied, Forbidden, Invalid, Unavailable
-from libs.common.json_text import write
+from libs.common.json_text import whole, write
 from libs.common.policies.guards import Guards
 from libs.common.policies.policies import Decision
 from libs.common.rates.port import Act, Rates
@@ -240,7 +241,8 @@ async def _by_script(request: web.Request, work: Work) -> web.Response:
     if callback is None:
         raise web.HTTPMethodNotAllowed(request.method, [hdrs.METH_OPTIONS, hdrs.METH_POST])
     check_callback(callback)
-    headers = request.headers.copy()
+    # What is not UTF-8 could not be cloned.
+    headers = CIMultiDict((name, whole(text)) for name, text in request.headers.items())
     headers[hdrs.ORIGIN] = page(headers)
     payload = write(await work(request.clone(headers=headers)))
     return web.Response(

@@ -86,7 +86,8 @@ class TokensApi:
                 token = verify(question.token, self._ring, app=call.app, now=self._clock())
                 self._revocations.check(token)
             except BadChannelToken as error:
-                log.info("token.refused", app=call.app.id, reason=str(error))
+                kind = type(error).__name__
+                log.info("token.refused", app=call.app.id, reason=str(error), pace_by=kind)
                 return answer(_INACTIVE)
             return answer(_told(token))
 

@@ -12,8 +12,9 @@ from msgspec import Meta
 
 from libs.common.channels import check_user_id
 from libs.common.errors import Invalid
+from libs.common.json_text import is_whole
 from libs.common.tokens.channel_tokens import MAX_JTI, TokenRequest
-from services.auth.bodies import JSON, read
+from services.auth.bodies import JSON, BadBody, read
 
 
 class Unclear(Invalid):
@@ -86,6 +87,8 @@ def revocation_of(body: bytes, media_type: str) -> Revocation:
     revocation = _read(body, media_type, Revocation)
     if sum(map(bool, msgspec.structs.astuple(revocation))) != 1:
         raise Unclear
+    if not all(map(is_whole, msgspec.structs.astuple(revocation))):
+        raise BadBody("invalid body: a name has half of a surrogate pair")
     if revocation.user:
         check_user_id(revocation.user)
     return revocation

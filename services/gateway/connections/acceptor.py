@@ -35,7 +35,6 @@ from services.gateway.counters import Counters
 from services.gateway.memory.holdings import UNBOUNDED, Holdings
 from services.gateway.protocol import frames
 from services.gateway.protocol.handshake import WEBSOCKET_VERSION, complaint
-from services.gateway.protocol.limits import OVER_CAPACITY
 from services.gateway.session.rules import SessionRules
 from services.gateway.session.session import Session
 from services.gateway.settings import GatewaySettings
@@ -43,12 +42,10 @@ from services.gateway.timers import TIMERS, Timers
 
 log = structlog.get_logger()
 
-BRIEF = 10.0  # Seconds that a connection lasts of which it says little that it broke off.
+OWN_CODES = 3000  # The first of the codes that clients may make up (RFC 6455, 7.4.2).
 ABNORMAL = 1006  # RFC 6455, 7.1.5: the connection ended without a Close frame.
 # Clients that are waited for when they were refused; the connections of others are cut.
 MOST_PARTING = 1000
-
-LONGEST = 64  # Characters of what a client says of itself in the log.
 
 
 class Acceptor:
@@ -205,8 +202,8 @@ class Acceptor:
             app=connection.session.app.id,
             socket_id=connection.socket_id,
             address=caller_of(request).address,
-            client=request.query.get("client", "")[:LONGEST],
-            version=request.query.get("version", "")[:LONGEST],
+            client=request.query.get("client", ""),
+            version=request.query.get("version", ""),
         )
 
     def _refuse(self, newcomer: Newcomer, error: Invalid | Denied | Unavailable) -> None:
@@ -218,6 +215,7 @@ class Acceptor:
             address=caller_of(request).address,
             code=error.code,
             reason=str(error),
+            pace_by=type(error).__name__,
         )
         audit_denial(request, error)
         told = frame(frames.error(error.code, str(error)))
@@ -267,18 +265,20 @@ class Acceptor:
 
     def _note_end(self, connection: Connection, *, seconds: float) -> None:
         code, reason = connection.socket.closed_with or (0, "no Close frame came")
-        self._counters.closed[code] = self._counters.closed.get(code, 0) + 1
+        by = connection.ended_by
+        counted = min(code, OWN_CODES) if by == "client" else code
+        self._counters.closed[counted] = self._counters.closed.get(counted, 0) + 1
         self._counters.slow += (code, reason) == TOO_SLOW
         log.info(
             "connection.closed",
             app=connection.session.app.id,
             socket_id=connection.socket_id,
-            by=connection.ended_by,
+            by=by,
             code=code or ABNORMAL,
             reason=reason,
             seconds=round(seconds, 3),
-            # Strangers may cause as many of these as they like.
-            pace_by=reason if code == OVER_CAPACITY or (not code and seconds < BRIEF) else None,
+            # Only of these codes the reasons are a few of ours.
+            pace_by=reason if code > OWN_CODES and by != "client" else f"{by} {counted}",
         )
 
 

@@ -64,9 +64,6 @@ from services.gateway.session.session import Session
 
 log = structlog.get_logger()
 
-# Characters of a channel's name in the log: it may be anything that a client sent.
-LONGEST = 200
-
 _NAMES = {TEXT: "text", BINARY: "binary", PING: "ping", PONG: "pong"}  # Of what is counted.
 _BINARY = frames.error(4300, "binary frames are not supported")
 
@@ -360,17 +357,18 @@ class Connection(asyncio.BufferedProtocol):
             app=self.session.app.id,
             socket_id=self.socket_id,
             user=user.id if user else "",
-            channel=effect.channel[:LONGEST],
+            channel=effect.channel,
             status=refusal.status,
             reason=refusal.detail or refusal.message,
             hint=refusal.hint,
+            pace_by=f"{refusal.kind} {refusal.status}",
         )
         if refusal.kind == DENIED:
             audit_log.info(
                 "audit.subscribe_denied",
                 app=self.session.app.id,
                 user=user.id if user else "",
-                channel=effect.channel[:LONGEST],
+                channel=effect.channel,
                 status=refusal.status,
                 reason=refusal.detail or refusal.message,
                 pace_by=refusal.status,

@@ -65,4 +65,6 @@ class Shedding:
             note_limited("memory_soft")
             each.expel(TOO_MUCH)
         if going:
-            log.warning("memory.shed", connections=len(going), bytes=self._holdings.total)
+            log.warning(
+                "memory.shed", connections=len(going), bytes=self._holdings.total, pace_by="soft"
+            )

@@ -81,7 +81,7 @@ class MarkReports:
     def _drop(self) -> None:
         self._counters.marks_dropped += 1
         if self._overflow.begins():
-            log.warning("marks.exceeded", waiting=len(self._marks))
+            log.warning("marks.exceeded", waiting=len(self._marks), pace_by="begun")
 
     async def settled(self) -> None:
         """Return once nothing waits any more; the caller sets the deadline."""

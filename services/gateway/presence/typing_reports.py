@@ -83,7 +83,7 @@ class TypingReports:
     def _drop(self) -> None:
         self._counters.typing_dropped += 1
         if self._overflow.begins():
-            log.warning("typing.exceeded", typing=len(self._users))
+            log.warning("typing.exceeded", typing=len(self._users), pace_by="begun")
 
     def left(self, connection: Connection, channel: Channel) -> None:
         """Know that a connection is in a channel no more: whoever typed there types no more."""

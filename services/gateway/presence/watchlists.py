@@ -82,7 +82,7 @@ class Watchlists:
     def _refuse(self, connection: Connection, count: int) -> None:
         connection.perform([error_told(TooManyWatched(count))])
         if self._overflow.begins():
-            log.warning("watchlists.exceeded", watched=len(self._users))
+            log.warning("watchlists.exceeded", watched=len(self._users), pace_by="begun")
 
     def gone(self, connection: Connection) -> None:
         """Tell a client nothing more."""

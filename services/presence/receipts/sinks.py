@@ -48,7 +48,8 @@ class ClientReadSink:
             if isinstance(each, Unavailable):
                 raise each
         if refused := sum(isinstance(each, TooManyMarks) for each in moved):
-            log.warning("marks.refused", app=records[0].fact.app, number=refused)
+            app = records[0].fact.app
+            log.warning("marks.refused", app=app, number=refused, pace_by=app)
 
 
 class MessageReadSink:

@@ -219,4 +219,5 @@ class Courier:
             events=[fact.kind for fact in delivery.facts][:10],
             tries=tries,
             reason=reason,
+            pace_by=f"{self._app_id} {self._name}",
         )

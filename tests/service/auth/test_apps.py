@@ -170,6 +170,7 @@ class TestOperation:
                 "user": "7",
                 "pattern": "private-company.{id}",
                 "reason": "allow is false",
+                "pace_by": "NotAllowed",
             }
         ]
 

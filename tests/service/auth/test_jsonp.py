@@ -54,6 +54,15 @@ class TestScript:
         assert answer.keys() == {"auth"}
         check_grant(TWO, answer["auth"], "1.2", channel="private-two")
 
+    @pytest.mark.parametrize("name", ["User-Agent", "Accept", "X-City"])
+    async def test_no_unicode(self, client: Client, name: str) -> None:
+        """Headers may have other bytes than UTF-8 (RFC 9110, 5.5): proxies write Latin-1."""
+        latin = "São Paulo".encode("latin-1").decode(errors="surrogateescape")
+
+        response, _ = await asked(client, headers=PAGE | {name: latin})
+
+        assert response.status == 200
+
     async def test_user(self, client: Client) -> None:
         """The twin that signs a user in."""
         _, text = await asked(client, "/broadcasting/user-auth", callback="done")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from services.gateway.memory.limit import memory_limit
 from tests.support.clients.attackers import greeted
@@ -38,11 +39,15 @@ class Siege:
 
     async def number(self, name: str) -> float:
         """Ask for a metric, the sum of all its samples."""
+        return sum(sample.value for sample in await self.samples(name))
+
+    async def samples(self, name: str) -> list[Sample]:
+        """Ask for all samples of a metric."""
         async with self.http.get(f"{self.program.internal_url}/metrics") as response:
             assert response.status == 200
             text = await response.text()
         families = {each.name: each for each in text_string_to_metric_families(text)}
-        return sum(sample.value for sample in families[name].samples)
+        return list(families[name].samples)
 
     async def until(self, name: str, least: float, most: float) -> None:
         """Wait until a metric is in bounds; the watched client is answered all the while."""

@@ -37,6 +37,7 @@ def test_told(error: Refusable, told: dict[str, object]) -> None:
         "log_level": "info",
         "path": "/x",
         "address": "",
+        "pace_by": type(error).__name__,
         **told,
     }
 

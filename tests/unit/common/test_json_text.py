@@ -14,6 +14,7 @@ from libs.common.json_text import (
     NestedTooDeeply,
     is_deeper,
     is_whole,
+    whole,
     write,
 )
 
@@ -217,3 +218,17 @@ class TestWrite:
 )
 def test_is_whole(text: str, *, expected: bool) -> None:
     assert is_whole(text) is expected
+
+
+@pytest.mark.parametrize(
+    "text,expected",
+    [
+        ("", ""),
+        ("é\N{GRINNING FACE}", "é\N{GRINNING FACE}"),
+        ("a\ud83d", "a\N{REPLACEMENT CHARACTER}" + 2 * "\N{REPLACEMENT CHARACTER}"),
+    ],
+)
+def test_whole(text: str, expected: str) -> None:
+    """UTF-8 can say it, whatever it was."""
+    assert whole(text) == expected
+    assert whole(b"\xff\xe9".decode(errors="surrogateescape")).isprintable()

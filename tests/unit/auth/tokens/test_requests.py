@@ -40,6 +40,12 @@ class TestForms:
         with pytest.raises(Unclear):
             revocation_of(body, FORM)
 
+    @pytest.mark.parametrize("name", ["token", "jti", "user"])
+    def test_half(self, name: str) -> None:
+        """No command could say it to gateways."""
+        with pytest.raises(BadBody, match="surrogate"):
+            revocation_of(rb'{"%s": "\ud800"}' % name.encode(), JSON)
+
     def test_twice(self) -> None:
         """RFC 6749, 3.2: whose second value one would not see."""
         with pytest.raises(BadBody):

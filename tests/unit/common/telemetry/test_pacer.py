@@ -39,6 +39,21 @@ def passed(pacer: Pacer, event: str, times: int, **facts: Any) -> list[dict[str,
     return through
 
 
+def record(text: str, error: Exception | None = None) -> logging.LogRecord:
+    """What another library logs."""
+    told = (type(error), error, error.__traceback__) if error else None
+    return logging.LogRecord("noisy", logging.ERROR, "", 0, text, None, told)
+
+
+def raised(number: int) -> None:
+    """Raise at one of three places."""
+    if number % 3 == 0:
+        raise KeyError(number)
+    if number % 3 == 1:
+        raise ValueError(number)
+    raise AttributeError(number)
+
+
 class TestLines:
     """Each is let through, or dropped."""
 
@@ -60,12 +75,34 @@ class TestLines:
         assert second == [{"event": "a", "more": 9}]
 
     def test_others(self, pacer: Pacer) -> None:
-        """A record of another library goes by the name of its logger."""
-        noisy = logging.LogRecord("noisy", logging.ERROR, "", 0, "", None, None)
-        passed(pacer, "a", BURST, _record=noisy)
-
-        assert passed(pacer, "b", 1, _record=noisy) == []
+        """A record of another library goes by the name of its logger, and by how it begins."""
+        assert len(passed(pacer, "a 1", 10, _record=record("a %d\nb"))) == 1
+        assert passed(pacer, "a 2", 1, _record=record("a %d\nc")) == []
+        assert len(passed(pacer, "c", 1, _record=record("c"))) == 1
         assert passed(pacer, "a", 1) == [{"event": "a"}]
+
+    def test_exceptions(self, pacer: Pacer) -> None:
+        """A line with an exception is paced by what was raised, and where."""
+        told = []
+        for number in [*range(5)] * 2:
+            try:
+                raised(number)
+            except (KeyError, ValueError, AttributeError) as error:
+                told += passed(pacer, "a", 1, exc_info=True)
+                told += passed(pacer, "a", 1, exc_info=error)
+                told += passed(pacer, "b", 1, _record=record("b", error))
+
+        assert [line["event"] for line in told] == ["a", "b"] * 3
+
+    def test_never_raised(self, pacer: Pacer) -> None:
+        assert len(passed(pacer, "a", 2, exc_info=ValueError())) == 1
+        assert len(passed(pacer, "a", 2, exc_info=None)) == 2
+
+    def test_all(self, said: list[HeldBack], clock: Clock) -> None:
+        """Whoever wants to see every line sees all of a kind, as many as of an event."""
+        pacer = Pacer(said.append, clock, shows_all=lambda: True)
+
+        assert len(passed(pacer, "a", BURST + 5, pace_by="x")) == BURST
 
 
 class TestSaid:

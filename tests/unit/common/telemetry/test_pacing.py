@@ -11,6 +11,7 @@ from libs.common.telemetry.pacing import (
     QUIET,
     RATE,
     RATE_BY,
+    RATE_OF_ALL,
     HeldBack,
     Pace,
 )
@@ -76,7 +77,14 @@ class TestBy:
     def test_both(self, used_up: Pace) -> None:
         """A value has no more than its event has, and what it did not get is not used up."""
         assert used_up.admit("a", "x", now=NOW) is None
-        assert used_up.admit("a", "x", now=A_LINE_LATER) == 1
+        assert used_up.admit("a", "x", now=NOW + 1.01 / RATE_OF_ALL) == 1
+
+    def test_all(self, pace: Pace) -> None:
+        """All values together have a pace, should somebody choose them."""
+        admitted = [pace.admit("a", f"v{number}", now=NOW) for number in range(100)]
+
+        assert admitted.count(0) == RATE_OF_ALL
+        assert pace.admit("b", "x", now=NOW) == 0
 
     def test_bounded(self, pace: Pace) -> None:
         """The value longest unheard of is forgotten; the event keeps its number."""

@@ -129,6 +129,7 @@ class TestAnswered:
             "address": "",
             "status": 403,
             "reason": "you may not",
+            "pace_by": "Known",
         }
 
     async def test_told_otherwise(self) -> None:
@@ -163,6 +164,20 @@ class TestErrors:
         assert isinstance(response, web.Response)
         assert (response.status, response.body) == (500, b'{"error":"internal error"}')
         assert [line["event"] for line in logs] == ["request.failed"]
+
+    async def test_no_unicode(self) -> None:
+        """No text of ours has half a surrogate pair: what cannot be passed on is the peer's."""
+
+        async def handler(_: web.Request) -> web.StreamResponse:
+            return web.Response(body=b"\xff".decode(errors="surrogateescape").encode())
+
+        with capture_logs() as logs:
+            response = await errors(make_mocked_request("GET", "/x"), handler)
+
+        assert response.status == 400
+        assert [(line["event"], line["pace_by"]) for line in logs] == [
+            ("request.refused", "NotUnicode")
+        ]
 
     async def test_method(self) -> None:
         """The headers that belong to a status stay."""
