@@ -153,7 +153,7 @@ class MembershipSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
         topic: A compacted topic of the event log that tells of them; empty: none.
         group: The consumer group that reads it.
         cache: Seconds for which an answer counts, unless a change is heard of.
-        cache_entries: Answers that are remembered at most.
+        cache_entries: Answers that are remembered at most, of yes and of no each.
         timeout: Seconds in which the backend must have answered one call, which may be about many.
         max_wait: Seconds in which a question must have got its answer, however many others wait.
     """

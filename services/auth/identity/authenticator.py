@@ -137,14 +137,14 @@ class UserAuthenticator:
             return await introspector.user(brought, address=caller_of(request).site)
         if brought.cookie:
             self._check_origin(request, brought, bound=issuer.app)
-        key = await self._key(issuer, token)
+        key = await self._key(issuer, token, address=caller_of(request).site)
         return verify(token, issuer, key=key, now=self._clock())
 
-    async def _key(self, issuer: Issuer, token: UnverifiedToken) -> VerifyingKey:
+    async def _key(self, issuer: Issuer, token: UnverifiedToken, *, address: str) -> VerifyingKey:
         jwks = self.jwks.get(issuer.issuer)
         if jwks is None:
             return self._keys[issuer.issuer]
-        return await jwks.find(token.header_for(issuer))
+        return await jwks.find(token.header_for(issuer), address=address)
 
     def _introspector(self, request: web.Request, brought: Credential) -> Introspector | None:
         if not self._introspectors:

@@ -3,9 +3,10 @@ The keys of one issuer, at hand when tokens come.
 
 Read when the service starts, and again when somebody needs them and they are older than their ttl;
 meanwhile the old ones go on being used, up to a hard bound.  One request is under way at a time,
-failed ones are repeated with backoff, and tokens that name unknown keys cause one request in
-`COOLDOWN`, however many they are.  A caller waits only where it cannot be answered from what is
-known, and never between two attempts.
+failed ones are repeated with backoff.  Tokens that name unknown keys cause one request in
+`COOLDOWN`, however many they are, if they are from one address, and one in `PAUSE` wherever they
+are from: whoever makes keys up keeps nobody from a new key that is there.  A caller waits only
+where it cannot be answered from what is known, and never between two attempts.
 """
 
 import asyncio
@@ -15,6 +16,8 @@ from collections.abc import Callable
 import structlog
 
 from libs.common.outage import Outage
+from libs.common.rates.memory import MemoryRates
+from libs.common.rates.port import Act
 from libs.common.retry import Backoff
 from services.auth.identity.bearer_tokens import BadToken, Header
 from services.auth.identity.jwk_sets import KeySet, parse
@@ -25,8 +28,9 @@ from services.auth.settings import Issuer
 
 MAX_BODY = 256 * 1024  # Bytes.
 TIMEOUT = 5.0  # Seconds for one request.
-COOLDOWN = 30.0  # Seconds between two requests that tokens with unknown keys cause.
-PATIENCE = TIMEOUT + 1.0  # Seconds that a caller waits for the request that is under way.
+COOLDOWN = 30.0  # Seconds between two requests that unknown keys from one address cause.
+PAUSE = 2.0  # Seconds between two that unknown keys cause at all.
+PATIENCE = PAUSE + TIMEOUT + 1.0  # Seconds that a caller waits for the request that is under way.
 FIRST_RETRY, LAST_RETRY = 0.5, 15.0  # Seconds.
 
 log = structlog.get_logger()
@@ -45,6 +49,7 @@ class Jwks:
         backoff: The delays between attempts.
         timeout: Seconds in which one request must be answered.
         patience: Seconds that a caller waits for the request that is under way.
+        pause: Seconds between two requests that unknown keys cause.
 
     Attributes:
         reads: How often the keys were asked for, by result: ``read`` or ``failed``.
@@ -61,6 +66,7 @@ class Jwks:
         backoff: Backoff | None = None,
         timeout: float = TIMEOUT,
         patience: float = PATIENCE,
+        pause: float = PAUSE,
     ) -> None:
         self._issuer = issuer
         self._question = ProviderQuery("GET", issuer.jwks, MAX_BODY, timeout)
@@ -73,7 +79,11 @@ class Jwks:
         self._keys = KeySet(())
         self._read_at = -math.inf
         self.reads = {"read": 0, "failed": 0}
+        self._pause = pause
+        self._seekers = MemoryRates(timer)
         self._sought_at = -math.inf
+        self._begun = 0  # Requests: what came of one that began meanwhile is the newest there is.
+        self._is_sought = False  # Whether an unknown key is why they are wanted.
         self._outage = Outage("identity/jwks", issuer=issuer.issuer)
         self._wanted = asyncio.Event()
         self._settled = asyncio.Event()  # Nothing is under way that a caller should wait for.
@@ -83,17 +93,26 @@ class Jwks:
         """Raise Unavailable if the last question had no answer; nothing is asked."""
         self._outage.ensure()
 
-    async def find(self, header: Header) -> VerifyingKey:
+    async def find(self, header: Header, *, address: str) -> VerifyingKey:
         """
         Find the key that a token names.
+
+        Args:
+            header: What the token says of its signature.
+            address: Where it is from, as limits by address count it.
 
         Raises:
             BadToken: The issuer has none of that name, or not for that algorithm.
             ProviderUnavailable: The issuer's keys are not known.
         """
         known = (await self._current()).find(header)
+        begun = self._begun
         if known is None:
-            known = (await self._newest()).find(header)
+            known = (await self._next()).find(header)
+        if known is None and begun == self._begun and await self._may_seek(address):
+            self._is_sought = True
+            self._want()
+            known = (await self._next()).find(header)
         if known is None:
             raise BadToken("the token's key is not one of its issuer's")
         return known
@@ -105,6 +124,7 @@ class Jwks:
             while True:
                 await self._wanted.wait()
                 self._wanted.clear()
+                await self._wait_if_sought()
                 await self._read_until_done()
         finally:
             self._settled.set()
@@ -127,16 +147,20 @@ class Jwks:
             raise ProviderUnavailable(self._outage.reason or "its keys are not read yet")
         return self._keys
 
-    async def _newest(self) -> KeySet:
-        """Return what the issuer has now, as far as it may be asked again."""
-        now = self._timer()
-        if now - self._sought_at >= COOLDOWN:
-            self._sought_at = now
-            self._want()
+    async def _next(self) -> KeySet:
+        """Return what the issuer has once nothing is under way any more."""
         await self._attempt()
         if self._outage.is_away:  # The key may be there, and we do not know.
             raise ProviderUnavailable(self._outage.reason)
         return self._keys
+
+    async def _may_seek(self, address: str) -> bool:
+        return await self._seekers.take(Act("key", address), rate=1 / COOLDOWN) <= 0
+
+    async def _wait_if_sought(self) -> None:
+        if self._is_sought:
+            await asyncio.sleep(max(0.0, self._sought_at + self._pause - self._timer()))
+            self._is_sought, self._sought_at = False, self._timer()
 
     @property
     def age(self) -> float:
@@ -162,6 +186,7 @@ class Jwks:
             raise ProviderUnavailable("its keys are waited for") from error
 
     async def _read(self) -> bool:
+        self._begun += 1
         try:
             keys = parse(await self._client.ask(self._question), self._issuer.algorithms)
         except ProviderUnavailable as error:

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from libs.common.retry import Backoff
 from libs.common.web.health import state_of
 from services.auth.identity.bearer_tokens import BadToken, Header
-from services.auth.identity.jwks import COOLDOWN, MAX_BODY, Jwks
+from services.auth.identity.jwks import COOLDOWN, MAX_BODY, PAUSE, Jwks
 from services.auth.identity.provider import ProviderQuery, ProviderUnavailable
 from services.auth.identity.provider_client import ProviderClient
 from services.auth.settings import Issuer
@@ -29,6 +29,7 @@ from tests.support.fakes.identity_server import (
 from tests.support.servers import Certificates
 
 TTL, MAX_AGE = 300.0, 86_400.0
+HOME, FLOOD = "192.0.2.1", "203.0.113.66"
 K1, K2 = Header("RS256", "k1"), Header("RS256", "k2")
 GOOD = jwks(jwk(RSA_KEY), jwk(EC_KEY, "ec"))
 ROTATED = jwks(jwk(OTHER_RSA_KEY, "k2"))
@@ -87,9 +88,9 @@ async def reading(server: IdentityServer, timer: Timer, **bounds: float) -> Asyn
         running.cancel()
 
 
-async def is_known(keys: Jwks, header: Header) -> bool:
+async def is_known(keys: Jwks, header: Header, address: str = HOME) -> bool:
     try:
-        await keys.find(header)
+        await keys.find(header, address=address)
     except BadToken:
         return False
     return True
@@ -103,7 +104,7 @@ class TestFresh:
         async with reading(server, timer) as keys:
             await server.heard(1)
             for _ in range(20):
-                found = await keys.find(K1)
+                found = await keys.find(K1, address=HOME)
 
         assert found.kid == "k1"
         assert (len(server.asked), server.asked[0].method) == (1, "GET")
@@ -113,7 +114,7 @@ class TestFresh:
         server.hang()
         async with reading(server, timer) as keys, asyncio.TaskGroup() as tasks:
             await server.heard(1)
-            waiting = [tasks.create_task(keys.find(K1)) for _ in range(20)]
+            waiting = [tasks.create_task(keys.find(K1, address=HOME)) for _ in range(20)]
             server.go_on()
 
         assert {task.result().kid for task in waiting} == {"k1"}
@@ -138,9 +139,9 @@ class TestFresh:
         """A key of another kind is no reason to ask again."""
         async with reading(server, timer) as keys:
             with pytest.raises(BadToken, match="not for its algorithm"):
-                await keys.find(Header("ES256", "k1"))
+                await keys.find(Header("ES256", "k1"), address=HOME)
             with pytest.raises(BadToken, match="which key"):
-                await keys.find(Header("RS256", None))
+                await keys.find(Header("RS256", None), address=HOME)
 
         assert len(server.asked) == 1
 
@@ -151,13 +152,13 @@ class TestStale:
     async def test_nobody_waits(self, server: IdentityServer, timer: Timer) -> None:
         """While a server hangs that is asked again, tokens are verified, and it is asked once."""
         async with reading(server, timer) as keys:
-            await keys.find(K1)
+            await keys.find(K1, address=HOME)
             server.hang()
             timer.now += TTL
             for _ in range(20):
-                await keys.find(K1)
+                await keys.find(K1, address=HOME)
             await server.heard(2)
-            await keys.find(K1)
+            await keys.find(K1, address=HOME)
             asked = len(server.asked)
             server.go_on()
 
@@ -166,7 +167,7 @@ class TestStale:
     async def test_fresh_again(self, server: IdentityServer, timer: Timer) -> None:
         """What is read meanwhile counts: a key that was withdrawn is not used beyond."""
         async with reading(server, timer) as keys:
-            await keys.find(K1)
+            await keys.find(K1, address=HOME)
             server.answers(ROTATED)
             timer.now += TTL
             before = await is_known(keys, K1)
@@ -179,24 +180,24 @@ class TestStale:
     async def test_wrong(self, server: IdentityServer, timer: Timer, wrong: str) -> None:
         """A wrong answer does not take the place of good keys."""
         async with reading(server, timer) as keys:
-            await keys.find(K1)
+            await keys.find(K1, address=HOME)
             server.says = lambda _: WRONG[wrong]
             timer.now += MAX_AGE - 1
-            await keys.find(K1)
+            await keys.find(K1, address=HOME)
             await server.heard(4)
             assert await is_known(keys, K1)
 
     async def test_too_old(self, server: IdentityServer, timer: Timer) -> None:
         """Beyond the bound they are unknown, until they are read again."""
         async with reading(server, timer) as keys:
-            await keys.find(K1)
+            await keys.find(K1, address=HOME)
             await server.go()
             timer.now += MAX_AGE
             with pytest.raises(ProviderUnavailable):
-                await keys.find(K1)
+                await keys.find(K1, address=HOME)
             await server.come()
             await server.heard(2)
-            found = await keys.find(K1)
+            found = await keys.find(K1, address=HOME)
 
         assert found.kid == "k1"
 
@@ -211,11 +212,11 @@ class TestFailing:
         with capture_logs() as logs:
             async with reading(server, timer) as keys:
                 with pytest.raises(ProviderUnavailable):
-                    await keys.find(K1)
+                    await keys.find(K1, address=HOME)
                 state = await state_of(keys.check)
                 server.answers(GOOD)
                 await server.heard(len(server.asked) + 1)
-                await keys.find(K1)
+                await keys.find(K1, address=HOME)
 
                 assert await state_of(keys.check) == "ok"
 
@@ -229,10 +230,10 @@ class TestFailing:
         await server.go()
         async with reading(server, timer) as keys:
             with pytest.raises(ProviderUnavailable):
-                await keys.find(K1)
+                await keys.find(K1, address=HOME)
             await server.come()
             await server.heard(1)
-            found = await keys.find(K1)
+            found = await keys.find(K1, address=HOME)
 
         assert found.kid == "k1"
 
@@ -241,7 +242,7 @@ class TestFailing:
         server.hang()
         async with reading(server, timer, timeout=0.05) as keys:
             with pytest.raises(ProviderUnavailable) as caught:
-                await keys.find(K1)
+                await keys.find(K1, address=HOME)
             await server.heard(2)
 
         assert caught.value.reason == "no answer within 0.05 s"
@@ -252,7 +253,7 @@ class TestFailing:
             server.answers(GOOD)
             async with reading(server, timer) as keys:
                 with pytest.raises(ProviderUnavailable) as caught:
-                    await keys.find(K1)
+                    await keys.find(K1, address=HOME)
 
         assert caught.value.reason == "no answer: the certificate is not trusted"
         assert not server.asked
@@ -260,7 +261,7 @@ class TestFailing:
     async def test_before_the_start(self, server: IdentityServer, timer: Timer) -> None:
         """Who comes before anything runs does not wait for ever."""
         with pytest.raises(ProviderUnavailable):
-            await made(server, timer, ProviderClient(), patience=0.05).find(K1)
+            await made(server, timer, ProviderClient(), patience=0.05).find(K1, address=HOME)
 
     async def test_not_running(self, server: IdentityServer) -> None:
         """Before the start nothing is asked."""
@@ -276,10 +277,10 @@ class TestUnknown:
     async def test_rotated(self, server: IdentityServer, timer: Timer) -> None:
         """Who comes first with a new key, and all who come meanwhile, are believed."""
         async with reading(server, timer) as keys, asyncio.TaskGroup() as tasks:
-            await keys.find(K1)
+            await keys.find(K1, address=HOME)
             server.answers(ROTATED)
             server.hang()
-            waiting = [tasks.create_task(keys.find(K2)) for _ in range(50)]
+            waiting = [tasks.create_task(keys.find(K2, address=HOME)) for _ in range(50)]
             await server.heard(2)
             server.go_on()
 
@@ -290,7 +291,7 @@ class TestUnknown:
         """However many keys are made up, one request is made; and another one after the cooldown."""
         made_up = [Header("RS256", f"x{number}") for number in range(100)]
         async with reading(server, timer) as keys:
-            await keys.find(K1)
+            await keys.find(K1, address=HOME)
             at_once = await asyncio.gather(*[is_known(keys, header) for header in made_up])
             later = [await is_known(keys, header) for header in made_up]
             first = len(server.asked)
@@ -303,24 +304,52 @@ class TestUnknown:
         assert not any(at_once + later)
         assert (first, second, len(server.asked)) == (2, 2, 3)
 
+    async def test_others(self, server: IdentityServer, timer: Timer) -> None:
+        """Whoever makes keys up keeps nobody elsewhere from a new one."""
+        async with reading(server, timer) as keys:
+            await keys.find(K1, address=HOME)
+            assert not await is_known(keys, K2, FLOOD)
+            server.answers(ROTATED)
+            timer.now += PAUSE
+            still = await is_known(keys, K2, FLOOD)
+            found = await is_known(keys, K2)
+
+            assert await is_known(keys, K2, FLOOD)
+        assert (still, found, len(server.asked)) == (False, True, 3)
+
+    async def test_many_addresses(self, server: IdentityServer, timer: Timer) -> None:
+        """From however many addresses, one request is made in a pause, for which who comes meanwhile waits."""
+        async with reading(server, timer, pause=0.05) as keys:
+            await keys.find(K1, address=HOME)
+            for storm in range(2):
+                made_up = [
+                    is_known(keys, Header("RS256", f"x{number}"), f"198.51.{storm}.{number}")
+                    for number in range(50)
+                ]
+                assert not any(await asyncio.gather(*made_up))
+            server.answers(ROTATED)
+
+            assert await is_known(keys, K2)
+        assert len(server.asked) == 4
+
     async def test_server_gone(self, server: IdentityServer, timer: Timer) -> None:
         """While nobody can say whether there is such a key, the token is not called bad."""
         async with reading(server, timer) as keys:
-            await keys.find(K1)
+            await keys.find(K1, address=HOME)
             await server.go()
             with pytest.raises(ProviderUnavailable):
-                await keys.find(K2)
+                await keys.find(K2, address=HOME)
 
             assert await is_known(keys, K1)
 
     async def test_known_keys_do_not_wait(self, server: IdentityServer, timer: Timer) -> None:
         """While an unknown key is looked for at a server that hangs, known ones are used."""
         async with reading(server, timer) as keys, asyncio.TaskGroup() as tasks:
-            await keys.find(K1)
+            await keys.find(K1, address=HOME)
             server.hang()
             unknown = tasks.create_task(is_known(keys, K2))
             await server.heard(2)
-            await keys.find(K1)
+            await keys.find(K1, address=HOME)
 
             assert not unknown.done()
             server.go_on()
@@ -337,7 +366,7 @@ class TestStop:
         async with asyncio.timeout(DEADLINE), client.opened():
             running = asyncio.ensure_future(keys.run())
             await server.heard(1)
-            waiting = asyncio.ensure_future(keys.find(K1))
+            waiting = asyncio.ensure_future(keys.find(K1, address=HOME))
             await asyncio.sleep(0)
             running.cancel()
             with pytest.raises(ProviderUnavailable) as caught:

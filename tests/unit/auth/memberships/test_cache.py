@@ -45,6 +45,25 @@ class TestAnswers:
 
         assert [cache.get(each, now=103.0) for each in (ANN, BEN, CAL)] == [True, None, True]
 
+    def test_made_up(self) -> None:
+        """A user who asks for any number of groups makes nobody's yes forgotten."""
+        cache = MembershipCache(ttl=60.0, size=2)
+        cache.keep(ANN, is_member=True, now=100.0)
+        for number in range(1000):
+            cache.keep(Membership("1", "9", f"group-{number}"), is_member=False, now=100.0)
+
+        assert cache.get(ANN, now=101.0) is True
+        assert len(cache) == 3
+
+    def test_changed(self) -> None:
+        """The last answer counts."""
+        cache = MembershipCache(ttl=60.0, size=2)
+        for is_member in (True, False, True):
+            cache.keep(ANN, is_member=is_member, now=100.0)
+
+            assert cache.get(ANN, now=101.0) is is_member
+        assert len(cache) == 1
+
     def test_dropped(self) -> None:
         cache = MembershipCache(ttl=60.0, size=10)
         cache.keep(ANN, is_member=True, now=100.0)
