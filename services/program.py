@@ -29,6 +29,7 @@ from libs.common.telemetry.metrics.registry import Measured
 from libs.common.telemetry.telemetry import Telemetry
 from libs.common.telemetry.tracing.tracer import UNTRACED, Tracer
 from libs.common.tokens.key_ring import KeyRing
+from libs.common.web.bodies.bodies import Bodies
 from libs.common.web.certificates import Certificate
 from libs.common.web.listeners import Bound
 from libs.common.web.proxies import Proxies
@@ -287,6 +288,7 @@ def _server(
         proxies=Proxies(settings.trusted_proxies),
         version=VERSION,
         limits=settings.door_limits,
+        bodies=Bodies(settings.max_bodies),
         measured=measured,
         canary=canary,
     )

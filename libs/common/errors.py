@@ -118,6 +118,7 @@ The exception tree.
         NoAnswer
         NotInformed
         ProviderUnavailable
+        TooManyBodies
         TooManyQuestions
         TooManyWaiting
     Misconfigured   the operator's settings cannot work; the start stops
@@ -172,7 +173,7 @@ class Unavailable(Exception):
         backend: What failed: one of the ports ``apps``, ``bus``, ``control``, ``events``,
             ``marks``, ``memberships``, ``rates``, ``roster`` and ``sightings``; ``receipts``, what
             waits for the marks; ``identity``, a server that knows users; ``webhook``, a receiver;
-            ``postgres``, while it is migrated.
+            ``postgres``, while it is migrated; ``memory``, our own.
 
     Attributes:
         backend: What failed.

@@ -71,9 +71,8 @@ class BackEnds:
         if "auth_signature" in request.query:  # First: a proxy may add an Authorization of its own.
             call = await self._authenticator.signed(request)
         elif hdrs.AUTHORIZATION in request.headers:
-            call = AppCall(
-                self._named(request), await self._authenticator.body(request), self._clock()
-            )
+            app = self._named(request)
+            call = AppCall(app, await self._authenticator.body(request, app), self._clock())
         else:
             raise UnknownCaller
         act = Act(call.app.id, "auth_requests")

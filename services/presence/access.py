@@ -38,6 +38,7 @@ from libs.common.web.authentication import (
     UnknownKey,
     WrongSecret,
 )
+from libs.common.web.bodies.reading import MAX_BODY, check_announced
 from libs.common.web.paths import check_path
 
 WORD = f"presence/{APPS}"  # What follows a prefix in the paths of presence.
@@ -111,8 +112,9 @@ class Access:
         if _is_signed(request) or _scheme(request) != "basic":
             call = await self._authenticator.signed(request)
         else:
-            body = await self._authenticator.body(request)
-            call = AppCall(self._named(request), body, self._clock())
+            check_announced(request, limit=MAX_BODY)
+            app = self._named(request)
+            call = AppCall(app, await self._authenticator.body(request, app), self._clock())
         await self._count(call.app)
         return call
 

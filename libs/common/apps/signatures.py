@@ -199,11 +199,11 @@ def check_is_signed(names: Iterable[str]) -> None:
     _check_proofs({name.lower() for name in names})
 
 
-def check_request(
-    app: App, method: str, paths: Sequence[str], *, raw_query: str, body: bytes, now: float
-) -> None:
+def check_head(
+    app: App, method: str, paths: Sequence[str], *, raw_query: str, has_body: bool, now: float
+) -> str | None:
     """
-    Check a signed request of the HTTP API.
+    Check a signed request of the HTTP API as far as its head goes: all but `check_digest`.
 
     Args:
         app: The app that the path names.
@@ -211,13 +211,16 @@ def check_request(
         paths: What the client may have signed: the path as received, and without a proxy's prefix;
             the likeliest first, for each one that is wrong costs a digest.
         raw_query: The query string as received.
-        body: The raw body.
+        has_body: Whether a body comes.
         now: UTC epoch seconds.
+
+    Returns:
+        The ``body_md5`` that was signed; None: there is none.
 
     Raises:
         BadSignature: A parameter is missing, the key is another, or no signature matches.
         StaleTimestamp: ``auth_timestamp`` is more than `MAX_AGE` away.
-        BadBodyDigest: ``body_md5`` is not that of the body, or is missing for a body.
+        BadBodyDigest: ``body_md5`` is missing for a body.
     """
     query = [(name.lower(), value) for name, value in parse_query(raw_query)]
     params = dict(query)
@@ -229,10 +232,28 @@ def check_request(
     if not hmac.compare_digest(_bytes(params["auth_key"]), app.key.encode()):
         raise BadSignature("auth_key is not the app's key")
     _check_timestamp(params["auth_timestamp"], now)
-    _check_digest(params.get("body_md5"), body)
+    digest = params.get("body_md5")
+    if digest is None and has_body:
+        raise BadBodyDigest
     received, signed = _bytes(params[_SIGNATURE]), _signed(query)
     if not any(_is_signed(app, received, _request_text(method, path, signed)) for path in paths):
         raise BadSignature(_NO_MATCH)
+    return digest
+
+
+def check_digest(digest: str | None, body: bytes) -> None:
+    """
+    Check a body against the digest that was signed for it.
+
+    Raises:
+        BadBodyDigest: It is another's, or there is none for a body.
+    """
+    # The Python SDK sends and signs the digest of an empty body, other SDKs leave it out.
+    if digest is None and not body:
+        return
+    found = hashlib.md5(body, usedforsecurity=False).hexdigest()
+    if not hmac.compare_digest(_bytes(digest or ""), found.encode()):
+        raise BadBodyDigest
 
 
 def _after_key(app: App, received: str) -> str:
@@ -292,15 +313,6 @@ def _check_timestamp(text: str, now: float) -> None:
         raise BadSignature("auth_timestamp must be a number of seconds")
     if abs(now - int(text)) > MAX_AGE:
         raise StaleTimestamp(now - int(text))
-
-
-def _check_digest(received: str | None, body: bytes) -> None:
-    # The Python SDK sends and signs the digest of an empty body, other SDKs leave it out.
-    if received is None and not body:
-        return
-    digest = hashlib.md5(body, usedforsecurity=False).hexdigest()
-    if not hmac.compare_digest(_bytes(received or ""), digest.encode()):
-        raise BadBodyDigest
 
 
 def _bytes(text: str) -> bytes:

@@ -16,12 +16,22 @@ from aiohttp import web
 
 from libs.common.apps.app import App
 from libs.common.apps.port import Apps, UnknownApp
-from libs.common.apps.signatures import check_is_signed, check_request
+from libs.common.apps.signatures import (
+    BadBodyDigest,
+    check_digest,
+    check_head,
+    check_is_signed,
+)
 from libs.common.errors import Denied
-from libs.common.web import http
+from libs.common.web.bodies.reading import (
+    MAX_BODY,
+    BodyTooLarge,
+    announced,
+    check_announced,
+    read_body,
+)
 from libs.common.web.entrance import name_app
 from libs.common.web.paths import check_path, spellings
-from libs.common.web.server import MAX_BODY
 
 APPS = "apps"  # What follows a prefix in the paths of the HTTP API.
 # RFC 7617, 2.
@@ -97,7 +107,8 @@ class AppAuthenticator:
         """
         Check a request's signature (Pusher, "HTTP API": authentication).
 
-        The app is the one in the path, or else the one that the signing key names.
+        Nothing of the body is read before the head has proved whose it is.  The app is the one in
+        the path, or else the one that the signing key names.
 
         Raises:
             Denied: Nobody's, or a switched off app's.
@@ -114,11 +125,29 @@ class AppAuthenticator:
             app = self._apps.by_id(app_id)
             paths = spellings(raw, self._word)
         name_app(request, app.id)
-        body = await self.body(request)
-        now = time.time()
-        query = request.rel_url.raw_query_string
-        check_request(app, request.method, paths, raw_query=query, body=body, now=now)
-        return AppCall(app, body, now)
+        check_announced(request, limit=MAX_BODY)
+        digest = check_head(
+            app,
+            request.method,
+            paths,
+            raw_query=request.rel_url.raw_query_string,
+            has_body=bool(announced(request)),
+            now=time.time(),
+        )
+        body = await self._signed_body(request, app, digest)
+        return AppCall(app, body, time.time())
+
+    async def _signed_body(self, request: web.Request, app: App, digest: str | None) -> bytes:
+        try:
+            # What comes in chunks may be nothing, which needs no digest.
+            limit = 0 if digest is None else MAX_BODY
+            body = await self.body(request, app, limit=limit)
+        except BodyTooLarge as error:
+            if digest is None:
+                raise BadBodyDigest from error
+            raise
+        check_digest(digest, body)
+        return body
 
     def named(self, request: web.Request) -> App:
         """
@@ -141,9 +170,9 @@ class AppAuthenticator:
             raise WrongSecret
         return app
 
-    async def body(self, request: web.Request) -> bytes:
-        """Read a request's body; raises as `web.http.read_body`."""
-        return await http.read_body(request, limit=MAX_BODY, timeout=self._read_timeout)
+    async def body(self, request: web.Request, app: App, *, limit: int = MAX_BODY) -> bytes:
+        """Read the body of an app's request; raises as `read_body`."""
+        return await read_body(request, limit=limit, timeout=self._read_timeout, owner=app.id)
 
 
 def _basic(header: str) -> tuple[str, str]:

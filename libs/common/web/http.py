@@ -1,6 +1,5 @@
 """HTTP as all services speak it: JSON answers, and one front door that words refusals."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from math import ceil
 from typing import Any, TypeVar
@@ -12,7 +11,8 @@ from libs.common.errors import Denied, Invalid, Unavailable
 from libs.common.json_text import write
 from libs.common.rfc3339 import text_of
 from libs.common.telemetry.audit import audit_log
-from libs.common.web.door.short_request import AnyRequest, ShortRequest
+from libs.common.web.bodies.reading import EXPECTATION, GO_ON, is_left, release
+from libs.common.web.door.short_request import AnyRequest
 from libs.common.web.entrance import sender
 from libs.common.web.paths import meant
 
@@ -25,84 +25,11 @@ Note = Callable[[web.Request, Refusable], None]
 R = TypeVar("R", bound=web.StreamResponse)
 
 
-class BodyTooLarge(Invalid):
-    """The body of a request is longer than its endpoint reads."""
-
-    status = 413
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"the body is longer than {limit} bytes")
-        self.limit = limit
-
-
 class NotUnicode(Invalid):
     """A request has text that UTF-8 cannot say, where it must be passed on."""
 
     def __init__(self) -> None:
         super().__init__("the request has text that is not UTF-8")
-
-
-class SlowBody(Invalid):
-    """The body of a request did not arrive in time."""
-
-    status = 408
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"the body took longer than {seconds:g} s to arrive")
-
-
-class BrokenBody(Invalid):
-    """The body of a request is not sent as HTTP asks."""
-
-    def __init__(self) -> None:
-        super().__init__("the body is broken off or malformed")
-
-
-class CompressedBody(Invalid):
-    """The body of a request is compressed; what it grows to would have to be bounded too."""
-
-    status = 415
-
-    def __init__(self, encoding: str) -> None:
-        super().__init__(
-            f"Content-Encoding {encoding[:32]!r} is not supported: send the body plain"
-        )
-
-
-async def read_body(request: AnyRequest, *, limit: int, timeout: float) -> bytes:
-    """
-    Read the body of a request.
-
-    Args:
-        request: Whose body it is.
-        limit: Bytes that it may have.
-        timeout: Seconds in which all of it must have arrived.
-
-    Raises:
-        BodyTooLarge: The body is longer.
-        SlowBody: The body took longer.
-        BrokenBody: Its chunks are malformed, or the peer is gone.
-        CompressedBody: The body is compressed.
-    """
-    encoding = request.headers.get("Content-Encoding", "identity")
-    if encoding.lower() != "identity":
-        raise CompressedBody(encoding)
-    if isinstance(request, ShortRequest):
-        if len(request.body) > limit:
-            raise BodyTooLarge(limit)
-        return request.body
-    body = bytearray()
-    try:
-        async with asyncio.timeout(timeout):
-            async for chunk in request.content.iter_any():
-                body += chunk
-                if len(body) > limit:
-                    raise BodyTooLarge(limit)
-    except TimeoutError as error:
-        raise SlowBody(timeout) from error
-    except (web.RequestPayloadError, OSError) as error:  # The latter for a peer that is gone.
-        raise BrokenBody from error
-    return bytes(body)
 
 
 def answer(
@@ -186,8 +113,21 @@ def refusal(error: Refusable) -> web.Response:
 
 @web.middleware
 async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn exceptions into answers.  Peers never see our internals."""
+    """Turn exceptions into answers, and let go of the body.  Peers never see our internals."""
     try:
+        response = await _worded(request, handler)
+    finally:
+        release(request)
+    if is_left(request):
+        response.force_close()
+        response.headers[hdrs.CONNECTION] = "close"
+    return response
+
+
+async def _worded(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        if request.get(EXPECTATION, GO_ON) != GO_ON:
+            raise web.HTTPExpectationFailed  # noqa: TRY301 - worded as those of handlers are.
         return await answered(request, handler)
     except web.HTTPException as error:
         if error.status < 400:

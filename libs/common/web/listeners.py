@@ -9,14 +9,12 @@ to.
 import asyncio
 import contextlib
 import errno
-import logging
 import os
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
 
 from aiohttp import web
 
@@ -29,10 +27,10 @@ from libs.common.web.door.limits import LIMITS, DoorLimits
 from libs.common.web.door.mismatches import Mismatches
 from libs.common.web.door.visitor import Visitor
 from libs.common.web.door.ways import NO_WAYS, Ways
+from libs.common.web.framework.opening import GOODBYE, opened
 
 # Connections that may wait to be accepted; the kernel caps it at net.core.somaxconn.
 BACKLOG = 4096
-GOODBYE = 1.0  # Seconds that requests have which are being answered at the end.
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,25 +123,11 @@ async def _open(accepting: Accepting, address: Address) -> Iterable[Address]:
 async def _opened(
     app: web.Application, ways: Ways, *, limits: DoorLimits, metrics: RequestMetrics
 ) -> tuple[web.AppRunner, Door]:
-    runner = await _runner(app, metrics.framework_log(), keep_alive=limits.keep_alive)
-    server = cast("web.Server", runner.server)  # There is one since `setup`.
+    log = metrics.framework_log()
+    runner, protocols = await opened(app, log, keep_alive=limits.keep_alive)
     return runner, Door(
-        server, ways, app=app, limits=limits, metrics=metrics, mismatches=Mismatches()
+        protocols, ways, app=app, limits=limits, metrics=metrics, mismatches=Mismatches()
     )
-
-
-async def _runner(app: web.Application, log: logging.Logger, *, keep_alive: float) -> web.AppRunner:
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        logger=log,
-        handle_signals=False,
-        shutdown_timeout=GOODBYE,
-        auto_decompress=False,
-        keepalive_timeout=keep_alive,
-    )
-    await runner.setup()
-    return runner
 
 
 async def _sockets(address: Address) -> list[socket.socket]:

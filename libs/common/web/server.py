@@ -22,6 +22,8 @@ from libs.common.telemetry.metrics.exposition import exposition
 from libs.common.telemetry.metrics.registry import Measured, Registry
 from libs.common.telemetry.metrics.requests import RequestMetrics
 from libs.common.web import http
+from libs.common.web.bodies.bodies import BODIES, Bodies
+from libs.common.web.bodies.reading import MAX_BODY
 from libs.common.web.certificates import Certificate, CertificateMetrics
 from libs.common.web.door.accepting import SPARED_BY_OPERATORS
 from libs.common.web.door.limits import LIMITS, DoorLimits
@@ -33,7 +35,6 @@ from libs.common.web.proxies import Proxies
 
 log = structlog.get_logger()
 
-MAX_BODY = 1 << 20  # Bytes of a request that any handler may read; most read less.
 GREETING = """\
 This is Fanfare, a realtime server that speaks the Pusher protocol; this process runs: %s.
 Clients connect to /app/{key} of a gateway, by WebSocket.
@@ -90,6 +91,7 @@ class Server:
         proxies: Those whose word about their clients is taken.
         version: The release, for operators.
         limits: What a connection may take until its request is known.
+        bodies: Gives the bodies of requests room.
         measured: What counts in this process beside its services.
         canary: Tries whether what is published arrives; None: no service uses the bus.
         registry: All that counts in it.
@@ -104,6 +106,7 @@ class Server:
     proxies: Proxies = field(default_factory=Proxies)
     version: str = ""
     limits: DoorLimits = LIMITS
+    bodies: Bodies = field(default_factory=Bodies)
     measured: Sequence[Measured] = ()
     canary: Canary | None = None
     registry: Registry = field(init=False)
@@ -113,7 +116,11 @@ class Server:
     bound: Bound | None = None
 
     def __post_init__(self) -> None:
-        own: list[Measured] = [self._requests, CertificateMetrics(self.certificate)]
+        own: list[Measured] = [
+            self._requests,
+            self.bodies,
+            CertificateMetrics(self.certificate),
+        ]
         canary = [self.canary] if self.canary else []
         self.registry = Registry([*self.services, *own, *canary, *self.measured])
         self.health = Health(self.services)
@@ -197,6 +204,7 @@ class Server:
         middlewares = [self._requests.counting(), http.errors]
         app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY)
         app[ENTRANCE] = Entrance(self.proxies)
+        app[BODIES] = self.bodies
         for service in self.services:
             app.add_routes(service.routes())
         app.add_routes(

@@ -8,6 +8,8 @@ from msgspec import Meta
 
 from libs.common.config.address import Address, Network
 from libs.common.config.fields import Addresses, Seconds
+from libs.common.web.bodies.bodies import MOST
+from libs.common.web.bodies.reading import MAX_BODY
 from libs.common.web.door.limits import DoorLimits
 
 
@@ -32,6 +34,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             last.
         keep_alive: Seconds that a connection may be silent between two requests.
         max_head: Bytes that a request's line and headers may have together.
+        max_bodies: Bytes that the bodies of all requests may have together that are being read or
+            answered; one app has half of them at most.
     """
 
     listen: Addresses = (Address("127.0.0.1", 6001),)
@@ -45,6 +49,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     message_timeout: Seconds = 30.0
     keep_alive: Seconds = 75.0
     max_head: Annotated[int, Meta(ge=1024)] = 16 * 1024
+    # One body of the largest finds room when there is no other.
+    max_bodies: Annotated[int, Meta(ge=2 * MAX_BODY)] = MOST
 
     @property
     def door_limits(self) -> DoorLimits:

@@ -26,9 +26,10 @@ from libs.common.policies.guards import Guards
 from libs.common.policies.policies import Decision
 from libs.common.rates.port import Act, Rates
 from libs.common.rates.throttle import Throttle
+from libs.common.web.bodies.reading import read_body
 from libs.common.web.cors import permission, permission_with_cookie, preflight
 from libs.common.web.entrance import caller_of, name_app
-from libs.common.web.http import answer, answered, read_body
+from libs.common.web.http import answer, answered
 from services.auth.bodies import FORM
 from services.auth.broadcasting.client_rates import ClientRates
 from services.auth.broadcasting.decisions import Decisions
@@ -147,7 +148,7 @@ class BroadcastingApi:
     async def _channel(self, request: web.Request) -> ChannelGrant | dict[str, Any]:
         user = await self._authenticator.user(request)
         app = await self._app(request, user)
-        fields = await self._fields(request)
+        fields = await self._fields(request, app)
         if not fields.channels:
             return await self._grant(app, fields.socket_id, channel=fields.channel_name, user=user)
         async with asyncio.TaskGroup() as tasks:
@@ -173,7 +174,7 @@ class BroadcastingApi:
     async def _user(self, request: web.Request) -> UserGrant:
         user = await self._authenticator.user(request)
         app = await self._app(request, user)
-        fields = await self._fields(request)
+        fields = await self._fields(request, app)
         return grant_user(app, fields.socket_id, user=user, told=self._guards.claims(app.id))
 
     async def _app(self, request: web.Request, user: Identity) -> App:
@@ -185,12 +186,15 @@ class BroadcastingApi:
         await self._throttle.check(act, rate=app.limits.auth_requests)
         return app
 
-    async def _fields(self, request: web.Request) -> Fields:
+    async def _fields(self, request: web.Request, app: App) -> Fields:
         if request.method == hdrs.METH_GET:
             return parse(request.rel_url.raw_query_string.encode(), FORM)
         media_type = request.content_type if hdrs.CONTENT_TYPE in request.headers else ""
         body = await read_body(
-            request, limit=self._settings.max_body, timeout=self._settings.read_timeout
+            request,
+            limit=self._settings.max_body,
+            timeout=self._settings.read_timeout,
+            owner=app.id,
         )
         return parse(body, media_type)
 

@@ -10,7 +10,7 @@ from libs.common.channels import Kind, kind_of
 from libs.common.config.address import Address
 from libs.common.policies.settings import ChannelPolicy
 from libs.common.telemetry.settings import TelemetrySettings
-from libs.common.web.server import MAX_BODY
+from libs.common.web.bodies.reading import MAX_BODY
 from services.settings import Settings, topics_of
 
 SHORTEST_SECRET = 16  # Characters that hold off whoever can try many; those we make have 64.

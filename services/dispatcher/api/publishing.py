@@ -54,7 +54,7 @@ TERMINATE_TTL = 300.0  # Seconds that a gateway may be cut off and still hear of
 MOST_CHANNELS = 10  # Of one request in the log.
 LONGEST_TOKEN = 255  # Characters of an ``X-Idempotency-Key``.
 
-# What of a query proves who asks, and says nothing about what for (`signatures.check_request`).
+# What of a query proves who asks, and says nothing about what for (`signatures.check_head`).
 _PROOFS = {"auth_key", "auth_timestamp", "auth_version", "auth_signature", "body_md5"}
 
 
@@ -256,7 +256,7 @@ class PublishingApi:
             app.events_topic,
             content_type=request.headers.get("Content-Type", ""),
             headers=headers | {"traceparent": trace},
-            body=await self._authenticator.body(request),
+            body=await self._authenticator.body(request, app),
             most=app.limits.events_batch,
         )
         records = [record async for record in in_turns(made)]
@@ -284,4 +284,6 @@ def _token(request: web.Request) -> str:
 def _digest(request: web.Request, body: bytes) -> str:
     """Tell requests apart by what they ask for; each repetition is signed anew."""
     query = sorted(pair for pair in request.query.items() if pair[0].lower() not in _PROOFS)
-    return sha256(ascii((request.path, query)).encode() + b"\n" + body).hexdigest()
+    digest = sha256(ascii((request.path, query)).encode() + b"\n")
+    digest.update(body)
+    return digest.hexdigest()

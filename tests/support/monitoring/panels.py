@@ -359,6 +359,16 @@ PROCESSES = Row(
         _panel("Requests by status", "ops", rates("fanfare_http_requests_total", "status")),
         _panel("Time for a request", "s", *quantiles("fanfare_http_request_seconds")),
         _panel(
+            "Bodies of requests",
+            "bytes",
+            sums("fanfare_http_body_bytes", "instance", legend="{{instance}}"),
+        ),
+        _panel(
+            "Requests refused for want of room",
+            "ops",
+            rates("fanfare_http_bodies_refused_total", "instance"),
+        ),
+        _panel(
             "Pauses for garbage, p99",
             "s",
             *quantiles("fanfare_gc_pause_seconds", "instance", of=(0.99,)),

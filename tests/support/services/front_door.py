@@ -13,6 +13,7 @@ from aiohttp import web
 from libs.common.config.address import Address
 from libs.common.telemetry.metrics.requests import RequestMetrics
 from libs.common.web import http
+from libs.common.web.bodies.reading import read_body
 from libs.common.web.certificates import Certificate
 from libs.common.web.door.limits import DoorLimits
 from libs.common.web.door.short_request import AnyRequest, ShortRequest
@@ -59,7 +60,7 @@ class Desk:
     async def answer(self, request: AnyRequest) -> web.Response:
         """Answer with the way, and the body."""
         way = "long" if isinstance(request, web.Request) else "short"
-        body = await http.read_body(request, limit=MOST, timeout=READ_TIMEOUT)
+        body = await read_body(request, limit=MOST, timeout=READ_TIMEOUT)
         self.asked.append(body)
         if body == b"wait":
             await self.open.wait()

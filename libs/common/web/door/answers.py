@@ -1,5 +1,5 @@
 """
-Answers as bytes, as aiohttp would write them.
+Answers as bytes, as aiohttp would write them, but for what it tells of itself.
 
 Pure, but that they carry the date (RFC 9110, 6.6.1).
 """
@@ -8,7 +8,6 @@ from http import HTTPStatus
 
 from aiohttp import hdrs, web
 from aiohttp.helpers import rfc822_formatted_time
-from aiohttp.http import SERVER_SOFTWARE
 
 from libs.common.web import http
 
@@ -26,7 +25,7 @@ def wire(response: web.Response) -> bytes:
     return (
         f"HTTP/1.1 {response.status} {response.reason}\r\n{lines}"
         f"Content-Length: {len(content)}\r\n"
-        f"Date: {rfc822_formatted_time()}\r\nServer: {SERVER_SOFTWARE}\r\n\r\n"
+        f"Date: {rfc822_formatted_time()}\r\n\r\n"
     ).encode() + content
 
 
@@ -35,7 +34,7 @@ def switching(accept: str) -> bytes:
     return (
         f"HTTP/1.1 101 {HTTPStatus.SWITCHING_PROTOCOLS.phrase}\r\n"
         f"Upgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Accept: {accept}\r\n"
-        f"Date: {rfc822_formatted_time()}\r\nServer: {SERVER_SOFTWARE}\r\n\r\n"
+        f"Date: {rfc822_formatted_time()}\r\n\r\n"
     ).encode()
 
 

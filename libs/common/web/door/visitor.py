@@ -1,8 +1,9 @@
 """
 A connection until it is known whose it is, and between the requests of short ways.
 
-The head is read as a whole, in bounds of size and time.  What is in no way unusual is taken here;
-all else is aiohttp's from then on, with every byte that was read.
+The head is read as a whole, in bounds of size and time.  What is in no way unusual is taken here,
+and of its body little is read until a handler wants it.  All else is aiohttp's from then on, with
+every byte that was read.
 """
 
 import asyncio
@@ -15,42 +16,22 @@ from aiohttp import web
 from aiohttp.http import RawRequestMessage
 
 from libs.common.web import http
+from libs.common.web.bodies.arriving import Arriving
+from libs.common.web.bodies.reading import MAX_BODY
 from libs.common.web.door.answers import FULL, NO_TLS, TOO_LONG, TOO_SLOW, goodbye, switching, wire
 from libs.common.web.door.door import Door
-from libs.common.web.door.farewell import Farewell, let_go
+from libs.common.web.door.farewell import LINGER, Farewell, let_go
 from libs.common.web.door.heads import accept_key, body_size
 from libs.common.web.door.mismatches import HELLO
 from libs.common.web.door.short_request import ShortRequest
 from libs.common.web.door.ways import ShortWay
 
-LARGEST = 1 << 18  # Bytes of a body on a short way: it is read before it is known whose it is.
-MOST_HELD = 64 * 1024  # Bytes that may wait behind a request which is being answered.
-PATIENCE = 2.0  # Seconds that a body may take on a short way; the long way has its own.
+# Bytes that may wait behind a request which is being answered, or for its body to be wanted.
+MOST_HELD = 64 * 1024
 
 _END = b"\r\n\r\n"
 _MALFORMED = (b"\n\n", b"\n\r\n")  # Ends of heads too, but not by RFC 9112.
 _POST = re.compile(rb"POST ((/[\w.~/-]+)(?:\?[^#\x00- \x7f-\xff]*)?) HTTP/1\.1\r\n")
-
-
-class _Asked:
-    """A request of a short way whose body is on its way."""
-
-    __slots__ = ("head", "match_info", "message", "size", "way")
-
-    def __init__(
-        self,
-        head: bytes,
-        message: RawRequestMessage,
-        *,
-        way: ShortWay,
-        match_info: dict[str, str],
-        size: int,
-    ) -> None:
-        self.head = head
-        self.message = message
-        self.way = way
-        self.match_info = match_info
-        self.size = size
 
 
 class Visitor(asyncio.Protocol):
@@ -62,7 +43,7 @@ class Visitor(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_asked",
+        "_arriving",
         "_door",
         "_has_ended",
         "_held",
@@ -78,7 +59,7 @@ class Visitor(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._held: bytes | bytearray = b""
         self._scanned = 0  # Of what is held, as far as no head ends in it.
-        self._asked: _Asked | None = None
+        self._arriving: Arriving | None = None  # The body of what is answered, or just was.
         self._task: asyncio.Task[None] | None = None
         self._is_full = False  # Whether the peer has yet to read what it was answered.
         self._is_resting = False  # Whether it was answered, and has sent nothing since.
@@ -100,42 +81,55 @@ class Visitor(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Keep the connection for the answer that is under way; TLS has no half of one."""
         self._has_ended = True
+        if self._arriving is not None:  # What nobody finished is dropped with the connection.
+            return False
         return self._is_busy and self._transport is not None and self._transport.can_write_eof()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes."""
-        if self._held:
-            if isinstance(self._held, bytes):
-                self._held = bytearray(self._held)
-            self._held += data
-        else:
-            self._held = data
-        if not self._is_busy:
+        if self._arriving is not None:
+            data = self._arrive(self._arriving, data)
+        if data:
+            self._hold(data)
+        if self._held and not self._is_busy:
             self._look()
         self._pace()
+
+    def _arrive(self, arriving: Arriving, data: bytes) -> bytes:
+        """Give a body what is its, and return the rest."""
+        rest = arriving.take(data)
+        if arriving.is_whole:
+            self._arriving = None
+            self._door.forget(self)
+            if self._task is None:  # Its request was answered without it.
+                self._rest()
+        return rest
+
+    def _hold(self, data: bytes) -> None:
+        if not self._held:
+            self._held = data
+            return
+        if isinstance(self._held, bytes):
+            self._held = bytearray(self._held)
+        self._held += data
 
     def _pace(self) -> None:
         """Read no more while much is waiting; whoever has the connection by now reads."""
         if (transport := self._transport) is None:
             return
-        if self._is_busy and len(self._held) > MOST_HELD:
+        waiting = self._arriving.unwanted if self._arriving is not None else len(self._held)
+        if self._is_busy and waiting > MOST_HELD:
             transport.pause_reading()
         else:
             transport.resume_reading()
 
     @property
     def _is_busy(self) -> bool:
-        """Whether what comes has to wait: for an answer, or until the peer has read the last."""
-        return self._task is not None or self._is_full
+        """Whether what comes has to wait: for an answer, a body, or a peer that reads it."""
+        return self._task is not None or self._is_full or self._arriving is not None
 
     def _look(self) -> None:
         """Do what the bytes that are there ask for."""
-        if self._asked is None:
-            self._take_head()
-        if self._asked is not None and len(self._held) >= self._asked.size:
-            self._begin(self._asked)
-
-    def _take_head(self) -> None:
         held = self._held
         if held[0] == HELLO:
             self._turn_away()
@@ -170,12 +164,10 @@ class Visitor(asyncio.Protocol):
         way = self._door.way_of(posted[2].decode())
         message = self._door.heads.posted(head, posted[1]) if way else None
         size = body_size(message) if message else None
-        if way is None or message is None or size is None or size > LARGEST:
+        if way is None or message is None or size is None or size > MAX_BODY:
             return False
-        self._asked = _Asked(head, message, way=way[0], match_info=way[1], size=size)
         self._drop(len(head))
-        if len(self._held) < size:
-            self._door.expect(self, PATIENCE)
+        self._begin(message, way[0], match_info=way[1], size=size)
         return True
 
     def _drop(self, size: int) -> None:
@@ -201,7 +193,7 @@ class Visitor(asyncio.Protocol):
         self._transport = None
         rest = bytes(self._held[len(head) :])
         self._held = b""
-        request = self._request(message, transport, {})
+        request = self._request(message, transport, match_info={}, body=b"", size=0)
         transport.resume_reading()
         upgrader.upgraded(request, transport, answer=switching(accept), rest=rest)
         return True
@@ -210,28 +202,49 @@ class Visitor(asyncio.Protocol):
         self,
         message: RawRequestMessage,
         transport: asyncio.Transport,
+        *,
         match_info: dict[str, str],
-        body: bytes = b"",
+        body: bytes | Arriving,
+        size: int,
     ) -> ShortRequest:
         return ShortRequest(
             message,
             body,
+            size=size,
             remote=_host(transport.get_extra_info("peername")),
             secure=transport.get_extra_info("sslcontext") is not None,
             match_info=match_info,
             app=self._door.app,
         )
 
-    def _begin(self, asked: _Asked) -> None:
-        """Begin to answer a request that is whole."""
+    def _begin(
+        self, message: RawRequestMessage, way: ShortWay, *, match_info: dict[str, str], size: int
+    ) -> None:
+        """Begin to answer a request, whether its body is there or not."""
         if self._transport is None:
             return
         self._door.forget(self)
-        body = bytes(self._held[: asked.size])
-        self._drop(asked.size)
-        request = self._request(asked.message, self._transport, asked.match_info, body)
-        self._asked = None
-        self._task = self._door.begin(self._answer(asked.way, request))
+        body = self._body(size)
+        request = self._request(
+            message, self._transport, match_info=match_info, body=body, size=size
+        )
+        self._task = self._door.begin(self._answer(way, request))
+
+    def _body(self, size: int) -> bytes | Arriving:
+        held = self._held
+        if len(held) >= size:
+            body = bytes(held[:size])
+            self._drop(size)
+            return body
+        self._arriving = Arriving(size, self._want)
+        self._arriving.take(bytes(held))
+        self._held = b""
+        return self._arriving
+
+    def _want(self, seconds: float) -> None:
+        """Read what is left of a body."""
+        self._door.expect(self, seconds)
+        self._pace()
 
     async def _answer(self, way: ShortWay, request: ShortRequest) -> None:
         began = time.monotonic()
@@ -246,27 +259,41 @@ class Visitor(asyncio.Protocol):
             self._door.tasks.discard(cast("asyncio.Task[None]", self._task))
             self._task = None
         self._door.metrics.answered(response.status, time.monotonic() - began)
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(answer)
-            self._go_on()
+        if self._transport is None or self._transport.is_closing():
+            return
+        if response.keep_alive is False:
+            self._part(answer)
+            return
+        self._transport.write(answer)
+        self._go_on()
 
     def _go_on(self) -> None:
         """Look at what came meanwhile, unless the peer does not read what it was answered."""
-        transport = self._transport
-        if transport is None:
+        if self._transport is None:
             return
         if self._door.is_closed or (self._has_ended and not self._held):
             self._part()
             return
-        self._door.expect(self, self._door.limits.keep_alive)
-        if self._is_full:
+        if self._arriving is not None:
+            self._skip(self._arriving)
             return
-        self._is_resting = True
-        if self._held:
+        self._rest()
+        if self._held and not self._is_full:
             self._look()
         self._pace()
         if self._has_ended and not self._is_busy:
             self._part()
+
+    def _rest(self) -> None:
+        """Expect the next request."""
+        self._door.expect(self, self._door.limits.keep_alive)
+        self._is_resting = not self._is_full
+
+    def _skip(self, arriving: Arriving) -> None:
+        """Have the rest of a body come that nobody wants, as something may follow it."""
+        arriving.drop()
+        self._door.expect(self, LINGER)
+        self._pace()
 
     def pause_writing(self) -> None:
         """Answer nothing more until the peer has read what it was answered."""
@@ -282,8 +309,10 @@ class Visitor(asyncio.Protocol):
         """End a connection that says nothing, too slowly what it wants, or does not read."""
         if self._is_full:
             self._abort()
-        elif self._asked is not None:
-            self._hand_over(self._asked.head)
+        elif self._arriving is not None and self._task is not None:
+            self._arriving.lose(TimeoutError())
+        elif self._arriving is not None:
+            self._part()
         elif self._held:
             seconds = self._door.limits.handshake_timeout
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, TOO_SLOW.format(seconds=seconds))
@@ -317,18 +346,21 @@ class Visitor(asyncio.Protocol):
             self._door.mismatches.met_tls(_host(peer), own[1] if own else 0)
             self._refuse(HTTPStatus.BAD_REQUEST, NO_TLS)
 
-    def _hand_over(self, before: bytes = b"") -> None:
+    def _hand_over(self) -> None:
         """Leave the connection to aiohttp, with all that was read and not answered."""
         if (transport := self._leave()) is not None:
             protocol = self._door.framework()
             transport.set_protocol(protocol)
             protocol.connection_made(transport)
             transport.resume_reading()
-            protocol.data_received(before + self._held)
+            protocol.data_received(bytes(self._held))
 
     def _leave(self) -> asyncio.Transport | None:
         """Have nothing more to do with the connection, and return it."""
         self._door.forget(self)
+        if self._arriving is not None:
+            self._arriving.lose(ConnectionError("the connection has ended"))
+            self._arriving = None
         transport, self._transport = self._transport, None
         return transport
 

@@ -14,7 +14,7 @@ from tests.support.servers import Certificates
 from tests.support.services.front_door import Here, front_door
 from tests.support.services.gateway import until
 
-COUNT = 20_000  # Of requests whose answers do not fit the kernel's buffers.
+COUNT = 30_000  # Of requests whose answers do not fit the kernel's buffers.
 BEGUN = [
     b"",
     b"P",

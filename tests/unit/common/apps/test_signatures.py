@@ -12,7 +12,8 @@ from libs.common.apps.app import App
 from libs.common.apps.signatures import (
     BadSignature,
     channel_text,
-    check_request,
+    check_digest,
+    check_head,
     check_signature,
     check_token,
     parse_query,
@@ -64,7 +65,9 @@ def check(
     body: bytes = BODY,
     now: float = AT,
 ) -> None:
-    check_request(APP, method, paths, raw_query=raw_query, body=body, now=now)
+    has_body = bool(body)
+    digest = check_head(APP, method, paths, raw_query=raw_query, has_body=has_body, now=now)
+    check_digest(digest, body)
 
 
 class TestVectors:

@@ -8,7 +8,8 @@ from libs.common.apps.signatures import (
     BadSignature,
     NotSigned,
     StaleTimestamp,
-    check_request,
+    check_digest,
+    check_head,
 )
 from libs.common.config.secret import Secret
 from tests.unit.common.apps.test_signatures import (
@@ -25,14 +26,16 @@ from tests.unit.common.apps.test_signatures import (
 )
 
 
-class TestCheckRequest:
+class TestCheckHead:
     """docs/protocol.md, "Signatures": the HTTP API."""
 
     def test_another_secret(self) -> None:
         """
         While a secret is rotated, requests signed with the old one are good.
         """
-        check_request(ROTATED, "POST", [PATH], raw_query=signed(PARAMS), body=BODY, now=AT)
+        query = signed(PARAMS)
+
+        assert check_head(ROTATED, "POST", [PATH], raw_query=query, has_body=True, now=AT)
 
     def test_encoded(self) -> None:
         """
@@ -120,14 +123,14 @@ class TestCheckRequest:
 
     def test_first_fault(self) -> None:
         """
-        Of several faults one is told, always the same: what the body is comes before who signed.
+        Of several faults one is told, always the same: what the body is comes last, if it has a digest at all.
         """
         with pytest.raises(StaleTimestamp):
             check(signed(PARAMS, path="/other"), now=AT + 601, body=b"other")
         with pytest.raises(BadBodyDigest):
-            check(signed(PARAMS, path="/other"), body=b"other")
+            check(signed(PARAMS[:3], path="/other"))
         with pytest.raises(BadSignature, match=r"^the signature does not match$"):
-            check(signed(PARAMS, path="/other"))
+            check(signed(PARAMS, path="/other"), body=b"other")
 
     def test_unsigned(self) -> None:
         """
@@ -180,7 +183,9 @@ class TestCheckRequest:
 
     def test_body_without_digest(self) -> None:
         """
-        Nor can the digest be left out for a body.
+        Nor can the digest be left out for a body, be it announced or not.
         """
         with pytest.raises(BadBodyDigest):
             check(signed(PARAMS[:3]))
+        with pytest.raises(BadBodyDigest):
+            check_digest(None, BODY)

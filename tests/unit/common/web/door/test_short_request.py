@@ -32,7 +32,7 @@ async def test_target(target: str, path: str, raw_path: str, query: list[tuple[s
     """What it asks for is read as aiohttp reads it, whose a whole URL is (RFC 9112, 3.2)."""
     message = await message_of(target)
 
-    short = ShortRequest(message, b"", remote="::1", secure=True, match_info={}, app={})
+    short = ShortRequest(message, b"", size=0, remote="::1", secure=True, match_info={}, app={})
 
     assert (short.path, short.rel_url.raw_path) == (path, raw_path)
     assert [*short.query.items()] == query
@@ -43,7 +43,13 @@ async def test_keeps() -> None:
     """What handlers keep with it is kept, and nothing is there before."""
     name: web.RequestKey[str] = web.RequestKey("name", str)
     short = ShortRequest(
-        await message_of("/"), b"x", remote=None, secure=False, match_info={"a": "b"}, app={}
+        await message_of("/"),
+        b"x",
+        size=1,
+        remote=None,
+        secure=False,
+        match_info={"a": "b"},
+        app={},
     )
 
     assert name not in short

@@ -1,0 +1,75 @@
+"""The bodies of a process's requests: what they take of its memory, and how often it was full."""
+
+from collections.abc import Iterator
+
+import structlog
+from aiohttp import web
+
+from libs.common.errors import Unavailable
+from libs.common.telemetry.metrics.families import Metric, counter, gauge
+from libs.common.web.bodies.budget import BodyBudget
+
+MOST = 32 * 1024 * 1024  # Bytes, unless the settings say otherwise.
+
+HELD = gauge(
+    "fanfare_http_body_bytes",
+    "What the bodies of requests have together that are being read or answered, as they were "
+    "announced; server.max_bodies is what there is for them.",
+)
+REFUSED = counter(
+    "fanfare_http_bodies_refused_total",
+    "Requests that were refused since there was no room for their bodies.",
+)
+
+log = structlog.get_logger()
+
+
+class TooManyBodies(Unavailable):
+    """There is no room for the body of a request, beside those of others."""
+
+    def __init__(self) -> None:
+        super().__init__("memory")
+        self.args = ("too many bodies of requests are being worked on here",)
+
+
+class Bodies:
+    """
+    Gives bodies room, in bounds.
+
+    Args:
+        most: Bytes that there is for all of them.
+    """
+
+    def __init__(self, most: int = MOST) -> None:
+        self._budget = BodyBudget(most)
+        self._refused = 0
+
+    def take(self, owner: str, size: int) -> None:
+        """
+        Take room for a body, of an app if it is known whose it is; see `BodyBudget.take`.
+
+        Raises:
+            TooManyBodies: There is none.
+        """
+        if not self._budget.take(owner, size):
+            self._refused += 1
+            log.warning(
+                "bodies.refused",
+                app=owner,
+                bytes=self._budget.held,
+                setting="server.max_bodies",
+                pace_by=owner,
+            )
+            raise TooManyBodies
+
+    def give_back(self, owner: str, size: int) -> None:
+        """Give back what was taken."""
+        self._budget.give_back(owner, size)
+
+    def metrics(self) -> Iterator[Metric]:
+        """See `Measured.metrics`."""
+        yield HELD.of(self._budget.held)
+        yield REFUSED.of(self._refused)
+
+
+BODIES: web.AppKey[Bodies] = web.AppKey("bodies", Bodies)
