@@ -113,6 +113,11 @@ class RawClient:
                 pass
         return bytes(self._received)
 
+    async def head(self) -> bytes:
+        """Read the head of an answer, up to the empty line."""
+        async with asyncio.timeout(DEADLINE):
+            return await self._read_until(b"\r\n\r\n")
+
     def end_writing(self) -> None:
         """Send nothing more, and go on reading."""
         self._connection.shutdown(socket.SHUT_WR)

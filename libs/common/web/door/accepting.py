@@ -22,6 +22,9 @@ from libs.common.web.door.mismatches import PLAIN, Mismatches
 log = structlog.get_logger()
 
 TOGETHER = 64  # Connections that are taken before the loop turns.
+# Bytes of one look at a connection, of asyncio's 262,144: strangers may all send at once, and what
+# they sent is held until it is judged.
+MOST_READ = 64 * 1024
 RETRY = 1.0  # Seconds after which it is tried again, where descriptors ran out.
 SPARED = 100  # Descriptors that clients leave to the process: backends, files, its own requests.
 SPARED_BY_OPERATORS = 50  # Those that operators leave: they come when nobody else can.
@@ -117,9 +120,10 @@ class Accepting:
         connection.settimeout(0)
         if self._context is None:
             # What `connect_accepted_socket` does, without a task for each connection.
-            self._loop._make_socket_transport(  # type: ignore[attr-defined]  # noqa: SLF001
+            transport = self._loop._make_socket_transport(  # type: ignore[attr-defined]  # noqa: SLF001
                 connection, self._visitor(), extra={"peername": peer}
             )
+            transport.max_size = MOST_READ
             return
         task = self._loop.create_task(self._agree(connection, self._context))
         self._agreeing.add(task)

@@ -172,12 +172,13 @@ class TestMalformed:
 
     @pytest.mark.parametrize("request_text", MALFORMED)
     async def test_refused(self, short: Here, request_text: bytes, lines: Logs) -> None:
-        """No line of the log tells of it, and the answer is counted."""
+        """No line of the log tells of it, the answer is counted, and repeats nothing of it."""
         peer = await short.peer()
 
         await peer.say(request_text)
 
-        assert (await peer.answer())[0] == 400
+        assert await peer.answer() == (400, '{"error":"the request is malformed"}')
+        assert "Server:" not in peer.heads[0]
         await peer.rest()
         assert lines == []
         assert short.counted() == {"400": 1}
