@@ -82,7 +82,7 @@ class TestStrangers:
         They are refused before their bodies are read, wherever they post.
         """
         async with (
-            besieged(tmp_path, FANFARE_LOG_LEVEL="warning") as siege,
+            besieged(tmp_path) as siege,
             callers(siege.program.port, MANY) as clients,
         ):
             each = len(clients) // len(STRANGERS)
