@@ -11,6 +11,7 @@ channel.
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import structlog
 from aiohttp import hdrs, web
@@ -130,9 +131,15 @@ class Access:
             raise UnknownCaller
         return app
 
-    async def back_end_channel(self, request: web.Request) -> tuple[Channel, bytes]:
+    async def back_end_channel(
+        self, request: web.Request, act: Literal["typing", "marks"]
+    ) -> tuple[Channel, bytes]:
         """
         Let a back end say something of the channel of the path.
+
+        Args:
+            request: As received.
+            act: What it says, which is kept and has a rate of its own.
 
         Returns:
             The channel, and the body of the request.
@@ -142,7 +149,9 @@ class Access:
             Denied, Invalid: Those of `back_end`.
         """
         call = await self.back_end(request)
-        return _channel(request, call.app), call.body
+        channel, rate = _channel(request, call.app), getattr(call.app.limits, act)
+        await self._throttle.check(Act(call.app.id, act), rate=rate)
+        return channel, call.body
 
     async def channel(self, request: web.Request) -> Channel:
         """

@@ -47,6 +47,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         terminations: Users a second whose connections are ended.
         revocations: Channel tokens a second that are revoked, by name or with their user.
         memberships: Memberships a second that are put or removed.
+        typing: Words a second of back ends that a user types, or has stopped.
+        marks: Words a second of back ends how far a user has read.
         commands: Of each kind (terminations, revocations, removals from channels) that are in
             force; those of users for minutes, those of tokens until the tokens have expired.
     """
@@ -73,6 +75,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     terminations: _Rate = 100.0
     revocations: _Rate = 100.0
     memberships: _Rate = 1000.0
+    typing: _Rate = 1000.0
+    marks: _Rate = 1000.0
     commands: _Count = 10_000
 
     @property

@@ -19,6 +19,8 @@ LIMITS = (
     "terminations",
     "revocations",
     "memberships",
+    "typing",
+    "marks",
     "commands",
     "requests_per_address",
     "requests_per_user",

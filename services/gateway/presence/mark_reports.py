@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import structlog
 
 from libs.common.channels import ChannelUser
+from libs.common.fairness.shares import Shares
 from libs.common.lifecycle.facts import Fact
 from libs.common.lifecycle.port import Lifecycle
 from libs.common.marks.mark import Mark
@@ -38,8 +39,8 @@ class MarkReports:
         timers: For how long marks are gathered, and the delays between attempts.
     """
 
-    # Users, each in each channel, whose marks wait; those of others are dropped.  Of as many it is
-    # known what was passed on.
+    # Users, each in each channel, whose marks wait; those of others are dropped.  How many of them
+    # are of one app, see `Shares`.  Of as many it is known what was passed on.
     LIMIT = 10_000
 
     def __init__(
@@ -48,6 +49,7 @@ class MarkReports:
         self._lifecycle = lifecycle
         self._counters = counters
         self._marks: dict[ChannelUser, Mark] = {}
+        self._shares = Shares(self.LIMIT)
         # What was passed on last, and until when nobody need hear it again; the newest at the end.
         self._passed: dict[ChannelUser, tuple[Mark, float]] = {}
         self._repeating = timers.repeating
@@ -66,9 +68,12 @@ class MarkReports:
         former = self._marks.get(reader)
         if former is None and self._is_passed(reader, word.mark):
             return
-        if former is None and len(self._marks) >= self.LIMIT:
+        app = reader.channel.app
+        if former is None and not self._shares.has_room(app):
             self._drop()
             return
+        if former is None:
+            self._shares.take(app)
         # Of two tabs one may be behind the other.
         self._marks[reader] = former.moved(word.mark) if former else word.mark
         self._queue.put(reader)
@@ -104,6 +109,7 @@ class MarkReports:
         for reader, mark in marks.items():
             if self._marks.get(reader) == mark:
                 del self._marks[reader]
+                self._shares.give_back(reader.channel.app)
             self._pass(reader, mark)
 
     def _pass(self, reader: ChannelUser, mark: Mark) -> None:

@@ -27,6 +27,7 @@ from services.gateway.timers import TIMERS, Timers
 log = structlog.get_logger()
 
 BATCH = 500  # Users of one round trip.
+FULL = 0.9  # Of `TypingReports.LIMIT`, from which on an app may have its share (`Shares`).
 
 
 class TypingReports:
@@ -69,7 +70,7 @@ class TypingReports:
     def told(self, connection: Connection, word: Types | HasSent) -> None:
         """Know that a connection's user types in a channel, does so no more, or has sent that."""
         now, typist = time.monotonic(), ChannelUser(connection.channel(word.channel), word.user_id)
-        if len(self._users) < self.LIMIT:
+        if len(self._users) < self.LIMIT * FULL:
             self._overflow.ends()
         if isinstance(word, Types) and not word.is_typing:
             self._put(self._users.stops(connection, typist.channel))

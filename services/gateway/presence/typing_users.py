@@ -16,6 +16,7 @@ from math import inf
 from typing import Generic, NamedTuple, TypeVar
 
 from libs.common.channels import Channel, ChannelUser
+from libs.common.fairness.shares import Shares
 from libs.common.typists.port import Report
 
 RENEWALS = 3  # Reports in the time for which a word counts, at most, that a user goes on.
@@ -81,7 +82,7 @@ class TypingUsers(Generic[C]):
         self._ttl = ttl
         self._source = source
         self._pause = ttl / RENEWALS
-        self._most = most
+        self._shares = Shares(most)
         self._users: dict[ChannelUser, _Words[C]] = {}
         self._as_whom: dict[tuple[C, Channel], ChannelUser] = {}
         self._looks: dict[ChannelUser, float] = {}  # When each is looked at next, in order.
@@ -91,8 +92,8 @@ class TypingUsers(Generic[C]):
         return len(self._users)
 
     def has_no_room_for(self, typist: ChannelUser) -> bool:
-        """Tell whether a user is not known, and as many are as may be."""
-        return typist not in self._users and len(self._users) >= self._most
+        """Tell whether a user is not known, and as many of the app are as may be; see `Shares`."""
+        return typist not in self._users and not self._shares.has_room(typist.channel.app)
 
     def types(self, connection: C, typist: ChannelUser, *, now: float) -> list[ChannelUser]:
         """Take the word of a connection that its user types."""
@@ -189,6 +190,7 @@ class TypingUsers(Generic[C]):
             self._drop_ended(typist, words, now)
             if max(words.ends_at, words.held_until, words.has_sent) <= now:
                 del self._users[typist]
+                self._shares.give_back(typist.channel.app)
                 continue
             self._look_at(typist, now)
             if words.ends_at > words.said_until:
@@ -199,6 +201,7 @@ class TypingUsers(Generic[C]):
         words = self._users.get(typist)
         if words is None:
             words = self._users[typist] = _Words()
+            self._shares.take(typist.channel.app)
             self._look_at(typist, now)
         return words
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
 from libs.common.channels import Channel, online_user
+from libs.common.fairness.shares import Shares
 
 W = TypeVar("W")
 
@@ -65,11 +66,11 @@ class WatchedUsers(Generic[W]):
     The watchers of one gateway, and the users whom they watch.
 
     Args:
-        most: How many users may be watched at a time.
+        most: How many users may be watched at a time, of all apps; see `Shares` for those of one.
     """
 
     def __init__(self, most: int) -> None:
-        self._most = most
+        self._shares = Shares(most)
         self._watchers: dict[W, _Watcher] = {}
         self._users: dict[Channel, _User[W]] = {}
         self._stirred: dict[W, None] = {}
@@ -98,13 +99,23 @@ class WatchedUsers(Generic[W]):
         """
         taken: dict[Channel, bool | None] = {}
         for channel in channels:
-            if channel in self._users or len(self._users) < self._most:
-                self._users.setdefault(channel, _User()).watchers[watcher] = None
+            if self._has_room(channel):
+                self._users[channel].watchers[watcher] = None
                 taken[channel] = None
         if taken:
             self._watchers[watcher] = _Watcher(taken)
             self._stir(watcher, taken)
         return taken
+
+    def _has_room(self, channel: Channel) -> bool:
+        """Tell whether a user may be watched, and know it then."""
+        if channel in self._users:
+            return True
+        if not self._shares.has_room(channel.app):
+            return False
+        self._shares.take(channel.app)
+        self._users[channel] = _User()
+        return True
 
     def unwatch(self, watcher: W) -> list[Channel]:
         """
@@ -121,6 +132,7 @@ class WatchedUsers(Generic[W]):
             del user.watchers[watcher]
             if not user.watchers:
                 del self._users[channel]
+                self._shares.give_back(channel.app)
                 ended.append(channel)
         return ended
 

@@ -66,7 +66,7 @@ class ReceiptsApi:
         ]
 
     async def _post(self, request: web.Request) -> web.Response:
-        channel, body = await self._access.back_end_channel(request)
+        channel, body = await self._access.back_end_channel(request, "marks")
         reading = reading_of(channel, body, check_rule(channel, self._receipts.rules))
         mark = await self._moved(reading)
         return answer(told_mark(reading.user_id, mark))

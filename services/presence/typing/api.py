@@ -60,7 +60,7 @@ class TypingApi:
         ]
 
     async def _post(self, request: web.Request) -> web.Response:
-        channel, body = await self._access.back_end_channel(request)
+        channel, body = await self._access.back_end_channel(request, "typing")
         check_typing(channel, ttl=self._ttl)
         report = report_of(channel, body, ttl=self._ttl)
         with self._absences.watched("roster"):

@@ -9,8 +9,10 @@ import aiohttp
 import msgspec
 import pytest
 
+from libs.common.apps.limits import Limits
 from libs.common.apps.memory import MemoryApps
 from libs.common.control.commands import Command
+from libs.common.policies.selections import ReceiptRule
 from libs.common.rfc3339 import instant
 from tests.support.clients.back_ends import Answer, BackEnd, back_end
 from tests.support.clients.token_calls import FaultyControl
@@ -248,3 +250,22 @@ class TestAway:
 
         assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
         assert instant(answer.body["since"]) <= time.time() + 0.001  # It is rounded to that.
+
+
+class TestRates:
+    """What back ends say is kept, so each kind has a rate of its own."""
+
+    @pytest.mark.parametrize("act, path", [("typing", "typing"), ("marks", "read")])
+    async def test_told(self, backend: BackEnd, act: str, path: str) -> None:
+        body = b'{"user_id": "7", "upto": 1}'
+        where = f"/presence/apps/1/channels/private-chat.7/{path}"
+        other = {"typing": "read", "read": "typing"}[path]
+        app = msgspec.structs.replace(APP, limits=Limits(**{act: 1}))
+        receipts = [ReceiptRule(app="1", pattern="private-chat.{id}")]
+        async with served_presence(MemoryApps([app]), receipts=receipts) as here:
+            answers = [await backend.post(here.url, where, body) for _ in range(2)]
+            others = await backend.post(here.url, where.replace(path, other), body)
+
+        assert [answer.status for answer in (*answers, others)] == [200, 429, 200]
+        assert answers[1].headers["Retry-After"] == "1"
+        assert f"limits.{act}" in answers[1].body["error"]

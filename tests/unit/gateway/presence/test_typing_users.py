@@ -2,8 +2,9 @@
 
 import pytest
 
+from libs.common.channels import Channel, ChannelUser
 from libs.common.typists.port import Report
-from tests.unit.gateway.presence.typing_gateway import ANN, BOB, TTL, Gateway
+from tests.unit.gateway.presence.typing_gateway import ANN, BOB, ROOM, TTL, Gateway
 
 
 @pytest.fixture
@@ -328,3 +329,19 @@ class TestBound:
         assert not here.users.has_no_room_for(ANN)
         here.wait(2 * TTL)
         assert not here.users.has_no_room_for(BOB)
+
+    def test_apps(self) -> None:
+        """
+        An app whose users all type leaves room for another's, until they are forgotten.
+        """
+        here = Gateway(most=100)
+        typists = [ChannelUser(ROOM, str(number)) for number in range(100)]
+        for typist in typists:
+            if not here.users.has_no_room_for(typist):
+                here.types("a", typist)
+
+        assert len(here.users) == 91
+        assert not here.users.has_no_room_for(ChannelUser(Channel("2", "presence-room"), "ann"))
+        here.wait(2 * TTL)
+        assert len(here.users) == 0
+        assert not here.users.has_no_room_for(ANN)

@@ -159,3 +159,18 @@ def test_model(changes: list[tuple[Channel, bool, bool]]) -> None:
     told.update({**dict.fromkeys(of(*online), True), **dict.fromkeys(of(*offline), False)})
 
     assert told == truth
+
+
+class TestApps:
+    """An app whose clients watch all they can leaves room for others."""
+
+    def test_shares(self) -> None:
+        users: WatchedUsers[str] = WatchedUsers(100)
+        other = online_channel("2", "ann")
+
+        taken = users.watch("greedy", of(*map(str, range(100))))
+
+        assert len(taken) == 91
+        assert users.watch("w", [other]) == {other: None}
+        users.unwatch("greedy")
+        assert len(users.watch("greedy", of(*map(str, range(100))))) == 90
