@@ -39,10 +39,17 @@ class Entrance:
 
 ENTRANCE: web.AppKey[Entrance] = web.AppKey("entrance", Entrance)
 _APP: web.RequestKey[str] = web.RequestKey("app", str)
+_CALLER: web.RequestKey[Caller] = web.RequestKey("caller", Caller)  # Asked for more than once.
 
 
 def caller_of(request: AnyRequest) -> Caller:
     """Tell who sent a request, proxies aside; the internal address trusts none."""
+    if _CALLER not in request:
+        request[_CALLER] = _caller(request)
+    return request[_CALLER]
+
+
+def _caller(request: AnyRequest) -> Caller:
     if ENTRANCE in request.app:
         return request.app[ENTRANCE].caller(request)
     return Proxies().caller(request.remote or "", ())

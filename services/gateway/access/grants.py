@@ -135,6 +135,8 @@ class OpeningTokens(msgspec.Struct, eq=False, gc=False):
 
     def changed(self) -> Collection[str]:
         """See `Grants.changed`."""
+        if not self._changed:
+            return ()
         changed, self._changed = self._changed, {}
         return changed
 

@@ -208,7 +208,14 @@ class Principal(msgspec.Struct, eq=False, gc=False):
         """Say which tokens count, and which do no more, if others did until now."""
         by_sign_in = self._user_token.token.jti if self._user_token else ""
         by_first = self.carried.token.jti if self.carried else ""
-        asked = {by_first, by_sign_in, self._told_sign_in, *self._grants.changed()} - {""}
+        changed = self._grants.changed()
+        if (
+            not changed
+            and by_sign_in == self._told_sign_in
+            and (not by_first or by_first in self.tokens)
+        ):
+            return []
+        asked = {by_first, by_sign_in, self._told_sign_in, *changed} - {""}
         self._told_sign_in = by_sign_in
         count = {jti for jti in asked if jti in {by_first, by_sign_in} or self._grants.shows(jti)}
         came, went = count.difference(self.tokens), (asked - count).intersection(self.tokens)
