@@ -10,6 +10,7 @@ from itertools import islice
 
 from libs.common.bus.inbox import Inbox
 from libs.common.bus.messages import (
+    ORIGIN,
     Broadcast,
     Cached,
     Counted,
@@ -22,11 +23,9 @@ from libs.common.bus.messages import (
     Typed,
     Whisper,
 )
-from libs.common.bus.port import TOKEN_TTL, UNPUBLISHED_TTL, History, Listener
+from libs.common.bus.port import TOKEN_TTL, History, Listener
 from libs.common.bus.settings import HistorySettings
 from libs.common.channels import Channel
-
-TIDY_FROM = 1024  # Channels of a `MemoryBus` below which nothing is forgotten.
 
 
 @dataclass(slots=True)
@@ -35,7 +34,7 @@ class _Memory:
 
     channel: Channel
     entries: deque[Entry]
-    epoch: str = field(default_factory=lambda: secrets.token_hex(4))
+    epoch: str
     offset: int = 0
     newest_at: float = 0.0
     watermarks: dict[str, tuple[int, float]] = field(default_factory=dict)
@@ -77,8 +76,8 @@ class MemoryBus:
         self._settings = history or HistorySettings()
         self._backlog = backlog
         self._clock = clock
-        self._channels: dict[Channel, _Memory] = {}
-        self._tidy_at = TIDY_FROM
+        self._origin = secrets.token_hex(4) + ORIGIN
+        self._channels: dict[Channel, _Memory] = {}  # Those that had entries.
         self._tokens = OrderedDict[tuple[str, ...], tuple[float, str]]()  # Oldest first.
         self._listeners: dict[Channel, set[MemoryListener]] = {}
         self.published = {"appended": 0, "repeated": 0}
@@ -91,7 +90,7 @@ class MemoryBus:
         return [self._append(publication) for publication in publications]
 
     def _append(self, publication: Publication) -> Position:
-        memory = self._memory(publication.channel)
+        memory = self._memory(publication.channel) or self._begun(publication.channel)
         if self._is_repeated(publication, memory):
             self.published["repeated"] += 1
             return memory.position
@@ -130,30 +129,21 @@ class MemoryBus:
         self._tokens.setdefault(token, (now + TOKEN_TTL, digest))
         return known and known[1]
 
-    def _memory(self, channel: Channel) -> _Memory:
+    def _begun(self, channel: Channel) -> _Memory:
+        entries = deque[Entry](maxlen=self._settings.max_entries)
+        memory = _Memory(channel, entries, self._origin + secrets.token_hex(4))
+        self._channels[channel] = memory
+        return memory
+
+    def _memory(self, channel: Channel) -> _Memory | None:
         memory = self._channels.get(channel)
-        if memory is None:
-            self._tidy()
-            memory = self._channels[channel] = _Memory(
-                channel, deque(maxlen=self._settings.max_entries)
-            )
-        now = self._clock()
-        if memory.offset == 0:
-            memory.newest_at = now
-        if now - memory.newest_at > self._settings.max_age:
+        if memory and self._clock() - memory.newest_at > self._settings.max_age:
             memory.entries.clear()
         return memory
 
-    def _tidy(self) -> None:
-        """Forget what only was listened to, and no longer is: anybody may listen to any name."""
-        if len(self._channels) < self._tidy_at:
-            return
-        silent_since = self._clock() - UNPUBLISHED_TTL
-        for channel, memory in list(self._channels.items()):
-            is_old = memory.offset == 0 and memory.newest_at < silent_since
-            if is_old and channel not in self._listeners:
-                del self._channels[channel]
-        self._tidy_at = max(TIDY_FROM, 2 * len(self._channels))
+    def _position(self, channel: Channel) -> Position:
+        memory = self._channels.get(channel)
+        return memory.position if memory else Position(self._origin, 0)
 
     async def last(self, channels: Collection[Channel]) -> dict[Channel, Cached | None]:
         """See `Bus.last`."""
@@ -177,16 +167,17 @@ class MemoryBus:
 
     async def history(self, channel: Channel, after: Position, *, limit: int) -> History:
         """See `Bus.history`."""
-        memory = self._memory(channel)
-        missing = memory.offset - after.offset
-        if after.epoch != memory.epoch or not 0 <= missing <= len(memory.entries):
-            return History(memory.position, None)
-        start = len(memory.entries) - missing
-        return History(memory.position, tuple(islice(memory.entries, start, start + limit)))
+        memory, top = self._memory(channel), self._position(channel)
+        entries = memory.entries if memory else ()
+        missing = top.offset - after.offset
+        if not after.leads_to(top.epoch) or not 0 <= missing <= len(entries):
+            return History(top, None)
+        start = len(entries) - missing
+        return History(top, tuple(islice(entries, start, start + limit)))
 
     async def tops(self, channels: Collection[Channel]) -> dict[Channel, Position]:
         """See `Bus.tops`."""
-        return {channel: self._memory(channel).position for channel in channels}
+        return {channel: self._position(channel) for channel in channels}
 
     @asynccontextmanager
     async def listen(self) -> AsyncIterator[Listener]:
@@ -201,7 +192,7 @@ class MemoryBus:
     def follow(self, channel: Channel, listener: "MemoryListener") -> Position:
         """Enter a listener for a channel."""
         self._listeners.setdefault(channel, set()).add(listener)
-        return self._memory(channel).position
+        return self._position(channel)
 
     def unfollow(self, channel: Channel, listener: "MemoryListener") -> None:
         """Take a listener off a channel."""

@@ -16,6 +16,8 @@ from libs.common.channels import Channel
 from libs.common.json_text import write
 
 VERSION = 1
+# Ends the epoch of an origin, and no other: the rest of both is made of digits up to f.
+ORIGIN = "o"
 
 
 class Audited(msgspec.Struct, frozen=True, array_like=True):
@@ -81,6 +83,10 @@ class Position(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """
     A place in a channel's history.
 
+    A channel without a history has the position of an *origin*, which channels share and for which
+    nothing is stored.  The history that begins with its first entry has an epoch of its own: the
+    origin's, and behind it what no other life has.
+
     Attributes:
         epoch: Which life of the history: another epoch means that offsets start anew.
         offset: How many entries the history has seen; 0 before the first.
@@ -88,6 +94,12 @@ class Position(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     epoch: str
     offset: int
+
+    def leads_to(self, epoch: str) -> bool:
+        """Tell whether a life is this one, or was born since of this origin."""
+        return epoch == self.epoch or (
+            self.offset == 0 and self.epoch.endswith(ORIGIN) and epoch.startswith(self.epoch)
+        )
 
 
 class Source(msgspec.Struct, frozen=True, gc=False):

@@ -14,7 +14,6 @@ from libs.common.bus.messages import Broadcast, Cached, Delivery, Entry, Positio
 from libs.common.channels import Channel
 
 TOKEN_TTL = 3600.0  # Seconds for which a publication's token is remembered.
-UNPUBLISHED_TTL = 600.0  # Seconds that a channel without entries keeps its epoch, once it is read.
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +71,9 @@ class Bus(Protocol):
     A publish is appended and announced atomically.  A listener sees a channel's entries in order of
     offset; what it misses while it is cut off it can read again with `history`, for as long as
     `HistorySettings` says.
+
+    Anybody may ask for any name, so asking stores nothing: the position of a channel that never had
+    an entry is its origin, see `Position`, and leads to the history that begins later.
     """
 
     async def check(self) -> None:

@@ -5,9 +5,10 @@
 -- KEYS  1  meta, a hash: e epoch, o offset, s:<source> "<sequence> <newest timestamp>" of what it
 --          appended
 --       2  entries, a stream: the ids are <offset>-0, field d is the envelope
---       3  cache, "<epoch> <offset>\n<envelope>" of the last entry; only with ARGV 12
+--       3  origin of the partition's channels, with which the epoch of each of them begins
+--       4  cache, "<epoch> <offset>\n<envelope>" of the last entry; only with ARGV 12
 --       the last: token, the epoch in which it was published; only with ARGV 13
--- ARGV  1  envelope               2  feed to announce it on    3  epoch, if the channel has none
+-- ARGV  1  envelope               2  feed to announce it on    3  what no other life has
 --       4  most entries to keep   5  ms to keep entries        6  ms to keep meta
 --       7  source, or empty       8  its sequence              9  its timestamp
 --       from 7 on: left out where there is neither a source nor what comes after it
@@ -26,9 +27,10 @@
 local source = ARGV[7] or ''
 local mark = source ~= '' and {'s:' .. source} or {}
 local meta = redis.call('HMGET', KEYS[1], 'e', 'o', unpack(mark))
-local epoch, offset = meta[1], tonumber(meta[2] or 0)
+local offset = tonumber(meta[2] or 0)
+local epoch = offset > 0 and meta[1] -- With 0 a former release made it, for who only listened.
 local watermark = {}
-local cache, cache_ttl = KEYS[3], ARGV[12] or ''
+local cache, cache_ttl = KEYS[4], ARGV[12] or ''
 local token, token_ttl = KEYS[#KEYS], ARGV[13] or ''
 
 if source ~= '' then
@@ -48,7 +50,8 @@ elseif token_ttl ~= '' and epoch and redis.call('GET', token) == epoch then
 end
 
 if not epoch then
-  epoch, offset = ARGV[3], 0
+  redis.call('SET', KEYS[3], ARGV[3] .. 'o', 'NX')
+  epoch = redis.call('GET', KEYS[3]) .. ARGV[3]
   redis.call('DEL', KEYS[2])
 end
 offset = offset + 1

@@ -1,9 +1,11 @@
 """
 The bus on Redis.
 
-A channel's history is a stream, and its epoch, offset and sources are a hash beside it;
-``publish.lua`` and ``history.lua`` are the only ones to touch them.  The first also sets what
-``last.lua`` reads, the last entry of a cache channel, and a key for each token.  Publishing is one
+A channel's history is a stream, and its epoch, offset and sources are a hash beside it, which is
+made with its first entry; ``publish.lua`` writes them, and ``history.lua`` reads them.  Channels
+without entries have the origin of their partition for a position (`Position`): one key, whatever is
+asked.  The first script also sets what ``last.lua`` reads, the last entry of a cache channel, and a
+key for each token.  Publishing is one
 pipeline per server, which publishes that arrive together share.  Listeners are in `bus.listening`,
 and what is said on the feeds in `bus.wire`.
 """
@@ -16,7 +18,7 @@ from contextlib import asynccontextmanager
 from functools import lru_cache, partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -26,6 +28,7 @@ from libs.common.bus.listening.following import Following
 from libs.common.bus.listening.sharded import ShardedListener
 from libs.common.bus.listening.watch import HearingWatch
 from libs.common.bus.messages import (
+    ORIGIN,
     Broadcast,
     Cached,
     Entry,
@@ -35,20 +38,21 @@ from libs.common.bus.messages import (
     pack,
     unpack,
 )
-from libs.common.bus.port import TOKEN_TTL, UNPUBLISHED_TTL, History, Listener
+from libs.common.bus.port import TOKEN_TTL, History, Listener
 from libs.common.bus.settings import HistorySettings
 from libs.common.bus.wire import encode_whisper
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
 from libs.common.redis.commands import Word
 from libs.common.redis.connection import RedisConnection, raise_first
-from libs.common.redis.keys import Keys
+from libs.common.redis.keys import Keys, neighbour
 from libs.common.redis.pubsub.ways import Pubsub
 from libs.common.redis.scripts import Call, Script, milliseconds
 
 # Milliseconds.  Far above any history's age: with it go epoch and sources.
 META_TTL = 30 * 86_400_000
 NAMED = 4096  # Channels whose keys are at hand.
+NO_ENTRIES = -1  # An offset after which nothing is read.
 PROBE_INTERVAL = 30.0  # Seconds of silence after which a listener asks whether it still hears.
 
 _NOTHING: tuple[Sequence[str], Sequence[Word]] = ((), ())
@@ -56,6 +60,7 @@ _NOTHING: tuple[Sequence[str], Sequence[Word]] = ((), ())
 _HERE = Path(__file__).parent
 _PUBLISH = Script.read(_HERE / "publish.lua")
 _HISTORY = Script.read(_HERE / "history.lua")
+_ORIGIN = Script.read(_HERE / "origin.lua")
 _LAST = Script.read(_HERE / "last.lua")
 
 log = structlog.get_logger()
@@ -63,6 +68,23 @@ log = structlog.get_logger()
 
 class PredecessorMissing(Exception):
     """A publication was held back: the one before it of its channel and source was not applied."""
+
+
+class _Reading(NamedTuple):
+    """What ``history.lua`` replies; without an epoch the partition has no origin yet."""
+
+    epoch: bytes | None
+    offset: int = 0
+    items: Sequence[Any] = ()
+    ttl: int = 0
+
+    @property
+    def position(self) -> Position:
+        return Position((self.epoch or b"").decode(), self.offset)
+
+    @property
+    def is_old(self) -> bool:
+        return self.offset > 0 and self.ttl < META_TTL / 2
 
 
 class RedisBus:
@@ -96,8 +118,8 @@ class RedisBus:
         self._settings = history or HistorySettings()
         max_age = milliseconds(self._settings.max_age)
         self._bounds: Sequence[Word] = (self._settings.max_entries, max_age, META_TTL)
-        self._epochs = _new_epochs()
-        self._names = lru_cache(maxsize=NAMED)(partial(keys.several, ("meta", "history", "feed")))
+        self._lives = _new_lives()
+        self._names = lru_cache(maxsize=NAMED)(partial(_names, keys))
         self._backlog = backlog
         self._probe_interval = probe_interval
         self._pubsub = pubsub
@@ -127,15 +149,15 @@ class RedisBus:
 
     def _append(self, publication: Publication, before: Source | None) -> Call:
         channel, source = publication.channel, publication.source
-        meta, history, feed = self._names(channel)
+        *keys, feed = self._names(channel)
         needs_more = publication.token or channel.is_cache
         further, ttls = self._further(publication) if needs_more else _NOTHING
         marks = _marks(source, before) if source or ttls else ()
         return self._publish.call(
-            (meta, history, *further),
+            (*keys, *further),
             pack(publication.broadcast),
             feed,
-            next(self._epochs),
+            next(self._lives),
             *self._bounds,
             *marks,
             *ttls,
@@ -170,30 +192,24 @@ class RedisBus:
 
     async def history(self, channel: Channel, after: Position, *, limit: int) -> History:
         """See `Bus.history`."""
-        epoch, offset, items = await self._redis.ask(self._read(channel, after, limit))
-        top = Position(epoch.decode(), offset)
-        if after.epoch != top.epoch or after.offset > offset:
+        readings = await self._read([channel], after=after.offset, limit=limit)
+        top, items = readings[channel].position, readings[channel].items
+        if not after.leads_to(top.epoch) or after.offset > top.offset:
             return History(top, None)
         try:
             entries = tuple(_entries(channel, top.epoch, items))
         except ValueError:
             log.exception("bus.history_skipped", app=channel.app, channel=channel.name)
             return History(top, None)
-        reaches = after.offset == offset or (
+        reaches = after.offset == top.offset or (
             entries and entries[0].position.offset == after.offset + 1
         )
         return History(top, entries[:limit] if reaches else None)
 
     async def tops(self, channels: Collection[Channel]) -> dict[Channel, Position]:
         """See `Bus.tops`."""
-        nothing = Position("", 0)
-        asked = list(dict.fromkeys(channels))
-        calls = [self._read(channel, nothing, 1) for channel in asked]
-        answered = _answered(asked, await self._redis.ask_all(calls))
-        return {
-            channel: Position(epoch.decode(), offset)
-            for channel, (epoch, offset, _) in answered.items()
-        }
+        readings = await self._read(channels)
+        return {channel: reading.position for channel, reading in readings.items()}
 
     async def last(self, channels: Collection[Channel]) -> dict[Channel, Cached | None]:
         """See `Bus.last`."""
@@ -202,16 +218,42 @@ class RedisBus:
         answered = _answered(asked, await self._redis.ask_all(calls))
         return {channel: _cached(channel, *reply) for channel, reply in answered.items()}
 
-    def _read(self, channel: Channel, after: Position, limit: int) -> Call:
-        return _HISTORY.call(
-            self._keys.several(("meta", "history"), channel),
-            next(self._epochs),
-            META_TTL,
-            after.epoch,
-            after.offset,
-            max(limit, 1),
-            milliseconds(UNPUBLISHED_TTL),
-        )
+    async def _read(
+        self, channels: Collection[Channel], *, after: int = NO_ENTRIES, limit: int = 1
+    ) -> dict[Channel, _Reading]:
+        """
+        Read channels, and entries after an offset; leave out those that are away.
+
+        Raises:
+            Unavailable: All are.
+        """
+        asked = list(dict.fromkeys(channels))
+        names = [_names(self._keys, channel)[:3] for channel in asked]
+        calls = [_HISTORY.call(keys, after, max(limit, 1)) for keys in names]
+        replies = _answered(asked, await self._redis.ask_all(calls))
+        readings = {channel: _Reading(*reply) for channel, reply in replies.items()}
+        await self._keep([channel for channel, each in readings.items() if each.is_old])
+        return await self._placed(readings)
+
+    async def _keep(self, channels: Sequence[Channel]) -> None:
+        """Have idle channels that somebody reads keep their epoch; what fails comes up again."""
+        if channels:
+            keys = [self._keys.of("meta", channel) for channel in channels]
+            await self._redis.ask_all([Call(key, ("PEXPIRE", key, META_TTL)) for key in keys])
+
+    async def _placed(self, readings: dict[Channel, _Reading]) -> dict[Channel, _Reading]:
+        """Give channels without entries their origin where their partition has none yet."""
+        lost = [channel for channel, reading in readings.items() if reading.epoch is None]
+        if not lost:
+            return readings
+        calls = [
+            _ORIGIN.call(_names(self._keys, channel)[2:3], f"{next(self._lives)}{ORIGIN}")
+            for channel in lost
+        ]
+        made = _answered(lost, await self._redis.ask_all(calls))
+        for channel in lost:
+            del readings[channel]
+        return readings | {channel: _Reading(origin) for channel, origin in made.items()}
 
     @asynccontextmanager
     async def listen(self) -> AsyncIterator[Listener]:
@@ -254,10 +296,16 @@ class RedisBus:
         )
 
 
-def _new_epochs() -> Iterator[str]:
-    """Name epochs, each another: no life of a history is like a former one."""
+def _new_lives() -> Iterator[str]:
+    """Name lives, each another: no history is like a former one, and no origin."""
     seed = secrets.token_hex(4)
     return (f"{seed}{number}" for number in itertools.count())
+
+
+def _names(keys: Keys, channel: Channel) -> tuple[str, str, str, str]:
+    """Name a channel's meta, its entries and its origin, and the feed."""
+    meta, history, feed = keys.several(("meta", "history", "feed"), channel)
+    return meta, history, neighbour(meta, "origin"), feed
 
 
 def _marks(source: Source | None, before: Source | None) -> Sequence[Word]:

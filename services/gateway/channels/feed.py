@@ -273,24 +273,24 @@ class Feed:
             return
         self._counters.gaps += 1
         try:
-            former = room.position.epoch
+            former = room.position
             while await self._read_on(room, former):
                 pass
         except Unavailable:
             self._check.doubt()
 
-    async def _read_on(self, room: Room[Connection], former: str) -> bool:
+    async def _read_on(self, room: Room[Connection], former: Position) -> bool:
         """
         Deliver the next part of a room's history; tell whether there is more.
 
         Args:
             room: The room that is repaired.
-            former: The epoch in which the repair began.
+            former: Where the repair began.
         """
         history = await self._bus.history(room.channel, room.position, limit=REPAIR_LIMIT)
         if history.entries is None:
-            known, top = room.position.epoch, history.top
-            is_another = top.epoch != known
+            known, top = room.position, history.top
+            is_another = not known.leads_to(top.epoch)
             was_promised = room.last is not None and room.last.is_coming
             # Nothing of a new epoch was delivered here yet, so it is read from its beginning.  The
             # room moves on before subscribers are told: a newcomer meanwhile gets what the bus
@@ -298,7 +298,7 @@ class Feed:
             self._hub.skip_to(room, Position(top.epoch, 0) if is_another else top)
             # Where a repair meets a second new epoch, subscribers have been told of this loss
             # already; unless newcomers were promised an event that is lost with it.
-            if known == former or was_promised:
+            if former.leads_to(known.epoch) or was_promised:
                 await self._resync(room, "epoch" if is_another else "expired")
             return is_another
         if history.entries:

@@ -196,7 +196,7 @@ class Hub(Generic[S]):
         if room is None:
             return Disposition.IGNORE
         known, new = room.position, entry.position
-        if new.epoch != known.epoch or new.offset > known.offset + 1:
+        if not known.leads_to(new.epoch) or new.offset > known.offset + 1:
             return Disposition.REPAIR
         if new.offset <= known.offset:
             return Disposition.IGNORE
@@ -234,9 +234,8 @@ class Hub(Generic[S]):
             room.last = Last()
             return
         # Of another life of the history nothing was delivered yet, and all will be.
-        is_ahead = cached.entry.position.epoch != asked_at.epoch or (
-            cached.entry.position.offset > asked_at.offset
-        )
+        position = cached.entry.position
+        is_ahead = not asked_at.leads_to(position.epoch) or position.offset > asked_at.offset
         room.last = Last(is_coming=True) if is_ahead else self._last(cached.entry)
 
     def skip_to(self, room: Room[S], position: Position) -> None:

@@ -80,7 +80,7 @@ class PositionCheck:
             if room is None:
                 continue
             reached = room.position
-            is_there = reached.epoch == top.epoch and reached.offset >= top.offset
+            is_there = top.leads_to(reached.epoch) and reached.offset >= top.offset
             if reached == known or not is_there:
                 yield channel
 

@@ -159,6 +159,6 @@ def _bounded(reading: Reading, tops: Mapping[Channel, Position]) -> Reading | Un
     top = tops.get(channel)
     if top is None:
         return Unavailable("bus")
-    if mark.epoch != top.epoch:
+    if not Position(mark.epoch, mark.number).leads_to(top.epoch):
         return None
-    return Reading(channel, user_id, Mark(min(mark.number, top.offset), mark.epoch))
+    return Reading(channel, user_id, Mark(min(mark.number, top.offset), top.epoch))

@@ -91,7 +91,7 @@ def told_mark(user_id: str, mark: Mark | None, *, top: Position | None = None) -
             are no positions.
     """
     told: dict[str, Any] = {"user_id": user_id, "upto": mark and mark.told}
-    if mark is not None and top is not None and top.epoch == mark.epoch:
+    if mark and top and Position(mark.epoch, mark.number).leads_to(top.epoch):
         # A replica that took over may not have had the last messages: they were read all the same.
         told["unread"] = max(0, top.offset - mark.number)
     return told

@@ -243,14 +243,30 @@ class TestHistory:
             assert history.entries is None, after
             assert history.top == top
 
-    async def test_never_used(self, bus: Bus) -> None:
-        """A channel gets its epoch from whoever reads it first, and keeps it."""
-        first = await bus.history(CHANNEL, Position("", 0), limit=10)
-        again = await bus.history(CHANNEL, first.top, limit=10)
+    async def test_never_used(self, buses: Sequence[Bus]) -> None:
+        """A channel without entries stays where it is, for all who read it."""
+        first = await buses[0].history(CHANNEL, Position("", 0), limit=10)
+        again = await buses[1].history(CHANNEL, first.top, limit=10)
+        beyond = await buses[1].history(CHANNEL, Position(first.top.epoch, 1), limit=10)
 
         assert first.top.offset == 0
-        assert again.top == first.top
+        assert first.entries is None
+        assert again.top == beyond.top == first.top
         assert again.entries == ()
+        assert beyond.entries is None
+
+    async def test_from_the_origin(self, buses: Sequence[Bus]) -> None:
+        """What follows the position of a channel without entries are the first ones, and no hole."""
+        origin = (await buses[0].tops([CHANNEL]))[CHANNEL]
+        answered = await buses[1].publish([event(CHANNEL, str(number)) for number in range(5)])
+
+        history = await buses[0].history(CHANNEL, origin, limit=3)
+        beyond = await buses[0].history(CHANNEL, Position(origin.epoch, 1), limit=3)
+
+        assert history.top == answered[-1]
+        assert history.entries is not None
+        assert [entry.position for entry in history.entries] == answered[:3]
+        assert beyond.entries is None
 
     async def test_most_entries(self, bus_url: str, prefix: str) -> None:
         """The history reaches back as far as the settings say, and not much further."""
@@ -270,6 +286,7 @@ class TestHistory:
         """After their age the entries are forgotten; epoch, offset and sources are not."""
         history = HistorySettings(max_age=0.15)
         async with processes(bus_url, prefix, history=history) as (bus, _):
+            origin = (await bus.tops([CHANNEL]))[CHANNEL]
             first, second = await bus.publish(
                 [event(CHANNEL, str(n), ("k", n, 5.0)) for n in range(2)]
             )
@@ -279,11 +296,13 @@ class TestHistory:
 
             await eventually(is_forgotten, timeout=DEADLINE)
             forgotten = await bus.history(CHANNEL, first, limit=10)
+            since_origin = await bus.history(CHANNEL, origin, limit=10)
             at_top = await bus.history(CHANNEL, second, limit=10)
             repeated = await bus.publish([event(CHANNEL, "1", ("k", 1, 5.0))])
             (third,) = await bus.publish([event(CHANNEL, "2", ("k", 2, 5.0))])
 
-        assert forgotten.top == second
+        assert forgotten.top == since_origin.top == second
+        assert since_origin.entries is None
         assert at_top.entries == ()
         assert repeated == [second]
         assert third == Position(second.epoch, 3)
@@ -306,9 +325,10 @@ class TestTops:
 
     async def test_epochs_differ(self, bus: Bus) -> None:
         """Each channel's history has a life of its own."""
-        tops = await bus.tops([Channel("1", f"epoch-{number}") for number in range(20)])
+        channels = [Channel("1", f"epoch-{number}") for number in range(20)]
+        lives = await bus.publish([event(channel, "x") for channel in channels])
 
-        assert len({top.epoch for top in tops.values()}) == 20
+        assert len({life.epoch for life in lives}) == 20
 
 
 class TestDeployments:

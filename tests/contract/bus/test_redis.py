@@ -1,5 +1,7 @@
 """What only Redis can do wrong to `bus.redis`: refusals, lost data, strange messages."""
 
+import asyncio
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,8 +9,7 @@ import pytest
 import structlog
 
 from libs.common.bus.messages import Broadcast, Counted, Position, Publication, Transition, pack
-from libs.common.bus.port import UNPUBLISHED_TTL
-from libs.common.bus.redis import PredecessorMissing, RedisBus
+from libs.common.bus.redis import META_TTL, PredecessorMissing, RedisBus
 from libs.common.bus.wire import PROBE, encode_counted, encode_entry, encode_transition
 from libs.common.channels import Channel
 from libs.common.config.address import Url
@@ -17,12 +18,17 @@ from libs.common.redis.connection import RedisConnection
 from libs.common.redis.keys import Keys
 from libs.common.redis.scripts import Call
 from tests.support.deadline import DEADLINE
-from tests.support.ports.buses import event, heard, kept, processes, texts
+from tests.support.ports.buses import event, heard, kept, positions, processes, texts
 from tests.support.servers import redis_server
 from tests.support.servers.redis.server import connect
 
 CHANNEL = Channel("1", "private-company.7")
 OTHER = Channel("1", "private-company.8")
+NEIGHBOUR = next(  # Of the same partition.
+    channel
+    for channel in (Channel("1", f"neighbour-{number}") for number in itertools.count())
+    if Keys("any").index(channel) == Keys("any").index(CHANNEL)
+)
 
 
 class Interfering(RedisConnection):
@@ -38,27 +44,86 @@ class Interfering(RedisConnection):
 class TestListenedTo:
     """Anybody may listen to any name."""
 
-    async def test_is_kept_for_a_while(self, redis_url: str, prefix: str) -> None:
-        """What only was listened to is kept for minutes, what was published to for long."""
-        keys = Keys(prefix)
+    async def test_nothing_is_kept(self, redis_url: str, prefix: str) -> None:
+        """However many names are asked for, there is one key for each partition."""
+        keys = Keys(prefix, 4)
+        names = [Channel("1", f"listened-{number}") for number in range(500)]
         async with (
             RedisConnection(Url(redis_url), "bus") as connection,
-            connect(redis_url) as redis,
+            connect(redis_url) as client,
         ):
             bus = RedisBus(connection, keys)
-            meta = keys.of("meta", CHANNEL)
+            tops = await bus.tops(names)
+            for name in names[:20]:
+                await bus.history(name, tops[name], limit=10)
+            kept_keys = {key async for key in client.scan_iter(f"{prefix}:*")}
 
-            (before,) = (await bus.tops([CHANNEL])).values()
-            assert 0 < await redis.ttl(meta) <= UNPUBLISHED_TTL
-            await redis.expire(meta, 5)
-            await bus.tops([CHANNEL])
-            assert await redis.ttl(meta) > 5
+        assert kept_keys == {keys.partition("origin", index) for index in range(4)}
+        assert len(set(tops.values())) == 4
 
-            (after,) = await bus.publish([event(CHANNEL, "first")])
-            await bus.tops([CHANNEL])
+    async def test_first_to_ask(self, redis_url: str, prefix: str) -> None:
+        """Who asks first, or publishes, makes the origin for all."""
+        async with processes(redis_url, prefix) as buses:
+            (first,) = await buses[0].publish([event(CHANNEL, "a")])
+            asked = await asyncio.gather(*(bus.tops([NEIGHBOUR]) for bus in [*buses] * 10))
 
-            assert await redis.ttl(meta) > 10 * UNPUBLISHED_TTL
-            assert after.epoch == before.epoch
+        assert {*map(str, asked)} == {str(asked[0])}
+        assert asked[0][NEIGHBOUR].leads_to(first.epoch)
+
+    async def test_origin_lost(self, redis_url: str, prefix: str) -> None:
+        """Where Redis has lost the origin there is another; lives that were born go on."""
+        async with (
+            processes(redis_url, prefix, count=1) as (bus,),
+            connect(redis_url) as client,
+        ):
+            (born,) = await bus.publish([event(CHANNEL, "a")])
+            before = (await bus.tops([NEIGHBOUR]))[NEIGHBOUR]
+            await client.delete(Keys(prefix).partition("origin", Keys(prefix).index(CHANNEL)))
+            (after,) = await bus.publish([event(NEIGHBOUR, "b")])
+
+            assert not before.leads_to(after.epoch)
+            assert await bus.tops([CHANNEL]) == {CHANNEL: born}
+            assert (await bus.history(NEIGHBOUR, before, limit=10)).entries is None
+
+
+class TestFormerRelease:
+    """The release before gave an epoch of its own to each channel that somebody asked for."""
+
+    async def test_asked_for(self, redis_url: str, prefix: str) -> None:
+        """That counts as nothing: who followed here hears the first entry as the next one."""
+        meta = Keys(prefix).of("meta", CHANNEL)
+        async with (
+            processes(redis_url, prefix, count=1) as (bus,),
+            connect(redis_url) as client,
+            bus.listen() as listener,
+        ):
+            before = (await listener.follow([CHANNEL]))[CHANNEL]
+            await client.hset(meta, mapping={"e": "0123abcd7", "o": 0})
+            await client.pexpire(meta, 600_000)
+            meanwhile = await bus.tops([CHANNEL])
+            (first,) = await bus.publish([event(CHANNEL, "a")])
+            (entry,) = await heard(listener, 1)
+
+            assert meanwhile == {CHANNEL: before}
+            assert before.leads_to(first.epoch)
+            assert positions([entry], CHANNEL) == [first]
+            assert (await bus.history(CHANNEL, Position("0123abcd7", 0), limit=10)).entries is None
+            assert await client.ttl(meta) > 20 * 86_400
+
+    async def test_published(self, redis_url: str, prefix: str) -> None:
+        """A history goes on where that release has brought it."""
+        keys = Keys(prefix)
+        (old,) = (event(CHANNEL, "old"),)
+        async with (
+            processes(redis_url, prefix, count=1) as (bus,),
+            connect(redis_url) as client,
+        ):
+            await client.hset(keys.of("meta", CHANNEL), mapping={"e": "0123abcd7", "o": 1})
+            await client.xadd(keys.of("history", CHANNEL), {"d": pack(old.broadcast)}, "1-0")
+            (new,) = await bus.publish([event(CHANNEL, "new")])
+
+            assert new == Position("0123abcd7", 2)
+            assert await kept(bus, CHANNEL) == ["old", "new"]
 
 
 class TestRefusals:
@@ -116,7 +181,7 @@ class TestRefusals:
             assert await kept(bus, CHANNEL) == ["0", "1", "2"]
 
     async def test_out_of_memory(self, prefix: str) -> None:
-        """Without memory a call fails; repeated later, each stands there once.  Reading goes on."""
+        """Without memory a call fails; repeated later, each stands there once.  Reading goes on, at first too."""
         call = [event(CHANNEL, f"{n} {'x' * 4000}", ("k", n, 5.0)) for n in range(400)]
         async with (
             redis_server() as server,
@@ -130,12 +195,16 @@ class TestRefusals:
                 await bus.publish(call)
             history = await bus.history(CHANNEL, start, limit=1000)
             fresh = (await bus.tops([OTHER]))[OTHER]
+            await client.pexpire(Keys(prefix).of("meta", CHANNEL), 60_000)
+            await bus.tops([CHANNEL])
+            renewed = await client.ttl(Keys(prefix).of("meta", CHANNEL))
             await client.config_set("maxmemory", 0)
             await bus.publish(call)
 
             assert history.entries
             assert len(history.entries) < 400
             assert fresh.epoch
+            assert renewed > 60
             frames = [frame.partition(" ")[0] for frame in await kept(bus, CHANNEL)]
         assert frames == [str(number) for number in range(400)]
 
@@ -159,8 +228,10 @@ class TestServerState:
             deliveries = await heard(listener, 2)
 
         assert history.entries is None
-        assert new == Position(history.top.epoch, 1)
-        assert new.epoch != old.epoch
+        assert history.top.offset == 0
+        assert history.top.leads_to(new.epoch)
+        assert not history.top.leads_to(old.epoch)
+        assert new == Position(new.epoch, 1)
         assert texts(deliveries) == ["a", "b"]
 
     async def test_epochs_are_never_used_twice(self, prefix: str) -> None:
@@ -213,21 +284,23 @@ class TestServerState:
         assert frames == ["0a", "0b", "0c", "1a", "1b", "1c", "2a", "2b", "2c"]
 
     async def test_everything_expires(self, redis_url: str, prefix: str) -> None:
-        """No key of a channel stays for ever; one that is only read keeps its epoch."""
+        """No key of a channel stays for ever; one that is idle and read keeps its epoch."""
         keys = Keys(prefix)
         async with (
             processes(redis_url, prefix, count=1) as (bus,),
             connect(redis_url) as client,
         ):
-            await bus.publish([event(CHANNEL, "a", ("k", 1, 5.0))])
-            read_only = (await bus.tops([OTHER]))[OTHER]
-            await client.pexpire(keys.of("meta", OTHER), 60_000)
-            await bus.tops([OTHER])
+            first, other = await bus.publish(
+                [event(CHANNEL, "a", ("k", 1, 5.0)), event(OTHER, "a")]
+            )
+            await client.pexpire(keys.of("meta", CHANNEL), META_TTL // 2 - 1000)
+            await client.pexpire(keys.of("meta", OTHER), META_TTL // 2 + 60_000)
+            tops = await bus.tops([CHANNEL, OTHER])
 
+            assert tops == {CHANNEL: first, OTHER: other}
             assert 0 < await client.ttl(keys.of("history", CHANNEL)) <= 120
             assert await client.ttl(keys.of("meta", CHANNEL)) > 20 * 86_400
-            assert 60 < await client.ttl(keys.of("meta", OTHER)) <= UNPUBLISHED_TTL
-            assert await bus.tops([OTHER]) == {OTHER: read_only}
+            assert await client.ttl(keys.of("meta", OTHER)) < 16 * 86_400
 
 
 class TestFeed:

@@ -245,13 +245,12 @@ class TestOnRedis:
     async def test_one_channel_fails(self, redis_url: str, prefix: str) -> None:
         """The others of a call are applied; repeated, each stands there once."""
         call = [event((CHANNEL, OTHER)[n % 2], str(n), token=f"t/{n}") for n in range(6)]
-        wrong = Keys(prefix).of("history", OTHER)
+        wrong = Keys(prefix).of("meta", OTHER)
         async with (
             processes(redis_url, prefix, count=1) as (bus,),
             connect(redis_url) as client,
         ):
-            await bus.tops([OTHER])
-            await client.set(wrong, "not a stream")
+            await client.set(wrong, "not a hash")
             with pytest.raises(Unavailable):
                 await bus.publish(call)
             await client.delete(wrong)

@@ -1,12 +1,21 @@
 """Ports in memory with the faults of real ones: away, late, forgetful, losing what they carry."""
 
 import asyncio
+import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 from libs.common.bus.memory import MemoryBus, MemoryListener
-from libs.common.bus.messages import Broadcast, Cached, Delivery, Interrupted, Position, Publication
+from libs.common.bus.messages import (
+    ORIGIN,
+    Broadcast,
+    Cached,
+    Delivery,
+    Interrupted,
+    Position,
+    Publication,
+)
 from libs.common.bus.port import History
 from libs.common.bus.settings import HistorySettings
 from libs.common.channels import Channel
@@ -127,6 +136,7 @@ class FaultyBus:
     def lose_data(self) -> None:
         """Forget all histories: each channel begins anew, in another epoch."""
         self.inner._channels.clear()
+        self.inner._origin = secrets.token_hex(4) + ORIGIN
 
 
 class FaultyListener:

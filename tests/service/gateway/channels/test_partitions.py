@@ -1,16 +1,21 @@
 """Backends that are away in part: only who needs that part waits."""
 
 import asyncio
+from collections import deque
 from dataclasses import replace
 
 import pytest
 
+from libs.common.bus.memory import _Memory
+from libs.common.bus.messages import Position
+from libs.common.bus.port import History
 from libs.common.bus.settings import HistorySettings
 from libs.common.channels import Channel
+from services.gateway.channels.feed import REPAIR_LIMIT
 from tests.support.clients.client import ADDED, SUCCEEDED
 from tests.support.deadline import DEADLINE
 from tests.support.fakes.faults import FaultyBus
-from tests.support.services.gateway import APP, QUICK, place, until
+from tests.support.services.gateway import APP, QUICK, place, publication, until
 
 ROOM = "presence-room"
 CHANNEL = Channel(APP.id, ROOM)
@@ -163,3 +168,87 @@ async def test_one_loss_is_told_once() -> None:
         await here.publish("a", "6")
 
         assert await client.expect("news", "a") == 6
+
+
+class Forgetful(FaultyBus):
+    """A bus that loses its data once somebody has read a history."""
+
+    forgets = False
+
+    async def history(self, channel: Channel, after: Position, *, limit: int) -> History:
+        """See `Bus.history`."""
+        history = await super().history(channel, after, limit=limit)
+        if self.forgets:
+            self.forgets = False
+            self.lose_data()
+        return history
+
+
+class TestOrigin:
+    """Channels that had no entry when they were followed."""
+
+    async def test_first(self) -> None:
+        """The first entry is the next: nothing is repaired, and nobody is told of a loss."""
+        async with place(position_check=0.01) as here:
+            client = await here.join("a")
+            compared = here.bus.comparisons
+            await until(lambda: here.bus.comparisons > compared + 2)
+            await here.publish("a", "1", "2")
+
+            assert [await client.expect("news", "a") for _ in range(2)] == [1, 2]
+            counters = here.gateway.counters
+            assert (counters.gaps, counters.mismatches, counters.gaps_unrepaired) == (0, 0, 0)
+
+    async def test_missed(self) -> None:
+        """What was missed of the beginning is read from there."""
+        async with place() as here:
+            client = await here.join("a")
+            here.bus.loses = lambda _: here.bus.lost < 2
+
+            await here.publish("a", "1", "2", "3")
+
+            assert [await client.expect("news", "a") for _ in range(3)] == [1, 2, 3]
+            assert here.gateway.counters.gaps_unrepaired == 0
+
+    async def test_gone(self) -> None:
+        """What the history has no more of the beginning is told: it is of the same life."""
+        async with place(bus=FaultyBus(HistorySettings(max_entries=2))) as here:
+            client = await here.join("a")
+            here.bus.loses = lambda _: here.bus.lost < 3
+
+            await here.publish("a", "1", "2", "3", "4")
+
+            assert await client.expect("fanfare:resync", "a") == {"reason": "expired"}
+
+    async def test_lost(self) -> None:
+        """Where the bus has lost its data meanwhile, that is told, and the new history delivered."""
+        async with place() as here:
+            client = await here.join("a")
+            here.bus.lose_data()
+            await here.publish("a", "1")
+
+            assert await client.expect("fanfare:resync", "a") == {"reason": "epoch"}
+            assert await client.expect("news", "a") == 1
+
+    async def test_lost_while_it_is_read(self) -> None:
+        """A repair that began before the first entry, and finds the history lost after it, tells so."""
+        bus = Forgetful()
+        async with place(bus=bus) as here:
+            client = await here.join("a")
+            bus.loses, bus.forgets = lambda _: bus.lost < REPAIR_LIMIT, True
+            await bus.publish([publication("a", f"{n}") for n in range(REPAIR_LIMIT + 1)])
+
+            heard = [await client.expect("news", "a") for _ in range(REPAIR_LIMIT)]
+            assert heard == list(range(REPAIR_LIMIT))
+            assert await client.expect("fanfare:resync", "a") == {"reason": "epoch"}
+
+    async def test_former_release(self) -> None:
+        """An epoch that a former release has given is another: told as a loss, and nothing is lost."""
+        async with place() as here:
+            client = await here.join("a")
+            one = publication("a", "1")
+            here.bus.inner._channels[one.channel] = _Memory(one.channel, deque(), "0123abcd7")
+            await here.bus.publish([one, publication("a", "2")])
+
+            assert await client.expect("fanfare:resync", "a") == {"reason": "epoch"}
+            assert [await client.expect("news", "a") for _ in range(2)] == [1, 2]

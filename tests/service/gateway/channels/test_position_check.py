@@ -130,6 +130,35 @@ async def test_delivered_since() -> None:
         assert it.behind() == []
 
 
+async def test_first_entries() -> None:
+    """A channel that had no entry is behind once it has some, and not where they have come since."""
+    async with checked() as it:
+        quiet, found = publication("quiet", "1"), publication("found", "1")
+        for each in (quiet, found):
+            (origin,) = (await it.bus.tops([each.channel])).values()
+            it.hub.open(each.channel, origin, now=0.0)
+            (position,) = await it.bus.publish([each])
+        it.check.doubt(frozenset({quiet.channel, found.channel}))
+        await it.cleared()
+
+        it.hub.judge(Entry(found.channel, position, found.broadcast))
+
+        assert it.behind() == ["quiet"]
+
+
+async def test_begun_anew_since() -> None:
+    """Who has come to the first entry of a new history is not behind the origin that was read before."""
+    async with checked() as it:
+        it.bus.lose_data()
+        it.check.doubt()
+        await it.cleared()
+        (it.top,) = await it.bus.publish([publication("a", "1")])
+
+        it.deliver()
+
+        assert it.behind() == []
+
+
 async def test_bus_away() -> None:
     """While the bus is away the doubt stays, and seats are not touched."""
     async with checked() as it:

@@ -187,6 +187,20 @@ class TestPositions:
 
         assert (await read(here, backend, "7", f"{epoch}:99", ROOM)).body["upto"] == f"{epoch}:5"
 
+    async def test_before_the_first(self, here: ServedPresence, backend: BackEnd) -> None:
+        """Who has read a channel without messages has read none of those that came since."""
+        origin = (await here.bus.tops([ROOM]))[ROOM].epoch
+        first = await read(here, backend, "7", f"{origin}:9", ROOM)
+        epoch = await publish(here, 5)
+        since = await backend.get(here.url, path(ROOM), user_id="7")
+        again = await read(here, backend, "8", f"{origin}:0", ROOM)
+        past = await read(here, backend, "8", f"{origin}:9", ROOM)
+
+        assert first.body["upto"] == f"{origin}:0"
+        assert since.body == {"user_id": "7", "upto": f"{origin}:0", "unread": 5}
+        assert again.body["upto"] == f"{epoch}:0"
+        assert past.body["upto"] == f"{epoch}:0"
+
     async def test_past_epoch(self, here: ServedPresence, backend: BackEnd) -> None:
         """A position of a history that is no more moves nothing; what stands is told."""
         epoch = await publish(here, 5)

@@ -4,7 +4,7 @@ import asyncio
 import gc
 
 from libs.common.bus.inbox import Inbox
-from libs.common.bus.memory import TIDY_FROM, MemoryBus
+from libs.common.bus.memory import MemoryBus
 from libs.common.bus.messages import (
     Broadcast,
     Counted,
@@ -14,7 +14,7 @@ from libs.common.bus.messages import (
     Transition,
     Whisper,
 )
-from libs.common.bus.port import TOKEN_TTL, UNPUBLISHED_TTL
+from libs.common.bus.port import TOKEN_TTL
 from libs.common.bus.settings import HistorySettings
 from libs.common.channels import Channel
 from tests.support.fakes.clock import Clock
@@ -204,44 +204,30 @@ class TestCache:
         assert cached is not None
         assert cached.ttl == 10
 
-    async def test_tidying(self) -> None:
-        """Tidying takes no channel that keeps something; asking what is kept makes none."""
-        clock = Clock()
-        bus = MemoryBus(HistorySettings(cache_ttl=1e9), clock=clock)
-        await bus.publish([publication(CACHE)])
-        await bus.last([Channel("1", f"cache-{number}") for number in range(2 * TIDY_FROM)])
-        asked = len(bus._channels)
-        await bus.tops([Channel("1", f"listened-{number}") for number in range(TIDY_FROM - 1)])
-        clock.now += UNPUBLISHED_TTL + 1
-        await bus.tops([CHANNEL])
+    async def test_asking(self) -> None:
+        """To ask what is kept makes nothing."""
+        bus = MemoryBus()
+        await bus.last([CACHE])
 
-        assert asked == 1
-        assert set(bus._channels) == {CACHE, CHANNEL}
-        assert (await bus.last([CACHE]))[CACHE] is not None
+        assert not bus._channels
 
 
-class TestTidying:
-    """What only was listened to is forgotten."""
+class TestListenedTo:
+    """Anybody may listen to any name."""
 
-    async def test_closed_listeners_hold_nothing(self) -> None:
-        """A channel whose listeners were closed, and did not say that they leave, is nobody's."""
-        clock = Clock()
-        bus = MemoryBus(clock=clock)
-        channels = [Channel("1", f"listened-{number}") for number in range(TIDY_FROM)]
-        async with bus.listen() as listener, bus.listen() as staying:
-            await listener.follow(channels)
-            await staying.follow(channels[:1])
-            clock.now += UNPUBLISHED_TTL + 1
-            await bus.tops([CHANNEL])
-            while_open = len(bus._channels)
-        async with bus.listen() as staying:
-            await staying.follow(channels[:1])
-            clock.now += UNPUBLISHED_TTL + 1
-            others = [Channel("1", f"other-{number}") for number in range(2 * TIDY_FROM)]
-            await bus.tops(others)
+    async def test_nothing_is_kept(self) -> None:
+        """Of names that only were asked for nothing is kept, not even while they are followed."""
+        bus = MemoryBus()
+        names = [Channel("1", f"listened-{number}") for number in range(2000)]
+        async with bus.listen() as listener:
+            followed = await listener.follow(names)
+            tops = await bus.tops(names)
+            for name in names:
+                await bus.history(name, followed[name], limit=1)
 
-            assert while_open == TIDY_FROM + 1
-            assert set(bus._channels) == {channels[0], *others}
+            assert tops == followed
+            assert not bus._channels
+        assert not bus._listeners
 
 
 class TestTokens:

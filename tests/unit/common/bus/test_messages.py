@@ -7,10 +7,45 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.common.bus.messages import Audited, Broadcast, event_frame, pack, unpack
+from libs.common.bus.messages import Audited, Broadcast, Position, event_frame, pack, unpack
 from libs.common.json_text import write
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+class TestPosition:
+    """Which lives of a history go on from a position."""
+
+    @pytest.mark.parametrize(
+        "known,epoch",
+        [
+            (Position("5f", 0), "5f"),
+            (Position("5f", 7), "5f"),
+            (Position("5fo", 0), "5fo"),
+            (Position("5fo", 0), "5fo7"),
+            (Position("5fo7", 3), "5fo7"),
+        ],
+    )
+    def test_leads(self, known: Position, epoch: str) -> None:
+        """The same life does, and from the position of an origin each life that was born of it."""
+        assert known.leads_to(epoch)
+
+    @pytest.mark.parametrize(
+        "known,epoch",
+        [
+            (Position("5f", 0), "6a"),
+            (Position("5f", 0), "5f7"),  # Former releases counted up.
+            (Position("5fo7", 0), "5fo71"),
+            (Position("5fo7", 0), "5fo"),
+            (Position("5fo", 0), "6ao7"),
+            (Position("5fo", 0), "15fo7"),
+            (Position("5fo", 1), "5fo7"),
+            (Position("", 0), "5fo7"),
+        ],
+    )
+    def test_leads_nowhere(self, known: Position, epoch: str) -> None:
+        """No other does, however alike their names are."""
+        assert not known.leads_to(epoch)
 
 
 class TestEnvelope:

@@ -85,6 +85,24 @@ class TestJudge:
         assert hub.judge(ahead) is Disposition.REPAIR
         assert hub.judge(entry(6)) is Disposition.DELIVER
 
+    @pytest.mark.parametrize(
+        "first,verdict",
+        [
+            (entry(1, epoch="5o7"), Disposition.DELIVER),
+            (entry(2, epoch="5o7"), Disposition.REPAIR),
+            (entry(1, epoch="6o7"), Disposition.REPAIR),
+            (entry(1, epoch="5"), Disposition.REPAIR),
+        ],
+    )
+    def test_first(self, hub: Hub[Client], first: Entry, verdict: Disposition) -> None:
+        """
+        In a channel that had no entry the first one is the next, where it was born of the same origin.
+        """
+        channel = Channel("1", "quiet")
+        hub.open(channel, Position("5o", 0), now=0.0)
+
+        assert hub.judge(Entry(channel, first.position, first.broadcast)) is verdict
+
     def test_not_followed(self, hub: Hub[Client]) -> None:
         """
         What is still on its way of a channel that is followed no longer is left.

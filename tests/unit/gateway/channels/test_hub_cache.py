@@ -163,6 +163,19 @@ class TestRemember:
         hub.judge(published(6))
         assert greeting(hub) == ["6"]
 
+    def test_from_the_origin(self) -> None:
+        """
+        What was published first, after the channel was followed, is on its way; what came before is known.
+        """
+        hub: Hub[Client] = Hub(TTL)
+        hub.open(CACHE, origin := Position("5o", 0), now=0.0)
+
+        hub.remember(CACHE, kept(1, epoch="5o7"), asked_at=origin)
+
+        assert greeting(hub) == []
+        hub.judge(published(1, epoch="5o7"))
+        assert greeting(hub) == ["1"]
+
     def test_skipped_meanwhile(self, hub: Hub[Client]) -> None:
         """
         Where entries were skipped the answer may be older than they are: the bus is to be asked again.

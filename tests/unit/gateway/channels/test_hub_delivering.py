@@ -23,7 +23,8 @@ class Reader(Client):
     at: Position = field(default_factory=lambda: Position("", 0))
 
     def take(self, position: Position) -> None:
-        assert position == Position(self.at.epoch, self.at.offset + 1)
+        assert self.at.leads_to(position.epoch)
+        assert position.offset == self.at.offset + 1
         self.at = position
 
 
@@ -37,7 +38,8 @@ class Delivering(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.hub: Hub[Reader] = Hub()
-        self.epoch = 0
+        self.origin = 0
+        self.life = 0
         self.offset = 0
         self.kept_from = 0  # Entries after this offset are in the history.
         self.on_their_way: list[Entry] = []
@@ -47,11 +49,13 @@ class Delivering(RuleBasedStateMachine):
 
     @property
     def top(self) -> Position:
-        return Position(str(self.epoch), self.offset)
+        life = self.life if self.offset else ""
+        return Position(f"{self.origin}o{life}", self.offset)
 
     @rule(count=st.integers(1, 3))
     def publish(self, count: int) -> None:
         for _ in range(count):
+            self.life += self.offset == 0
             self.offset += 1
             self.on_their_way.append(Entry(NEWS, self.top, broadcast(str(self.top))))
 
@@ -77,13 +81,17 @@ class Delivering(RuleBasedStateMachine):
 
     @rule(count=st.integers(1, 3))
     def fall_back(self, count: int) -> None:
-        """Fail over to a replica that lags."""
+        """Fail over to a replica that lags; what was not begun there begins anew."""
         self.offset = max(0, self.offset - count)
         self.kept_from = min(self.kept_from, self.offset)
 
     @rule()
+    def expire(self) -> None:
+        self.offset = self.kept_from = 0
+
+    @rule()
     def start_anew(self) -> None:
-        self.epoch += 1
+        self.origin += 1
         self.offset = self.kept_from = 0
 
     @rule()
@@ -130,9 +138,9 @@ class Delivering(RuleBasedStateMachine):
         assert room is not None
         known = room.position
         reaches_back = self.kept_from <= known.offset <= self.offset
-        if known.epoch == self.top.epoch and reaches_back:
+        if known.leads_to(self.top.epoch) and reaches_back:
             for offset in range(known.offset + 1, self.offset + 1):
-                missing = Entry(NEWS, Position(known.epoch, offset), broadcast(""))
+                missing = Entry(NEWS, Position(self.top.epoch, offset), broadcast(""))
                 self.hub.advance(room, missing)
                 self._deliver(missing)
             return

@@ -108,6 +108,9 @@ class TestTold:
             (Mark(3, "e"), Position("e", 5), {"upto": "e:3", "unread": 2}),
             (Mark(5, "e"), Position("e", 5), {"upto": "e:5", "unread": 0}),
             (Mark(3, "e"), Position("f", 5), {"upto": "e:3"}),
+            (Mark(0, "1o"), Position("1o", 0), {"upto": "1o:0", "unread": 0}),
+            (Mark(0, "1o"), Position("1o2", 5), {"upto": "1o:0", "unread": 5}),
+            (Mark(0, "1o"), Position("2o2", 5), {"upto": "1o:0"}),
         ],
     )
     def test_unread(self, mark: Mark | None, top: Position | None, told: dict[str, object]) -> None:

@@ -1,0 +1,10 @@
+#!lua flags=allow-oom
+-- Tell the origin of a partition's channels, and make it where there is none.
+--
+-- KEYS  1  origin: see publish.lua
+-- ARGV  1  what it becomes, if there is none
+--
+-- Strangers come here, and may without memory left: there is one a partition, and it stays.
+
+redis.call('SET', KEYS[1], ARGV[1], 'NX')
+return redis.call('GET', KEYS[1])
