@@ -5,8 +5,8 @@
 -- ARGV: rate, cost, grain of instants in seconds
 -- Reply: the seconds to wait, as text
 --
--- Without memory left it still counts: its keys are few and small and live for about a second, and
--- what is limited needs no memory of this server.  A server that refuses to write for another
+-- Without memory left it still counts: an app has three keys at most, small ones, and what is
+-- limited needs no memory of this server.  A server that refuses to write for another
 -- reason lets nothing pass.
 
 local rate, cost, grain = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])

@@ -37,7 +37,8 @@ class Script:
 
         Args:
             paths: The files, which have no shebang.
-            flags: Of the script, such as ``allow-oom``: without memory left it still runs.
+            flags: Of the script.  With ``allow-oom`` it still runs without memory left: for what
+                frees or renews, or takes little for each of our own processes (ADR 0032).
         """
         shebang = f"#!lua flags={flags}" if flags else "#!lua"
         return cls("\n".join((shebang, *map(_text, paths))))

@@ -23,7 +23,8 @@ MOST_REPORTS = 256  # That one script handles, so that others need not wait long
 _HERE = Path(__file__).parent
 _TYPISTS = _HERE / "typists.lua"
 REPORT = Script.joined(_TYPISTS, _HERE / "report.lua")
-# Without memory left still runs what frees some.
+# Without memory left still runs what frees some.  Not so what ends all sources' word: it is
+# remembered, also of users of whom nobody knew.
 REPORT_STOPS = Script.joined(_TYPISTS, _HERE / "report.lua", flags="allow-oom")
 END = Script.joined(_TYPISTS, _HERE / "end.lua", flags="allow-oom")
 TYPING = Script.joined(_TYPISTS, _HERE / "typing.lua", flags="no-writes")
@@ -84,8 +85,8 @@ class RedisTypists:
         return [taken[place] for place in range(len(reports))]
 
     def _report(self, group: Sequence[_Numbered]) -> Call:
-        are_stops = all(report.lasts <= 0 for _, report in group)
-        script = REPORT_STOPS if are_stops else REPORT
+        frees = all(report.lasts <= 0 and not report.everywhere for _, report in group)
+        script = REPORT_STOPS if frees else REPORT
         words = [word for _, report in group for word in _words(report)]
         return self._call(script, group[0][1].channel, *words)
 

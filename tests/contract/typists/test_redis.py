@@ -279,7 +279,7 @@ class TestTrouble:
         assert {one.user_ids for one in there} == {("ann", "bob")}
 
     async def test_no_memory(self, prefix: str) -> None:
-        """Without memory left nobody begins; who stops, or is over, is told to have."""
+        """Without memory left nobody begins, or has sent; who stops, or is over, is told to have."""
         async with redis_server() as server, typing_world(server.url, prefix) as world:
             typists = world.processes[0].typists
             await typists.report([says("ann"), says("bob")])
@@ -289,6 +289,8 @@ class TestTrouble:
 
                 with pytest.raises(Unavailable):
                     await typists.report([says("cid")])
+                with pytest.raises(Unavailable):
+                    await typists.report([stops("ann", everywhere=True)])
                 stopped = await typists.report([stops("ann")])
                 heard = await world.ear.typed()
                 await client.config_set("maxmemory", "0")
