@@ -1,7 +1,7 @@
 #!lua flags=no-writes
 -- Read a channel's position, and entries.
 --
--- KEYS  1  meta, 2  entries, 3  origin: see publish.lua
+-- KEYS  1  meta, 2  entries: see publish.lua, also on the origin
 -- ARGV  1  offset to read after; below 0: no entries   2  most entries to read
 -- Returns {epoch; offset; entries as XRANGE does; ms that meta is still kept}.  Of a channel
 -- without entries the epoch is the origin, or nothing where there is none.
@@ -10,13 +10,13 @@
 -- release, which did; it holds nothing.
 
 local meta = redis.call('HMGET', KEYS[1], 'e', 'o')
-local offset = tonumber(meta[2] or 0)
+local epoch, offset = meta[1], tonumber(meta[2] or 0)
 if offset == 0 then
-  return {redis.call('GET', KEYS[3]), 0, {}, 0}
+  return {redis.call('GET', string.match(KEYS[1], '^.-}') .. ':origin'), 0, {}, 0}
 end
 
 local after, entries = tonumber(ARGV[1]), {}
 if after >= 0 and after < offset then
   entries = redis.call('XRANGE', KEYS[2], (after + 1) .. '-0', '+', 'COUNT', ARGV[2])
 end
-return {meta[1], offset, entries, redis.call('PTTL', KEYS[1])}
+return {epoch, offset, entries, redis.call('PTTL', KEYS[1])}

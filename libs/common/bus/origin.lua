@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Tell the origin of a partition's channels, and make it where there is none.
+-- Make the origin of a partition's channels where there is none, and tell it.
 --
 -- KEYS  1  origin: see publish.lua
 -- ARGV  1  what it becomes, if there is none

@@ -5,8 +5,7 @@
 -- KEYS  1  meta, a hash: e epoch, o offset, s:<source> "<sequence> <newest timestamp>" of what it
 --          appended
 --       2  entries, a stream: the ids are <offset>-0, field d is the envelope
---       3  origin of the partition's channels, with which the epoch of each of them begins
---       4  cache, "<epoch> <offset>\n<envelope>" of the last entry; only with ARGV 12
+--       3  cache, "<epoch> <offset>\n<envelope>" of the last entry; only with ARGV 12
 --       the last: token, the epoch in which it was published; only with ARGV 13
 -- ARGV  1  envelope               2  feed to announce it on    3  what no other life has
 --       4  most entries to keep   5  ms to keep entries        6  ms to keep meta
@@ -23,6 +22,10 @@
 -- A token is a key of its own, so that with it each publication of a call is judged alone.  It
 -- holds for an epoch: a channel that was lost has seen nothing.  With the shebang, a server that is
 -- out of memory, read-only or without its replicas refuses the whole script at its start.
+--
+-- The epoch of a life begins with the origin of its partition, a key beside the others.  It is none
+-- of KEYS, so that living channels need not be where it is, while their slot moves in a cluster;
+-- nothing is born meanwhile, as KEYS that are nowhere are refused.
 
 local source = ARGV[7] or ''
 local mark = source ~= '' and {'s:' .. source} or {}
@@ -30,7 +33,7 @@ local meta = redis.call('HMGET', KEYS[1], 'e', 'o', unpack(mark))
 local offset = tonumber(meta[2] or 0)
 local epoch = offset > 0 and meta[1] -- With 0 a former release made it, for who only listened.
 local watermark = {}
-local cache, cache_ttl = KEYS[4], ARGV[12] or ''
+local cache, cache_ttl = KEYS[3], ARGV[12] or ''
 local token, token_ttl = KEYS[#KEYS], ARGV[13] or ''
 
 if source ~= '' then
@@ -50,8 +53,9 @@ elseif token_ttl ~= '' and epoch and redis.call('GET', token) == epoch then
 end
 
 if not epoch then
-  redis.call('SET', KEYS[3], ARGV[3] .. 'o', 'NX')
-  epoch = redis.call('GET', KEYS[3]) .. ARGV[3]
+  local origin = string.match(KEYS[1], '^.-}') .. ':origin'
+  redis.call('SET', origin, ARGV[3] .. 'o', 'NX')
+  epoch = redis.call('GET', origin) .. ARGV[3]
   redis.call('DEL', KEYS[2])
 end
 offset = offset + 1

@@ -45,7 +45,7 @@ from libs.common.channels import Channel
 from libs.common.errors import Unavailable
 from libs.common.redis.commands import Word
 from libs.common.redis.connection import RedisConnection, raise_first
-from libs.common.redis.keys import Keys, neighbour
+from libs.common.redis.keys import Keys
 from libs.common.redis.pubsub.ways import Pubsub
 from libs.common.redis.scripts import Call, Script, milliseconds
 
@@ -71,7 +71,7 @@ class PredecessorMissing(Exception):
 
 
 class _Reading(NamedTuple):
-    """What ``history.lua`` replies; without an epoch the partition has no origin yet."""
+    """What ``history.lua`` replies; without an epoch there is no origin yet."""
 
     epoch: bytes | None
     offset: int = 0
@@ -119,7 +119,7 @@ class RedisBus:
         max_age = milliseconds(self._settings.max_age)
         self._bounds: Sequence[Word] = (self._settings.max_entries, max_age, META_TTL)
         self._lives = _new_lives()
-        self._names = lru_cache(maxsize=NAMED)(partial(_names, keys))
+        self._names = lru_cache(maxsize=NAMED)(partial(keys.several, ("meta", "history", "feed")))
         self._backlog = backlog
         self._probe_interval = probe_interval
         self._pubsub = pubsub
@@ -149,12 +149,12 @@ class RedisBus:
 
     def _append(self, publication: Publication, before: Source | None) -> Call:
         channel, source = publication.channel, publication.source
-        *keys, feed = self._names(channel)
+        meta, history, feed = self._names(channel)
         needs_more = publication.token or channel.is_cache
         further, ttls = self._further(publication) if needs_more else _NOTHING
         marks = _marks(source, before) if source or ttls else ()
         return self._publish.call(
-            (*keys, *further),
+            (meta, history, *further),
             pack(publication.broadcast),
             feed,
             next(self._lives),
@@ -228,7 +228,7 @@ class RedisBus:
             Unavailable: All are.
         """
         asked = list(dict.fromkeys(channels))
-        names = [_names(self._keys, channel)[:3] for channel in asked]
+        names = [self._keys.several(("meta", "history"), channel) for channel in asked]
         calls = [_HISTORY.call(keys, after, max(limit, 1)) for keys in names]
         replies = _answered(asked, await self._redis.ask_all(calls))
         readings = {channel: _Reading(*reply) for channel, reply in replies.items()}
@@ -242,18 +242,15 @@ class RedisBus:
             await self._redis.ask_all([Call(key, ("PEXPIRE", key, META_TTL)) for key in keys])
 
     async def _placed(self, readings: dict[Channel, _Reading]) -> dict[Channel, _Reading]:
-        """Give channels without entries their origin where their partition has none yet."""
-        lost = [channel for channel, reading in readings.items() if reading.epoch is None]
-        if not lost:
+        """Make the origins of partitions that have none yet, for channels without entries there."""
+        lacking = [channel for channel, reading in readings.items() if reading.epoch is None]
+        if not lacking:
             return readings
-        calls = [
-            _ORIGIN.call(_names(self._keys, channel)[2:3], f"{next(self._lives)}{ORIGIN}")
-            for channel in lost
-        ]
-        made = _answered(lost, await self._redis.ask_all(calls))
-        for channel in lost:
-            del readings[channel]
-        return readings | {channel: _Reading(origin) for channel, origin in made.items()}
+        keys = [self._keys.partition("origin", self._keys.index(each)) for each in lacking]
+        calls = [_ORIGIN.call((key,), f"{next(self._lives)}{ORIGIN}") for key in keys]
+        made = _answered(lacking, await self._redis.ask_all(calls))
+        there = {channel: each for channel, each in readings.items() if each.epoch is not None}
+        return there | {channel: _Reading(origin) for channel, origin in made.items()}
 
     @asynccontextmanager
     async def listen(self) -> AsyncIterator[Listener]:
@@ -300,12 +297,6 @@ def _new_lives() -> Iterator[str]:
     """Name lives, each another: no history is like a former one, and no origin."""
     seed = secrets.token_hex(4)
     return (f"{seed}{number}" for number in itertools.count())
-
-
-def _names(keys: Keys, channel: Channel) -> tuple[str, str, str, str]:
-    """Name a channel's meta, its entries and its origin, and the feed."""
-    meta, history, feed = keys.several(("meta", "history", "feed"), channel)
-    return meta, history, neighbour(meta, "origin"), feed
 
 
 def _marks(source: Source | None, before: Source | None) -> Sequence[Word]:

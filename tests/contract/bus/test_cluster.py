@@ -8,7 +8,7 @@ import pytest
 
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
-from libs.common.redis.keys import Keys, slot
+from libs.common.redis.keys import PARTITIONS, Keys, slot
 from tests.support.ports.buses import (
     becomes_available,
     event,
@@ -37,6 +37,10 @@ async def cluster() -> AsyncIterator[RedisCluster]:
 
 def keys_of(keys: Keys, channel: Channel) -> tuple[str, str]:
     return keys.of("meta", channel), keys.of("history", channel)
+
+
+def origin_of(keys: Keys, channel: Channel) -> str:
+    return keys.partition("origin", keys.index(channel))
 
 
 def namesakes(keys: Keys, channel: Channel, count: int) -> list[Channel]:
@@ -82,6 +86,8 @@ async def test_slot_moves(cluster: RedisCluster, prefix: str) -> None:
     What the former node published may reach listeners after what the new one did; they then skip it, so that
     offsets still rise.  A channel whose keys are not all on one side, new ones among them, is `Unavailable`
     meanwhile: Redis Cluster performs commands with several keys only where all of them are.
+
+    What the channels of a slot share, their origin, comes last here; living channels do not need it.
     """
     keys = Keys(prefix)
     halfway, fresh = namesakes(keys, CHANNEL, 2)
@@ -101,6 +107,8 @@ async def test_slot_moves(cluster: RedisCluster, prefix: str) -> None:
                 await bus.publish(call)
         await move.carry(keys.of("history", halfway))
         await bus.publish(rest)
+        assert (await bus.tops([halfway]))[halfway].offset == 4
+        await move.carry(origin_of(keys, CHANNEL))
         await move.finish()
         await bus.publish([event(CHANNEL, "moved"), event(CHANNEL, "still moved")])
         (last, *_) = await bus.publish(
@@ -115,6 +123,22 @@ async def test_slot_moves(cluster: RedisCluster, prefix: str) -> None:
         assert await kept(bus, fresh) == ["x"]
         offsets = [position.offset for position in positions(deliveries, CHANNEL)]
         assert offsets == sorted(set(offsets))
+
+
+async def test_origins(redis_cluster_url: str, prefix: str) -> None:
+    """Channels without entries have as many origins as there are partitions, over all nodes."""
+    channels = [Channel("1", f"origins-{number}") for number in range(600)]
+    async with (
+        processes(redis_cluster_url, prefix, count=2) as (one, two),
+        one.listen() as listener,
+    ):
+        followed = await listener.follow(channels)
+        tops = await two.tops(channels)
+        lives = await two.publish([event(channel, "x") for channel in channels])
+
+    assert followed == tops
+    assert len(set(tops.values())) == PARTITIONS
+    assert all(tops[at].leads_to(life.epoch) for at, life in zip(channels, lives, strict=True))
 
 
 async def test_further_keys_while_a_slot_moves(cluster: RedisCluster, prefix: str) -> None:
@@ -136,6 +160,7 @@ async def test_further_keys_while_a_slot_moves(cluster: RedisCluster, prefix: st
         with pytest.raises(Unavailable):
             await bus.publish([known, fresh])
         last = (await bus.last([channel]))[channel]
+        await move.carry(origin_of(keys, channel))
         await move.finish()
         for _ in range(2):
             await bus.publish([known, fresh])
