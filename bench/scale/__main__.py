@@ -109,7 +109,7 @@ def _model() -> str:
 
 def _envelope() -> int:
     frame = event_frame(CHANNEL.name, "event", DATA)
-    return len(encode_entry(pack(Broadcast(frame, 1.7e9)), Position("0123abcd0", 1000)))
+    return len(encode_entry(pack(Broadcast(frame, 1.7e9)), Position("0123abcd0o0123abcd9", 1000)))
 
 
 if __name__ == "__main__":
