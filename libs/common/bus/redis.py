@@ -225,7 +225,7 @@ class RedisBus:
         Read channels, and entries after an offset; leave out those that are away.
 
         Raises:
-            Unavailable: All are.
+            Unavailable: All are, or were when their origins had to be made.
         """
         asked = list(dict.fromkeys(channels))
         names = [self._keys.several(("meta", "history"), channel) for channel in asked]
