@@ -8,6 +8,7 @@ and whose question comes next an order (`asking`): whoever makes tokens up waits
 """
 
 import asyncio
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -78,7 +79,7 @@ class Introspector:
         self._answers = answers or Answers()
         self._flights: dict[bytes, asyncio.Future[_Outcome]] = {}
         self._outage = Outage("identity/introspection", app=spec.app)
-        self._answered_at = -spec.timeout
+        self._answered_at = -math.inf
 
     async def check(self) -> None:
         """Raise Unavailable if the last question had no answer; nothing is asked."""
@@ -145,10 +146,10 @@ class Introspector:
             user = read(self._spec, reply, now=self._clock())
         except BadToken as error:
             self._found()
-            return error
+            return BadToken(str(error))  # Without its traceback, which holds the token.
         except ProviderUnavailable as error:
             self._lost(asker, error)
-            return error
+            return ProviderUnavailable(error.reason)
         self._found()
         return user
 

@@ -152,9 +152,9 @@ class TestAnswers:
         assert caught.value.reason == "no answer within 0.05 s"
 
     async def test_gone(self, server: IdentityServer, times: Times) -> None:
-        """A failure is not remembered: when the server is back it is asked."""
+        """A failure is not remembered, nor counted: when the server is back it is asked."""
         await server.go()
-        async with asking(server, times) as introspector:
+        async with asking(server, times, unknown=UnknownTokens(1.0, burst=1)) as introspector:
             with pytest.raises(ProviderUnavailable):
                 await whose(introspector)
             await server.come()
@@ -366,22 +366,15 @@ class TestStrangers:
         assert len(server.asked) == 5
 
     async def test_remembered(self, server: IdentityServer, times: Times) -> None:
-        """A no that is remembered is no question."""
+        """A no that is remembered is no question, and holds nothing of the token."""
         server.answers({"active": False})
-        async with asking(server, times, unknown=UnknownTokens(1.0, burst=1)) as introspector:
-            believed = [await is_believed(introspector) for _ in range(5)]
+        unknown, answers = UnknownTokens(1.0, burst=1), Answers[Identity, BadToken]()
+        async with asking(server, times, unknown=unknown, answers=answers) as introspector:
+            assert [await is_believed(introspector) for _ in range(5)] == [False] * 5
 
-        assert believed == [False] * 5
-
-    async def test_outage(self, server: IdentityServer, times: Times) -> None:
-        """What nobody answered is not counted: who shares an address comes back after it."""
-        await server.go()
-        async with asking(server, times, unknown=UnknownTokens(1.0, burst=1)) as introspector:
-            with pytest.raises(ProviderUnavailable):
-                await whose(introspector)
-            await server.come()
-
-            assert await is_believed(introspector)
+        kept = answers.get(TOKEN.digest, now=times.timer())
+        assert isinstance(kept, BadToken)
+        assert kept.__traceback__ is None
 
     async def test_stumbling(self, server: IdentityServer, times: Times) -> None:
         """What a server does to tokens that may be made up is no outage, while it answers others."""
