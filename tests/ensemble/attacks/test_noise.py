@@ -8,6 +8,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from tests.support.deployments.fleet import APP, said
 from tests.support.deployments.siege import PATH, Siege, besieged
 from tests.support.tokens.user_tokens import SECRET, token
 
-TIMES = 100  # That each is done.
-ROUNDS = 20  # Of frames, on each of ten connections.
+TIMES = 60  # That each is done.
+CLIENTS, ROUNDS = 10, 20  # Who say what is refused, and how often each does.
+SERIES = 40  # Samples of one metric.
 LINES = 100  # That the log may have of all that, and of the start and the end.
 BYTES = 32 * 1024
 LONG = "x" * 6000  # A name.
@@ -173,21 +175,20 @@ def told(lines: Iterable[dict[str, Any]]) -> Counter[str]:
     return counts
 
 
-def check(siege: Siege, event: str, times: int) -> None:
-    """See that the log is small, and that it tells of all."""
-    lines = said(siege.program)
-    assert told(lines)[event] == times
-    assert len(lines) < LINES
-    assert siege.program.log.stat().st_size < BYTES
-    assert [line for line in lines if line["level"] == "error" or "exception" in line] == []
+ENDS = [
+    *(masked(code.to_bytes(2, "big"), CLOSE) for code in (1000, 1001, *range(4000, 4050))),
+    *(masked(code.to_bytes(2, "big"), CLOSE) for code in range(50)),
+    *(masked(b"", opcode) for opcode in (3, 4, 5, 6, 7, 11, 12, 13, 14, 15)),
+    *(masked(text) for text in (b"\xff", b"\xed\xa0\x80")),
+]
 
 
-class TestRequests:
-    """Requests that are refused."""
+class TestLog:
+    """What all of them write."""
 
     async def test_counted(self, tmp_path: Path) -> None:
         """
-        Each for its reason: a line of each reason, and those between are counted.
+        A line of each kind, and between them they tell of all; so do metrics, in a few series.
         """
         async with besieged(
             tmp_path,
@@ -195,68 +196,44 @@ class TestRequests:
             FANFARE_AUTH_REQUESTS_PER_ADDRESS="0",
             FANFARE_AUTH_REQUESTS_PER_USER="0",
         ) as siege:
-            port = siege.program.port
-            for requests in REFUSED.values():
-                for request in requests:
-                    await asked(port, request, TIMES)
-                    await siege.ping()
-
-        for event, requests in REFUSED.items():
-            check(siege, event, TIMES * len(requests))
-
-
-class TestConnections:
-    """Clients who are turned away, or who come and go."""
-
-    async def test_turned_away(self, tmp_path: Path) -> None:
-        """
-        At long paths, with subprotocols, of no app, from foreign pages and with bad tokens.
-        """
-        async with besieged(tmp_path, rules=RULES) as siege:
+            for request in chain(*REFUSED.values()):
+                await asked(siege.program.port, request, TIMES)
+            await siege.ping()
             for path, headers in NEWCOMERS:
                 await rounds(partial(turned_away, siege.program.port, path, headers), TIMES)
-                await siege.ping()
-
-        check(siege, "connection.refused", TIMES * len(NEWCOMERS))
-
-    async def test_ended(self, tmp_path: Path) -> None:
-        """
-        With each code that a client may make up, with what is no frame, and without a word.
-        """
-        ends = [
-            *(masked(code.to_bytes(2, "big"), CLOSE) for code in (1000, 1001, *range(4000, 4090))),
-            *(masked(code.to_bytes(2, "big"), CLOSE) for code in range(100)),
-            *(masked(b"", opcode) for opcode in (3, 4, 5, 6, 7, 11, 12, 13, 14, 15)),
-            *(masked(text) for text in (b"\xff", b"\xed\xa0\x80")),
-        ]
-        async with besieged(tmp_path, rules=RULES) as siege:
-            async with attackers(siege.program.port, PATH, len(ends)) as clients:
-                for client, end in zip(clients, ends, strict=True):
-                    await client.write(end)
-                await asyncio.gather(*(client.rest() for client in clients))
             await siege.ping()
+            await ended(siege)
+            await frames_refused(siege)
             shown = await siege.samples("fanfare_connections_closed")
 
-        assert len(shown) < 40
+        lines = said(siege.program)
+        counts = told(lines)
+        expected = {event: TIMES * len(requests) for event, requests in REFUSED.items()}
+        expected["connection.refused"] = TIMES * len(NEWCOMERS)
+        expected["subscribe.refused"] = CLIENTS * ROUNDS * len(FRAMES)
         # Members, and whoever was watched, end with the siege.
-        check(siege, "connection.closed", len(ends) + 4)
+        expected["connection.closed"] = len(ENDS) + CLIENTS + 4
+        assert expected == {event: counts[event] for event in expected}
+        assert len(shown) < SERIES
+        assert len(lines) < LINES
+        assert siege.program.log.stat().st_size < BYTES
 
 
-class TestFrames:
-    """Who is connected, and says what is refused."""
+async def ended(siege: Siege) -> None:
+    """Have clients end with each code that they may make up, and with what is no frame."""
+    async with attackers(siege.program.port, PATH, len(ENDS)) as clients:
+        for client, end in zip(clients, ENDS, strict=True):
+            await client.write(end)
+        await asyncio.gather(*(client.rest() for client in clients))
+    await siege.ping()
 
-    async def test_counted(self, tmp_path: Path) -> None:
-        """
-        Subscribes, sign-ins, events to others, and what means nothing.
-        """
-        async with (
-            besieged(tmp_path, rules=RULES) as siege,
-            attackers(siege.program.port, PATH, 10, receives=0) as clients,
-        ):
-            await asyncio.gather(*map(flood, clients))
-            await siege.ping()
 
-        check(siege, "subscribe.refused", 10 * ROUNDS * len(FRAMES))
+async def frames_refused(siege: Siege) -> None:
+    """Have clients say what is refused, and nothing else."""
+    async with attackers(siege.program.port, PATH, CLIENTS, receives=0) as clients:
+        await asyncio.gather(*map(flood, clients))
+        await siege.ping()
+    await siege.until("fanfare_connections", 3, 3)
 
 
 async def flood(client: RawClient) -> None:
