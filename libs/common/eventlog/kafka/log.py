@@ -19,6 +19,7 @@ from libs.common.eventlog.kafka.consumer import KafkaConsumer
 from libs.common.eventlog.kafka.producer import KafkaProducer
 from libs.common.eventlog.kafka.settings import KafkaSettings
 from libs.common.eventlog.records import NewRecord, RecordTooLarge, size_of
+from libs.common.fairness.turns import in_turns
 
 
 class KafkaEventLog:
@@ -62,8 +63,9 @@ class KafkaEventLog:
 
     async def append(self, records: Sequence[NewRecord]) -> None:
         """See `EventLog.append`."""
-        if any(size_of(record) > self._settings.max_record for record in records):
-            raise RecordTooLarge
+        async for record in in_turns(records):
+            if size_of(record) > self._settings.max_record:
+                raise RecordTooLarge
         await self.producer.append(records)
 
     def browse(self, topic: str) -> AbstractAsyncContextManager[KafkaBrowser]:

@@ -34,6 +34,7 @@ from libs.common.retry import Backoff
 
 CHECK_TIMEOUT = 3.0  # Seconds that brokers have to answer an operator's question.
 MAKING, LOOK = 1.0, 0.1  # Seconds that a topic takes which the asking makes; between two looks.
+AT_ONCE = 1000  # Records that are on their way together.
 LONGEST_DELAY = 1.0  # Seconds between attempts to start.
 
 # These say something of a topic, and nothing of Kafka or of the producer.
@@ -144,9 +145,13 @@ class KafkaProducer:
         return producer
 
     async def _deliver(self, producer: AIOKafkaProducer, records: Sequence[NewRecord]) -> None:
+        # All at once, ten thousand futures would be waited for, and looked at, in one turn.
+        for start in range(0, len(records), AT_ONCE):
+            await self._deliver_some(producer, records[start : start + AT_ONCE])
+
+    async def _deliver_some(self, producer: AIOKafkaProducer, records: Sequence[NewRecord]) -> None:
         sent: list[asyncio.Future[object]] = []
         try:
-            # Taken at once, ten thousand would hold the loop for as long as all of them take.
             async for record in in_turns(records):
                 headers = [*record.headers]
                 sent.append(
