@@ -29,7 +29,7 @@ from tests.support.deployments.siege import ROOM, Siege, besieged
 from tests.support.servers import redis_server
 
 GREEDY = App(id="2", key="greedy-key", secrets=(Secret("greedy-secret"),), client_events=True)
-IN_FORCE = 5
+IN_FORCE = 20
 RULES = f"""
 [[apps]]
 id = "{GREEDY.id}"
@@ -41,7 +41,7 @@ client_events = true
 client_events = 0
 commands = {IN_FORCE}
 """
-TRIES = 30
+TRIES = 400
 TOGETHER = 50  # Requests at a time.
 PER_COMMAND = 1000  # Bytes of Redis, of ids as long as they may be.
 EVENTS = 10_000
@@ -70,13 +70,13 @@ class TestCommands:
 
             ended = await statuses(termination(greedy, url, name) for name in names)
             revoked = await statuses(revocation(greedy, url, name) for name in names)
-            long = await statuses(termination(greedy, url, name * 30) for name in names[:5])
+            long = await statuses(termination(greedy, url, name * 30) for name in names[:20])
             assert (await backend.post(url, *terminate("eve"))).status == 200
             assert await eve.until_closed() == 4009
 
             for answers in (ended, revoked):
                 assert answers == {(200, False): IN_FORCE, (429, True): TRIES - IN_FORCE}
-            assert long == {(400, False): 5}
+            assert long == {(400, False): 20}
             keys = await redis.keys("*:control.*")
             kept = sum([await redis.memory_usage(key) or 0 for key in keys])
             assert kept < (2 * IN_FORCE + 1) * PER_COMMAND
