@@ -129,6 +129,7 @@ FACTS_DROPPED = counter(
 WAITING = gauge(
     "fanfare_queue_depth",
     "What waits for a backend: `joins` and departures, `newcomers` for a place in their quotas, "
+    "`subscribes` for their turn, as more came than the rates allow, "
     "`sign_ins`, `seats` of users who are online, and `marks` of how far users have read.",
     "queue",
 )
@@ -182,6 +183,7 @@ class GatewayMetrics:
         yield from self._of_channels()
         queues = {
             "joins": state.waiting,
+            "subscribes": state.delayed,
             "newcomers": state.newcomers,
             "sign_ins": state.signing_in,
             "seats": state.untold,

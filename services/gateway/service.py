@@ -56,6 +56,7 @@ from services.gateway.presence.typing_reports import TypingReports
 from services.gateway.presence.watchlists import Watchlists
 from services.gateway.presence.words import Words
 from services.gateway.protocol.effects import Leave, Relay
+from services.gateway.quotas.budgets import subscribe_limits
 from services.gateway.quotas.limiter import ConnectionLimiter
 from services.gateway.session.rules import GatewayRules, SessionRules
 from services.gateway.session.session import Session
@@ -141,18 +142,18 @@ class Gateway:
 
     def _count(self, tally: Tally, leases: Leases) -> None:
         """Make what knows how many clients there are, here and elsewhere."""
-        settings = self._settings
         self._lease = Lease(
             leases,
-            ttl=settings.lease_ttl,
-            interval=settings.lease_renew,
+            ttl=self._settings.lease_ttl,
+            interval=self._settings.lease_renew,
             unseated=self._unseated,
-            loop_timeout=settings.loop_timeout,
+            loop_timeout=self._settings.loop_timeout,
             timers=self._timers,
         )
         self._limiter = ConnectionLimiter(
-            tally, self._lease, renewal=settings.lease_renew, timers=self._timers
+            tally, self._lease, renewal=self._settings.lease_renew, timers=self._timers
         )
+        self._sign_ins = SignIns(self._commands, self._limiter)
         self._occupancy = Occupancy(
             tally, self._hub, lease=self._lease, announced=self._tells_counts, timers=self._timers
         )
@@ -181,6 +182,7 @@ class Gateway:
             lease=self._lease,
             occupancy=self._occupancy,
             limit=self._settings.max_waiting,
+            limits=subscribe_limits(self._settings),
             missed=self._facts.cache_miss,
             timers=self._timers,
         )
@@ -236,10 +238,10 @@ class Gateway:
             most=self._settings.max_connections,
             timers=self._timers,
         )
-        self._sign_ins = SignIns(self._commands, self._limiter)
         surroundings = Surroundings(
             app=self._apps.by_id,
             ask=self._admission.ask,
+            withdraw=self._admission.withdraw,
             leave=self._leave,
             relay=self._relay,
             told=self._words.told,
@@ -255,14 +257,14 @@ class Gateway:
             intake=self._intake,
             max_unsent=self._settings.max_unsent,
         )
-        gone = self._ticker.remove, self._commands.gone, self._online.gone, self._watchlists.gone
+        parts = self._admission, self._commands, self._online, self._watchlists
         self._acceptor = Acceptor(
             self._settings,
             self._eligibility,
             verifier=self._verifier,
             connections=self._connections,
             surroundings=surroundings,
-            forget=gone,
+            forget=(self._ticker.remove, *(part.gone for part in parts)),
             counters=self.counters,
             rules=self._session_rules,
             holdings=self._holdings,
@@ -281,10 +283,8 @@ class Gateway:
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """Answer what should be a WebSocket, and is none in good order; see `ways`."""
-        return [
-            web.get(PREFIX + "app/{key}", self._acceptor.refuse),
-            WrongPaths(self._acceptor.refuse),
-        ]
+        refuse = self._acceptor.refuse
+        return [web.get(PREFIX + "app/{key}", refuse), WrongPaths(refuse)]
 
     def ways(self) -> Ways:
         """See `libs.common.web.server.Service.ways`."""
@@ -349,6 +349,7 @@ class Gateway:
             typing=self._words.typing,
             marks=self._words.marks,
             waiting=self._admission.waiting,
+            delayed=self._admission.delayed,
             newcomers=self._limiter.waiting,
             signing_in=len(self._sign_ins),
             unreported=self._limiter.unreported,
@@ -373,10 +374,9 @@ class Gateway:
         }
 
     def _tells_counts(self, app_id: str) -> bool:
-        try:
+        with suppress(Denied, Unavailable):
             return self._apps.by_id(app_id).subscription_counts
-        except (Denied, Unavailable):
-            return False
+        return False
 
     async def drain(self) -> None:
         """

@@ -34,11 +34,19 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         max_message: Bytes of a frame from a client.
         frames: Frames that a client may send in a second; 0 or -1: any number.
         frames_burst: Frames that it may send at once.
+        subscribes: Subscribes of a client in a second that do not wait; 0 or -1: any number.
+        subscribes_burst: As many at once.
+        new_channels_per_address: The same for all clients of an address, of subscribes for which
+            Redis must be asked, or keeps something; 0 or -1: any number.
+        new_channels_per_address_burst: As many at once.
+        new_channels: The same for all clients of the gateway; 0 or -1: any number.
+        new_channels_burst: As many at once.
         activity_timeout: Seconds without a word from a client until it is asked for one.
         pong_timeout: Seconds that it then has to answer.
         sign_in_wait: Seconds that a subscribe to a guarded public channel waits for the client's
             sign-in.
-        max_waiting: Subscribes and departures that may wait for the bus or the roster.
+        max_waiting: Subscribes and departures that may wait for the bus or the roster, and
+            subscribes that may wait for their turn.
         max_watched: Users in the watchlists of this gateway's clients, each counted once; of more
             nobody is told.
         linger: Seconds that the gateway goes on following a channel which its last client has left.
@@ -57,6 +65,12 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     max_message: Annotated[int, Meta(ge=1024)] = 64 * 1024
     frames: Annotated[float, Meta(ge=-1)] = 100.0
     frames_burst: Annotated[int, Meta(ge=1)] = 400
+    subscribes: Annotated[float, Meta(ge=-1)] = 10.0
+    subscribes_burst: Annotated[int, Meta(ge=1)] = 200
+    new_channels_per_address: Annotated[float, Meta(ge=-1)] = 1000.0
+    new_channels_per_address_burst: Annotated[int, Meta(ge=1)] = 1_000_000
+    new_channels: Annotated[float, Meta(ge=-1)] = 5000.0
+    new_channels_burst: Annotated[int, Meta(ge=1)] = 2_000_000
     activity_timeout: Annotated[float, Meta(ge=1)] = 30.0
     pong_timeout: Seconds = 30.0
     sign_in_wait: Annotated[float, Meta(ge=0)] = 10.0

@@ -29,6 +29,7 @@ class GatewayState:
         marks: Users whose marks wait to be passed on, likewise.
         waiting: Subscribes, departures and members to be seated again that wait for the bus or the
             roster.
+        delayed: Subscribes that wait for their turn, as there were more than the rates allow.
         newcomers: Clients, and users who sign in, that wait until the tally says whether there is
             room.
         signing_in: Connections that are signed in and wait for that.
@@ -53,6 +54,7 @@ class GatewayState:
     typing: int
     marks: int
     waiting: int
+    delayed: int
     newcomers: int
     signing_in: int
     unreported: int

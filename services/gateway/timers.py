@@ -26,6 +26,7 @@ class Timers:
         room_moment: In which newcomers are gathered after a report that failed.
         count_patience: How long a newcomer waits at most until its count is known.
         patience: For how long a client may go on sending more than it may.
+        subscribing: Between two looks at subscribes that wait for their turn.
         closing: How long a closing connection has to take what is left.
         drain_slice: Between two handfuls of connections that are sent away.
         settling: How long departures may take in a drain before the lease is released without them.
@@ -47,6 +48,7 @@ class Timers:
     room_moment: float = 0.05
     count_patience: float = 0.5
     patience: float = 30.0
+    subscribing: float = 0.05
     closing: float = 1.0
     drain_slice: float = 0.1
     settling: float = 5.0

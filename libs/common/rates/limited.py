@@ -1,8 +1,9 @@
 """
-What this process refused as a limit was reached: how often, by limit, since its start.
+What this process refused, or had wait, as a limit was reached: how often, by limit.
 
-One count for the process, as `outage` has one: limits are held in many places, and whoever shows
-the count would else have to be told of each.  No bound of a size or of a queue is among them.
+One count for the process since its start, as `outage` has one: limits are held in many places, and
+whoever shows the count would else have to be told of each.  No bound of a size or of a queue is
+among them.
 """
 
 from collections import Counter
@@ -34,6 +35,9 @@ LIMITS = (
     "connections_per_address",
     "max_connections",
     "frames",
+    "subscribes",
+    "new_channels_per_address",
+    "new_channels",
     "message_timeout",
     "memory_soft",
     "memory_hard",
@@ -43,7 +47,7 @@ _REFUSED: Counter[str] = Counter()
 
 
 def note_limited(limit: str) -> None:
-    """Count a refusal; the limit is one of `LIMITS`."""
+    """Count a refusal, or what has to wait; the limit is one of `LIMITS`."""
     _REFUSED[limit] += 1
 
 

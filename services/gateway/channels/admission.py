@@ -31,6 +31,7 @@ from libs.common.channels import Channel
 from libs.common.errors import Unavailable
 from libs.common.leases.port import LeaseLost
 from libs.common.roster.port import JoinRequest, Members, Roster, Seat, TooManyMembers
+from libs.common.tally.port import LARGE
 from services.gateway.channels.feed import Feed
 from services.gateway.channels.hub import Hub, announcements
 from services.gateway.channels.mirror import UNCHANGED
@@ -38,9 +39,11 @@ from services.gateway.channels.occupancy import Occupancy
 from services.gateway.channels.retry_queue import RetryQueue
 from services.gateway.connections.connection import Connection
 from services.gateway.lease import Lease
-from services.gateway.protocol.effects import Ask, Leave, Refusal
+from services.gateway.protocol.effects import WITHDRAWN, Ask, Leave, Refusal, Withdraw
 from services.gateway.protocol.frames import Member, cache_miss
 from services.gateway.protocol.limits import OVER_CAPACITY
+from services.gateway.quotas.budgets import UNLIMITED, SubscribeLimits
+from services.gateway.quotas.channel_limiter import ChannelLimiter
 from services.gateway.timers import TIMERS, Timers
 
 log = structlog.get_logger()
@@ -107,6 +110,7 @@ class Admission:
         hub: Is told who is subscribed.
         lease: The name under which members are seated.
         occupancy: Is told which channels have gained or lost somebody.
+        limits: How fast clients may ask; what is beyond that waits for its turn.
         missed: Told of a cache channel of which a newcomer hears that it keeps nothing.
         limit: How many questions and departures may wait; members who are seated again do not
             count.  Above it a question closes its connection (4100), and a departure gives up the
@@ -124,6 +128,7 @@ class Admission:
         lease: Lease,
         occupancy: Occupancy,
         limit: int,
+        limits: SubscribeLimits = UNLIMITED,
         missed: Callable[[Channel], None] = lambda _: None,
         timers: Timers = TIMERS,
     ) -> None:
@@ -134,16 +139,42 @@ class Admission:
         self._occupancy = occupancy
         self._limit = limit
         self._missed = missed
+        self._limiter: ChannelLimiter[Connection] = ChannelLimiter(
+            limits, is_new=self._is_new, pass_on=self._ask, timers=timers
+        )
         self._log = log.bind()  # Found anew for each line, a logger takes two microseconds.
         self._follows: RetryQueue[Follow] = RetryQueue(self._follow, timers)
         self._seatings: RetryQueue[Seating] = RetryQueue(self._settle, timers)
         self._counted = 0  # Of the seatings, those that the limit is for.
-        self._again: set[Place] = (
-            set()
-        )  # Places that wait to be seated again; not those in the present pass.
+        # Places that wait to be seated again; not those in the present pass.
+        self._again: set[Place] = set()
 
     def ask(self, connection: Connection, ask: Ask) -> None:
-        """Find out whether a connection may join a channel; the answer goes to its session."""
+        """
+        Find out whether a connection may join a channel; the answer goes to its session.
+
+        It waits for that while there are more such questions than the limits allow.
+        """
+        self._limiter.ask(connection, ask)
+
+    def withdraw(self, connection: Connection, withdrawn: Withdraw) -> None:
+        """Do not find it out, if that was not begun; its session then waits for no answer."""
+        if self._limiter.withdraw(connection, withdrawn.channel):
+            connection.perform(connection.session.refused(withdrawn.channel, WITHDRAWN))
+
+    def gone(self, connection: Connection) -> None:
+        """Know that a connection has ended: it waits for its turn no more."""
+        self._limiter.gone(connection)
+
+    def _is_new(self, connection: Connection, ask: Ask) -> bool:
+        """Tell whether Redis is asked, or keeps more, if somebody comes to a channel now."""
+        # Of a large channel it counts all who come at about the same time together.
+        room = self._hub.room(connection.channel(ask.channel))
+        if ask.member is not None or room is None or len(room.subscribers) <= LARGE:
+            return True
+        return room.keeps_last and (room.last is None or room.last.misses(time.time()))
+
+    def _ask(self, connection: Connection, ask: Ask) -> None:
         channel = connection.channel(ask.channel)
         if ask.member is None and self._hub.is_ready(channel):
             self._admit(Follow(connection, channel))
@@ -195,6 +226,11 @@ class Admission:
         return len(self._follows) + len(self._seatings)
 
     @property
+    def delayed(self) -> int:
+        """How many subscribes wait for their turn."""
+        return self._limiter.waiting
+
+    @property
     def _is_full(self) -> bool:
         return len(self._follows) + self._counted >= self._limit
 
@@ -205,6 +241,7 @@ class Admission:
     async def run(self) -> None:
         """Answer until cancelled."""
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._limiter.run())
             tasks.create_task(self._follows.run())
             tasks.create_task(self._seatings.run())
 

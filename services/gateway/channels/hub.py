@@ -57,6 +57,10 @@ class Last:
     expires_at: float = 0.0
     is_coming: bool = False
 
+    def misses(self, now: float) -> bool:
+        """Tell whether a newcomer has to be told that nothing is kept."""
+        return not self.is_coming and (self.frame is None or self.expires_at <= now)
+
 
 @dataclass(slots=True)
 class Room(Generic[S]):
@@ -255,7 +259,7 @@ class Hub(Generic[S]):
         typing = (room.typing,) if room.typing is not None else ()
         if room.last is None or room.last.is_coming:
             return typing
-        if room.last.frame is None or room.last.expires_at <= now:
+        if room.last.frame is None or room.last.misses(now):
             return (frames.cache_miss(channel.name), *typing)
         return (room.last.frame, *typing)
 

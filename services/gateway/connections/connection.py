@@ -47,6 +47,7 @@ from services.gateway.protocol.effects import (
     UserWord,
     Watch,
     WatchUsers,
+    Withdraw,
 )
 from services.gateway.protocol.keepalive import PONG_NOT_RECEIVED
 from services.gateway.protocol.limits import OVER_CAPACITY
@@ -68,10 +69,6 @@ _NAMES = {TEXT: "text", BINARY: "binary", PING: "ping", PONG: "pong"}  # Of what
 _BINARY = frames.error(4300, "binary frames are not supported")
 
 
-def _nobody(_: "Connection") -> None:
-    """Take no notice."""
-
-
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """
@@ -79,8 +76,8 @@ class Surroundings:
 
     Attributes:
         app: Returns an app as it is now, by its id; raises Denied if it is switched off or gone.
-        ask: Finds out whether a connection may join a channel, and tells its session, then or
-            later.
+        ask: Finds out whether a connection may join a channel, and tells its session some time.
+        withdraw: Has a connection wait no more until it may be found out.
         leave: Takes a connection off a channel.
         relay: Passes a client event on to all but the connection that sent it.
         told: Knows what a client says of its user: that it types, has sent, or has read.
@@ -100,6 +97,7 @@ class Surroundings:
 
     app: Callable[[str], App]
     ask: Callable[["Connection", Ask], None]
+    withdraw: Callable[["Connection", Withdraw], None]
     leave: Callable[["Connection", Leave], None]
     relay: Callable[["Connection", Relay], None]
     told: Callable[["Connection", UserWord], None]
@@ -110,7 +108,7 @@ class Surroundings:
     turned: Callable[["Connection", Away], None]
     watch_users: Callable[["Connection", WatchUsers], None]
     watch: Callable[["Connection"], None]
-    ended: Callable[["Connection"], None] = _nobody
+    ended: Callable[["Connection"], None] = lambda _: None
     counters: Counters = field(default_factory=Counters)
     frames: FrameLog = field(default_factory=FrameLog)
     intake: Intake = field(default_factory=Intake)
@@ -128,14 +126,14 @@ class Connection(asyncio.BufferedProtocol):
         max_message: Bytes that a message of the client may have.
 
     Attributes:
-        session: The protocol of this connection.
-        socket: The writing side of the connection.
+        session, socket: The same.
         is_open: Whether the client can still be read from.
         opened_at: When it was opened, on the monotonic clock.
         counts_for: What its gateway counts it for; see `quotas`.
         reader: See `Sender.reader`.
         waits: See `Sender.waits`.
         owed: See `Sender.owed`.
+        subscribes_earned_at: See `Applicant.subscribes_earned_at`.
     """
 
     __slots__ = (
@@ -148,6 +146,7 @@ class Connection(asyncio.BufferedProtocol):
         "reader",
         "session",
         "socket",
+        "subscribes_earned_at",
         "waits",
     )
 
@@ -160,7 +159,7 @@ class Connection(asyncio.BufferedProtocol):
         self.opened_at = time.monotonic()
         self.counts_for: tuple[Subject, ...] = ()
         self.waits = False
-        self.owed = 0.0
+        self.owed = self.subscribes_earned_at = 0.0
         self._is_left = False  # Whether the client was the first to send a Close frame.
         self.reader = FrameReader(max_message)
         self._surroundings = surroundings
@@ -175,7 +174,7 @@ class Connection(asyncio.BufferedProtocol):
         """
         Who ended the connection, once it has ended.
 
-        ``client`` and ``gateway`` sent a Close frame, first; ``silence``: so did the gateway, as
+        ``client`` and ``gateway`` sent a Close frame, first; ``silence``: so did the gateway, which
         the client did not answer; ``network``: the connection broke off, without one.
         """
         if self._is_left:
@@ -374,8 +373,10 @@ class Connection(asyncio.BufferedProtocol):
                 pace_by=refusal.status,
             )
 
-    def _make_known(self, effect: Known | UserWord) -> None:
+    def _make_known(self, effect: Known | UserWord | Withdraw) -> None:
         match effect:
+            case Withdraw():
+                self._surroundings.withdraw(self, effect)
             case Types() | HasSent() | HasRead():
                 self._surroundings.told(self, effect)
             case SignedIn():

@@ -42,6 +42,10 @@ class Refusal(NamedTuple):
     limit: str = ""
 
 
+# Of a question that its client has given up: nobody is told.
+WITHDRAWN = Refusal("Withdrawn", "the client does not ask any more", 499)
+
+
 def refusal_of(error: Denied | Invalid) -> Refusal:
     """Put into these terms why a subscription is refused, or ended."""
     match error:
@@ -98,6 +102,19 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
 
     channel: str
     member: Member | None
+
+
+class Withdraw(msgspec.Struct, frozen=True, gc=False):
+    """
+    Let a question wait no more, if it was not asked yet: the client has given it up.
+
+    `Session.refused` takes the answer, if it is not asked any more: the client hears nothing.
+
+    Attributes:
+        channel: The channel's name.
+    """
+
+    channel: str
 
 
 class Leave(msgspec.Struct, frozen=True, gc=False):
@@ -237,7 +254,7 @@ class Close(msgspec.Struct, frozen=True, gc=False):
 
 Known = SignedIn | KnownAs | Shows | BelongsTo | Away | WatchUsers
 UserWord = Types | HasSent | HasRead
-Effect = Send | Refuse | Ping | Ask | Leave | Relay | UserWord | Known | Watch | Close
+Effect = Send | Refuse | Ping | Ask | Withdraw | Leave | Relay | UserWord | Known | Watch | Close
 
 
 def error_told(why: Denied | Invalid) -> Send:

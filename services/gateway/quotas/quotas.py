@@ -322,6 +322,14 @@ def subjects_of(quotas: tuple[Quota, ...]) -> tuple[Subject, ...]:
     return tuple([quota.subject for quota in quotas])
 
 
+def address_of(subjects: tuple[Subject, ...]) -> str:
+    """Return the address that a connection counts for; empty: for none."""
+    for subject in subjects:
+        if subject.kind == "address":
+            return subject.name
+    return ""
+
+
 def of_user(app: App, user_id: str, tenant: str) -> tuple[Quota, ...]:
     """Tell what a connection counts for once it is signed in; an empty tenant is none."""
     user = Quota(Subject("user", app.id, user_id), app.limits.connections_per_user)

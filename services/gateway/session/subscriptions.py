@@ -29,6 +29,7 @@ from services.gateway.protocol.effects import (
     Refuse,
     Send,
     Watch,
+    Withdraw,
     refusal_told,
 )
 from services.gateway.protocol.frames import Member, Subscribe
@@ -74,6 +75,7 @@ class Action(Enum):
     CONFIRM = "tell the client that it is subscribed"
     GREET = "send what a newcomer to the channel is sent"
     LEAVE = "take the client off the channel"
+    DROP = "let the question wait no more, if it was not asked yet"
     REFUSE = "tell the client why it may not be in the channel"
     WAIT = "keep the subscribe until it is known who the client is"
 
@@ -120,7 +122,7 @@ TRANSITIONS: Mapping[State, Mapping[Event, Step]] = {
         # The client asked for nothing, and is told nothing of it.
         Event.ADMITTED: _to(State.ENTERED),
         Event.REFUSED: _to(State.ABSENT),
-        Event.UNSUBSCRIBED: _to(State.LEFT_WHILE_JOINING),
+        Event.UNSUBSCRIBED: _to(State.LEFT_WHILE_JOINING, Action.DROP),
         Event.CLOSED: _to(State.ABSENT),
     },
     State.ENTERED: {
@@ -145,7 +147,7 @@ TRANSITIONS: Mapping[State, Mapping[Event, Step]] = {
         Event.UNINFORMED: _to(State.JOINING, Action.WAIT),
         Event.ADMITTED: _to(State.JOINED, Action.CONFIRM, Action.GREET),
         Event.REFUSED: _to(State.ABSENT, Action.REFUSE),
-        Event.UNSUBSCRIBED: _to(State.LEFT_WHILE_JOINING),
+        Event.UNSUBSCRIBED: _to(State.LEFT_WHILE_JOINING, Action.DROP),
         Event.CLOSED: _to(State.ABSENT),
     },
     State.JOINED: {
@@ -349,7 +351,10 @@ class Subscriptions(msgspec.Struct, eq=False, gc=False):
     def unsubscribed(self, channel: str) -> list[Effect]:
         """Take an unsubscribe; a subscribe that waits is undone as well."""
         self.pending.drop(channel)
-        return [self._left(channel) for _ in self._happened(channel, Event.UNSUBSCRIBED)]
+        return [
+            Withdraw(channel) if action is Action.DROP else self._left(channel)
+            for action in self._happened(channel, Event.UNSUBSCRIBED)
+        ]
 
     def closed(self) -> list[Effect]:
         """Give up all channels; answers that are still under way find the client gone."""

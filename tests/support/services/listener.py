@@ -48,6 +48,7 @@ def nowhere() -> Surroundings:
     return Surroundings(
         app=app,
         ask=ignore,
+        withdraw=ignore,
         leave=ignore,
         relay=ignore,
         told=ignore,

@@ -22,6 +22,7 @@ STATE = GatewayState(
     typing=12,
     marks=13,
     waiting=4,
+    delayed=15,
     newcomers=5,
     signing_in=6,
     unreported=7,

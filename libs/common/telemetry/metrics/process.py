@@ -66,7 +66,8 @@ RATE_LIMITED = counter(
     "Requests, client events, subscribes and connections that were refused as a limit was reached, "
     "by its name in the settings: those of an app's `limits`, `requests_per_address`, "
     "`requests_per_user` and `unknown_tokens` of auth, `max_connections`, `frames`, `memory_soft` "
-    "and `memory_hard` of a gateway, and `message_timeout` of a server.",
+    "and `memory_hard` of a gateway, and `message_timeout` of a server; and subscribes that had to "
+    "wait: `subscribes`, `new_channels_per_address` and `new_channels` of a gateway.",
     "limit",
 )
 

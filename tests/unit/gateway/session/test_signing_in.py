@@ -9,7 +9,7 @@ from libs.common.apps.app import App
 from libs.common.apps.limits import Limits
 from libs.common.apps.signatures import token, user_text
 from services.gateway.access.verifier import Verifier
-from services.gateway.protocol.effects import Ask, Effect, Leave, Send, SignedIn
+from services.gateway.protocol.effects import Ask, Effect, Leave, Send, SignedIn, Withdraw
 from services.gateway.protocol.frames import User
 from services.gateway.session.own_channel import PATIENCE
 from services.gateway.session.session import Session
@@ -143,7 +143,7 @@ class TestOwnChannel:
         assert Ask(OWN, None) in waiting.received(signed(waiting, '{"id":"ann"}'), now=1)
 
     def test_unsubscribed_before(self, waiting: Session) -> None:
-        assert waiting.received(unsubscribe(OWN), now=1) == []
+        assert waiting.received(unsubscribe(OWN), now=1) == [Withdraw(OWN)]
 
         success, _, left = waiting.admitted(OWN, None)
 

@@ -6,7 +6,16 @@ from services.gateway.access.principal import Principal
 from services.gateway.access.rights import NotIdentified
 from services.gateway.access.verifier import Verifier
 from services.gateway.protocol import frames
-from services.gateway.protocol.effects import Ask, Leave, Refusal, Refuse, Send, Watch
+from services.gateway.protocol.effects import (
+    WITHDRAWN,
+    Ask,
+    Leave,
+    Refusal,
+    Refuse,
+    Send,
+    Watch,
+    Withdraw,
+)
 from services.gateway.protocol.frames import Member, Subscribe
 from services.gateway.session.pending import Pending
 from services.gateway.session.subscriptions import (
@@ -45,7 +54,7 @@ UNIDENTIFIED           pending:W   -          -         -          joining:R  jo
 UNINFORMED             pending:W   -          -         -          joining:W  joined:W   anew:W     pending:W
 ADMITTED               absent:L    pending:L  entered   entered    joined:CG  joined:C   joined:C   absent:L
 REFUSED                absent      pending    absent    absent:L   absent:R   absent:LR  absent:LR  absent
-UNSUBSCRIBED           absent      absent     left      absent:L   left       absent:L   absent:L   left
+UNSUBSCRIBED           absent      absent     left:D    absent:L   left:D     absent:L   absent:L   left
 CLOSED                 absent      absent     absent    absent:L   absent     absent:L   absent:L   absent
 """
 
@@ -256,6 +265,15 @@ class TestLeaving:
 
         assert subscriptions.unsubscribed(NEWS) == [Leave(NEWS, returns=False)]
         assert subscriptions.unsubscribed(NEWS) == []
+
+    def test_while_joining(self, subscriptions: Subscriptions) -> None:
+        """Who gives up what was not asked yet is nothing to the channel, and hears nothing of it."""
+        subscriptions.subscribed(NEWS, None)
+
+        assert subscriptions.unsubscribed(NEWS) == [Withdraw(NEWS)]
+        assert subscriptions.unsubscribed(NEWS) == []
+        assert subscriptions.refused(NEWS, WITHDRAWN) == []
+        assert len(subscriptions) == 0
 
     def test_closed(self, subscriptions: Subscriptions) -> None:
         """A closed connection leaves what it has joined, and may return; so with late answers."""
