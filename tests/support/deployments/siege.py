@@ -37,9 +37,10 @@ class Siege:
     watched: RawClient
     usual: int
 
-    async def number(self, name: str) -> float:
-        """Ask for a metric, the sum of all its samples."""
-        return sum(sample.value for sample in await self.samples(name))
+    async def number(self, name: str, **labels: str) -> float:
+        """Ask for a metric, the sum of all its samples with these labels."""
+        samples = await self.samples(name)
+        return sum(each.value for each in samples if labels.items() <= each.labels.items())
 
     async def samples(self, name: str) -> list[Sample]:
         """Ask for all samples of a metric."""
