@@ -41,6 +41,7 @@ The exception tree.
         NoUser
         NotInUse
         NotKeptHere
+        NotUnicode
         NothingToRotate
         OddPath
         OverCapacity
