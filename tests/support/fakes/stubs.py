@@ -15,12 +15,14 @@ class Stub:
         service: Whose.
         host: Where it listens; also its name.
         is_ready: What it says when its health is asked.
+        status: What it answers with, but to sockets.
     """
 
     def __init__(self, service: str, host: str) -> None:
         self.service = service
         self.host = host
         self.is_ready = True
+        self.status = 200
         self._listening = AsyncExitStack()
 
     async def listen(self, *, port: int, health_port: int) -> None:
@@ -48,7 +50,7 @@ class Stub:
             return web.Response(status=503)
         websocket = web.WebSocketResponse()
         if not websocket.can_prepare(request).ok:
-            return web.json_response(told)
+            return web.json_response(told, status=self.status)
         await websocket.prepare(request)
         await websocket.send_json(told)
         async for message in websocket:
