@@ -7,19 +7,21 @@ HAProxy is the real program, before stubs of the services; each address of loopb
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import aiohttp
 import pytest
 
-from tests.support.balancers.balancer import OTHERS
+from tests.support.balancers.balancer import OTHERS, Ports
 from tests.support.balancers.haproxied import Haproxied, staged
-from tests.support.clients.attackers import caller
+from tests.support.balancers.nginx import changed_nginx_front
+from tests.support.balancers.stage import Stage, stubs
 from tests.support.deadline import DEADLINE
 from tests.support.deployments.haproxy import FILE
 from tests.support.deployments.siege import MIB
-from tests.support.servers import procfs
+from tests.support.servers import Certificates, procfs
+from tests.support.servers.ports import free_port
 from tests.support.servers.process import eventually
 
 ATTACKER, OTHER = "127.0.0.1", "127.0.0.2"
@@ -64,11 +66,25 @@ class Caller:
 
 
 @asynccontextmanager
-async def client(stage: Haproxied, address: str = ATTACKER) -> AsyncIterator[Caller]:
+async def client(stage: Stage, address: str = ATTACKER) -> AsyncIterator[Caller]:
     """Come from an address."""
-    connector = aiohttp.TCPConnector(local_addr=(address, 0), limit=0)
-    async with aiohttp.ClientSession(stage.balancer.url, connector=connector) as http:
+    trust = stage.front.trust or True
+    connector = aiohttp.TCPConnector(local_addr=(address, 0), limit=0, ssl=trust)
+    async with aiohttp.ClientSession(stage.front.url, connector=connector) as http:
         yield Caller(http)
+
+
+@asynccontextmanager
+async def silent(port: int, many: int) -> AsyncIterator[list[asyncio.StreamReader]]:
+    """Open connections, and say nothing; some may be cut off before they are open."""
+    readers: list[asyncio.StreamReader] = []
+    async with AsyncExitStack() as stack:
+        for _ in range(many):
+            with suppress(ConnectionResetError):
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                stack.callback(writer.close)
+                readers.append(reader)
+        yield readers
 
 
 class TestSockets:
@@ -112,21 +128,19 @@ class TestSockets:
         assert statuses == [101] * 3 + [429] * 2
 
     async def test_silent_connections(self) -> None:
-        """Connections that ask for nothing are cut off beyond twice as many, and take nobody's place."""
+        """Of connections that ask for nothing twice as many stay; all others are cut off, and take nobody's place."""
         async with (
             staged(PER_ADDRESS="20", MAX_CONNECTIONS="60") as stage,
             client(stage, OTHER) as other,
-            AsyncExitStack() as stack,
+            silent(stage.balancer.port, 100) as readers,
         ):
-            cut_off = 0
-            for _ in range(100):
-                try:
-                    stack.callback((await caller(stage.balancer.port)).close)
-                except ConnectionResetError:
-                    cut_off += 1
-
-            assert cut_off > 0
             assert await other.ask("/up", 10) == {200: 10}
+
+            async def are_cut_off() -> bool:
+                staying = [each for each in readers if not (each.at_eof() or each.exception())]
+                return 1 <= len(staying) <= 40
+
+            await eventually(are_cut_off, timeout=DEADLINE)
 
     async def test_no_limit(self) -> None:
         """0 is none."""
@@ -218,6 +232,19 @@ class TestCosts:
             for _ in range(20):
                 answer = await stack.enter_async_context(http.get(stage.balancer.monitor))
                 assert answer.status == 200
+
+
+async def test_nginx(certificates: Certificates) -> None:
+    """nginx, in HAProxy's place on a machine, bounds sockets and requests of one address likewise."""
+    ports = Ports(public=free_port(), health=free_port())
+    few = {"limit_conn fanfare_addresses 1000;": "limit_conn fanfare_addresses 3;"}
+    before = changed_nginx_front(ports, certificates, changes=few)
+    async with stubs(ports) as running, before as front:
+        stage = Stage(front, running)
+        async with client(stage) as attacker, client(stage, OTHER) as other:
+            assert [await attacker.open() for _ in range(5)] == [101] * 3 + [429] * 2
+            assert await attacker.ask("/app/key", 1) == {429: 1}
+            assert await other.ask("/app/key", 3) == {200: 3}
 
 
 def told(address: str) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,8 +39,19 @@ http {{
 @asynccontextmanager
 async def nginx_front(ports: Ports, certificates: Certificates) -> AsyncIterator[Front]:
     """Run nginx before services."""
+    async with changed_nginx_front(ports, certificates, changes={}) as front:
+        yield front
+
+
+@asynccontextmanager
+async def changed_nginx_front(
+    ports: Ports, certificates: Certificates, *, changes: Mapping[str, str]
+) -> AsyncIterator[Front]:
+    """Run nginx before services; ``changes`` are what an operator writes otherwise."""
     public, plain, directory = free_port(), free_port(), make_directory("nginx")
     write(directory, ports, certificates, public=public, plain=plain)
+    file = directory / "fanfare.conf"
+    file.write_text(amended(file.read_text(), changes))
     url, trust = f"https://127.0.0.1:{public}", certificates.client_context()
     launch = Launch(
         name="nginx",
@@ -50,7 +61,7 @@ async def nginx_front(ports: Ports, certificates: Certificates) -> AsyncIterator
         probe=lambda: answers(url, trust=trust),
     )
     async with running(launch) as server:
-        reload = Reload(server, directory / "fanfare.conf", ports.public)
+        reload = Reload(server, file, ports.public)
         yield Front(
             url,
             ("", "/realtime"),
