@@ -1,6 +1,9 @@
 # One image for all services: `docker run … fanfare run gateway --config FILE`.
 
-FROM python:3.11-slim-bookworm AS build
+# Another one, or the same by its digest: --build-arg PYTHON_IMAGE=python:3.11-slim-bookworm@sha256:…
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+
+FROM ${PYTHON_IMAGE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 RUN python -m venv --without-pip /opt/fanfare
 WORKDIR /source
@@ -17,7 +20,7 @@ RUN pip --python /opt/fanfare install --no-deps --no-build-isolation . \
     && pip --python /opt/fanfare uninstall --yes setuptools
 
 
-FROM python:3.11-slim-bookworm
+FROM ${PYTHON_IMAGE}
 RUN groupadd --gid 10001 fanfare \
     && useradd --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin fanfare
 COPY --from=build /opt/fanfare /opt/fanfare

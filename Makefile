@@ -63,14 +63,16 @@ run: $(VENV)/run   ## Run all four services in one process on memory, at 127.0.0
 	@$(VENV)/bin/fanfare run --config deploy/dev.toml
 
 .PHONY: up
-up: .env           ## Run everything in containers, with Redis, Kafka, PostgreSQL and HAProxy
+up:                ## Run everything in containers, with Redis, Kafka, PostgreSQL and HAProxy
 	@command -v docker >/dev/null || { echo "docker is missing: \`make up\` needs Docker with Compose"; exit 1; }
 	@test -z "$$(find deploy ! -perm -004 -o -type d ! -perm -005)" || \
 		{ echo "containers, which are other accounts, cannot read deploy/: chmod -R go+rX deploy"; exit 1; }
+	@deploy/secrets.sh .env
 	docker compose up --build --detach --wait
 
 .PHONY: roll
-roll: .env         ## Replace the services in containers by a new version, one by one
+roll:              ## Replace the services in containers by a new version, one by one
+	@deploy/secrets.sh .env
 	docker compose build gateway
 	docker compose run --rm migrate
 	deploy/roll.sh
@@ -79,12 +81,13 @@ roll: .env         ## Replace the services in containers by a new version, one b
 down:              ## End what `make up` started
 	docker compose down
 
-.env:
-	@umask 077; deploy/secrets.sh > $@ || { rm -f $@; exit 1; }
+# Looked at each time: a new release may need more than is there.
+.env: FORCE
+	@deploy/secrets.sh $@
 
 .PHONY: image
 image:             ## Build the container image
-	docker build --tag fanfare .
+	docker build --tag fanfare $(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) .
 
 # --- check -----------------------------------------------------------------------------------------
 

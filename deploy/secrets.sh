@@ -1,7 +1,10 @@
 #!/bin/sh
-# Print new secrets for docker-compose.yml, as lines of its .env file.  `make up` keeps them in .env.
+# Make new secrets for docker-compose.yml, as lines of its .env file.
 #
-# An .env from before a secret was added here takes its lines over:  deploy/secrets.sh | grep ^TOKEN_ >> .env
+# Usage: deploy/secrets.sh [FILE]
+#
+# Without a file it prints them.  With one, as `make up` does it, it makes the file, or adds what an older one lacks, and
+# changes nothing that is there.  By hand, for one of them:  deploy/secrets.sh | grep ^TOKEN_ >> .env
 set -eu
 
 hex() { # BYTES
@@ -27,7 +30,8 @@ token_keys() { # Compose takes what stands between single quotes as it is.
     printf "TOKEN_PUBLIC_KEYS='[{\"kid\": \"%s\", \"public_key\": \"%s\"}]'\n" "$kid" "$public"
 }
 
-cat <<END
+made() {
+    cat <<END
 # Where the deployment is reached.  For all of a network: 0.0.0.0:6001
 PUBLISH=127.0.0.1:6001
 
@@ -43,11 +47,37 @@ APP_MASTER_KEY=$(head -c 32 /dev/urandom | base64)
 # Signs your users' tokens (JWT, HS256; iss and aud "fanfare").
 JWT_SECRET=$(hex 32)
 
-# Between the services and their backends.  PostgreSQL keeps the one that it was first started with.
+# Between the services and their backends: of Redis; of the owner of the tables, and of who reads and writes them; and of
+# PostgreSQL's superuser, who keeps the one of the first start.
 REDIS_PASSWORD=$(hex 32)
+POSTGRES_OWNER_PASSWORD=$(hex 32)
+POSTGRES_SERVICES_PASSWORD=$(hex 32)
 POSTGRES_PASSWORD=$(hex 32)
+
+# Hides in HAProxy's cookie which gateway a client is at.
+COOKIE_KEY=$(hex 32)
 
 # Of Grafana's account "admin", once the profile observability runs.
 GRAFANA_PASSWORD=$(hex 16)
 END
-token_keys
+    token_keys
+}
+
+lacking() { # FILE.  Prints what is made and not there; the keys of tokens fit each other, so both or none.
+    made | grep '^[A-Z_]*=' | grep -v '^PUBLISH=' | while IFS= read -r line; do
+        name=${line%%=*}
+        case $name in TOKEN_*) name='TOKEN_[A-Z_]*' ;; esac
+        grep -q "^ *\(export  *\)\{0,1\}$name=" "$1" || printf '%s\n' "$line"
+    done
+}
+
+if [ $# = 0 ]; then
+    made
+elif [ ! -s "$1" ]; then
+    umask 077
+    text=$(made)
+    printf '%s\n' "$text" >"$1"
+else
+    text=$(lacking "$1")
+    test -z "$text" || printf '\n# Which a later release needs.\n%s\n' "$text" >>"$1"
+fi

@@ -5,7 +5,6 @@ The services, Redis and HAProxy are processes on loopback; Kafka and PostgreSQL 
 """
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from tests.support.deployments.composition import Service, composition, secrets
 from tests.support.deployments.deployment import migrate
 from tests.support.deployments.haproxy import Balancer, balancer
 from tests.support.deployments.program import ROOT, Program, program
+from tests.support.deployments.roles import psql, roles
 from tests.support.programs import find_program
 from tests.support.servers.ports import free_port
 from tests.support.servers.process import Launch, Server, make_directory, running
@@ -66,16 +66,17 @@ async def composed(
         directory: For logs.
         prefix: Begins the names of its topics and its group.
         kafka: The URL of its event log.
-        postgres: The URL of an empty database.
+        postgres: The URL of an empty database, and of its superuser.
     """
     environ = secrets()
     services: dict[str, Service] = composition(environ)["services"]
     ports = free_port(), free_port()
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(running(_redis(services["redis"], environ)))
-        here = _backends(prefix, redis=redis.url, kafka=kafka, postgres=postgres)
-        await migrate(CONFIG, services["migrate"]["environment"] | here)
-        await _seed(services["app"], postgres, topic=f"{prefix}.events")
+        let_in = await stack.enter_async_context(roles(postgres, services["roles"], prefix))
+        await migrate(CONFIG, services["migrate"]["environment"] | _database(let_in.owner))
+        await _seed(services["app"], let_in.services, topic=f"{prefix}.events")
+        here = _backends(prefix, redis=redis.url, kafka=kafka) | _database(let_in.services)
         starting = [
             program(
                 *services[name]["command"][1:],
@@ -100,14 +101,17 @@ async def composed(
         )
 
 
-def _backends(prefix: str, *, redis: str, kafka: str, postgres: str) -> dict[str, str]:
+def _database(url: str) -> dict[str, str]:
+    return {"FANFARE_BACKENDS_APPS": url, "FANFARE_BACKENDS_SIGHTINGS": url}
+
+
+def _backends(prefix: str, *, redis: str, kafka: str) -> dict[str, str]:
     """Return what differs from the file: where the backends are, and bounds of this machine."""
     return {
         "FANFARE_BACKENDS_BUS": redis,
         "FANFARE_BACKENDS_ROSTER": redis,
         "FANFARE_BACKENDS_EVENTS": kafka,
-        "FANFARE_BACKENDS_APPS": postgres,
-        "FANFARE_BACKENDS_SIGHTINGS": postgres,
+        "FANFARE_SERVER_TRUSTED_PROXIES": "127.0.0.1",  # HAProxy's.
         "FANFARE_DISPATCHER_GROUP": prefix,
         "FANFARE_DISPATCHER_DEAD_LETTER_TOPIC": f"{prefix}.dead-letters",
         "FANFARE_KAFKA_METADATA_INTERVAL": "1",
@@ -134,16 +138,8 @@ def _redis(service: Service, environ: Mapping[str, str]) -> Launch:
 
 async def _seed(service: Service, postgres: str, *, topic: str) -> None:
     """Make the first app as the file does; its topic is then one that no other test uses."""
-    _, *options = service["command"]
-    options = [option.replace("/app.sql", str(ROOT / "deploy" / "app.sql")) for option in options]
     for _ in range(2):  # It is run at every start.
-        psql = await asyncio.create_subprocess_exec(
-            str(find_program("psql")),
-            *options,
-            postgres,
-            env={**os.environ, **service["environment"]},
-        )
-        assert await psql.wait() == 0
+        await psql(postgres, service)
     connection = await asyncpg.connect(postgres)
     try:
         assert await connection.execute("UPDATE fanfare_apps SET topic = $1", topic) == "UPDATE 1"

@@ -40,7 +40,7 @@ COMPOSITION = composition(SECRETS)
 CONTAINERS: dict[str, Service] = COMPOSITION["services"]
 OURS = sorted(name for name, container in CONTAINERS.items() if container["image"] == IMAGE)
 BACKENDS = ("redis", "kafka", "postgres")
-COMMANDERS = sorted({"migrate", "app", "cli"})  # They do something, and end.
+COMMANDERS = sorted({"roles", "migrate", "app", "cli"})  # They do something, and end.
 LASTING = sorted(set(CONTAINERS) - set(COMMANDERS))
 WATCHERS = ("collector", "grafana", "prometheus", "tempo")
 MUTE = {"collector", "tempo"}  # Their images have no program that could ask for their health.
@@ -214,10 +214,12 @@ class TestContainers:
 
     @pytest.mark.parametrize("name", sorted(CONTAINERS))
     def test_bounded(self, name: str) -> None:
-        """Its memory and its log have bounds."""
+        """Its memory, its processes, its share of the machine and its log have bounds."""
         container = CONTAINERS[name]
 
         assert re.fullmatch(r"\d+[mg]", container["mem_limit"])
+        assert 64 <= container["pids_limit"] <= 512
+        assert 0 < container["cpus"] <= 1  # More than a machine has is refused by Docker.
         assert {"max-size", "max-file"} <= set(container["logging"]["options"])
 
     @pytest.mark.parametrize("name", sorted(CONTAINERS))
@@ -277,6 +279,7 @@ class TestContainers:
     def test_networks(self) -> None:
         """Backends are in a network without a way out, where HAProxy is not."""
         assert COMPOSITION["networks"]["back"] == {"internal": True}
+        assert CONTAINERS["migrate"]["networks"] == ["back"]
         assert all(CONTAINERS[name]["networks"] == ["back"] for name in BACKENDS)
         assert CONTAINERS["haproxy"]["networks"] == ["front"]
         assert CONTAINERS["haproxy-tls"]["networks"] == ["front"]
@@ -289,7 +292,8 @@ class TestContainers:
             {"condition": "service_completed_successfully"},
         )
 
-        assert CONTAINERS["migrate"]["depends_on"] == {"postgres": ready}
+        assert CONTAINERS["roles"]["depends_on"] == {"postgres": ready}
+        assert CONTAINERS["migrate"]["depends_on"] == {"roles": done}
         assert CONTAINERS["app"]["depends_on"] == {"migrate": done}
         for name in SERVICES:
             assert CONTAINERS[name]["depends_on"] == {"redis": ready, "kafka": ready, "app": done}
@@ -369,10 +373,24 @@ class TestBalancer:
         assert int(hours) * 3600 > 2 * (gateway.activity_timeout + gateway.pong_timeout)
 
     def test_trusted(self) -> None:
-        """The services believe what it says of clients, from any network that Docker hands out."""
-        networks = {str(network) for network in settings("gateway").server.trusted_proxies}
+        """The services believe what it says of clients, and nobody who is in no network with it."""
+        for environ in (SECRETS, SECRETS | {"FRONT_SUBNET": "192.0.2.0/24"}):
+            document = composition(environ)
+            (front,) = document["networks"]["front"]["ipam"]["config"]
+            for name in SERVICES:
+                (network,) = settings(name, document["services"]).server.trusted_proxies
+                assert str(network) == front["subnet"]
+                assert network.prefixlen >= 24
 
-        assert networks == {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"}
+    def test_limits(self) -> None:
+        """What an address may have is told to it, and may be told otherwise."""
+        usual, chosen = {"PER_ADDRESS": "1000", "RATE_PER_ADDRESS": "200"}, {"PER_ADDRESS": "5"}
+        changed = composition(SECRETS | chosen)["services"]
+
+        assert {name: default(name) for name in usual} == usual
+        for name in ("haproxy", "haproxy-tls"):
+            assert CONTAINERS[name]["environment"].items() >= usual.items()
+            assert changed[name]["environment"].items() >= (usual | chosen).items()
 
 
 def default(name: str) -> str:

@@ -51,8 +51,13 @@ class TestDockerfile:
     def test_base(self) -> None:
         """Both stages have the same Python, of a version that is named and that the tests run on."""
         (base,) = {words.split()[0] for words in instructions("FROM")}
+        (usual,) = [words.removeprefix("PYTHON_IMAGE=") for words in instructions("ARG")]
 
-        version = re.fullmatch(r"python:(\d+)\.(\d+)-slim-[a-z]+", base)
+        assert base == "${PYTHON_IMAGE}"
+        for service in composition(secrets())["services"].values():
+            if service["image"] == IMAGE:
+                assert service["build"]["args"] == {"PYTHON_IMAGE": usual}
+        version = re.fullmatch(r"python:(\d+)\.(\d+)-slim-[a-z]+", usual)
         assert version
         assert tuple(map(int, version.groups())) == (3, 11)
 

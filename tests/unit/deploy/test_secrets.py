@@ -16,7 +16,10 @@ from tests.support.deployments.composition import secrets, variables
 from tests.support.deployments.program import ROOT
 
 SCRIPT = ROOT / "deploy" / "secrets.sh"
-SECRETS = ("APP_SECRET", "JWT_SECRET", "REDIS_PASSWORD", "POSTGRES_PASSWORD")
+SECRETS = (
+    *("APP_SECRET", "JWT_SECRET", "COOKIE_KEY", "REDIS_PASSWORD"),
+    *("POSTGRES_PASSWORD", "POSTGRES_OWNER_PASSWORD", "POSTGRES_SERVICES_PASSWORD"),
+)
 
 
 class TestMade:
@@ -124,6 +127,24 @@ class TestKept:
         assert file.stat().st_mode & 0o777 == 0o600
         assert all(f"{name}=" in kept for name in SECRETS)
         assert file.read_text() == kept
+
+    def test_older(self, tmp_path: Path) -> None:
+        """To one from before, what it lacks is added; nothing that is there is changed, and the keys of tokens are a pair."""
+        shutil.copytree(ROOT / "deploy", tmp_path / "deploy")
+        file = tmp_path / ".env"
+        before = "APP_KEY=mine\nexport REDIS_PASSWORD=mine\nGRAFANA_PASSWORD=\n#COOKIE_KEY=no\nTOKEN_KEYS='[]'"
+        file.write_text(before)
+
+        assert make(tmp_path) == 0
+        kept = file.read_text()
+        assert make(tmp_path) == 0
+
+        assert file.read_text() == kept
+        assert kept.startswith(f"{before}\n")
+        added = variables(kept.removeprefix(before))
+        mine = {"APP_KEY", "REDIS_PASSWORD", "GRAFANA_PASSWORD", "TOKEN_KEYS", "TOKEN_PUBLIC_KEYS"}
+        assert added.keys() == secrets().keys() - mine - {"PUBLISH"}
+        assert re.fullmatch(r"[0-9a-f]{64}", added["COOKIE_KEY"])
 
     def test_failure(self, tmp_path: Path) -> None:
         """Where they cannot be made nothing is kept that would be taken for them."""
