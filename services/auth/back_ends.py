@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import hdrs, web
 
 from libs.common.apps.app import App
+from libs.common.rates.memory import MemoryRates
 from libs.common.rates.port import Act
 from libs.common.rates.throttle import Throttle
 from libs.common.web import http
@@ -42,6 +43,7 @@ class BackEnds:
     ) -> None:
         self._authenticator = authenticator
         self._throttle = throttle
+        self._own_throttle = Throttle(MemoryRates())
         self._clock = clock
 
     async def answered(self, request: web.Request, work: Work) -> web.Response:
@@ -66,6 +68,20 @@ class BackEnds:
             TooManyRequests: The app does it too often.
         """
         await self._throttle.check(Act(call.app.id, act), rate=rate, cost=cost)
+
+    async def check_here(self, call: AppCall, act: str, *, rate: float) -> None:
+        """
+        Hold the app that calls to a rate of this process alone, which costs no round trip.
+
+        Args:
+            call: What is asked of us.
+            act: What the app does, as its limits call it.
+            rate: How much of it the app may do here in a second; 0 or less: any number.
+
+        Raises:
+            TooManyRequests: The app does it too often.
+        """
+        await self._own_throttle.check(Act(call.app.id, act), rate=rate)
 
     async def _call(self, request: web.Request) -> AppCall:
         if "auth_signature" in request.query:  # First: a proxy may add an Authorization of its own.

@@ -45,6 +45,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         idempotency_keys: Publications a second that are posted with an ``X-Idempotency-Key``, as
             `publishes` counts them; each is remembered for an hour.
         terminations: Users a second whose connections are ended.
+        tokens: Channel tokens a second that are issued, of each auth process: a signature may take
+            a millisecond.
         revocations: Channel tokens a second that are revoked, by name or with their user.
         memberships: Memberships a second that are put or removed.
         typing: Words a second of back ends that a user types, or has stopped.
@@ -73,6 +75,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     events_batch: _Count = 10_000
     idempotency_keys: _Rate = 500.0
     terminations: _Rate = 100.0
+    tokens: _Rate = 500.0
     revocations: _Rate = 100.0
     memberships: _Rate = 1000.0
     typing: _Rate = 1000.0

@@ -18,6 +18,7 @@ LIMITS = (
     "auth_requests",
     "idempotency_keys",
     "terminations",
+    "tokens",
     "revocations",
     "memberships",
     "typing",

@@ -69,6 +69,7 @@ class TokensApi:
 
         async def work(call: AppCall) -> web.Response:
             grant = grant_of(call.body)
+            await self._back_ends.check_here(call, "tokens", rate=call.app.limits.tokens)
             now = self._clock()
             text, token = issue(grant, self._ring, app_id=call.app.id, now=now, jti=new_jti())
             log.info("token.issued", app=token.app, user=token.user, jti=token.jti)

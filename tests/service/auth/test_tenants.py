@@ -15,7 +15,7 @@ from libs.common.control.commands import Command
 from libs.common.memberships.memory import MemoryMemberships
 from libs.common.rates.limited import refusals_by_limit
 from services.auth.memberships.expulsion import VERB
-from tests.support.clients.token_calls import FaultyControl, TokenCaller
+from tests.support.clients.token_calls import JSON, FaultyControl, TokenCaller
 from tests.support.services.auth import NOW, ONE, TWO, reason, serving
 from tests.support.services.auth_memberships import ANN, Site, site
 from tests.support.tokens.keys import settings
@@ -27,6 +27,21 @@ async def limited(**limits: Any) -> AsyncIterator[tuple[TokenCaller, TokenCaller
     control, one = FaultyControl(lambda: NOW), structs.replace(ONE, limits=Limits(**limits))
     async with serving(one, TWO, tokens=settings(), control=control) as (client, _):
         yield TokenCaller(client, one), TokenCaller(client, TWO), control
+
+
+class TestTokens:
+    """Each takes a signature."""
+
+    async def test_rate(self) -> None:
+        async with limited(tokens=2) as (one, other, _):
+            for _ in range(2):
+                await one.issued()
+            refused = await one.ask("/auth/tokens", b'{"user": "7"}', JSON)
+            await other.issued()
+
+            assert refused.status == 429
+            assert refused.headers["Retry-After"] == "1"
+            assert "limits.tokens" in await reason(refused)
 
 
 class TestRevocations:

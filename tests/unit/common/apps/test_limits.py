@@ -54,7 +54,7 @@ class TestLimits:
 
         assert (limits.terminations, limits.revocations, limits.commands) == (100, 100, 10_000)
         assert (limits.memberships, limits.idempotency_keys) == (1000, 500)
-        assert (limits.typing, limits.marks) == (1000, 1000)
+        assert (limits.typing, limits.marks, limits.tokens) == (1000, 1000, 500)
         assert limits.events_batch == 10_000
 
     @pytest.mark.parametrize("name", Limits.__struct_fields__)
