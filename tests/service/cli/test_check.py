@@ -115,9 +115,17 @@ async def test_stored_apps(tmp_path: Path, database_url: str) -> None:
     await command("apps", "set", "7", "--tls-only", "on", config=config, environ=environ)
 
     found = await checked(config, **environ)
+    await command("apps", "set", "7", "--origin", "*", config=config, environ=environ)
+    cookie = {"FANFARE_AUTH_COOKIE": "session"}
+    refused = await command(
+        "apps", "set", "7", "--origin", "null", config=config, environ=environ | cookie
+    )
+    open_to_all = await checked(config, **environ, **cookie)
 
     assert found["apps"] == 1
     assert any(text.startswith("app 7: tls_only lets nobody") for text in found["warnings"])
+    assert refused.status == 2
+    assert [text[:28] for text in open_to_all["errors"]] == ['app 7: "*" in allowed_origin']
 
 
 async def test_hanging(tmp_path: Path, prefix: str) -> None:
