@@ -42,17 +42,23 @@ class TestClosed:
     """``connection.closed`` says who ended it."""
 
     @pytest.mark.parametrize(
-        "act,by,code,reason",
+        "act,by,code,reason,kind",
         [
-            (_sends_close, "client", 4567, "closed by the client"),
-            (_breaks_off, "network", ABNORMAL, "no Close frame came"),
-            (_ends_its_side, "network", ABNORMAL, "no Close frame came"),
-            (_is_sent_away, "gateway", 4009, "go"),
+            (_sends_close, "client", 4567, "closed by the client", "client 3000"),
+            (_breaks_off, "network", ABNORMAL, "no Close frame came", "network 0"),
+            (_ends_its_side, "network", ABNORMAL, "no Close frame came", "network 0"),
+            (_is_sent_away, "gateway", 4009, "go", "go"),
         ],
     )
     async def test_by(
-        self, act: Callable[[Place, Client], Awaitable[None]], by: str, code: int, reason: str
+        self,
+        act: Callable[[Place, Client], Awaitable[None]],
+        by: str,
+        code: int,
+        reason: str,
+        kind: str,
     ) -> None:
+        """A code that a client makes up is none of the kinds by which lines are paced."""
         with capture_logs() as logs:
             async with place() as here:
                 client = await here.connect()
@@ -61,6 +67,18 @@ class TestClosed:
                 (first, *_) = _told(logs, "connection.closed")
 
         assert (first["by"], first["code"], first["reason"]) == (by, code, reason)
+        assert first["pace_by"] == kind
+
+    async def test_counted(self) -> None:
+        """Codes that clients make up are counted as one."""
+        async with place() as here:
+            for code in (1000, 1001, 3000, 4000, 4999):
+                client = await here.connect()
+                await client.websocket.close(code=code)
+            counts = here.gateway.counters.closed
+            await until(lambda: sum(counts.values()) == 5)
+
+        assert counts == {1000: 1, 1001: 1, 3000: 3}
 
     async def test_by_silence(self) -> None:
         """A client that does not answer is given up, which is not the gateway's wish."""

@@ -166,6 +166,31 @@ class TestPace:
         assert len(events(here, "request.refused")) < 500
         assert events(here, "process.stopped")
 
+    def test_debug(self, written: io.StringIO) -> None:
+        """
+        Whoever has everything written sees each line of a kind, and as few again afterwards.
+        """
+        log = structlog.get_logger()
+        for event, level in (("a.refused", "info"), ("b.refused", "debug"), ("c.refused", "info")):
+            logs.set_level(level)
+            for _ in range(20):
+                log.info(event, pace_by="BadOrigin")
+
+        here = lines(written)
+        told = [len(events(here, event)) for event in ("a.refused", "b.refused", "c.refused")]
+        assert told == [1, 20, 1]
+
+    def test_texts(self, written: io.StringIO) -> None:
+        """
+        What is in a line is cut, and neither ends it nor moves a cursor; a kind is not in it.
+        """
+        structlog.get_logger().info("a.done", path="\x1b[2J\n" * 500, pace_by="x")
+        logging.getLogger("other").warning("\n" * 9000)
+
+        own, other = lines(written)
+        assert own["path"] == (r"\x1b[2J\n" * 40) + "…"
+        assert other["event"] == r"\n" * 200 + "…"
+
     def test_others(self, written: io.StringIO) -> None:
         """
         Lines of other libraries go by the name of their logger, whatever they say.
