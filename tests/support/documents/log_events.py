@@ -34,7 +34,7 @@ health is asked.
 
 Every line has `event`, `level` and `timestamp` (UTC). **error**: somebody must act. **warning**: somebody may have to.
 **info**: worth counting. **debug** is written with `log.level = "debug"` alone. `exception` is a traceback. `more` is on
-a line that comes after others of its event were held back, and says how many. `trace_id` and `span_id` are on lines that
+a line that comes after others of its kind were held back, and says how many. `trace_id` and `span_id` are on lines that
 tell of an event or a request that is traced. A field in parentheses is not on every line. No line holds a secret, a token or the content of an event. Lines of other libraries, from `warning` on, have the
 words of the library as their `event`.
 """
@@ -51,6 +51,7 @@ class LogCall:
         level: As the line has it.
         fields: Keys of the line, in order.
         is_open: Whether further keys come along that are not written there.
+        is_paced: Whether lines of one kind are paced apart from those of others.
     """
 
     place: str
@@ -58,6 +59,7 @@ class LogCall:
     level: str
     fields: tuple[str, ...]
     is_open: bool
+    is_paced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,7 @@ def _call(node: ast.Call, method: str, place: str) -> LogCall:
             *(["exception"] if has_trace else []),
         ),
         is_open=None in names,
+        is_paced="pace_by" in names,
     )
 
 

@@ -37,6 +37,29 @@ IRREGULAR = {
     "unread",
 }
 
+# Lines that need no kind to be paced by: no stranger and no client causes them as often as it likes.
+UNPACED = {
+    # Of the process itself, its operators and its settings.
+    *("process.started", "process.ready", "process.stopped", "drain.started", "drain.timed_out"),
+    *("rules.reloaded", "apps.changed", "routes.skipped", "pipeline.started"),
+    *("pipeline.not_started", "certificate.replaced", "events.password_exposed"),
+    *("debugging.changed", "frame.received", "frame.sent", "lease.lost", "loop.held"),
+    *("sightings.pruned", "marks.pruned", "log.held_back", "log.dropped"),
+    # Of backends, and of who writes into them.
+    *("backend.lost", "backend.found", "canary.lost", "canary.returned", "topic.lost"),
+    *("topic.found", "events.commit_dropped", "keys.read", "gap.unrepaired", "spans.dropped"),
+    *("sightings.dropped", "removals.unread", "command.skipped", "membership.skipped"),
+    *("bus.message_skipped",),
+    # Of back ends, as often as the limits of their app allow.
+    *("token.issued", "token.revoked", "memberships.changed", "expulsion.sent"),
+    *("user.terminated", "user.expelled"),
+    # Said once, or once in a while.
+    *("tls.unexpected", "tls.missed", "proxy.untrusted", "accept.paused", "subscribes.delayed"),
+    # What really happened, for auditors: all of it.
+    *("audit.revoked", "audit.terminated", "audit.published", "audit.delivered"),
+    *("audit.replayed", "audit.debug_ordered"),
+}
+
 _NAME = re.compile(r"[a-z]+(?:_[a-z]+)*\.([a-z]+(?:_[a-z]+)*)")
 _DOTTED = re.compile(r"`((?:[a-z_]+|\[\[)[a-z_\[\]]*\.[a-z_.\[\]]+)`")
 _FILE = re.compile(r"\.(?:md|toml|sh|json|py|lua|conf|rdb)$")
@@ -48,6 +71,17 @@ def has_form(name: str) -> bool:
     """Tell whether a name is that of something, and what happened to it."""
     match = _NAME.fullmatch(name)
     return match is not None and (match[1].endswith("ed") or match[1] in IRREGULAR)
+
+
+def test_paced() -> None:
+    """Who causes a line is known: what strangers can, by its kind; all else stands above."""
+    ours = {
+        call.event
+        for call in CALLS
+        if call.event and call.level in {"info", "warning"} and not call.is_paced
+    }
+
+    assert ours == UNPACED
 
 
 class TestPage:
@@ -127,7 +161,9 @@ class TestReading:
     def test_fields(self, tmp_path: Path) -> None:
         (call,) = self.read(tmp_path, 'log.info("a.done", x=1, pace_by=2, **rest)')
 
-        assert call == LogCall("services/a.py:1", "a.done", "info", ("x",), is_open=True)
+        assert call == LogCall(
+            "services/a.py:1", "a.done", "info", ("x",), is_open=True, is_paced=True
+        )
 
     def test_traceback(self, tmp_path: Path) -> None:
         found = self.read(
