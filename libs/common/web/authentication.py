@@ -26,7 +26,7 @@ from libs.common.errors import Denied
 from libs.common.web.bodies.reading import (
     MAX_BODY,
     BodyTooLarge,
-    announced,
+    at_hand,
     check_announced,
     read_body,
 )
@@ -125,29 +125,31 @@ class AppAuthenticator:
             app = self._apps.by_id(app_id)
             paths = spellings(raw, self._word)
         name_app(request, app.id)
-        check_announced(request, limit=MAX_BODY)
+        size = check_announced(request, limit=MAX_BODY)
+        now = time.time()
         digest = check_head(
             app,
             request.method,
             paths,
             raw_query=request.rel_url.raw_query_string,
-            has_body=bool(announced(request)),
-            now=time.time(),
+            has_body=bool(size),
+            now=now,
         )
-        body = await self._signed_body(request, app, digest)
-        return AppCall(app, body, time.time())
+        body = at_hand(request, app.id)  # Of publishes nearly always.
+        if body is None:
+            body, now = await self._coming(request, app, digest), time.time()
+        check_digest(digest, body)
+        return AppCall(app, body, now)
 
-    async def _signed_body(self, request: web.Request, app: App, digest: str | None) -> bytes:
+    async def _coming(self, request: web.Request, app: App, digest: str | None) -> bytes:
         try:
             # What comes in chunks may be nothing, which needs no digest.
             limit = 0 if digest is None else MAX_BODY
-            body = await self.body(request, app, limit=limit)
+            return await self.body(request, app, limit=limit)
         except BodyTooLarge as error:
             if digest is None:
                 raise BadBodyDigest from error
             raise
-        check_digest(digest, body)
-        return body
 
     def named(self, request: web.Request) -> App:
         """

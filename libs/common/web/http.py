@@ -11,7 +11,7 @@ from libs.common.errors import Denied, Invalid, Unavailable
 from libs.common.json_text import write
 from libs.common.rfc3339 import text_of
 from libs.common.telemetry.audit import audit_log
-from libs.common.web.bodies.reading import EXPECTATION, GO_ON, is_left, release
+from libs.common.web.bodies.reading import EXPECTATION, GO_ON, let_go
 from libs.common.web.door.short_request import AnyRequest
 from libs.common.web.entrance import sender
 from libs.common.web.paths import meant
@@ -114,32 +114,32 @@ def refusal(error: Refusable) -> web.Response:
 @web.middleware
 async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn exceptions into answers, and let go of the body.  Peers never see our internals."""
+    response: web.StreamResponse
     try:
-        response = await _worded(request, handler)
+        if EXPECTATION in request and request[EXPECTATION] != GO_ON:
+            raise web.HTTPExpectationFailed  # noqa: TRY301 - worded as those of handlers are.
+        response = await answered(request, handler)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        response = _worded(request, error)
+    except UnicodeEncodeError:  # No text of ours is such: it came with the request.
+        response = _refused(request, NotUnicode())
+    except Exception:
+        log.exception("request.failed", path=request.path)
+        response = answer({"error": "internal error"}, status=500)
     finally:
-        release(request)
-    if is_left(request):
+        is_over = let_go(request)
+    if is_over:
         response.force_close()
         response.headers[hdrs.CONNECTION] = "close"
     return response
 
 
-async def _worded(request: web.Request, handler: Handler) -> web.StreamResponse:
-    try:
-        if request.get(EXPECTATION, GO_ON) != GO_ON:
-            raise web.HTTPExpectationFailed  # noqa: TRY301 - worded as those of handlers are.
-        return await answered(request, handler)
-    except web.HTTPException as error:
-        if error.status < 400:
-            raise
-        reason = error.reason + (_hint(request) if error.status == 404 else "")
-        _note(request, error.status, reason, kind=type(error).__name__)
-        return answer({"error": reason}, status=error.status, headers=_kept(error))
-    except UnicodeEncodeError:  # No text of ours is such: it came with the request.
-        return _refused(request, NotUnicode())
-    except Exception:
-        log.exception("request.failed", path=request.path)
-        return answer({"error": "internal error"}, status=500)
+def _worded(request: web.Request, error: web.HTTPException) -> web.Response:
+    reason = error.reason + (_hint(request) if error.status == 404 else "")
+    _note(request, error.status, reason, kind=type(error).__name__)
+    return answer({"error": reason}, status=error.status, headers=_kept(error))
 
 
 def _refused(request: web.Request, error: Refusable) -> web.Response:

@@ -34,14 +34,18 @@ class TooManyBodies(Unavailable):
 
 class Bodies:
     """
-    Gives bodies room, in bounds.
+    Room for bodies, in bounds, and what is said where there is none.
 
     Args:
         most: Bytes that there is for all of them.
+
+    Attributes:
+        give_back: Gives back what was taken; see `BodyBudget.give_back`.
     """
 
     def __init__(self, most: int = MOST) -> None:
         self._budget = BodyBudget(most)
+        self.give_back = self._budget.give_back
         self._refused = 0
 
     def take(self, owner: str, size: int) -> None:
@@ -61,10 +65,6 @@ class Bodies:
                 pace_by=owner,
             )
             raise TooManyBodies
-
-    def give_back(self, owner: str, size: int) -> None:
-        """Give back what was taken."""
-        self._budget.give_back(owner, size)
 
     def metrics(self) -> Iterator[Metric]:
         """See `Measured.metrics`."""

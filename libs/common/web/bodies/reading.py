@@ -23,7 +23,8 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 GO_ON = "100-continue"
 # What a client waits for before it sends a body (RFC 9110, 10.1.1); we know `GO_ON` alone.
 EXPECTATION: web.RequestKey[str] = web.RequestKey("expectation", str)
-_HELD: web.RequestKey[tuple[str, int]] = web.RequestKey("held", tuple)
+_ROOM: web.RequestKey[int] = web.RequestKey("room", int)
+_OWNER: web.RequestKey[str] = web.RequestKey("owner", str)
 
 
 class BodyTooLarge(Invalid):
@@ -70,7 +71,7 @@ def announced(request: AnyRequest) -> int | None:
     return request.content_length if request.body_exists else 0
 
 
-def check_announced(request: AnyRequest, *, limit: int) -> None:
+def check_announced(request: AnyRequest, *, limit: int) -> int | None:
     """
     Check what the head of a request says of its body.
 
@@ -78,15 +79,39 @@ def check_announced(request: AnyRequest, *, limit: int) -> None:
         request: Whose body it is.
         limit: Bytes that it may have.
 
+    Returns:
+        See `announced`.
+
     Raises:
         BodyTooLarge: The body will be longer.
         CompressedBody: The body is compressed.
     """
-    encoding = request.headers.get(hdrs.CONTENT_ENCODING, "identity")
-    if encoding.lower() != "identity":
-        raise CompressedBody(encoding)
-    if (announced(request) or 0) > limit:
+    if isinstance(request, ShortRequest):  # It is not compressed.
+        size: int | None = request.size
+    else:
+        encoding = request.headers.get(hdrs.CONTENT_ENCODING, "identity")
+        if encoding.lower() != "identity":
+            raise CompressedBody(encoding)
+        size = announced(request)
+    if size is not None and size > limit:
         raise BodyTooLarge(limit)
+    return size
+
+
+def at_hand(request: AnyRequest, owner: str) -> bytes | None:
+    """
+    Take the body of a request if it came with the head; see `read_body`.
+
+    Raises:
+        TooManyBodies: There is no room for it now.
+    """
+    if not isinstance(request, ShortRequest) or not isinstance(request.body, bytes):
+        return None
+    if request.size and request.bodies is not None:
+        request.bodies.take(owner, request.size)
+        request.room = (owner, request.size)
+    request.is_read = True
+    return request.body
 
 
 async def read_body(request: AnyRequest, *, limit: int, timeout: float, owner: str = "") -> bytes:
@@ -97,7 +122,7 @@ async def read_body(request: AnyRequest, *, limit: int, timeout: float, owner: s
         request: Whose body it is.
         limit: Bytes that it may have.
         timeout: Seconds in which all of it must have arrived.
-        owner: The app that has room taken for it, until `release`; empty: none is known.
+        owner: The app that has room taken for it, until `let_go`; empty: none is known.
 
     Raises:
         BodyTooLarge: The body is longer.
@@ -106,8 +131,10 @@ async def read_body(request: AnyRequest, *, limit: int, timeout: float, owner: s
         CompressedBody: The body is compressed.
         TooManyBodies: There is no room for it now.
     """
-    check_announced(request, limit=limit)
-    if size := announced(request):
+    size = check_announced(request, limit=limit)
+    if (body := at_hand(request, owner)) is not None:
+        return body
+    if size:
         _hold(request, owner, size)
     try:
         if not isinstance(request, ShortRequest):
@@ -152,28 +179,34 @@ async def _go_on(request: web.Request) -> None:
 
 def _hold(request: AnyRequest, owner: str, size: int) -> None:
     """Take room for more of a body, where there are bounds."""
-    if (bodies := request.app.get(BODIES)) is None:
+    bodies = request.app.get(BODIES)
+    if bodies is None:
         return
     bodies.take(owner, size)
-    held = request.get(_HELD)
-    request[_HELD] = (owner, size if held is None else held[1] + size)
+    if isinstance(request, ShortRequest):
+        request.room = (owner, size)
+    else:
+        request[_ROOM] = request.get(_ROOM, 0) + size
+        request[_OWNER] = owner
 
 
-def release(request: AnyRequest) -> None:
-    """Give back the room that was taken for the body of a request: it is answered."""
-    if (held := request.get(_HELD)) is not None:
-        request.app[BODIES].give_back(*held)
-
-
-def is_left(request: AnyRequest) -> bool:
+def let_go(request: AnyRequest) -> bool:
     """
-    Tell whether an answer ends the connection, since its body was not read.
+    Give back the room that was taken for the body of a request: it is answered.
 
-    Of a short one the rest is dropped when it comes, and the connection stays.  Whoever was not
-    told to send a body need not, and what comes next may be anything (RFC 9110, 10.1.1).
+    Of a short body that was not read the rest is dropped when it comes, and the connection stays.
+    Whoever was not told to send a body need not, and what comes next may be anything (RFC 9110,
+    10.1.1).
+
+    Returns:
+        Whether the answer ends the connection, since its body was not read.
     """
     if isinstance(request, ShortRequest):
-        return request.size > MOST_LEFT and not request.is_read
+        if request.room is not None and request.bodies is not None:
+            request.bodies.give_back(*request.room)
+        return not request.is_read and request.size > MOST_LEFT
+    if _ROOM in request:
+        request.app[BODIES].give_back(request[_OWNER], request[_ROOM])
     if not request.body_exists or request.content.at_eof():
         return False
     size = request.content_length

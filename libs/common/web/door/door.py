@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
 from libs.common.telemetry.metrics.requests import RequestMetrics
+from libs.common.web.bodies.bodies import BODIES
 from libs.common.web.door.heads import Heads
 from libs.common.web.door.limits import DoorLimits
 from libs.common.web.door.mismatches import Mismatches
@@ -43,6 +44,7 @@ class Door:
 
     Attributes:
         heads: Parses heads.
+        bodies: Has room for bodies; None: it is not bounded.
         tasks: The requests of short ways that are being answered.
         is_closed: Whether connections end with the request that is being answered.
     """
@@ -60,6 +62,7 @@ class Door:
         self.framework = framework
         self.upgrader = ways.upgrader
         self.app = app
+        self.bodies = app.get(BODIES)
         self.limits = limits
         self.metrics = metrics
         self.mismatches = mismatches

@@ -14,6 +14,8 @@ from aiohttp.http import RawRequestMessage
 from multidict import CIMultiDictProxy, MultiMapping
 from yarl import URL
 
+from libs.common.web.bodies.bodies import Bodies
+
 
 class Coming(Protocol):
     """A body that is on its way."""
@@ -43,13 +45,16 @@ class ShortRequest(dict[Any, Any]):
         secure: Whether the connection is encrypted.
         match_info: What its path has in the places of the route's names.
         app: What belongs to the application, by key.
+        bodies: Has room for bodies; None: it is not bounded.
 
     Attributes:
+        room: What was taken of it, and for which app; None: nothing.
         is_read: Whether its body was asked for, and came.
     """
 
     __slots__ = (
         "app",
+        "bodies",
         "body",
         "headers",
         "is_read",
@@ -57,6 +62,7 @@ class ShortRequest(dict[Any, Any]):
         "method",
         "rel_url",
         "remote",
+        "room",
         "secure",
         "size",
     )
@@ -71,6 +77,7 @@ class ShortRequest(dict[Any, Any]):
         secure: bool,
         match_info: Mapping[str, str],
         app: Mapping[Any, Any],
+        bodies: Bodies | None = None,
     ) -> None:
         super().__init__()
         self.method: str = message.method
@@ -80,6 +87,8 @@ class ShortRequest(dict[Any, Any]):
         self.body = body
         self.size = size
         self.is_read = False
+        self.bodies = bodies
+        self.room: tuple[str, int] | None = None
         self.remote = remote
         self.secure = secure
         self.match_info = match_info

@@ -89,8 +89,10 @@ class Visitor(asyncio.Protocol):
         """Take bytes."""
         if self._arriving is not None:
             data = self._arrive(self._arriving, data)
-        if data:
-            self._hold(data)
+        if not self._held:
+            self._held = data
+        elif data:
+            self._join(data)
         if self._held and not self._is_busy:
             self._look()
         self._pace()
@@ -105,10 +107,7 @@ class Visitor(asyncio.Protocol):
                 self._rest()
         return rest
 
-    def _hold(self, data: bytes) -> None:
-        if not self._held:
-            self._held = data
-            return
+    def _join(self, data: bytes) -> None:
         if isinstance(self._held, bytes):
             self._held = bytearray(self._held)
         self._held += data
@@ -215,6 +214,7 @@ class Visitor(asyncio.Protocol):
             secure=transport.get_extra_info("sslcontext") is not None,
             match_info=match_info,
             app=self._door.app,
+            bodies=self._door.bodies,
         )
 
     def _begin(
