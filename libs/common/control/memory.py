@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -17,6 +18,7 @@ class MemoryControl:
         self._clock = clock
         self._commands: list[tuple[int, Command]] = []
         self._known: set[Command] = set()
+        self._kept: Counter[tuple[str, str]] = Counter()  # By app and verb.
         self._numbers = itertools.count(1)
         self._sent = asyncio.Condition()
 
@@ -31,18 +33,18 @@ class MemoryControl:
                 return
             await self.check_room(command.app, command.verb, most=most)
             self._known.add(command)
+            self._kept[command.app, command.verb] += 1
             self._commands.append((next(self._numbers), command))
             self._sent.notify_all()
 
     async def check_room(self, app: str, verb: str, *, most: int) -> None:
         """See `Control.check_room`."""
-        if most <= 0:
-            return
         self._forget_expired()
+        if most <= 0 or self._kept[app, verb] < most:
+            return
         kept = (each for _, each in self._commands if (each.app, each.verb) == (app, verb))
         ends = sorted(each.expires_at for each in kept)
-        if len(ends) >= most:
-            raise TooManyCommands(most, wait=ends[-most] - self._clock())
+        raise TooManyCommands(most, wait=ends[-most] - self._clock())
 
     @asynccontextmanager
     async def listen(self) -> AsyncIterator[CommandListener]:
@@ -66,6 +68,7 @@ class MemoryControl:
         kept = [item for item in self._commands if item[1].expires_at > now]
         if len(kept) < len(self._commands):
             self._commands, self._known = kept, {command for _, command in kept}
+            self._kept = Counter((command.app, command.verb) for _, command in kept)
 
 
 class MemoryCommandListener:
