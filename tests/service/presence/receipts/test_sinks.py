@@ -219,7 +219,9 @@ class TestStored:
                 await site.storing.take([record("2", "0")])
 
         assert await site.marks.mark(CHAT, "0") == Mark(2)
-        assert logs == [{"event": "marks.refused", "log_level": "warning", "app": "1", "number": 2}]
+        (line,) = logs
+        assert (line["event"], line["log_level"]) == ("marks.refused", "warning")
+        assert (line["app"], line["number"], line["pace_by"]) == ("1", 2, "1")
 
 
 @asynccontextmanager
