@@ -15,7 +15,7 @@ class Act(NamedTuple):
 
     Attributes:
         app: The app's id.
-        name: What the app does: ``publishes``, ``reads``, ``auth_requests``.
+        name: What the app does, as its limits call it: ``publishes``, ``terminations``.
     """
 
     app: str

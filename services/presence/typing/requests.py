@@ -35,6 +35,7 @@ class TooManyTypists(Invalid):
     """As many users type in a channel as are kept."""
 
     status = 429
+    retry_after = 1.0  # Seconds: who types says so again, or has stopped by then.
 
     def __init__(self) -> None:
         super().__init__(f"{USUAL.typists} users type in this channel, and no more are kept")

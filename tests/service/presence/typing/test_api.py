@@ -138,6 +138,7 @@ class TestPost:
         late, early = await say(here, backend, "late"), await say(here, backend, "u0")
 
         assert (late.status, early.status) == (429, 200)
+        assert late.headers["Retry-After"] == "1"
         assert "1000 users type" in late.body["error"]
 
     async def test_who_may(self, here: ServedPresence) -> None:
