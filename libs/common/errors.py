@@ -146,6 +146,7 @@ class Invalid(Exception):
     code = 4300  # Pusher, "Error codes": 4300-4399 inform, and the connection stays open.
     status = 400
     retry_after = 0.0  # Seconds after which the same may be tried again; 0: it will not help.
+    may_quote = True  # Whether its words may have a part that the peer chose.
 
 
 class Denied(Exception):
@@ -154,6 +155,7 @@ class Denied(Exception):
     code = 4009  # Pusher, "Error codes": connection is unauthorized.
     status = 401
     retry_after = 0.0
+    may_quote = True
     detail = ""  # What operators alone are told.
     facts: Mapping[str, str] = MappingProxyType({})  # The same by name, for the log.
     # What a 401 says of how to prove who one is (RFC 9110, 11.6.1); empty: HTTP has no such scheme.
@@ -184,11 +186,19 @@ class Unavailable(Exception):
     code = 4100  # Pusher, "Error codes": 4100-4199 mean come back after a second, not at once.
     status = 503
     retry_after = 1.0  # Seconds; backends are tried again with backoff by us, not by the caller.
+    may_quote = False
 
     def __init__(self, backend: str) -> None:
         super().__init__(f"the {backend} backend is unavailable")
         self.backend = backend
         self.since: float | None = None
+
+
+def kind_of_refusal(error: Invalid | Denied | Unavailable) -> str:
+    """Tell the kind of a refusal, whatever the peer chose: the log has a line a minute of each."""
+    pattern = error.facts.get("pattern", "") if isinstance(error, Denied) else ""  # A policy's.
+    words = "" if error.may_quote else str(error)
+    return f"{type(error).__name__} {pattern or words}".rstrip()
 
 
 class Misconfigured(Exception):

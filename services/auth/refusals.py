@@ -3,7 +3,7 @@
 import structlog
 from aiohttp import web
 
-from libs.common.errors import Denied
+from libs.common.errors import Denied, kind_of_refusal
 from libs.common.web.entrance import sender
 from libs.common.web.http import Refusable, audit_denial
 
@@ -20,6 +20,6 @@ def note_refusal(request: web.Request, error: Refusable) -> None:
         status=error.status,
         reason=told.pop("reason"),
         **told,
-        pace_by=type(error).__name__,
+        pace_by=kind_of_refusal(error),
     )
     audit_denial(request, error)

@@ -33,6 +33,8 @@ MAX_TOKEN = 32_000  # Characters: a hundred patterns, and room for what else a t
 class BadChannelToken(Denied):
     """A channel token is not believed; the reason quotes nothing of it."""
 
+    may_quote = False
+
 
 class NoSigningKey(Invalid):
     """Tokens are asked for, and this deployment signs none."""

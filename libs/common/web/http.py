@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import structlog
 from aiohttp import hdrs, web
 
-from libs.common.errors import Denied, Invalid, Unavailable
+from libs.common.errors import Denied, Invalid, Unavailable, kind_of_refusal
 from libs.common.json_text import write
 from libs.common.rfc3339 import text_of
 from libs.common.telemetry.audit import audit_log
@@ -74,7 +74,7 @@ async def answered(
 
 def note_refusal(request: AnyRequest, error: Refusable) -> None:
     """Log why a request is refused."""
-    _note(request, error.status, str(error), kind=type(error).__name__)
+    _note(request, error.status, str(error), kind=kind_of_refusal(error))
     audit_denial(request, error)
 
 

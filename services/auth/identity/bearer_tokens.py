@@ -65,6 +65,8 @@ class BadToken(Denied):
             signature.
     """
 
+    may_quote = False
+
     def __init__(self, reason: str, **facts: str) -> None:
         super().__init__(reason)
         self.facts = facts

@@ -13,6 +13,7 @@ import structlog
 from aiohttp import ETag, hdrs, web
 
 from libs.common.control.commands import Command
+from libs.common.errors import kind_of_refusal
 from libs.common.telemetry.audit import audit_log
 from libs.common.tokens.channel_tokens import LEEWAY, ChannelToken, hint, issue, new_jti, verify
 from libs.common.tokens.key_ring import BadChannelToken, KeyRing
@@ -87,7 +88,7 @@ class TokensApi:
                 token = verify(question.token, self._ring, app=call.app, now=self._clock())
                 self._revocations.check(token)
             except BadChannelToken as error:
-                kind = type(error).__name__
+                kind = kind_of_refusal(error)
                 log.info("token.refused", app=call.app.id, reason=str(error), pace_by=kind)
                 return answer(_INACTIVE)
             return answer(_told(token))

@@ -18,7 +18,7 @@ import structlog
 from aiohttp import hdrs, web
 
 from libs.common.apps.app import App
-from libs.common.errors import Denied, Invalid, Unavailable
+from libs.common.errors import Denied, Invalid, Unavailable, kind_of_refusal
 from libs.common.rates.limited import note_limited
 from libs.common.tally.port import Subject
 from libs.common.tokens.channel_tokens import StaleToken
@@ -215,7 +215,7 @@ class Acceptor:
             address=caller_of(request).address,
             code=error.code,
             reason=str(error),
-            pace_by=type(error).__name__,
+            pace_by=kind_of_refusal(error),
         )
         audit_denial(request, error)
         told = frame(frames.error(error.code, str(error)))

@@ -170,7 +170,7 @@ class TestOperation:
                 "user": "7",
                 "pattern": "private-company.{id}",
                 "reason": "allow is false",
-                "pace_by": "NotAllowed",
+                "pace_by": "NotAllowed private-company.{id}",
             }
         ]
 

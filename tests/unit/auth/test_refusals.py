@@ -4,7 +4,7 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 from structlog.testing import capture_logs
 
-from libs.common.errors import Denied, Forbidden, Unavailable
+from libs.common.errors import Denied, Forbidden, Unavailable, kind_of_refusal
 from libs.common.web.entrance import name_app
 from libs.common.web.http import Refusable
 from services.auth.refusals import note_refusal
@@ -37,7 +37,7 @@ def test_told(error: Refusable, told: dict[str, object]) -> None:
         "log_level": "info",
         "path": "/x",
         "address": "",
-        "pace_by": type(error).__name__,
+        "pace_by": kind_of_refusal(error),
         **told,
     }
 

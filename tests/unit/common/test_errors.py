@@ -4,6 +4,8 @@ import pkgutil
 from collections.abc import Iterator
 from importlib import import_module
 
+import pytest
+
 import libs
 import services
 from libs.common import errors
@@ -20,6 +22,33 @@ def test_tree() -> None:
                 import_module(module.name)
 
     assert list(told()) == [line for branch in BRANCHES for line in tree(branch)]
+
+
+class Odd(errors.Forbidden):
+    """A refusal whose words quote nothing."""
+
+    may_quote = False
+
+
+class ByPolicy(errors.Forbidden):
+    """A refusal of a policy's."""
+
+    facts = {"pattern": "private-{x}", "channel": "private-y"}  # noqa: RUF012 - as the class has it.
+
+
+@pytest.mark.parametrize(
+    "error, kind",
+    [
+        (errors.Invalid("no channel 'x'"), "Invalid"),
+        (errors.Denied("no app 'x'"), "Denied"),
+        (Odd("the token has expired"), "Odd the token has expired"),
+        (ByPolicy("you may not, x"), "ByPolicy private-{x}"),
+        (errors.Unavailable("bus"), "Unavailable the bus backend is unavailable"),
+    ],
+)
+def test_kind(error: errors.Invalid | errors.Denied | errors.Unavailable, kind: str) -> None:
+    """None of it is what a peer chose."""
+    assert errors.kind_of_refusal(error) == kind
 
 
 def told() -> Iterator[str]:
