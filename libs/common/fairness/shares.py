@@ -2,8 +2,8 @@
 Shares: how many of a number of places each app may have, where all apps share them.
 
 Pure.  An app may have up to nine times as many as are free.  So one that takes all it can leaves a
-tenth to others, two at once leave a nineteenth, and none needs to be told beforehand how many others there
-are (dynamic thresholds: Choudhury and Hahne, 1998).
+tenth to others, two at once leave a nineteenth, and none needs to be told beforehand how many
+others there are (dynamic thresholds: Choudhury and Hahne, 1998).
 """
 
 from collections import Counter
