@@ -5,7 +5,9 @@ import json
 import time
 from collections.abc import AsyncIterator
 
+import aiohttp
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from yarl import URL
 
 from tests.support.clients.back_ends import basic, signed
@@ -186,14 +188,15 @@ class TestLeft:
         assert await peer.answer() == (200, "{}")
         assert await published(here) == 0
 
-    async def test_long(self, here: ServedDispatcher, peer: Peer) -> None:
+    @pytest.mark.parametrize("size", [64 * 1024 + 1, LARGE])
+    async def test_long(self, here: ServedDispatcher, peer: Peer, size: int) -> None:
         """
         After a long one the connection ends.
         """
         query = forged(auth_signature="0" * 64)
 
-        await peer.say(request(b"x", query, length=LARGE))
-        await peer.say(b"x" * (LARGE - 1) + request(SMUGGLED))
+        await peer.say(request(b"x", query, length=size))
+        await peer.say(b"x" * (size - 1) + request(SMUGGLED))
 
         assert (await peer.rest()).count(b"HTTP/1.1 ") == 1
         assert await published(here) == 0
@@ -275,3 +278,39 @@ class TestBody:
 
         async with asyncio.timeout(DEADLINE):
             assert [await peer.answer() for _ in range(2)] == [(200, "{}")] * 2
+
+
+class TestRoom:
+    """What bodies take is given back when their requests are answered, whatever they are answered."""
+
+    @pytest.mark.parametrize("end", ["whole", "other", "left", "gone"])
+    async def test_given_back(self, here: ServedDispatcher, peer: Peer, end: str) -> None:
+        whole = request(b"x" * 100_000)
+        await peer.say(whole[:-1])
+        async with asyncio.timeout(DEADLINE):
+            while await held(here) != 100_000:
+                await asyncio.sleep(0)
+
+        if end == "gone":
+            peer.reset()
+        elif end == "left":
+            peer.writer.close()
+        else:
+            await peer.say(b"x" if end == "whole" else b"y")
+            assert (await peer.answer())[0] == (400 if end == "whole" else 401)
+
+        async with asyncio.timeout(DEADLINE):
+            while await held(here):
+                await asyncio.sleep(0)
+
+
+async def held(here: ServedDispatcher) -> float:
+    """Read how many bytes bodies have."""
+    async with (
+        aiohttp.ClientSession() as http,
+        http.get(f"{here.internal}/metrics") as response,
+    ):
+        families = text_string_to_metric_families(await response.text())
+    return next(
+        each.samples[0].value for each in families if each.name == "fanfare_http_body_bytes"
+    )

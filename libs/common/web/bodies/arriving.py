@@ -60,16 +60,7 @@ class Arriving:
         self._wake()
 
     async def read(self, timeout: float) -> bytes:
-        """
-        Wait until it is whole, and return it, once.
-
-        Args:
-            timeout: Seconds that it may take.
-
-        Raises:
-            TimeoutError: It took longer.
-            ConnectionError: The peer is gone.
-        """
+        """Wait until it is whole; see `Coming.read`."""
         if self._missing and self._error is None:
             self._waiting = asyncio.get_running_loop().create_future()
             self._want(timeout)

@@ -35,7 +35,7 @@ class BodyBudget:
             Whether there is room; if not, nothing is taken.
         """
         own, held = self._by_owner.get(owner, 0) + size, self.held + size
-        if own > self._most - held:
+        if own + held > self._most:
             return False
         self._by_owner[owner] = own
         self.held = held

@@ -224,22 +224,18 @@ class Visitor(asyncio.Protocol):
         if self._transport is None:
             return
         self._door.forget(self)
-        body = self._body(size)
+        held = self._held
+        if len(held) >= size:
+            body: bytes | Arriving = bytes(held[:size])
+            self._drop(size)
+        else:
+            body = self._arriving = Arriving(size, self._want)
+            body.take(bytes(held))
+            self._held = b""
         request = self._request(
             message, self._transport, match_info=match_info, body=body, size=size
         )
         self._task = self._door.begin(self._answer(way, request))
-
-    def _body(self, size: int) -> bytes | Arriving:
-        held = self._held
-        if len(held) >= size:
-            body = bytes(held[:size])
-            self._drop(size)
-            return body
-        self._arriving = Arriving(size, self._want)
-        self._arriving.take(bytes(held))
-        self._held = b""
-        return self._arriving
 
     def _want(self, seconds: float) -> None:
         """Read what is left of a body."""
