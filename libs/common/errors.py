@@ -119,6 +119,7 @@ The exception tree.
         NoAnswer
         NotInformed
         ProviderUnavailable
+        SpoiltKey
         TooManyBodies
         TooManyQuestions
         TooManyWaiting

@@ -14,6 +14,7 @@ from libs.common.bus.redis import RedisBus
 from libs.common.eventlog.kafka.log import KafkaEventLog
 from libs.common.postgres.connection import PostgresConnection
 from libs.common.redis.connection import RedisConnection
+from libs.common.redis.unreadable import KINDS, passed_over
 from libs.common.telemetry.metrics.families import Metric, counter, gauge
 
 LOOK = 15.0  # Seconds from one question to a server of Redis to the next.
@@ -45,6 +46,12 @@ REDIS_LAG = gauge(
     "fanfare_redis_replication_lag_bytes",
     "By how much the slowest of its replicas is behind; missing where it has none.",
     "server",
+)
+REDIS_UNREADABLE = counter(
+    "fanfare_redis_unreadable_total",
+    "What stands in Redis and could not be read, so that it was passed over, by what it is: "
+    "`redis.skipped` in the log. Other programs write there, or another release.",
+    "kind",
 )
 POOL_USED = gauge(
     "fanfare_postgres_connections_used", "Connections to PostgreSQL that are in use.", "backend"
@@ -134,6 +141,7 @@ class BackendMetrics:
         yield REDIS_MEMORY.by(self._said("used_memory"))
         yield REDIS_MOST.by(self._said("maxmemory"))
         yield REDIS_EVICTED.by(self._said("evicted_keys"))
+        yield REDIS_UNREADABLE.by(passed_over(), known=KINDS)
         lags = {name: _replication_lag(said) for name, said in self._figures.items()}
         yield REDIS_LAG.by({name: lag for name, lag in lags.items() if lag is not None})
 

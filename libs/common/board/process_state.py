@@ -79,5 +79,5 @@ def understood(text: bytes) -> ProcessState | None:
     """Read a state; None: a release told it that says such things otherwise."""
     try:
         return _decoder.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None

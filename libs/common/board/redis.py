@@ -45,7 +45,7 @@ class RedisBoard:
         """See `Board.read`."""
         reply = await self._ask(READ.call(self._keys, milliseconds(KEPT)))
         entries = [
-            BoardEntry(process=name.decode(), text=text, age=age / 1000, is_silent=bool(is_silent))
+            BoardEntry(process=_name(name), text=text, age=age / 1000, is_silent=bool(is_silent))
             for name, text, age, is_silent in reply
         ]
         return sorted(entries, key=lambda entry: entry.process)
@@ -55,3 +55,7 @@ class RedisBoard:
         raise_first(replies, backend="control")
         entries: list[tuple[bytes, bytes, int, int]] = replies[0]
         return entries
+
+
+def _name(text: bytes) -> str:
+    return text.decode(errors="replace")

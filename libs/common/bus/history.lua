@@ -12,8 +12,13 @@
 local meta = redis.call('HMGET', KEYS[1], 'e', 'o')
 local epoch, offset = meta[1], tonumber(meta[2] or 0)
 if offset == 0 then
-  return {redis.call('GET', string.match(KEYS[1], '^.-}') .. ':origin'), 0, {}, 0}
+  local origin = redis.pcall('GET', string.match(KEYS[1], '^.-}') .. ':origin')
+  local is_origin = type(origin) == 'string' and string.match(origin, '^%x+o$')
+  return {is_origin and origin or false, 0, {}, 0}
 end
+-- What somebody else wrote there is thrown away by whoever is told so (`bus.redis`).
+local is_position = offset and offset > 0 and offset <= 2 ^ 53
+assert(is_position and string.match(epoch or '', '^%w+$'), 'no position')
 
 local after, entries = tonumber(ARGV[1]), {}
 if after >= 0 and after < offset then

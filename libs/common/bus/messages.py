@@ -258,6 +258,8 @@ def unpack(envelope: bytes) -> Broadcast:
         raise ValueError("an envelope without a line feed")
     try:
         known = _decode_header(header)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError("an envelope with an unreadable header") from error
+    if not frame.isascii():
+        frame.decode()  # A client would close at what is not UTF-8 (RFC 6455, 8.1).
     return Broadcast(frame, known.at, known.x, known.t, known.a, known.e)

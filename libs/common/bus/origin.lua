@@ -6,5 +6,9 @@
 --
 -- Strangers come here, and may without memory left: there is one a partition, and it stays.
 
-redis.call('SET', KEYS[1], ARGV[1], 'NX')
-return redis.call('GET', KEYS[1])
+local known = redis.pcall('GET', KEYS[1])
+if type(known) == 'string' and string.match(known, '^%x+o$') then
+  return known
+end
+redis.call('SET', KEYS[1], ARGV[1])
+return ARGV[1]

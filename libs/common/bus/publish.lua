@@ -31,7 +31,10 @@ local source = ARGV[7] or ''
 local mark = source ~= '' and {'s:' .. source} or {}
 local meta = redis.call('HMGET', KEYS[1], 'e', 'o', unpack(mark))
 local offset = tonumber(meta[2] or 0)
-local epoch = offset > 0 and meta[1] -- With 0 a former release made it, for who only listened.
+local epoch = offset ~= 0 and meta[1] -- With 0 a former release made it, for who only listened.
+-- What somebody else wrote there is thrown away by whoever is told so (`bus.redis`).
+local is_position = offset and offset >= 0 and offset <= 2 ^ 53
+assert(is_position and string.match(epoch or 'a', '^%w+$'), 'no position')
 local watermark = {}
 local cache, cache_ttl = KEYS[3], ARGV[12] or ''
 local token, token_ttl = KEYS[#KEYS], ARGV[13] or ''
@@ -54,8 +57,12 @@ end
 
 if not epoch then
   local origin = string.match(KEYS[1], '^.-}') .. ':origin'
-  redis.call('SET', origin, ARGV[3] .. 'o', 'NX')
-  epoch = redis.call('GET', origin) .. ARGV[3]
+  local known = redis.pcall('GET', origin)
+  if type(known) ~= 'string' or not string.match(known, '^%x+o$') then
+    known = ARGV[3] .. 'o'
+    redis.call('SET', origin, known)
+  end
+  epoch = known .. ARGV[3]
   redis.call('DEL', KEYS[2])
 end
 offset = offset + 1

@@ -48,6 +48,7 @@ from libs.common.redis.connection import RedisConnection, raise_first
 from libs.common.redis.keys import Keys
 from libs.common.redis.pubsub.ways import Pubsub
 from libs.common.redis.scripts import Call, Script, milliseconds
+from libs.common.redis.unreadable import SpoiltKey, note_passed
 
 # Milliseconds.  Far above any history's age: with it go epoch and sources.
 META_TTL = 30 * 86_400_000
@@ -80,7 +81,7 @@ class _Reading(NamedTuple):
 
     @property
     def position(self) -> Position:
-        return Position((self.epoch or b"").decode(), self.offset)
+        return Position(_text(self.epoch or b""), self.offset)
 
     @property
     def is_old(self) -> bool:
@@ -141,11 +142,22 @@ class RedisBus:
                 key = publication.channel, source.name
                 before, latest[key] = latest.get(key), source
             calls.append(self._append(publication, before))
-        positions = _positions(replies := await self._redis.ask_all(calls, shared=True))
+        positions = _positions(replies := await self._ask(calls, shared=True))
         appended = sum(state for state, *_ in replies)
         self.published["appended"] += appended
         self.published["repeated"] += len(replies) - appended
         return positions
+
+    async def _ask(self, calls: Sequence[Call], *, shared: bool = False) -> list[Any]:
+        """Ask, and again where what stands there cannot be worked on: such channels begin anew."""
+        replies = await self._redis.ask_all(calls, shared=shared)
+        strange = [at for at, reply in enumerate(replies) if isinstance(reply, SpoiltKey)]
+        if strange:
+            again = [calls[at] for at in strange]
+            await self._redis.ask_all([Call(each.key, ("UNLINK", *each.keys)) for each in again])
+            for at, reply in zip(strange, await self._redis.ask_all(again), strict=True):
+                replies[at] = reply
+        return replies
 
     def _append(self, publication: Publication, before: Source | None) -> Call:
         channel, source = publication.channel, publication.source
@@ -199,7 +211,10 @@ class RedisBus:
         try:
             entries = tuple(_entries(channel, top.epoch, items))
         except ValueError:
-            log.exception("bus.history_skipped", app=channel.app, channel=channel.name)
+            note_passed("history")
+            log.warning(
+                "bus.history_skipped", app=channel.app, channel=channel.name, pace_by="history"
+            )
             return History(top, None)
         reaches = after.offset == top.offset or (
             entries and entries[0].position.offset == after.offset + 1
@@ -215,7 +230,7 @@ class RedisBus:
         """See `Bus.last`."""
         asked = list(dict.fromkeys(channels))
         calls = [_LAST.call((self._keys.of("cache", channel),)) for channel in asked]
-        answered = _answered(asked, await self._redis.ask_all(calls))
+        answered = _answered(asked, await self._ask(calls))
         return {channel: _cached(channel, *reply) for channel, reply in answered.items()}
 
     async def _read(
@@ -230,7 +245,7 @@ class RedisBus:
         asked = list(dict.fromkeys(channels))
         names = [self._keys.several(("meta", "history"), channel) for channel in asked]
         calls = [_HISTORY.call(keys, after, max(limit, 1)) for keys in names]
-        replies = _answered(asked, await self._redis.ask_all(calls))
+        replies = _answered(asked, await self._ask(calls))
         readings = {channel: _Reading(*reply) for channel, reply in replies.items()}
         await self._keep([channel for channel, each in readings.items() if each.is_old])
         return await self._placed(readings)
@@ -248,7 +263,7 @@ class RedisBus:
             return readings
         keys = [self._keys.partition("origin", self._keys.index(each)) for each in lacking]
         calls = [_ORIGIN.call((key,), f"{next(self._lives)}{ORIGIN}") for key in keys]
-        made = _answered(lacking, await self._redis.ask_all(calls))
+        made = _answered(lacking, await self._ask(calls))
         there = {channel: each for channel, each in readings.items() if each.epoch is not None}
         return there | {channel: _Reading(origin) for channel, origin in made.items()}
 
@@ -317,7 +332,7 @@ def _positions(replies: Sequence[Any]) -> list[Position]:
     for state, epoch, offset in replies:
         if state < 0:
             raise Unavailable("bus") from PredecessorMissing
-        positions.append(Position(epoch.decode(), offset))
+        positions.append(Position(_text(epoch), offset))
     return positions
 
 
@@ -349,9 +364,15 @@ def _cached(channel: Channel, value: bytes | None, ttl: int) -> Cached | None:
         broadcast = unpack(envelope)
         entry = Entry(channel, Position(epoch.decode(), int(offset)), broadcast)
     except ValueError:
-        log.exception("bus.cache_skipped", app=channel.app, channel=channel.name)
+        note_passed("history")
+        log.warning("bus.cache_skipped", app=channel.app, channel=channel.name, pace_by="cache")
         return None
     return Cached(entry, ttl / 1000)
+
+
+def _text(epoch: bytes) -> str:
+    """Read an epoch: a name, whatever stands there."""
+    return epoch.decode(errors="replace")
 
 
 def _digest(token: str) -> str:

@@ -32,9 +32,13 @@ from libs.common.bus.messages import (
     unpack,
 )
 from libs.common.channels import Channel
+from libs.common.json_text import JsonReader
 
 PROBE = b"p1\n"
 
+MOST = 2**53  # Beyond it not all readers of JSON tell whole numbers apart.
+
+_read_info = JsonReader(msgspec.Raw).read  # It goes to clients as it is.
 _decode_ids = msgspec.json.Decoder(tuple[str, ...]).decode
 
 
@@ -100,25 +104,40 @@ def decode(
 def _position(fields: list[bytes]) -> Position:
     if len(fields) < 2:
         raise ValueError("an entry without a position")
-    return Position(fields[0].decode(), int(fields[1]))
+    return Position(fields[0].decode(), _number(fields[1]))
 
 
 def _total(fields: list[bytes]) -> int:
     if not fields:
         raise ValueError("a count without a number")
-    return int(fields[0])
+    return _number(fields[0])
+
+
+def _number(text: bytes) -> int:
+    number = int(text)
+    if not 0 <= number <= MOST:
+        raise ValueError("a number that is too large, or too small")
+    return number
 
 
 def _typed(channel: Channel, fields: list[bytes], body: bytes) -> Typed:
     try:
         return Typed(channel, _total(fields), _decode_ids(body) if body else None)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise ValueError("typists that are no list of ids") from error
+
+
+def _info(text: bytes) -> str:
+    try:
+        _read_info(text)
+    except msgspec.DecodeError as error:
+        raise ValueError("user_info that is no JSON") from error
+    return text.decode()
 
 
 def _transition(channel: Channel, fields: list[bytes], body: bytes) -> Transition:
     if len(fields) < 3 or fields[1] not in {b"+", b"-"}:
         raise ValueError("a transition without version, sign and length")
-    version, length = int(fields[0]), int(fields[2])
-    info = body[length:].decode() if fields[1] == b"+" else None
+    version, length = _number(fields[0]), _number(fields[2])
+    info = _info(body[length:]) if fields[1] == b"+" else None
     return Transition(channel, version, body[:length].decode(), info)

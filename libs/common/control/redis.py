@@ -17,11 +17,13 @@ import structlog
 
 from libs.common.control.commands import Command
 from libs.common.control.port import CommandListener, TooManyCommands
+from libs.common.json_text import JsonReader
 from libs.common.redis.connection import RedisConnection
 from libs.common.redis.keys import Keys
 from libs.common.redis.node import REPLY_TIMEOUT
 from libs.common.redis.refusals import is_missing
 from libs.common.redis.scripts import Call, Script
+from libs.common.redis.unreadable import note_passed
 
 # Seconds after a command's expiry, as the server's clock may be ahead of ours.
 FORGOTTEN_AFTER = 60.0
@@ -33,7 +35,7 @@ _HERE = Path(__file__).parent
 SEND = Script.read(_HERE / "send.lua")
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Command).decode
+_decode = JsonReader(Command, takes_halves=False).read
 
 log = structlog.get_logger()
 
@@ -170,8 +172,11 @@ class RedisCommandListener:
 def _command(entry_id: bytes, text: bytes) -> Command | None:
     try:
         return _decode(text)
-    except msgspec.DecodeError as error:  # Of a newer release; the next one may be readable.
-        log.warning("command.skipped", id=entry_id.decode(), reason=str(error))
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        # Of a newer release, or somebody else's; the next one may be readable.
+        reason = str(error) if isinstance(error, msgspec.DecodeError) else "it is not UTF-8"
+        note_passed("command")
+        log.warning("command.skipped", id=entry_id.decode(), reason=reason, pace_by="command")
         return None
 
 

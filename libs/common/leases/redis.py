@@ -17,6 +17,9 @@ from libs.common.redis.commands import Word
 from libs.common.redis.connection import RedisConnection, raise_first
 from libs.common.redis.keys import Keys
 from libs.common.redis.scripts import Call, Script, milliseconds
+from libs.common.redis.unreadable import readable
+
+Forget = Callable[[bytes], Call]  # Takes a text that nobody can read from where it stands.
 
 REFUSED = -1  # The reply of ``renew.lua`` to a gateway that was cleared.
 SHARE = 64  # Gateways of a partition that one sweep handles, and how much of what each holds.
@@ -64,7 +67,7 @@ class RedisTerms(Protocol):
     def due(self) -> str:
         """The kind of a key of each partition: a sorted set, of texts -> when each is over."""
 
-    def end(self, texts: Sequence[bytes]) -> list[Call]:
+    def end(self, texts: Sequence[bytes], forget: Forget) -> list[Call]:
         """Make calls of at most `SHARE` texts, of which each replies how much it took away."""
 
 
@@ -129,11 +132,7 @@ class RedisLeases:
     async def sweep(self, *, grace: float) -> int:
         """See `Leases.sweep`."""
         judged = await self._judge(grace)
-        ended = [
-            Ended(partition, name.decode())
-            for partition, reply in enumerate(judged)
-            for name in _texts(reply)
-        ]
+        ended, strange = self._ended(judged)
         overdue, searches = self._overdue(), self._held_by(ended)
         replies = await self._connection.ask_all([*overdue, *(each.call for _, each in searches)])
         found, held = replies[: len(overdue)], replies[len(overdue) :]
@@ -142,9 +141,19 @@ class RedisLeases:
             clearing += search.clear(_texts(reply))
         holding = {each for (each, _), reply in zip(searches, held, strict=True) if reply != []}
         settling = [self._settle(each) for each in ended if each not in holding]
-        cleared = await self._connection.ask_all([*clearing, *settling])
+        cleared = await self._connection.ask_all([*clearing, *settling, *strange])
         raise_first([*judged, *replies, *cleared])
         return sum(cleared[: len(clearing)])
+
+    def _ended(self, judged: Sequence[Any]) -> tuple[list[Ended], list[Call]]:
+        """Read the names of gateways that ended, and have those forgotten that are none."""
+        ended: list[Ended] = []
+        strange: list[Call] = []
+        for partition, reply in enumerate(judged):
+            names, others = readable("entry", bytes.decode, _texts(reply))
+            ended += [Ended(partition, name) for name in names]
+            strange += map(forgets("ZREM", self._lapsed(partition)), others)
+        return ended, strange
 
     async def _judge(self, grace: float) -> list[Any]:
         """Name for each partition the gateways that ended there; errors are among the replies."""
@@ -167,9 +176,9 @@ class RedisLeases:
         """Make the calls that end what was found, for each partition and each of the terms."""
         return [
             call
-            for reply in found
+            for partition, reply in enumerate(found)
             for terms, texts in zip(self._terms, _texts(reply), strict=False)
-            for call in terms.end(texts)
+            for call in terms.end(texts, self._forgets_due(terms, partition))
         ]
 
     def _held_by(self, ended: Iterable[Ended]) -> list[tuple[Ended, Search]]:
@@ -181,8 +190,14 @@ class RedisLeases:
 
     def _settle(self, ended: Ended) -> Call:
         """Strike out a gateway that holds nothing, and gets nothing, as it is refused."""
-        key = self._keys.partition("roster.lapsed", ended.partition)
+        key = self._lapsed(ended.partition)
         return Call(key, ("ZREM", key, ended.gateway))
+
+    def _forgets_due(self, terms: RedisTerms, partition: int) -> Forget:
+        return forgets("ZREM", self._keys.partition(terms.due, partition))
+
+    def _lapsed(self, partition: int) -> str:
+        return self._keys.partition("roster.lapsed", partition)
 
     async def _everywhere(self, script: Script, kinds: Sequence[str], *args: Word) -> list[Any]:
         """Run a script in every partition; errors are among the replies."""
@@ -191,6 +206,11 @@ class RedisLeases:
             keys = [self._keys.partition(f"roster.{kind}", partition) for kind in kinds]
             calls.append(script.call(keys, *args))
         return await self._connection.ask_all(calls)
+
+
+def forgets(command: str, key: str) -> Forget:
+    """Make what takes a text from a set."""
+    return lambda text: Call(key, (command, key, text))
 
 
 def _texts(reply: Any) -> Sequence[Any]:

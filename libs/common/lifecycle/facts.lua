@@ -97,8 +97,9 @@ local function record(stream, app, fields)
   local time = redis.call('TIME')
   local head = redis.call('HGET', stream.heads, app)
   local epoch, number = string.format('%.0f', time[1] * 1000000 + time[2]), 0
-  if head then
-    epoch, number = string.match(head, '^(%d+) (%d+)$')
+  local known, newest = string.match(head or '', '^(%d+) (%d+)$')
+  if known then
+    epoch, number = known, newest
   else -- What is left of another epoch is of no use, and its numbers would be mistaken.
     redis.call('DEL', stream.facts, stream.subjects, stream.latest)
   end

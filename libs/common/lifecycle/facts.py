@@ -27,6 +27,7 @@ ToldKind = Literal[
 Kind = ToldKind | Literal["client_read"]
 
 KINDS: tuple[ToldKind, ...] = get_args(ToldKind)
+KNOWN_KINDS: frozenset[Kind] = frozenset({*KINDS, "client_read"})
 ABOUT_USERS: frozenset[Kind] = frozenset({"user_online", "user_offline"})
 
 # What a fact tells the state of: the last one tells all that still matters.  As ``facts.lua`` has.

@@ -12,10 +12,10 @@ local FACTS, HEADS, SUBJECTS, LATEST, PLACES = KEYS[1], KEYS[2], KEYS[3], KEYS[4
 local most = tonumber(ARGV[3])
 
 local head = redis.call('HGET', HEADS, ARGV[1])
-if not head then
+local epoch = string.match(head or '', '^(%d+) %d+$')
+if not epoch then
   return { '', -1, {}, 0 }
 end
-local epoch = string.match(head, '^%d+')
 local known, number = ARGV[4], ARGV[5]
 if not known then
   local place = redis.call('HGET', PLACES, ARGV[2]) or ''
@@ -30,8 +30,10 @@ while #found < most do
   )
   for i = 1, #left, 2 do
     local packed = redis.call('HGET', LATEST, left[i])
-    if packed then -- Else what it was is forgotten; the facts of the others are not.
-      found[#found + 1] = cmsgpack.unpack(packed)
+    local is_readable, entry = pcall(cmsgpack.unpack, packed or '')
+    -- Else what it was is forgotten; the facts of the others are not.
+    if is_readable and type(entry) == 'table' and #entry == 2 then
+      found[#found + 1] = entry
     end
   end
   if #left == 0 then

@@ -4,7 +4,9 @@ The streams on Redis: one of each app in each partition, beside the keys of the 
 See `lifecycle.port.Lifecycle`; ``facts.lua`` says which keys there are.
 """
 
+import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from libs.common.redis.commands import Word
 from libs.common.redis.connection import RedisConnection, raise_first
 from libs.common.redis.keys import Keys
 from libs.common.redis.scripts import Call, Script, milliseconds
+from libs.common.redis.unreadable import pass_over, readable
 
 BACKEND = "roster"  # Whose Redis it is.
 FACTS = Path(__file__).parent / "facts.lua"
@@ -77,7 +80,7 @@ class RedisLifecycle:
     async def attend(self, owner: str, *, ttl: float) -> Collection[str]:
         """See `Lifecycle.attend`."""
         names = await self._connection.ask(_ATTEND.call([self._living], owner, milliseconds(ttl)))
-        return [name.decode() for name in names]
+        return readable("entry", bytes.decode, names)[0]
 
     async def leave(self, owner: str) -> None:
         """See `Lifecycle.leave`."""
@@ -102,11 +105,11 @@ class RedisLifecycle:
         wanted = list(partitions)
         keys = [self._keys.partition("lifecycle.heads", each) for each in wanted]
         replies = await self._of_those_there(wanted, [Call(key, ("HGETALL", key)) for key in keys])
-        return {
-            Stream(app.decode(), partition): int(head.partition(b" ")[2])
-            for partition, fields in replies.items()
-            for app, head in zip(fields[::2], fields[1::2], strict=True)
-        }
+        heads: list[tuple[Stream, int]] = []
+        for partition, fields in replies.items():
+            pairs = [b" ".join(pair) for pair in zip(fields[::2], fields[1::2], strict=True)]
+            heads += readable("entry", partial(_head, partition), pairs)[0]
+        return dict(heads)
 
     async def read(
         self, stream: Stream, sink: str, *, limit: int, after: Recorded | None = None
@@ -188,15 +191,31 @@ def _words(facts: Iterable[Fact]) -> Iterable[Word]:
         yield from words
 
 
+def _head(partition: int, text: bytes) -> tuple[Stream, int]:
+    """Read the head of a stream, behind the name of its app."""
+    app, _, number = text.decode().rsplit(" ", 2)
+    return Stream(app, partition), int(number)
+
+
 def _record(stream: Stream, epoch: str, entry: Any, *, after_gap: bool) -> Recorded:
-    """Read an entry as ``facts.lua`` writes it."""
+    """Read an entry; one that cannot be read is of a kind that nobody wants, and has its place."""
     entry_id, texts = entry
+    try:
+        fact = _fact(stream.app, texts)
+    except (ValueError, LookupError) as error:
+        pass_over("fact", type(error).__name__, app=stream.app)
+        fact = Fact(kind="unreadable", app=stream.app, at=time.time())  # type: ignore[arg-type]
+    return Recorded(stream, int(entry_id.partition(b"-")[0]), epoch, fact, after_gap)
+
+
+def _fact(app: str, texts: Sequence[bytes]) -> Fact:
+    """Read a fact as ``facts.lua`` writes it."""
     fields = {
         name.decode(): value.decode() for name, value in zip(texts[::2], texts[1::2], strict=True)
     }
-    fact = Fact(
-        kind=fields["kind"],
-        app=stream.app,
+    return Fact(
+        kind=fields["kind"],  # type: ignore[arg-type]  # Readers pass over kinds that they do not know.
+        app=app,
         at=int(fields["at"]) / 1000,
         channel=fields.get("channel", ""),
         user=fields.get("user", ""),
@@ -205,4 +224,3 @@ def _record(stream: Stream, epoch: str, entry: Any, *, after_gap: bool) -> Recor
         socket_id=fields.get("socket_id", ""),
         count=int(fields.get("count", 0)),
     )
-    return Recorded(stream, int(entry_id.partition(b"-")[0]), epoch, fact, after_gap)

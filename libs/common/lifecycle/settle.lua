@@ -16,6 +16,9 @@ if not head then
   return 1
 end
 local epoch, newest = string.match(head, '^(%d+) (%d+)$')
+if not epoch then
+  return 1
+end
 local there, done = {}, tonumber(newest)
 for i = 3, #ARGV do
   there[ARGV[i]] = true

@@ -6,10 +6,16 @@
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local owner, expires = unpack(redis.call('HMGET', KEYS[1], 'owner', 'until'))
+local owner, expires, fence = unpack(redis.call('HMGET', KEYS[1], 'owner', 'until', 'fence'))
+local over_at = tonumber(expires or nil) or 0
 
-if owner and owner ~= ARGV[1] and tonumber(expires) > now then
+-- Nobody takes it for days: what says so is not ours.
+if owner and owner ~= ARGV[1] and over_at > now and over_at < now + 86400000 then
   return 0
+end
+if fence and not string.match(fence, '^%d%d?%d?%d?%d?%d?%d?%d?%d?%d?%d?%d?%d?%d?%d?%d?%d?$') then
+  redis.call('HDEL', KEYS[1], 'fence')
+  owner = false
 end
 if owner ~= ARGV[1] then
   -- Begins at the present instant in microseconds: above any that was given before data were lost.

@@ -15,7 +15,7 @@ local now = time[1] + time[2] / 1000000
 
 local burst = math.max(1, rate)
 local full = now + burst / rate
-local earned_at = tonumber(redis.call('GET', KEYS[1]) or now)
+local earned_at = tonumber(redis.call('GET', KEYS[1]) or now) or now
 local before = math.min(math.max(earned_at, now), full + grain)
 local after = before + math.min(cost, burst) / rate
 

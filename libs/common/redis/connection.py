@@ -33,10 +33,12 @@ from libs.common.outage import Outage
 from libs.common.redis.address import Layout, parse
 from libs.common.redis.commands import Words
 from libs.common.redis.node import TROUBLE, Node, check_authority, reason
-from libs.common.redis.refusals import UNTOUCHED, WITHIN_SCRIPT
+from libs.common.redis.refusals import UNTOUCHED, WITHIN_SCRIPT, is_unreadable, said
 from libs.common.redis.scripts import PROBE, PROBE_WITHOUT_MEMORY, Call
 from libs.common.redis.topology import Cluster, OneServer, Servers
+from libs.common.redis.unreadable import SpoiltKey, pass_over
 
+LONGEST = 200  # Characters of what a server says of a key.
 ATTEMPTS = 5  # To know the script, be referred, know the script there, and once more.
 
 _UNWILLING = (
@@ -132,8 +134,9 @@ class RedisConnection:
             The reply; texts as bytes.
 
         Raises:
-            Unavailable: Redis is away or unwilling; the call may have been performed.
-            ResponseError: The script refused, or is wrong.
+            Unavailable: Redis is away or unwilling, or what a key holds cannot be worked on; the
+                call may have been performed.
+            ResponseError: The command is wrong.
         """
         (reply,) = await self.ask_all([call])
         if isinstance(reply, Exception):
@@ -161,7 +164,7 @@ class RedisConnection:
                 break
             for errand in waiting:
                 self._redirect(errand)
-        return [self._translated(errand.reply) for errand in errands]
+        return [self._translated(errand) for errand in errands]
 
     async def check(self, keys: Sequence[str], *, needs_memory: bool = True) -> None:
         """
@@ -320,10 +323,16 @@ class RedisConnection:
                 errand.node = self._servers.at(ask.node_addr, errand.node)
                 errand.needs_asking, errand.needs_script = True, False
 
-    def _translated(self, reply: Any) -> Any:
-        if not isinstance(reply, Exception) or not _is_trouble(reply):
+    def _translated(self, errand: _Errand) -> Any:
+        reply = errand.reply
+        if not isinstance(reply, Exception):
             return reply
         error = Unavailable(self._backend)
+        if not _is_trouble(reply):
+            if not is_unreadable(reply):
+                return reply
+            pass_over("key", said(reply)[:LONGEST], key=errand.call.key, backend=self._backend)
+            error = SpoiltKey(self._backend)
         error.__cause__ = reply if reason(reply) == str(reply) else RedisError(reason(reply))
         return error
 

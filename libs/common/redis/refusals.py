@@ -24,6 +24,10 @@ from libs.common.redis.commands import Word, Words, name_of
 UNTOUCHED = (NoScriptError, MovedError, AskError)
 # Begins what Redis answers where the user may run scripts and not a command, or a key, in one.
 WITHIN_SCRIPT = "The user executing the script can't"
+# What is wrong with values begins so; refusals of the server have other codes.
+_OF_SCRIPTS = ("ERR ", "user_script", "Error running script", "@user_script", "Wrong", "WRONGTYPE")
+_ELSEWHERE = "non local key"  # While a slot of a cluster moves.
+_WITHIN = ("user_script", "Error running script")
 _PASSING = (*UNTOUCHED, TryAgainError)
 
 
@@ -61,7 +65,7 @@ class Refusals:
                 self._done(command)
 
     def _refused(self, command: Words, error: ResponseError) -> None:
-        if isinstance(error, _PASSING) or is_missing(error):
+        if isinstance(error, _PASSING) or is_missing(error) or is_unreadable(error):
             return
         kind = self._forbidden if is_forbidden(error) else self._general
         kind[name_of(command)] = said(error)
@@ -88,6 +92,22 @@ def said(error: Exception) -> str:
 def is_forbidden(error: Exception) -> bool:
     """Whether an error says that the user lacks a permission, also for what a script does."""
     return isinstance(error, NoPermissionError) or str(error).startswith(WITHIN_SCRIPT)
+
+
+def is_unreadable(error: Any) -> bool:
+    """
+    Whether an error says that a key holds what a command or a script of ours cannot work on.
+
+    What the server refuses as a whole has a code of its own, also within a script.
+    """
+    if not isinstance(error, ResponseError) or is_forbidden(error):
+        return False
+    text = said(error)
+    if _ELSEWHERE in text:
+        return False
+    return text.startswith("WRONGTYPE") or (
+        text.startswith(_OF_SCRIPTS) and any(mark in text for mark in _WITHIN)
+    )
 
 
 def is_missing(reply: Any) -> bool:

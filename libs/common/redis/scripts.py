@@ -66,6 +66,12 @@ class Call(NamedTuple):
     command: Words
     script: Script | None = None
 
+    @property
+    def keys(self) -> Words:
+        """All keys of a call of a script."""
+        count = int(self.command[2])
+        return self.command[3 : 3 + count]
+
 
 def milliseconds(seconds: float) -> int:
     """Convert a duration for Redis; a short one does not become none."""

@@ -8,7 +8,7 @@
 local function sit(socket_id, user_id, info)
   redis.call('HSET', SEATS, socket_id, GATEWAY .. ' ' .. user_id)
   redis.call('SADD', HELD, seat_of(GATEWAY, socket_id))
-  if redis.call('HINCRBY', COUNTS, user_id, 1) == 1 then
+  if count(user_id, 1) == 1 then
     redis.call('HSET', INFOS, user_id, info)
     announce('+', user_id, info)
     redis.call('PERSIST', VERSION)

@@ -6,13 +6,17 @@ that every decision is one script on one server.  Where part of a cluster is awa
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+import msgspec
+
 from libs.common.channels import Channel, online_user
 from libs.common.errors import Unavailable
+from libs.common.json_text import JsonReader
 from libs.common.leases.port import LeaseLost
-from libs.common.leases.redis import Ended, Search
+from libs.common.leases.redis import Ended, Forget, Search, forgets
 from libs.common.lifecycle.facts import Stream
 from libs.common.lifecycle.port import BOUNDS, Bounds, Wanted, nobody
 from libs.common.lifecycle.redis import FACTS, letters, names
@@ -21,6 +25,7 @@ from libs.common.redis.connection import RedisConnection, raise_first
 from libs.common.redis.keys import Keys
 from libs.common.redis.pubsub.ways import Pubsub
 from libs.common.redis.scripts import Call, Script, milliseconds
+from libs.common.redis.unreadable import readable
 from libs.common.roster.port import (
     JoinAnswer,
     JoinRequest,
@@ -41,6 +46,10 @@ DESCRIBE = Script.joined(*_SEATS, _HERE / "describe.lua")
 CLEAR = Script.joined(*_SEATS, _HERE / "clear.lua", flags="allow-oom")
 MEMBERS = Script.joined(*_SEATS, _HERE / "members.lua", flags="no-writes")
 SEATED = Script.joined(_HERE / "seated.lua", flags="no-writes")
+
+# What goes to clients as it is must be JSON; most is looked at together.
+_read_together = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_read_alone = JsonReader(msgspec.Raw).read
 
 _Item = TypeVar("_Item")
 
@@ -150,19 +159,29 @@ class RedisRoster:
             [Call(key, ("ZRANGEBYLEX", key, start, end, "LIMIT", 0, limit)) for key in keys]
         )
         names = sorted(name for found in replies for name in found)
-        return [name.decode() for name in names[:limit]]
+        return readable("entry", bytes.decode, names[:limit])[0]
 
-    def end(self, seats: Sequence[bytes]) -> list[Call]:
-        """See `RedisTerms.end`: seats whose grace is over."""
-        return [
+    def end(self, seats: Sequence[bytes], forget: Forget, *, gateway: str = "") -> list[Call]:
+        """See `RedisTerms.end`: seats whose grace is over, or all that a gateway had."""
+
+        def read(text: bytes) -> Seat:
+            seat = _seat(text)
+            if gateway and seat.gateway != gateway:
+                raise ValueError("a seat of another gateway")
+            return seat
+
+        known, others = readable("entry", read, seats)
+        calls = [
             self._call(CLEAR, bench, *(seat.socket_id for seat in group))
-            for bench, group in _grouped(map(_seat, seats), lambda seat: seat)
+            for bench, group in _grouped(known, lambda seat: seat)
         ]
+        return [*calls, *map(forget, others)]
 
     def held_by(self, ended: Ended, *, most: int) -> Search:
         """See `RedisHoldings.held_by`."""
         key = self._keys.partition(f"roster.held:{ended.gateway}", ended.partition)
-        return Search(Call(key, ("SRANDMEMBER", key, most)), self.end)
+        clear = partial(self.end, forget=forgets("SREM", key), gateway=ended.gateway)
+        return Search(Call(key, ("SRANDMEMBER", key, most)), clear)
 
     def _call(self, script: Script, bench: _Bench, *args: Word) -> Call:
         channel = bench.channel
@@ -222,14 +241,37 @@ def _answers(bench: _Bench, requests: Sequence[JoinRequest], reply: Any) -> list
 
 
 def _members(version: bytes, infos: Sequence[bytes]) -> Members:
-    texts = [text.decode() for text in infos]
-    return Members(int(version), dict(zip(texts[::2], texts[1::2], strict=True)))
+    return Members(_number(version), _infos(infos))
 
 
 def _seated(since: bytes, connections: int, infos: Sequence[bytes]) -> Seated:
-    texts = [text.decode() for text in infos]
-    members = dict(zip(texts[::2], texts[1::2], strict=True))
-    return Seated(int(since) / 1000, connections, members)
+    return Seated(_number(since) / 1000, connections, _infos(infos))
+
+
+def _infos(texts: Sequence[bytes]) -> dict[str, str]:
+    """Read ids and what is known of each; whose cannot be read is left out."""
+    ids, infos = texts[::2], texts[1::2]
+    try:
+        if len(_read_together(b"[%b]" % b",".join(infos))) == len(ids):
+            names = [user_id.decode() for user_id in ids]
+            return dict(zip(names, [info.decode() for info in infos], strict=True))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    return dict(readable("entry", _pair, zip(ids, infos, strict=True))[0])
+
+
+def _pair(texts: tuple[bytes, bytes]) -> tuple[str, str]:
+    user_id, info = texts
+    try:
+        _read_alone(info)
+    except msgspec.DecodeError as error:
+        raise ValueError("user_info that is no JSON") from error
+    return user_id.decode(), info.decode()
+
+
+def _number(text: bytes) -> int:
+    """Read a number; one that cannot be read is 0."""
+    return sum(readable("entry", int, [text])[0])
 
 
 def _name(channel: Channel) -> str:
@@ -239,5 +281,7 @@ def _name(channel: Channel) -> str:
 def _seat(text: bytes) -> Seat:
     """Read a seat as the scripts write it."""
     gateway, socket_id, channel = text.decode().split(" ", 2)
-    app, _, name = channel.rpartition("/")
+    app, slash, name = channel.rpartition("/")
+    if not slash:
+        raise ValueError("a seat without a channel")
     return Seat(Channel(app, name), socket_id, gateway)

@@ -50,8 +50,27 @@ local function beginning()
   return string.format('%.0f', time[1] * 1000000 + time[2])
 end
 
+-- The same where it has one that is none.
+local function begin()
+  local version = redis.call('GET', VERSION)
+  if not version or not string.match(version, '^%d+$') or #version > 17 then
+    redis.call('SET', VERSION, beginning())
+  end
+end
+
+-- Count a user's seats; what was no number counted none.
+local function count(user_id, more)
+  local reply = redis.pcall('HINCRBY', COUNTS, user_id, more)
+  if type(reply) == 'number' then
+    return reply
+  end
+  local seats = math.max(more, 0)
+  redis.call('HSET', COUNTS, user_id, seats)
+  return seats
+end
+
 local function announce(sign, user_id, info)
-  redis.call('SET', VERSION, beginning(), 'NX')
+  begin()
   local version = string.format('%.0f', redis.call('INCR', VERSION))
   local header = 'm1 ' .. version .. ' ' .. sign .. ' ' .. #user_id
   redis.call('PUBLISH', FEED, header .. '\n' .. user_id .. info)
@@ -101,7 +120,7 @@ end
 local function rise(gateway, socket_id, user_id)
   let_go(gateway, socket_id)
   redis.call('HDEL', SEATS, socket_id)
-  if redis.call('HINCRBY', COUNTS, user_id, -1) > 0 then
+  if count(user_id, -1) > 0 then
     return
   end
   redis.call('HDEL', COUNTS, user_id)

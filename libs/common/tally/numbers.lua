@@ -38,7 +38,7 @@ local function counted()
   for i, name in ipairs(names) do
     if not cleared[i] then
       living[#living + 1] = name
-      numbers[#numbers + 1] = tonumber(fields[2 * i])
+      numbers[#numbers + 1] = tonumber(fields[2 * i]) or 0
     end
   end
   return living, numbers

@@ -13,7 +13,7 @@ from typing import Any, get_args
 
 from libs.common.errors import Unavailable
 from libs.common.leases.port import LeaseLost
-from libs.common.leases.redis import Ended, Search
+from libs.common.leases.redis import Ended, Forget, Search, forgets
 from libs.common.lifecycle.facts import Stream
 from libs.common.lifecycle.port import BOUNDS, Bounds, Wanted, nobody
 from libs.common.lifecycle.redis import FACTS, letters, names
@@ -21,6 +21,7 @@ from libs.common.redis.connection import RedisConnection, raise_first
 from libs.common.redis.keys import Keys, Place
 from libs.common.redis.pubsub.ways import Pubsub
 from libs.common.redis.scripts import Call, Script
+from libs.common.redis.unreadable import readable
 from libs.common.tally.port import Count, Kind, Outcome, Subject
 
 LAPSED = -1  # The reply of ``report.lua`` where the lease of another gateway has lapsed.
@@ -111,18 +112,21 @@ class RedisTally:
             found = dict(zip(starts, replies, strict=True))
             names += [name for piece in replies for name in piece]
             starts = {key: b"(" + piece[-1] for key, piece in found.items() if len(piece) == most}
-        return sorted(name.decode() for name in names)[:limit]
+        return sorted(readable("entry", bytes.decode, names)[0])[:limit]
 
     def held_by(self, ended: Ended, *, most: int) -> Search:
         """See `RedisHoldings.held_by`: the subjects that a gateway has some of."""
         key = self._keys.partition(f"tally.held:{ended.gateway}", ended.partition)
-        return Search(Call(key, ("SRANDMEMBER", key, most)), partial(self._clear, ended.gateway))
+        clear = partial(self._clear, ended.gateway, forgets("SREM", key))
+        return Search(Call(key, ("SRANDMEMBER", key, most)), clear)
 
-    def _clear(self, gateway: str, subjects: Sequence[bytes]) -> list[Call]:
-        return [
+    def _clear(self, gateway: str, forget: Forget, subjects: Sequence[bytes]) -> list[Call]:
+        known, others = readable("entry", _subject, subjects)
+        calls = [
             self._call(CLEAR, gateway, subject, wanted=letters(self._wanted, subject.app))
-            for subject in map(_subject, subjects)
+            for subject in known
         ]
+        return [*calls, *map(forget, others)]
 
     def _call(
         self, script: Script, gateway: str, subject: Subject, *args: int, wanted: str
@@ -162,7 +166,10 @@ def _subject(text: bytes) -> Subject:
     """Read a subject as `_text` writes it."""
     kind, length, rest = text.decode().split(" ", 2)
     end = int(length)
-    return Subject(_KINDS[kind], rest[:end], rest[end + 1 :])
+    subject = Subject(_KINDS[kind], rest[:end], rest[end + 1 :])
+    if _text(subject) != text.decode():
+        raise ValueError("a subject that is spelled in another way")
+    return subject
 
 
 def _outcome(gateway: str, reply: Any) -> Outcome | Unavailable:

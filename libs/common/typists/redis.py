@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from libs.common.channels import Channel
-from libs.common.leases.redis import SHARE
+from libs.common.leases.redis import SHARE, Forget
 from libs.common.redis.commands import Word
 from libs.common.redis.connection import RedisConnection, raise_first
 from libs.common.redis.keys import Keys
 from libs.common.redis.pubsub.ways import Pubsub
 from libs.common.redis.scripts import Call, Script, milliseconds
+from libs.common.redis.unreadable import readable
 from libs.common.typists.port import USUAL, Report, Typing, TypingBounds
 
 MOST_REPORTS = 256  # That one script handles, so that others need not wait long for the server.
@@ -98,10 +99,12 @@ class RedisTypists:
         raise_first(replies)
         return [_typing(*reply) for reply in replies]
 
-    def end(self, names: Sequence[bytes]) -> list[Call]:
+    def end(self, names: Sequence[bytes], forget: Forget) -> list[Call]:
         """See `RedisTerms.end`.  Nothing is counted, unless there may be more to look at."""
         counted = int(len(names) >= SHARE)
-        return [self._call(END, _channel(name), counted) for name in names]
+        channels, others = readable("entry", _channel, names)
+        calls = [self._call(END, channel, counted) for channel in channels]
+        return [*calls, *map(forget, others)]
 
     def _call(self, script: Script, channel: Channel, *args: Word) -> Call:
         *keys, feed = self._keys.several(_KEYS, channel)
@@ -132,5 +135,5 @@ def _channel(name: bytes) -> Channel:
 
 
 def _typing(count: int, ids: Sequence[bytes] | None, was_told: Any) -> Typing:
-    user_ids = None if ids is None else tuple(user_id.decode() for user_id in ids)
+    user_ids = None if ids is None else tuple(readable("entry", bytes.decode, ids)[0])
     return Typing(count, user_ids, bool(was_told))

@@ -21,7 +21,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local function user_of(member)
-  local blank = string.find(member, ' ', 1, true)
+  local blank = string.find(member, ' ', 1, true) or 0
   return string.sub(member, blank + 1)
 end
 
@@ -73,7 +73,7 @@ end
 
 -- Until when nothing more is announced; nil if that is over.
 local function held_until()
-  local at = redis.call('HGET', TOLD, 'at')
+  local at = tonumber(redis.call('HGET', TOLD, 'at') or nil)
   return at and now < at + PAUSE and at + PAUSE or nil
 end
 

@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from libs.common.errors import Unavailable
-from libs.common.lifecycle.facts import Recorded, Stream
+from libs.common.lifecycle.facts import KNOWN_KINDS, Kind, Recorded, Stream
 from libs.common.lifecycle.port import Lifecycle
 from services.presence.lifecycle.sinks import Sink
 
@@ -133,12 +133,16 @@ class Passage:
         # What began anew waits until those under way are done with: they are of another epoch.
         if not records or (last is not None and records[0].epoch != last.epoch):
             return False
-        wanted = [record for record in records if self._sink.wants(record.fact.kind)]
+        wanted = [record for record in records if self._wants(record.fact.kind)]
         task = tasks.create_task(self._taken(wanted))
         since = records[0].fact.at
         self._calls.append(_Call(since, records[-1], len(records), page.lost, task))
         self._tell_oldest(self._calls[0].since)
         return True
+
+    def _wants(self, kind: Kind) -> bool:
+        """Pass over kinds of a newer release, and facts that cannot be read."""
+        return kind in KNOWN_KINDS and self._sink.wants(kind)
 
     def _may_call(self) -> bool:
         if not self._calls:

@@ -7,13 +7,10 @@ The contract of `Bus.publish` and `Bus.claim` on every adapter, and what Redis a
 import asyncio
 from collections.abc import Sequence
 
-import pytest
-
 from libs.common.bus.messages import Position
 from libs.common.bus.port import TOKEN_TTL, Bus
 from libs.common.bus.settings import HistorySettings
 from libs.common.channels import Channel
-from libs.common.errors import Unavailable
 from libs.common.redis.keys import Keys
 from tests.support.deadline import DEADLINE
 from tests.support.ports.buses import event, heard, kept, processes, texts
@@ -242,8 +239,8 @@ class TestOnRedis:
         assert len({key.partition("}")[0] for key in tokens}) == 1
         assert len({key.partition("}")[0] for key in claims}) > 10
 
-    async def test_one_channel_fails(self, redis_url: str, prefix: str) -> None:
-        """The others of a call are applied; repeated, each stands there once."""
+    async def test_one_channel_is_spoilt(self, redis_url: str, prefix: str) -> None:
+        """It begins anew, and the others of a call are applied; repeated, each stands there once."""
         call = [event((CHANNEL, OTHER)[n % 2], str(n), token=f"t/{n}") for n in range(6)]
         wrong = Keys(prefix).of("meta", OTHER)
         async with (
@@ -251,13 +248,9 @@ class TestOnRedis:
             connect(redis_url) as client,
         ):
             await client.set(wrong, "not a hash")
-            with pytest.raises(Unavailable):
+            for _ in range(2):
                 await bus.publish(call)
-            await client.delete(wrong)
-            meanwhile = [await kept(bus, CHANNEL), await kept(bus, OTHER)]
-            await bus.publish(call)
 
-            assert meanwhile == [["0", "2", "4"], []]
             assert await kept(bus, CHANNEL) == ["0", "2", "4"]
             assert await kept(bus, OTHER) == ["1", "3", "5"]
 

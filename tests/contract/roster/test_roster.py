@@ -112,8 +112,8 @@ class TestJoin:
 
     @pytest.mark.parametrize("user_id", ["a b", " ", "zoë\n☃", "g1 1.1 1/presence-room", "0", ""])
     async def test_strange_users(self, site: Deployment, ear: Ear, user_id: str) -> None:
-        """Any text is a user's id and any text its info."""
-        one = request(CHANNEL, user_id, socket_id="1.1", info='{"name": "Zoë \\n\n ☃"}')
+        """Any text is a user's id and any JSON its info."""
+        one = request(CHANNEL, user_id, socket_id="1.1", info='{"name":\n"Zoë \\n \\ud83d ☃"}')
         (members,) = await seated(site.roster, one)
         await site.roster.leave([one.seat], grace=0)
 

@@ -8,7 +8,7 @@ import pytest
 
 from libs.common.channels import Channel
 from libs.common.errors import Unavailable
-from libs.common.leases.redis import SHARE
+from libs.common.leases.redis import SHARE, forgets
 from libs.common.redis.connection import raise_first
 from libs.common.typists.port import Typing, Typists
 from libs.common.typists.redis import RedisTypists
@@ -190,7 +190,9 @@ class TestSweeps:
             await world.age(LASTS)
 
             name = f"{CHAT.app}/{CHAT.name}".encode()
-            raise_first(await world.connection.ask_all(typists.end([name, name])))
+            raise_first(
+                await world.connection.ask_all(typists.end([name, name], forgets("ZREM", "none")))
+            )
 
             assert await world.ear.typed() == [told("ann"), told()]
             assert await names(redis_url, prefix) == {"typists.told"}

@@ -309,6 +309,7 @@ BACKENDS = Row(
         _panel(
             "Keys that Redis dropped", "ops", rates("fanfare_redis_evicted_keys_total", "server")
         ),
+        _panel("Unreadable in Redis", "ops", rates("fanfare_redis_unreadable_total", "kind")),
         _panel(
             "Replicas of Redis behind",
             "bytes",

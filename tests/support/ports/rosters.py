@@ -227,7 +227,7 @@ class RedisProcess:
         leases = RedisLeases(connection, keys, holdings=[roster, tally], terms=[roster, typists])
         return cls(leases, roster, tally, typists, connection, keys)
 
-    async def ask(self, key: str, command: str, *words: str | float) -> Any:
+    async def ask(self, key: str, command: str, *words: str | bytes | float) -> Any:
         """Perform a command on a key."""
         return await self.connection.ask(Call(key, (command, key, *words)))
 

@@ -48,8 +48,7 @@ UNPACED = {
     # Of backends, and of who writes into them.
     *("backend.lost", "backend.found", "canary.lost", "canary.returned", "topic.lost"),
     *("topic.found", "events.commit_dropped", "keys.read", "gap.unrepaired", "spans.dropped"),
-    *("sightings.dropped", "removals.unread", "command.skipped", "membership.skipped"),
-    *("bus.message_skipped",),
+    *("sightings.dropped", "removals.unread", "membership.skipped"),
     # Of back ends, as often as the limits of their app allow.
     *("token.issued", "token.revoked", "memberships.changed", "expulsion.sent"),
     *("user.terminated", "user.expelled"),

@@ -9,6 +9,7 @@ from libs.common.bus.inbox import Inbox
 from libs.common.bus.messages import Entry, Position
 from libs.common.bus.wire import decode
 from libs.common.channels import Channel
+from libs.common.redis.unreadable import note_passed
 
 log = structlog.get_logger()
 
@@ -101,17 +102,23 @@ class Following:
             return
         try:
             delivery = decode(followed.channel, message)
-        except ValueError:
-            delivery = None
+        except ValueError as error:
+            self._skip(followed.channel, message, reason=type(error).__name__)
+            return
         if delivery is not None:
             if not isinstance(delivery, Entry) or followed.passes(delivery.position):
                 self._inbox.put(delivery)
             return
+        self._skip(followed.channel, message, reason="of a kind that is not known")
+
+    def _skip(self, channel: Channel, message: bytes, *, reason: str) -> None:
         self.unreadable += 1
-        if self.unreadable == 1:
-            log.warning(
-                "bus.message_skipped",
-                app=followed.channel.app,
-                channel=followed.channel.name,
-                start=message[:2],
-            )
+        note_passed("message")
+        log.warning(
+            "bus.message_skipped",
+            reason=reason,
+            app=channel.app,
+            channel=channel.name,
+            start=message[:2],
+            pace_by="message",
+        )
