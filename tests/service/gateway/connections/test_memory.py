@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from aiohttp import WSMsgType
@@ -118,6 +119,18 @@ class TestGateway:
         """
         async with place(activity_timeout=0.2) as here, nothing_left():
             client = await life(here)
+
+            await client.close()
+
+    async def test_turns(self) -> None:
+        """
+        Nor of one that waits for its turn to subscribe, or has waited for it.
+        """
+        rates: dict[str, Any] = {"subscribes": 20, "new_channels": 20, "new_channels_burst": 1}
+        async with place(**rates) as here, nothing_left():
+            client = await here.join("a", "b", "c")
+            await client.ask("d")
+            await client.expect_nothing_else()
 
             await client.close()
 
