@@ -140,7 +140,10 @@ class Admission:
         self._limit = limit
         self._missed = missed
         self._limiter: ChannelLimiter[Connection] = ChannelLimiter(
-            limits, is_new=self._is_new, pass_on=self._ask, timers=timers
+            limits,
+            is_new=lambda whose, ask: self._is_new(whose.channel(ask.channel), ask),
+            pass_on=lambda whose, ask: self._find_out(whose, whose.channel(ask.channel), ask),
+            timers=timers,
         )
         self._log = log.bind()  # Found anew for each line, a logger takes two microseconds.
         self._follows: RetryQueue[Follow] = RetryQueue(self._follow, timers)
@@ -150,12 +153,10 @@ class Admission:
         self._again: set[Place] = set()
 
     def ask(self, connection: Connection, ask: Ask) -> None:
-        """
-        Find out whether a connection may join a channel; the answer goes to its session.
-
-        It waits for that while there are more such questions than the limits allow.
-        """
-        self._limiter.ask(connection, ask)
+        """Find out whether a connection may join, when it is its turn; its session is told."""
+        channel = connection.channel(ask.channel)
+        if self._limiter.admits(connection, ask, is_new=self._is_new(channel, ask)):
+            self._find_out(connection, channel, ask)
 
     def withdraw(self, connection: Connection, withdrawn: Withdraw) -> None:
         """Do not find it out, if that was not begun; its session then waits for no answer."""
@@ -166,16 +167,15 @@ class Admission:
         """Know that a connection has ended: it waits for its turn no more."""
         self._limiter.gone(connection)
 
-    def _is_new(self, connection: Connection, ask: Ask) -> bool:
+    def _is_new(self, channel: Channel, ask: Ask) -> bool:
         """Tell whether Redis is asked, or keeps more, if somebody comes to a channel now."""
         # Of a large channel it counts all who come at about the same time together.
-        room = self._hub.room(connection.channel(ask.channel))
+        room = self._hub.room(channel)
         if ask.member is not None or room is None or len(room.subscribers) <= LARGE:
             return True
         return room.keeps_last and (room.last is None or room.last.misses(time.time()))
 
-    def _ask(self, connection: Connection, ask: Ask) -> None:
-        channel = connection.channel(ask.channel)
+    def _find_out(self, connection: Connection, channel: Channel, ask: Ask) -> None:
         if ask.member is None and self._hub.is_ready(channel):
             self._admit(Follow(connection, channel))
         elif self._is_full:

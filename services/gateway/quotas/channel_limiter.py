@@ -19,7 +19,7 @@ from libs.common.tally.port import Subject
 from services.gateway.protocol.effects import Ask
 from services.gateway.protocol.limits import OVER_CAPACITY
 from services.gateway.quotas.budgets import SubscribeLimits
-from services.gateway.quotas.new_channels import NewChannels, Wait
+from services.gateway.quotas.new_channels import NONE, NewChannels, Wait
 from services.gateway.quotas.quotas import address_of
 from services.gateway.timers import TIMERS, Timers
 
@@ -67,7 +67,7 @@ class ChannelLimiter(Generic[S]):
     Args:
         limits: How fast they may come, and how many may wait.
         is_new: Whether Redis must be asked for a subscribe's channel, or keeps something of it.
-        pass_on: Takes a subscribe when it may go on.
+        pass_on: Takes a subscribe that has waited when it may go on.
         timers: How often it is looked whose turn it is.
     """
 
@@ -91,24 +91,30 @@ class ChannelLimiter(Generic[S]):
         """How many subscribes wait."""
         return len(self._new_channels)
 
-    def ask(self, connection: S, ask: Ask) -> None:
-        """Pass a subscribe on, now or when it is its turn; without room to wait, close (4100)."""
+    def admits(self, connection: S, ask: Ask, *, is_new: bool) -> bool:
+        """
+        Tell whether a subscribe may go on now, as most may.
+
+        Else it is passed on when it is its turn; without room to wait, its connection is closed
+        (4100).
+        """
         wait = self._new_channels.take(
             connection,
             ask,
+            is_new=is_new,
             address=address_of(connection.counts_for),
             channels=connection.session.app.limits.channels,
             now=time.monotonic(),
         )
-        if wait is Wait.NONE:
-            self._pass_on(connection, ask)
-            return
+        if wait is NONE:
+            return True
         self._untold[wait] += 1
         self._began_to_wait.set()
         if wait is Wait.IMPOSSIBLE:
             connection.close(OVER_CAPACITY, "over capacity: too many wait to join")
         else:
             note_limited(wait)
+        return False
 
     def withdraw(self, connection: S, channel: str) -> bool:
         """Let a subscribe wait no more; tell whether it did."""

@@ -41,6 +41,10 @@ class Wait(StrEnum):
     IMPOSSIBLE = "max_waiting"  # It does not wait: there is no room.
 
 
+# Looked up in an enumeration, a member takes as long as all the rest of a test.
+NONE, CONNECTION = Wait.NONE, Wait.CONNECTION
+
+
 class Applicant(Protocol):
     """
     A connection.
@@ -139,13 +143,16 @@ class NewChannels(Generic[S]):
         """Count the addresses of which something is kept."""
         return len(self._addresses_earned_at.keys() | self._addresses.keys())
 
-    def take(self, applicant: S, ask: Ask, *, address: str, channels: int, now: float) -> Wait:
+    def take(
+        self, applicant: S, ask: Ask, *, is_new: bool, address: str, channels: int, now: float
+    ) -> Wait:
         """
         Take a subscribe: it may go on, or waits until `due` returns it.
 
         Args:
             applicant: The connection; it is named to `forget` when it ends.
             ask: What it asks for.  What waits for the same channel gives way to it.
+            is_new: Whether it is new.
             address: Where it comes from.
             channels: How many its app lets it have; 0 or less: any number.
             now: The present instant.
@@ -154,12 +161,13 @@ class NewChannels(Generic[S]):
             What it waits for.
         """
         budget = self._limits.of_connection(channels)
-        line = self._lines.get(applicant) if self._lines else None
-        if line is not None:
+        if applicant in self._lines:
+            line = self._lines[applicant]
             return self._put(line, ask, self._cause(line))
-        is_new = self._is_new(applicant, ask)
-        wait = self._judge(applicant, address, budget, is_new=is_new, now=now)
-        if wait is Wait.NONE:
+        wait = CONNECTION
+        if budget.allows(applicant.subscribes_earned_at, now):
+            wait = self._judge_new(address, now) if is_new else NONE
+        if wait is NONE:
             self._pay(applicant, address, budget, is_new=is_new, now=now)
             return wait
         line = self._open(applicant, address, budget)
@@ -200,21 +208,15 @@ class NewChannels(Generic[S]):
             self._line_up(address, now)
         return gone
 
-    def _judge(
-        self, applicant: S, address: str, budget: Budget, *, is_new: bool, now: float
-    ) -> Wait:
-        """Tell for what the subscribe of a connection without a line has to wait."""
-        if not budget.allows(applicant.subscribes_earned_at, now):
-            return Wait.CONNECTION
-        if not is_new:
-            return Wait.NONE
-        before = self._addresses.get(address)
+    def _judge_new(self, address: str, now: float) -> Wait:
+        """Tell for what a new subscribe has to wait that its connection's budget allows."""
+        before = self._addresses.get(address) if self._addresses else None
         earned_at = self._addresses_earned_at.get(address, 0.0)
         if (before and before.lines) or not self._limits.address.allows(earned_at, now):
             return Wait.ADDRESS
         if self._round or not self._limits.gateway.allows(self._earned_at, now):
             return Wait.GATEWAY
-        return Wait.NONE
+        return NONE
 
     def _pay(self, applicant: S, address: str, budget: Budget, *, is_new: bool, now: float) -> None:
         applicant.subscribes_earned_at = budget.after(applicant.subscribes_earned_at, now)

@@ -324,10 +324,7 @@ def subjects_of(quotas: tuple[Quota, ...]) -> tuple[Subject, ...]:
 
 def address_of(subjects: tuple[Subject, ...]) -> str:
     """Return the address that a connection counts for; empty: for none."""
-    for subject in subjects:
-        if subject.kind == "address":
-            return subject.name
-    return ""
+    return subjects[1].name if subjects else ""  # See `of_connection`.
 
 
 def of_user(app: App, user_id: str, tenant: str) -> tuple[Quota, ...]:

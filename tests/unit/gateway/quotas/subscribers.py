@@ -46,6 +46,7 @@ class Gateway:
         wait = self.new.take(
             client,
             Ask(channel, None),
+            is_new=channel not in self.known,
             address=client.address,
             channels=self.channels,
             now=self.now,

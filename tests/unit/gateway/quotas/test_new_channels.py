@@ -290,6 +290,6 @@ class TestReturn:
         for number in range(10_000):
             client, now = Client(), here.now + number / 10_000
             for ask in asks:
-                waits.add(take(client, ask, address=HERE, channels=100, now=now))
+                waits.add(take(client, ask, is_new=True, address=HERE, channels=100, now=now))
 
         assert waits == {Wait.NONE}
