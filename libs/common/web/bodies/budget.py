@@ -2,8 +2,9 @@
 How many bytes the bodies of all requests of a process may have together.
 
 Pure.  Whoever asks for room has at most as much as is left to all others, so that one app alone has
-half of it, two three quarters, and there is always some for one more.  Source: Choudhury and Hahne,
-"Dynamic queue length thresholds for shared-memory packet switches" (1998), with a factor of one.
+half of it, two three quarters, and there is always some for one more: `libs.common.fairness.shares`
+counts places so, where one is little; here a body may be a thirtieth of all.  Source: Choudhury and
+Hahne, "Dynamic queue length thresholds for shared-memory packet switches" (1998).
 """
 
 
