@@ -18,7 +18,7 @@ from libs.common.rates.limited import note_limited
 from libs.common.tally.port import Subject
 from services.gateway.protocol.effects import Ask
 from services.gateway.protocol.limits import OVER_CAPACITY
-from services.gateway.quotas.budgets import SubscribeLimits
+from services.gateway.quotas.budgets import ANY, SubscribeLimits
 from services.gateway.quotas.new_channels import NONE, NewChannels, Wait
 from services.gateway.quotas.quotas import address_of
 from services.gateway.timers import TIMERS, Timers
@@ -79,6 +79,9 @@ class ChannelLimiter(Generic[S]):
         pass_on: Callable[[S, Ask], None],
         timers: Timers = TIMERS,
     ) -> None:
+        self._limits = limits
+        self._app: App | None = None  # Whose client's budget this is:
+        self._budget = ANY
         self._new_channels: NewChannels[S] = NewChannels(limits, is_new)
         self._pass_on = pass_on
         self._timers = timers
@@ -98,12 +101,15 @@ class ChannelLimiter(Generic[S]):
         Else it is passed on when it is its turn; without room to wait, its connection is closed
         (4100).
         """
+        app = connection.session.app
+        if app is not self._app:
+            self._app, self._budget = app, self._limits.of_connection(app.limits.channels)
         wait = self._new_channels.take(
             connection,
             ask,
+            self._budget,
             is_new=is_new,
             address=address_of(connection.counts_for),
-            channels=connection.session.app.limits.channels,
             now=time.monotonic(),
         )
         if wait is NONE:

@@ -112,6 +112,7 @@ class NewChannels(Generic[S]):
 
     def __init__(self, limits: SubscribeLimits, is_new: Callable[[S, Ask], bool]) -> None:
         self._limits = limits
+        self._of_address, self._of_all = limits.address, limits.gateway
         self._is_new = is_new
         self._earned_at = 0.0  # Of the gateway's budget.
         self._addresses_earned_at: dict[str, float] = {}
@@ -144,7 +145,7 @@ class NewChannels(Generic[S]):
         return len(self._addresses_earned_at.keys() | self._addresses.keys())
 
     def take(
-        self, applicant: S, ask: Ask, *, is_new: bool, address: str, channels: int, now: float
+        self, applicant: S, ask: Ask, budget: Budget, *, is_new: bool, address: str, now: float
     ) -> Wait:
         """
         Take a subscribe: it may go on, or waits until `due` returns it.
@@ -152,20 +153,19 @@ class NewChannels(Generic[S]):
         Args:
             applicant: The connection; it is named to `forget` when it ends.
             ask: What it asks for.  What waits for the same channel gives way to it.
+            budget: Of the connection; see `SubscribeLimits.of_connection`.
             is_new: Whether it is new.
             address: Where it comes from.
-            channels: How many its app lets it have; 0 or less: any number.
             now: The present instant.
 
         Returns:
             What it waits for.
         """
-        budget = self._limits.of_connection(channels)
         if applicant in self._lines:
             line = self._lines[applicant]
             return self._put(line, ask, self._cause(line))
         wait = CONNECTION
-        if budget.allows(applicant.subscribes_earned_at, now):
+        if applicant.subscribes_earned_at - budget.span <= now:
             wait = self._judge_new(address, now) if is_new else NONE
         if wait is NONE:
             self._pay(applicant, address, budget, is_new=is_new, now=now)
@@ -200,8 +200,7 @@ class NewChannels(Generic[S]):
             else:
                 thing.is_placed = False
                 self._line_up(thing, now)
-        gateway = self._limits.gateway
-        while self._round and gateway.allows(self._earned_at, now) and len(gone) < most:
+        while self._round and len(gone) < most and self._of_all.allows(self._earned_at, now):
             address = self._round.popleft()
             address.is_placed = address.is_next = False
             self._serve(address, now, gone)
@@ -210,22 +209,27 @@ class NewChannels(Generic[S]):
 
     def _judge_new(self, address: str, now: float) -> Wait:
         """Tell for what a new subscribe has to wait that its connection's budget allows."""
-        before = self._addresses.get(address) if self._addresses else None
         earned_at = self._addresses_earned_at.get(address, 0.0)
-        if (before and before.lines) or not self._limits.address.allows(earned_at, now):
+        if earned_at - self._of_address.span > now:
             return Wait.ADDRESS
-        if self._round or not self._limits.gateway.allows(self._earned_at, now):
+        if self._addresses and (before := self._addresses.get(address)) and before.lines:
+            return Wait.ADDRESS
+        if self._round or self._earned_at - self._of_all.span > now:
             return Wait.GATEWAY
         return NONE
 
     def _pay(self, applicant: S, address: str, budget: Budget, *, is_new: bool, now: float) -> None:
-        applicant.subscribes_earned_at = budget.after(applicant.subscribes_earned_at, now)
+        # As `Budget.after` has it, without a call: each subscribe comes by.
+        before = applicant.subscribes_earned_at
+        applicant.subscribes_earned_at = (before if before > now else now) + budget.gap  # noqa: FURB136
         if not is_new:
             return
-        self._earned_at = self._limits.gateway.after(self._earned_at, now)
-        if self._limits.address.gap:
+        before = self._earned_at
+        self._earned_at = (before if before > now else now) + self._of_all.gap  # noqa: FURB136
+        if self._of_address.gap:
             kept = self._addresses_earned_at
-            kept[address] = self._limits.address.after(kept.get(address, 0.0), now)
+            before = kept.get(address, now)
+            kept[address] = (before if before > now else now) + self._of_address.gap  # noqa: FURB136
             if len(kept) > self._most_kept:
                 self._forget_whole(now)
 
@@ -290,11 +294,11 @@ class NewChannels(Generic[S]):
             return
         address.is_placed = True
         earned_at = self._addresses_earned_at.get(address.name, 0.0)
-        if self._limits.address.allows(earned_at, now):
+        if self._of_address.allows(earned_at, now):
             address.is_next = True
             self._round.append(address)
         else:
-            self._enter(address, self._limits.address.allows_at(earned_at))
+            self._enter(address, self._of_address.allows_at(earned_at))
 
     def _enter(self, thing: _Line[S] | _Address[S], at: float) -> None:
         self._entries += 1

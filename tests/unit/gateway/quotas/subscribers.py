@@ -46,9 +46,9 @@ class Gateway:
         wait = self.new.take(
             client,
             Ask(channel, None),
+            self.limits.of_connection(self.channels),
             is_new=channel not in self.known,
             address=client.address,
-            channels=self.channels,
             now=self.now,
         )
         if wait is Wait.NONE:

@@ -286,10 +286,11 @@ class TestReturn:
         """All of them are their own, and all clients behind one address: nobody waits."""
         here = Gateway(subscribe_limits(GatewaySettings()), channels=100)
         waits: set[Wait] = set()
+        own = here.limits.of_connection(100)
         take, asks = here.new.take, [Ask(name, None) for name in names("own", 100)]
         for number in range(10_000):
             client, now = Client(), here.now + number / 10_000
             for ask in asks:
-                waits.add(take(client, ask, is_new=True, address=HERE, channels=100, now=now))
+                waits.add(take(client, ask, own, is_new=True, address=HERE, now=now))
 
         assert waits == {Wait.NONE}
