@@ -26,6 +26,7 @@ from libs.common.policies.guards import Guards
 from libs.common.policies.policies import Decision
 from libs.common.rates.port import Act, Rates
 from libs.common.rates.throttle import Throttle
+from libs.common.web.bodies.budget import Owner
 from libs.common.web.bodies.reading import read_body
 from libs.common.web.cors import permission, permission_with_cookie, preflight
 from libs.common.web.entrance import caller_of, name_app
@@ -148,7 +149,7 @@ class BroadcastingApi:
     async def _channel(self, request: web.Request) -> ChannelGrant | dict[str, Any]:
         user = await self._authenticator.user(request)
         app = await self._app(request, user)
-        fields = await self._fields(request, app)
+        fields = await self._fields(request, (app.id, user.id))
         if not fields.channels:
             return await self._grant(app, fields.socket_id, channel=fields.channel_name, user=user)
         async with asyncio.TaskGroup() as tasks:
@@ -174,7 +175,7 @@ class BroadcastingApi:
     async def _user(self, request: web.Request) -> UserGrant:
         user = await self._authenticator.user(request)
         app = await self._app(request, user)
-        fields = await self._fields(request, app)
+        fields = await self._fields(request, (app.id, user.id))
         return grant_user(app, fields.socket_id, user=user, told=self._guards.claims(app.id))
 
     async def _app(self, request: web.Request, user: Identity) -> App:
@@ -186,7 +187,7 @@ class BroadcastingApi:
         await self._throttle.check(act, rate=app.limits.auth_requests)
         return app
 
-    async def _fields(self, request: web.Request, app: App) -> Fields:
+    async def _fields(self, request: web.Request, owner: Owner) -> Fields:
         if request.method == hdrs.METH_GET:
             return parse(request.rel_url.raw_query_string.encode(), FORM)
         media_type = request.content_type if hdrs.CONTENT_TYPE in request.headers else ""
@@ -194,7 +195,7 @@ class BroadcastingApi:
             request,
             limit=self._settings.max_body,
             timeout=self._settings.read_timeout,
-            owner=app.id,
+            owner=owner,
         )
         return parse(body, media_type)
 

@@ -10,13 +10,15 @@ from pathlib import Path
 
 from libs.common.apps.app import App
 from libs.common.config.secret import Secret
-from tests.support.clients.attackers import callers, flooding
+from tests.support.clients.attackers import caller, callers, flooding
 from tests.support.clients.back_ends import BackEnd, back_end, basic, signed
 from tests.support.clients.raw_client import RawClient
 from tests.support.deadline import DEADLINE
 from tests.support.deployments.fleet import APP, said
 from tests.support.deployments.siege import MIB, Siege, besieged
+from tests.support.tokens.user_tokens import SECRET, token
 
+FORM = "application/x-www-form-urlencoded"
 MANY = 200
 PUBLISHES = 20
 WINDOWS = 32 * MIB  # What may be kept of what nobody wants: less than a sixth of what is sent.
@@ -27,6 +29,21 @@ RULES = f"""
 id = "{OTHER.id}"
 key = "{OTHER.key}"
 secrets = ["{OTHER.secrets[0].reveal()}"]
+"""
+ISSUER = f"""
+[auth]
+max_body = {MIB}
+requests_per_user = 0
+
+[[channels]]
+app = "{APP.id}"
+pattern = "private-news"
+allow = "true"
+
+[[auth.issuers]]
+issuer = "fanfare-dev"
+audience = "fanfare"
+secret = "{SECRET}"
 """
 WRONG = basic(APP.key, "wrong")
 EVENTS = f"/apps/{APP.id}/events"
@@ -130,6 +147,44 @@ class TestTenants:
             assert await siege.number("fanfare_http_bodies_refused") == len(refused)
             assert len(said(siege.program, "bodies.refused")) == 1
             assert siege.grown < ROOM + WINDOWS
+
+
+class TestUsers:
+    """Who has a token, as other users of the app have."""
+
+    async def test_held(self, tmp_path: Path, backend: BackEnd) -> None:
+        """
+        One has half of the room, whose it is alone: the app publishes, and another user is let in.
+        """
+        question = b"socket_id=1.2&channel_name=private-news"
+        async with (
+            besieged(tmp_path, rules=ISSUER) as siege,
+            callers(siege.program.port, MANY) as clients,
+        ):
+            flood = asyncio.ensure_future(flooding(clients, asked("mallory", BODY)[:-1]))
+            try:
+                refused = await first(clients, MANY - ROOM // MIB)
+                assert await siege.number("fanfare_http_body_bytes") == ROOM
+                published = await publishing(siege, backend)
+                other = await caller(siege.program.port)
+                await other.write(asked("ann", question))
+                let_in = await status_of(other)
+                other.close()
+            finally:
+                flood.cancel()
+
+            assert published == [200] * PUBLISHES
+            assert let_in == (b"200", False)
+            assert {*refused} == {(b"503", True)}
+            assert len(said(siege.program, "bodies.refused")) == 1
+
+
+def asked(user: str, body: bytes) -> bytes:
+    """Compose what a user's client asks auth."""
+    told = {"Authorization": f"Bearer {token(sub=user)}", "Content-Type": FORM}
+    lines = "".join(f"{name}: {text}\r\n" for name, text in told.items())
+    length = f"Content-Length: {len(body)}\r\n"
+    return f"POST /pusher/auth HTTP/1.1\r\nHost: a\r\n{length}{lines}\r\n".encode() + body
 
 
 async def first(clients: Sequence[RawClient], many: int) -> list[tuple[bytes, bool]]:

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from libs.common.errors import Unavailable
 from libs.common.telemetry.metrics.families import Metric, counter, gauge
-from libs.common.web.bodies.budget import BodyBudget
+from libs.common.web.bodies.budget import BodyBudget, Owner
 
 MOST = 32 * 1024 * 1024  # Bytes, unless the settings say otherwise.
 
@@ -48,21 +48,22 @@ class Bodies:
         self.give_back = self._budget.give_back
         self._refused = 0
 
-    def take(self, owner: str, size: int) -> None:
+    def take(self, owner: Owner, size: int) -> None:
         """
-        Take room for a body, of an app if it is known whose it is; see `BodyBudget.take`.
+        Take room for a body; see `BodyBudget.take`.
 
         Raises:
             TooManyBodies: There is none.
         """
         if not self._budget.take(owner, size):
             self._refused += 1
+            app = owner if isinstance(owner, str) else owner[0]
             log.warning(
                 "bodies.refused",
-                app=owner,
+                app=app,
                 bytes=self._budget.held,
                 setting="server.max_bodies",
-                pace_by=owner,
+                pace_by=app,
             )
             raise TooManyBodies
 

@@ -3,9 +3,12 @@ How many bytes the bodies of all requests of a process may have together.
 
 Pure.  Whoever asks for room has at most as much as is left to all others, so that one app alone has
 half of it, two three quarters, and there is always some for one more: `libs.common.fairness.shares`
-counts places so, where one is little; here a body may be a thirtieth of all.  Source: Choudhury and
+counts places so, where one is little; here a body may be a thirtieth of all.  A user counts apart
+from his app, whose back ends would else wait for what any one user holds.  Source: Choudhury and
 Hahne, "Dynamic queue length thresholds for shared-memory packet switches" (1998).
 """
+
+Owner = str | tuple[str, str]  # An app, empty where none is known; or an app and one of its users.
 
 
 class BodyBudget:
@@ -22,14 +25,14 @@ class BodyBudget:
     def __init__(self, most: int) -> None:
         self._most = most
         self.held = 0
-        self._by_owner: dict[str, int] = {}
+        self._by_owner: dict[Owner, int] = {}
 
-    def take(self, owner: str, size: int) -> bool:
+    def take(self, owner: Owner, size: int) -> bool:
         """
         Take room for a body.
 
         Args:
-            owner: The app whose request it is; empty: none is known.
+            owner: Whose request it is.
             size: Bytes.
 
         Returns:
@@ -42,7 +45,7 @@ class BodyBudget:
         self.held = held
         return True
 
-    def give_back(self, owner: str, size: int) -> None:
+    def give_back(self, owner: Owner, size: int) -> None:
         """Give back what was taken."""
         self.held -= size
         own = self._by_owner[owner] - size

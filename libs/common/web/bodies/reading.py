@@ -12,6 +12,7 @@ from aiohttp import hdrs, web
 
 from libs.common.errors import Invalid
 from libs.common.web.bodies.bodies import BODIES
+from libs.common.web.bodies.budget import Owner
 from libs.common.web.door.short_request import AnyRequest, ShortRequest
 
 MAX_BODY = 1 << 20  # Bytes of a request that any handler may read; most read less.
@@ -24,7 +25,7 @@ GO_ON = "100-continue"
 # What a client waits for before it sends a body (RFC 9110, 10.1.1); we know `GO_ON` alone.
 EXPECTATION: web.RequestKey[str] = web.RequestKey("expectation", str)
 _ROOM: web.RequestKey[int] = web.RequestKey("room", int)
-_OWNER: web.RequestKey[str] = web.RequestKey("owner", str)
+_OWNER: web.RequestKey[Owner] = web.RequestKey("owner")
 
 
 class BodyTooLarge(Invalid):
@@ -98,7 +99,7 @@ def check_announced(request: AnyRequest, *, limit: int) -> int | None:
     return size
 
 
-def at_hand(request: AnyRequest, owner: str) -> bytes | None:
+def at_hand(request: AnyRequest, owner: Owner) -> bytes | None:
     """
     Take the body of a request if it came with the head; see `read_body`.
 
@@ -114,7 +115,7 @@ def at_hand(request: AnyRequest, owner: str) -> bytes | None:
     return request.body
 
 
-async def read_body(request: AnyRequest, *, limit: int, timeout: float, owner: str = "") -> bytes:
+async def read_body(request: AnyRequest, *, limit: int, timeout: float, owner: Owner = "") -> bytes:
     """
     Read the body of a request, of which one copy is made.
 
@@ -122,7 +123,7 @@ async def read_body(request: AnyRequest, *, limit: int, timeout: float, owner: s
         request: Whose body it is.
         limit: Bytes that it may have.
         timeout: Seconds in which all of it must have arrived.
-        owner: The app that has room taken for it, until `let_go`; empty: none is known.
+        owner: Who has room taken for it, until `let_go`.
 
     Raises:
         BodyTooLarge: The body is longer.
@@ -154,7 +155,7 @@ async def _taken(request: ShortRequest, timeout: float) -> bytes:
     return body
 
 
-async def _read(request: web.Request, *, limit: int, timeout: float, owner: str) -> bytes:
+async def _read(request: web.Request, *, limit: int, timeout: float, owner: Owner) -> bytes:
     # It gives out what it holds without a copy, and grows with what comes.
     body, room = BytesIO(), announced(request) or 0
     async with asyncio.timeout(timeout):
@@ -177,7 +178,7 @@ async def _go_on(request: web.Request) -> None:
         request.writer.output_size = 0  # Of the answer nothing is written yet.
 
 
-def _hold(request: AnyRequest, owner: str, size: int) -> None:
+def _hold(request: AnyRequest, owner: Owner, size: int) -> None:
     """Take room for more of a body, where there are bounds."""
     bodies = request.app.get(BODIES)
     if bodies is None:

@@ -15,6 +15,7 @@ from multidict import CIMultiDictProxy, MultiMapping
 from yarl import URL
 
 from libs.common.web.bodies.bodies import Bodies
+from libs.common.web.bodies.budget import Owner
 
 
 class Coming(Protocol):
@@ -48,7 +49,7 @@ class ShortRequest(dict[Any, Any]):
         bodies: Has room for bodies; None: it is not bounded.
 
     Attributes:
-        room: What was taken of it, and for which app; None: nothing.
+        room: What was taken of it, and for whom; None: nothing.
         is_read: Whether its body was asked for, and came.
     """
 
@@ -88,7 +89,7 @@ class ShortRequest(dict[Any, Any]):
         self.size = size
         self.is_read = False
         self.bodies = bodies
-        self.room: tuple[str, int] | None = None
+        self.room: tuple[Owner, int] | None = None
         self.remote = remote
         self.secure = secure
         self.match_info = match_info

@@ -28,6 +28,20 @@ class TestTake:
         assert (line["pace_by"], line["setting"]) == ("1", "server.max_bodies")
         assert (caught.value.status, caught.value.retry_after) == (503, 1.0)
 
+    def test_user(self) -> None:
+        """
+        What a user has is not his app's; the line is about the app, however many users there are.
+        """
+        bodies = Bodies(1000)
+        bodies.take(("1", "ann"), 500)
+        bodies.take("1", 250)
+
+        with capture_logs() as lines, pytest.raises(TooManyBodies):
+            bodies.take(("1", "ann"), 1)
+
+        (line,) = lines
+        assert (line["app"], line["pace_by"]) == ("1", "1")
+
     def test_counted(self) -> None:
         bodies = Bodies(1000)
         bodies.take("1", 300)
