@@ -258,3 +258,20 @@ class TestPlainHttp:
                 await here.ask("/app/app-key", headers=UPGRADE | {"Sec-WebSocket-Key": ""})
 
             assert await here.get("/") == 200
+
+
+@pytest.mark.parametrize(
+    "offered",
+    ["permessage-deflate", "permessage-deflate; client_max_window_bits, x-webkit-deflate-frame"],
+)
+async def test_no_extension(offered: str) -> None:
+    """
+    Whatever a client offers, nothing is compressed (OWASP, WebSocket sheet): no extension is agreed on.
+    """
+    async with place() as here:
+        response = await here.ask(
+            "/app/app-key", headers=UPGRADE | {"Sec-WebSocket-Extensions": offered}
+        )
+
+        assert response.status == 101
+        assert "Sec-WebSocket-Extensions" not in response.headers
