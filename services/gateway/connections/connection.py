@@ -233,9 +233,10 @@ class Connection(asyncio.BufferedProtocol):
 
     def expel(self, reason: str) -> None:
         """See `Sender.expel`."""
-        self.close(OVER_CAPACITY, reason)
-        self._depart()
-        resume(self)  # What is not read would reset it, and the Close frame be lost.
+        if self.is_open:
+            self.close(OVER_CAPACITY, reason)
+            self._depart()
+            resume(self)  # What is not read would reset it, and the Close frame be lost.
 
     def eof_received(self) -> None:
         """End: a client that says no more is gone.  What is written already is still sent."""
@@ -248,8 +249,9 @@ class Connection(asyncio.BufferedProtocol):
 
     def _end(self) -> None:
         if self.is_open:
+            self.is_open = False
             try:
-                self._depart()
+                self._surroundings.intake.departures.let_go(self._depart)
             finally:
                 self.socket.finish()
 

@@ -17,6 +17,7 @@ from libs.common.apps.app import App
 from libs.common.rates.limited import note_limited
 from services.gateway.counters import Counters
 from services.gateway.intake.allowance import UNLIMITED, allowance_of
+from services.gateway.intake.departures import Departures
 from services.gateway.intake.limits import IntakeLimits
 from services.gateway.intake.sender import Sender, work
 from services.gateway.intake.turns import SLICE, Turns
@@ -54,6 +55,7 @@ class Intake:
 
     Attributes:
         buffer: Where bytes are read into, for all of them.
+        departures: Those of whom nothing more comes, while they are going.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Intake:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.buffer = memoryview(bytearray(BUFFER))
+        self.departures = Departures()
         self._limits = limits or IntakeLimits()
         self._paused = (counters or Counters()).paused
         self._clock = clock
