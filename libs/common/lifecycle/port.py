@@ -50,7 +50,7 @@ class Bounds(NamedTuple):
     subjects: int
 
 
-BOUNDS = Bounds(facts=2_000, subjects=10_000)
+BOUNDS = Bounds(facts=2_000, subjects=2_000)
 
 
 @dataclass(frozen=True, slots=True)
