@@ -81,6 +81,15 @@ TYPOS = {
     "the password as a path": "{s}://{h}/{u}:{p}",
     "the password as an option": "{s}://{h}/0?password={p}",
     "the password as a part": "{s}://{h}/0#{p}",
+    "an ampersand for the question mark": "{s}://{h}/0&password={p}",
+    "a semicolon for the question mark": "{s}://{h}/0;password={p}",
+    "a blank for the question mark": "{s}://{h}/0 password={p}",
+    "no question mark": "{s}://{h}/0password={p}",
+    "words for options": "host=localhost user={u} password={p}",
+    "a blank for the colon after the scheme": "{s} //{u}:{p}@{h}/0",
+    "a line for the colon after the scheme": "{s}\n//{u}:{p}@{h}/0",
+    "a bracket for a slash": "{s}:/({u}:{p}@{h}/0",
+    "no scheme and no host": "/{u}?password={p}",
 }
 SETTINGS = {
     "backends.bus": "redis",

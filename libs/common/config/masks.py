@@ -18,8 +18,9 @@ MASK = "…"
 PLAIN_WORDS = frozenset({"none"})  # Of `Url`, which are no URL and no secret.
 # Options of the URLs of our backends that are no secret.
 SHOWN_OPTIONS = frozenset({"ca", "sslmode", "sslrootcert", "sslcert", "target_session_attrs"})
-# Of a URL in a sentence, such as SQL or an expression, or of one whose begin is mistyped.
-_MAY_HOLD_LOGIN = re.compile(r"://[^'\"]*@|^[^\s'\"]*:[^\s'\"]*@")
+# Of a URL in a sentence, such as SQL or an expression, or of one that is mistyped.
+_MAY_HOLD_LOGIN = re.compile(r"(?::|//)[^'\"]*@|(?i:passw|pwd)\w*=[^=]")
+_OF_URLS = re.compile(r"[:?&=]")  # What hardly any file has in its name.
 
 
 def masked(value: Any) -> Any:
@@ -48,7 +49,7 @@ def place_of(url: str) -> str:
 def shown_path(path: str) -> str:
     """Return the name of a file; in its place somebody may have written the secret itself."""
     is_path = path.startswith("/") and not path.startswith("//") and path.isprintable()
-    return path if is_path and ":" not in path else MASK
+    return path if is_path and not _OF_URLS.search(path) else MASK
 
 
 def _masked_members(value: Any) -> Any:

@@ -17,7 +17,7 @@ _GRAMMAR = re.compile(
     rf"(?P<scheme>{_SCHEME})://"
     r"(?:(?P<login>[^/?#]*)@)?"
     r"(?P<hosts>[^@/?#]*)"
-    r"(?P<path>(?:/[^/?#@:]*)*)"
+    r"(?P<path>(?:/[\w.~%+,!-]*)*)"  # Nothing of which options are made, as after a lost "?".
     r"(?P<query>\?[^#@]*)?",
 )
 _HOST = re.compile(rf"(?:{_NAME}|\[(?P<ipv6>[^]]+)\])(?::(?P<port>[0-9]{{1,5}}))?")
