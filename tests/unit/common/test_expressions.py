@@ -361,6 +361,28 @@ class TestNames:
             with pytest.raises(Unevaluable, match="nested too deeply"):
                 expression.evaluate({"data": value})
 
+    @pytest.mark.parametrize(
+        "source, count, is_fine",
+        [
+            ("data.a.map(each, each) != []", 1000, True),
+            ("data.a.map(each, each) != []", 1001, False),
+            ("data.a.exists(x, data.a.exists(y, y == x))", 300, True),
+            ("data.a.exists(x, data.a.exists(y, y == x))", 301, False),
+            ("size(data.a) > 0 && 1 in data.a", 20_000, True),
+            ("data.b.exists(x, x == 1)", 20_000, True),
+        ],
+    )
+    def test_wide_values(self, source: str, count: int, *, is_fine: bool) -> None:
+        """What a macro would go through is bounded: the engine copies as much for each member."""
+        expression = Expression(source, {"data"})
+        variables = {"data": {"a": [1] * count, "b": [1]}}
+
+        if is_fine:
+            assert expression.evaluate(variables) is True
+        else:
+            with pytest.raises(Unevaluable, match=f"more than {count - 1} members"):
+                expression.evaluate(variables)
+
     def test_whole_variable(self) -> None:
         """Where the text does not show which fields it needs, all are."""
         with pytest.raises(Unevaluable):

@@ -69,7 +69,7 @@ class TestFound:
 
     def test_bounded(self) -> None:
         """However long the lists, one walk takes a bounded number of evaluations."""
-        long = {"data": {"list": list(range(1000))}}
+        long = {"data": {"list": list(range(300))}}
 
         assert len(parts("data.list.exists(x, x < 0)", long)) == MOST_ELEMENTS
         nested = parts("data.list.exists(x, data.list.exists(y, x + y < 0))", long)
