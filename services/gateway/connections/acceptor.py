@@ -202,6 +202,7 @@ class Acceptor:
             app=connection.session.app.id,
             socket_id=connection.socket_id,
             address=caller_of(request).address,
+            origin=request.headers.get("Origin", ""),
             client=request.query.get("client", ""),
             version=request.query.get("version", ""),
         )

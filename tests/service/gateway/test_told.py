@@ -98,7 +98,10 @@ class TestDebug:
     async def _live(self) -> list[Any]:
         with capture_logs() as logs:
             async with place() as here:
-                ann = await here.connect("/app/app-key?protocol=7&client=js&version=8.4.0")
+                ann = await here.connect(
+                    "/app/app-key?protocol=7&client=js&version=8.4.0",
+                    headers={"Origin": "https://www.example.org"},
+                )
                 ben = await here.join("private-room")
                 await ann.subscribe("private-room")
                 await ann.whisper("private-room", "client-sesame", "sesame")
@@ -124,6 +127,7 @@ class TestDebug:
         opened = lines[0]
         assert (opened["app"], opened["address"]) == ("1", "127.0.0.1")
         assert (opened["client"], opened["version"]) == ("js", "8.4.0")
+        assert opened["origin"] == "https://www.example.org"
 
     async def test_info(self) -> None:
         before = structlog.get_config()["wrapper_class"]
