@@ -30,6 +30,7 @@ FORGOTTEN_AFTER = 60.0
 OVERLAP = 60.0  # Seconds read again after an interruption, as another server's clock may be behind.
 LONGEST_WAIT = REPLY_TIMEOUT * 0.6  # Seconds of a blocking read, well below the wait for its reply.
 BATCH = 1000  # Commands of one reply.
+COUNTABLE = 2**53  # Commands: servers and their scripts count no further.
 
 _HERE = Path(__file__).parent
 SEND = Script.read(_HERE / "send.lua")
@@ -76,7 +77,9 @@ class RedisControl:
         now, kept = time.time(), self._kept(app, verb)
         # There is room when the first of the last so many is forgotten.
         last = ("ZREVRANGEBYSCORE", kept, "+inf", ceil(now * 1000), "WITHSCORES")
-        found = await self._connection.ask(Call(kept, (*last, "LIMIT", most - 1, 1)))
+        found = await self._connection.ask(
+            Call(kept, (*last, "LIMIT", min(most, COUNTABLE) - 1, 1))
+        )
         if found:
             raise TooManyCommands(most, wait=float(found[1]) / 1000 - now)
 

@@ -193,7 +193,7 @@ class TestMost:
 
         await site.other.send(sent, most=1)
 
-    @pytest.mark.parametrize("most", [0, -1])
+    @pytest.mark.parametrize("most", [0, -1, 2**63, 10**30])
     async def test_any_number(self, site: Deployment, most: int) -> None:
         for number in range(3):
             await site.control.send(command(str(number)), most=most)
