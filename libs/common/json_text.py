@@ -140,9 +140,10 @@ def _check_depth(text: bytes | str | msgspec.Raw, levels: int) -> None:
     unescaped = plain.replace(b"\\\\", b"").replace(b'\\"', b"")
     brackets = b"".join(unescaped.split(b'"')[::2]).translate(_PAIRS, _OTHERS)
     for _ in range(levels):
-        if not brackets:
-            return
-        brackets = brackets.replace(b"()", b"")
+        left = brackets.replace(b"()", b"")
+        if len(left) == len(brackets):  # A megabyte of one bracket would be looked at each time.
+            break
+        brackets = left
     # What is no JSON leaves brackets, and none that face each other.
     if b"()" in brackets or brackets.count(b"(") > levels:
         raise NestedTooDeeply
