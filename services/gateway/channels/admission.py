@@ -188,6 +188,8 @@ class Admission:
     def leave(self, connection: Connection, leave: Leave) -> None:
         """Take a connection off a channel; its seat is kept for a grace if it may come back."""
         channel = connection.channel(leave.channel)
+        # A member who asked anew, and waits for its turn, would come back by itself.
+        self._limiter.withdraw(connection, leave.channel)
         self._hub.unsubscribe(channel, connection, now=time.monotonic())
         self._occupancy.changed(channel)
         # That one which ends leaves its channels goes without saying.

@@ -63,6 +63,20 @@ class TestTurn:
 
             assert delayed(here) == 1
 
+    async def test_asked_anew(self) -> None:
+        """Nor does who asked for a channel that it was in: else it would come back by itself."""
+        async with place(new_channels=HARDLY, new_channels_burst=2) as here:
+            ann, bob = await here.join(ROOM, user="ann"), await here.join(ROOM, user="bob")
+            await ann.expect(ADDED, ROOM)
+            await bob.ask(ROOM, user="bob")
+            await bob.expect_nothing_else()
+            assert delayed(here) == 1
+
+            await bob.unsubscribe(ROOM)
+
+            await ann.expect("pusher_internal:member_removed", ROOM)
+            assert delayed(here) == 0
+
     async def test_gone(self) -> None:
         """What a client waited for is forgotten when it goes."""
         async with place(new_channels=HARDLY, new_channels_burst=1) as here:
