@@ -7,11 +7,75 @@ import pytest
 
 from services.gateway.protocol.effects import Ask
 from services.gateway.quotas.budgets import subscribe_limits
-from services.gateway.quotas.new_channels import FEW, Wait
+from services.gateway.quotas.new_channels import FEW, NewChannels, Wait
 from services.gateway.settings import GatewaySettings
 from tests.unit.gateway.quotas.subscribers import Client, Gateway, gateway, names
 
 HERE, THERE = "192.0.2.1", "192.0.2.2"
+
+
+# A rate of one a second, and one at once, or as few as a client may: half a second later there is
+# another.
+LIMITS = pytest.mark.parametrize(
+    "limits",
+    [{"client": (1, 2)}, {"address": (1, 1)}, {"all_": (1, 1)}],
+    ids=["client", "address", "all"],
+)
+
+
+def used_up(limits: dict[str, tuple[int, int]], client: Client) -> Gateway:
+    """Make a gateway with these limits, of which a client has taken what may be taken at once."""
+    here = gateway(**limits)
+    here.ask(client, *names("before", 2 if "client" in limits else 1))
+    return here
+
+
+class TestTime:
+    """When a turn comes, whatever it is that is waited for."""
+
+    @LIMITS
+    def test_instant(self, limits: dict[str, tuple[int, int]]) -> None:
+        """At the very instant, not after it; else whoever looks then would look for ever."""
+        ann = Client()
+        here = used_up(limits, ann)
+        here.ask(ann, "a")
+
+        assert here.pass_time(0.5) == [(ann, "a")]
+        here.now += 1
+        assert here.ask(ann, "b") == [Wait.NONE]
+
+    @LIMITS
+    def test_overtaking(self, limits: dict[str, tuple[int, int]]) -> None:
+        """Whose turn has come, though nobody has seen it yet, is not overtaken by who comes then."""
+        ann = Client()
+        late = ann if "client" in limits else Client()
+        here = used_up(limits, ann)
+        here.ask(ann, "a")
+        here.now += 1
+
+        assert here.ask(late, "b")[0] is not Wait.NONE
+        assert here.pass_time() == [(ann, "a")]
+        assert here.pass_time(1) == [(late, "b")]
+
+    @pytest.mark.parametrize("limits", [{"client": (1, 2)}, {"address": (1, 1)}])
+    def test_most(self, limits: dict[str, tuple[int, int]]) -> None:
+        """No more go on at once than are asked for; the others do when they are."""
+        here = gateway(**limits)
+        for n in range(9):
+            here.ask(Client(f"address {n}"), "a", "b", "c")
+        here.now += 0.5
+
+        assert [len(here.new.due(here.now, 5)) for _ in range(3)] == [5, 4, 0]
+
+    def test_most_of_all(self) -> None:
+        """So it is where addresses take turns."""
+        here = gateway(all_=(10, 10))
+        here.ask(Client(), *names("before", 10))
+        for n in range(9):
+            here.ask(Client(f"address {n}"), "a")
+        here.now += 5
+
+        assert [len(here.new.due(here.now, 5)) for _ in range(3)] == [5, 4, 0]
 
 
 class TestConnection:
@@ -157,6 +221,23 @@ class TestAddress:
 
         assert here.new.known_addresses <= FEW + 1
 
+    def test_seldom_looked_at(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """While very many are busy it is seldom looked which of them are quiet: it takes as long as they are many."""
+        looks = 0
+
+        def looked(new: NewChannels[Client], now: float) -> None:
+            nonlocal looks
+            looks += 1
+            forget(new, now)
+
+        forget = NewChannels._forget_whole
+        monkeypatch.setattr(NewChannels, "_forget_whole", looked)
+        here = gateway(address=(0.001, 10))
+        for n in range(10 * FEW):
+            here.ask(Client(f"address {n}"), "a")
+
+        assert looks == 4
+
 
 class TestGateway:
     """The budget of all."""
@@ -269,6 +350,18 @@ class TestGivenUp:
         assert len(here.new) == 1
         assert here.pass_time(2) == [(bob, "b2")]
         assert here.new.is_idle
+
+    @LIMITS
+    def test_afterwards(self, limits: dict[str, tuple[int, int]]) -> None:
+        """Who gave up before a turn came is a client as any other then."""
+        ann = Client()
+        here = used_up(limits, ann)
+        here.ask(ann, "a")
+        here.new.withdraw(ann, "a")
+
+        assert here.pass_time(10) == []
+        assert here.ask(ann, "b") == [Wait.NONE]
+        assert not here.new._addresses
 
     def test_unknown(self) -> None:
         """Most connections end without having waited."""
