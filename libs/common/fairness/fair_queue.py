@@ -56,8 +56,7 @@ class FairQueue(Generic[T]):
     def _loser(self, app: str) -> str:
         """Tell whose newest gives way: another app's, if that has more even then."""
         own = len(self._apps.get(app, ()))
-        sharers = len(self._apps) + (app not in self._apps)
-        if own * sharers >= self.most:  # It has its share: no need to look at the others.
+        if own * len(self._apps) >= self.most:  # It has its share: no need to look at the others.
             return app
         loser = max(self._apps, key=lambda each: len(self._apps[each]))
         return loser if len(self._apps[loser]) > own + 1 else app

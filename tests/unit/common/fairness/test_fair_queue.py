@@ -81,6 +81,14 @@ class TestFull:
             ("c", "c2"),
         ]
 
+    def test_up_to_the_share(self) -> None:
+        """
+        Whoever has less than an equal part gets there, and no further.
+        """
+        queue = queue_of(10, *"aaaaaabbbb")
+
+        assert [queue.put("b", "b!")[0] for _ in range(2)] == ["a", "b"]  # type: ignore[index]
+
     @pytest.mark.parametrize("app", ["a", "b"])
     def test_no_room(self, app: str) -> None:
         assert queue_of(0).put(app, "x") == (app, "x")

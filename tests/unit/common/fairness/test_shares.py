@@ -49,4 +49,5 @@ class TestShares:
         shares.take("1")
         shares.give_back("1")
 
+        assert not shares._apps
         assert taken(shares, "1") == 2

@@ -140,8 +140,8 @@ class TestMissed:
     """Who does not get a turn."""
 
     async def test_in_time(self, hall: Hall) -> None:
-        """A turn that does not come in time is given up, and another's comes."""
-        line = FairLine(1)
+        """A turn that does not come in time is given up, and leaves room for another's."""
+        line = FairLine(1, most=1)
         await hall.come(line, FLOOD)
         with pytest.raises(TurnMissed):
             async with line.turn(ANN, is_known=False, timeout=0.01):
@@ -187,6 +187,38 @@ class TestMissed:
         assert await bob
         assert await known
         assert await waiting[0]
+
+    async def test_shares(self, hall: Hall) -> None:
+        """Between addresses from which as many wait as from each other nobody takes anything away."""
+        line = FairLine(1, most=3)
+        await hall.come(line, FLOOD)
+        waiting = [asyncio.ensure_future(passed(line, each)) for each in (FLOOD, FLOOD, ANN)]
+        await settled()
+
+        assert not await passed(line, ANN)
+        hall.close()
+        assert await asyncio.gather(*waiting) == [True] * 3
+
+    async def test_known_first(self, hall: Hall) -> None:
+        """While any others wait one of them goes, and none of those that were believed before."""
+        line = FairLine(1, most=3)
+        await hall.come(line, FLOOD)
+        stranger = asyncio.ensure_future(passed(line, FLOOD))
+        known = [asyncio.ensure_future(passed(line, ANN, is_known=True)) for _ in range(2)]
+        await settled()
+
+        known.append(asyncio.ensure_future(passed(line, BOB, is_known=True)))
+        assert not await stranger
+        hall.close()
+        assert await asyncio.gather(*known) == [True] * 3
+
+    async def test_nothing_stays(self, hall: Hall) -> None:
+        """Of an address whose questions were answered nothing is kept."""
+        line = FairLine(2)
+        for number in range(100):
+            assert await passed(line, f"192.0.2.{number}")
+
+        assert (line._busy, line._busy_unknown, line._unknown) == (0, {}, {})
 
 
 async def passed(line: FairLine, address: str, *, is_known: bool = False) -> bool:

@@ -42,6 +42,8 @@ async def test_whole_before_it_is_wanted() -> None:
 
     assert await body.read(7.0) == b"abc"
     assert wanted.times == []
+    with pytest.raises(ConnectionError):  # It is had once, and not kept beside whoever has it.
+        await body.read(7.0)
 
 
 async def test_unwanted() -> None:
@@ -54,8 +56,9 @@ async def test_unwanted() -> None:
     await asyncio.sleep(0)
 
     assert body.unwanted == 0
-    body.take(b"def")
-    await reading
+    reading.cancel()
+    await asyncio.wait([reading])
+    assert body.unwanted == 3
 
 
 async def test_dropped() -> None:
@@ -84,6 +87,20 @@ async def test_lost(error: OSError) -> None:
     with pytest.raises(type(error)):
         await body.read(7.0)
     assert body.take(b"abc") == b""
+    assert body.unwanted == 0
+
+
+async def test_lost_at_its_end() -> None:
+    """Its end and that of the connection may come before whoever waits has been told."""
+    body = Wanted().arriving(6)
+    reading = asyncio.ensure_future(body.read(7.0))
+    await asyncio.sleep(0)
+
+    body.take(b"abcdef")
+    body.lose(ConnectionError())
+
+    with pytest.raises(ConnectionError):
+        await reading
 
 
 async def test_one_copy() -> None:
