@@ -25,6 +25,7 @@ from libs.common.eventlog.records import NewRecord, Partition, Record, RecordToo
 from libs.common.fairness.turns import in_turns
 from libs.common.retry import Retry
 from libs.common.telemetry.audit import audit_log
+from libs.common.telemetry.texts import LONGEST
 from libs.common.telemetry.tracing.current import current
 from libs.common.telemetry.tracing.names import processing
 from libs.common.telemetry.tracing.tracer import UNTRACED, Tracer, failed, onward
@@ -339,8 +340,9 @@ def _audited(
 
 
 def _mark(record: Record, event: DomainEvent, routed: Routed) -> Audited:
-    """Say what gateways are to tell beside, in texts that any envelope takes."""
-    event_id, name = (text.encode(errors="replace").decode() for text in (event.id, routed.event))
+    """Say what gateways are to tell beside, in texts that any envelope takes, short enough."""
+    texts = event.id[:LONGEST], routed.event
+    event_id, name = (text.encode(errors="replace").decode() for text in texts)
     size = len(routed.data.encode(errors="surrogatepass"))
     return Audited(event_id, coordinates(record), name, size)
 

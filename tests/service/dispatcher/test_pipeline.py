@@ -14,6 +14,7 @@ from libs.common.apps.limits import Limits
 from libs.common.bus.messages import Audited, pack, unpack
 from libs.common.eventlog.records import NewRecord, Record
 from libs.common.leases.memory import MemoryLeases
+from libs.common.telemetry.texts import LONGEST
 from libs.common.typists.memory import MemoryTypists
 from libs.common.web.health import state_of
 from services.dispatcher.counters import DispatcherCounters
@@ -168,6 +169,22 @@ class TestRecords:
         assert told.occurred_at == event.time
         assert told.audited is not None
         assert [line["id"] for line in lines] == [told.audited.id]
+
+    async def test_long_id(self, plant: Plant) -> None:
+        """
+        Of an id of any length so much goes with each broadcast as the log shows.
+        """
+        event = DomainEvent(
+            "t", "x" * 100_000, TOPIC, "", time=1.0, data={"n": 1, "room": "a"}, key=""
+        )
+        await plant.tell(0)
+        with audited() as lines:
+            async with plant.running(lambda _: event, [replace(ROUTES[0], type="t", audit=True)]):
+                await plant.wait_until_committed(1)
+
+        (told,) = await plant.bus.broadcasts("a")
+        assert told.audited is not None
+        assert told.audited.id == lines[0]["id"] == "x" * LONGEST
 
     async def test_routed_in_order(self, plant: Plant) -> None:
         """
