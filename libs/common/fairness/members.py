@@ -15,6 +15,7 @@ from typing import Any
 # unless what is made of each member is long itself.
 MOST = (0, 1000, 300, 60, 20)
 
+_TEXT = re.compile(r"""'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*\"""")
 _MACRO = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(")
 
 
@@ -24,11 +25,13 @@ def most_members(source: str) -> int:
     Tell how many members a list or an object may have that an expression works on.
 
     Args:
-        source: CEL.  Brackets in its texts may make the number smaller.
+        source: CEL.  Of its texts those in three quotes, or with an ``r`` before them, may have
+            brackets that are mistaken for its own.
 
     Returns:
         0: any number, as it has no macros and goes through nothing.
     """
+    source = _TEXT.sub("''", source)
     brackets = {found.end() - 1 for found in _MACRO.finditer(source)}
     opened: list[bool] = []
     deepest = 0

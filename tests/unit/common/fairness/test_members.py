@@ -20,7 +20,9 @@ from libs.common.fairness.members import MOST, has_more_members, most_members
         ("a.map(x, a.map(y, a.map(z, z)))", 3),
         ("a.map(w, a.map(x, a.map(y, a.map(z, z))))", 4),
         ("a.map(v, a.map(w, a.map(x, a.map(y, a.map(z, z)))))", 4),
-        (")) a.map(x, '))' + a.map(y, y))", 1),
+        (")) a.map(x, '))' + a.map(y, y))", 2),
+        ("a.map(x, \"it's )\" + ')' + 'b\\')' + a.map(y, y))", 2),
+        ("'.map(.map(.map(' + a.map(x, x)", 1),
         ("((((", 0),
     ],
 )
