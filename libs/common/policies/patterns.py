@@ -133,7 +133,7 @@ def _capture(text: str) -> Capture:
 def _leaves_choice(parts: Sequence[str | Capture]) -> bool:
     """Tell whether a capture that others follow could end at several places of a name."""
     return any(
-        part.is_wide or not str(after).startswith(part.end)
+        not str(after).startswith(part.end)
         for part, after in pairwise(parts[:-2])
         if isinstance(part, Capture)
     )

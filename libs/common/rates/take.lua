@@ -5,9 +5,9 @@
 -- ARGV: rate, cost, grain of instants in seconds
 -- Reply: the seconds to wait, as text
 --
--- Without memory left it still counts: an app has three keys at most, small ones, and what is
--- limited needs no memory of this server.  A server that refuses to write for another
--- reason lets nothing pass.
+-- Without memory left it still counts: an app has a small key for each of its limits at most, and
+-- what is limited is refused elsewhere if it needs memory.  A server that refuses to write for
+-- another reason lets nothing pass.
 
 local rate, cost, grain = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local time = redis.call('TIME')

@@ -132,7 +132,7 @@ class Connection(asyncio.BufferedProtocol):
         counts_for: What its gateway counts it for; see `quotas`.
         reader: See `Sender.reader`.
         waits: See `Sender.waits`.
-        owed: See `Sender.owed`.
+        frames_earned_at: See `Sender.frames_earned_at`.
         subscribes_earned_at: See `Applicant.subscribes_earned_at`.
     """
 
@@ -140,9 +140,9 @@ class Connection(asyncio.BufferedProtocol):
         "_is_left",
         "_surroundings",
         "counts_for",
+        "frames_earned_at",
         "is_open",
         "opened_at",
-        "owed",
         "reader",
         "session",
         "socket",
@@ -159,7 +159,7 @@ class Connection(asyncio.BufferedProtocol):
         self.opened_at = time.monotonic()
         self.counts_for: tuple[Subject, ...] = ()
         self.waits = False
-        self.owed = self.subscribes_earned_at = 0.0
+        self.frames_earned_at = self.subscribes_earned_at = 0.0
         self._is_left = False  # Whether the client was the first to send a Close frame.
         self.reader = FrameReader(max_message)
         self._surroundings = surroundings

@@ -20,8 +20,8 @@ class Allowance(NamedTuple):
     """
     What one connection may send.
 
-    Each frame is a ``gap`` added to what the connection owes, which is ``now`` at least; while that
-    is more than ``span`` ahead, none may come.
+    Each frame adds a ``gap`` to when all of them will have been earned, ``now`` at least; while
+    that is more than ``span`` ahead, none may come.
 
     Attributes:
         gap: Seconds in which one frame is earned; 0: any number may come.

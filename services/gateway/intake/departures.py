@@ -13,7 +13,7 @@ TURN = 20  # Clients that are let go in one turn of the loop; of 100 channels ea
 
 
 class Departures:
-    """The clients that are going."""
+    """The clients that are going; no more wait than there were connections."""
 
     def __init__(self) -> None:
         self._room = TURN

@@ -121,10 +121,11 @@ class Intake:
         app = sender.session.app
         if app is not self._app:
             self._adopt(app)
-        owed = sender.owed
-        sender.owed = owed = (owed if owed > now else now) + frames * self._gap  # noqa: FURB136
-        if owed - now > self._span:
-            self._hold(sender, now, until=owed - self._span)
+        before = sender.frames_earned_at
+        after = (before if before > now else now) + frames * self._gap  # noqa: FURB136
+        sender.frames_earned_at = after
+        if after - now > self._span:
+            self._hold(sender, now, until=after - self._span)
         elif sender.socket.straight < 0 and sender.socket.unsent > self._limits.unread:
             self._note_paused("answers")
             self._wait(sender, now + LISTEN)

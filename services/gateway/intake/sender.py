@@ -37,14 +37,14 @@ class Sender(Protocol):
     Attributes:
         is_open: Whether it can still be read from.
         waits: Whether nothing more is read from it for now.
-        owed: When all that it has sent will have been earned, in monotonic seconds.
+        frames_earned_at: When all that it has sent will have been earned, in monotonic seconds.
         reader: What came, as far as it was not worked on.
         socket: Its writing side.
     """
 
     is_open: bool
     waits: bool
-    owed: float
+    frames_earned_at: float
     reader: FrameReader
 
     @property

@@ -8,8 +8,9 @@ Pure.  ``now`` is monotonic seconds.  Source: Pusher, "Triggering client events"
 from libs.common.apps.app import App
 from libs.common.apps.limits import exceeds
 from libs.common.channels import Kind, check_event, kind_of
+from libs.common.rates.gcra import judge
 from services.gateway.protocol.frames import Message
-from services.gateway.protocol.limits import ClientEventRefused, TokenBucket, TooManyClientEvents
+from services.gateway.protocol.limits import ClientEventRefused, TooManyClientEvents
 
 AWAY = "client-away"  # Tells us that its user is away, or is back; taken by every app.
 
@@ -17,10 +18,11 @@ AWAY = "client-away"  # Tells us that its user is away, or is back; taken by eve
 class ClientEvents:
     """Judges the client events of one connection."""
 
-    __slots__ = ("_bucket",)
+    __slots__ = ("_earned_at", "_rate")
 
     def __init__(self) -> None:
-        self._bucket: TokenBucket | None = None
+        self._rate = 0.0
+        self._earned_at = 0.0  # When all that were allowed will have been earned.
 
     def check(
         self,
@@ -52,13 +54,17 @@ class ClientEvents:
         is_ours = is_taken or message.event == AWAY
         _check(app, message, is_subscribed=is_subscribed, is_ours=is_ours)
         rate = app.limits.client_events
-        if self._bucket is None or self._bucket.rate != rate:
-            self._bucket = TokenBucket(rate, now=now)
-        if self._bucket.allow(now):
+        if rate <= 0 or self._takes(rate, now):
             return app.client_events
         if is_taken:
             return False
         raise TooManyClientEvents(rate)
+
+    def _takes(self, rate: float, now: float) -> bool:
+        if rate != self._rate:  # Another limit counts from now on.
+            self._rate, self._earned_at = rate, 0.0
+        wait, self._earned_at = judge(self._earned_at, now=now, rate=rate, cost=1)
+        return not wait
 
 
 def _check(app: App, message: Message, *, is_subscribed: bool, is_ours: bool) -> None:

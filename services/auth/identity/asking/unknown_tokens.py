@@ -7,7 +7,7 @@ yet, many from behind one address; the rate is for those who sign in.
 """
 
 from libs.common.errors import Invalid
-from libs.common.rates.gcra import GRAIN
+from libs.common.rates.gcra import judge
 
 TIDY_FROM = 4096  # Addresses below which nothing is forgotten.
 
@@ -35,7 +35,7 @@ class UnknownTokens:
 
     def __init__(self, rate: float, *, burst: int) -> None:
         self._rate = rate
-        self._span = max(1, burst) / rate if rate > 0 else 0.0
+        self._burst = burst
         self._earned_at: dict[str, float] = {}
         self._tidy_at = TIDY_FROM
 
@@ -54,11 +54,11 @@ class UnknownTokens:
         if self._rate <= 0:
             return
         self._tidy(now)
-        after = max(self._earned_at.get(address, now), now) + 1 / self._rate
-        wait = after - now - self._span
-        if wait > GRAIN:
+        wait, self._earned_at[address] = judge(
+            self._earned_at.get(address, now), now=now, rate=self._rate, cost=1, burst=self._burst
+        )
+        if wait:
             raise TooManyUnknownTokens(self._rate, wait=wait)
-        self._earned_at[address] = after
 
     def give_back(self, address: str) -> None:
         """Count one less: nobody could be asked, or nobody answered."""

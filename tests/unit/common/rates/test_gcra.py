@@ -66,6 +66,20 @@ class TestJudge:
 
         assert len(allowed) == rate
 
+    @pytest.mark.parametrize(
+        "rate, burst, number", [(50.0, 2000, 2000), (50.0, 1, 1), (50.0, 0, 1), (0.5, 3, 3)]
+    )
+    def test_other_burst(self, rate: float, burst: int, number: int) -> None:
+        """Where another number than a second's worth may be done at once, it is that, 1 at least."""
+        earned_at, now = 0.0, 1000.0
+        for _ in range(number):
+            wait, earned_at = judge(earned_at, now=now, rate=rate, cost=1, burst=burst)
+            assert wait == 0
+
+        wait, kept = judge(earned_at, now=now, rate=rate, cost=1, burst=burst)
+        assert wait == pytest.approx(1 / rate, abs=2 * GRAIN)
+        assert judge(kept, now=now + wait, rate=rate, cost=1, burst=burst)[0] == 0
+
     @given(rate=rates, cost=st.integers(1, 5000))
     def test_rested(self, rate: float, cost: int) -> None:
         """After a rest anything may be done once, whatever it costs."""

@@ -63,7 +63,7 @@ class Client:
     def __init__(self, limits: Limits | None = None) -> None:
         self.is_open = True
         self.waits = False
-        self.owed = 0.0
+        self.frames_earned_at = 0.0
         self.reader = FrameReader(64 * 1024)
         self.session = OfApp(limits or Limits())
         self.writing = Writing()

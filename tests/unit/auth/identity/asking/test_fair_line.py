@@ -212,7 +212,7 @@ class TestMissed:
         hall.close()
         assert await asyncio.gather(*known) == [True] * 3
 
-    async def test_nothing_stays(self, hall: Hall) -> None:
+    async def test_nothing_stays(self) -> None:
         """Of an address whose questions were answered nothing is kept."""
         line = FairLine(2)
         for number in range(100):
