@@ -138,6 +138,8 @@ class TestRead:
             JsonReader(kind).read(f"[{half}" + "[" * (levels - 1) + "]" * levels)
         with pytest.raises(NestedTooDeeply):
             JsonReader(kind).read('{"a":' * levels + "1" + "}" * levels)
+        with pytest.raises(NestedTooDeeply):  # It never ends, and would be read so far.
+            JsonReader(kind).read("[" * levels)
 
     @pytest.mark.parametrize("around", [0, 1])
     def test_deep(self, around: int) -> None:

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from libs.common.policies.patterns import BadPattern, Capture, Pattern, parts_of
@@ -109,6 +109,7 @@ class TestSeveralReadings:
     """Names that could be divided in several ways: strangers choose them."""
 
     @given(PARTS, PLACES, st.text("a.-", max_size=14))
+    @example("", [(True, "aa"), (True, "")], "aaa-")  # A literal may overlap with itself.
     def test_the_first_takes_most(
         self, head: str, places: list[tuple[bool, str]], name: str
     ) -> None:
