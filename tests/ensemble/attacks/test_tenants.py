@@ -41,6 +41,15 @@ client_events = true
 client_events = 0
 commands = {IN_FORCE}
 """
+ROUTE = f"""
+[[routes]]
+name = "names"
+app = "{APP.id}"
+topic = "fanfare.events.{APP.id}"
+channels = ["names"]
+event = "named"
+data = {{ names = "data.names.map(name, name)" }}
+"""
 TRIES = 400
 TOGETHER = 50  # Requests at a time.
 PER_COMMAND = 1000  # Bytes of Redis, of ids as long as they may be.
@@ -136,6 +145,22 @@ class TestBatch:
             await answered_during(siege, [event] * (EVENTS + 1), 400)
 
             assert max(pings) >= 20, pings
+
+
+class TestLists:
+    """Events with long lists, for a route whose expression goes through them."""
+
+    async def test_long(self, tmp_path: Path) -> None:
+        """
+        They become dead letters at once: the engine would take hours for one.
+        """
+        event = {"specversion": "1.0", "id": "1", "source": "/", "type": "t"}
+        long = event | {"data": {"names": ["x"] * 100_000}}
+        async with besieged(tmp_path, rules=ROUTE, FANFARE_BACKENDS_EVENTS="memory://") as siege:
+            await answered_during(siege, [long, event | {"data": {"names": ["x"]}}], 202)
+
+            await siege.until("fanfare_dead_letters", 1, 1)
+            await siege.until("fanfare_broadcasts", 1, 1)
 
 
 def terminate(user: str) -> tuple[str, bytes]:
