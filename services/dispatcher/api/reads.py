@@ -11,6 +11,7 @@ from aiohttp import web
 from libs.common.bus.port import Bus
 from libs.common.channels import Channel, check_channel
 from libs.common.errors import Unavailable
+from libs.common.fairness.turns import in_turns
 from libs.common.rates.port import Act
 from libs.common.rates.throttle import Throttle
 from libs.common.roster.port import Roster
@@ -145,7 +146,7 @@ class Reads:
             Unavailable: A backend that knows is away.
         """
         told: dict[str, dict[str, object]] = {}
-        for start in range(0, len(channels), BATCH):
+        async for start in in_turns(range(0, len(channels), BATCH), turn=1):
             some, wanted = channels[start : start + BATCH], asked[start : start + BATCH]
             facts = await self._facts(some, wanted)
             told |= {

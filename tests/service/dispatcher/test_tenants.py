@@ -1,5 +1,6 @@
 """What an app's back ends store or cost others is bounded (docs/adr/0036-tenants-apart.md)."""
 
+import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -11,8 +12,18 @@ from msgspec import structs
 
 from libs.common.apps.limits import Limits
 from libs.common.apps.memory import MemoryApps
+from libs.common.bus.memory import MemoryBus
+from libs.common.channels import Channel
+from libs.common.leases.memory import MemoryLeases
 from libs.common.rates.limited import refusals_by_limit
+from libs.common.rates.memory import MemoryRates
+from libs.common.rates.throttle import Throttle
+from libs.common.roster.memory import MemoryRoster
+from libs.common.tally.memory import MemoryTally
+from libs.common.web.authentication import AppAuthenticator
 from services.dispatcher.api.publishing import TERMINATE_TTL
+from services.dispatcher.api.reads import BATCH as BATCH_OF_CHANNELS
+from services.dispatcher.api.reads import Reads
 from tests.support.clients.back_ends import Answer, BackEnd, back_end
 from tests.support.services.dispatcher import APP, OFF, ServedDispatcher, served_dispatcher
 
@@ -157,3 +168,35 @@ class TestIdempotencyKeys:
             ]
             assert second.headers["Retry-After"] == "1"
             assert "limits.idempotency_keys" in second.body["error"]
+
+
+class TestChannels:
+    """Very many channels that are asked about at once."""
+
+    async def test_turns(self) -> None:
+        """
+        Others have their turn after each few hundred, though nothing is waited for.
+        """
+        bus, leases = MemoryBus(), MemoryLeases()
+        reads = Reads(
+            AppAuthenticator(MemoryApps([APP]), 1.0),
+            bus,
+            MemoryRoster(bus.announce, leases),
+            tally=MemoryTally(bus.announce, leases),
+            throttle=Throttle(MemoryRates()),
+        )
+        channels = [Channel("1", str(number)) for number in range(4 * BATCH_OF_CHANNELS)]
+        came = 0
+
+        async def others() -> None:
+            nonlocal came
+            while True:
+                came += 1
+                await asyncio.sleep(0)
+
+        task = asyncio.ensure_future(others())
+        described = await reads.descriptions(channels, [frozenset()] * len(channels))
+        task.cancel()
+
+        assert len(described) == len(channels)
+        assert came >= 4
