@@ -13,8 +13,8 @@ class DispatcherCounters:
 
     Attributes:
         records: What became of records, by topic and result: ``routed``; ``unrouted``, as no route
-            applied; ``empty``, as there was nothing to tell; ``dead``; ``dropped``,
-            as it is a dead letter already.
+            applied; ``empty``, as there was nothing to tell; ``dead``; ``dropped``, as it is a dead
+            letter already.
         dead: Records put aside, by why.
         skipped: Routes that did not apply although they were meant to, by why.
         posted: What back ends posted and was taken, by kind.

@@ -5,9 +5,8 @@ A channel's history is a stream, and its epoch, offset and sources are a hash be
 made with its first entry; ``publish.lua`` writes them, and ``history.lua`` reads them.  Channels
 without entries have the origin of their partition for a position (`Position`): one key, whatever is
 asked.  The first script also sets what ``last.lua`` reads, the last entry of a cache channel, and a
-key for each token.  Publishing is one
-pipeline per server, which publishes that arrive together share.  Listeners are in `bus.listening`,
-and what is said on the feeds in `bus.wire`.
+key for each token.  Publishing is one pipeline per server, which publishes that arrive together
+share.  Listeners are in `bus.listening`, and what is said on the feeds in `bus.wire`.
 """
 
 import asyncio

@@ -14,8 +14,9 @@ class Act(NamedTuple):
     What is limited.
 
     Attributes:
-        app: The app's id.
-        name: What the app does, as its limits call it: ``publishes``, ``terminations``.
+        app: The app's id; where a process counts for itself it may be what is named: ``address``.
+        name: What the app does, as its limits call it: ``publishes``, ``terminations``; or whoever
+            does it.
     """
 
     app: str

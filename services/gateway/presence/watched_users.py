@@ -99,7 +99,7 @@ class WatchedUsers(Generic[W]):
         """
         taken: dict[Channel, bool | None] = {}
         for channel in channels:
-            if self._has_room(channel):
+            if self._admit(channel):
                 self._users[channel].watchers[watcher] = None
                 taken[channel] = None
         if taken:
@@ -107,8 +107,8 @@ class WatchedUsers(Generic[W]):
             self._stir(watcher, taken)
         return taken
 
-    def _has_room(self, channel: Channel) -> bool:
-        """Tell whether a user may be watched, and know it then."""
+    def _admit(self, channel: Channel) -> bool:
+        """Let a user be watched if there is room, or if it is; tell whether."""
         if channel in self._users:
             return True
         if not self._shares.has_room(channel.app):

@@ -32,7 +32,7 @@ def test_parts(text: str, parts: UrlParts) -> None:
         *("", "h", "h:1", "redis:/h", "redis2://h", "redis+://h", "u:p@redis://h", " redis://h"),
         *("redis://u:p", "redis://u:p:h:1", "redis://u:p@", "redis://h:65536", "redis://h:"),
         *("redis://h/u:p", "redis://h/a@b", "redis://h?a@b", "redis://h#p", "redis://h p"),
-        *("redis://[h]", "redis://[::1", "redis://a,,b", "redis://h\n"),
+        *("redis://[h]", "redis://[::1", "redis://a,,b", "redis://h\n", "redis://h?a\n"),
     ],
 )
 def test_none(text: str) -> None:

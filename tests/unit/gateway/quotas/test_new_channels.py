@@ -58,10 +58,12 @@ class TestTime:
         assert here.pass_time() == [(ann, "a")]
         assert here.pass_time(1) == [(late, "b")]
 
-    @pytest.mark.parametrize("limits", [{"client": (1, 2)}, {"address": (1, 1)}])
-    def test_most(self, limits: dict[str, Any]) -> None:
+    @pytest.mark.parametrize("known", [set(), {"a", "b", "c"}])
+    @pytest.mark.parametrize("limits", [{"client": (1, 2)}, {"client": (1, 2), "address": (1, 2)}])
+    def test_most(self, limits: dict[str, Any], known: set[str]) -> None:
         """No more go on at once than are asked for; the others do when they are."""
         here = gateway(**limits)
+        here.known |= known
         for n in range(9):
             here.ask(Client(f"address {n}"), "a", "b", "c")
         here.now += 0.5

@@ -79,3 +79,18 @@ class TestMemory:
             tokens.take(f"192.0.2.{number}", now=10.0 * number)
 
         assert tokens.addresses <= 10
+
+    def test_seldom_looked_at(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """While very many are busy it is seldom looked who is not: it takes as long as they are many."""
+        monkeypatch.setattr(unknown_tokens, "TIDY_FROM", 10)
+        tokens = UnknownTokens(1.0, burst=1)
+        looks = [number for number in range(1000) if _is_looked_at(tokens, f"192.0.2.{number}")]
+
+        assert looks == [10, 20, 40, 80, 160, 320, 640]
+
+
+def _is_looked_at(tokens: UnknownTokens, address: str) -> bool:
+    """Bring a token of an address; tell whether it was looked who may be forgotten."""
+    before = tokens._earned_at
+    tokens.take(address, now=0.0)
+    return tokens._earned_at is not before
