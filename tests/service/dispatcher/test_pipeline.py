@@ -1,121 +1,28 @@
 """From the event log to the bus while one of them fails: nothing is lost, order is kept, and it goes on."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
-from libs.common.apps.limits import Limits
 from libs.common.bus.messages import Audited, pack, unpack
 from libs.common.eventlog.records import NewRecord, Record
-from libs.common.leases.memory import MemoryLeases
 from libs.common.telemetry.texts import LONGEST
-from libs.common.typists.memory import MemoryTypists
 from libs.common.web.health import state_of
-from services.dispatcher.counters import DispatcherCounters
 from services.dispatcher.events.decoding import decode
 from services.dispatcher.events.event import DomainEvent
-from services.dispatcher.pipeline import Pipeline
-from services.dispatcher.routing.router import Router
-from services.dispatcher.senders import Senders
-from services.dispatcher.settings import DispatcherSettings, Route
 from tests.support.deadline import DEADLINE
 from tests.support.fakes.logs import audited
-from tests.support.fakes.typists import FaultyTypists
 from tests.support.ports.eventlogs import until
-from tests.support.services.dispatcher import APP, Faults, FaultyBus, FaultyEventLog
-
-Decode = Callable[[Record], DomainEvent | None]
-
-TOPIC, DEAD = "steps", "dead"
-SETTINGS = DispatcherSettings(group="group", dead_letter_topic=DEAD, retry_min=0.01, retry_max=0.02)
-
-
-def _route(name: str, channels: tuple[str, ...]) -> Route:
-    return Route(
-        name=name, topic=TOPIC, type=TOPIC, channels=channels, event="step", data={"n": "data.n"}
-    )
-
-
-ROUTES = (
-    _route(name="rooms", channels=("{data.room}",)),
-    _route(name="all", channels=("all",)),
+from tests.support.services.dispatcher import APP
+from tests.support.services.pipelines import (
+    DEAD,
+    ROUTES,
+    TOPIC,
+    Plant,
+    value_of,
 )
-
-
-class Plant:
-    """
-    A pipeline, and what it works between.
-
-    Attributes:
-        faults: What fails next.
-        bus: Where it publishes.
-        events: Where it reads, and puts dead letters.
-        typists: Whom it tells that somebody has sent something.
-        counters: What became of records.
-    """
-
-    def __init__(self) -> None:
-        self.faults = Faults()
-        self.bus = FaultyBus(self.faults)
-        self.events = FaultyEventLog(self.faults)
-        announce = self.bus.inner.announce
-        self.typists = FaultyTypists(lambda: MemoryTypists(announce, MemoryLeases(), lambda _: 0))
-        self.counters = DispatcherCounters()
-
-    @asynccontextmanager
-    async def running(
-        self, decode: Decode = decode, routes: Sequence[Route] = ROUTES
-    ) -> AsyncIterator[Pipeline]:
-        """Run a pipeline of the group."""
-        router = Router(
-            routes,
-            topics={APP.id: "posted"},
-            settings=SETTINGS,
-            limits={APP.id: Limits(payload_bytes=100)},
-        )
-        working = Pipeline(
-            SETTINGS,
-            router,
-            events=self.events,
-            bus=self.bus,
-            senders=Senders(self.typists, self.counters),
-            counters=self.counters,
-            decode=decode,
-        )
-        async with asyncio.TaskGroup() as tasks:
-            running = tasks.create_task(working.run())
-            yield working
-            running.cancel()
-
-    async def tell(self, *values: Any) -> None:
-        """Append records with these values: bytes as they are, numbers as steps of room `a`."""
-        await self.events.inner.append([NewRecord(TOPIC, _value(value)) for value in values])
-
-    @property
-    def committed(self) -> int:
-        """How many records the group is done with."""
-        return self.events.inner.committed("group", TOPIC)
-
-    async def wait_until_committed(self, count: int) -> None:
-        """Wait until the group is done with so many records."""
-        await until(lambda: self.committed == count)
-
-    async def heard(self, name: str) -> list[Any]:
-        """Return the numbers in a channel's history."""
-        frames = [json.loads(frame) for frame in await self.bus.frames(name)]
-        return [json.loads(frame["data"])["n"] for frame in frames]
-
-
-def _value(value: Any) -> bytes | None:
-    if value is None or isinstance(value, bytes):
-        return value
-    return json.dumps({"room": "a", "n": value} if isinstance(value, int) else value).encode()
 
 
 @pytest.fixture
@@ -210,7 +117,10 @@ class TestRecords:
         What cannot be read or sent is put aside, as it was and with the reason, and the next record flows.
         """
         await plant.events.inner.append(
-            [NewRecord(TOPIC, b"\xff", b"key", (("name", b"value"),)), NewRecord(TOPIC, _value(1))]
+            [
+                NewRecord(TOPIC, b"\xff", b"key", (("name", b"value"),)),
+                NewRecord(TOPIC, value_of(1)),
+            ]
         )
         await plant.tell({"room": "no channel", "n": 2}, {"room": "a", "n": "x" * 200}, 3)
         with capture_logs() as logs:
@@ -306,7 +216,7 @@ class TestRecords:
                 await plant.wait_until_committed(3)
 
         assert await plant.heard("a") == [0, 2]
-        assert letter.value == _value(1)
+        assert letter.value == value_of(1)
         assert dict(letter.headers)["fanfare-dlq-reason"] == b"ZeroDivisionError"
         told = "a fault of ours: record.failed in the log tells more"
         assert dict(letter.headers)["fanfare-dlq-error"].decode() == told
