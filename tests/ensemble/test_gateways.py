@@ -1,8 +1,11 @@
 """Gateways stand still, are ended in order, and crash: what members of presence channels are told of it."""
 
 import asyncio
+import json
+import os
 import secrets
 import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -10,13 +13,11 @@ from typing import NamedTuple
 
 import pytest
 
-from libs.common.redis.keys import Keys
 from tests.support.clients.visitors import Visitor, visitors
 from tests.support.deadline import DEADLINE
 from tests.support.deployments.fleet import APP, Fleet, said
-from tests.support.deployments.program import Program
+from tests.support.deployments.program import Program, spawned
 from tests.support.ports.eventlogs import create
-from tests.support.servers.redis.server import visit
 
 
 class Stage(NamedTuple):
@@ -86,6 +87,12 @@ class TestZombie:
             assert said(zombie, "lease.lost")
 
 
+def last_said(process: Program) -> str:
+    """Name the last event of a process's log, but for the counts of lines that were held back."""
+    events: list[str] = [line["event"] for line in said(process)]
+    return [event for event in events if event != "log.held_back"][-1]
+
+
 class TestEnded:
     """SIGTERM ends a process in order."""
 
@@ -112,7 +119,7 @@ class TestEnded:
 
             assert ending.result() == 0
             assert ann.changes(presence) == ["+dan", "-dan"]
-            assert said(leaving)[-1]["event"] == "process.stopped"
+            assert last_said(leaving) == "process.stopped"
 
     async def test_every_service(self, tmp_path: Path, redis_url: str, kafka_url: str) -> None:
         """
@@ -132,24 +139,42 @@ class TestEnded:
 
             assert statuses == [0, 0, 0]
             for process in running:
-                assert said(process)[-1]["event"] == "process.stopped"
+                assert last_said(process) == "process.stopped"
+
+
+# A program of which a service has a fault.
+FAULTY = """
+from services.cli import main
+from services.presence.service import Presence
+
+async def sweep(self):
+    raise ArithmeticError("this cannot be")
+
+Presence._sweep = sweep
+raise SystemExit(main())
+"""
+ANYWHERE = {
+    "FANFARE_SERVER_LISTEN": "127.0.0.1:0",
+    "FANFARE_SERVER_INTERNAL_LISTEN": "127.0.0.1:0",
+}
 
 
 class TestCrashed:
-    """A fault of our own, or in our data, that nothing is known to help against."""
+    """A fault of our own, that nothing is known to help against."""
 
-    async def test_ends_the_process(self, tmp_path: Path, redis_url: str) -> None:
+    async def test_ends_the_process(self, tmp_path: Path) -> None:
         """
         A service that fails ends its process with an error, for whoever watches over it to start another.
         """
-        fleet = Fleet(tmp_path, redis=redis_url)
-        async with visit(redis_url) as redis, fleet.running("presence") as process:
-            await redis.set(Keys(fleet.prefix).partition("roster.leases", 0), "no sorted set")
-
+        fleet, log = Fleet(tmp_path), tmp_path / "log"
+        command = (sys.executable, "-c", FAULTY, "run", "--config", str(fleet.write_settings()))
+        environ = {**os.environ, **fleet.environ, **ANYWHERE}
+        async with spawned(command, environ=environ, log=log) as process:
             async with asyncio.timeout(DEADLINE):
-                status = await process.process.wait()
+                status = await process.wait()
 
-            assert status == 1
-            (crash,) = said(process, "process.crashed")
-            assert crash["level"] == "error"
-            assert "WRONGTYPE" in crash["exception"]
+        assert status == 1
+        lines = [json.loads(line) for line in log.read_text().splitlines()]
+        (crash,) = (line for line in lines if line["event"] == "process.crashed")
+        assert crash["level"] == "error"
+        assert "this cannot be" in crash["exception"]

@@ -1,15 +1,27 @@
 """`fanfare test` on a deployment of one process: whichever channel it is given, the journey arrives, or says why."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
+import aiohttp
 import pytest
 
+from tests.support.deadline import DEADLINE
 from tests.support.deployments.commands import Outcome, command
 from tests.support.deployments.deployment import Deployment, in_one_process
-from tests.support.services.gateway import until
 
 CONFIG = "memory.toml"
+
+
+async def closed(deployment: Deployment, count: int) -> bool:
+    """Tell whether so many clients have closed their connections in order (RFC 6455, 7.4.1: 1000)."""
+    async with (
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=DEADLINE)) as http,
+        http.get(f"{deployment.gateways[0].internal_url}/metrics") as response,
+    ):
+        text = await response.text()
+    return f'fanfare_connections_closed_total{{code="1000"}} {count}.0' in text
 
 
 @pytest.fixture
@@ -40,8 +52,7 @@ async def test_kinds_of_channels(deployment: Deployment, tmp_path: Path) -> None
     assert steps(await tried("offers.5", *ann)) == ["connect", "sign in", *rest]
     assert steps(await tried("private-company.5", *ann)) == ["connect", "authorise", *rest]
 
-    said = deployment.gateways[0].log
-    await until(lambda: said.read_text().count('"by": "client"') == 4)
+    await deployment.gateways[0].wait_until("closed", partial(closed, deployment, 4))
 
     refused = await tried("offers.6", *ann)
     assert refused.status == 1

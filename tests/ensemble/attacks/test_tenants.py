@@ -1,7 +1,7 @@
 """
 An app whose back ends and clients ask for all they can get, beside another app.
 
-What it may have in Redis is bounded, and nobody waits for it (docs/adr/0036-tenants-apart.md).
+What it may have in Redis is bounded, and nobody waits for it (docs/adr/0035-tenants-apart.md).
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""What an app's back ends store or cost others is bounded (docs/adr/0036-tenants-apart.md)."""
+"""What an app's back ends store or cost others is bounded (docs/adr/0035-tenants-apart.md)."""
 
 from collections import Counter
 from collections.abc import AsyncIterator
