@@ -204,6 +204,7 @@ def _record(stream: Stream, epoch: str, entry: Any, *, after_gap: bool) -> Recor
         fact = _fact(stream.app, texts)
     except (ValueError, LookupError) as error:
         pass_over("fact", type(error).__name__, app=stream.app)
+        # No kind that there is: readers pass over it, as over those that they do not know.
         fact = Fact(kind="unreadable", app=stream.app, at=time.time())  # type: ignore[arg-type]
     return Recorded(stream, int(entry_id.partition(b"-")[0]), epoch, fact, after_gap)
 

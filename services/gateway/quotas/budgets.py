@@ -18,7 +18,8 @@ class Budget(NamedTuple):
     """
     A rate, and how many may be taken at once.
 
-    Of what was taken one number is kept, ``earned_at``: when all of it will have been earned.
+    Of what was taken one number is kept, ``earned_at``: when all of it will have been earned.  One
+    more is worth ``gap`` from then on, or from now if that is later.
 
     Attributes:
         gap: Seconds in which one is earned; 0: any number may be taken.
@@ -37,10 +38,6 @@ class Budget(NamedTuple):
     def allows_at(self, earned_at: float) -> float:
         """Tell from when on one more may be taken."""
         return earned_at - self.span
-
-    def after(self, earned_at: float, now: float) -> float:
-        """Return ``earned_at`` once one more was taken."""
-        return (earned_at if earned_at > now else now) + self.gap  # noqa: FURB136
 
 
 ANY = Budget(0.0, inf, inf)

@@ -219,7 +219,7 @@ class NewChannels(Generic[S]):
         return NONE
 
     def _pay(self, applicant: S, address: str, budget: Budget, *, is_new: bool, now: float) -> None:
-        # As `Budget.after` has it, without a call: each subscribe comes by.
+        # Three times the same, without a call: each subscribe comes by.
         before = applicant.subscribes_earned_at
         applicant.subscribes_earned_at = (before if before > now else now) + budget.gap  # noqa: FURB136
         if not is_new:
